@@ -1,0 +1,3 @@
+from pathlib import Path
+
+WEIGHTS = Path(__file__).with_name("weights.safetensors")

@@ -1,0 +1,2 @@
+class MissingDependency(Exception):
+    def __init__(self, package, *, needed_for): super().__init__(package)
