@@ -1,2 +1,43 @@
-class MissingDependency(Exception):
-    def __init__(self, package, *, needed_for): super().__init__(package)
+"""Errors that say what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class KisBenchError(Exception):
+    """Wrong input or a missing part: shown to the user as one message, never as a traceback."""
+
+
+class MissingDependency(KisBenchError):
+    """A package that an optional part needs is not installed."""
+
+    def __init__(self, package: str, *, needed_for: str) -> None:
+        super().__init__(f"{needed_for} needs the package {package}: python -m pip install {package}")
+
+
+class UnknownName(KisBenchError):
+    """A model, dataset or label set that nobody declared."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
+        known = sorted(known)
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        super().__init__(f"unknown {kind} {name!r}: {hint}known are {', '.join(known) or 'none'}. {remedy}".rstrip())
+
+
+class BadFile(KisBenchError):
+    """A user's file that can't be taken as it is; all its problems in one message."""
+
+    def __init__(self, file: Path, problems: Iterable[str]) -> None:
+        self.file, self.problems = file, list(problems)
+        shown = self.problems[:20]
+        if len(self.problems) > len(shown):
+            shown.append(f"... and {len(self.problems) - len(shown)} more")
+        super().__init__("\n  ".join([f"{file}:", *shown]))
+
+
+class BadVector(KisBenchError):
+    """A vector with NaN, infinity or no length."""

@@ -1,0 +1,162 @@
+"""The frozen records that pass between the rooms of the package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def digest(parts: Iterable[object]) -> str:
+    """SHA-256 over the texts of the parts, each ended by a zero byte; 64 hexadecimal digits."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(str(part).encode("utf-8", "surrogatepass") + b"\0")
+    return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The images that are searched; all sequences have one entry per item, in one order."""
+
+    name: str
+    ids: tuple[str, ...]
+    paths: tuple[Path, ...]
+    content: tuple[str, ...]  # SHA-256 of each file
+    groups: tuple[str, ...] | None = None  # video, segment, day, burst, subgroup
+    times_s: tuple[float, ...] | None = None  # seconds within the group
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of ids and contents; where the files lie does not count."""
+        return digest(x for pair in zip(self.ids, self.content, strict=True) for x in pair)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Item id -> its place in the collection, from 0."""
+        return {item: i for i, item in enumerate(self.ids)}
+
+
+@dataclass(frozen=True)
+class Query:
+    """A text written for one known item (or for several, any of which will do)."""
+
+    query_id: str
+    item_ids: tuple[str, ...]
+    label_set: str
+    text: str
+    annotator: str | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """Which of two candidates is more similar to the target?"""
+
+    triplet_id: str
+    target: str
+    candidate1: str
+    candidate2: str
+    category: str
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """One choice on a triplet: -1 = candidate 1 is more similar, 1 = candidate 2, 0 = no difference."""
+
+    judgement_id: str
+    triplet_id: str
+    user_id: str
+    choice: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    name: str
+    collection: Collection
+    all_queries: tuple[Query, ...] = ()
+    triplets: tuple[Triplet, ...] = ()
+    judgments: tuple[Judgment, ...] = ()
+    note: str = ""  # what a reader of results has to know, shown in reports
+    _sets: dict[str, tuple[Query, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        grouped: dict[str, list[Query]] = {}
+        for query in self.all_queries:
+            grouped.setdefault(query.label_set, []).append(query)
+        self._sets.update({name: tuple(queries) for name, queries in grouped.items()})
+
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """Names of the label sets, in the order of their first query."""
+        return tuple(self._sets)
+
+    def queries(self, label_set: str) -> tuple[Query, ...]:
+        from kis_bench.errors import UnknownName
+
+        if label_set not in self._sets:
+            raise UnknownName("label set", label_set, self._sets, f"Dataset: {self.name}.")
+        return self._sets[label_set]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the collection, its groups, and all queries, triplets and judgments."""
+        parts: list[object] = [self.collection.fingerprint, *(self.collection.groups or ())]
+        return digest([*parts, *self.all_queries, *self.triplets, *self.judgments])
+
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Unit vectors of all items or texts of a dataset under one encoder."""
+
+    ids: tuple[str, ...]
+    vectors: Vectors  # float32 [n, v, d]; memory-mapped unless small
+    key: str  # what they were made under
+    truncated: NDArray[np.bool_] | None = None  # [n], texts only: longer than the encoder's context
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Where the targets of q queries stand; ranks count from 1."""
+
+    best: NDArray[np.int64]  # [q] 1 + number of items with a higher score
+    worst: NDArray[np.int64]  # [q] number of items with a score at least as high
+    rank: NDArray[np.float64]  # [q] the middle of both
+    group_rank: NDArray[np.float64] | None  # [q] of the target's group among groups
+    top_items: NDArray[np.int64]  # [q, k] positions of the best items, best first
+    target_score: NDArray[np.float32]  # [q] cosine similarity of the best-placed target
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One row of a table of models: where a pretrained model comes from and what it is."""
+
+    name: str
+    source: str  # BACKEND:REST, such as "demo:" or "python:module:function"
+    dim: int = 0  # 0: known only once the model is loaded
+    vectors_per_item: int = 1
+    context_length: int | None = None  # tokens; None: not limited
+    parameters_m: float | None = None  # millions
+    licence: str = ""
+    paper: str = ""
+    note: str = ""  # what a reader of results has to know, shown in reports
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether a model or dataset can be used now; if not, how to get it."""
+
+    ready: bool
+    state: str  # "ready", "no data", "not downloaded", ...
+    remedy: str = ""
