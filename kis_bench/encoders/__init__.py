@@ -1,0 +1,104 @@
+"""Pretrained models: images and texts -> unit vectors of one joint space.
+
+Back ends are modules with ``readiness(checkpoint)``, ``key(checkpoint, precision)`` and
+``load(checkpoint, device, precision)``; the first two never import a deep-learning library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kis_bench.encoders.catalogue import catalogue, find, read_models
+from kis_bench.encoders.protocol import Encoder
+from kis_bench.errors import KisBenchError
+from kis_bench.records import Checkpoint, Readiness
+
+__all__ = ["Encoder", "LazyEncoder", "catalogue", "find", "load", "read_models", "readiness"]
+
+BACK_ENDS = {"demo": "kis_bench.encoders.demo", "python": "kis_bench.encoders.user"}
+PRECISIONS = ("fp32",)
+
+
+def back_end(checkpoint: Checkpoint) -> ModuleType:
+    kind = checkpoint.source.partition(":")[0]
+    if kind not in BACK_ENDS:
+        raise KisBenchError(
+            f"model {checkpoint.name}: unknown source {checkpoint.source!r}; it starts with one of "
+            + ", ".join(f"{known}:" for known in BACK_ENDS)
+        )
+    return importlib.import_module(BACK_ENDS[kind])
+
+
+def readiness(checkpoint: Checkpoint) -> Readiness:
+    """Whether the model could be loaded now; nothing is loaded to find out."""
+    found: Readiness = back_end(checkpoint).readiness(checkpoint)
+    return found
+
+
+def load(
+    name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32", download: bool = False
+) -> Encoder:
+    """The encoder of a name, ready to encode.
+
+    Raises:
+        UnknownName: no such model. KisBenchError: it is known, but can't be had here, and why.
+    """
+    checkpoint = find(name) if isinstance(name, str) else name
+    if precision not in PRECISIONS:
+        raise KisBenchError(f"precision {precision!r} is not offered; choose one of {', '.join(PRECISIONS)}")
+    state = readiness(checkpoint)
+    if not state.ready:
+        raise KisBenchError(f"model {checkpoint.name}: {state.state}. {state.remedy}")
+    encoder: Encoder = back_end(checkpoint).load(checkpoint, device, precision)
+    return encoder
+
+
+class LazyEncoder:
+    """An encoder that is loaded when it first has to encode; its key is known before where possible.
+
+    With every vector in the store already, no deep-learning library is ever imported.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "fp32") -> None:
+        self.checkpoint, self.device, self.precision = checkpoint, device, precision
+        self.name = checkpoint.name
+        self._encoder: Encoder | None = None
+        self._key: str | None = back_end(checkpoint).key(checkpoint, precision)
+
+    @property
+    def encoder(self) -> Encoder:
+        if self._encoder is None:
+            self._encoder = load(self.checkpoint, device=self.device, precision=self.precision)
+        return self._encoder
+
+    @property
+    def loaded(self) -> bool:
+        return self._encoder is not None
+
+    @property
+    def key(self) -> str:
+        return self.encoder.key if self._key is None else self._key
+
+    @property
+    def dim(self) -> int:
+        return self.checkpoint.dim or self.encoder.dim
+
+    @property
+    def vectors_per_item(self) -> int:
+        return self.checkpoint.vectors_per_item if self.checkpoint.dim else self.encoder.vectors_per_item
+
+    @property
+    def context_length(self) -> int | None:
+        return self.checkpoint.context_length if self.checkpoint.dim else self.encoder.context_length
+
+    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        return self.encoder.encode_images(images)
+
+    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        return self.encoder.encode_texts(texts)

@@ -1,3 +1,41 @@
+"""Back end ``demo:``: the embedded model, a dual encoder small enough to ship. See CARD.md."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kis_bench.errors import KisBenchError
+from kis_bench.records import Checkpoint, Readiness
+
+if TYPE_CHECKING:
+    from kis_bench.encoders.protocol import Encoder
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
+PREPROCESSING = "rgb-squash-bicubic-64"
+
+
+def readiness(checkpoint: Checkpoint) -> Readiness:
+    missing = [package for package in ("torch", "safetensors") if importlib.util.find_spec(package) is None]
+    if missing:
+        return Readiness(False, f"needs {' and '.join(missing)}", "python -m pip install 'kis-bench[demo]'")
+    return Readiness(True, "ready")
+
+
+def weights_digest() -> str:
+    try:
+        return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    except OSError as error:
+        raise KisBenchError(f"{WEIGHTS} can't be read: {error.strerror}; install kis-bench anew") from error
+
+
+def key(checkpoint: Checkpoint, precision: str) -> str:
+    return f"demo-{precision}-{PREPROCESSING}-{weights_digest()[:16]}"
+
+
+def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
+    from kis_bench.encoders.demo.encoder import DemoEncoder
+
+    return DemoEncoder(checkpoint, device, key(checkpoint, precision))

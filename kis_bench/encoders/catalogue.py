@@ -1,0 +1,69 @@
+"""Tables of models: the catalogue of the package, a user's own rows, and names that need no row."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kis_bench.errors import BadFile, UnknownName
+from kis_bench.records import Checkpoint
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
+FIELDS = {field.name for field in dataclasses.fields(Checkpoint)}
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadFile(file, [str(error)]) from error
+    except OSError as error:
+        raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
+
+
+@functools.cache
+def catalogue() -> dict[str, Checkpoint]:
+    return {row["name"]: Checkpoint(**row) for row in read_toml(CATALOGUE)["model"]}
+
+
+def read_models(file: Path) -> list[Checkpoint]:
+    """The rows of a models.toml: a bare name stands for the catalogue's row, a ``source`` makes a new one."""
+    problems, found = [], []
+    for number, row in enumerate(read_toml(file).get("model", []), start=1):
+        name, unknown = row.get("name"), sorted(set(row) - FIELDS)
+        if not isinstance(name, str) or not name:
+            problems.append(f"[[model]] {number}: name is missing")
+        elif unknown:
+            problems.append(f"[[model]] {number} ({name}): unknown key {', '.join(unknown)}")
+        elif any(earlier.name == name for earlier in found):
+            problems.append(f"[[model]] {number}: {name} is there twice")
+        elif "source" in row:
+            found.append(Checkpoint(**row))
+        elif name in catalogue():
+            found.append(dataclasses.replace(catalogue()[name], **row))
+        else:
+            problems.append(f"[[model]] {number}: {name} is not in the catalogue; give its source")
+    if problems:
+        raise BadFile(file, problems)
+    return found
+
+
+def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
+    """The checkpoint of a name: declared by the user, in the catalogue, or ``module:function``."""
+    known = {**catalogue(), **{row.name: row for row in declared}}
+    if name in known:
+        return known[name]
+    module, colon, function = name.partition(":")
+    if colon and function.isidentifier() and all(part.isidentifier() for part in module.split(".")):
+        return Checkpoint(name=name.replace(":", "."), source=f"python:{name}")
+    remedy = "A model of your own is named module:function."
+    raise UnknownName("model", name, known, remedy)

@@ -1,0 +1,45 @@
+"""The demo encoder: the trained network behind the two functions of an Encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from kis_bench.encoders.demo import WEIGHTS
+from kis_bench.encoders.demo.network import CONTEXT_LENGTH, DIM, DualEncoder, pixels, words
+from kis_bench.encoders.device import choose
+from kis_bench.errors import KisBenchError
+from kis_bench.records import Checkpoint
+
+
+class DemoEncoder:
+    dim, vectors_per_item = DIM, 1
+    context_length: int | None = CONTEXT_LENGTH
+
+    def __init__(self, checkpoint: Checkpoint, device: str, key: str) -> None:
+        self.name, self.key = checkpoint.name, key
+        self.device = choose(device)
+        network = DualEncoder()
+        try:
+            network.load_state_dict(safetensors.torch.load_file(WEIGHTS))
+        except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+            raise KisBenchError(f"{WEIGHTS} is not the demo model's: {error}; install kis-bench anew") from error
+        # Texts stay on the CPU: a bag of hashed words is no work for a GPU.
+        self.image, self.text = network.image.float().eval().to(self.device), network.text.float().eval()
+
+    @torch.inference_mode()
+    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        vectors = self.image(pixels(images).to(self.device))
+        array: NDArray[np.float32] = vectors.cpu().numpy()[:, None, :]
+        return array
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        read = [words(text) for text in texts]
+        vectors: NDArray[np.float32] = self.text([found[:CONTEXT_LENGTH] for found in read]).numpy()[:, None, :]
+        return vectors, np.array([len(found) > CONTEXT_LENGTH for found in read], dtype=bool)

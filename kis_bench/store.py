@@ -1,0 +1,254 @@
+"""Embeddings on disk: Arrow shards that appear whole, and a manifest with their digests.
+
+One folder per (fingerprint of the data, encoder key, role)::
+
+    STORE/<dataset>-<fingerprint>/<encoder key>/<role>/000000-000512.arrow ... manifest.json
+
+A shard is written beside its place, synced and renamed; so whatever has its final name is whole, two
+processes may write the same shard at once, and interrupted work goes on at the first missing one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from kis_bench.errors import BadVector, KisBenchError
+from kis_bench.records import Embeddings, Vectors
+
+SCHEMA_VERSION = 1
+SHARD_ITEMS = 512  #: what a killed run loses at most
+READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The vectors of the items ``start`` to ``stop`` of a dataset."""
+
+    start: int
+    stop: int
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.start:06d}-{self.stop:06d}.arrow"
+
+
+class Store:
+    """A folder of embeddings.
+
+    Args:
+        path: the folder; made when something is written.
+        shard_items: items in a shard.
+    """
+
+    def __init__(self, path: str | Path, *, shard_items: int = SHARD_ITEMS) -> None:
+        self.path, self.shard_items = Path(path), shard_items
+
+    def entry(self, dataset: str, fingerprint: str, key: str, role: str, ids: Sequence[str]) -> Entry:
+        """The place of one dataset's vectors under one encoder. ``role``: ``images`` or ``texts-...``."""
+        folder = self.path / f"{safe(dataset)}-{fingerprint[:16]}" / safe(key) / safe(role)
+        return Entry(folder, key, tuple(ids), self.shard_items)
+
+
+def safe(name: str) -> str:
+    """A name that every file system takes; names that had to change carry a digest."""
+    clean = re.sub(r"[^A-Za-z0-9._+-]", "_", name)[:100]
+    return clean if clean == name and clean.strip(".") else f"{clean}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    folder: Path
+    key: str
+    ids: tuple[str, ...]
+    shard_items: int
+
+    def shards(self) -> list[Shard]:
+        n = len(self.ids)
+        return [Shard(i, min(i + self.shard_items, n)) for i in range(0, n, self.shard_items)]
+
+    def missing(self) -> list[Shard]:
+        """Shards that are not there, or damaged; damaged ones are removed."""
+        return [shard for shard in self.shards() if self.read_shard(shard) is None]
+
+    def write_shard(self, shard: Shard, vectors: Vectors, truncated: NDArray[np.bool_] | None = None) -> None:
+        """``vectors``: float32 ``[stop - start, v, d]``, unit length.
+
+        Raises:
+            BadVector: NaN, infinity, or not of unit length; names the item.
+            KisBenchError: the disk is full or can't be written; nothing is left behind.
+        """
+        ids = self.ids[shard.start : shard.stop]
+        check_vectors(ids, vectors)
+        n, v, d = vectors.shape
+        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+        columns = {"id": pa.array(ids, pa.string()), "vectors": pa.FixedSizeListArray.from_arrays(flat, v * d)}
+        if truncated is not None:
+            columns["truncated"] = pa.array(truncated, pa.bool_())
+        table = pa.table(columns).replace_schema_metadata(
+            {"kis_bench": json.dumps({"schema_version": SCHEMA_VERSION, "key": self.key, "shape": [v, d]})}
+        )
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=n)
+        payload = sink.getvalue().to_pybytes()
+        # The digest of the payload stands in a file beside it, so that damage shows before the manifest exists.
+        write_whole(self.folder / (shard.file_name + ".sha256"), hashlib.sha256(payload).hexdigest().encode())
+        write_whole(self.folder / shard.file_name, payload)
+
+    def read_shard(self, shard: Shard) -> pa.Table | None:
+        """The mapped shard, or None if it is missing or damaged."""
+        file = self.folder / shard.file_name
+        try:
+            expected = Path(f"{file}.sha256").read_text(encoding="ascii")
+            with pa.memory_map(str(file)) as source:
+                mapped = source.read_buffer()
+        except (OSError, UnicodeDecodeError):
+            return None
+        if hashlib.sha256(mapped).hexdigest() != expected:
+            file.unlink(missing_ok=True)
+            return None
+        table = pa.ipc.open_file(pa.BufferReader(mapped)).read_all()
+        about = json.loads(table.schema.metadata[b"kis_bench"])
+        same = about["schema_version"] == SCHEMA_VERSION and about["key"] == self.key
+        return table if same and tuple(table["id"].to_pylist()) == self.ids[shard.start : shard.stop] else None
+
+    def read(self) -> Embeddings | None:
+        """All vectors, or None while a shard is missing."""
+        tables = []
+        for shard in self.shards():
+            table = self.read_shard(shard)
+            if table is None:
+                return None
+            tables.append(table)
+        parts = [vectors_of(table) for table in tables]
+        truncated = None
+        if tables and "truncated" in tables[0].column_names:
+            truncated = np.concatenate([table["truncated"].to_numpy() for table in tables])
+        return Embeddings(self.ids, join(parts), self.key, truncated)
+
+    def finish(self, about: dict[str, Any]) -> None:
+        """Writes the manifest: what the shards are, their digests, and ``about`` the encoder."""
+        shards = [
+            {
+                "file": shard.file_name,
+                "start": shard.start,
+                "stop": shard.stop,
+                "sha256": (self.folder / (shard.file_name + ".sha256")).read_text(encoding="ascii"),
+            }
+            for shard in self.shards()
+        ]
+        manifest = {"schema_version": SCHEMA_VERSION, "key": self.key, "n": len(self.ids), **about, "shards": shards}
+        write_whole(self.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
+
+
+def check_vectors(ids: Sequence[str], vectors: Vectors) -> None:
+    if vectors.ndim != 3 or len(vectors) != len(ids) or vectors.dtype != np.float32:
+        raise KisBenchError(
+            f"an encoder returned {vectors.dtype} {list(vectors.shape)} for {len(ids)} items; float32 [n, v, d] is needed"
+        )
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=2)
+    for wrong, what in (
+        (~np.isfinite(lengths), "NaN or infinity"),
+        (lengths == 0, "length zero"),
+        (np.abs(lengths - 1) > 1e-3, "a length other than 1; encoders return unit vectors"),
+    ):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong.any(axis=1))[0])
+            raise BadVector(f"the vector of item {ids[row]!r} has {what}")
+
+
+def vectors_of(table: pa.Table) -> Vectors:
+    v, d = json.loads(table.schema.metadata[b"kis_bench"])["shape"]
+    flat: Vectors = table["vectors"].chunk(0).flatten().to_numpy(zero_copy_only=True)
+    return flat.reshape(-1, v, d)
+
+
+def join(parts: list[Vectors]) -> Vectors:
+    if len(parts) == 1:
+        return parts[0]
+    if sum(part.nbytes for part in parts) <= READ_AT_ONCE:
+        return np.concatenate(parts)
+    return ShardedVectors(parts)  # type: ignore[return-value]
+
+
+class ShardedVectors(np.lib.mixins.NDArrayOperatorsMixin):
+    """Several mapped arrays that read as one ``[n, v, d]``; slices touch only what they need."""
+
+    def __init__(self, parts: list[Vectors]) -> None:
+        self.parts = parts
+        self.starts = np.cumsum([0] + [len(part) for part in parts])
+        self.shape = (int(self.starts[-1]), *parts[0].shape[1:])
+        self.ndim, self.dtype = 3, parts[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.concatenate(self.parts).astype(dtype or self.dtype, copy=False)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        arrays = [np.asarray(x) if isinstance(x, ShardedVectors) else x for x in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
+
+    def __getitem__(self, index: Any) -> Any:
+        first, rest = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
+        if isinstance(first, slice):
+            rows = self._slice(first)
+            return rows[(slice(None), *rest)]
+        wanted = np.atleast_1d(np.asarray(first))
+        if wanted.dtype == bool:
+            wanted = np.flatnonzero(wanted)
+        wanted = np.where(wanted < 0, wanted + len(self), wanted)
+        if ((wanted < 0) | (wanted >= len(self))).any():
+            raise IndexError(f"index out of range for {len(self)} items")
+        part = np.searchsorted(self.starts, wanted, side="right") - 1
+        rows = np.stack([self.parts[p][i - self.starts[p]] for p, i in zip(part, wanted, strict=True)])
+        return (rows[0] if np.ndim(first) == 0 else rows)[(slice(None), *rest) if np.ndim(first) else (*rest,)]
+
+    def _slice(self, wanted: slice) -> Vectors:
+        start, stop, step = wanted.indices(len(self))
+        if step != 1:
+            return self[np.arange(start, stop, step)] if start != stop else self.parts[0][:0]  # type: ignore[no-any-return]
+        pieces = [
+            part[max(start - offset, 0) : max(stop - offset, 0)]
+            for part, offset in zip(self.parts, self.starts[:-1], strict=True)
+            if start < offset + len(part) and stop > offset
+        ]
+        if len(pieces) == 1:
+            return pieces[0]
+        return np.concatenate(pieces) if pieces else self.parts[0][:0]
+
+    def __iter__(self) -> Iterator[Vectors]:
+        for part in self.parts:
+            yield from part
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Writes a file that other processes see whole or not at all, also after a power cut."""
+    unfinished: str | None = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(unfinished, file)
+        unfinished = None
+    except OSError as error:
+        raise KisBenchError(f"{file} can't be written: {error.strerror}; free space or choose another folder") from error
+    finally:
+        if unfinished is not None:
+            Path(unfinished).unlink(missing_ok=True)
