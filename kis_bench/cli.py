@@ -1,0 +1,154 @@
+"""The command line ``kis-bench``. Exit codes: 0 fine, 1 a check failed, 2 wrong usage or input."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kis_bench import __version__, datasets, encoders
+from kis_bench.errors import KisBenchError
+
+
+def models(arguments: argparse.Namespace) -> int:
+    """Known models and whether they can be used now."""
+    rows = []
+    for checkpoint in encoders.catalogue().values():
+        state = encoders.readiness(checkpoint)
+        size = "" if checkpoint.parameters_m is None else f"{checkpoint.parameters_m:g} M"
+        rows.append((checkpoint.name, state.state, checkpoint.dim, size, checkpoint.licence, state.remedy))
+    print_table(rows, ("model", "state", "dim", "parameters", "licence", "how to get it"))
+    return 0
+
+
+def list_datasets(arguments: argparse.Namespace) -> int:
+    """Built-in datasets, those below KIS_DATA, and whether they can be used now."""
+    from kis_bench.datasets import DatasetRow
+
+    found = [DatasetRow(name) for name in datasets.BUILT_IN]
+    data = arguments.data
+    if data is not None:
+        if not data.is_dir():
+            raise KisBenchError(f"there is no folder {data}")
+        found += [DatasetRow(folder.name, folder) for folder in sorted(data.iterdir()) if folder.is_dir()]
+    rows = []
+    for row in found:
+        state = datasets.readiness(row)
+        label_sets = ", ".join(datasets.label_sets(row)) if state.ready else ""
+        rows.append((row.name, state.state, label_sets, row.folder or "built in", state.remedy))
+    print_table(rows, ("dataset", "state", "label sets", "where", "how to get it"))
+    return 0
+
+
+def embed(arguments: argparse.Namespace) -> int:
+    """Embeds a dataset's images and texts into the store; goes on where it was stopped."""
+    from kis_bench.embed import embed_collection, embed_texts
+    from kis_bench.encoders import LazyEncoder
+    from kis_bench.plugin import default_store
+    from kis_bench.store import Store
+
+    name, _, folder = arguments.dataset.partition("=")
+    checkpoint = encoders.find(arguments.model)
+    dataset = datasets.load(name, folder or None)
+    encoder = LazyEncoder(checkpoint, device=arguments.device)
+    store = Store(arguments.store or default_store())
+    items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
+    print(f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}")
+    for label_set in dataset.label_sets:
+        texts = embed_texts(dataset.queries(label_set), encoder, store, name=f"{dataset.name}-{label_set}")
+        cut = int(texts.truncated.sum()) if texts.truncated is not None else 0
+        print(f"{dataset.name} {label_set}: {len(texts.ids)} texts, {cut} longer than the model reads")
+    print(f"store: {store.path}")
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Draws the report of a run folder anew from its tables."""
+    from kis_bench.report import write_report
+    from kis_bench.results import read_run
+    from kis_bench.runs import summary
+
+    run = read_run(arguments.run)
+    privacy = arguments.privacy or bool(run.provenance.get("privacy"))
+    pictures: dict[str, dict[str, Path]] = {}
+    for name, about in run.provenance.get("datasets", {}).items():
+        try:
+            dataset = datasets.load(name)
+        except KisBenchError as error:
+            print(f"no pictures of {name}: {error}", file=sys.stderr)
+            continue
+        if dataset.fingerprint != about["fingerprint"]:
+            print(f"no pictures of {name}: the dataset here is not the one that was measured", file=sys.stderr)
+            continue
+        pictures[name] = dict(zip(dataset.collection.ids, dataset.collection.paths, strict=True))
+    write_report(run.folder, run, {} if privacy else pictures, privacy=privacy)
+    print(summary(run))
+    print(f"\nreport: {run.folder / 'report.md'}")
+    return 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Checks this installation and, with a name, one model: what it finds, and what to do."""
+    from kis_bench import doctor as checks
+
+    found = list(checks.installation()) + (list(checks.model(arguments.model)) if arguments.model else [])
+    for check in found:
+        print(f"{'pass' if check.passed else 'FAIL'}  {check.name}: {check.finding}")
+    return 0 if all(check.passed for check in found) else 1
+
+
+def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
+    from tabulate import tabulate
+
+    print(tabulate(rows, headers=header, disable_numparse=True))
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(prog="kis-bench", description="Which joint-embedding model finds my image?")
+    main.add_argument("--version", action="version", version=f"kis-bench {__version__}")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: object) -> argparse.ArgumentParser:
+        about = str(run.__doc__)
+        made = commands.add_parser(name, help=about, description=about)
+        made.set_defaults(run=run)
+        return made
+
+    command("models", models)
+    listing = command("datasets", list_datasets)
+    listing.add_argument("--data", type=Path, metavar="DIR", help="also list the dataset folders in DIR")
+    embedding = command("embed", embed)
+    embedding.add_argument("dataset", metavar="DATASET[=FOLDER]", help="a dataset's name, with its folder if not built in")
+    embedding.add_argument("--model", required=True, help="a model's name, or module:function")
+    embedding.add_argument("--store", type=Path, metavar="DIR", help="default: $KIS_STORE, else the user's cache")
+    embedding.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    embedding.add_argument("--batch-size", type=positive, default=64, metavar="N", help="default: 64")
+    drawing = command("report", report)
+    drawing.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
+    drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")
+    command("doctor", doctor).add_argument("model", nargs="?", metavar="MODEL", help="also check this model")
+    return main
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen = parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except KisBenchError as error:
+        print(f"kis-bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nkis-bench: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

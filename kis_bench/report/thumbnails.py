@@ -1,0 +1,119 @@
+"""Contact sheets: what was asked for, and what came first instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from kis_bench.report.tables import plain, shortened
+
+SIDE, GAP, TEXT_WIDTH, CAPTION, HEAD = 128, 14, 330, 20, 32
+Font = ImageFont.FreeTypeFont
+_GREY, _INK, _FAINT, _FRAME = "#d9d9d9", "#222222", "#666666", "#D55E00"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One query of a contact sheet."""
+
+    text: str
+    rank: str
+    target: str
+    top: Sequence[str]
+
+
+@lru_cache
+def _font(size: int, *, bold: bool = False) -> Font:
+    """A font that is there wherever matplotlib is."""
+    import matplotlib
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def _fitted(text: str, font: Font, width: int) -> str:
+    """The text, or as much of its beginning as is not wider than `width`."""
+    text = shortened(text, 200)
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _wrapped(text: str, font: Font, width: int, most: int) -> list[str]:
+    """At most `most` lines; a word that is too long for a line is cut."""
+    words, lines = shortened(plain(text), 500).split(" "), [""]
+    while words:
+        longer = f"{lines[-1]} {words[0]}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = _fitted(longer, font, width)
+            words.pop(0)
+        elif len(lines) == most:
+            lines[-1] = _fitted(f"{lines[-1]} {words[0]} …", font, width)
+            break
+        else:
+            lines.append("")
+    return lines
+
+
+class Thumbnails:
+    """Small pictures, each decoded once however many sheets show it."""
+
+    def __init__(self) -> None:
+        self._made: dict[Path, Image.Image] = {}
+
+    def get(self, path: Path | None) -> Image.Image:
+        if path is None:
+            return self._absent("no picture")
+        if path not in self._made:
+            try:
+                with Image.open(path) as picture:
+                    picture.draft("RGB", (2 * SIDE, 2 * SIDE))
+                    upright = ImageOps.exif_transpose(picture)
+                    upright.thumbnail((SIDE, SIDE))
+                    small = upright.convert("RGBA")
+                tile = Image.new("RGB", (SIDE, SIDE), "#f4f4f4")
+                tile.paste(small, ((SIDE - small.width) // 2, (SIDE - small.height) // 2), small)
+            except FileNotFoundError:
+                tile = self._absent("file is missing")
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                tile = self._absent("not readable")
+            self._made[path] = tile
+        return self._made[path]
+
+    @staticmethod
+    def _absent(reason: str) -> Image.Image:
+        tile = Image.new("RGB", (SIDE, SIDE), _GREY)
+        ImageDraw.Draw(tile).text((SIDE / 2, SIDE / 2), reason, fill=_FAINT, font=_font(12), anchor="mm")
+        return tile
+
+
+def contact_sheet(rows: Sequence[Row], pictures: Mapping[str, Path], file: Path, thumbnails: Thumbnails) -> None:
+    """Write a PNG with one row for each query: its text and rank, the target in a frame, and the first items."""
+    shown = max(1, *(min(5, len(row.top)) for row in rows)) if rows else 1
+    step, height = SIDE + GAP, SIDE + CAPTION + GAP
+    left = TEXT_WIDTH + 2 * GAP
+    first = left + step + GAP  # a wider gap parts the target from what was found
+    sheet = Image.new("RGB", (first + shown * step, HEAD + GAP + height * len(rows)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for x, name in ((GAP, "query"), (left, "target"), (first, "what came first")):
+        draw.text((x, HEAD / 2), name, fill=_FAINT, font=_font(13, bold=True), anchor="lm")
+    for i, row in enumerate(rows):
+        y = HEAD + i * height
+        draw.line((GAP, y, sheet.width - GAP, y), fill="#e4e4e4")
+        y += GAP // 2
+        draw.text((GAP, y), f"rank {row.rank}", fill=_FRAME, font=_font(14, bold=True))
+        for j, line in enumerate(_wrapped(row.text, _font(13), TEXT_WIDTH, 6)):
+            draw.text((GAP, y + 24 + 18 * j), line, fill=_INK, font=_font(13))
+        places = [(left, row.target), *((first + k * step, item) for k, item in enumerate(row.top[:5]))]
+        for x, item in places:
+            sheet.paste(thumbnails.get(pictures.get(item)), (x, y))
+            caption = _fitted(plain(item), _font(11), SIDE)
+            draw.text((x + SIDE / 2, y + SIDE + 6), caption, fill=_FAINT, font=_font(11), anchor="mt")
+        draw.rectangle((left - 3, y - 3, left + SIDE + 2, y + SIDE + 2), outline=_FRAME, width=3)
+    sheet.save(file, optimize=False)

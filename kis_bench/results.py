@@ -1,0 +1,253 @@
+"""A run's tables and provenance: measured, written in one piece, read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile, recall_at_k
+from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA_VERSION = 1
+RANKS = [
+    "model", "dataset", "label_set", "query_id", "text", "item_id", "rank", "rank_best", "rank_worst",
+    "group_rank", "n_items", "truncated", "target_score", "top_item_ids",
+]  # fmt: skip
+JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "margin"]
+METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
+TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
+VERDICTS = ["model", "dataset", "label_set", "metric", "expected", "obtained", "verdict"]
+RECALL_AT = (1, 5, 10, 50, 100)
+
+# Columns that are not listed here hold text.
+_PARQUET_TYPES = {
+    "rank": "float64", "rank_best": "int64", "rank_worst": "int64", "group_rank": "float64", "n_items": "int64",
+    "truncated": "bool", "target_score": "float32", "agreement": "float64", "margin": "float64",
+}  # fmt: skip
+_CSV_TEXT = {"model", "dataset", "label_set", "metric", "step", "verdict"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that one run measured."""
+
+    folder: Path
+    ranks: pd.DataFrame
+    judgments: pd.DataFrame
+    metrics: pd.DataFrame
+    timings: pd.DataFrame
+    verdicts: pd.DataFrame
+    provenance: dict[str, Any]
+
+
+def metrics_table(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Recall, MRR and quartiles of the rank with 95% intervals, for each model, dataset and label set."""
+    rows: list[tuple[Any, ...]] = []
+    for key, group in ranks.groupby(["model", "dataset", "label_set"], sort=False):
+        best = group["rank_best"].to_numpy(np.int64)
+        worst = group["rank_worst"].to_numpy(np.int64)
+        rank = group["rank"].to_numpy(np.float64)
+        n = len(group)
+        for k in RECALL_AT:
+            interval = wilson_interval(float(np.sum(hits_at_k(best, worst, k))), n)
+            rows.append((*key, "recall", k, recall_at_k(best, worst, k), *interval, n))
+        rows.append((*key, "mrr", None, mean_reciprocal_rank(rank), *bootstrap_interval(1.0 / rank), n))
+        for name, q in (("median_rank", 0.5), ("lower_quartile_rank", 0.25), ("upper_quartile_rank", 0.75)):
+            rows.append((*key, name, None, rank_quantile(rank, q), *quantile_interval(rank, q), n))
+    table = pd.DataFrame(rows, columns=METRICS)
+    types = {"k": "Int64", "value": "float64", "ci_low": "float64", "ci_high": "float64", "n": "int64"}
+    return table.astype(types)
+
+
+def _columns(frame: pd.DataFrame, columns: list[str], name: str) -> pd.DataFrame:
+    """The named columns in their order; an empty table may come without any."""
+    missing = [c for c in columns if c not in frame.columns]
+    if missing and len(frame):
+        raise KisBenchError(f"the table {name} lacks the column(s) {', '.join(missing)}")
+    return frame.reindex(columns=columns)
+
+
+def _schema(columns: list[str]) -> pa.Schema:
+    import pyarrow as pa
+
+    def kind(column: str) -> pa.DataType:
+        if column == "top_item_ids":
+            return pa.list_(pa.string())
+        return pa.type_for_alias(_PARQUET_TYPES.get(column, "string"))
+
+    return pa.schema([(column, kind(column)) for column in columns])
+
+
+def _write_parquet(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    frame = _columns(frame, columns, file.stem).copy()
+    for column in columns:
+        if column != "top_item_ids":
+            # Ids that a caller holds as numbers are text in the file; absent group ranks become nulls.
+            frame[column] = frame[column].astype(_PARQUET_TYPES.get(column, "string"))
+    pq.write_table(pa.Table.from_pandas(frame, schema=_schema(columns), preserve_index=False), file)
+
+
+def _write_csv(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
+    _columns(frame, columns, file.stem).to_csv(file, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def _sync(path: Path) -> None:
+    """Make a file or folder durable; folders cannot be opened on every system."""
+    try:
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except (PermissionError, IsADirectoryError):
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _point_latest(parent: Path, name: str) -> None:
+    """Let `latest` lead to the run; replaced in one step so that it never leads nowhere."""
+    fresh = parent / f".latest-{secrets.token_hex(4)}"
+    try:
+        try:
+            fresh.symlink_to(name, target_is_directory=True)
+        except (OSError, NotImplementedError):
+            fresh.write_text(name + "\n", encoding="utf-8")
+        os.replace(fresh, parent / "latest")
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_run(
+    parent: Path,
+    *,
+    ranks: pd.DataFrame,
+    judgments: pd.DataFrame,
+    timings: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    provenance: Mapping[str, Any],
+    draw: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write a run folder below parent, whole or not at all, and let `latest` lead to it.
+
+    `draw` gets the folder, its tables already inside, and adds the report.
+    """
+    parent = Path(parent)
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    hidden, folder = parent / f".{name}.partial", parent / name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        hidden.mkdir()
+        head = {**provenance, "schema_version": SCHEMA_VERSION}
+        text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
+        (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        _write_parquet(ranks, RANKS, hidden / "ranks.parquet")
+        _write_parquet(judgments, JUDGMENTS, hidden / "judgments.parquet")
+        _write_csv(metrics_table(_columns(ranks, RANKS, "ranks")), METRICS, hidden / "metrics.csv")
+        _write_csv(timings, TIMINGS, hidden / "timings.csv")
+        _write_csv(verdicts, VERDICTS, hidden / "verdicts.csv")
+        if draw is not None:
+            draw(hidden)
+        for path in [*hidden.rglob("*"), hidden]:
+            _sync(path)
+        os.rename(hidden, folder)
+        _sync(parent)
+    except OSError as error:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise KisBenchError(
+            f"the run could not be written to {parent}: {error.strerror or error}. Nothing was left there; "
+            "free some space or name another folder, then run again (embeddings are kept)."
+        ) from error
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+    try:
+        _point_latest(parent, name)
+    except OSError as error:
+        raise KisBenchError(
+            f"the run was written to {folder}, but {parent / 'latest'} could not be set: {error.strerror or error}"
+        ) from error
+    return folder
+
+
+def _read_parquet(file: Path, columns: list[str]) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Opened as one file: a folder name such as `a=b` must not be taken for a partition column.
+        with pq.ParquetFile(file) as parquet:
+            table = parquet.read()
+    except (pa.ArrowException, OSError) as error:
+        raise BadFile(file, [f"not a readable Parquet file: {error}"]) from error
+    return _checked(table.to_pandas(), columns, file)
+
+
+def _read_csv(file: Path, columns: list[str]) -> pd.DataFrame:
+    # A model may be called "NA" or "007": names stay text, and only empty cells of the other columns are missing.
+    missing_cells = {c: [""] for c in columns if c not in _CSV_TEXT}
+    types: dict[str, Any] = {c: "str" for c in columns if c in _CSV_TEXT}
+    if "k" in columns:
+        types["k"] = "Int64"
+    try:
+        frame = pd.read_csv(
+            file, dtype=types, keep_default_na=False, na_values=missing_cells, float_precision="round_trip"
+        )
+    except (ValueError, OSError) as error:
+        raise BadFile(file, [f"not a readable CSV file: {error}"]) from error
+    return _checked(frame, columns, file)
+
+
+def _checked(frame: pd.DataFrame, columns: list[str], file: Path) -> pd.DataFrame:
+    missing = [c for c in columns if c not in frame.columns]
+    if missing:
+        raise BadFile(file, [f"the column {c!r} is missing" for c in missing])
+    return frame
+
+
+def read_run(folder: Path) -> Run:
+    """The run in a folder that `write_run` made; `latest` may be given as well."""
+    folder = Path(folder)
+    if folder.name == "latest" and folder.is_file():
+        folder = folder.parent / folder.read_text(encoding="utf-8").strip()
+    if not folder.is_dir():
+        raise KisBenchError(f"there is no run folder {folder}")
+    names = ["run.json", "ranks.parquet", "judgments.parquet", "metrics.csv", "timings.csv", "verdicts.csv"]
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        raise KisBenchError(f"{folder} is not a whole run: missing {', '.join(absent)}")
+    file = folder / "run.json"
+    try:
+        head = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BadFile(file, [f"not readable as JSON: {error}"]) from error
+    version = head.get("schema_version") if isinstance(head, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise BadFile(file, ["schema_version is missing or not a whole number"])
+    if version > SCHEMA_VERSION:
+        raise BadFile(file, [f"written with schema version {version}, this kis-bench reads up to {SCHEMA_VERSION}; "
+                             "install a newer kis-bench"])  # fmt: skip
+    return Run(
+        folder=folder,
+        ranks=_read_parquet(folder / "ranks.parquet", RANKS),
+        judgments=_read_parquet(folder / "judgments.parquet", JUDGMENTS),
+        metrics=_read_csv(folder / "metrics.csv", METRICS),
+        timings=_read_csv(folder / "timings.csv", TIMINGS),
+        verdicts=_read_csv(folder / "verdicts.csv", VERDICTS),
+        provenance=head,
+    )
