@@ -240,8 +240,8 @@ def read_run(folder: Path) -> Run:
     if not isinstance(version, int) or isinstance(version, bool):
         raise BadFile(file, ["schema_version is missing or not a whole number"])
     if version > SCHEMA_VERSION:
-        raise BadFile(file, [f"written with schema version {version}, this kis-bench reads up to {SCHEMA_VERSION}; "
-                             "install a newer kis-bench"])  # fmt: skip
+        newer = f"written with schema version {version}, this kis-bench reads up to {SCHEMA_VERSION}"
+        raise BadFile(file, [f"{newer}; install a newer kis-bench"])
     return Run(
         folder=folder,
         ranks=_read_parquet(folder / "ranks.parquet", RANKS),

@@ -1,0 +1,183 @@
+"""The report in Markdown, and the order in which everything else is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kis_bench.report.html import page
+from kis_bench.report.plots import draw_curves, styles
+from kis_bench.report.tables import escaped, file_name, table
+from kis_bench.report.thumbnails import Row, Thumbnails, contact_sheet
+
+if TYPE_CHECKING:
+    from kis_bench.results import Run
+
+Pictures = Mapping[str, Mapping[str, Path]]
+WORST = 10
+_TITLE = "Known-item search: report"
+# Under privacy only these are shown of the provenance; others may hold paths or names of people.
+_HARMLESS = {"time", "git_commit", "dirty", "git_dirty", "versions", "device", "schema_version", "python", "platform",
+             "revision", "weight_digest", "digest", "key", "fingerprint", "counts", "n_items", "n_queries", "precision",
+             "items", "queries", "interrupted"}  # fmt: skip
+
+
+def _number(value: Any, digits: int = 1) -> str:
+    return "" if pd.isna(value) else f"{float(value):,.{digits}f}".removesuffix(".0")
+
+
+def _summary(metrics: pd.DataFrame, n_items: Mapping[str, int]) -> str:
+    cuts = [int(k) for k in metrics.loc[metrics["metric"] == "recall", "k"].drop_duplicates()]
+    rows = []
+    for model, own in metrics.groupby("model", sort=True):
+        recalls = own[own["metric"] == "recall"].set_index("k")
+        others = own[own["metric"] != "recall"].set_index("metric")
+        cells = [str(model)]
+        for k in cuts:
+            at = recalls.loc[k]
+            cells.append(f"{100 * at['value']:.1f}% [{100 * at['ci_low']:.1f}, {100 * at['ci_high']:.1f}]")
+        value = others["value"]
+        mrr = others.loc["mrr"]
+        cells.append(f"{mrr['value']:.3f} [{mrr['ci_low']:.3f}, {mrr['ci_high']:.3f}]")
+        quartiles = f"{_number(value['lower_quartile_rank'])}, {_number(value['upper_quartile_rank'])}"
+        cells.append(f"{_number(value['median_rank'])} [{quartiles}]")
+        cells.append(f"{int(own['n'].iloc[0]):,}")
+        cells.append(f"{100 * min(1.0, 10 / n_items[str(model)]):.2f}%")
+        rows.append(cells)
+    head = ["model", *(f"recall@{k}" for k in cuts), "MRR", "median rank [quartiles]", "queries", "chance recall@10"]
+    return table(head, rows, right=range(1, len(head)))
+
+
+def _notes(provenance: Mapping[str, Any]) -> list[str]:
+    """What a reader has to know, as quotations that cannot be overlooked."""
+    lines = []
+    for kind, word in (("datasets", "Dataset"), ("models", "Model")):
+        for name, facts in sorted((provenance.get(kind) or {}).items()):
+            if isinstance(facts, Mapping) and facts.get("note"):
+                lines.append(f"> **{word} {escaped(name)}:** {escaped(facts['note'], 2000)}\n")
+    return lines
+
+
+def _worst(
+    rows: pd.DataFrame, folder: Path, stem: str, pictures: Mapping[str, Path] | None, thumbnails: Thumbnails | None
+) -> list[str]:
+    """The queries whose targets stand last: a table, and a contact sheet where there are pictures."""
+    worst = rows.sort_values("rank", ascending=False, kind="stable").head(WORST)
+    if thumbnails is None:
+        return [table(["query", "rank"], [(r.query_id, _number(r.rank)) for r in worst.itertuples()], right=[1]), ""]
+    tops = [[] if top is None else [str(item) for item in top] for top in worst["top_item_ids"]]
+    cells = [
+        (r.query_id, r.text, _number(r.rank), r.item_id, top[0] if top else "")
+        for r, top in zip(worst.itertuples(), tops, strict=True)
+    ]
+    lines = [table(["query", "text", "rank", "target", "what came first"], cells, right=[2]), ""]
+    if pictures is not None and cells:
+        sheet = f"plots/{file_name('worst', stem)}.png"
+        entries = [
+            Row(str(text), f"{rank} of {int(n):,}", str(item), top)
+            for (_, text, rank, item, _), top, n in zip(cells, tops, worst["n_items"], strict=True)
+        ]
+        contact_sheet(entries, pictures, folder / sheet, thumbnails)
+        lines += [f"![Contact sheet of the worst queries: targets in frames, then what came first]({sheet})", ""]
+    return lines
+
+
+def _dataset(
+    name: str, run: Run, folder: Path, style: Mapping[str, Any], pictures: Pictures, thumbnails: Thumbnails | None
+) -> list[str]:
+    ranks = run.ranks[run.ranks["dataset"] == name]
+    metrics = run.metrics[run.metrics["dataset"] == name]
+    lines = [f"## {escaped(name)}", ""]
+    for label_set, part in ranks.groupby("label_set", sort=False):
+        n_items = {str(model): int(n) for model, n in part.groupby("model")["n_items"].max().items()}
+        lines += [f"### Labels: {escaped(label_set)}", ""]
+        lines += [_summary(metrics[metrics["label_set"] == label_set], n_items), ""]
+        for model, cut in part.groupby("model")["truncated"].sum().items():
+            if cut:
+                lines.append(f"- {escaped(model)}: {int(cut):,} texts were longer than it reads and were truncated.")
+        lines.append("")
+    stem = file_name("curves", name)
+    draw_curves(name, ranks, style, folder / "plots" / stem)
+    lines += [f"![Cumulative curves of {escaped(name)}: recall@k against k](plots/{stem}.png)", ""]
+    lines += [f"### Ten worst queries of {escaped(name)}", ""]
+    for (label_set, model), part in ranks.groupby(["label_set", "model"], sort=False):
+        lines += [f"#### {escaped(label_set)}, {escaped(model)}", ""]
+        lines += _worst(part, folder, f"{name}-{label_set}-{model}", pictures.get(name), thumbnails)
+    return lines
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items())
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _provenance(provenance: Mapping[str, Any], privacy: bool) -> list[str]:
+    def allowed(key: str) -> bool:
+        return key != "note" and (not privacy or key in _HARMLESS)
+
+    facts = [(k, _shown(v)) for k, v in provenance.items() if k not in ("models", "datasets") and allowed(k)]
+    lines = ["## Provenance", "", table(["what", "value"], facts), ""]
+    for kind in ("models", "datasets"):
+        rows = [
+            (name, key, _shown(value))
+            for name, own in sorted((provenance.get(kind) or {}).items())
+            if isinstance(own, Mapping)
+            for key, value in own.items()
+            if allowed(key)
+        ]
+        if rows:
+            lines += [table([kind.removesuffix("s"), "what", "value"], rows), ""]
+    return lines
+
+
+def _other_tables(run: Run) -> list[str]:
+    lines: list[str] = []
+    if len(run.verdicts):
+        head = list(run.verdicts.columns)
+        cells = run.verdicts.astype(object).where(run.verdicts.notna(), "").to_numpy().tolist()
+        lines += ["## Thresholds", "", table(head, cells), ""]
+    if len(run.judgments):
+        rows = [
+            (*map(str, key), f"{100 * float(np.mean(part['agreement'])):.1f}%", f"{len(part):,}")
+            for key, part in run.judgments.groupby(["dataset", "model"])
+        ]
+        lines += ["## Agreement with people", ""]
+        lines += [table(["dataset", "model", "agreement", "judgments"], rows, right=[2, 3]), ""]
+    if len(run.timings):
+        head = ["model", "dataset", "label set", "step", "seconds", "n", "per second", "from cache"]
+        cells = [
+            (*("" if pd.isna(x) else x for x in (t.model, t.dataset, t.label_set, t.step)), _number(t.seconds, 2),
+             _number(t.n, 0), _number(t.per_second), "" if pd.isna(t.cached) else "yes" if t.cached else "no")
+            for t in run.timings.itertuples()
+        ]  # fmt: skip
+        lines += ["## Timings", "", table(head, cells, right=[4, 5, 6]), ""]
+    return lines
+
+
+def write_report(folder: Path, run: Run, pictures: Pictures | None, privacy: bool = False) -> None:
+    """Write report.md, report.html and plots/ of a run into the folder.
+
+    `pictures` leads from a dataset's name and an item id to its image file. With `privacy` neither texts nor
+    items, paths or pictures are shown.
+    """
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    style = styles([str(model) for model in run.ranks["model"].unique()])
+    thumbnails = None if privacy else Thumbnails()
+    lines = [f"# {_TITLE}", ""]
+    if run.provenance.get("interrupted"):
+        lines += ["> **This run was interrupted:** what follows is only what had been measured by then.\n"]
+    lines += _notes(run.provenance)
+    lines += ["Shares with their 95% intervals in brackets. Rank 1 is the best.", ""]
+    for name in run.ranks["dataset"].unique():
+        lines += _dataset(str(name), run, folder, style, pictures or {}, thumbnails)
+    lines += _other_tables(run)
+    lines += _provenance(run.provenance, privacy)
+    text = "\n".join(lines).rstrip() + "\n"
+    (folder / "report.md").write_text(text, encoding="utf-8", errors="replace", newline="\n")
+    (folder / "report.html").write_text(page(text, folder, _TITLE), encoding="utf-8", errors="replace", newline="\n")

@@ -1,0 +1,188 @@
+"""From images to stored vectors: resuming, damage, races, bad input."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kis_bench.embed import embed_collection, embed_texts, images_entry, read_image
+from kis_bench.encoders import load
+from kis_bench.errors import BadFile, BadVector, KisBenchError
+from kis_bench.records import Collection
+from kis_bench.store import Store
+
+
+class Colour:
+    """Vectors from mean colours; counts what it was asked."""
+
+    name, dim, vectors_per_item, context_length, key = "colour", 4, 1, None, "colour-1"
+
+    def __init__(self):
+        self.seen = 0
+
+    def encode_images(self, images):
+        self.seen += len(images)
+        colours = np.array([[*np.asarray(image).mean((0, 1)), 255.0] for image in images], np.float32)
+        return (colours / np.linalg.norm(colours, axis=1, keepdims=True))[:, None]
+
+    def encode_texts(self, texts):
+        return np.full((len(texts), 1, 4), 0.5, np.float32), np.array([len(text) > 5 for text in texts])
+
+
+@pytest.fixture
+def collection(tmp_path):
+    paths = []
+    for i in range(20):
+        paths.append(tmp_path / f"{i}.png")
+        Image.new("RGB", (6, 6), (i * 10, 255 - i * 10, 7)).save(paths[-1])
+    ids = tuple(str(i) for i in range(20))
+    return Collection("colours", ids, tuple(paths), ids)
+
+
+def shard_bytes(entry):
+    return {file.name: file.read_bytes() for file in entry.folder.glob("*.arrow")}
+
+
+def test_vectors_come_back_as_they_were_made(collection, tmp_path):
+    store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
+    embeddings = embed_collection(collection, encoder, store, batch_size=3)
+    expected = encoder.encode_images([read_image(path) for path in collection.paths])
+    assert embeddings.ids == collection.ids
+    assert embeddings.vectors.dtype == np.float32
+    np.testing.assert_array_equal(embeddings.vectors, expected)
+    encoder.seen = 0
+    np.testing.assert_array_equal(embed_collection(collection, encoder, store).vectors, expected)
+    assert encoder.seen == 0
+
+
+def test_a_damaged_shard_is_found_and_made_again(collection, tmp_path):
+    store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
+    embed_collection(collection, encoder, store)
+    entry = images_entry(collection, encoder, store)
+    before = shard_bytes(entry)
+    victim = sorted(entry.folder.glob("*.arrow"))[1]
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    encoder.seen = 0
+    embed_collection(collection, encoder, store)
+    assert encoder.seen == 7
+    assert shard_bytes(entry) == before
+
+
+def test_what_was_finished_stays_when_an_image_is_broken(collection, tmp_path):
+    store, encoder = Store(tmp_path / "store", shard_items=5), Colour()
+    good = collection.paths[12].read_bytes()
+    collection.paths[12].write_bytes(good[:40])
+    with pytest.raises(BadFile, match=r"12\.png"):
+        embed_collection(collection, encoder, store)
+    entry = images_entry(collection, encoder, store)
+    assert len(entry.missing()) == 2
+    collection.paths[12].write_bytes(good)
+    encoder.seen = 0
+    embed_collection(collection, encoder, store)
+    assert encoder.seen == 10
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (np.inf, "infinity"), (0.0, "length zero"), (3.0, "length other")])
+def test_a_bad_vector_names_its_item(collection, tmp_path, value, said):
+    encoder = Colour()
+    right = encoder.encode_images
+    encoder.encode_images = lambda images: right(images) if len(images) < 20 else np.concatenate(
+        [right(images)[:-1], np.full((1, 1, 4), value, np.float32)]
+    )
+    with pytest.raises(BadVector, match=f"'19'.*{said}"):
+        embed_collection(collection, encoder, Store(tmp_path / "store"))
+    assert not list((tmp_path / "store").rglob("*.arrow"))
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(collection, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(KisBenchError, match="No space left on device"):
+        embed_collection(collection, Colour(), Store(tmp_path / "store"))
+    assert not [file for file in (tmp_path / "store").rglob("*") if file.is_file()]
+
+
+def test_texts_say_which_were_cut(tmp_path):
+    texts = embed_texts(["short", "longer than five"], Colour(), Store(tmp_path / "store"))
+    assert texts.truncated.tolist() == [False, True]
+
+
+def test_several_large_shards_read_as_one_array(collection, tmp_path, monkeypatch):
+    store, encoder = Store(tmp_path / "store", shard_items=6), Colour()
+    expected = np.asarray(embed_collection(collection, encoder, store).vectors)
+    monkeypatch.setattr("kis_bench.store.READ_AT_ONCE", 0)
+    mapped = embed_collection(collection, encoder, store).vectors
+    assert mapped.shape == expected.shape
+    np.testing.assert_array_equal(np.asarray(mapped), expected)
+    for index in (slice(4, 15), slice(None), 7, -1, [3, 19, 0], (slice(2, 9), 0), slice(5, 5), slice(1, 18, 4)):
+        np.testing.assert_array_equal(mapped[index], expected[index])
+    np.testing.assert_array_equal(mapped @ np.ones(4, np.float32), expected @ np.ones(4, np.float32))
+
+
+def test_transparency_is_white_and_exif_turns_the_picture(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert read_image(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
+    turned = Image.new("RGB", (8, 4), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg").size == (4, 8)
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from tests_colour import Colour, collection_of
+from kis_bench.embed import embed_collection
+from kis_bench.store import Store
+class Slow(Colour):
+    def encode_images(self, images):
+        time.sleep(0.15)
+        return super().encode_images(images)
+embed_collection(collection_of(sys.argv[1]), Slow(), Store(sys.argv[2], shard_items=2))
+"""
+
+
+def test_a_killed_run_resumes_with_the_same_bytes(collection, tmp_path):
+    from pathlib import Path
+
+    source = Path(__file__).read_text(encoding="utf-8")
+    helper = (
+        "import numpy as np\nfrom pathlib import Path\nfrom kis_bench.records import Collection\n"
+        + source[source.index("class Colour") : source.index("@pytest.fixture")]
+        + "def collection_of(folder):\n    ids = tuple(str(i) for i in range(20))\n"
+        "    return Collection('colours', ids, tuple(Path(folder) / f'{i}.png' for i in ids), ids)\n"
+    )
+    (tmp_path / "tests_colour.py").write_text(helper, encoding="utf-8")
+    command = [sys.executable, "-c", SLOW, str(tmp_path), str(tmp_path / "killed")]
+    process = subprocess.Popen(command, cwd=tmp_path)
+    while len(list((tmp_path / "killed").rglob("*.arrow"))) < 3 and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    encoder = Colour()
+    killed, whole = (Store(tmp_path / name, shard_items=2) for name in ("killed", "whole"))
+    left = len(images_entry(collection, encoder, killed).missing())
+    assert 0 < left < 10
+    embed_collection(collection, encoder, killed)
+    assert encoder.seen == 2 * left
+    embed_collection(collection, encoder, whole)
+    assert shard_bytes(images_entry(collection, encoder, killed)) == shard_bytes(images_entry(collection, encoder, whole))
+
+
+def test_the_demo_encoder_does_not_depend_on_batches():
+    encoder = load("demo", device="cpu")
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)) for _ in range(5)]
+    together = encoder.encode_images(images)
+    assert together.shape == (5, 1, 128)
+    np.testing.assert_allclose(np.concatenate([encoder.encode_images([i]) for i in images]), together, atol=1e-6)
+    _, truncated = encoder.encode_texts(["word " * 64, "word " * 65])
+    assert truncated.tolist() == [False, True]

@@ -1,0 +1,97 @@
+"""Reports on real folders, with texts that try to be more than text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kis_bench.report import write_report
+from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, Run, metrics_table
+
+HOSTILE = ["<script>alert(1)</script>", "a | b", "two\nlines", "مرحبا \u202eقلعة", "x" * 10_000, "![x](https://a.test/b.png)",
+           "[x](javascript:alert(1))", "C:\\dir | <b>$\\frac$", "# head", ""]  # fmt: skip
+MODELS = ["alpha|1", "beta $x_1$"]
+
+
+def sample_run(folder: Path) -> Run:
+    rng = np.random.default_rng(3)
+    rows = [
+        (model, "toy", label_set, f"q{i}", text, f"item-{i}", float(r), r, r, None, 40, i == 0, 0.25,
+         [f"item-{j}" for j in range(5)])
+        for model in MODELS for label_set in ("short", "long")
+        for i, (text, r) in enumerate(zip(HOSTILE, rng.integers(1, 41, len(HOSTILE)).tolist(), strict=True))
+    ]  # fmt: skip
+    ranks = pd.DataFrame(rows, columns=RANKS)
+    timings = pd.DataFrame([("alpha|1", "toy", "", "embed", 1.5, 40, 26.7, False)], columns=TIMINGS)
+    judgments, verdicts = pd.DataFrame(columns=JUDGMENTS), pd.DataFrame(columns=VERDICTS)
+    provenance = {
+        "time": "2026-11-24T02:15:00Z", "command": "pytest /home/someone/benchmarks", "interrupted": True,
+        "models": {"alpha|1": {"revision": "r1", "note": "seen in <training>"}},
+        "datasets": {"toy": {"fingerprint": "f00", "note": "made by hand"}},
+    }  # fmt: skip
+    return Run(folder, ranks, judgments, metrics_table(ranks), timings, verdicts, provenance)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> dict[str, dict[str, Path]]:
+    files = {f"item-{i}": tmp_path / f"{i}.jpg" for i in range(8)}
+    for i, file in enumerate(files.values()):
+        if i != 3:
+            Image.new("RGB", (300, 200), (30 * i, 90, 120)).save(file)
+    (tmp_path / "4.jpg").write_bytes(b"no picture")
+    return {"toy": files}
+
+
+def test_report_names_everything(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
+    write_report(tmp_path, sample_run(tmp_path), pictures)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    for part in ("alpha\\|1", "beta $x\\_1$", "interrupted", "made by hand", "recall@100", "truncated", "Timings", "f00"):
+        assert part in text
+    assert "<script" not in text
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+    assert "\u202e" not in text
+
+
+def test_html_stands_alone_and_shows_texts_as_texts(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
+    write_report(tmp_path, sample_run(tmp_path), pictures)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:)""", html)
+    assert "<script" not in html and "url(" not in html and "&lt;script&gt;" in html
+    assert html.count("<img") == html.count('src="data:image/') == 5  # the curves and four contact sheets
+    assert 'lang="en"' in html and 'alt=""' not in html
+
+
+def test_pictures_are_readable_and_the_same_each_time(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
+    for name in ("one", "two"):
+        write_report(tmp_path / name, sample_run(tmp_path), pictures)
+    drawn = sorted((tmp_path / "one" / "plots").iterdir())
+    assert {file.suffix for file in drawn} == {".png", ".svg"}
+    for file in drawn:
+        assert re.fullmatch(r"[a-z0-9._-]+", file.name)
+        assert file.read_bytes() == (tmp_path / "two" / "plots" / file.name).read_bytes()
+        if file.suffix == ".png":
+            with Image.open(file) as picture:
+                picture.load()
+                assert picture.width > 600
+
+
+def test_privacy(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
+    write_report(tmp_path, sample_run(tmp_path), pictures, privacy=True)
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert not any(word in text for word in ("alert(1)", "item-", "/home/", "xxxx"))
+        assert "q1" in text
+    assert not list((tmp_path / "plots").glob("worst*"))
+
+
+def test_an_empty_run_is_reported(tmp_path: Path) -> None:
+    empty = pd.DataFrame(columns=RANKS)
+    tables = [pd.DataFrame(columns=c) for c in (JUDGMENTS, TIMINGS, VERDICTS)]
+    write_report(tmp_path, Run(tmp_path, empty, tables[0], metrics_table(empty), tables[1], tables[2], {}), None)
+    assert (tmp_path / "report.html").is_file()

@@ -1,0 +1,99 @@
+"""A run folder is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, read_run, write_run
+
+TEXTS = ["<script>", "a | b", "two\nlines", "مرحبا", "x" * 10_000]
+
+
+def tables() -> dict[str, Any]:
+    rows = [
+        ("NA", "toy", "short", f"00{i}", text, f"i{i}", i + 1.5, i + 1, i + 2, None if i else 2.0, 9, i == 2, 0.5, ["i1", "i2"])
+        for i, text in enumerate(TEXTS)
+    ]
+    return {
+        "ranks": pd.DataFrame(rows, columns=RANKS),
+        "judgments": pd.DataFrame(columns=JUDGMENTS),
+        "timings": pd.DataFrame([("NA", "toy", "short", "rank", 0.1, 5, 50.0, True)], columns=TIMINGS),
+        "verdicts": pd.DataFrame(columns=VERDICTS),
+        "provenance": {"device": "cpu", "models": {"NA": {"note": "n"}}},
+    }
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    given = tables()
+    folder = write_run(tmp_path, **given, draw=lambda f: (f / "report.md").write_text("x") and None)
+    run = read_run(tmp_path / "latest")
+    assert (folder / "report.md").is_file() and run.provenance["device"] == "cpu"
+    assert run.ranks["text"].tolist() == TEXTS
+    assert run.ranks["query_id"].tolist() == given["ranks"]["query_id"].tolist()
+    assert run.ranks["group_rank"].isna().tolist() == [False, True, True, True, True]
+    assert [list(x) for x in run.ranks["top_item_ids"]] == [["i1", "i2"]] * 5
+    assert run.metrics["model"].unique().tolist() == ["NA"]
+    recalls = run.metrics[run.metrics["metric"] == "recall"]
+    assert recalls["k"].tolist() == [1, 5, 10, 50, 100]
+    assert recalls["value"].tolist() == pytest.approx([0.1, 0.9, 1, 1, 1])
+    assert str(pq.read_schema(folder / "judgments.parquet").field("margin").type) == "double"
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([folder.name, "latest"])
+
+
+def test_latest_leads_to_the_last(tmp_path: Path) -> None:
+    write_run(tmp_path, **tables())
+    second = write_run(tmp_path, **tables())
+    assert (tmp_path / "latest").resolve() == second.resolve()
+
+
+def test_latest_without_symlinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no symlinks")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    folder = write_run(tmp_path, **tables())
+    assert read_run(tmp_path / "latest").folder == folder
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(KisBenchError, match="No space left"):
+        write_run(tmp_path, **tables())
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    def stop(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_run(tmp_path, **tables(), draw=stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KisBenchError, match="no run folder"):
+        read_run(tmp_path / "none")
+    folder = write_run(tmp_path, **tables())
+    (folder / "timings.csv").write_text("model\nx\n")
+    with pytest.raises(BadFile, match="'seconds' is missing"):
+        read_run(folder)
+    (folder / "timings.csv").unlink()
+    with pytest.raises(KisBenchError, match="missing timings.csv"):
+        read_run(folder)
+    (folder / "timings.csv").write_text("")
+    head = folder / "run.json"
+    head.write_text(json.dumps({"schema_version": 99}))
+    with pytest.raises(BadFile, match="newer kis-bench"):
+        read_run(folder)
