@@ -205,9 +205,7 @@ def _read_csv(file: Path, columns: list[str]) -> pd.DataFrame:
     if "k" in columns:
         types["k"] = "Int64"
     try:
-        frame = pd.read_csv(
-            file, dtype=types, keep_default_na=False, na_values=missing_cells, float_precision="round_trip"
-        )
+        frame = pd.read_csv(file, dtype=types, keep_default_na=False, na_values=missing_cells)
     except (ValueError, OSError) as error:
         raise BadFile(file, [f"not a readable CSV file: {error}"]) from error
     return _checked(frame, columns, file)

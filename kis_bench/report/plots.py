@@ -64,7 +64,7 @@ def _panel(axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]],
     )  # fmt: skip
     axes.set_xscale("log")
     axes.set_xlim(1, n_items)
-    axes.set_ylim(0, 100)
+    axes.set_ylim(0, 101)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}%")
     axes.set_xlabel("rank k (log scale)")

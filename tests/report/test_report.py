@@ -61,7 +61,7 @@ def test_report_names_everything(tmp_path: Path, pictures: dict[str, dict[str, P
 def test_html_stands_alone_and_shows_texts_as_texts(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:)""", html)
+    assert not re.search(r"""<[^>]*(?:src|href)\s*=\s*["'](?!data:)""", html)
     assert "<script" not in html and "url(" not in html and "&lt;script&gt;" in html
     assert html.count("<img") == html.count('src="data:image/') == 5  # the curves and four contact sheets
     assert 'lang="en"' in html and 'alt=""' not in html
@@ -85,7 +85,8 @@ def test_privacy(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures, privacy=True)
     for name in ("report.md", "report.html"):
         text = (tmp_path / name).read_text(encoding="utf-8")
-        assert not any(word in text for word in ("alert(1)", "item-", "/home/", "xxxx"))
+        text = re.sub(r"base64,[^\"]+", "", text)
+        assert [word for word in ("alert(1)", "item-", "/home/", "xxxx") if word in text] == []
         assert "q1" in text
     assert not list((tmp_path / "plots").glob("worst*"))
 
