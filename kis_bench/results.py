@@ -100,7 +100,8 @@ def _write_parquet(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
     for column in columns:
         if column != "top_item_ids":
             # Ids that a caller holds as numbers are text in the file; absent group ranks become nulls.
-            frame[column] = frame[column].astype(_PARQUET_TYPES.get(column, "string"))
+            kind: Any = _PARQUET_TYPES.get(column, "string")
+            frame[column] = frame[column].astype(kind)
     pq.write_table(pa.Table.from_pandas(frame, schema=_schema(columns), preserve_index=False), file)
 
 

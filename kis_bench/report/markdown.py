@@ -97,9 +97,9 @@ def _dataset(
         n_items = {str(model): int(n) for model, n in part.groupby("model")["n_items"].max().items()}
         lines += [f"### Labels: {escaped(label_set)}", ""]
         lines += [_summary(metrics[metrics["label_set"] == label_set], n_items), ""]
-        for model, cut in part.groupby("model")["truncated"].sum().items():
+        for name_of_model, cut in part.groupby("model")["truncated"].sum().items():
             if cut:
-                lines.append(f"- {escaped(model)}: {int(cut):,} texts were longer than it reads and were truncated.")
+                lines.append(f"- {escaped(name_of_model)}: {int(cut):,} texts were longer than it reads and were truncated.")
         lines.append("")
     stem = file_name("curves", name)
     draw_curves(name, ranks, style, folder / "plots" / stem)
@@ -151,12 +151,13 @@ def _other_tables(run: Run) -> list[str]:
         lines += [table(["dataset", "model", "agreement", "judgments"], rows, right=[2, 3]), ""]
     if len(run.timings):
         head = ["model", "dataset", "label set", "step", "seconds", "n", "per second", "from cache"]
-        cells = [
+        timings: Any = run.timings.itertuples()
+        steps = [
             (*("" if pd.isna(x) else x for x in (t.model, t.dataset, t.label_set, t.step)), _number(t.seconds, 2),
              _number(t.n, 0), _number(t.per_second), "" if pd.isna(t.cached) else "yes" if t.cached else "no")
-            for t in run.timings.itertuples()
+            for t in timings
         ]  # fmt: skip
-        lines += ["## Timings", "", table(head, cells, right=[4, 5, 6]), ""]
+        lines += ["## Timings", "", table(head, steps, right=[4, 5, 6]), ""]
     return lines
 
 

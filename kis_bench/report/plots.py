@@ -17,7 +17,7 @@ from kis_bench.statistics import wilson_interval
 # Okabe and Ito's colours without black and yellow, which vanish on dark or white paper.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
-_STYLE = {
+_STYLE: Any = {
     "svg.hashsalt": "kis-bench",  # otherwise the ids inside an SVG differ from one drawing to the next
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.family": "DejaVu Sans",
