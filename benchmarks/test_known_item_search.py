@@ -5,4 +5,5 @@ def test_known_item_search(model, dataset, query_set, known_item_search):
     ranks = known_item_search(model, dataset, query_set)
 
     assert len(ranks.rank) == len(query_set.queries)
-    assert (ranks.best >= 1).all() and (ranks.worst <= len(dataset.collection)).all()
+    assert (ranks.best >= 1).all()
+    assert (ranks.worst <= len(dataset.collection)).all()

@@ -119,7 +119,9 @@ def parser() -> argparse.ArgumentParser:
     listing = command("datasets", list_datasets)
     listing.add_argument("--data", type=Path, metavar="DIR", help="also list the dataset folders in DIR")
     embedding = command("embed", embed)
-    embedding.add_argument("dataset", metavar="DATASET[=FOLDER]", help="a dataset's name, with its folder if not built in")
+    embedding.add_argument(
+        "dataset", metavar="DATASET[=FOLDER]", help="a dataset's name, with its folder if not built in"
+    )
     embedding.add_argument("--model", required=True, help="a model's name, or module:function")
     embedding.add_argument("--store", type=Path, metavar="DIR", help="default: $KIS_STORE, else the user's cache")
     embedding.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,13 +44,18 @@ def model(name: str) -> Iterator[Check]:
     shapes = [(48, 64), (64, 64), (96, 40), (200, 30), (64, 65)]
     images = [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in shapes]
     texts = ["red apple", "a grinning face", "sailboat on the sea", "clock", "two people under a tree in the rain"]
-    for kind, encode, inputs in (
+    both: tuple[tuple[str, Any, list[Any]], ...] = (
         ("images", encoder.encode_images, images),
         ("texts", lambda some: encoder.encode_texts(some)[0], texts),
-    ):
+    )
+    for kind, encode, inputs in both:
         vectors = encode(inputs)
         lengths = np.linalg.norm(vectors.astype(np.float64), axis=2)
-        yield Check(f"{kind}: unit vectors", bool(np.abs(lengths - 1).max() < 1e-3), f"lengths {lengths.min():.6f} to {lengths.max():.6f}")
+        yield Check(
+            f"{kind}: unit vectors",
+            bool(np.abs(lengths - 1).max() < 1e-3),
+            f"lengths {lengths.min():.6f} to {lengths.max():.6f}",
+        )
         spread = float(np.ptp(vectors, axis=0).max())
         yield Check(f"{kind}: differ", spread > 1e-3, f"largest difference of a component {spread:.3g}")
         alone = np.concatenate([encode([one]) for one in inputs])
@@ -57,4 +63,3 @@ def model(name: str) -> Iterator[Check]:
         yield Check(f"{kind}: batch size", drift < 1e-5, f"one by one against all at once: {drift:.1e}, at most 1e-5")
         order = float(np.abs(encode(inputs[::-1])[::-1] - vectors).max())
         yield Check(f"{kind}: order", order < 1e-5, f"reversed order: {order:.1e}, at most 1e-5")
-

@@ -60,7 +60,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kis", "known-item search benchmarks (kis-bench)")
     add = group.addoption
     add("--kis-model", action="append", default=[], metavar="NAME",
-        help="measure this model: a declared or catalogued name, or module:function; repeatable (default: all declared)")  # fmt: skip
+        help="measure this model: a declared or catalogued name, or module:function; repeatable "
+        "(default: all declared)")  # fmt: skip
     add("--kis-dataset", action="append", default=[], metavar="NAME[=FOLDER]",
         help="search this dataset, in FOLDER if given; repeatable (default: all declared)")  # fmt: skip
     add("--kis-labels", action="append", default=[], metavar="NAME",
@@ -199,7 +200,7 @@ class KnownItemSearch:
         from kis_bench import embed, ranking, search
         from kis_bench.store import Store
 
-        option, timings = self.config.option, []
+        option, timings = self.config.option, list[dict[str, Any]]()
         store = Store(option.kis_store or default_store())
 
         @contextmanager
@@ -224,10 +225,8 @@ class KnownItemSearch:
                 texts.vectors[:, 0], items.vectors, search.targets(collection, queries),
                 groups=collection.groups, top_k=10,
             )  # fmt: skip
-        rows = search.rows(
-            model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy
-        )
-        provenance = {
+        rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
+        provenance: dict[str, Any] = {
             "models": {model.name: {"source": model.checkpoint.source, "key": model.key, "dim": model.dim,
                                     "note": model.checkpoint.note, "licence": model.checkpoint.licence}},
             "datasets": {dataset.name: {"fingerprint": dataset.fingerprint, "n_items": len(collection),
@@ -276,7 +275,7 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes the measurements off the report, before JUnit XML and others print them."""
-        mine = [value for name, value in report.user_properties if name == PAYLOAD]
+        mine: list[Any] = [value for name, value in report.user_properties if name == PAYLOAD]
         if not mine:
             return
         report.user_properties = [(name, value) for name, value in report.user_properties if name != PAYLOAD]
@@ -333,5 +332,3 @@ class Recorder:
         terminalreporter.section("known-item search")
         terminalreporter.write_line(summary(read_run(self.folder)))
         terminalreporter.write_line(f"\nreport: {self.folder / 'report.md'}")
-
-

@@ -16,6 +16,7 @@ import functools
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,10 @@ from kis_bench.records import Ranks
 BLOCK_ITEMS, BLOCK_QUERIES = 4096, 1024
 GROUP_MARKS = 256 * 2**20  #: bytes that the marks of groups may take at once
 TINY = 2.0**-60  #: covers what squares and products lose to underflow
-Float32, Float64, Bool, Int = NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]
+Float32: TypeAlias = NDArray[np.float32]
+Float64: TypeAlias = NDArray[np.float64]
+Bool: TypeAlias = NDArray[np.bool_]
+Int: TypeAlias = NDArray[np.int64]
 
 
 def target_ranks(
@@ -133,7 +137,8 @@ def norms(vectors: Float32, what: str, offset: int, per_item: int = 1) -> Float6
     wrong = np.flatnonzero(~np.isfinite(lengths))
     if len(wrong):
         raise BadVector(f"{what} {(offset + int(wrong[0])) // per_item}: NaN, infinity or too large for float32")
-    return lengths * 1.001 + TINY
+    above: Float64 = lengths * 1.001 + TINY
+    return above
 
 
 def gamma(d: int, roundoff: float) -> float:
@@ -232,12 +237,14 @@ class Reference:
         signs[same] = 0
         for i in np.flatnonzero(open_ & ~same).tolist():
             signs[i] = exact_sign(queries[row[i]], rivals[i], self.vector[row[i]])
-        return signs.reshape(p, v).max(axis=1)
+        highest: Int = signs.reshape(p, v).max(axis=1)
+        return highest
 
 
 def float64_scores(queries: Float32, vectors: Float32) -> Float64:
     """Row by row, ``[p, d]`` and ``[p, d]`` -> ``[p]``."""
-    return np.einsum("ij,ij->i", queries, vectors, dtype=np.float64)
+    scores: Float64 = np.einsum("ij,ij->i", queries, vectors, dtype=np.float64)
+    return scores
 
 
 class GroupMarks:

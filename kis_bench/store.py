@@ -156,7 +156,8 @@ class Entry:
 def check_vectors(ids: Sequence[str], vectors: Vectors) -> None:
     if vectors.ndim != 3 or len(vectors) != len(ids) or vectors.dtype != np.float32:
         raise KisBenchError(
-            f"an encoder returned {vectors.dtype} {list(vectors.shape)} for {len(ids)} items; float32 [n, v, d] is needed"
+            f"an encoder returned {vectors.dtype} {list(vectors.shape)} for {len(ids)} items; "
+            "float32 [n, v, d] is needed"
         )
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=2)
     for wrong, what in (
@@ -189,7 +190,7 @@ class ShardedVectors(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, parts: list[Vectors]) -> None:
         self.parts = parts
         self.starts = np.cumsum([0] + [len(part) for part in parts])
-        self.shape = (int(self.starts[-1]), *parts[0].shape[1:])
+        self.shape: tuple[int, ...] = (int(self.starts[-1]), *parts[0].shape[1:])
         self.ndim, self.dtype = 3, parts[0].dtype
 
     def __len__(self) -> int:
@@ -220,7 +221,7 @@ class ShardedVectors(np.lib.mixins.NDArrayOperatorsMixin):
     def _slice(self, wanted: slice) -> Vectors:
         start, stop, step = wanted.indices(len(self))
         if step != 1:
-            return self[np.arange(start, stop, step)] if start != stop else self.parts[0][:0]  # type: ignore[no-any-return]
+            return self[np.arange(start, stop, step)] if start != stop else self.parts[0][:0]
         pieces = [
             part[max(start - offset, 0) : max(stop - offset, 0)]
             for part, offset in zip(self.parts, self.starts[:-1], strict=True)
@@ -248,7 +249,9 @@ def write_whole(file: Path, content: bytes) -> None:
         os.replace(unfinished, file)
         unfinished = None
     except OSError as error:
-        raise KisBenchError(f"{file} can't be written: {error.strerror}; free space or choose another folder") from error
+        raise KisBenchError(
+            f"{file} can't be written: {error.strerror}; free space or choose another folder"
+        ) from error
     finally:
         if unfinished is not None:
             Path(unfinished).unlink(missing_ok=True)

@@ -41,9 +41,7 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     return found
 
 
-def load(
-    name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32", download: bool = False
-) -> Encoder:
+def load(name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32", download: bool = False) -> Encoder:
     """The encoder of a name, ready to encode.
 
     Raises:

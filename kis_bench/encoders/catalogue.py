@@ -37,7 +37,8 @@ def catalogue() -> dict[str, Checkpoint]:
 
 def read_models(file: Path) -> list[Checkpoint]:
     """The rows of a models.toml: a bare name stands for the catalogue's row, a ``source`` makes a new one."""
-    problems, found = [], []
+    problems: list[str] = []
+    found: list[Checkpoint] = []
     for number, row in enumerate(read_toml(file).get("model", []), start=1):
         name, unknown = row.get("name"), sorted(set(row) - FIELDS)
         if not isinstance(name, str) or not name:

@@ -14,11 +14,21 @@ from PIL import Image
 class Encoder(Protocol):
     """A pretrained model behind two functions into one joint space of unit vectors."""
 
-    name: str
-    dim: int
-    vectors_per_item: int
-    context_length: int | None  # tokens; None: not limited
-    key: str  # changes whenever the vectors could: weights, preprocessing, precision
+    @property
+    def name(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def vectors_per_item(self) -> int: ...
+    @property
+    def context_length(self) -> int | None:
+        """In tokens; None: not limited."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Changes whenever the vectors could: weights, preprocessing, precision."""
+        ...
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """RGB pictures -> unit vectors, float32 ``[n, v, d]``."""

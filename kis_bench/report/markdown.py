@@ -99,15 +99,17 @@ def _dataset(
         lines += [_summary(metrics[metrics["label_set"] == label_set], n_items), ""]
         for name_of_model, cut in part.groupby("model")["truncated"].sum().items():
             if cut:
-                lines.append(f"- {escaped(name_of_model)}: {int(cut):,} texts were longer than it reads and were truncated.")
+                lines.append(
+                    f"- {escaped(name_of_model)}: {int(cut):,} texts were longer than it reads and were truncated."
+                )
         lines.append("")
     stem = file_name("curves", name)
     draw_curves(name, ranks, style, folder / "plots" / stem)
     lines += [f"![Cumulative curves of {escaped(name)}: recall@k against k](plots/{stem}.png)", ""]
     lines += [f"### Ten worst queries of {escaped(name)}", ""]
-    for (label_set, model), part in ranks.groupby(["label_set", "model"], sort=False):
-        lines += [f"#### {escaped(label_set)}, {escaped(model)}", ""]
-        lines += _worst(part, folder, f"{name}-{label_set}-{model}", pictures.get(name), thumbnails)
+    for (labels, model), part in ranks.groupby(["label_set", "model"], sort=False):
+        lines += [f"#### {escaped(labels)}, {escaped(model)}", ""]
+        lines += _worst(part, folder, f"{name}-{labels}-{model}", pictures.get(name), thumbnails)
     return lines
 
 

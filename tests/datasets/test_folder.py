@@ -54,7 +54,7 @@ def test_m3rt_labels_match_by_number(folder):
         (b"query_id,item_id,label_set,text\nq1,a,short,\n", "line 2: text is empty"),
         (b"query_id,item_id,label_set,text\nq1,a,short,x,y\n", "line 2: 5 cells where the header has 4"),
         (b"query_id,item_id,label_set,text\nq1,a,short,x\nq1,a,short,x\n", "line 3: query 'q1' names item 'a' twice"),
-        (b"query_id,item_id,label_set,text\nq1,a,short,x\nq1,a,short,y\n", "line 3: query 'q1' of label set 'short' has"),
+        (b"query_id,item_id,label_set,text\nq1,a,short,x\nq1,a,short,y\n", "line 3: query 'q1' of label set"),
         (b"query_id,item_id,label_set,text\nq1,a,short,\xff\n", "line 2: byte"),
         (b"id,words\na,x\n", "line 1: missing column 'query_id'"),
         (b"query_id,item_id,label_set,text\n", "no queries"),

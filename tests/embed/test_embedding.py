@@ -87,12 +87,16 @@ def test_what_was_finished_stays_when_an_image_is_broken(collection, tmp_path):
     assert encoder.seen == 10
 
 
-@pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (np.inf, "infinity"), (0.0, "length zero"), (3.0, "length other")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(np.nan, "NaN"), (np.inf, "infinity"), (0.0, "length zero"), (3.0, "length other")]
+)
 def test_a_bad_vector_names_its_item(collection, tmp_path, value, said):
     encoder = Colour()
     right = encoder.encode_images
-    encoder.encode_images = lambda images: right(images) if len(images) < 20 else np.concatenate(
-        [right(images)[:-1], np.full((1, 1, 4), value, np.float32)]
+    encoder.encode_images = lambda images: (
+        right(images)
+        if len(images) < 20
+        else np.concatenate([right(images)[:-1], np.full((1, 1, 4), value, np.float32)])
     )
     with pytest.raises(BadVector, match=f"'19'.*{said}"):
         embed_collection(collection, encoder, Store(tmp_path / "store"))
@@ -174,7 +178,9 @@ def test_a_killed_run_resumes_with_the_same_bytes(collection, tmp_path):
     embed_collection(collection, encoder, killed)
     assert encoder.seen == 2 * left
     embed_collection(collection, encoder, whole)
-    assert shard_bytes(images_entry(collection, encoder, killed)) == shard_bytes(images_entry(collection, encoder, whole))
+    assert shard_bytes(images_entry(collection, encoder, killed)) == shard_bytes(
+        images_entry(collection, encoder, whole)
+    )
 
 
 def test_the_demo_encoder_does_not_depend_on_batches():

@@ -19,7 +19,22 @@ TEXTS = ["<script>", "a | b", "two\nlines", "مرحبا", "x" * 10_000]
 
 def tables() -> dict[str, Any]:
     rows = [
-        ("NA", "toy", "short", f"00{i}", text, f"i{i}", i + 1.5, i + 1, i + 2, None if i else 2.0, 9, i == 2, 0.5, ["i1", "i2"])
+        (
+            "NA",
+            "toy",
+            "short",
+            f"00{i}",
+            text,
+            f"i{i}",
+            i + 1.5,
+            i + 1,
+            i + 2,
+            None if i else 2.0,
+            9,
+            i == 2,
+            0.5,
+            ["i1", "i2"],
+        )
         for i, text in enumerate(TEXTS)
     ]
     return {
@@ -35,7 +50,8 @@ def test_round_trip(tmp_path: Path) -> None:
     given = tables()
     folder = write_run(tmp_path, **given, draw=lambda f: (f / "report.md").write_text("x") and None)
     run = read_run(tmp_path / "latest")
-    assert (folder / "report.md").is_file() and run.provenance["device"] == "cpu"
+    assert (folder / "report.md").is_file()
+    assert run.provenance["device"] == "cpu"
     assert run.ranks["text"].tolist() == TEXTS
     assert run.ranks["query_id"].tolist() == given["ranks"]["query_id"].tolist()
     assert run.ranks["group_rank"].isna().tolist() == [False, True, True, True, True]

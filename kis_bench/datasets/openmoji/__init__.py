@@ -13,6 +13,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from kis_bench.records import Readiness, Triplet, digest
@@ -97,7 +98,7 @@ def long_text(names: dict[str, str], row: dict[str, str]) -> str:
     return ", ".join([name, *(k for k in row["keywords"].split("|") if k and k != name)])
 
 
-def write(file: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def write(file: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)

@@ -75,7 +75,8 @@ class Residual(nn.Module):
         self.inner = convolution(channels, channels)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return maps + self.inner(maps)
+        sharpened: Tensor = maps + self.inner(maps)
+        return sharpened
 
 
 class TextTower(nn.Module):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kis_bench.datasets.openmoji.drawings import hexcode, rasterise
+from kis_bench.datasets.openmoji.drawings import rasterise
 from kis_bench.datasets.openmoji.generate import cldr_annotations, read_json
 from kis_bench.encoders.demo.network import PICTURE_SIZE
 
@@ -68,8 +68,8 @@ def drawings(npm: Path, style: str, by_slug: dict[str, str]) -> Iterator[tuple[s
     table = package / "chars.json"
     characters: dict[str, str] = read_json(table) if table.exists() else {}
     codes: dict[str, str] = {}
-    for code, name in characters.items():
-        codes.setdefault(name, "-".join(p for p in code.upper().split("-") if p != "FE0F"))
+    for points, name in characters.items():
+        codes.setdefault(name, "-".join(p for p in points.upper().split("-") if p != "FE0F"))
     bodies: dict[str, Any] = dict(icons["icons"])
     for name, alias in icons.get("aliases", {}).items():
         if alias["parent"] in bodies:
@@ -84,9 +84,12 @@ def drawings(npm: Path, style: str, by_slug: dict[str, str]) -> Iterator[tuple[s
             icon.get(key, icons.get(key, default))
             for key, default in (("left", 0), ("top", 0), ("width", 16), ("height", 16))
         )
-        yield code, (
-            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-            f'width="{width}" height="{height}" viewBox="{left} {top} {width} {height}">{icon["body"]}</svg>'
+        yield (
+            code,
+            (
+                '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+                f'width="{width}" height="{height}" viewBox="{left} {top} {width} {height}">{icon["body"]}</svg>'
+            ),
         )
 
 
@@ -116,4 +119,3 @@ def centred(drawing: Image.Image) -> Image.Image:
     drawing.thumbnail(square.size)
     square.paste(drawing, ((PICTURE_SIZE - drawing.width) // 2, (PICTURE_SIZE - drawing.height) // 2))
     return square
-

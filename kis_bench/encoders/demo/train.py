@@ -133,7 +133,7 @@ def train(npm: Path, steps: int = STEPS, report_every: int = 250) -> DualEncoder
     print(f"{len(trained)} concepts, {len(bank)} pictures", flush=True)
 
     network = DualEncoder()
-    network.image.to(memory_format=torch.channels_last)
+    network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network)
     log_scale = torch.nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     optimiser = torch.optim.AdamW(
@@ -157,7 +157,7 @@ def train(npm: Path, steps: int = STEPS, report_every: int = 250) -> DualEncoder
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         with torch.no_grad():
             decay = min(AVERAGED, (step + 1) / (step + 10))
@@ -180,7 +180,7 @@ def load_pictures(npm: Path, everything: list[Concept], trained: list[Concept]) 
                 of_concept[code].append(len(bank))
                 bank.append(picture)
     rgba = torch.from_numpy(np.stack(bank))
-    return torch.cat([rgba, torch.cat([outlines(part) for part in rgba.split(512)])], 1), of_concept
+    return torch.cat([rgba, torch.cat([outlines(part) for part in torch.split(rgba, 512)])], 1), of_concept
 
 
 def main() -> None:
