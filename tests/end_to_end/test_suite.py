@@ -1,0 +1,153 @@
+"""Real pytest runs of the suite, as users start them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kis_bench.results import METRICS, RANKS, read_run
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments, cwd=ROOT, code=None):
+    command = code or ["-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """Where reports go; the store is the user's, filled by this run if it wasn't."""
+    reports = tmp_path_factory.mktemp("reports")
+    done = run("--kis-report", str(reports))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return reports, done
+
+
+def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
+    reports, done = filled
+    assert "2 passed" in done.stdout
+    assert "kis-bench models: ready: demo" in done.stdout
+    assert f"report: {reports}" in done.stdout
+    folder = (reports / "latest").resolve()
+    files = {file.name for file in folder.iterdir()}
+    assert files == {
+        "run.json", "ranks.parquet", "judgments.parquet", "metrics.csv", "timings.csv", "verdicts.csv",
+        "report.md", "report.html", "plots",
+    }  # fmt: skip
+    assert list(pd.read_parquet(folder / "ranks.parquet").columns) == RANKS
+    assert list(pd.read_csv(folder / "metrics.csv").columns) == METRICS
+    about = json.loads((folder / "run.json").read_text())
+    assert about["schema_version"] == 1
+    assert about["models"]["demo"]["key"].startswith("demo-fp32")
+    assert {file.suffix for file in (folder / "plots").iterdir()} == {".png", ".svg"}
+
+
+def test_the_demo_model_is_as_good_as_its_card_says(filled):
+    metrics = read_run(filled[0] / "latest").metrics
+    recall = metrics[(metrics.metric == "recall") & (metrics.k == 10)].set_index("label_set").value
+    assert recall["short"] == pytest.approx(0.709, abs=0.005)
+    assert recall["long"] == pytest.approx(0.718, abs=0.005)
+
+
+def test_ids_select_and_workers_agree(filled, tmp_path):
+    done = run("-k", "openmoji and long", "--kis-report", str(tmp_path))
+    assert "1 passed, 1 deselected" in done.stdout
+    done = run("-n", "2", "--kis-report", str(tmp_path), "--junitxml", str(tmp_path / "junit.xml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    assert (tmp_path / "junit.xml").stat().st_size < 10_000  # the rows do not end up there
+    order = ["label_set", "query_id"]
+    plain, spread = (read_run(folder / "latest").ranks.sort_values(order) for folder in (filled[0], tmp_path))
+    pd.testing.assert_frame_equal(plain.reset_index(drop=True), spread.reset_index(drop=True))
+
+
+def test_a_warm_run_imports_no_deep_learning(filled, tmp_path):
+    code = (
+        "import sys, pytest\n"
+        f"code = pytest.main(['benchmarks', '-q', '-p', 'no:cacheprovider', '--kis-report', {str(tmp_path)!r}])\n"
+        "print('LOADED', sorted({'torch', 'open_clip', 'transformers', 'scipy.stats'} & set(sys.modules)), int(code))"
+    )
+    done = run(code=["-c", code])
+    assert "LOADED [] 0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--kis-model", "dmeo"], "unknown model 'dmeo': did you mean demo"),
+        (["--kis-dataset", "openmojj"], "unknown dataset 'openmojj': did you mean openmoji"),
+        (["--kis-labels", "shrt"], "unknown label set 'shrt': did you mean short"),
+        (["--kis-batch-size", "0"], "must be at least 1"),
+    ],
+)
+def test_wrong_names_end_with_code_2_and_close_matches(tmp_path, arguments, said):
+    done = run("--kis-report", str(tmp_path), *arguments)
+    assert done.returncode == 2
+    assert said in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_dataset_is_a_named_skip_or_under_strict_a_failure(tmp_path):
+    gone = f"gone={tmp_path / 'nowhere'}"
+    done = run("--kis-dataset", gone, "--kis-report", str(tmp_path / "reports"))
+    assert done.returncode == 0
+    assert "dataset gone: no data. there is no folder" in done.stdout
+    done = run("--kis-dataset", gone, "--kis-strict")
+    assert done.returncode == 1
+
+
+OWN_MODEL = (ROOT / "docs" / "models.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+
+
+def test_the_model_and_dataset_of_the_documentation(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "my_module.py").write_text(OWN_MODEL, encoding="utf-8")
+    images = tmp_path / "mine" / "images"
+    images.mkdir(parents=True)
+    for name in ("red", "green", "blue"):
+        Image.new("RGB", (9, 9), name).save(images / f"{name}.png")
+    (tmp_path / "mine" / "labels.csv").write_text(
+        "query_id,item_id,label_set,text\nq1,red,short,a <b>red</b> | square\n"
+    )
+    done = run(
+        cwd=tmp_path,
+        code=["-m", "pytest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(ROOT / "benchmarks"),
+              "--kis-model", "my_module:load", "--kis-dataset", "mine=mine",
+              "--kis-store", str(tmp_path / "store"), "--kis-report", str(tmp_path / "reports")],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    ranks = read_run(tmp_path / "reports" / "latest").ranks
+    assert ranks["rank"].tolist() == [1.0]
+    assert ranks["text"].tolist() == ["a <b>red</b> | square"]
+
+
+def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):
+    done = run("--kis-privacy", "-k", "short", "--kis-report", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = (tmp_path / "latest").resolve()
+    assert not any(read_run(folder).ranks.text)
+    for file in ("report.md", "report.html"):
+        assert "grinning" not in (folder / file).read_text(encoding="utf-8")
+    assert not list((folder / "plots").glob("worst*"))
+
+
+def test_the_command_line(filled):
+    def cli(*arguments):
+        return run(code=["-m", "kis_bench.cli", *arguments])
+
+    assert "demo" in cli("models").stdout
+    assert "openmoji-triplets" in cli("datasets").stdout
+    assert "1617 images, [1617, 1, 128] float32" in cli("embed", "openmoji", "--model", "demo").stdout
+    assert "70.9%" in cli("report", str(filled[0] / "latest")).stdout
+    doctor = cli("doctor", "demo")
+    assert doctor.returncode == 0, doctor.stdout
+    assert "FAIL" not in doctor.stdout
+    for wrong in (["embed", "openmojj", "--model", "demo"], ["report", "nowhere"], ["embed", "openmoji"], []):
+        done = cli(*wrong)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
