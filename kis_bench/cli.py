@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, run: object) -> argparse.ArgumentParser:
         about = str(run.__doc__)
         made = commands.add_parser(name, help=about, description=about)
-        made.set_defaults(run=run)
+        made.set_defaults(call=run)
         return made
 
     command("models", models)
@@ -143,7 +143,7 @@ def positive(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     try:
-        return int(chosen.run(chosen))
+        return int(chosen.call(chosen))
     except KisBenchError as error:
         print(f"kis-bench: {error}", file=sys.stderr)
         return 2
