@@ -1,0 +1,27 @@
+"""How fast a model embeds and the collection is ranked. Loads models, so it is asked for: -m throughput."""
+
+import pytest
+
+from kis_bench.embed import embed_collection, embed_texts, read_image
+from kis_bench.metrics import recall_at_k
+from kis_bench.ranking import target_ranks
+from kis_bench.search import targets
+from kis_bench.store import Store
+
+pytestmark = pytest.mark.throughput
+
+
+def test_decode_and_embed(model, dataset, benchmark):
+    paths = dataset.collection.paths[:256]
+    vectors = benchmark(lambda: model.encode_images([read_image(path) for path in paths]))
+    benchmark.extra_info |= {"model": model.name, "dataset": dataset.name, "images": len(vectors)}
+
+
+def test_rank(model, dataset, query_set, benchmark, tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    items = embed_collection(dataset.collection, model, store)
+    texts = embed_texts(query_set.queries, model, store)
+    wanted = targets(dataset.collection, query_set.queries)
+    ranks = benchmark(target_ranks, texts.vectors[:, 0], items.vectors, wanted)
+    about = {"model": model.name, "query_set": query_set.id, "n_items": len(items.ids), "n_queries": len(texts.ids)}
+    benchmark.extra_info |= about | {f"recall@{k}": recall_at_k(ranks.best, ranks.worst, k) for k in (1, 10, 100)}
