@@ -1,5 +1,10 @@
 """How fast a model embeds and the collection is ranked. Loads models, so it is asked for: -m throughput."""
 
+import statistics
+import subprocess
+import sys
+import time
+
 import pytest
 
 from kis_bench.embed import embed_collection, embed_texts, read_image
@@ -25,3 +30,23 @@ def test_rank(model, dataset, query_set, benchmark, tmp_path_factory):
     ranks = benchmark(target_ranks, texts.vectors[:, 0], items.vectors, wanted)
     about = {"model": model.name, "query_set": query_set.id, "n_items": len(items.ids), "n_queries": len(texts.ids)}
     benchmark.extra_info |= about | {f"recall@{k}": recall_at_k(ranks.best, ranks.worst, k) for k in (1, 10, 100)}
+
+
+def test_warm_run(benchmark, tmp_path, request):
+    """A run with everything in the store against an empty pytest run that imports pandas and matplotlib."""
+    plain = tmp_path / "test_empty.py"
+    plain.write_text("import matplotlib.pyplot\nimport pandas\n\n\ndef test_nothing():\n    pass\n")
+    suite = str(request.path.with_name("test_known_item_search.py"))
+    quiet = ["-q", "-p", "no:cacheprovider", "--kis-report", str(tmp_path / "reports")]
+
+    def seconds(*arguments):
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "pytest", *quiet, *arguments]
+        subprocess.run(command, cwd=request.config.rootpath, check=True, capture_output=True)
+        return time.perf_counter() - started
+
+    seconds(suite)  # fills the store
+    pairs = [(seconds(suite), seconds(str(plain))) for _ in range(5)]
+    benchmark.pedantic(seconds, (suite,))
+    benchmark.extra_info["ratio to an empty run"] = statistics.median(warm / empty for warm, empty in pairs)
+    print(f"\nwarm run / empty run: {benchmark.extra_info['ratio to an empty run']:.2f}")
