@@ -48,7 +48,7 @@ def _summary(metrics: pd.DataFrame, n_items: Mapping[str, int]) -> str:
         cells.append(f"{_number(value['median_rank'])} [{quartiles}]")
         cells.append(f"{int(own['n'].iloc[0]):,}")
         cells.append(f"{100 * min(1.0, 10 / n_items[str(model)]):.2f}%")
-        rows.append(cells)
+        rows.append([cell.replace(", ", ",\u00a0") for cell in cells])  # an interval stays on one line
     head = ["model", *(f"recall@{k}" for k in cuts), "MRR", "median rank [quartiles]", "queries", "chance recall@10"]
     return table(head, rows, right=range(1, len(head)))
 
