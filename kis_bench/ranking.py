@@ -1,327 +1,289 @@
 """Exact ranks of known items in bounded memory.
 
-The score of an item is the *real* dot product of the stored float32 vectors (the highest over its v
-vectors), so a rank is defined and not an accident of block sizes, threads or libraries. Float32 matrix
-products decide what lies outside a proven bound around the target's score; float64 decides the rest
-(products of two float32 are exact there), and what its own bound leaves open goes to exact summation.
-
-Error bound: a sum of d products in any order, with unit roundoff u, errs by at most
-``gamma_d |q|.|x| <= gamma_d ||q|| ||x||`` with ``gamma_d = d u / (1 - d u)`` (N. J. Higham, *Accuracy and
-Stability of Numerical Algorithms*, 2002, section 3.1, and Cauchy-Schwarz).
+The score of an item is the real dot product of the stored float32 vectors (the highest over its v vectors), so a
+rank is a fact about the vectors and the same for every block size, thread count and library. Float32 matrix
+products decide what lies outside a proven error bound around the target's score; the few others are decided in
+float64, and what that can't separate by exact summation (:mod:`kis_bench.exact_scores`).
 """
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.errors import BadVector
+from kis_bench.exact_scores import (
+    LARGEST,
+    SLACK,
+    U64,
+    Doubles,
+    ExactScores,
+    Floats,
+    Ints,
+    as_block,
+    exact_signs,
+    float32_bound,
+    gamma,
+    gather,
+    lengths,
+    require_finite,
+    round_down,
+    round_up,
+)
 from kis_bench.records import Ranks
+from kis_bench.top_items import TopItems
 
-BLOCK_ITEMS, BLOCK_QUERIES = 4096, 1024
-GROUP_MARKS = 256 * 2**20  #: bytes that the marks of groups may take at once
-TINY = 2.0**-60  #: covers what squares and products lose to underflow
-Float32: TypeAlias = NDArray[np.float32]
-Float64: TypeAlias = NDArray[np.float64]
-Bool: TypeAlias = NDArray[np.bool_]
-Int: TypeAlias = NDArray[np.int64]
+BLOCK_VECTORS, BLOCK_QUERIES = 4096, 1024
+PAIRS = 4096  #: undecided pairs looked at together
+GROUP_MARKS = 256 * 2**20  #: for one byte per query and group
+ABOVE, LEVEL = 2, 1  #: marks of a group with an item above, or level with, the target's group
 
 
 def target_ranks(
-    queries: Float32, items: Float32, targets: Sequence[Sequence[int]], *,
-    groups: Sequence[Hashable] | None = None, top_k: int = 0,
-    block_queries: int | None = None, block_items: int | None = None, engine: str = "numpy",
-) -> Ranks:  # fmt: skip
+    queries: Floats,
+    items: Any,
+    targets: Sequence[Sequence[int]],
+    *,
+    groups: Sequence[Hashable] | None = None,
+    top_k: int = 0,
+    block_queries: int | None = None,
+    block_items: int | None = None,
+    engine: str = "numpy",
+) -> Ranks:
     """Where each query's target stands among all items.
+
+    With s the highest score over a query's targets: ``best = 1 + #{score > s}``, ``worst = #{score >= s}``,
+    ``rank = (best + worst) / 2``.
 
     Args:
         queries: float32 ``[q, d]``.
-        items: float32 ``[n, d]`` or ``[n, v, d]``; read in slices, so a memory map stays on disk.
-        targets: for each query the positions of its targets; the best-placed one counts.
-        groups: the group of each item; then the best group of a target is ranked among
-            groups, each scoring as its best item.
-        top_k: how many of the best items to name per query; equal scores stand in the order of the items.
-        block_queries, block_items: size of a block of scores; they change the speed, never a result.
-        engine: ``numpy``.
+        items: float32 ``[n, d]`` or ``[n, v, d]``, or anything with a length, a shape and slices; read by blocks.
+        targets: the positions of each query's targets.
+        groups: the group of each item. The group rank is that of the best of the target's groups, by the same
+            formulas, a group scoring as its best item.
+        top_k: how many of the best items to name; equal scores in the order of the items.
+        block_queries, block_items: size of a block of scores. They change speed and memory, never a result.
+        engine: ``"numpy"``.
 
     Raises:
-        ValueError: shapes, targets or groups that don't fit; names the query.
-        BadVector: NaN, infinity, or so large that float32 scores overflow; names the query or item.
+        ValueError: shapes, targets or groups that don't fit.
+        BadVector: NaN or infinity, or vectors so long that a float32 score could overflow.
     """
     if engine != "numpy":
-        raise ValueError(f"engine {engine!r} is unknown; known is 'numpy'")
+        raise ValueError(f"unknown engine {engine!r}: known is 'numpy'")
     queries = np.ascontiguousarray(queries, dtype=np.float32)
-    n, width = len(items), items.shape[-1]
-    if queries.ndim != 2 or len(items.shape) not in (2, 3) or queries.shape[1] != width:
-        raise ValueError(f"queries {list(queries.shape)} and items {list(items.shape)} don't fit: [q, d], [n, (v,) d]")
-    check_targets(targets, len(queries), n)
-    codes: Int | None = None
-    if groups is not None:
-        if len(groups) != n:
-            raise ValueError(f"{len(groups)} groups for {n} items")
-        number: dict[Hashable, int] = {}
-        codes = np.array([number.setdefault(group, len(number)) for group in groups], dtype=np.int64)
-        panel = max(1, GROUP_MARKS // (2 * len(number)))
-        if panel < len(queries):  # marks are one byte per query and group: take fewer queries at once
-            return joined(
-                [
-                    target_ranks(queries[i : i + panel], items, targets[i : i + panel], groups=groups, top_k=top_k,
-                                 block_queries=block_queries, block_items=block_items)
-                    for i in range(0, len(queries), panel)
-                ]
-            )  # fmt: skip
-    query_norms = norms(queries, "query", 0)
-    goal = Reference.best_of(queries, query_norms, items, [np.asarray(t) for t in targets])
-    best, tied = np.ones(len(queries), np.int64), np.zeros(len(queries), np.int64)
-    group_goal, marks = None, None
+    check_shapes(queries.shape, tuple(items.shape), groups, top_k, block_queries, block_items)
+    wanted = checked_targets(targets, len(queries), len(items))
+    query_lengths = lengths(queries)
+    require_finite(query_lengths, "query", np.arange(len(queries)))
+    codes = None if groups is None else group_codes(groups)
+    panel = max(1, len(queries))
     if codes is not None:
-        members = [np.flatnonzero(np.isin(codes, codes[np.asarray(wanted)])) for wanted in targets]
-        group_goal = Reference.best_of(queries, query_norms, items, members)
-        marks = GroupMarks(codes, len(queries))
-    top = TopItems(min(top_k, n), len(queries))
-    rows, columns = block_queries or BLOCK_QUERIES, block_items or BLOCK_ITEMS
-    for start in range(0, n, columns):
-        block = as_blocks(items[start : start + columns])
-        largest = float(norms(block.reshape(-1, width), "item", start * block.shape[1], block.shape[1]).max())
-        for first in range(0, len(queries), rows):
-            some = slice(first, first + rows)
-            error = float32_error(query_norms[some], largest, width, first)
-            scores = best_scores(queries[some], block)
-            above, equal = goal.compare(queries, query_norms, scores, block, some, error)
-            best[some] += above.sum(axis=1)
-            np.add.at(tied, first + equal[0], 1)
-            if group_goal is not None and marks is not None:
-                above, equal = group_goal.compare(queries, query_norms, scores, block, some, error)
-                marks.add(start, first, above, equal)
-            top.add(start, first, scores, error)
-    worst = best - 1 + tied
-    return Ranks(
-        best, worst, (best + worst) / 2, None if marks is None else marks.ranks(),
-        top.ordered(queries, query_norms, items), goal.score.astype(np.float32),
-    )  # fmt: skip
+        panel = min(panel, max(1, GROUP_MARKS // max(1, int(codes.max(initial=0)) + 1)))
+    parts = []
+    for first in range(0, max(1, len(queries)), panel):
+        some = slice(first, first + panel)
+        job = Panel(queries[some], query_lengths[some], items, wanted[some], codes, first)
+        parts.append(job.ranks(top_k, block_queries, block_items))
+    return parts[0] if len(parts) == 1 else joined(parts)
 
 
-def check_targets(targets: Sequence[Sequence[int]], q: int, n: int) -> None:
+def check_shapes(
+    queries: tuple[int, ...], items: tuple[int, ...], groups: Sequence[Hashable] | None, top_k: int, *blocks: int | None
+) -> None:
+    if len(queries) != 2 or len(items) not in (2, 3) or queries[1] != items[-1] or 0 in items[1:]:
+        raise ValueError(f"queries {list(queries)} and items {list(items)} do not fit [q, d] and [n, (v,) d]")
+    if items[-1] >= 2**20:
+        raise ValueError(f"vectors of {items[-1]} numbers are longer than float32 products can rank")
+    if groups is not None and len(groups) != items[0]:
+        raise ValueError(f"{len(groups)} groups for {items[0]} items")
+    if top_k < 0 or any(size is not None and size < 1 for size in blocks):
+        raise ValueError("top_k can't be negative, and a block holds at least 1")
+
+
+def checked_targets(targets: Sequence[Sequence[int]], q: int, n: int) -> list[tuple[int, ...]]:
+    """The distinct targets of each query, in order."""
     if len(targets) != q:
         raise ValueError(f"{len(targets)} lists of targets for {q} queries")
-    for i, wanted in enumerate(targets):
-        if len(wanted) == 0:
+    checked = []
+    for i, some in enumerate(targets):
+        if len(some) == 0:
             raise ValueError(f"query {i} has no target")
-        if min(wanted) < 0 or max(wanted) >= n:
-            raise ValueError(f"query {i}: target {max(wanted, key=abs)} is not among {n} items")
+        for target in some:
+            if not 0 <= target < n:
+                raise ValueError(f"query {i}: target {target} is not among the {n} items")
+        checked.append(tuple(sorted({int(target) for target in some})))
+    return checked
+
+
+def group_codes(groups: Sequence[Hashable]) -> Ints:
+    """Numbers from 0 for the labels, in the order of first appearance: ``[n]``."""
+    number: dict[Hashable, int] = {}
+    return np.array([number.setdefault(group, len(number)) for group in groups], dtype=np.int64)
 
 
 def joined(parts: Sequence[Ranks]) -> Ranks:
-    def column(name: str) -> NDArray[np.generic]:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    return Ranks(**{name: column(name) for name in Ranks.__dataclass_fields__})  # type: ignore[arg-type]
-
-
-def as_blocks(items: Float32) -> Float32:
-    """``[b, v, d]``, also for one vector per item."""
-    block = np.ascontiguousarray(items, dtype=np.float32)
-    return block[:, None] if block.ndim == 2 else block
-
-
-def norms(vectors: Float32, what: str, offset: int, per_item: int = 1) -> Float64:
-    """Upper bounds of the lengths of ``[n, d]``, a little above the true ones."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors)).astype(np.float64)
-    wrong = np.flatnonzero(~np.isfinite(lengths))
-    if len(wrong):
-        raise BadVector(f"{what} {(offset + int(wrong[0])) // per_item}: NaN, infinity or too large for float32")
-    above: Float64 = lengths * 1.001 + TINY
-    return above
-
-
-def gamma(d: int, roundoff: float) -> float:
-    return d * roundoff / (1 - d * roundoff)
-
-
-def float32_error(query_norms: Float64, largest: float, d: int, first: int) -> Float64:
-    """By how much a float32 score of these queries and items may err, ``[q]``."""
-    product = query_norms * largest
-    if product.max() > 1e37:
-        raise BadVector(f"query {first + int(product.argmax())}: scores overflow float32; normalise the vectors")
-    return gamma(d, 2.0**-24) * product + d * 2.0**-126
-
-
-def best_scores(queries: Float32, block: Float32) -> Float32:
-    """Float32 scores ``[q, b]``: each item's best vector."""
-    b, v, d = block.shape
-    scores: Float32 = queries @ block.reshape(-1, d).T
-    return scores if v == 1 else scores.reshape(len(queries), b, v).max(axis=2)
-
-
-def exact_sign(query: Float32, left: Float32, right: Float32) -> int:
-    """Sign of ``query . left - query . right``, with no rounding at all: fsum rounds once, and never across zero."""
-    wide = query.astype(np.float64)
-    difference = math.fsum(np.concatenate([wide * left, wide * -right.astype(np.float64)]).tolist())
-    return (difference > 0) - (difference < 0)
-
-
-def best_vector(query: Float32, norm: float, vectors: Float32) -> int:
-    """Which of ``vectors [m, d]`` has the highest exact score; the first of equals."""
-    scores = vectors.astype(np.float64) @ query.astype(np.float64)
-    largest = float(norms(vectors, "item", 0).max())
-    error = 2 * gamma(len(query), 2.0**-53) * norm * largest
-    close = np.flatnonzero(scores >= scores.max() - error)
-    winner = int(close[0])
-    for other in close[1:].tolist():
-        if exact_sign(query, vectors[other], vectors[winner]) > 0:
-            winner = other
-    return winner
+    return Ranks(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Ranks)))
 
 
 @dataclass(frozen=True)
-class Reference:
-    """For each query one vector whose exact score the others are compared with."""
+class Mark:
+    """The vector of each query that the items are compared with."""
 
-    vector: Float32  # [q, d]
-    score: Float64  # [q], float64 by the one routine that also scores the rivals
-    item: Int  # [q] whose vector it is
+    vectors: Floats  # [q, d]
+    scores: Doubles  # [q], the real score correctly rounded
+    items: Ints  # [q] the item it belongs to
 
-    @classmethod
-    def best_of(
-        cls, queries: Float32, query_norms: Float64, items: Float32, members: Sequence[NDArray[np.intp]]
-    ) -> Reference:
-        """The best-scoring vector among the ``members`` (positions of items) of each query."""
-        vectors, chosen = np.empty_like(queries), np.empty(len(queries), np.int64)
-        for i, positions in enumerate(members):
-            winner = None
-            for start in range(0, len(positions), BLOCK_ITEMS):
-                some = positions[start : start + BLOCK_ITEMS]
-                block = as_blocks(items[some])
-                flat = block.reshape(-1, block.shape[2])
-                place = best_vector(queries[i], query_norms[i], flat)
-                if winner is None or exact_sign(queries[i], flat[place], winner) > 0:
-                    winner, chosen[i] = flat[place], some[place // block.shape[1]]
-            vectors[i] = winner
-        return cls(vectors, float64_scores(queries, vectors), chosen)
+    rounding: Doubles  # [q] how far ``scores`` may be off
+
+    def thresholds(self, error: Doubles, rows: slice) -> tuple[Floats, Floats]:
+        """Float32 scores below the first are surely below the mark, those above the second surely above: ``[q, 1]``."""
+        slack = (error + self.rounding[rows]) * SLACK
+        return round_down(self.scores[rows] - slack)[:, None], round_up(self.scores[rows] + slack)[:, None]
+
+
+class Panel:
+    """Some queries against all items in one pass over these."""
+
+    def __init__(
+        self, queries: Floats, query_lengths: Doubles, items: Any, targets: list[tuple[int, ...]],
+        codes: Ints | None, first: int,
+    ) -> None:  # fmt: skip
+        self.queries, self.query_lengths, self.items, self.codes = queries, query_lengths, items, codes
+        self.first = first  # position of the first query, for messages
+        self.target = self.best_of(targets, {key: np.array(key) for key in set(targets)})
+        self.group: Mark | None = None
+        if codes is not None:
+            by_group = np.argsort(codes, kind="stable")
+            members = np.split(by_group, np.cumsum(np.bincount(codes))[:-1])
+            keys = [tuple(sorted({int(codes[t]) for t in some})) for some in targets]
+            self.group = self.best_of(keys, {key: np.concatenate([members[g] for g in key]) for key in set(keys)})
+
+    def best_of(self, keys: list[tuple[int, ...]], positions: dict[tuple[int, ...], Ints]) -> Mark:
+        """For each query the best-scoring vector of the items ``positions[keys[query]]``, decided exactly.
+
+        Queries that look at the same items share one matrix product.
+        """
+        vectors = np.zeros_like(self.queries)
+        scores, chosen = np.zeros(len(keys)), np.zeros(len(keys), np.int64)
+        rows: dict[tuple[int, ...], list[int]] = {}
+        for i, key in enumerate(keys):
+            rows.setdefault(key, []).append(i)
+        for key, together in rows.items():
+            best: dict[int, tuple[tuple[float, ...], int, Floats]] = {}
+            for start in range(0, len(positions[key]), BLOCK_VECTORS):
+                some = positions[key][start : start + BLOCK_VECTORS]
+                for i, place, vector, exact in self.winners(together, some):
+                    if i not in best or exact > best[i][0]:
+                        best[i] = exact, place, vector
+            for i, (exact, place, vector) in best.items():
+                scores[i], chosen[i], vectors[i] = exact[0], place, vector
+        return Mark(vectors, scores, chosen, gamma(1, U64) * self.query_lengths * lengths(vectors))
+
+    def winners(self, rows: list[int], some: Ints) -> Iterator[tuple[int, int, Floats, tuple[float, ...]]]:
+        """The best vector of the items ``some`` for each query of ``rows``: query, item, vector, exact key."""
+        block = gather(self.items, some)
+        flat = block.reshape(-1, block.shape[2])
+        owner = np.repeat(some, block.shape[1])
+        sizes = lengths(flat)
+        require_finite(sizes, "item", owner)
+        wide = flat.astype(np.float64)
+        for i in rows:
+            rough = wide @ self.queries[i].astype(np.float64)
+            bound = gamma(flat.shape[1], U64) * self.query_lengths[i] * sizes.max() * SLACK
+            close = np.flatnonzero(rough >= rough.max() - 2 * bound * SLACK)
+            if bound == 0:
+                close = close[:1]  # all scores are 0
+            exact = ExactScores(self.queries[i])
+            winner = max(close.tolist(), key=lambda j, exact=exact: exact.vector_key(flat[j]))  # type: ignore[misc]
+            yield i, int(owner[winner]), flat[winner], exact.vector_key(flat[winner])
+
+    def ranks(self, top_k: int, block_queries: int | None, block_items: int | None) -> Ranks:
+        """The pass over the items."""
+        q, (n, *inner, _) = len(self.queries), self.items.shape
+        v = inner[0] if inner else 1
+        height, width = block_queries or BLOCK_QUERIES, min(block_items or max(1, BLOCK_VECTORS // v), max(1, n))
+        panels = [slice(i, min(i + height, q)) for i in range(0, q, height)]
+        tops = [TopItems(self.queries[rows], self.items, min(top_k, n)) for rows in panels]
+        above, tied = np.zeros(q, np.int64), np.zeros(q, np.int64)
+        marks = None if self.codes is None else np.zeros((q, int(self.codes.max(initial=-1)) + 1), np.uint8)
+        buffer = np.empty(min(height, q) * width * v, np.float32)
+        best = np.empty(min(height, q) * width if v > 1 else 0, np.float32)
+        for start in range(0, n, width):
+            block = as_block(self.items[start : start + width])
+            longest = self.longest(block, start)
+            for rows, top in zip(panels, tops, strict=True):
+                scores = block_scores(self.queries[rows], block, buffer, best)
+                error = float32_bound(self.query_lengths[rows], longest, block.shape[2])
+                higher, (ties, _) = self.compare(self.target, scores, error, block, rows)
+                above[rows] += [np.count_nonzero(row) for row in higher]  # faster than axis=1
+                tied[rows] += np.bincount(ties, minlength=len(higher))
+                top.add(start, scores, error)
+                if self.group is not None and self.codes is not None and marks is not None:
+                    higher, level = self.compare(self.group, scores, error, block, rows)
+                    add_marks(marks[rows], self.codes[start : start + width], higher, level)
+        middle = None if marks is None else (1 + (marks >= ABOVE).sum(axis=1) + (marks >= LEVEL).sum(axis=1)) / 2
+        found = [top.ordered() for top in tops]
+        named = np.concatenate([np.zeros((0, min(top_k, n)), np.int64), *found])
+        return Ranks(
+            1 + above, above + tied, (1 + 2 * above + tied) / 2, middle, named, self.target.scores.astype(np.float32)
+        )
+
+    def longest(self, block: Floats, start: int) -> float:
+        """Length of the longest vector of ``block [b, v, d]``; refuses what could overflow."""
+        sizes = lengths(block.reshape(-1, block.shape[2]))
+        owner = start + np.arange(len(sizes)) // block.shape[1]
+        require_finite(sizes, "item", owner)
+        if len(self.queries) and self.query_lengths.max() * sizes.max() >= LARGEST:
+            query, item = self.first + int(self.query_lengths.argmax()), owner[sizes.argmax()]
+            raise BadVector(f"query {query} and item {item}: their score could overflow float32; normalise the vectors")
+        return float(sizes.max())
 
     def compare(
-        self, queries: Float32, query_norms: Float64, scores: Float32, block: Float32, some: slice, error: Float64
-    ) -> tuple[Bool, tuple[Int, Int]]:
-        """Which items score exactly above, bool ``[q, b]``; and the (query, item) pairs that score the same."""
-        wide = self.score[some]
-        slack = error + 2 * gamma(block.shape[2], 2.0**-53) * query_norms[some] * (np.abs(wide) + 2)
-        slack += np.spacing(np.abs(wide) + slack)
-        high = np.nextafter((wide + slack).astype(np.float32), np.float32(np.inf))[:, None]
-        low = np.nextafter((wide - slack).astype(np.float32), np.float32(-np.inf))[:, None]
+        self, mark: Mark, scores: Floats, error: Doubles, block: Floats, rows: slice
+    ) -> tuple[NDArray[np.bool_], tuple[Ints, Ints]]:
+        """Which items score above the mark, bool ``[q, b]``, and (row, column) of those that score the same."""
+        low, high = mark.thresholds(error, rows)
         above = scores > high
-        row, column = np.nonzero((scores >= low) & ~above)
-        signs = np.empty(len(row), np.int64)
-        for i in range(0, len(row), BLOCK_ITEMS):
-            part = slice(i, i + BLOCK_ITEMS)
-            signs[part] = self.signs(queries, query_norms, some.start + row[part], block[column[part]])
+        open_ = scores >= low
+        open_ ^= above
+        row, column = np.divmod(np.flatnonzero(open_), scores.shape[1])
+        signs = np.zeros(len(row), np.int8)
+        v = block.shape[1]
+        for i in range(0, len(row), PAIRS):
+            some = slice(i, i + PAIRS)
+            who = np.repeat(rows.start + row[some], v)
+            rivals = block[column[some]].reshape(len(who), -1)
+            signs[some] = exact_signs(self.queries[who], rivals, mark.vectors[who]).reshape(-1, v).max(axis=1)
         above[row, column] = signs > 0
         same = signs == 0
         return above, (row[same], column[same])
 
-    def signs(self, queries: Float32, query_norms: Float64, row: Int, rivals: Float32) -> Int:
-        """Sign of the exact score of each rival item ``[p, v, d]`` less that of the reference of its query."""
-        p, v, d = rivals.shape
-        row, rivals = np.repeat(row, v), rivals.reshape(-1, d)
-        difference = float64_scores(queries[row], rivals) - self.score[row]
-        lengths = norms(rivals, "item", 0) + norms(self.vector[row], "item", 0)
-        open_ = np.abs(difference) <= 2 * gamma(d, 2.0**-53) * query_norms[row] * lengths
-        signs = np.sign(difference).astype(np.int64)
-        same = (rivals == self.vector[row]).all(axis=1)  # duplicates need no arithmetic
-        signs[same] = 0
-        for i in np.flatnonzero(open_ & ~same).tolist():
-            signs[i] = exact_sign(queries[row[i]], rivals[i], self.vector[row[i]])
-        highest: Int = signs.reshape(p, v).max(axis=1)
-        return highest
 
-
-def float64_scores(queries: Float32, vectors: Float32) -> Float64:
-    """Row by row, ``[p, d]`` and ``[p, d]`` -> ``[p]``."""
-    scores: Float64 = np.einsum("ij,ij->i", queries, vectors, dtype=np.float64)
+def block_scores(queries: Floats, block: Floats, buffer: Floats, best: Floats) -> Floats:
+    """Float32 scores ``[q, b]`` of ``block [b, v, d]``, each item's best vector, written into the flat buffers."""
+    b, v, d = block.shape
+    q = len(queries)
+    every = buffer[: q * b * v].reshape(q, b * v)
+    np.matmul(queries, block.reshape(-1, d).T, out=every)
+    if v == 1:
+        return every
+    scores = best[: q * b].reshape(q, b)
+    np.maximum(every[:, 0::v], every[:, 1::v], out=scores)
+    for j in range(2, v):
+        np.maximum(scores, every[:, j::v], out=scores)
     return scores
 
 
-class GroupMarks:
-    """Which groups have an item above, or level with, the best item of the target's group."""
-
-    def __init__(self, codes: Int, q: int) -> None:
-        self.codes = codes
-        self.above, self.level = (np.zeros((q, int(codes.max()) + 1), bool) for _ in range(2))
-
-    def add(self, start: int, first: int, above: Bool, equal: tuple[Int, Int]) -> None:
-        codes = self.codes[start : start + above.shape[1]]
-        order = np.argsort(codes, kind="stable")
-        present, starts = np.unique(codes[order], return_index=True)
-        reduced = np.logical_or.reduceat(above[:, order], starts, axis=1)
-        self.above[first : first + len(above), present] |= reduced
-        self.level[first + equal[0], codes[equal[1]]] = True
-
-    def ranks(self) -> Float64:
-        best = 1 + self.above.sum(axis=1)
-        worst = (self.above | self.level).sum(axis=1)
-        middle: Float64 = (best + worst) / 2
-        return middle
-
-
-@dataclass
-class TopItems:
-    """Keeps, while blocks pass by, every item that could still be among the best k of a query."""
-
-    k: int
-    q: int
-    kept: dict[int, tuple[Int, Int, Float32]] = field(default_factory=dict)  # first query -> row, item, score
-    floor: dict[int, Float32] = field(default_factory=dict)
-
-    def add(self, start: int, first: int, scores: Float32, error: Float64) -> None:
-        if self.k == 0:
-            return
-        q, b = scores.shape
-        margin = np.nextafter((2 * error).astype(np.float32), np.float32(np.inf))
-        floor = self.floor.get(first)
-        if floor is None:
-            floor = np.partition(scores, b - self.k, axis=1)[:, b - self.k] if b >= self.k else scores.min(axis=1)
-        row, column = np.nonzero(scores >= np.nextafter(floor - margin, np.float32(-np.inf))[:, None])
-        old = self.kept.get(first, (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)))
-        row, item = np.concatenate([old[0], row]), np.concatenate([old[1], start + column])
-        score = np.concatenate([old[2], scores[row[len(old[0]) :], column]])
-        order = np.lexsort((item, -score, row))
-        row, item, score = row[order], item[order], score[order]
-        counts = np.bincount(row, minlength=q)
-        starts = np.cumsum(counts) - counts
-        enough = counts >= self.k
-        kth = np.full(q, -np.inf, np.float32)
-        kth[enough] = score[starts[enough] + self.k - 1]
-        keep = score >= np.nextafter(kth - margin, np.float32(-np.inf))[row]
-        self.floor[first], self.kept[first] = kth, (row[keep], item[keep], score[keep])
-
-    def ordered(self, queries: Float32, query_norms: Float64, items: Float32) -> Int:
-        """The best k items of each query, ``[q, k]``, by exact score and then by position."""
-        found = np.zeros((self.q, self.k), np.int64)
-        for first, (row, item, _) in self.kept.items():
-            ends = np.searchsorted(row, np.arange(row.max() + 2))
-            for local in range(len(ends) - 1):
-                query = first + local
-                candidates = np.unique(item[ends[local] : ends[local + 1]])
-                found[query] = best_in_order(queries[query], query_norms[query], candidates, items)[: self.k]
-        return found
-
-
-def best_in_order(query: Float32, norm: float, candidates: Int, items: Float32) -> list[int]:
-    block = as_blocks(items[candidates])
-    vectors = [one[best_vector(query, norm, one)] for one in block] if block.shape[1] > 1 else block[:, 0]
-    scores = np.array(vectors, np.float64) @ query.astype(np.float64)
-    error = 4 * gamma(len(query), 2.0**-53) * norm * float(norms(np.asarray(vectors), "item", 0).max())
-
-    def compare(a: int, b: int) -> int:
-        if abs(scores[a] - scores[b]) > error:
-            return -1 if scores[a] > scores[b] else 1
-        return -exact_sign(query, vectors[a], vectors[b]) or a - b
-
-    order = sorted(range(len(candidates)), key=functools.cmp_to_key(compare))
-    return [int(candidates[i]) for i in order]
+def add_marks(
+    marks: NDArray[np.uint8], codes: Ints, above: NDArray[np.bool_], level: tuple[Ints, Ints]
+) -> None:  # fmt: skip
+    """Notes in ``marks [q, groups]`` which groups have an item above or level, from ``above [q, b]`` and pairs."""
+    order = np.argsort(codes, kind="stable")
+    present, starts = np.unique(codes[order], return_index=True)
+    marks[:, present] |= np.logical_or.reduceat(above[:, order], starts, axis=1) * np.uint8(ABOVE)
+    marks[level[0], codes[level[1]]] |= LEVEL

@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +149,7 @@ def write_run(
     `draw` gets the folder, its tables already inside, and adds the report.
     """
     parent = Path(parent)
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     hidden, folder = parent / f".{name}.partial", parent / name
     try:
         parent.mkdir(parents=True, exist_ok=True)

@@ -1,72 +1,106 @@
-"""Intervals. 95% unless told otherwise; every seed is fixed."""
+"""Confidence intervals of figures over queries. Seeds are fixed, so the same values give the same interval."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-CHUNK = 4 * 2**20  #: values that a bootstrap holds at once
+CHUNK = 2**21  #: resampled values held at once
 
 
 def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Score interval of a proportion (E. B. Wilson, 1927). ``successes`` may be fractional, as with ties.
+    """Score interval of a proportion, without continuity correction (E. B. Wilson, JASA 22, 1927).
+
+    With p = successes / n and z the normal quantile of (1 + confidence) / 2:
+    ``(p + z^2/2n +- z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)``. ``successes`` may be an expectation, as under ties.
 
     >>> low, high = wilson_interval(50, 100)
     >>> round(low, 4), round(high, 4)
     (0.4038, 0.5962)
     """
-    from scipy.special import ndtri
+    from scipy.special import ndtri  # here, because it would slow down every start
 
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} are no proportion")
-    z, p = float(ndtri((1 + confidence) / 2)), successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    check_confidence(confidence)
+    if n < 1 or not -1e-9 * n <= successes <= n * (1 + 1e-9):  # sums of shares may be off by rounding
+        raise ValueError(f"{successes} successes among {n} are not a proportion")
+    p = min(max(successes / n, 0.0), 1.0)
+    z = float(ndtri((1 + confidence) / 2))
+    weight = z * z / n
+    centre = (p + weight / 2) / (1 + weight)
+    half = z * math.sqrt(p * (1 - p) / n + weight / (4 * n)) / (1 + weight)
+    # At the ends the formula gives exactly 0 and 1; rounding would not.
+    return (0.0 if p == 0 else max(0.0, centre - half)), (1.0 if p == 1 else min(1.0, centre + half))
 
 
 def bootstrap_interval(
-    values: ArrayLike, statistic: Callable[..., Any] = np.mean, *,
-    confidence: float = 0.95, resamples: int = 10_000, seed: int = 0,
-) -> tuple[float, float]:  # fmt: skip
-    """Percentile bootstrap over queries (B. Efron, 1979). ``statistic`` takes ``axis``.
+    values: ArrayLike,
+    statistic: Callable[..., Any] = np.mean,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap over queries (B. Efron, Annals of Statistics 7, 1979).
 
-    >>> bootstrap_interval([0.5, 0.5, 0.5])
-    (0.5, 0.5)
+    ``values [q]`` are drawn with replacement in chunks of bounded memory; ``statistic`` maps ``[r, q]`` with
+    ``axis=1`` to ``[r]``.
+
+    >>> bootstrap_interval([0.1, 0.1, 0.1])
+    (0.1, 0.1)
     """
-    data = np.asarray(values, float)
-    if data.ndim != 1 or len(data) == 0:
-        raise ValueError("a bootstrap needs a row of values")
+    data = row_of(values)
+    check_confidence(confidence)
+    if resamples < 1:
+        raise ValueError(f"{resamples} resamples: at least 1 is needed")
+    if (data == data[0]).all():  # every resample is the same, but a mean of equal values can be rounded
+        data = data[:1]
     rng = np.random.default_rng(seed)
-    at_once = max(1, CHUNK // len(data))
-    parts = [
-        np.asarray(statistic(data[rng.integers(0, len(data), (min(at_once, resamples - i), len(data)))], axis=1))
-        for i in range(0, resamples, at_once)
-    ]
+    chunk = max(1, CHUNK // len(data))
+    drawn = np.empty(resamples)
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        picked = data[rng.integers(0, len(data), (size, len(data)), dtype=np.int32)]
+        drawn[start : start + size] = statistic(picked, axis=1)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(parts), [tail, 1 - tail])
+    low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
 
 
 def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Distribution-free interval of a quantile from order statistics (W. J. Conover, 1999, section 3.2).
+    """Distribution-free interval of the q-quantile from order statistics (H. A. David and H. N. Nagaraja, 2003, 7.1).
 
-    It is what a bootstrap of a sample quantile tends to with ever more resamples.
+    The number B of values below the quantile is binomial(n, q), so ``[x_(l), x_(u)]`` covers it with probability
+    ``P(l <= B < u)``; l is the largest with ``P(B < l) <= tail``, u the smallest with ``P(B < u) >= 1 - tail``. It
+    needs no resampling and is, up to neighbouring order statistics, what a bootstrap of the quantile tends to. With
+    too few values for such l or u the extremes are given, which cover less.
 
     >>> quantile_interval(range(1, 101), 0.5)
     (40.0, 61.0)
     """
     from scipy.special import bdtr
 
-    data = np.sort(np.asarray(values, float))
-    n = len(data)
-    if n == 0:
-        raise ValueError("a quantile needs values")
-    below = bdtr(np.arange(n), n, q)  # chance that at most k of n lie below the quantile
-    tail = (1 - confidence) / 2
-    low = int(np.searchsorted(below, tail))
-    high = int(np.searchsorted(below, 1 - tail))
-    return float(data[max(low - 1, 0)]), float(data[min(high, n - 1)])
+    data = np.sort(row_of(values))
+    check_confidence(confidence)
+    if not 0 <= q <= 1:
+        raise ValueError(f"{q} is not between 0 and 1")
+    n, tail = len(data), (1 - confidence) / 2
+    at_most = bdtr(np.arange(n, dtype=np.float64), n, q)  # P(B <= k) for k = 0 ... n-1
+    low = int(np.searchsorted(at_most, tail, side="right"))
+    high = int(np.searchsorted(at_most, 1 - tail, side="left")) + 1
+    return float(data[max(low, 1) - 1]), float(data[min(high, n) - 1])
+
+
+def row_of(values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
+    data = np.asarray(values, dtype=np.float64)
+    if data.ndim != 1 or len(data) == 0 or np.isnan(data).any():
+        raise ValueError("an interval needs a row of values, at least one and none of them NaN")
+    return data
+
+
+def check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence} is not between 0 and 1")

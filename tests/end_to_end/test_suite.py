@@ -55,7 +55,7 @@ def test_the_demo_model_is_as_good_as_its_card_says(filled):
 
 def test_ids_select_and_workers_agree(filled, tmp_path):
     done = run("-k", "openmoji and long", "--kis-report", str(tmp_path))
-    assert "1 passed, 1 deselected" in done.stdout
+    assert "1 passed, 5 deselected" in done.stdout
     done = run("-n", "2", "--kis-report", str(tmp_path), "--junitxml", str(tmp_path / "junit.xml"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
@@ -106,24 +106,24 @@ OWN_MODEL = (ROOT / "docs" / "models.md").read_text(encoding="utf-8").split("```
 def test_the_model_and_dataset_of_the_documentation(tmp_path):
     from PIL import Image
 
-    (tmp_path / "my_module.py").write_text(OWN_MODEL, encoding="utf-8")
+    (tmp_path / "mean_colour.py").write_text(OWN_MODEL, encoding="utf-8")
     images = tmp_path / "mine" / "images"
     images.mkdir(parents=True)
     for name in ("red", "green", "blue"):
         Image.new("RGB", (9, 9), name).save(images / f"{name}.png")
     (tmp_path / "mine" / "labels.csv").write_text(
-        "query_id,item_id,label_set,text\nq1,red,short,a <b>red</b> | square\n"
+        "query_id,item_id,label_set,text\nq1,red,short,a red | <b>square</b>\n"
     )
     done = run(
         cwd=tmp_path,
         code=["-m", "pytest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(ROOT / "benchmarks"),
-              "--kis-model", "my_module:load", "--kis-dataset", "mine=mine",
+              "--kis-model", "mean_colour:load", "--kis-dataset", "mine=mine",
               "--kis-store", str(tmp_path / "store"), "--kis-report", str(tmp_path / "reports")],
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     ranks = read_run(tmp_path / "reports" / "latest").ranks
     assert ranks["rank"].tolist() == [1.0]
-    assert ranks["text"].tolist() == ["a <b>red</b> | square"]
+    assert ranks["text"].tolist() == ["a red | <b>square</b>"]
 
 
 def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):

@@ -1,0 +1,153 @@
+"""Dot products of float32 vectors: proven bounds on their rounding, and exact comparison.
+
+A dot product of length d summed in any order, with or without fused operations, errs by at most
+``gamma_d |x|.|y|`` with ``gamma_d = d u / (1 - d u)`` and unit roundoff u (N. J. Higham, Accuracy and Stability of
+Numerical Algorithms, 2nd ed. 2002, section 3.1), hence by at most ``gamma_d ||x|| ||y||`` (Cauchy-Schwarz).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench.errors import BadVector
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+U32, U64 = 2.0**-24, 2.0**-53
+SLACK = 1 + 2.0**-20  # more than what computing a bound in float64 can round away
+LARGEST = 2.0**126  # float32 scores stay finite as long as the product of two lengths is below
+
+
+def gamma(d: int, u: float) -> float:
+    """Higham's ``gamma_d``, slightly enlarged."""
+    return SLACK * d * u / (1 - d * u)
+
+
+def lengths(vectors: Floats) -> Doubles:
+    """Upper bounds of the Euclidean lengths of ``[n, d]``, exactly 0 for zero vectors: float64 ``[n]``.
+
+    The squares are exact in float64 and can't over- or underflow there.
+    """
+    bound: Doubles = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) * SLACK
+    return bound
+
+
+def require_finite(bounds: Doubles, what: str, positions: Ints) -> None:
+    """Raises BadVector for the first length that is NaN or infinite; ``positions [n]`` are the names."""
+    bad = np.flatnonzero(~np.isfinite(bounds))
+    if len(bad):
+        raise BadVector(f"{what} {positions[bad[0]]}: its vector has NaN or infinity")
+
+
+def float32_bound(query_lengths: Doubles, longest: float, d: int) -> Doubles:
+    """How far the float32 score of each query and any vector up to ``longest`` may be off: float64 ``[q]``.
+
+    The second term covers subnormal products, sums and coordinates that a processor may flush to zero.
+    """
+    rounding = gamma(d, U32) * query_lengths * longest
+    flushed = d * 2.0**-125 * (1 + query_lengths + longest)
+    bound: Doubles = (rounding + flushed) * SLACK
+    return bound
+
+
+def float64_scores(left: Floats, right: Floats) -> Doubles:
+    """Row-wise dot products of ``[p, d]`` and ``[p, d]`` in float64, good to gamma_d(2^-53): ``[p]``."""
+    scores: Doubles = np.einsum("ij,ij->i", left, right, dtype=np.float64)
+    return scores
+
+
+def round_up(values: Doubles) -> Floats:
+    """The next float32 that is surely above: after rounding to nearest, one step further covers both roundings."""
+    return np.nextafter(values.astype(np.float32), np.float32(np.inf))
+
+
+def round_down(values: Doubles) -> Floats:
+    """The next float32 that is surely below."""
+    return np.nextafter(values.astype(np.float32), np.float32(-np.inf))
+
+
+def exact_key(query: Floats, vector: Floats) -> tuple[float, ...]:
+    """Numbers that compare, in lexicographic order, as the real dot products compare.
+
+    The first is the dot product correctly rounded, the next the correctly rounded rest, and so on to a rest of 0.
+    Rounding is monotonic, so the first numbers that differ decide. Products of two float32 are exact in float64.
+
+    >>> one = np.ones(2, np.float32)
+    >>> exact_key(one, np.float32([1, 2**-60]))
+    (1.0, 8.673617379884035e-19, 0.0)
+    """
+    terms = (query.astype(np.float64) * vector).tolist()
+    parts: list[float] = []
+    while not parts or parts[-1] != 0:
+        parts.append(math.fsum(terms))
+        terms.append(-parts[-1])
+    return tuple(parts)
+
+
+def exact_signs(queries: Floats, left: Floats, right: Floats) -> NDArray[np.int8]:
+    """Signs of the real ``queries.left - queries.right``, row by row of three ``[p, d]``: int8 ``[p]``."""
+    difference = float64_scores(queries, left) - float64_scores(queries, right)
+    bound = gamma(queries.shape[1], U64) * lengths(queries) * (lengths(left) + lengths(right)) * SLACK
+    signs = np.sign(difference).astype(np.int8)
+    same = (left == right).all(axis=1)
+    signs[same] = 0
+    # Where the bound is 0 every product is 0, so the difference of 0 is exact.
+    for i in np.flatnonzero((np.abs(difference) <= bound) & (bound > 0) & ~same):
+        query = queries[i].astype(np.float64)
+        total = math.fsum(np.concatenate([query * left[i], -query * right[i]]).tolist())
+        signs[i] = (total > 0) - (total < 0)
+    return signs
+
+
+def as_block(items: Any) -> Floats:
+    """Items ``[b, d]`` or ``[b, v, d]`` as contiguous float32 ``[b, v, d]``."""
+    block = np.ascontiguousarray(items, dtype=np.float32)
+    return block[:, None] if block.ndim == 2 else block
+
+
+def gather(items: Any, positions: Ints) -> Floats:
+    """The items at these positions, float32 ``[p, v, d]``; sources that only know slices are read one by one."""
+    if isinstance(items, np.ndarray):
+        return as_block(items[positions])
+    return as_block(np.concatenate([items[i : i + 1] for i in positions.tolist()]))
+
+
+class ExactScores:
+    """Exact comparison of items under one query, with each distinct vector summed once."""
+
+    def __init__(self, query: Floats) -> None:
+        self.query = query
+        self.known: dict[bytes, tuple[float, ...]] = {}
+
+    def key(self, vectors: Floats) -> tuple[float, ...]:
+        """:func:`exact_key` of the best of ``vectors [v, d]``."""
+        return max(self.vector_key(vector) for vector in vectors)
+
+    def vector_key(self, vector: Floats) -> tuple[float, ...]:
+        name = vector.tobytes()
+        if name not in self.known:
+            self.known[name] = exact_key(self.query, vector)
+        return self.known[name]
+
+    def order(self, positions: Ints, block: Floats) -> Ints:
+        """``positions [p]`` of the items ``block [p, v, d]``, best first and equals by position."""
+        p, v, d = block.shape
+        flat = block.reshape(-1, d)
+        scores = float64_scores(np.broadcast_to(self.query, flat.shape), flat).reshape(p, v).max(axis=1)
+        bound = gamma(d, U64) * lengths(self.query[None])[0] * lengths(flat).max(initial=0) * SLACK
+        by_score = np.lexsort((positions, -scores))
+        scores = scores[by_score]
+        ordered = positions[by_score]
+        # Neighbours within twice the bound are not separated; each such run is ordered exactly.
+        cuts = np.flatnonzero(scores[:-1] - scores[1:] > 2 * bound * SLACK) + 1
+        for run in np.split(np.arange(p), cuts):
+            if len(run) > 1 and bound > 0:
+                keys = {i: tuple(-part for part in self.key(block[by_score[i]])) for i in run.tolist()}
+                ordered[run] = ordered[sorted(keys, key=lambda i: (keys[i], int(positions[by_score[i]])))]
+        return ordered

@@ -1,0 +1,86 @@
+"""The best items of each query while blocks of float32 scores pass by, in exact order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kis_bench.exact_scores import Doubles, ExactScores, Floats, Ints, gather, round_down
+
+SPARE = 2**20  #: candidates of a block of queries, beyond k each, before they are settled exactly
+
+
+@dataclass
+class Candidates:
+    """Items that may be among the best of a block of queries; parallel arrays ``[c]``."""
+
+    row: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    item: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    low: Doubles = field(default_factory=lambda: np.zeros(0))  # the exact score is surely not below
+    high: Doubles = field(default_factory=lambda: np.zeros(0))  # nor above
+
+    def take(self, index: Any) -> Candidates:
+        return Candidates(self.row[index], self.item[index], self.low[index], self.high[index])
+
+    def join(self, other: Candidates) -> Candidates:
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Candidates(*(np.concatenate(pair) for pair in pairs))
+
+
+class TopItems:
+    """The ``k`` best items of a block of ``queries [q, d]``.
+
+    An item stays a candidate while its score can reach the floor: the k-th highest lower bound seen so far.
+    """
+
+    def __init__(self, queries: Floats, items: Any, k: int) -> None:
+        self.queries, self.items, self.k = queries, items, k
+        self.floor = np.full(len(queries), -np.inf)
+        self.kept = Candidates()
+
+    def add(self, start: int, scores: Floats, error: Doubles) -> None:
+        """Takes the float32 ``scores [q, b]`` of the items from ``start`` on, each good to ``error [q]``."""
+        b = scores.shape[1]
+        if self.k == 0 or len(self.queries) == 0:
+            return
+        if b >= self.k and not np.isfinite(self.floor).any():  # else a first block would be kept whole
+            self.floor = np.partition(scores, b - self.k, axis=1)[:, b - self.k] - error * (1 + 2.0**-20)
+            self.floor = round_down(self.floor).astype(np.float64)
+        hopeful = scores >= round_down(self.floor - error)[:, None]
+        row, column = np.divmod(np.flatnonzero(hopeful), b)
+        found, slack = scores[row, column].astype(np.float64), error[row]
+        # Outward steps, because the sums of score and error are rounded.
+        low = np.nextafter(found - slack, -np.inf)
+        high = np.nextafter(found + slack, np.inf)
+        self.kept = self.kept.join(Candidates(row, start + column, low, high))
+        self.prune()
+        if len(self.kept.row) > len(self.queries) * self.k + SPARE:
+            self.settle()
+
+    def prune(self) -> None:
+        """Raises the floors and drops what lies below them."""
+        self.kept = self.kept.take(np.lexsort((-self.kept.low, self.kept.row)))
+        counts = np.bincount(self.kept.row, minlength=len(self.queries))
+        last = np.cumsum(counts) - counts + self.k - 1
+        full = counts >= self.k
+        self.floor[full] = np.maximum(self.floor[full], self.kept.low[last[full]])
+        self.kept = self.kept.take(self.kept.high >= self.floor[self.kept.row])
+
+    def settle(self) -> None:
+        """Keeps only the exact best k of what was seen: bounded memory when very many items score the same."""
+        best = self.ordered()
+        row = np.repeat(np.arange(len(best)), best.shape[1])
+        wanted = row * len(self.items) + best.ravel()
+        have = self.kept.row * len(self.items) + self.kept.item
+        self.kept = self.kept.take(np.isin(have, wanted))
+
+    def ordered(self) -> Ints:
+        """Positions of the best k items, best first and equals by position: ``[q, k]``."""
+        found = np.zeros((len(self.queries), self.k), np.int64)
+        rows = np.argsort(self.kept.row, kind="stable")
+        ends = np.cumsum(np.bincount(self.kept.row, minlength=len(self.queries)))
+        for i, positions in enumerate(np.split(self.kept.item[rows], ends[:-1]) if self.k else []):
+            found[i] = ExactScores(self.queries[i]).order(positions, gather(self.items, positions))[: self.k]
+        return found

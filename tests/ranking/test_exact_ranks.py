@@ -1,0 +1,225 @@
+"""Ranks against exact rational arithmetic: planted ties, near-ties, blocks, threads, wrong input."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from kis_bench import top_items
+from kis_bench.errors import BadVector
+from kis_bench.ranking import target_ranks
+
+UP = np.float32(np.inf)
+
+
+def exact_scores(queries, items):
+    """Rational scores [q][n]; the slow and obvious way."""
+
+    def rational(array):
+        return [[Fraction(float(x)) for x in vector] for vector in array]
+
+    items = items[:, None] if items.ndim == 2 else items
+    vectors = [rational(item) for item in items]
+    return [
+        [max(sum(a * b for a, b in zip(q, x, strict=True)) for x in item) for item in vectors]
+        for q in rational(queries)
+    ]
+
+
+def check(queries, items, targets, groups=None, k=3, **blocks):
+    ranks = target_ranks(queries, items, targets, groups=groups, top_k=k, **blocks)
+    for i, scores in enumerate(exact_scores(queries, items)):
+        mark = max(scores[t] for t in targets[i])
+        best, worst = 1 + sum(s > mark for s in scores), sum(s >= mark for s in scores)
+        assert (ranks.best[i], ranks.worst[i], ranks.rank[i]) == (best, worst, (best + worst) / 2)
+        order = sorted(range(len(scores)), key=lambda j, s=scores: (-s[j], j))
+        assert ranks.top_items[i].tolist() == order[:k]
+        assert ranks.target_score[i] == np.float32(float(mark))
+        if groups is not None:
+            of_group = {g: max(s for s, h in zip(scores, groups, strict=True) if h == g) for g in set(groups)}
+            mark = max(of_group[groups[t]] for t in targets[i])
+            best, worst = 1 + sum(s > mark for s in of_group.values()), sum(s >= mark for s in of_group.values())
+            assert ranks.group_rank[i] == (best + worst) / 2
+    return ranks
+
+
+WHOLE = st.integers(-2, 2).map(np.float32)
+ANY = st.floats(-4, 4, width=32, allow_nan=False)
+TINY_AND_HUGE = st.sampled_from([0.0, 1e-45, -1e-45, 1e-38, 1.0, 1 + 2**-23, -1.0, 1e-20, 1e10]).map(np.float32)
+
+
+@st.composite
+def cases(draw):
+    n, q, d = draw(st.integers(1, 12)), draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    shape = (n, draw(st.integers(1, 3)), d) if draw(st.booleans()) else (n, d)
+    numbers = draw(st.sampled_from([WHOLE, ANY, TINY_AND_HUGE]))
+    items = draw(hnp.arrays(np.float32, shape, elements=numbers))
+    queries = draw(hnp.arrays(np.float32, (q, d), elements=numbers))
+    for source, goal in draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=4)):
+        items[goal] = items[source]  # duplicates
+    for place, back in draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=3)):
+        items[place] = items[back]  # one unit in the last place apart
+        items[place, ..., 0] = np.nextafter(items[place, ..., 0], UP)
+    targets = draw(st.lists(st.lists(st.integers(0, n - 1), min_size=1, max_size=4), min_size=q, max_size=q))
+    groups = draw(st.none() | st.lists(st.sampled_from("abcd"), min_size=n, max_size=n))
+    return queries, items, targets, groups
+
+
+@given(cases(), st.integers(0, 13), st.none() | st.integers(1, 5), st.none() | st.integers(1, 13))
+@settings(deadline=None, max_examples=300)
+def test_ranks_are_those_of_rational_arithmetic(case, k, block_queries, block_items):
+    check(*case, k=k, block_queries=block_queries, block_items=block_items)
+
+
+def planted(seed=0, n=400, q=12, d=48, v=None):
+    """Unit vectors with exact duplicates of targets and rivals that differ by one unit in the last place."""
+    rng = np.random.default_rng(seed)
+    items = rng.standard_normal((n, d) if v is None else (n, v, d))
+    items = (items / np.linalg.norm(items, axis=-1, keepdims=True)).astype(np.float32)
+    targets = [[int(t)] for t in rng.choice(n // 2, q, replace=False)]
+    for i, (t,) in enumerate(targets):
+        items[n // 2 + 3 * i] = items[t]
+        items[n // 2 + 3 * i + 1] = items[t]
+        items[n // 2 + 3 * i + 1, ..., i % d] = np.nextafter(items[t, ..., i % d], UP)
+    queries = items.reshape(n, -1, d)[[t for (t,) in targets], 0] + 0.5 * items.reshape(n, -1, d)[:q, 0]
+    return queries.astype(np.float32), items, targets, [f"g{i % 37}" for i in range(n)]
+
+
+@pytest.mark.parametrize("v", [None, 2])
+def test_planted_ties_do_not_depend_on_blocks(v):
+    queries, items, targets, groups = planted(v=v)
+    first = check(queries, items, targets, groups, k=7)
+    assert (first.worst > first.best).all()
+    for rows, columns in [(1, 1), (5, 7), (12, 64), (100, 399), (3, 1000)]:
+        other = target_ranks(queries, items, targets, groups=groups, top_k=7, block_queries=rows, block_items=columns)
+        for name, value in vars(first).items():
+            np.testing.assert_array_equal(getattr(other, name), value)
+
+
+def test_threads_do_not_change_ranks():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    case = planted(n=3000, q=64, d=256)
+    results = []
+    for threads in (1, 2):
+        with threadpoolctl.threadpool_limits(threads):
+            results.append(target_ranks(*case[:3], groups=case[3], top_k=5))
+    for name, value in vars(results[0]).items():
+        np.testing.assert_array_equal(getattr(results[1], name), value)
+
+
+def test_cancellation_needs_exact_sums():
+    # The scores differ by 2^-80 beside terms of 1: beyond float64.
+    queries = np.float32([[1, 1, 1]])
+    items = np.float32([[1, -1, 0], [1, -1, 2.0**-80], [1, -1, -(2.0**-80)], [1, 2.0**-80, -1]])
+    ranks = check(queries, items, [[0]], groups="abca", k=4)
+    assert (ranks.best[0], ranks.worst[0]) == (3, 3)
+
+
+def test_long_orthogonal_vectors_have_their_own_bound():
+    # A score near 0 between vectors of length 1e10 is still off by far more than one of unit vectors.
+    rng = np.random.default_rng(1)
+    queries = rng.standard_normal((4, 32)).astype(np.float32)
+    items = (1e10 * rng.standard_normal((60, 32))).astype(np.float32)
+    items[:, 0] -= (items[:, :] @ queries[0] / queries[0, 0]).astype(np.float32)
+    check(queries, items, [[3], [4], [5], [6]], k=9, block_items=7)
+
+
+def test_zero_vectors_tie():
+    items = np.zeros((5, 3), np.float32)
+    ranks = check(np.float32([[0, 0, 0], [1, 2, 3]]), items, [[2], [4]], groups="aabbc", k=5)
+    assert ranks.rank.tolist() == [3, 3]
+    assert ranks.group_rank.tolist() == [2, 2]
+
+
+def test_several_targets_count_by_the_best():
+    items = np.float32([[1], [2], [3], [4]])
+    assert target_ranks(np.float32([[1]]), items, [[0, 2, 2]]).best.tolist() == [2]
+
+
+def test_groups_in_several_panels(monkeypatch):
+    queries, items, targets, groups = planted(n=120, q=12, d=8)
+    monkeypatch.setattr("kis_bench.ranking.GROUP_MARKS", 5 * 37)
+    check(queries, items, targets, groups, k=4)
+
+
+def test_top_items_of_very_many_ties_are_settled_on_the_way(monkeypatch):
+    monkeypatch.setattr(top_items, "SPARE", 10)
+    rng = np.random.default_rng(2)
+    items = rng.integers(-1, 2, (90, 3)).astype(np.float32)
+    check(rng.integers(-1, 2, (6, 3)).astype(np.float32), items, [[i] for i in range(6)], k=11, block_items=8)
+
+
+class Sliced:
+    """Knows its length, its shape and slices, and nothing else."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.longest = array, array.shape, 0
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, part):
+        assert isinstance(part, slice)
+        self.longest = max(self.longest, part.stop - part.start)
+        return self.array[part]
+
+
+def test_items_are_read_in_slices(tmp_path):
+    queries, items, targets, groups = planted()
+    wanted = target_ranks(queries, items, targets, groups=groups, top_k=3)
+    np.save(tmp_path / "items.npy", items)
+    for source in (Sliced(items), np.load(tmp_path / "items.npy", mmap_mode="r")):
+        found = target_ranks(queries, source, targets, groups=groups, top_k=3, block_items=32)
+        for name, value in vars(wanted).items():
+            np.testing.assert_array_equal(getattr(found, name), value)
+
+
+def test_no_queries():
+    ranks = target_ranks(np.zeros((0, 2), np.float32), np.ones((3, 2), np.float32), [], groups="abc", top_k=2)
+    assert ranks.best.shape == ranks.group_rank.shape == (0,)
+    assert ranks.top_items.shape == (0, 2)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_named(wrong):
+    items, queries = np.ones((9, 2), np.float32), np.ones((3, 2), np.float32)
+    items[7, 1] = wrong
+    with pytest.raises(BadVector, match="item 7"):
+        target_ranks(queries, items, [[0]] * 3, block_items=4)
+    with pytest.raises(BadVector, match="item 7"):
+        target_ranks(queries, items, [[0], [7], [0]])
+    queries[1, 0] = wrong
+    with pytest.raises(BadVector, match="query 1"):
+        target_ranks(queries, np.ones((9, 2), np.float32), [[0]] * 3)
+
+
+def test_overflow_is_refused():
+    items = np.float32([[1, 1], [3e38, 3e38]])
+    with pytest.raises(BadVector, match=r"query 0 and item 1.*overflow"):
+        target_ranks(np.float32([[1, 1]]), items, [[0]])
+    check(np.float32([[1e-30, 0]]), items, [[0]], k=2)  # long, but no score is
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"targets": [[0], []]}, "query 1 has no target"),
+        ({"targets": [[0], [1, 3]]}, "query 1: target 3"),
+        ({"targets": [[-1], [1]]}, "query 0: target -1"),
+        ({"targets": [[0]]}, "1 lists of targets for 2 queries"),
+        ({"queries": np.ones((2, 3), np.float32)}, "fit"),
+        ({"queries": np.ones(2, np.float32)}, "fit"),
+        ({"items": np.ones((3, 0, 2), np.float32)}, "fit"),
+        ({"groups": "ab"}, "2 groups for 3 items"),
+        ({"top_k": -1}, "top_k"),
+        ({"block_items": 0}, "block"),
+        ({"engine": "abacus"}, "abacus"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    call = {"queries": np.ones((2, 2), np.float32), "items": np.ones((3, 2), np.float32), "targets": [[0], [1]]}
+    with pytest.raises(ValueError, match=message):
+        target_ranks(**(call | change))
