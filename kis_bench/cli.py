@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def list_datasets(arguments: argparse.Namespace) -> int:
     from kis_bench.datasets import DatasetRow
 
     found = [DatasetRow(name) for name in datasets.BUILT_IN]
-    data = arguments.data
+    data = arguments.data or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
     if data is not None:
         if not data.is_dir():
             raise KisBenchError(f"there is no folder {data}")
@@ -117,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
 
     command("models", models)
     listing = command("datasets", list_datasets)
-    listing.add_argument("--data", type=Path, metavar="DIR", help="also list the dataset folders in DIR")
+    listing.add_argument("--data", type=Path, metavar="DIR", help="folder of dataset folders (default: $KIS_DATA)")
     embedding = command("embed", embed)
     embedding.add_argument(
         "dataset", metavar="DATASET[=FOLDER]", help="a dataset's name, with its folder if not built in"

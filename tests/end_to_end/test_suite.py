@@ -136,6 +136,22 @@ def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):
     assert not list((folder / "plots").glob("worst*"))
 
 
+def test_a_stopped_run_keeps_what_it_had_and_says_so(filled, tmp_path):
+    """Ctrl-C in the second of two tests."""
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_runtest_logreport(report):\n    if report.when == 'teardown':\n        raise KeyboardInterrupt\n"
+    )
+    suite = (ROOT / "benchmarks" / "test_known_item_search.py").read_text(encoding="utf-8")
+    (tmp_path / "test_known_item_search.py").write_text(suite, encoding="utf-8")
+    done = run(
+        code=["-m", "pytest", "-p", "no:cacheprovider", "--kis-report", str(tmp_path / "reports"), str(tmp_path)]
+    )
+    assert done.returncode == 2
+    stopped = read_run(tmp_path / "reports" / "latest")
+    assert stopped.provenance["interrupted"] is True
+    assert set(stopped.ranks.label_set) == {"short"}
+
+
 def test_the_command_line(filled):
     def cli(*arguments):
         return run(code=["-m", "kis_bench.cli", *arguments])
