@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kis_bench import __version__, datasets, encoders
+from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError
+
+WORDS = {True: "pass", False: "FAIL", None: "note"}
 
 
 def models(arguments: argparse.Namespace) -> int:
@@ -20,6 +23,18 @@ def models(arguments: argparse.Namespace) -> int:
         size = "" if checkpoint.parameters_m is None else f"{checkpoint.parameters_m:g} M"
         rows.append((checkpoint.name, state.state, checkpoint.dim, size, checkpoint.licence, state.remedy))
     print_table(rows, ("model", "state", "dim", "parameters", "licence", "how to get it"))
+    return 0
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Downloads the weights of models; goes on where it was stopped."""
+    for name in arguments.models:
+        checkpoint = encoders.find(name)
+        fetched = encoders.fetch(checkpoint)
+        state = encoders.readiness(checkpoint)
+        if not (state.ready or fetched):
+            raise KisBenchError(f"model {name} is no matter of downloading: {state.state}. {state.remedy}")
+        print(f"{name}: {'downloaded' if fetched else 'was here already'}; {state.state} {state.remedy}".rstrip())
     return 0
 
 
@@ -52,11 +67,15 @@ def embed(arguments: argparse.Namespace) -> int:
     name, _, folder = arguments.dataset.partition("=")
     checkpoint = encoders.find(arguments.model)
     dataset = datasets.load(name, folder or None)
-    encoder = LazyEncoder(checkpoint, device=arguments.device)
+    if arguments.download:
+        encoders.fetch(checkpoint)
+    encoder = LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
     store = Store(arguments.store or default_store())
     items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
     print(f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}")
-    for label_set in dataset.label_sets:
+    if checkpoint.image_only and dataset.label_sets:
+        print(f"{checkpoint.name} has no text side; no texts are embedded")
+    for label_set in () if checkpoint.image_only else dataset.label_sets:
         texts = embed_texts(dataset.queries(label_set), encoder, store, name=f"{dataset.name}-{label_set}")
         cut = int(texts.truncated.sum()) if texts.truncated is not None else 0
         print(f"{dataset.name} {label_set}: {len(texts.ids)} texts, {cut} longer than the model reads")
@@ -95,8 +114,8 @@ def doctor(arguments: argparse.Namespace) -> int:
 
     found = list(checks.installation()) + (list(checks.model(arguments.model)) if arguments.model else [])
     for check in found:
-        print(f"{'pass' if check.passed else 'FAIL'}  {check.name}: {check.finding}")
-    return 0 if all(check.passed for check in found) else 1
+        print(f"{WORDS[check.passed]}  {check.name}: {check.finding}")
+    return 1 if any(check.passed is False for check in found) else 0
 
 
 def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
@@ -117,16 +136,20 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     command("models", models)
+    command("fetch", fetch).add_argument("models", nargs="+", metavar="MODEL", help=f"a model's name, or {FORMS}")
     listing = command("datasets", list_datasets)
     listing.add_argument("--data", type=Path, metavar="DIR", help="folder of dataset folders (default: $KIS_DATA)")
     embedding = command("embed", embed)
     embedding.add_argument(
         "dataset", metavar="DATASET[=FOLDER]", help="a dataset's name, with its folder if not built in"
     )
-    embedding.add_argument("--model", required=True, help="a model's name, or module:function")
+    embedding.add_argument("--model", required=True, help=f"a model's name, or {FORMS}")
     embedding.add_argument("--store", type=Path, metavar="DIR", help="default: $KIS_STORE, else the user's cache")
     embedding.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
-    embedding.add_argument("--batch-size", type=positive, default=64, metavar="N", help="default: 64")
+    embedding.add_argument("--batch-size", type=positive, metavar="N",
+                           help="images encoded at once (default: what suits model and device)")  # fmt: skip
+    embedding.add_argument("--precision", default="fp32", choices=encoders.PRECISIONS, help="default: fp32")
+    embedding.add_argument("--download", action="store_true", help="download the weights if they are not here")
     drawing = command("report", report)
     drawing.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
     drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")

@@ -15,7 +15,7 @@ from kis_bench import datasets, encoders
 @dataclass(frozen=True)
 class Check:
     name: str
-    passed: bool
+    passed: bool | None  # None: worth knowing, and no fault
     finding: str
 
 
@@ -29,7 +29,8 @@ def installation() -> Iterator[Check]:
         yield Check(name, writable, str(folder) if writable else f"{there} is not writable; set KIS_STORE or KIS_CACHE")
     for checkpoint in encoders.catalogue().values():
         state = encoders.readiness(checkpoint)
-        yield Check(f"model {checkpoint.name}", state.ready, f"{state.state} {state.remedy}".rstrip())
+        passed = None if state.downloadable else state.ready
+        yield Check(f"model {checkpoint.name}", passed, f"{state.state} {state.remedy}".rstrip())
     for built_in in datasets.BUILT_IN:
         state = datasets.readiness(datasets.DatasetRow(built_in))
         yield Check(f"dataset {built_in}", state.ready, f"{state.state} {state.remedy}".rstrip())

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.batching import Batches
+from kis_bench.encoders.protocol import Encoder, PreparingEncoder
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.progress import progress
 from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
 from kis_bench.store import Entry, Shard, Store
 
-BATCH_SIZE = 64
+A = TypeVar("A")
+B = TypeVar("B")
 DECODERS = 2  #: threads; Pillow decodes without the interpreter's lock
 
 
@@ -35,9 +41,13 @@ def read_image(path: Path) -> Image.Image:
 
 
 def embed_collection(
-    collection: Collection, encoder: Encoder, store: Store, *, batch_size: int = BATCH_SIZE, decoders: int = DECODERS
+    collection: Collection, encoder: Encoder, store: Store, *, batch_size: int | None = None, decoders: int = DECODERS
 ) -> Embeddings:
     """The vectors of all items, from the store where they are there, else computed and stored.
+
+    Args:
+        batch_size: images encoded at once; None: what suits the encoder. Halved while memory doesn't suffice.
+        decoders: threads that read and prepare images while the model computes.
 
     Raises:
         BadFile: an image can't be read. BadVector: the encoder returned NaN, infinity or no length.
@@ -45,29 +55,37 @@ def embed_collection(
     """
     entry = images_entry(collection, encoder, store)
     missing = entry.missing()
-    with ThreadPoolExecutor(decoders) as pool:
-        for shard in shards_with_progress(entry, missing, f"{collection.name}: images with {encoder.name}"):
-            batches = [
-                encoder.encode_images(images)
-                for images in decoded_ahead(pool, collection.paths[shard.start : shard.stop], batch_size)
-            ]
-            entry.write_shard(shard, np.concatenate(batches))
+    if missing:
+        model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
+        prepare, encode = image_steps(model)
+        batches = Batches(model, batch_size)
+        paths = [path for shard in missing for path in collection.paths[shard.start : shard.stop]]
+        with ThreadPoolExecutor(decoders) as pool:
+            # Twice a batch: while one is encoded, the next is made ready.
+            prepared = ahead(pool, lambda path: prepare(read_image(path)), paths, 2 * batches.size)
+            for shard in shards_with_progress(entry, missing, f"{collection.name}: images with {encoder.name}"):
+                vectors: list[Vectors] = []
+                while left := shard.stop - shard.start - sum(len(part) for part in vectors):
+                    vectors += batches.run(encode, list(islice(prepared, min(batches.size, left))))
+                entry.write_shard(shard, np.concatenate(vectors))
     return complete(entry, encoder, wrote=bool(missing))
 
 
 def embed_texts(
     queries: Sequence[Query] | Sequence[str], encoder: Encoder, store: Store, *, name: str = "texts",
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> Embeddings:  # fmt: skip
     """The vectors of texts, ``[n, 1, d]``, and which were longer than the encoder's context."""
     entry, texts = texts_entry(queries, encoder, store, name)
     missing = entry.missing()
-    for shard in shards_with_progress(entry, missing, f"{name}: texts with {encoder.name}"):
-        parts: list[tuple[Vectors, NDArray[np.bool_]]] = [
-            encoder.encode_texts(texts[i : min(i + batch_size, shard.stop)])
-            for i in range(shard.start, shard.stop, batch_size)
-        ]
-        entry.write_shard(shard, np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
+    if missing:
+        model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
+        batches = Batches(model, batch_size)
+        for shard in shards_with_progress(entry, missing, f"{name}: texts with {encoder.name}"):
+            parts: list[tuple[Vectors, NDArray[np.bool_]]] = batches.run(
+                model.encode_texts, texts[shard.start : shard.stop]
+            )
+            entry.write_shard(shard, np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
     return complete(entry, encoder, wrote=bool(missing))
 
 
@@ -98,10 +116,23 @@ def complete(entry: Entry, encoder: Encoder, *, wrote: bool) -> Embeddings:
     return embeddings
 
 
-def decoded_ahead(pool: ThreadPoolExecutor, paths: Sequence[Path], batch_size: int) -> Iterator[list[Image.Image]]:
-    """Batches of images; while one is encoded the next is decoded, so two are in memory."""
-    batches = [paths[i : i + batch_size] for i in range(0, len(paths), batch_size)]
-    waiting = [pool.submit(read_image, path) for path in batches[0]]
-    for upcoming in [*batches[1:], ()]:
-        current, waiting = waiting, [pool.submit(read_image, path) for path in upcoming]
-        yield [future.result() for future in current]
+def image_steps(encoder: Encoder) -> tuple[Callable[[Image.Image], Any], Callable[[Sequence[Any]], Vectors]]:
+    """What is done to one image in the decoding threads, and what to a batch of them."""
+    if isinstance(encoder, PreparingEncoder):
+        return encoder.prepare_image, encoder.encode_prepared
+    return lambda image: image, encoder.encode_images
+
+
+def ahead(pool: Executor, function: Callable[[A], B], inputs: Iterable[A], most: int) -> Iterator[B]:
+    """``map`` in the pool's threads, in order, with at most that many results waiting: memory stays bounded."""
+    waiting: deque[Future[B]] = deque()
+    try:
+        for each in inputs:
+            waiting.append(pool.submit(function, each))
+            if len(waiting) > most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:  # stopped early: nobody wants the rest
+            future.cancel()

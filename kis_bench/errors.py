@@ -28,6 +28,13 @@ class UnknownName(KisBenchError):
         super().__init__(f"unknown {kind} {name!r}: {hint}known are {', '.join(known) or 'none'}. {remedy}".rstrip())
 
 
+class NotReady(KisBenchError):
+    """A known model or dataset that can't be used here and now; says how to get it. Tests skip with it."""
+
+    def __init__(self, what: str, state: str, remedy: str) -> None:
+        super().__init__(f"{what}: {state}. {remedy}".rstrip())
+
+
 class BadFile(KisBenchError):
     """A user's file that can't be taken as it is; all its problems in one message."""
 

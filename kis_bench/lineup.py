@@ -87,7 +87,11 @@ class LineUp:
         ):
             ready = [name for name, state in states if state.ready]
             lines.append(f"kis-bench {kind}: ready: {', '.join(ready) or 'none'}")
-            lines += [f"    {name}: {state.state}; {state.remedy}" for name, state in states if not state.ready]
+            absent = [name for name, state in states if state.downloadable]
+            if absent:
+                lines.append(f"    not downloaded: {', '.join(absent)}; kis-bench fetch NAME, or add --kis-download")
+            lines += [f"    {name}: {state.state}; {state.remedy}"
+                      for name, state in states if not (state.ready or state.downloadable)]  # fmt: skip
         return lines
 
 

@@ -15,7 +15,8 @@ import pytest
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
-from kis_bench.errors import KisBenchError
+from kis_bench.encoders.catalogue import FORMS
+from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.lineup import LineUp
 from kis_bench.records import Checkpoint, Dataset, Query
 
@@ -60,7 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kis", "known-item search benchmarks (kis-bench)")
     add = group.addoption
     add("--kis-model", action="append", default=[], metavar="NAME",
-        help="measure this model: a declared or catalogued name, or module:function; repeatable "
+        help=f"measure this model: a name that is declared or known, or {FORMS}; repeatable "
         "(default: all declared)")  # fmt: skip
     add("--kis-dataset", action="append", default=[], metavar="NAME[=FOLDER]",
         help="search this dataset, in FOLDER if given; repeatable (default: all declared)")  # fmt: skip
@@ -70,8 +71,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kis-store", type=Path, metavar="DIR",
         help="folder of embeddings, reused between runs (default: $KIS_STORE, else the user's cache)")  # fmt: skip
     add("--kis-device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
-    add("--kis-precision", default="fp32", choices=encoders.PRECISIONS, help="arithmetic of the models (default: fp32)")
-    add("--kis-batch-size", type=int, default=64, metavar="N", help="images encoded at once (default: 64)")
+    add("--kis-precision", default="fp32", choices=encoders.PRECISIONS,
+        help="arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)")  # fmt: skip
+    add("--kis-batch-size", type=int, metavar="N",
+        help="images encoded at once; halved when memory is short (default: what suits model and device)")  # fmt: skip
+    add("--kis-download", action="store_true", help="download the weights of models that are not here yet")
     add("--kis-report", type=Path, metavar="DIR", help="where run folders are written (default: reports/)")
     add("--kis-strict", action="store_true", help="a dataset or model that is missing fails instead of skipping")
     add("--kis-privacy", action="store_true", help="leave texts, paths and pictures out of tables and reports")
@@ -89,7 +93,7 @@ def line_up(config: pytest.Config) -> LineUp:
     """Which models and datasets take part; wrong names end the session with exit code 2."""
     if LINE_UP not in config.stash:
         option = config.option
-        if option.kis_batch_size < 1:
+        if option.kis_batch_size is not None and option.kis_batch_size < 1:
             pytest.exit(f"--kis-batch-size {option.kis_batch_size}: must be at least 1", returncode=2)
         try:
             config.stash[LINE_UP] = LineUp.choose(
@@ -100,6 +104,8 @@ def line_up(config: pytest.Config) -> LineUp:
                 label_sets=option.kis_labels,
                 data=option.kis_data,
             )
+            for checkpoint in config.stash[LINE_UP].models:
+                encoders.readiness(checkpoint)  # a source that is written wrong shows now
         except KisBenchError as error:
             pytest.exit(f"kis-bench: {error}", returncode=2)
     return config.stash[LINE_UP]
@@ -112,7 +118,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    names, config = metafunc.fixturenames, metafunc.config
+    names, config = ours(metafunc), metafunc.config
     if "query_set" in names:
         try:
             sets = [QuerySet(row, name) for row, name in line_up(config).query_sets()]
@@ -127,6 +133,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "model" in names:
         models = line_up(config).models
         metafunc.parametrize("model", models, ids=[m.name for m in models], indirect=True, scope="session")
+
+
+def ours(metafunc: pytest.Metafunc) -> set[str]:
+    """The fixtures of this plugin that a test asks for; a project may have a ``model`` or ``dataset`` of its own."""
+    found = metafunc.definition._fixtureinfo.name2fixturedefs  # pytest offers no public way to see an override
+    return {name for name, definitions in found.items() if definitions[-1].func.__module__ == __name__}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -179,14 +191,43 @@ def query_set(request: pytest.FixtureRequest, dataset: Dataset) -> QuerySet:
 
 
 @pytest.fixture(scope="session")
-def model(request: pytest.FixtureRequest) -> LazyEncoder:
-    """One model of the line-up; it is loaded only when something has to be encoded."""
+def model(request: pytest.FixtureRequest) -> Iterator[LazyEncoder]:
+    """One model of the line-up; loaded only when something has to be encoded, and given up before the next."""
     checkpoint: Checkpoint = request.param
-    state = encoders.readiness(checkpoint)
-    if not state.ready:
-        not_ready(request.config, f"model {checkpoint.name}", state.state, state.remedy)
     option = request.config.option
-    return LazyEncoder(checkpoint, device=option.kis_device, precision=option.kis_precision)
+    if option.kis_download:
+        with visible_progress(request.config):
+            encoders.fetch(checkpoint)
+    encoder = LazyEncoder(checkpoint, device=option.kis_device, precision=option.kis_precision)
+    if not encoder.key_known:  # else all that is asked of it may lie in the store
+        state = encoders.readiness(checkpoint)
+        if not state.ready:
+            not_ready(request.config, f"model {checkpoint.name}", state.state, state.remedy)
+    yield encoder
+    encoder.unload()
+
+
+@contextmanager
+def named_skip(item: pytest.Item) -> Iterator[None]:
+    """A model that turns out not to be usable while it is fetched or loaded is skipped by name too."""
+    try:
+        yield
+    except NotReady as error:
+        if not model_of(item):
+            raise
+        (pytest.fail if item.config.option.kis_strict else pytest.skip)(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    with named_skip(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with named_skip(item):
+        return (yield)
 
 
 class KnownItemSearch:
@@ -200,6 +241,8 @@ class KnownItemSearch:
         from kis_bench import embed, ranking, search
         from kis_bench.store import Store
 
+        if model.checkpoint.image_only:
+            raise NotReady(f"model {model.name}", "has no text side", "It serves image similarity only")
         option, timings = self.config.option, list[dict[str, Any]]()
         store = Store(option.kis_store or default_store())
 
@@ -227,7 +270,8 @@ class KnownItemSearch:
             )  # fmt: skip
         rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
         provenance: dict[str, Any] = {
-            "models": {model.name: {"source": model.checkpoint.source, "key": model.key, "dim": model.dim,
+            "models": {model.name: {"source": model.checkpoint.source, "revision": model.checkpoint.revision,
+                                    "key": model.key, "dim": items.vectors.shape[2],
                                     "note": model.checkpoint.note, "licence": model.checkpoint.licence}},
             "datasets": {dataset.name: {"fingerprint": dataset.fingerprint, "n_items": len(collection),
                                         "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},

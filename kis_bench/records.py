@@ -143,7 +143,8 @@ class Checkpoint:
     """One row of a table of models: where a pretrained model comes from and what it is."""
 
     name: str
-    source: str  # BACKEND:REST, such as "demo:" or "python:module:function"
+    source: str  # BACKEND:REST, such as "demo:", "hf-hub:ORG/NAME" or "python:module:function"
+    revision: str = "main"  # of a hub repository: a branch, a tag or a commit
     dim: int = 0  # 0: known only once the model is loaded
     vectors_per_item: int = 1
     context_length: int | None = None  # tokens; None: not limited
@@ -151,6 +152,8 @@ class Checkpoint:
     licence: str = ""
     paper: str = ""
     note: str = ""  # what a reader of results has to know, shown in reports
+    image_only: bool = False  # no text side: for image similarity, not for known-item search
+    thesis_name: str = ""  # what M3RT calls it in code and figures
 
 
 @dataclass(frozen=True)
@@ -160,3 +163,4 @@ class Readiness:
     ready: bool
     state: str  # "ready", "no data", "not downloaded", ...
     remedy: str = ""
+    downloadable: bool = False  # what is missing can be had with kis-bench fetch or --kis-download

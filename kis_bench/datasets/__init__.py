@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kis_bench import cache
 from kis_bench.datasets import openmoji
 from kis_bench.datasets.folder import read_dataset
 from kis_bench.datasets.labels import label_sets as label_sets_of_file
@@ -26,9 +27,7 @@ class DatasetRow:
 
 def cache_folder() -> Path:
     """Where rendered pictures are kept: ``KIS_CACHE``, or the user's cache folder."""
-    import platformdirs
-
-    return Path(os.environ.get("KIS_CACHE") or platformdirs.user_cache_dir("kis-bench")) / "datasets"
+    return cache.folder("datasets")
 
 
 def resolve(row: DatasetRow, data: Path | None = None) -> DatasetRow:

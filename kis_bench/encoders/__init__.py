@@ -1,11 +1,13 @@
 """Pretrained models: images and texts -> unit vectors of one joint space.
 
 Back ends are modules with ``readiness(checkpoint)``, ``key(checkpoint, precision)`` and
-``load(checkpoint, device, precision)``; the first two never import a deep-learning library.
+``load(checkpoint, device, precision)``, and where something can be downloaded ``fetch(checkpoint)``; the first
+two never import a deep-learning library.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Sequence
 from types import ModuleType
@@ -14,15 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, read_models
 from kis_bench.encoders.protocol import Encoder
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.records import Checkpoint, Readiness
 
-__all__ = ["Encoder", "LazyEncoder", "catalogue", "find", "load", "read_models", "readiness"]
+__all__ = ["Encoder", "LazyEncoder", "catalogue", "fetch", "find", "load", "read_models", "readiness"]
 
-BACK_ENDS = {"demo": "kis_bench.encoders.demo", "python": "kis_bench.encoders.user"}
-PRECISIONS = ("fp32",)
+BACK_ENDS = {
+    "demo": "kis_bench.encoders.demo",
+    "python": "kis_bench.encoders.user",
+    "hf-hub": "kis_bench.encoders.openclip",
+    "openclip": "kis_bench.encoders.openclip",
+}
+PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def back_end(checkpoint: Checkpoint) -> ModuleType:
@@ -41,18 +49,41 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     return found
 
 
+def fetch(checkpoint: Checkpoint) -> bool:
+    """Downloads what the model lacks, and says whether it lacked anything.
+
+    Raises:
+        KisBenchError: the network, the server or the disk refuse; what came is kept for the next attempt.
+    """
+    if not readiness(checkpoint).downloadable:
+        return False
+    try:
+        back_end(checkpoint).fetch(checkpoint)
+    except KisBenchError as error:
+        raise NotReady(f"model {checkpoint.name}", "not downloaded", str(error)) from error
+    return True
+
+
 def load(name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32", download: bool = False) -> Encoder:
     """The encoder of a name, ready to encode.
 
+    Args:
+        device: ``auto`` (the first GPU, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``fp32``; on a GPU also ``bf16`` or ``fp16``.
+        download: fetch what is missing.
+
     Raises:
-        UnknownName: no such model. KisBenchError: it is known, but can't be had here, and why.
+        UnknownName: no such model. NotReady: it is known, but can't be had here, and why.
+        KisBenchError: its files are damaged or of another model, or the device isn't there.
     """
     checkpoint = find(name) if isinstance(name, str) else name
     if precision not in PRECISIONS:
         raise KisBenchError(f"precision {precision!r} is not offered; choose one of {', '.join(PRECISIONS)}")
+    if download:
+        fetch(checkpoint)
     state = readiness(checkpoint)
     if not state.ready:
-        raise KisBenchError(f"model {checkpoint.name}: {state.state}. {state.remedy}")
+        raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
     encoder: Encoder = back_end(checkpoint).load(checkpoint, device, precision)
     return encoder
 
@@ -79,21 +110,35 @@ class LazyEncoder:
     def loaded(self) -> bool:
         return self._encoder is not None
 
+    def unload(self) -> None:
+        """Gives the memory back; a later call loads it again."""
+        if self._encoder is not None:
+            self._encoder = None
+            gc.collect()
+            free()
+
+    @property
+    def key_known(self) -> bool:
+        """Whether stored vectors can be found without loading the model."""
+        return self._key is not None
+
     @property
     def key(self) -> str:
         return self.encoder.key if self._key is None else self._key
 
     @property
     def dim(self) -> int:
-        return self.checkpoint.dim or self.encoder.dim
+        return self.checkpoint.dim if self.checkpoint.dim and not self.loaded else self.encoder.dim
 
     @property
     def vectors_per_item(self) -> int:
-        return self.checkpoint.vectors_per_item if self.checkpoint.dim else self.encoder.vectors_per_item
+        known = self.checkpoint.dim and not self.loaded
+        return self.checkpoint.vectors_per_item if known else self.encoder.vectors_per_item
 
     @property
     def context_length(self) -> int | None:
-        return self.checkpoint.context_length if self.checkpoint.dim else self.encoder.context_length
+        known = self.checkpoint.dim and not self.loaded
+        return self.checkpoint.context_length if known else self.encoder.context_length
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         return self.encoder.encode_images(images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,13 +59,34 @@ def read_models(file: Path) -> list[Checkpoint]:
     return found
 
 
+#: Sources that a user may write in place of a name; timm's models have no text side.
+FREE_SOURCES = ("hf-hub", "openclip", "transformers", "timm")
+FORMS = "openclip:ARCH/TAG, openclip:local-dir:PATH, hf-hub:ORG/NAME, transformers:ORG/NAME, timm:NAME, module:function"
+
+
 def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
-    """The checkpoint of a name: declared by the user, in the catalogue, or ``module:function``."""
+    """The checkpoint of a name: declared by the user, in the catalogue, or one of the :data:`FORMS`."""
     known = {**catalogue(), **{row.name: row for row in declared}}
     if name in known:
         return known[name]
-    module, colon, function = name.partition(":")
-    if colon and function.isidentifier() and all(part.isidentifier() for part in module.split(".")):
+    kind, colon, rest = name.partition(":")
+    if colon and kind in FREE_SOURCES:
+        if not rest:
+            raise UnknownName("model", name, known, f"Without a row, a model is named {FORMS}.")
+        return Checkpoint(name=short_name(name), source=name, image_only=kind == "timm")
+    if colon and rest.isidentifier() and all(part.isidentifier() for part in kind.split(".")):
         return Checkpoint(name=name.replace(":", "."), source=f"python:{name}")
-    remedy = "A model of your own is named module:function."
-    raise UnknownName("model", name, known, remedy)
+    raise UnknownName("model", name, known, f"Without a row, a model is named {FORMS}.")
+
+
+def short_name(source: str) -> str:
+    """A source as part of a test's id: no characters that ``-k`` or file systems mind, no folders of this machine."""
+    kind, local, path = source.partition(":local-dir:")
+    return f"{kind}.{Path(path).name}" if local else re.sub(r"[:/@]+", ".", source)
+
+
+def spoken(checkpoint: Checkpoint) -> str:
+    """What to type for this model on a command line."""
+    if checkpoint.name in catalogue():
+        return checkpoint.name
+    return checkpoint.source + ("" if checkpoint.revision == "main" else f"@{checkpoint.revision}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,3 +37,14 @@ class Encoder(Protocol):
     def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Texts -> unit vectors, float32 ``[n, 1, d]``, and which were cut at the context, bool ``[n]``."""
         ...
+
+
+@runtime_checkable
+class PreparingEncoder(Encoder, Protocol):
+    """An encoder whose preprocessing can run in other threads, while the model computes.
+
+    ``encode_prepared([prepare_image(image) ...])`` equals ``encode_images([image ...])``.
+    """
+
+    def prepare_image(self, image: Image.Image) -> Any: ...
+    def encode_prepared(self, prepared: Sequence[Any]) -> NDArray[np.float32]: ...

@@ -133,7 +133,7 @@ def train(npm: Path, steps: int = STEPS, report_every: int = 250) -> DualEncoder
     print(f"{len(trained)} concepts, {len(bank)} pictures", flush=True)
 
     network = DualEncoder()
-    network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.image.to(memory_format=torch.channels_last)
     average = copy.deepcopy(network)
     log_scale = torch.nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     optimiser = torch.optim.AdamW(

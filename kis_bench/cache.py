@@ -1,0 +1,64 @@
+"""The folder of things that can be made again, and the digests of large files in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from kis_bench.errors import BadFile
+
+CHUNK = 16 * 2**20
+
+
+def folder(kind: str) -> Path:
+    """``KIS_CACHE`` or the user's cache folder, and in it the folder for one kind of things."""
+    import platformdirs
+
+    return Path(os.environ.get("KIS_CACHE") or platformdirs.user_cache_dir("kis-bench")) / kind
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file's content, 64 hexadecimal digits; read again only when size or time of change differ.
+
+    Raises:
+        BadFile: it can't be read.
+    """
+    try:
+        about = file.stat()
+        path = str(file.resolve())
+        state = {"file": path, "bytes": about.st_size, "changed_ns": about.st_mtime_ns}
+        note = folder("digests") / f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.json"
+        try:
+            known = json.loads(note.read_text(encoding="utf-8"))
+            if {name: known.get(name) for name in state} == state:
+                return str(known["sha256"])
+        except (OSError, ValueError, KeyError, AttributeError):
+            pass  # not there or damaged: it is made again
+        digest = content_digest(file)
+    except OSError as error:
+        raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
+    write(note, json.dumps({**state, "sha256": digest}))
+    return digest
+
+
+def content_digest(file: Path) -> str:
+    """SHA-256 of a file's content, read now."""
+    total = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def write(file: Path, text: str) -> None:
+    """Whole or not at all; a cache that can't be written costs time, not the result."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as unfinished:
+            unfinished.write(text)
+        os.replace(unfinished.name, file)
+    except OSError:
+        return

@@ -1,0 +1,114 @@
+"""Back ends ``hf-hub:ORG/NAME`` and ``openclip:``: models of open_clip.
+
+``openclip:ARCH/TAG`` names a built-in architecture with one of its weights, ``openclip:local-dir:PATH`` a
+folder with ``open_clip_config.json`` and weights. Loading reads files that are already here, and no network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kis_bench.cache import file_digest
+from kis_bench.encoders import hub
+from kis_bench.encoders.openclip_tags import Tag, tag_of
+from kis_bench.errors import KisBenchError
+from kis_bench.records import Checkpoint, Readiness, digest
+
+if TYPE_CHECKING:
+    from kis_bench.encoders.protocol import Encoder
+
+CONFIG = "open_clip_config.json"
+#: In the order in which open_clip looks for them in a folder.
+WEIGHTS = (
+    "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth", "model.safetensors", "pytorch_model.bin",
+)  # fmt: skip
+
+
+def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
+    """Where the files are: a repository, a folder, or what open_clip's table says.
+
+    Raises:
+        KisBenchError: the source is written wrong. UnknownName: no such architecture or tag.
+    """
+    kind, _, rest = checkpoint.source.partition(":")
+    if kind == "hf-hub":
+        return hub.repository(rest, checkpoint.revision)
+    if rest.startswith("local-dir:"):
+        return Path(rest.removeprefix("local-dir:")).expanduser()
+    architecture, slash, tag = rest.rpartition("/")
+    if not slash:
+        raise KisBenchError(f"model {checkpoint.name}: write openclip:ARCH/TAG or openclip:local-dir:PATH")
+    return tag_of(architecture.replace("/", "-"), tag)
+
+
+def readiness(checkpoint: Checkpoint) -> Readiness:
+    if importlib.util.find_spec("open_clip") is None:
+        return Readiness(False, "needs open_clip_torch", "python -m pip install 'kis-bench[openclip]'")
+    found = origin(checkpoint)
+    if isinstance(found, Path):
+        lacks = hub.missing_files(found, CONFIG, WEIGHTS)
+        return Readiness(not lacks, f"no {lacks[0]}" if lacks else "ready", f"looked in {found}" if lacks else "")
+    if isinstance(found, Tag):
+        here = found.weights.snapshot
+        complete = here is not None and any((here / file).is_file() for file in found.files)
+        complete &= all(one.snapshot is not None for one in (found.tokenizer, found.text_model) if one)
+    else:
+        complete = found.snapshot is not None and not hub.missing_files(found.snapshot, CONFIG, WEIGHTS)
+    return Readiness(True, "ready") if complete else hub.not_downloaded(checkpoint)
+
+
+def fetch(checkpoint: Checkpoint) -> None:
+    """Downloads the weights and what the tokenizer needs."""
+    found = origin(checkpoint)
+    if isinstance(found, hub.Repository):
+        found.fetch(of_repository)
+    elif isinstance(found, Tag):
+        found.weights.fetch(lambda files: [file for file in found.files if file in files][:1])
+        for extra in (found.tokenizer, found.text_model):
+            if extra:
+                extra.fetch(lambda files: [file for file in files if hub.SMALL_FILES.fullmatch(file)])
+
+
+def of_repository(files: Sequence[str]) -> list[str]:
+    if CONFIG not in files:
+        hint = "; it has a config.json: try transformers:ORG/NAME or timm:NAME" if "config.json" in files else ""
+        raise KisBenchError(f"this is no repository of open_clip, it has no {CONFIG}{hint}")
+    return hub.weights_and_small_files(files, WEIGHTS)
+
+
+def key(checkpoint: Checkpoint, precision: str) -> str | None:
+    """Known as soon as the files are here."""
+    found = origin(checkpoint)
+    if isinstance(found, hub.Repository):
+        return f"hf-hub-{found.key()}-{precision}" if found.commit else None
+    if isinstance(found, Path):
+        if hub.missing_files(found, CONFIG, WEIGHTS):
+            return None
+        read = [file for file in sorted(found.iterdir()) if hub.SMALL_FILES.fullmatch(file.name)]
+        total = digest(file_digest(file) for file in [*read, weights_in(found)])
+        return f"openclip-local-{total[:16]}-{precision}"
+    if not readiness(checkpoint).ready:
+        return None
+    commits = [one.commit or "" for one in (found.weights, found.tokenizer, found.text_model) if one]
+    return f"openclip-{found.architecture}-{found.tag}-{'-'.join(commit[:12] for commit in commits)}-{precision}"
+
+
+def weights_in(folder: Path) -> Path:
+    return next(folder / name for name in WEIGHTS if (folder / name).is_file())
+
+
+def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
+    from kis_bench.encoders.openclip_encoder import OpenClipEncoder
+
+    made_under = key(checkpoint, precision)
+    found = origin(checkpoint)
+    assert made_under is not None  # it is ready
+    if isinstance(found, Tag):
+        return OpenClipEncoder.of_tag(checkpoint, made_under, device, precision, found)
+    folder = found.snapshot if isinstance(found, hub.Repository) else found
+    assert folder is not None
+    return OpenClipEncoder.of_folder(checkpoint, made_under, device, precision, folder)

@@ -1,0 +1,44 @@
+"""The loopback hub for every test: no test can reach the real one, and none uses the user's cache of models."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from loopback_hub import LoopbackHub
+
+# Before any client of the hub is imported: they read these once.
+HUB = LoopbackHub(Path(tempfile.mkdtemp(prefix="kis-hub-")))
+os.environ |= {
+    "HF_ENDPOINT": HUB.url,
+    "HF_HOME": str(HUB.root / "files" / "no-home"),
+    "TORCH_HOME": str(HUB.root / "files" / "no-torch-home"),
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+}
+
+
+def pytest_sessionfinish():
+    import shutil
+
+    HUB.close()
+    shutil.rmtree(HUB.root, ignore_errors=True)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The hub with nothing fetched yet; ``hub.offer(name, ...)`` puts miniatures on it."""
+    import miniatures
+
+    def offer(*names):
+        for name in names:
+            if not (HUB.root / name).exists():
+                miniatures.write(name, HUB.root / name)
+        return HUB
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(HUB, "offer", offer, raising=False)
+    HUB.log.clear()
+    return HUB

@@ -1,0 +1,141 @@
+"""Miniature models with random weights, in the file layouts and under the names of the real ones.
+
+``write(name, folder)`` writes one repository; the vectors have the real dimensions, the networks a few layers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+TEXT = (
+    "a an the of on in at over with and is beside above under two three red green blue yellow white black photo "
+    "picture drawing face grinning smiling cat dog fish bird boat sailboat apple tree clock people rain street night sea sky "
+    "sun coral reef diver sand shark turtle children water"
+)
+WORDS = re.findall(r"\w+", TEXT)
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
+OPENAI = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
+SQUASHED = {"interpolation": "bicubic", "resize_mode": "squash"}
+HALF = {"mean": [0.5] * 3, "std": [0.5] * 3, **SQUASHED}
+
+
+def write(name: str, folder: Path) -> None:
+    """The files of the repository ``name`` into ``folder``."""
+    import torch
+
+    unfinished = folder.with_name(f"{folder.name}-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(sum(name.encode()))
+        REPOSITORIES[name](unfinished)
+    unfinished.rename(folder)
+
+
+def save_json(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+# Tokenizers ---------------------------------------------------------------------------------------------------
+
+
+def t5_tokenizer(folder: Path) -> None:
+    """Of the SigLIP repositories: a unigram tokenizer that ends texts with </s> and pads with it, no config.json."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    pieces = ["<pad>", "</s>", "<unk>", "▁", *(f"▁{word}" for word in WORDS), *LETTERS]
+    vocabulary = [(piece, 0.0 if i < 3 else -float(i) / 10) for i, piece in enumerate(pieces)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=2))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    special = {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    added = {
+        str(i): {"content": piece, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
+                 "special": True}
+        for i, piece in enumerate(pieces[:3])
+    }  # fmt: skip
+    about = {"model_max_length": 64, "tokenizer_class": "T5Tokenizer", "extra_ids": 0, "additional_special_tokens": []}
+    save_json(folder / "tokenizer_config.json", {**about, **special, "added_tokens_decoder": added})
+    save_json(folder / "special_tokens_map.json", special)
+
+
+def bert_tokenizer(folder: Path, **about: object) -> int:
+    """Files of a BERT tokenizer; returns the size of its vocabulary."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = list(dict.fromkeys([*special, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]))
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.add_special_tokens(special)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = ("pad", "unk", "cls", "sep", "mask")
+    tokens = {f"{name}_token": token for name, token in zip(names, special, strict=True)}
+    save_json(
+        folder / "tokenizer_config.json",
+        {"do_lower_case": True, "tokenizer_class": "BertTokenizer", "model_max_length": 512, **tokens, **about},
+    )
+    save_json(folder / "special_tokens_map.json", tokens)
+    return len(words)
+
+
+# Repositories of open_clip ------------------------------------------------------------------------------------
+
+
+def open_clip_repository(folder: Path, model: dict, preprocessing: dict, *, safe: bool = True) -> None:
+    import safetensors.torch
+    import torch
+    from open_clip.model import CLIP, CustomTextCLIP
+
+    save_json(folder / "open_clip_config.json", {"model_cfg": model, "preprocess_cfg": preprocessing})
+    arguments = json.loads(json.dumps(model))
+    network = (CustomTextCLIP if arguments.pop("custom_text", False) else CLIP)(**arguments)
+    if safe:
+        safetensors.torch.save_file(network.state_dict(), folder / "open_clip_model.safetensors")
+    else:
+        torch.save(network.state_dict(), folder / "open_clip_pytorch_model.bin")
+
+
+def clip(dim: int, preprocessing: dict, *, quick_gelu: bool = False, safe: bool = True, size: int = 28) -> Callable:
+    vision = {"image_size": size, "layers": 2, "width": 64, "head_width": 16, "patch_size": 14}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+    model = {"embed_dim": dim, "vision_cfg": vision, "text_cfg": text, **({"quick_gelu": True} if quick_gelu else {})}
+    return lambda folder: open_clip_repository(folder, model, preprocessing, safe=safe)
+
+
+def siglip(name: str, dim: int) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        t5_tokenizer(folder)
+        vision = {"image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "map",
+                  "timm_proj": ""}  # fmt: skip
+        text = {"context_length": 64, "vocab_size": 256, "hf_tokenizer_name": name, "width": 64, "heads": 2,
+                "tokenizer_kwargs": {"clean": "canonicalize"}, "layers": 2, "no_causal_mask": True, "proj_bias": True,
+                "pool_type": "last", "norm_kwargs": {"eps": 1e-6}}  # fmt: skip
+        model = {"embed_dim": dim, "init_logit_bias": -10, "custom_text": True, "vision_cfg": vision, "text_cfg": text}
+        open_clip_repository(folder, model, HALF)
+
+    return make
+
+
+REPOSITORIES: dict[str, Callable[[Path], None]] = {
+    "timm/vit_base_patch32_clip_224.openai": clip(512, OPENAI, quick_gelu=True),
+    "timm/ViT-SO400M-14-SigLIP-384": siglip("timm/ViT-SO400M-14-SigLIP-384", 1152),
+    "timm/ViT-L-16-SigLIP-384": siglip("timm/ViT-L-16-SigLIP-384", 1024),
+    "timm/ViT-B-16-SigLIP-512": siglip("timm/ViT-B-16-SigLIP-512", 768),
+    "apple/DFN5B-CLIP-ViT-H-14-378": clip(1024, OPENAI | SQUASHED, quick_gelu=True, safe=False, size=42),
+    "laion/CLIP-ViT-g-14-laion2B-s34B-b88K": clip(1024, OPENAI),
+    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": clip(1024, OPENAI),
+}
