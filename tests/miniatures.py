@@ -13,8 +13,8 @@ from pathlib import Path
 
 TEXT = (
     "a an the of on in at over with and is beside above under two three red green blue yellow white black photo "
-    "picture drawing face grinning smiling cat dog fish bird boat sailboat apple tree clock people rain street night sea sky "
-    "sun coral reef diver sand shark turtle children water"
+    "picture drawing face grinning smiling cat dog fish bird boat sailboat apple tree clock people rain street night "
+    "sea sky sun coral reef diver sand shark turtle children water"
 )
 WORDS = re.findall(r"\w+", TEXT)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
@@ -130,6 +130,104 @@ def siglip(name: str, dim: int) -> Callable[[Path], None]:
     return make
 
 
+# Repositories of transformers and timm -----------------------------------------------------------------------
+
+
+def align(folder: Path) -> None:
+    import torch
+    from transformers import AlignConfig, AlignModel, EfficientNetImageProcessor
+
+    words = bert_tokenizer(folder, model_max_length=64, processor_class="AlignProcessor")
+    text = {"vocab_size": words, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    # The last convolution has 320 channels times the width, and they are the vector.
+    vision = {"image_size": 289, "width_coefficient": 2.0, "depth_coefficient": 0.1, "hidden_dim": 640}
+    model = AlignModel(
+        AlignConfig(text_config={**text, "intermediate_size": 64}, vision_config=vision, projection_dim=640)
+    )
+    for module in model.vision_model.modules():  # as initialised, the features vanish in the batch norms
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+    model.config.save_pretrained(folder)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    EfficientNetImageProcessor(
+        size={"height": 346, "width": 346}, resample=2, do_center_crop=True, crop_size={"height": 289, "width": 289},
+        rescale_factor=1 / 127.5, rescale_offset=True, do_normalize=False, include_top=False,
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def blip2(folder: Path) -> None:
+    from transformers import Blip2Config, Blip2ForImageTextRetrieval, BlipImageProcessor
+
+    words = bert_tokenizer(folder)
+    qformer = {"vocab_size": words, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+               "intermediate_size": 64, "encoder_hidden_size": 32, "cross_attention_frequency": 2}  # fmt: skip
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "image_size": 28, "patch_size": 14}  # fmt: skip
+    config = Blip2Config(
+        vision_config=vision, qformer_config={**qformer, "use_qformer_text_input": True}, num_query_tokens=32,
+        image_text_hidden_size=256,
+        text_config={"model_type": "opt", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1,
+                     "ffn_dim": 16, "vocab_size": words, "word_embed_proj_dim": 16},
+    )  # fmt: skip
+    model = Blip2ForImageTextRetrieval(config)
+    model.query_tokens.data.normal_()
+    model.save_pretrained(folder)
+    BlipImageProcessor(size={"height": 28, "width": 28}).save_pretrained(folder)
+
+
+def clip_of_transformers(folder: Path) -> None:
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    merges = [f"{a} {b}</w>" for a, b in zip("thandofi", "ennfffst", strict=True)]
+    letters = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
+    pieces = dict.fromkeys(
+        [*letters, *(merge.replace(" ", "") for merge in merges), "<|startoftext|>", "<|endoftext|>"]
+    )
+    save_json(folder / "vocab.json", {piece: i for i, piece in enumerate(pieces)})
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
+    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+    about = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": "<|endoftext|>", **special}
+    save_json(folder / "tokenizer_config.json", about)
+    n = len(pieces)
+    text = {"vocab_size": n, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "eos_token_id": n - 1,
+            "num_attention_heads": 2, "bos_token_id": n - 2, "pad_token_id": n - 1}  # fmt: skip
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "image_size": 28, "patch_size": 14}  # fmt: skip
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=512)).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}).save_pretrained(folder)
+
+
+def siglip_of_transformers(version: int) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        import transformers
+
+        t5_tokenizer(folder)
+        config, model = ("SiglipConfig", "SiglipModel") if version == 1 else ("Siglip2Config", "Siglip2Model")
+        text = {"vocab_size": 256, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+                "num_attention_heads": 2, "max_position_embeddings": 64, "projection_size": 32}  # fmt: skip
+        vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+        sizes = {"image_size": 28, "patch_size": 14} if version == 1 else {"num_patches": 16, "patch_size": 14}
+        made = getattr(transformers, config)(text_config=text, vision_config={**vision, **sizes})
+        getattr(transformers, model)(made).save_pretrained(folder)
+        if version == 1:
+            transformers.SiglipImageProcessor(size={"height": 28, "width": 28}).save_pretrained(folder)
+        else:
+            transformers.Siglip2ImageProcessor(patch_size=14, max_num_patches=16).save_pretrained(folder)
+
+    return make
+
+
+def timm_model(folder: Path) -> None:
+    import safetensors.torch
+    import timm
+
+    model = timm.create_model("test_vit", num_classes=10)
+    safetensors.torch.save_file(model.state_dict(), folder / "model.safetensors")
+    about = {"input_size": [3, 160, 160], "interpolation": "bicubic", "crop_pct": 0.95, "mean": [0.5] * 3,
+             "std": [0.5] * 3, "num_classes": 10, "first_conv": "patch_embed.proj", "classifier": "head"}  # fmt: skip
+    save_json(folder / "config.json", {"architecture": "test_vit", "num_classes": 10, "pretrained_cfg": about})
+
+
 REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "timm/vit_base_patch32_clip_224.openai": clip(512, OPENAI, quick_gelu=True),
     "timm/ViT-SO400M-14-SigLIP-384": siglip("timm/ViT-SO400M-14-SigLIP-384", 1152),
@@ -138,4 +236,10 @@ REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "apple/DFN5B-CLIP-ViT-H-14-378": clip(1024, OPENAI | SQUASHED, quick_gelu=True, safe=False, size=42),
     "laion/CLIP-ViT-g-14-laion2B-s34B-b88K": clip(1024, OPENAI),
     "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": clip(1024, OPENAI),
+    "kakaobrain/align-base": align,
+    "Salesforce/blip2-itm-vit-g": blip2,
+    "openai/clip-vit-base-patch32": clip_of_transformers,
+    "google/siglip-base-patch16-224": siglip_of_transformers(1),
+    "google/siglip2-base-patch16-naflex": siglip_of_transformers(2),
+    "timm/test_vit.r160_in1k": timm_model,
 }

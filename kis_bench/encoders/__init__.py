@@ -29,6 +29,8 @@ BACK_ENDS = {
     "python": "kis_bench.encoders.user",
     "hf-hub": "kis_bench.encoders.openclip",
     "openclip": "kis_bench.encoders.openclip",
+    "transformers": "kis_bench.encoders.transformers_models",
+    "timm": "kis_bench.encoders.timm_models",
 }
 PRECISIONS = ("fp32", "bf16", "fp16")
 

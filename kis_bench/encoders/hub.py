@@ -7,6 +7,7 @@ Layout: ``<cache>/models--ORG--NAME/{refs/<branch>, snapshots/<commit>/<files>, 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -103,16 +104,19 @@ class Repository:
         return snapshot
 
 
-def repository(text: str, revision: str) -> Repository:
-    """``ORG/NAME`` or ``ORG/NAME@REVISION``.
+def repository_of(checkpoint: Checkpoint) -> Repository:
+    """What stands behind the colon of a source: ``ORG/NAME`` or ``ORG/NAME@REVISION``.
 
     Raises:
         KisBenchError: anything else.
     """
+    text = checkpoint.source.partition(":")[2]
     name, at, own = text.partition("@")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w.-]+", name) or (at and not own):
-        raise KisBenchError(f"{text!r} is no repository of the hub; write ORG/NAME or ORG/NAME@REVISION")
-    return Repository(name, own or revision)
+        raise KisBenchError(
+            f"model {checkpoint.name}: {text!r} is no repository of the hub; write ORG/NAME or ORG/NAME@REVISION"
+        )
+    return Repository(name, own or checkpoint.revision)
 
 
 def weights_and_small_files(files: Sequence[str], preferred: Sequence[str]) -> list[str]:
@@ -155,6 +159,24 @@ def no_network() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+def readiness(
+    checkpoint: Checkpoint, repository: Repository, config: str, preferred: Sequence[str], extra: str, **packages: str
+) -> Readiness:
+    """Of a model that needs a whole repository, and modules by the packages that bring them.
+
+    Args:
+        config, preferred: see :func:`missing_files`.
+        extra: of kis-bench, that installs the packages.
+    """
+    absent = [package for module, package in packages.items() if importlib.util.find_spec(module) is None]
+    if absent:
+        return Readiness(False, f"needs {' and '.join(absent)}", f"python -m pip install 'kis-bench[{extra}]'")
+    snapshot = repository.snapshot
+    if snapshot is None or missing_files(snapshot, config, preferred):
+        return not_downloaded(checkpoint)
+    return Readiness(True, "ready")
 
 
 def not_downloaded(checkpoint: Checkpoint) -> Readiness:

@@ -36,7 +36,7 @@ def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
     """
     kind, _, rest = checkpoint.source.partition(":")
     if kind == "hf-hub":
-        return hub.repository(rest, checkpoint.revision)
+        return hub.repository_of(checkpoint)
     if rest.startswith("local-dir:"):
         return Path(rest.removeprefix("local-dir:")).expanduser()
     architecture, slash, tag = rest.rpartition("/")
@@ -49,15 +49,14 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     if importlib.util.find_spec("open_clip") is None:
         return Readiness(False, "needs open_clip_torch", "python -m pip install 'kis-bench[openclip]'")
     found = origin(checkpoint)
+    if isinstance(found, hub.Repository):
+        return hub.readiness(checkpoint, found, CONFIG, WEIGHTS, "openclip", open_clip="open_clip_torch")
     if isinstance(found, Path):
         lacks = hub.missing_files(found, CONFIG, WEIGHTS)
         return Readiness(not lacks, f"no {lacks[0]}" if lacks else "ready", f"looked in {found}" if lacks else "")
-    if isinstance(found, Tag):
-        here = found.weights.snapshot
-        complete = here is not None and any((here / file).is_file() for file in found.files)
-        complete &= all(one.snapshot is not None for one in (found.tokenizer, found.text_model) if one)
-    else:
-        complete = found.snapshot is not None and not hub.missing_files(found.snapshot, CONFIG, WEIGHTS)
+    here = found.weights.snapshot
+    complete = here is not None and any((here / file).is_file() for file in found.files)
+    complete &= all(one.snapshot is not None for one in (found.tokenizer, found.text_model) if one)
     return Readiness(True, "ready") if complete else hub.not_downloaded(checkpoint)
 
 

@@ -28,7 +28,7 @@ class OpenClipEncoder(TorchEncoder):
         self.model, self.preprocess, self.tokenizer = model, preprocess, tokenizer
         self.context_length: int = tokenizer.context_length
         self.quick_gelu = quick_gelu
-        self.padding = tokenizer([""], context_length=self.context_length + 1)[0, -1]
+        self.empty = tokenizer([""], context_length=self.context_length + 1)[0]
 
     @classmethod
     def of_folder(cls, checkpoint: Checkpoint, key: str, device: str, precision: str, folder: Path) -> OpenClipEncoder:
@@ -75,7 +75,7 @@ class OpenClipEncoder(TorchEncoder):
     def tokens(self, texts: Sequence[str]) -> tuple[torch.Tensor, NDArray[np.bool_]]:
         tokens = self.tokenizer(list(texts), context_length=self.context_length)
         one_more = self.tokenizer(list(texts), context_length=self.context_length + 1)
-        return tokens, cut(tokens, one_more, self.padding)
+        return tokens, cut(tokens, one_more, self.empty)
 
     def text_vectors(self, tokens: torch.Tensor) -> torch.Tensor:
         vectors: torch.Tensor = self.model.encode_text(tokens)  # type: ignore[operator]

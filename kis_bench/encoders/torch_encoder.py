@@ -96,6 +96,19 @@ class TorchEncoder(ABC):
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
 
+class ImageOnlyTorchEncoder(TorchEncoder):
+    """Features of images, for image similarity."""
+
+    image_only = True
+    context_length = None
+
+    def tokens(self, texts: Sequence[str]) -> tuple[Prepared, NDArray[np.bool_]]:
+        raise KisBenchError(f"model {self.name} is image-only: it has no text side")
+
+    def text_vectors(self, tokens: Prepared) -> torch.Tensor:
+        raise KisBenchError(f"model {self.name} is image-only: it has no text side")
+
+
 def stacked(prepared: Sequence[Prepared]) -> Prepared:
     """Single images as one batch; named tensors carry a batch dimension already."""
     if isinstance(prepared[0], torch.Tensor):
@@ -111,17 +124,19 @@ def unit(vectors: torch.Tensor) -> NDArray[np.float32]:
     return array
 
 
-def cut(at_context: torch.Tensor, one_more: torch.Tensor, padding: torch.Tensor) -> NDArray[np.bool_]:
+def cut(at_context: torch.Tensor, one_more: torch.Tensor, empty: torch.Tensor) -> NDArray[np.bool_]:
     """Which texts lost tokens, from the tokens at the context's length and at one more.
 
-    Holds for every tokenizer, whether it closes a cut text with an end mark or not.
+    A text that fits gets one more padding token and nothing else, behind it or, with some tokenizers, in front.
+    That holds whether a tokenizer closes a cut text with an end mark or not.
 
     Args:
         at_context, one_more: ``[n, L]`` and ``[n, L + 1]``.
-        padding: what the last place of a text with no words holds, at length L + 1.
+        empty: ``[L + 1]``, the tokens of a text with no words.
     """
-    longer = (one_more[:, :-1] != at_context).any(dim=1) | (one_more[:, -1] != padding)
-    array: NDArray[np.bool_] = longer.numpy()
+    behind = (one_more[:, :-1] == at_context).all(dim=1) & (one_more[:, -1] == empty[-1])
+    in_front = (one_more[:, 1:] == at_context).all(dim=1) & (one_more[:, 0] == empty[0])
+    array: NDArray[np.bool_] = (~(behind | in_front)).numpy()
     return array
 
 

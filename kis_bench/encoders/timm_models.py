@@ -1,0 +1,47 @@
+"""Back end ``timm:NAME``: image models of timm as extractors of image features; no text side.
+
+``timm:vit_base_patch14_dinov2.lvd142m`` stands for the hub's repository of that name under ``timm/``;
+``timm:ORG/NAME`` for another's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kis_bench.encoders import hub
+from kis_bench.records import Checkpoint, Readiness
+
+if TYPE_CHECKING:
+    from kis_bench.encoders.protocol import Encoder
+
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+def repository(checkpoint: Checkpoint) -> hub.Repository:
+    found = hub.repository_of(checkpoint)
+    return found if "/" in found.name else dataclasses.replace(found, name=f"timm/{found.name}")
+
+
+def readiness(checkpoint: Checkpoint) -> Readiness:
+    return hub.readiness(checkpoint, repository(checkpoint), CONFIG, WEIGHTS, "timm", timm="timm")
+
+
+def fetch(checkpoint: Checkpoint) -> None:
+    repository(checkpoint).fetch(partial(hub.weights_and_small_files, preferred=WEIGHTS))
+
+
+def key(checkpoint: Checkpoint, precision: str) -> str | None:
+    found = repository(checkpoint)
+    return f"timm-{found.key()}-{precision}" if found.commit else None
+
+
+def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
+    from kis_bench.encoders.timm_encoder import TimmEncoder
+
+    folder, made_under = repository(checkpoint).snapshot, key(checkpoint, precision)
+    assert folder is not None  # it is ready
+    assert made_under is not None
+    return TimmEncoder(checkpoint, made_under, device, precision, folder)

@@ -1,0 +1,38 @@
+"""Back end ``transformers:ORG/NAME``: CLIP, SigLIP 1 and 2, ALIGN and BLIP-2 families of transformers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kis_bench.encoders import hub
+from kis_bench.records import Checkpoint, Readiness
+
+if TYPE_CHECKING:
+    from kis_bench.encoders.protocol import Encoder
+
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def readiness(checkpoint: Checkpoint) -> Readiness:
+    packages = {"transformers": "transformers", "torchvision": "torchvision"}
+    return hub.readiness(checkpoint, hub.repository_of(checkpoint), CONFIG, WEIGHTS, "transformers", **packages)
+
+
+def fetch(checkpoint: Checkpoint) -> None:
+    hub.repository_of(checkpoint).fetch(partial(hub.weights_and_small_files, preferred=WEIGHTS))
+
+
+def key(checkpoint: Checkpoint, precision: str) -> str | None:
+    repository = hub.repository_of(checkpoint)
+    return f"transformers-{repository.key()}-{precision}" if repository.commit else None
+
+
+def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
+    from kis_bench.encoders.transformers_encoder import load as load_encoder
+
+    folder, made_under = hub.repository_of(checkpoint).snapshot, key(checkpoint, precision)
+    assert folder is not None  # it is ready
+    assert made_under is not None
+    return load_encoder(checkpoint, made_under, device, precision, folder)

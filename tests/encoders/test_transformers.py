@@ -1,0 +1,167 @@
+"""Models of transformers and timm against the usage that these libraries document, on the same weights."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kis_bench import encoders
+from kis_bench.encoders.hub import repository_of
+from kis_bench.errors import KisBenchError
+
+TEXTS = ["red apple", "a sailboat on the sea at night", "", "Two people, under a tree - in the RAIN!"]
+FAMILIES = [
+    "transformers:kakaobrain/align-base", "transformers:openai/clip-vit-base-patch32",
+    "transformers:google/siglip-base-patch16-224", "transformers:google/siglip2-base-patch16-naflex",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    shapes = [(48, 64), (300, 200), (33, 90), (40, 400)]
+    return [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in shapes]
+
+
+def files(hub, source):
+    """The repository on the hub, as a folder that the libraries load directly."""
+    name = source.partition(":")[2]
+    hub.offer(name)
+    return hub.root / name
+
+
+def normalised(vectors):
+    return (vectors / vectors.norm(dim=-1, keepdim=True)).numpy()
+
+
+@pytest.mark.parametrize("source", FAMILIES)
+def test_vectors_of_two_towers(source, hub, images):
+    import torch
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+    folder = files(hub, source)
+    encoder = encoders.load(source, device="cpu", download=True)
+    model = AutoModel.from_pretrained(folder).eval()
+    tokenizer, processor = AutoTokenizer.from_pretrained(folder), AutoImageProcessor.from_pretrained(folder)
+    tokens = tokenizer(TEXTS, padding="max_length", truncation=True, max_length=encoder.context_length,
+                       return_tensors="pt")  # fmt: skip
+    with torch.no_grad():
+        expected = normalised(model.get_image_features(**processor(images=images, return_tensors="pt")).pooler_output)
+        expected_texts = normalised(model.get_text_features(**tokens).pooler_output)
+    vectors, (texts, truncated) = encoder.encode_images(images), encoder.encode_texts(TEXTS)
+    np.testing.assert_allclose(vectors[:, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(texts[:, 0], expected_texts, atol=1e-6)
+    assert np.ptp(vectors, axis=0).max() > 1e-3
+    assert encoder.dim == vectors.shape[2] == texts.shape[2]
+    assert encoder.context_length == {"clip": 77}.get(model.config.model_type, 64)
+    assert not truncated.any()
+    growing = ["cat" + " cat" * n for n in range(80)]
+    longer = [len(tokenizer(text).input_ids) > encoder.context_length for text in growing]
+    assert 0 < sum(longer) < 80
+    assert encoder.encode_texts(growing)[1].tolist() == longer
+
+
+def test_vectors_of_blip2_are_those_whose_maximum_is_the_retrieval_score(hub, images):
+    import torch
+    from transformers import AutoImageProcessor, AutoTokenizer, Blip2ForImageTextRetrieval
+
+    folder = files(hub, "transformers:Salesforce/blip2-itm-vit-g")
+    encoder = encoders.load("blip2-itm-vit-g", device="cpu", download=True)
+    vectors, (texts, _) = encoder.encode_images(images), encoder.encode_texts(TEXTS)
+    assert (vectors.shape, texts.shape) == ((4, 32, 256), (4, 1, 256))
+    assert (encoder.dim, encoder.vectors_per_item, encoder.context_length) == (256, 32, 32)
+    model = Blip2ForImageTextRetrieval.from_pretrained(folder).eval()
+    tokens = AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
+    pixels = AutoImageProcessor.from_pretrained(folder)(images=images, return_tensors="pt")
+    with torch.no_grad():
+        scores = model(
+            **pixels, input_ids=tokens.input_ids, attention_mask=tokens.attention_mask,
+            use_image_text_matching_head=False,
+        ).logits_per_image.numpy()  # fmt: skip
+    ours = np.einsum("ivd,td->itv", vectors, texts[:, 0]).max(axis=2)
+    np.testing.assert_allclose(ours, scores, atol=1e-6)
+
+
+def test_features_of_timm(hub, images):
+    import timm
+    import torch
+
+    files(hub, "timm:timm/test_vit.r160_in1k")
+    encoder = encoders.load("timm:test_vit.r160_in1k", device="cpu", download=True)
+    model = timm.create_model(
+        f"local-dir:{hub.root / 'timm/test_vit.r160_in1k'}", pretrained=True, num_classes=0
+    ).eval()
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    with torch.no_grad():
+        expected = normalised(model(torch.stack([transform(image) for image in images])))
+    np.testing.assert_allclose(encoder.encode_images(images)[:, 0], expected, atol=1e-6)
+    assert encoder.name == "timm.test_vit.r160_in1k"
+    assert encoder.image_only
+    assert encoder.dim == 64
+    with pytest.raises(KisBenchError, match="image-only"):
+        encoder.encode_texts(["cat"])
+
+
+FAULTS = [(fault, source) for fault in ("missing", "unexpected") for source in (*FAMILIES, "blip2-itm-vit-g")]
+FAULTS += [(fault, source) for fault in ("damaged", "pickle") for source in FAMILIES[:2]]  # read alike in all
+
+
+@pytest.mark.parametrize(("fault", "source"), FAULTS)
+def test_a_checkpoint_that_is_not_the_models_is_refused(fault, source, hub, tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    full = encoders.find(source).source
+    files(hub, full)
+    encoders.fetch(encoders.find(source))
+    folder = repository_of(encoders.find(source)).snapshot
+    safe = folder / "model.safetensors"
+    weights = safe if safe.exists() else folder / "pytorch_model.bin"
+    tensors = load_file(weights) if safe.exists() else torch.load(weights, weights_only=True)
+    victim = sorted(name for name in tensors if name.endswith("weight") and "query" not in name)[0]
+    weights.unlink()  # a link into the cache
+
+    class Evil:
+        def __reduce__(self):
+            return open, (str(tmp_path / "owned"), "w")
+
+    if fault == "damaged":
+        weights.write_bytes(b"nothing of the kind")
+    elif fault == "pickle":
+        torch.save({"weights": Evil()}, folder / "pytorch_model.bin")
+    else:
+        if fault == "missing":
+            del tensors[victim]
+        else:
+            tensors["something.else"] = torch.zeros(3)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, safe, {"format": "pt"})
+    said = {"missing": f"lacks weights: {victim}", "unexpected": "unexpected weights: something.else"}
+    with pytest.raises(KisBenchError, match=said.get(fault, "can't be loaded")):
+        encoders.load(source, device="cpu")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_model_without_a_joint_space(hub, tmp_path):
+    from transformers import BertConfig, BertModel
+
+    folder = hub.root / "some" / "bert"
+    if not folder.exists():
+        config = BertConfig(
+            vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+        )
+        BertModel(config).save_pretrained(folder)
+    with pytest.raises(KisBenchError, match="does not embed images and texts in one space"):
+        encoders.load("transformers:some/bert", device="cpu", download=True)
+
+
+def test_a_repository_with_code_of_its_own_is_not_run(hub, tmp_path):
+    folder = hub.root / "some" / "code"
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"model_type": "of-my-own", "auto_map": {"AutoConfig": "code.Mine", "AutoModel": "code.Mine"}}
+    (folder / "config.json").write_text(json.dumps(about))
+    (folder / "model.safetensors").write_bytes(b"")
+    (folder / "code.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\n")
+    with pytest.raises(KisBenchError, match="can't be loaded"):
+        encoders.load("transformers:some/code", device="cpu", download=True)
+    assert not (tmp_path / "owned").exists()
