@@ -38,6 +38,23 @@ def fetch(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def codebook(arguments: argparse.Namespace) -> int:
+    """Learns the codebook of vlad-sift from the images of a dataset."""
+    from kis_bench.embed import read_image
+    from kis_bench.encoders import vlad
+    from kis_bench.progress import progress
+
+    name, _, folder = arguments.dataset.partition("=")
+    paths = datasets.load(name, folder or None).collection.paths
+    images = (read_image(path) for path in progress(paths, f"{name}: keypoints", unit="image"))
+    words = vlad.learn_codebook(images, words=arguments.words, seed=arguments.seed)
+    file = arguments.out or vlad.default_codebook()
+    vlad.write_codebook(file, words)
+    model = "vlad-sift" if arguments.out is None else f"extractor:vlad-sift={file}"
+    print(f"{len(words)} words from {len(paths)} images: {file}\nkis-bench embed {name} --model {model}")
+    return 0
+
+
 def list_datasets(arguments: argparse.Namespace) -> int:
     """Built-in datasets, those below KIS_DATA, and whether they can be used now."""
     from kis_bench.datasets import DatasetRow
@@ -150,6 +167,11 @@ def parser() -> argparse.ArgumentParser:
                            help="images encoded at once (default: what suits model and device)")  # fmt: skip
     embedding.add_argument("--precision", default="fp32", choices=encoders.PRECISIONS, help="default: fp32")
     embedding.add_argument("--download", action="store_true", help="download the weights if they are not here")
+    learning = command("codebook", codebook)
+    learning.add_argument("dataset", metavar="DATASET[=FOLDER]", help="the images to learn from")
+    learning.add_argument("--words", type=positive, default=64, metavar="N", help="default: 64")
+    learning.add_argument("--seed", type=int, default=0, metavar="N", help="of sampling and k-means (default: 0)")
+    learning.add_argument("--out", type=Path, metavar="FILE", help="default: where the model vlad-sift looks for it")
     drawing = command("report", report)
     drawing.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
     drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")

@@ -31,6 +31,7 @@ BACK_ENDS = {
     "openclip": "kis_bench.encoders.openclip",
     "transformers": "kis_bench.encoders.transformers_models",
     "timm": "kis_bench.encoders.timm_models",
+    "extractor": "kis_bench.encoders.extractors",
 }
 PRECISIONS = ("fp32", "bf16", "fp16")
 

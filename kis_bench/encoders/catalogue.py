@@ -59,8 +59,9 @@ def read_models(file: Path) -> list[Checkpoint]:
     return found
 
 
-#: Sources that a user may write in place of a name; timm's models have no text side.
-FREE_SOURCES = ("hf-hub", "openclip", "transformers", "timm")
+#: Sources that a user may write in place of a name, and those without a text side.
+FREE_SOURCES = ("hf-hub", "openclip", "transformers", "timm", "extractor")
+IMAGE_ONLY = ("timm", "extractor")
 FORMS = "openclip:ARCH/TAG, openclip:local-dir:PATH, hf-hub:ORG/NAME, transformers:ORG/NAME, timm:NAME, module:function"
 
 
@@ -73,7 +74,7 @@ def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
     if colon and kind in FREE_SOURCES:
         if not rest:
             raise UnknownName("model", name, known, f"Without a row, a model is named {FORMS}.")
-        return Checkpoint(name=short_name(name), source=name, image_only=kind == "timm")
+        return Checkpoint(name=short_name(name), source=name, image_only=kind in IMAGE_ONLY)
     if colon and rest.isidentifier() and all(part.isidentifier() for part in kind.split(".")):
         return Checkpoint(name=name.replace(":", "."), source=f"python:{name}")
     raise UnknownName("model", name, known, f"Without a row, a model is named {FORMS}.")
@@ -81,8 +82,8 @@ def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
 
 def short_name(source: str) -> str:
     """A source as part of a test's id: no characters that ``-k`` or file systems mind, no folders of this machine."""
-    kind, local, path = source.partition(":local-dir:")
-    return f"{kind}.{Path(path).name}" if local else re.sub(r"[:/@]+", ".", source)
+    named = re.sub(r"(:local-dir:|=)(.*)", lambda found: f":{Path(found[2]).name}", source)
+    return re.sub(r"[:/@]+", ".", named)
 
 
 def spoken(checkpoint: Checkpoint) -> str:
