@@ -29,8 +29,7 @@ def installation() -> Iterator[Check]:
         yield Check(name, writable, str(folder) if writable else f"{there} is not writable; set KIS_STORE or KIS_CACHE")
     for checkpoint in encoders.catalogue().values():
         state = encoders.readiness(checkpoint)
-        passed = None if state.downloadable else state.ready
-        yield Check(f"model {checkpoint.name}", passed, f"{state.state} {state.remedy}".rstrip())
+        yield Check(f"model {checkpoint.name}", state.ready or None, f"{state.state} {state.remedy}".rstrip())
     for built_in in datasets.BUILT_IN:
         state = datasets.readiness(datasets.DatasetRow(built_in))
         yield Check(f"dataset {built_in}", state.ready, f"{state.state} {state.remedy}".rstrip())

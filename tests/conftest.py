@@ -13,6 +13,7 @@ os.environ |= {
     "HF_ENDPOINT": HUB.url,
     "HF_HOME": str(HUB.root / "files" / "no-home"),
     "TORCH_HOME": str(HUB.root / "files" / "no-torch-home"),
+    "KIS_LAVIS_URL": f"{HUB.url}/files/lavis/hub/checkpoints",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_XET": "1",
     "DISABLE_SAFETENSORS_CONVERSION": "1",
@@ -28,14 +29,15 @@ def pytest_sessionfinish():
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """The hub with nothing fetched yet; ``hub.offer(name, ...)`` puts miniatures on it."""
+    """The hub with nothing fetched yet; ``hub.offer(name, ...)`` puts miniatures on it, with BERT also LAVIS' files."""
     import miniatures
 
     def offer(*names):
         for name in names:
             if not (HUB.root / name).exists():
                 miniatures.write(name, HUB.root / name)
-        return HUB
+            if name == "bert-base-uncased" and not (HUB.root / "files" / "lavis").exists():
+                miniatures.lavis_files(HUB.root / "files" / "lavis")
 
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))

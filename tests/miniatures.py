@@ -66,12 +66,15 @@ def t5_tokenizer(folder: Path) -> None:
     save_json(folder / "special_tokens_map.json", special)
 
 
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS_OF_BERT = list(dict.fromkeys([*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]))
+
+
 def bert_tokenizer(folder: Path, **about: object) -> int:
     """Files of a BERT tokenizer; returns the size of its vocabulary."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = list(dict.fromkeys([*special, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]))
+    words, special = WORDS_OF_BERT, SPECIAL
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -228,6 +231,84 @@ def timm_model(folder: Path) -> None:
     save_json(folder / "config.json", {"architecture": "test_vit", "num_classes": 10, "pretrained_cfg": about})
 
 
+# Files of LAVIS ----------------------------------------------------------------------------------------------
+
+
+def bert(folder: Path, *, hidden: int = 768, layers: int = 2, weights: bool = False) -> None:
+    """The repository bert-base-uncased; its weights are made of few numbers, so that they are small at any size."""
+    import torch
+
+    words = bert_tokenizer(folder)
+    about = {"architectures": ["BertForMaskedLM"], "model_type": "bert", "vocab_size": words, "hidden_size": hidden,
+             "num_hidden_layers": layers, "num_attention_heads": hidden // 64, "intermediate_size": 4 * hidden,
+             "max_position_embeddings": 512, "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 0,
+             "type_vocab_size": 2, "initializer_range": 0.02, "hidden_dropout_prob": 0.1,
+             "attention_probs_dropout_prob": 0.1}  # fmt: skip
+    save_json(folder / "config.json", about)
+    if weights:  # overwritten as soon as they are read, so nothing but a beginning
+        state = {"bert.embeddings.word_embeddings.weight": matrix(words, hidden)}
+        torch.save(state, folder / "pytorch_model.bin")
+
+
+def matrix(rows: int, columns: int, scale: float = 0.02):
+    """Random numbers, each used in a whole antidiagonal: full rank, and a file of a few kilobytes."""
+    import torch
+
+    return (torch.randn(rows + columns - 1) * scale).as_strided((rows, columns), (1, 1))
+
+
+def lavis_files(torch_home: Path, *, width: int = 64, hidden: int = 768, layers: int = 2) -> None:
+    """clip_vit_L.pth and blip2_pretrained_vitL.pth, names and nesting as LAVIS has them."""
+    import torch
+
+    folder = torch_home / "hub" / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    words = len(WORDS_OF_BERT) + 1  # LAVIS adds [DEC]
+
+    def vector(n: int, mean: float = 0.0):
+        return mean + torch.randn(n) * 0.02
+
+    def norm(name: str, n: int):
+        return {f"{name}.weight": vector(n, 1.0), f"{name}.bias": vector(n)}
+
+    def linear(name: str, n: int, of: int):
+        return {f"{name}.weight": matrix(n, of, 0.04), f"{name}.bias": vector(n)}
+
+    with torch.random.fork_rng():
+        torch.manual_seed(width)
+        vision = {"class_embedding": vector(width), "positional_embedding": matrix(257, width),
+                  "conv1.weight": matrix(width, 3 * 14 * 14).reshape(width, 3, 14, 14), **norm("ln_pre", width),
+                  **norm("ln_post", width), "proj": matrix(width, 16)}  # fmt: skip
+        for i in range(24):
+            block = f"transformer.resblocks.{i}"
+            vision |= norm(f"{block}.ln_1", width) | norm(f"{block}.ln_2", width)
+            vision |= linear(f"{block}.attn.out_proj", width, width) | linear(f"{block}.mlp.c_fc", 4 * width, width)
+            vision |= linear(f"{block}.mlp.c_proj", width, 4 * width)
+            vision |= {f"{block}.attn.in_proj_weight": matrix(3 * width, width),
+                       f"{block}.attn.in_proj_bias": vector(3 * width)}  # fmt: skip
+        torch.save(vision, folder / "clip_vit_L.pth")
+        emb = "Qformer.bert.embeddings"
+        state = {"query_tokens": torch.randn(1, 32, hidden), "temp": torch.tensor(0.07), **norm("ln_vision", width),
+                 f"{emb}.word_embeddings.weight": matrix(words, hidden, 1.0),
+                 f"{emb}.position_embeddings.weight": matrix(512, hidden, 0.3), **norm(f"{emb}.LayerNorm", hidden),
+                 f"{emb}.position_ids": torch.arange(512)[None], **linear("vision_proj", 256, hidden),
+                 **linear("text_proj", 256, hidden), **linear("itm_head", 2, hidden),
+                 "Qformer.cls.predictions.bias": vector(words)}  # fmt: skip
+        for i in range(layers):
+            layer = f"Qformer.bert.encoder.layer.{i}"
+            for attention, of in (("attention", hidden), *((("crossattention", width),) if i % 2 == 0 else ())):
+                state |= linear(f"{layer}.{attention}.self.query", hidden, hidden)
+                state |= linear(f"{layer}.{attention}.self.key", hidden, of)
+                state |= linear(f"{layer}.{attention}.self.value", hidden, of)
+                state |= linear(f"{layer}.{attention}.output.dense", hidden, hidden)
+                state |= norm(f"{layer}.{attention}.output.LayerNorm", hidden)
+            for kind in ("", "_query"):
+                state |= linear(f"{layer}.intermediate{kind}.dense", 4 * hidden, hidden)
+                state |= linear(f"{layer}.output{kind}.dense", hidden, 4 * hidden)
+                state |= norm(f"{layer}.output{kind}.LayerNorm", hidden)
+        torch.save({"model": state}, folder / "blip2_pretrained_vitL.pth")
+
+
 REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "timm/vit_base_patch32_clip_224.openai": clip(512, OPENAI, quick_gelu=True),
     "timm/ViT-SO400M-14-SigLIP-384": siglip("timm/ViT-SO400M-14-SigLIP-384", 1152),
@@ -242,4 +323,5 @@ REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "google/siglip-base-patch16-224": siglip_of_transformers(1),
     "google/siglip2-base-patch16-naflex": siglip_of_transformers(2),
     "timm/test_vit.r160_in1k": timm_model,
+    "bert-base-uncased": bert,
 }

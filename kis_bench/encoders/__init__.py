@@ -32,6 +32,8 @@ BACK_ENDS = {
     "transformers": "kis_bench.encoders.transformers_models",
     "timm": "kis_bench.encoders.timm_models",
     "extractor": "kis_bench.encoders.extractors",
+    "blip2": "kis_bench.encoders.blip2",
+    "lavis": "kis_bench.encoders.blip2",
 }
 PRECISIONS = ("fp32", "bf16", "fp16")
 

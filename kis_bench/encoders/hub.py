@@ -7,13 +7,15 @@ Layout: ``<cache>/models--ORG--NAME/{refs/<branch>, snapshots/<commit>/<files>, 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib.metadata
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from kis_bench.encoders.catalogue import spoken
 from kis_bench.encoders.downloads import download
@@ -162,21 +164,31 @@ def no_network() -> Iterator[None]:
 
 
 def readiness(
-    checkpoint: Checkpoint, repository: Repository, config: str, preferred: Sequence[str], extra: str, **packages: str
+    checkpoint: Checkpoint, repository: Repository, config: str, preferred: Sequence[str], extra: str, *needs: str
 ) -> Readiness:
-    """Of a model that needs a whole repository, and modules by the packages that bring them.
+    """Of a model that needs a whole repository, and packages.
 
     Args:
         config, preferred: see :func:`missing_files`.
         extra: of kis-bench, that installs the packages.
+        needs: the packages, such as ``transformers>=5``.
     """
-    absent = [package for module, package in packages.items() if importlib.util.find_spec(module) is None]
+    absent = [need for need in needs if not installed(need)]
     if absent:
         return Readiness(False, f"needs {' and '.join(absent)}", f"python -m pip install 'kis-bench[{extra}]'")
     snapshot = repository.snapshot
     if snapshot is None or missing_files(snapshot, config, preferred):
         return not_downloaded(checkpoint)
     return Readiness(True, "ready")
+
+
+def installed(need: str) -> bool:
+    """Whether a distribution is here in a version that will do."""
+    wanted = Requirement(need)
+    try:
+        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def not_downloaded(checkpoint: Checkpoint) -> Readiness:

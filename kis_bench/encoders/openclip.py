@@ -6,7 +6,6 @@ folder with ``open_clip_config.json`` and weights. Loading reads files that are 
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from kis_bench.records import Checkpoint, Readiness, digest
 if TYPE_CHECKING:
     from kis_bench.encoders.protocol import Encoder
 
+NEEDS = ("open_clip_torch>=3.3",)
 CONFIG = "open_clip_config.json"
 #: In the order in which open_clip looks for them in a folder.
 WEIGHTS = (
@@ -46,11 +46,11 @@ def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
-    if importlib.util.find_spec("open_clip") is None:
-        return Readiness(False, "needs open_clip_torch", "python -m pip install 'kis-bench[openclip]'")
+    if not all(map(hub.installed, NEEDS)):  # else the table of tags can't be read
+        return Readiness(False, f"needs {' and '.join(NEEDS)}", "python -m pip install 'kis-bench[openclip]'")
     found = origin(checkpoint)
     if isinstance(found, hub.Repository):
-        return hub.readiness(checkpoint, found, CONFIG, WEIGHTS, "openclip", open_clip="open_clip_torch")
+        return hub.readiness(checkpoint, found, CONFIG, WEIGHTS, "openclip", *NEEDS)
     if isinstance(found, Path):
         lacks = hub.missing_files(found, CONFIG, WEIGHTS)
         return Readiness(not lacks, f"no {lacks[0]}" if lacks else "ready", f"looked in {found}" if lacks else "")

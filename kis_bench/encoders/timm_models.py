@@ -26,7 +26,7 @@ def repository(checkpoint: Checkpoint) -> hub.Repository:
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
-    return hub.readiness(checkpoint, repository(checkpoint), CONFIG, WEIGHTS, "timm", timm="timm")
+    return hub.readiness(checkpoint, repository(checkpoint), CONFIG, WEIGHTS, "timm", "timm>=1.0.17")
 
 
 def fetch(checkpoint: Checkpoint) -> None:

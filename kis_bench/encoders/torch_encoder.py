@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,16 @@ from kis_bench.records import Checkpoint
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 BATCH_SIZES = {"cpu": 16}  #: where a search for the batch size starts; more gains nothing on a CPU
 BATCH_SIZE_GPU = 128
+
+#: What libraries raise over files that are damaged or another model's.
+FOREIGN: tuple[type[Exception], ...] = (
+    OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, AssertionError, ImportError, EOFError,
+    pickle.UnpicklingError,
+)  # fmt: skip
+with contextlib.suppress(ImportError):  # absent in LAVIS' environment
+    from safetensors import SafetensorError
+
+    FOREIGN = (*FOREIGN, SafetensorError)
 
 #: One image, ready for the network: a tensor, or the named tensors of a library's image processor.
 Prepared = Any
@@ -93,6 +103,8 @@ class TorchEncoder(ABC):
     def on_device(self, batch: Prepared) -> Prepared:
         if isinstance(batch, torch.Tensor):
             return batch.to(self.device)
+        if isinstance(batch, list):  # texts, for a library that tokenizes itself
+            return batch
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
 
@@ -146,15 +158,20 @@ def loading(name: str, files: Path) -> Iterator[None]:
 
     The libraries read checkpoints with safetensors or ``torch.load(weights_only=True)`` and refuse code in them.
     """
-    from safetensors import SafetensorError
-
-    foreign = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, AssertionError, ImportError)
     try:
         with no_network():
             yield
-    except (*foreign, SafetensorError, pickle.UnpicklingError, EOFError) as error:
+    except FOREIGN as error:
         said = str(error).strip() or type(error).__name__
         shown = said if len(said) < 1500 else said[:1500] + " ..."
         if isinstance(error, pickle.UnpicklingError) or "weights_only" in said:
             shown = f"it holds more than tensors, or is damaged, and is not read: it could run code ({shown})"
         raise KisBenchError(f"model {name}: {files} can't be loaded: {shown}") from error
+
+
+def refuse(name: str, file: Path, kind: str, keys: Iterable[str]) -> None:
+    """Names the weights that a file lacks or should not have; nothing, if there are none."""
+    keys = list(keys)
+    if keys:
+        shown = ", ".join(sorted(keys)[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+        raise KisBenchError(f"model {name}: the checkpoint {file} {kind} weights: {shown}")

@@ -14,7 +14,7 @@ import transformers
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders.torch_encoder import Prepared, TorchEncoder, cut, loading
+from kis_bench.encoders.torch_encoder import Prepared, TorchEncoder, cut, loading, refuse
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint
 
@@ -112,10 +112,7 @@ def whole(name: str, folder: Path, classes: Sequence[Any], config: Any) -> list[
             missing |= set(found["missing_keys"])
             unexpected.append(set(found["unexpected_keys"]))
     for kind, keys in (("lacks", missing), ("has unexpected", set.intersection(*unexpected))):
-        wrong = sorted(key for key in keys if not NOT_NEEDED.fullmatch(key))
-        if wrong:
-            shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-            raise KisBenchError(f"model {name}: the checkpoint in {folder} {kind} weights: {shown}")
+        refuse(name, folder, kind, [key for key in keys if not NOT_NEEDED.fullmatch(key)])
     return models
 
 

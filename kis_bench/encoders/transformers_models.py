@@ -16,8 +16,8 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
-    packages = {"transformers": "transformers", "torchvision": "torchvision"}
-    return hub.readiness(checkpoint, hub.repository_of(checkpoint), CONFIG, WEIGHTS, "transformers", **packages)
+    needs = ("transformers>=5", "torch>=2.4", "torchvision")
+    return hub.readiness(checkpoint, hub.repository_of(checkpoint), CONFIG, WEIGHTS, "transformers", *needs)
 
 
 def fetch(checkpoint: Checkpoint) -> None:

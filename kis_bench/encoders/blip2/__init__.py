@@ -1,0 +1,115 @@
+"""Back ends ``blip2:`` and ``lavis:``: BLIP-2 from the files of salesforce-lavis.
+
+``blip2:pretrain_vitL`` is the joint space as it was trained: 32 projected query vectors an image, the projected
+[CLS] of a text, the best of the 32 counts. ``blip2:pretrain_vitL+unprojected`` takes query 0 and [CLS] before the
+projections, as M3RT did; that is no joint space, and its results show it.
+
+The network runs without LAVIS where open_clip and transformers are recent (:mod:`.network`), else through it
+(:mod:`.lavis`); ``lavis:`` insists on LAVIS, which has to live in an environment of its own. Both ways give the
+same vectors, so they have the same key, and each finds what the other has put into the store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kis_bench.cache import file_digest
+from kis_bench.encoders import hub
+from kis_bench.encoders.downloads import download
+from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.records import Checkpoint, Readiness, digest
+
+if TYPE_CHECKING:
+    from kis_bench.encoders.protocol import Encoder
+
+WITHOUT_LAVIS, LAVIS = ("open_clip_torch>=3.3", "transformers>=5"), "salesforce-lavis"
+VARIANTS = ("pretrain_vitL", "pretrain_vitL+unprojected")
+URL = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
+BERT = hub.Repository("bert-base-uncased")  # LAVIS asks for it by this name
+BERT_FILES = ("config.json", "vocab.txt")
+BERT_WEIGHTS = "pytorch_model.bin"  # only LAVIS wants them, and overwrites them at once
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where LAVIS keeps and finds what makes up the model."""
+
+    vision: Path  # the image encoder, frozen while BLIP-2 was trained
+    model: Path  # all that was trained
+    bert: Path | None  # folder with tokenizer and configuration
+
+    def missing(self, *more: str) -> list[str]:
+        absent = [file.name for file in (self.vision, self.model) if not file.is_file()]
+        wanted = (*BERT_FILES, *more)
+        return absent + [name for name in wanted if self.bert is None or not (self.bert / name).is_file()]
+
+
+def files() -> Files:
+    """In torch's cache (``TORCH_HOME``) and in the hub's."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
+    checkpoints = Path(os.environ.get("TORCH_HOME") or user).expanduser() / "hub" / "checkpoints"
+    return Files(checkpoints / "clip_vit_L.pth", checkpoints / "blip2_pretrained_vitL.pth", BERT.snapshot)
+
+
+def through_lavis(checkpoint: Checkpoint) -> bool:
+    return checkpoint.source.startswith("lavis:") or not all(map(hub.installed, WITHOUT_LAVIS))
+
+
+def variant(checkpoint: Checkpoint) -> str:
+    wanted = checkpoint.source.partition(":")[2]
+    if wanted not in VARIANTS:
+        raise UnknownName("BLIP-2 checkpoint", wanted, VARIANTS, f"Model: {checkpoint.name}.")
+    return wanted
+
+
+def readiness(checkpoint: Checkpoint) -> Readiness:
+    variant(checkpoint)
+    lavis = through_lavis(checkpoint)
+    if lavis and not hub.installed(LAVIS):
+        if checkpoint.source.startswith("lavis:"):
+            remedy = f"python -m tox run -e lavis -- benchmarks --kis-model {checkpoint.name}"
+            return Readiness(False, "needs tox -e lavis", remedy)
+        return Readiness(False, f"needs {' and '.join(WITHOUT_LAVIS)}", "python -m pip install 'kis-bench[openclip]'")
+    if files().missing(*([BERT_WEIGHTS] if lavis else [])):
+        return hub.not_downloaded(checkpoint)
+    return Readiness(True, "ready")
+
+
+def fetch(checkpoint: Checkpoint) -> None:
+    """From LAVIS' place, or another that ``KIS_LAVIS_URL`` names, and from the hub."""
+    wanted = (*BERT_FILES, "tokenizer.json", "tokenizer_config.json", *([BERT_WEIGHTS] if hub.installed(LAVIS) else []))
+
+    def choose(names: Sequence[str]) -> list[str]:
+        return [name for name in wanted if name in names]
+
+    BERT.fetch(choose)
+    base = os.environ.get("KIS_LAVIS_URL", URL).rstrip("/")
+    for file in (files().vision, files().model):
+        download(f"{base}/{file.name}", file)
+
+
+def key(checkpoint: Checkpoint, precision: str) -> str | None:
+    """Of the contents of the files; the same for both ways."""
+    found, which = files(), variant(checkpoint)
+    if found.missing() or found.bert is None:
+        return None
+    contents = [file_digest(file) for file in (found.vision, found.model, *(found.bert / name for name in BERT_FILES))]
+    return f"blip2-{which}-{digest(contents)[:16]}-{precision}"
+
+
+def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
+    made_under = key(checkpoint, precision)
+    if made_under is None:
+        raise KisBenchError(f"model {checkpoint.name}: {', '.join(files().missing())} vanished")
+    projected = not variant(checkpoint).endswith("+unprojected")
+    if through_lavis(checkpoint):
+        from kis_bench.encoders.blip2.lavis import LavisBlip2
+
+        return LavisBlip2(checkpoint, made_under, device, precision, projected, files())
+    from kis_bench.encoders.blip2.network import Blip2
+
+    return Blip2(checkpoint, made_under, device, precision, projected, files())
