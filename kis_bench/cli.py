@@ -126,13 +126,14 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Checks this installation and, with a name, one model: what it finds, and what to do."""
+    """Checks this installation or, with a name, one model: what it finds, and what to do."""
     from kis_bench import doctor as checks
 
-    found = list(checks.installation()) + (list(checks.model(arguments.model)) if arguments.model else [])
-    for check in found:
-        print(f"{WORDS[check.passed]}  {check.name}: {check.finding}")
-    return 1 if any(check.passed is False for check in found) else 0
+    failed = False
+    for check in checks.model(arguments.model, arguments.device) if arguments.model else checks.installation():
+        print(f"{WORDS[check.passed]}  {check.name}: {check.finding}", flush=True)
+        failed |= check.passed is False
+    return int(failed)
 
 
 def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
@@ -175,7 +176,9 @@ def parser() -> argparse.ArgumentParser:
     drawing = command("report", report)
     drawing.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
     drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")
-    command("doctor", doctor).add_argument("model", nargs="?", metavar="MODEL", help="also check this model")
+    checking = command("doctor", doctor)
+    checking.add_argument("model", nargs="?", metavar="MODEL", help=f"check this model: a name, or {FORMS}")
+    checking.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     return main
 
 

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
+from kis_bench.encoders.pictures import upright
 from kis_bench.encoders.protocol import Encoder, PreparingEncoder
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.progress import progress
@@ -30,12 +31,7 @@ def read_image(path: Path) -> Image.Image:
     """One image file as upright RGB; transparency is laid on white."""
     try:
         with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-            if upright.has_transparency_data:
-                on_white = Image.new("RGBA", upright.size, "white")
-                on_white.alpha_composite(upright.convert("RGBA"))
-                upright = on_white
-            return upright.convert("RGB")
+            return upright(file)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadFile(path, [f"not a readable image ({error}); replace it or remove it from the collection"]) from error
 

@@ -174,6 +174,9 @@ def blip2(folder: Path) -> None:
     )  # fmt: skip
     model = Blip2ForImageTextRetrieval(config)
     model.query_tokens.data.normal_()
+    for weights in (*model.vision_model.parameters(), *model.qformer.parameters()):
+        if weights.ndim > 1:  # as initialised, all images look the same
+            weights.data.normal_(std=0.2)
     model.save_pretrained(folder)
     BlipImageProcessor(size={"height": 28, "width": 28}).save_pretrained(folder)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kis_bench.encoders import vlad
+from kis_bench.encoders.pictures import upright
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.records import Checkpoint, Readiness
@@ -110,7 +111,7 @@ class Extractor:
         return unit[:, None, :]
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        return self.encode_prepared([self.prepare_image(image) for image in images])
+        return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
 
     def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         raise KisBenchError(f"model {self.name} is image-only: it has no text side")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from kis_bench.encoders.device import choose
 from kis_bench.encoders.hub import no_network
+from kis_bench.encoders.pictures import upright
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint
 
@@ -77,7 +78,7 @@ class TorchEncoder(ABC):
         """A batch of tokens -> ``[n, d]``, not yet of length 1."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        return self.encode_prepared([self.prepare_image(image) for image in images])
+        return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
 
     def encode_prepared(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
         """What ``prepare_image`` returned -> unit vectors, float32 ``[n, v, d]``."""

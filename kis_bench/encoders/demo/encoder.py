@@ -13,6 +13,7 @@ from PIL import Image
 from kis_bench.encoders.demo import WEIGHTS
 from kis_bench.encoders.demo.network import CONTEXT_LENGTH, DIM, DualEncoder, pixels, words
 from kis_bench.encoders.device import choose
+from kis_bench.encoders.pictures import upright
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint
 
@@ -34,7 +35,7 @@ class DemoEncoder:
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        vectors = self.image(pixels(images).to(self.device))
+        vectors = self.image(pixels([upright(image) for image in images]).to(self.device))
         array: NDArray[np.float32] = vectors.cpu().numpy()[:, None, :]
         return array
 

@@ -1,0 +1,84 @@
+"""The real architectures, on torch's meta device: shapes without numbers. What the catalogue says of them holds."""
+
+import pytest
+
+from kis_bench.encoders.catalogue import find
+
+ARCHITECTURES = {
+    "clip-vit-b-32": "ViT-B-32-quickgelu",
+    "vit-so400m-14-siglip-384": "ViT-SO400M-14-SigLIP-384",
+    "vit-l-16-siglip-384": "ViT-L-16-SigLIP-384",
+    "vit-b-16-siglip-512": "ViT-B-16-SigLIP-512",
+    "dfn5b-vit-h-14-378": "ViT-H-14-378-quickgelu",
+    "vit-g-14-laion2b": "ViT-g-14",
+    "vit-h-14-laion2b": "ViT-H-14",
+}
+
+
+def millions(module):
+    return sum(parameter.numel() for parameter in module.parameters()) / 1e6
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_open_clip(name):
+    import open_clip
+    import torch
+    from open_clip.model import CLIP, CustomTextCLIP
+
+    config, row = open_clip.get_model_config(ARCHITECTURES[name]), find(name)
+    size, context = config["vision_cfg"]["image_size"], config["text_cfg"].get("context_length", 77)
+    made = CustomTextCLIP if config.pop("custom_text", False) else CLIP
+    with torch.device("meta"), torch.no_grad():
+        model = made(**config).eval()
+        image = model.encode_image(torch.empty(2, 3, size, size))
+        text = model.encode_text(torch.zeros(2, context, dtype=torch.long))
+    assert tuple(image.shape) == tuple(text.shape) == (2, row.dim)
+    assert context == row.context_length
+    assert millions(model) == pytest.approx(row.parameters_m, abs=1)
+
+
+@pytest.fixture
+def masks_without_numbers(monkeypatch):
+    """A shortcut for masks of ones has to look at their numbers, and here are none."""
+    monkeypatch.setattr("transformers.masking_utils._ignore_bidirectional_mask_sdpa", lambda *_: False)
+
+
+@pytest.mark.usefixtures("masks_without_numbers")
+def test_align():
+    import torch
+    from transformers import AlignConfig, AlignModel
+
+    row = find("align")
+    with torch.device("meta"), torch.no_grad():
+        model = AlignModel(AlignConfig()).eval()
+        image = model.get_image_features(pixel_values=torch.empty(2, 3, 289, 289)).pooler_output
+        text = model.get_text_features(input_ids=torch.zeros(2, 64, dtype=torch.long)).pooler_output
+    assert tuple(image.shape) == tuple(text.shape) == (2, row.dim)
+    assert millions(model) == pytest.approx(row.parameters_m, abs=1)
+
+
+@pytest.mark.usefixtures("masks_without_numbers")
+def test_blip2(tmp_path):
+    import json
+
+    import miniatures
+    import torch
+
+    from kis_bench.encoders.blip2.network import Network
+    from kis_bench.encoders.blip2.weights import read_weights
+
+    miniatures.lavis_files(tmp_path, width=1024, layers=12)
+    (tmp_path / "bert").mkdir()
+    miniatures.bert(tmp_path / "bert", layers=12)
+    files = [tmp_path / "hub" / "checkpoints" / name for name in ("clip_vit_L.pth", "blip2_pretrained_vitL.pth")]
+    weights = read_weights("blip2", *files)
+    with torch.device("meta"), torch.no_grad():
+        network = Network(weights, json.loads((tmp_path / "bert" / "config.json").read_text())).eval()
+        states = network.image_states(torch.empty(2, 3, 224, 224))
+        text = network.text_states(*(torch.ones(2, 32, dtype=torch.long),) * 2)
+        image, projected = network.vision_proj(states), network.text_proj(text)
+    row = find("blip2")
+    assert tuple(image.shape) == (2, row.vectors_per_item, row.dim) == (2, 32, 256)
+    assert tuple(projected.shape) == (2, 256)
+    assert states.shape[2] == text.shape[1] == find("blip2-thesis").dim == 768
+    assert len(network.visual_encoder.transformer.resblocks) == 21
