@@ -52,7 +52,8 @@ def test_align():
     with torch.device("meta"), torch.no_grad():
         model = AlignModel(AlignConfig()).eval()
         image = model.get_image_features(pixel_values=torch.empty(2, 3, 289, 289)).pooler_output
-        text = model.get_text_features(input_ids=torch.zeros(2, 64, dtype=torch.long)).pooler_output
+        tokens = torch.ones(2, 64, dtype=torch.long)
+        text = model.get_text_features(input_ids=tokens, attention_mask=tokens).pooler_output
     assert tuple(image.shape) == tuple(text.shape) == (2, row.dim)
     assert millions(model) == pytest.approx(row.parameters_m, abs=1)
 
