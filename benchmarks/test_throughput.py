@@ -4,12 +4,16 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from kis_bench.embed import embed_collection, embed_texts, read_image
 from kis_bench.metrics import recall_at_k
 from kis_bench.ranking import target_ranks
+from kis_bench.records import Checkpoint, Collection
 from kis_bench.search import targets
 from kis_bench.store import Store
 
@@ -20,6 +24,69 @@ def test_decode_and_embed(model, dataset, benchmark):
     paths = dataset.collection.paths[:256]
     vectors = benchmark(lambda: model.encode_images([read_image(path) for path in paths]))
     benchmark.extra_info |= {"model": model.name, "dataset": dataset.name, "images": len(vectors)}
+
+
+@pytest.mark.parametrize("network", ["vit-b-32", "negligible"])
+def test_embedding_against_its_limit(network, benchmark, tmp_path_factory):
+    """JPEGs of 640 x 480 through embed_collection, with random weights.
+
+    On a CPU decoding and forward passes share the cores, so nothing is faster than
+    cores / (CPU time of the forward pass + CPU time of decoding and preparing, per image). Both are measured
+    with all cores busy, because cores that share caches and memory are slower together than alone.
+    """
+    torch = pytest.importorskip("torch", reason="needs kis-bench[openclip]")
+    open_clip = pytest.importorskip("open_clip", reason="needs kis-bench[openclip]")
+    from kis_bench.encoders.openclip_encoder import OpenClipEncoder
+
+    class Negligible(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encode_image = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 32, 32), torch.nn.AdaptiveAvgPool2d(1),
+                                                    torch.nn.Flatten())  # fmt: skip
+
+    model = open_clip.create_model("ViT-B-32") if network == "vit-b-32" else Negligible()
+    preprocess = open_clip.image_transform(224, is_train=False, interpolation="bicubic", resize_mode="shortest")
+    tokenizer = open_clip.get_tokenizer("ViT-B-32")
+    checkpoint = Checkpoint(network, "python:random:weights")
+    encoder = OpenClipEncoder(checkpoint, network, "cpu", "fp32", 0, model, preprocess, tokenizer, None)
+    collection = jpegs(tmp_path_factory.mktemp("jpegs"), 192 if network == "vit-b-32" else 1024)
+    batch, threads = encoder.batch_size, torch.get_num_threads()
+    prepared = [encoder.prepare_image(read_image(path)) for path in collection.paths[: 2 * batch]]
+
+    def cpu_seconds(work, n):
+        started = time.process_time()
+        work()
+        return (time.process_time() - started) / n
+
+    def decode(n):
+        with ThreadPoolExecutor(threads) as pool:
+            for pixels in pool.map(lambda path: encoder.prepare_image(read_image(path)), collection.paths[:n]):
+                del pixels
+
+    def ratio():
+        decoding = cpu_seconds(lambda: decode(192), 192)
+        forward = cpu_seconds(lambda: [encoder.encode_prepared(prepared[i::2]) for i in range(2)], 2 * batch)
+        store = Store(tmp_path_factory.mktemp("store"))
+        started = time.perf_counter()
+        embed_collection(collection, encoder, store)
+        per_image = (time.perf_counter() - started) / len(collection)
+        return (decoding + forward) / threads / per_image
+
+    ratio()  # warms up
+    found = [ratio() for _ in range(5)]
+    benchmark.pedantic(lambda: embed_collection(collection, encoder, Store(tmp_path_factory.mktemp("store"))))
+    benchmark.extra_info |= {"network": network, "of its limit": statistics.median(found)}
+    print(f"\n{network}: {statistics.median(found):.2f} of the limit ({min(found):.2f} to {max(found):.2f})")
+
+
+def jpegs(folder, n):
+    """The same 48 pictures again and again, as items of their own."""
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((640, 480), Image.Resampling.BICUBIC)
+    for i in range(48):
+        picture.rotate(i).save(folder / f"{i}.jpg", quality=90)
+    ids = tuple(map(str, range(n)))
+    return Collection("jpegs", ids, tuple(folder / f"{i % 48}.jpg" for i in range(n)), ids)
 
 
 def test_rank(model, dataset, query_set, benchmark, tmp_path_factory):

@@ -192,3 +192,36 @@ def test_the_demo_encoder_does_not_depend_on_batches():
     np.testing.assert_allclose(np.concatenate([encoder.encode_images([i]) for i in images]), together, atol=1e-6)
     _, truncated = encoder.encode_texts(["word " * 64, "word " * 65])
     assert truncated.tolist() == [False, True]
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from kis_bench import encoders
+from kis_bench.embed import embed_collection
+from kis_bench.records import Collection
+from kis_bench.store import Store
+folder, n = Path(sys.argv[1]), int(sys.argv[2])
+ids = tuple(map(str, range(n)))
+paths = tuple(folder / f"{i % 20}.jpg" for i in range(n))
+embed_collection(Collection("many", ids, paths, ids), encoders.load("demo", device="cpu"), Store(folder / f"store{n}"))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(20):  # 5 MB each once they are decoded
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).resize((1500, 1100)).save(
+            tmp_path / f"{i}.jpg"
+        )
+
+    def peak(n):
+        command = [sys.executable, "-c", PEAK, str(tmp_path), str(n)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
+
+    few, many = peak(300), peak(900)
+    assert many - few < 300, (few, many)  # MiB; 600 images more would be 3,000
