@@ -18,6 +18,7 @@ from kis_bench.records import Checkpoint, Vectors
 TOLERANCE = 1e-5  #: largest difference of a component that batches may make
 TEXTS = ("red apple", "a grinning face", "sailboat on the sea", "clock", "two people under a tree in the rain")
 LONG = " ".join(TEXTS * 40)  #: 720 words, more than any context
+ENDS = ("blue boat", "green tree", "a white dog", "seven yellow flowers", "red apple")
 TRAINED_WITH = {True: "QuickGELU", False: "GELU"}
 
 
@@ -169,13 +170,13 @@ def padding(subject: Subject) -> tuple[bool, str]:
 def truncation(subject: Subject) -> tuple[bool, str]:
     """What a model doesn't read of a text must be said; it is counted in reports."""
     limit = subject.encoder.context_length
-    found, cut = subject.encoder.encode_texts([f"{LONG} {TEXTS[0]}", f"{LONG} {TEXTS[2]}", TEXTS[3]])
-    if cut.dtype != bool or cut.shape != (3,):
-        return False, f"which texts were cut is {cut.dtype} {list(cut.shape)}; bool [3] is needed"
-    if cut[2]:
+    found, cut = subject.encoder.encode_texts([*(f"{LONG} {end}" for end in ENDS), "clock"])
+    if cut.dtype != bool or cut.shape != (len(found),):
+        return False, f"which texts were cut is {cut.dtype} {list(cut.shape)}; bool [{len(found)}] is needed"
+    if cut[-1]:
         return False, "a text of one word is said to have been cut"
-    ends_count = not np.array_equal(found[0], found[1])
-    if cut[:2].all():
+    ends_count = bool(np.ptp(found[:-1], axis=0).max() > 1e-6)
+    if cut[:-1].all():
         return True, f"texts longer than {limit} tokens are cut and reported"
     if ends_count:
         return limit is None, (

@@ -49,7 +49,7 @@ def read_models(file: Path) -> list[Checkpoint]:
         elif any(earlier.name == name for earlier in found):
             problems.append(f"[[model]] {number}: {name} is there twice")
         elif "source" in row:
-            found.append(Checkpoint(**row))
+            found.append(Checkpoint(**{**row, "source": beside(file, row["source"])}))
         elif name in catalogue():
             found.append(dataclasses.replace(catalogue()[name], **row))
         else:
@@ -57,6 +57,12 @@ def read_models(file: Path) -> list[Checkpoint]:
     if problems:
         raise BadFile(file, problems)
     return found
+
+
+def beside(table: Path, source: str) -> str:
+    """A folder that is written relative in a table starts at the table's own."""
+    kind, local, path = source.partition(":local-dir:")
+    return f"{kind}{local}{table.parent / Path(path).expanduser()}" if local else source
 
 
 #: Sources that a user may write in place of a name, and those without a text side.

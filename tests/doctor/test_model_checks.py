@@ -117,7 +117,7 @@ def test_cut_texts_that_are_not_reported():
     assert "isn't reported as cut" in failed(silent)["truncation"]
     silent.context_length = None
     assert "isn't reported as cut" in failed(silent)["truncation"]
-    assert "bool [3] is needed" in failed(NoFlags())["truncation"]
+    assert "bool [6] is needed" in failed(NoFlags())["truncation"]
     assert "one word" in failed(Nervous())["truncation"]
 
 

@@ -73,6 +73,8 @@ def test_blip2(tmp_path):
     miniatures.bert(tmp_path / "bert", layers=12)
     files = [tmp_path / "hub" / "checkpoints" / name for name in ("clip_vit_L.pth", "blip2_pretrained_vitL.pth")]
     weights = read_weights("blip2", *files)
+    vocabulary = 30523  # of bert-base-uncased and [DEC]
+    weights["Qformer.bert.embeddings.word_embeddings.weight"] = torch.empty(vocabulary, 768, device="meta")
     with torch.device("meta"), torch.no_grad():
         network = Network(weights, json.loads((tmp_path / "bert" / "config.json").read_text())).eval()
         states = network.image_states(torch.empty(2, 3, 224, 224))
@@ -82,4 +84,5 @@ def test_blip2(tmp_path):
     assert tuple(image.shape) == (2, row.vectors_per_item, row.dim) == (2, 32, 256)
     assert tuple(projected.shape) == (2, 256)
     assert states.shape[2] == text.shape[1] == find("blip2-thesis").dim == 768
+    assert millions(network) == pytest.approx(row.parameters_m, abs=1)
     assert len(network.visual_encoder.transformer.resblocks) == 21

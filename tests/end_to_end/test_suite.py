@@ -101,32 +101,6 @@ def test_a_missing_dataset_is_a_named_skip_or_under_strict_a_failure(tmp_path):
     assert done.returncode == 1
 
 
-OWN_MODEL = (ROOT / "docs" / "models.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-
-
-def test_the_model_and_dataset_of_the_documentation(tmp_path):
-    from PIL import Image
-
-    (tmp_path / "mean_colour.py").write_text(OWN_MODEL, encoding="utf-8")
-    images = tmp_path / "mine" / "images"
-    images.mkdir(parents=True)
-    for name in ("red", "green", "blue"):
-        Image.new("RGB", (9, 9), name).save(images / f"{name}.png")
-    (tmp_path / "mine" / "labels.csv").write_text(
-        "query_id,item_id,label_set,text\nq1,red,short,a red | <b>square</b>\n"
-    )
-    done = run(
-        cwd=tmp_path,
-        code=["-m", "pytest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(ROOT / "benchmarks"),
-              "--kis-model", "mean_colour:load", "--kis-dataset", "mine=mine",
-              "--kis-store", str(tmp_path / "store"), "--kis-report", str(tmp_path / "reports")],
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    ranks = read_run(tmp_path / "reports" / "latest").ranks
-    assert ranks["rank"].tolist() == [1.0]
-    assert ranks["text"].tolist() == ["a red | <b>square</b>"]
-
-
 def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):
     done = run("--kis-privacy", "-k", "short", "--kis-report", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
