@@ -15,7 +15,7 @@ import pytest
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
-from kis_bench.encoders.catalogue import FORMS
+from kis_bench.encoders.catalogue import FORMS, short_name
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.lineup import LineUp
 from kis_bench.records import Checkpoint, Dataset, Query
@@ -209,13 +209,18 @@ def model(request: pytest.FixtureRequest) -> Iterator[LazyEncoder]:
 
 @contextmanager
 def named_skip(item: pytest.Item) -> Iterator[None]:
-    """A model that turns out not to be usable while it is fetched or loaded is skipped by name too."""
+    """A model that turns out not to be usable while it is fetched or loaded is skipped by name too.
+
+    Other errors over a model or a dataset are one message: our traceback would tell nobody anything.
+    """
     try:
         yield
-    except NotReady as error:
+    except KisBenchError as error:
         if not model_of(item):
             raise
-        (pytest.fail if item.config.option.kis_strict else pytest.skip)(str(error))
+        if isinstance(error, NotReady) and not item.config.option.kis_strict:
+            pytest.skip(str(error))
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -269,9 +274,12 @@ class KnownItemSearch:
                 groups=collection.groups, top_k=10,
             )  # fmt: skip
         rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
+        source = model.checkpoint.source
         provenance: dict[str, Any] = {
-            "models": {model.name: {"source": model.checkpoint.source, "revision": model.checkpoint.revision,
-                                    "key": model.key, "dim": items.vectors.shape[2],
+            "models": {model.name: {"source": short_name(source) if option.kis_privacy else source,
+                                    "revision": model.checkpoint.revision, "precision": model.precision,
+                                    "key": model.key, "weights": encoders.weights(model.checkpoint),
+                                    "dim": items.vectors.shape[2],
                                     "note": model.checkpoint.note, "licence": model.checkpoint.licence}},
             "datasets": {dataset.name: {"fingerprint": dataset.fingerprint, "n_items": len(collection),
                                         "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},

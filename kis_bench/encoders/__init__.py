@@ -1,8 +1,8 @@
 """Pretrained models: images and texts -> unit vectors of one joint space.
 
 Back ends are modules with ``readiness(checkpoint)``, ``key(checkpoint, precision)`` and
-``load(checkpoint, device, precision)``, and where something can be downloaded ``fetch(checkpoint)``; the first
-two never import a deep-learning library.
+``weights(checkpoint)``, none of which imports a deep-learning library, ``load(checkpoint, device, precision)``,
+and where something can be downloaded ``fetch(checkpoint)``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,18 @@ from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.records import Checkpoint, Readiness
 
-__all__ = ["Encoder", "LazyEncoder", "catalogue", "fetch", "find", "load", "read_models", "readiness", "upright"]
+__all__ = [
+    "Encoder",
+    "LazyEncoder",
+    "catalogue",
+    "fetch",
+    "find",
+    "load",
+    "read_models",
+    "readiness",
+    "upright",
+    "weights",
+]
 
 BACK_ENDS = {
     "demo": "kis_bench.encoders.demo",
@@ -52,6 +63,12 @@ def back_end(checkpoint: Checkpoint) -> ModuleType:
 def readiness(checkpoint: Checkpoint) -> Readiness:
     """Whether the model could be loaded now; nothing is loaded to find out."""
     found: Readiness = back_end(checkpoint).readiness(checkpoint)
+    return found
+
+
+def weights(checkpoint: Checkpoint) -> dict[str, str]:
+    """What the vectors are made with: commits of repositories, digests of files; empty where nobody can know."""
+    found: dict[str, str] = back_end(checkpoint).weights(checkpoint)
     return found
 
 

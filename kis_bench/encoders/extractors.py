@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kis_bench.cache import file_digest
 from kis_bench.encoders import vlad
 from kis_bench.encoders.pictures import upright
 from kis_bench.encoders.protocol import Encoder
@@ -144,8 +145,13 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
         return None
     made_by = [f"{module}{version(module, package)}" for module, package in packages.items()]
     if codebook is not None:
-        made_by.append(vlad.codebook_digest(codebook))
+        made_by.append(file_digest(codebook)[:16])
     return "-".join(["extractor", name, str(VERSION), *made_by])
+
+
+def weights(checkpoint: Checkpoint) -> dict[str, str]:
+    _, codebook, _ = parts(checkpoint)
+    return {codebook.name: file_digest(codebook)} if codebook is not None and codebook.is_file() else {}
 
 
 def version(module: str, package: str) -> str:

@@ -68,6 +68,9 @@ class Repository:
         """Name and commit, for the key of an encoder."""
         return f"{self.name.replace('/', '--')}-{(self.commit or '')[:12]}"
 
+    def weights(self) -> dict[str, str]:
+        return {self.name: self.commit} if self.commit else {}
+
     def fetch(self, choose: Callable[[Sequence[str]], Sequence[str]]) -> Path:
         """Downloads the files that ``choose`` picks from the repository's list; the snapshot's folder.
 
@@ -126,13 +129,18 @@ def weights_and_small_files(files: Sequence[str], preferred: Sequence[str]) -> l
 
     A name that ends in ``.index.json`` stands for the parts that it lists.
     """
-    small = [file for file in files if SMALL_FILES.fullmatch(file) and not file.endswith(".index.json")]
+    small = small_files(files)
     for weights in preferred:
         if weights in files:
             stem, suffix = re.sub(r"\.index\.json$", "", weights).rsplit(".", 1)
             parts = [file for file in files if re.fullmatch(rf"{re.escape(stem)}-\d+-of-\d+\.{suffix}", file)]
             return [*small, weights, *(parts if weights.endswith(".index.json") else ())]
     raise KisBenchError(f"the repository has no weights that can be read safely; looked for {', '.join(preferred)}")
+
+
+def small_files(files: Sequence[str]) -> list[str]:
+    """Configurations and tokenizers."""
+    return [file for file in files if SMALL_FILES.fullmatch(file) and not file.endswith(".index.json")]
 
 
 def missing_files(snapshot: Path, config: str, preferred: Sequence[str]) -> list[str]:

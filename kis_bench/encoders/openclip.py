@@ -6,6 +6,7 @@ folder with ``open_clip_config.json`` and weights. Loading reads files that are 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,13 +51,15 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
         return Readiness(False, f"needs {' and '.join(NEEDS)}", "python -m pip install 'kis-bench[openclip]'")
     found = origin(checkpoint)
     if isinstance(found, hub.Repository):
-        return hub.readiness(checkpoint, found, CONFIG, WEIGHTS, "openclip", *NEEDS)
+        state = hub.readiness(checkpoint, found, CONFIG, WEIGHTS, "openclip", *NEEDS)
+        text_model = text_model_of(found.snapshot) if state.ready and found.snapshot else None
+        return state if text_model is None or text_model.snapshot else hub.not_downloaded(checkpoint)
     if isinstance(found, Path):
         lacks = hub.missing_files(found, CONFIG, WEIGHTS)
         return Readiness(not lacks, f"no {lacks[0]}" if lacks else "ready", f"looked in {found}" if lacks else "")
     here = found.weights.snapshot
     complete = here is not None and any((here / file).is_file() for file in found.files)
-    complete &= all(one.snapshot is not None for one in (found.tokenizer, found.text_model) if one)
+    complete &= all(one.snapshot is not None for one in found.repositories)
     return Readiness(True, "ready") if complete else hub.not_downloaded(checkpoint)
 
 
@@ -64,12 +67,22 @@ def fetch(checkpoint: Checkpoint) -> None:
     """Downloads the weights and what the tokenizer needs."""
     found = origin(checkpoint)
     if isinstance(found, hub.Repository):
-        found.fetch(of_repository)
+        text_model = text_model_of(found.fetch(of_repository))
+        if text_model is not None:
+            text_model.fetch(hub.small_files)
     elif isinstance(found, Tag):
         found.weights.fetch(lambda files: [file for file in found.files if file in files][:1])
-        for extra in (found.tokenizer, found.text_model):
-            if extra:
-                extra.fetch(lambda files: [file for file in files if hub.SMALL_FILES.fullmatch(file)])
+        for extra in found.repositories[1:]:
+            extra.fetch(hub.small_files)
+
+
+def text_model_of(folder: Path) -> hub.Repository | None:
+    """Whose configuration describes the text side, where open_clip builds it with transformers."""
+    try:
+        name = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_cfg"]["text_cfg"].get("hf_model_name")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # loading will say what is wrong with it
+    return hub.Repository(name) if name else None
 
 
 def of_repository(files: Sequence[str]) -> list[str]:
@@ -84,20 +97,25 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
     found = origin(checkpoint)
     if isinstance(found, hub.Repository):
         return f"hf-hub-{found.key()}-{precision}" if found.commit else None
-    if isinstance(found, Path):
-        if hub.missing_files(found, CONFIG, WEIGHTS):
-            return None
-        read = [file for file in sorted(found.iterdir()) if hub.SMALL_FILES.fullmatch(file.name)]
-        total = digest(file_digest(file) for file in [*read, weights_in(found)])
-        return f"openclip-local-{total[:16]}-{precision}"
     if not readiness(checkpoint).ready:
         return None
-    commits = [one.commit or "" for one in (found.weights, found.tokenizer, found.text_model) if one]
-    return f"openclip-{found.architecture}-{found.tag}-{'-'.join(commit[:12] for commit in commits)}-{precision}"
+    contents = weights(checkpoint).values()
+    if isinstance(found, Path):
+        return f"openclip-local-{digest(contents)[:16]}-{precision}"
+    return f"openclip-{found.architecture}-{found.tag}-{'-'.join(commit[:12] for commit in contents)}-{precision}"
 
 
-def weights_in(folder: Path) -> Path:
-    return next(folder / name for name in WEIGHTS if (folder / name).is_file())
+def weights(checkpoint: Checkpoint) -> dict[str, str]:
+    found = origin(checkpoint)
+    if isinstance(found, hub.Repository):
+        return found.weights()
+    if isinstance(found, Tag):
+        return {name: commit for one in found.repositories for name, commit in one.weights().items()}
+    chosen = next((name for name in WEIGHTS if (found / name).is_file()), None)
+    if chosen is None:
+        return {}
+    read = [file for file in sorted(found.iterdir()) if hub.SMALL_FILES.fullmatch(file.name)]
+    return {file.name: file_digest(file) for file in (*read, found / chosen)}
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:

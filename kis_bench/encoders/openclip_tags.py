@@ -32,6 +32,11 @@ class Tag:
     tokenizer_options: dict[str, Any]
     text_model: Repository | None  # whose configuration describes the text side, where that is not open_clip's
 
+    @property
+    def repositories(self) -> list[Repository]:
+        """All that the model is made of, the weights first."""
+        return [self.weights, *(one for one in (self.tokenizer, self.text_model) if one)]
+
 
 @functools.cache
 def table() -> dict[str, Any]:

@@ -38,6 +38,10 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
     return f"timm-{found.key()}-{precision}" if found.commit else None
 
 
+def weights(checkpoint: Checkpoint) -> dict[str, str]:
+    return repository(checkpoint).weights()
+
+
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     from kis_bench.encoders.timm_encoder import TimmEncoder
 

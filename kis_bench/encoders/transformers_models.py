@@ -29,6 +29,10 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
     return f"transformers-{repository.key()}-{precision}" if repository.commit else None
 
 
+def weights(checkpoint: Checkpoint) -> dict[str, str]:
+    return hub.repository_of(checkpoint).weights()
+
+
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     from kis_bench.encoders.transformers_encoder import load as load_encoder
 

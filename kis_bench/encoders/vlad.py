@@ -111,7 +111,3 @@ def read_codebook(file: Path) -> NDArray[np.float32]:
     if words.shape[1] != DESCRIPTOR or not len(words) or not np.isfinite(words).all():
         raise BadFile(file, [f"{remedy}; it holds {list(words.shape)}, float32 [words, {DESCRIPTOR}] is needed"])
     return words
-
-
-def codebook_digest(file: Path) -> str:
-    return cache.file_digest(file)[:16]

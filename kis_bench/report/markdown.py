@@ -23,8 +23,8 @@ WORST = 10
 _TITLE = "Known-item search: report"
 # Under privacy only these are shown of the provenance; others may hold paths or names of people.
 _HARMLESS = {"time", "git_commit", "dirty", "git_dirty", "versions", "device", "schema_version", "python", "platform",
-             "revision", "weight_digest", "digest", "key", "fingerprint", "counts", "n_items", "n_queries", "precision",
-             "items", "queries", "interrupted"}  # fmt: skip
+             "revision", "weights", "weight_digest", "digest", "key", "fingerprint", "counts", "n_items", "n_queries",
+             "precision", "items", "queries", "interrupted"}  # fmt: skip
 
 
 def _number(value: Any, digits: int = 1) -> str:
@@ -97,11 +97,12 @@ def _dataset(
         n_items = {str(model): int(n) for model, n in part.groupby("model")["n_items"].max().items()}
         lines += [f"### Labels: {escaped(label_set)}", ""]
         lines += [_summary(metrics[metrics["label_set"] == label_set], n_items), ""]
-        for name_of_model, cut in part.groupby("model")["truncated"].sum().items():
-            if cut:
-                lines.append(
-                    f"- {escaped(name_of_model)}: {int(cut):,} texts were longer than it reads and were truncated."
-                )
+        for name_of_model, cut in part[part["truncated"]].groupby("model")["query_id"]:
+            shown = ", ".join(map(str, cut[:WORST])) + (", ..." if len(cut) > WORST else "")
+            lines.append(
+                f"- {escaped(name_of_model)}: {len(cut):,} texts were longer than it reads and were truncated: "
+                f"{escaped(shown)}."
+            )
         lines.append("")
     stem = file_name("curves", name)
     draw_curves(name, ranks, style, folder / "plots" / stem)

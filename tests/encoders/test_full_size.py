@@ -66,7 +66,7 @@ def test_blip2(tmp_path):
     import torch
 
     from kis_bench.encoders.blip2.network import Network
-    from kis_bench.encoders.blip2.weights import read_weights
+    from kis_bench.encoders.blip2.state import read_weights
 
     miniatures.lavis_files(tmp_path, width=1024, layers=12)
     (tmp_path / "bert").mkdir()

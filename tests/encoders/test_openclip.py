@@ -1,5 +1,8 @@
 """Models of open_clip: by hub repository, by tag, from a folder; and files that are not theirs."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -198,3 +201,39 @@ def test_a_gpu_that_is_not_there_and_half_precision_on_a_cpu(hub):
         encoders.load("clip-vit-b-32", device="cuda", download=True)
     with pytest.raises(KisBenchError, match="meant for GPUs"):
         encoders.load("clip-vit-b-32", device="cpu", precision="bf16")
+
+
+def test_a_text_side_of_transformers_brings_its_configuration(hub):
+    """open_clip builds such a text side from the configuration of another repository."""
+    import json
+
+    import safetensors.torch
+    from miniatures import OPENAI, bert_tokenizer, save_json
+    from open_clip.model import CustomTextCLIP
+    from transformers import XLMRobertaConfig
+
+    text, mine = hub.root / "some" / "xlm", hub.root / "some" / "multilingual"
+    text.mkdir(parents=True, exist_ok=True)
+    mine.mkdir(parents=True, exist_ok=True)
+    words = bert_tokenizer(mine)
+    XLMRobertaConfig(
+        vocab_size=words, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        architectures=["XLMRobertaModel"], max_position_embeddings=90,
+    ).save_pretrained(text)  # fmt: skip
+    vision = {"image_size": 28, "layers": 1, "width": 64, "head_width": 16, "patch_size": 14}
+    side = {"hf_model_name": "some/xlm", "hf_tokenizer_name": "some/multilingual", "hf_proj_type": "mlp",
+            "hf_pooler_type": "mean_pooler", "context_length": 77}  # fmt: skip
+    config = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": side}
+    save_json(mine / "open_clip_config.json", {"model_cfg": config, "preprocess_cfg": OPENAI})
+    built = json.loads(json.dumps(config))
+    built["text_cfg"] |= {"hf_model_name": str(text), "hf_model_pretrained": False}
+    model = CustomTextCLIP(**built)
+    safetensors.torch.save_file(model.state_dict(), mine / "open_clip_model.safetensors")
+    code = (  # in a process of its own, because transformers reads HF_HOME once
+        "from kis_bench import encoders\n"
+        "encoder = encoders.load('hf-hub:some/multilingual', device='cpu', download=True)\n"
+        "texts, cut = encoder.encode_texts(['red apple', 'cat ' * 100])\n"
+        "print(encoder.dim, texts.shape, cut.tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "48 (2, 1, 48) [False, True]" in done.stdout, done.stderr

@@ -68,7 +68,10 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
     assert done.returncode == 0, said
     first = read_run(tmp_path / "reports" / "latest")
     assert set(first.ranks.model) == {"demo", *NAMES}
-    assert all(first.provenance["models"][name]["key"] for name in NAMES)
+    about = first.provenance["models"]
+    assert all(about[name]["key"] for name in NAMES)
+    assert about["align"]["weights"] == {"kakaobrain/align-base": hub.commit("kakaobrain/align-base")}
+    assert len(about["blip2"]["weights"]["clip_vit_L.pth"]) == 64
     assert max(int(n) for n in (tmp_path / "alive.txt").read_text().split()) == 1  # models in memory at a time
     asked = len(hub.log)
     done, said = run("--kis-store", tmp_path / "other", HF_HUB_OFFLINE="1")  # loads every model once more
@@ -77,3 +80,45 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
     again = read_run(tmp_path / "reports" / "latest")
     columns = ["model", "label_set", "query_id", "rank", "top_item_ids"]
     assert again.ranks[columns].equals(first.ranks[columns])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["--kis-model", "openclip:ViT-B-23/openai"],
+            "open_clip architecture 'ViT-B-23': did you mean ViT-B-32",
+        ),
+        (["--kis-model", "hf-hub:a/b/c"], "write ORG/NAME"),
+        (["--kis-model", "clip-vit-b32"], "did you mean clip-vit-b-32"),
+        (["--kis-model", "extractor:vlad"], "did you mean vlad-sift"),
+    ],
+)
+def test_wrong_sources_end_the_session_with_code_2(arguments, said, tmp_path):
+    command = [sys.executable, "-m", "pytest", "-q", "benchmarks", "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2
+    assert said in done.stdout + done.stderr
+
+
+def test_faults_are_one_message(hub, dataset, tmp_path):
+    """A model without texts, one that can't be fetched, a device that isn't there, a damaged file."""
+    from miniatures import REPOSITORIES
+
+    (tmp_path / "broken").mkdir()
+    REPOSITORIES["laion/CLIP-ViT-H-14-laion2B-s32B-b79K"](tmp_path / "broken")
+    (tmp_path / "broken" / "open_clip_model.safetensors").write_bytes(b"nothing")
+    models = ["lab-kmeans-4", "hf-hub:nobody/nothing", f"openclip:local-dir:{tmp_path / 'broken'}"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "benchmarks", "--kis-dataset", dataset,
+               "--kis-store", str(tmp_path / "store"), "--kis-report", str(tmp_path / "reports"), "--kis-download",
+               *(part for model in models for part in ("--kis-model", model))]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    said = done.stdout + done.stderr
+    assert "SKIPPED" in said
+    assert "model lab-kmeans-4: has no text side" in said
+    assert "model hf-hub.nobody.nothing: not downloaded. nobody/nothing (revision main) can't be downloaded" in said
+    assert "model openclip.broken:" in said
+    assert "can't be loaded" in said
+    assert "2 failed, 4 skipped" in said
+    assert "Traceback" not in said
+    assert "in named_skip" not in said

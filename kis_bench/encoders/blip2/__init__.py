@@ -92,13 +92,18 @@ def fetch(checkpoint: Checkpoint) -> None:
         download(f"{base}/{file.name}", file)
 
 
+def weights(checkpoint: Checkpoint) -> dict[str, str]:
+    found = files()
+    if found.missing() or found.bert is None:
+        return {}
+    read = (found.vision, found.model, *(found.bert / name for name in BERT_FILES))
+    return {file.name: file_digest(file) for file in read}
+
+
 def key(checkpoint: Checkpoint, precision: str) -> str | None:
     """Of the contents of the files; the same for both ways."""
-    found, which = files(), variant(checkpoint)
-    if found.missing() or found.bert is None:
-        return None
-    contents = [file_digest(file) for file in (found.vision, found.model, *(found.bert / name for name in BERT_FILES))]
-    return f"blip2-{which}-{digest(contents)[:16]}-{precision}"
+    which, contents = variant(checkpoint), weights(checkpoint).values()
+    return f"blip2-{which}-{digest(contents)[:16]}-{precision}" if contents else None
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kis_bench.encoders.blip2 import Files
-from kis_bench.encoders.blip2.weights import NOT_NEEDED, check_names, read_weights
+from kis_bench.encoders.blip2.state import NOT_NEEDED, check_names, read_weights
 from kis_bench.encoders.torch_encoder import TorchEncoder, loading
 from kis_bench.records import Checkpoint
 

@@ -15,7 +15,7 @@ from PIL import Image
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel, Blip2TextEmbeddings
 
 from kis_bench.encoders.blip2 import Files
-from kis_bench.encoders.blip2.weights import LAYERS, VISION, State, check_names, read_weights
+from kis_bench.encoders.blip2.state import LAYERS, VISION, State, check_names, read_weights
 from kis_bench.encoders.torch_encoder import TorchEncoder, cut, loading
 from kis_bench.records import Checkpoint
 

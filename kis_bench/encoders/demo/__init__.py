@@ -32,7 +32,12 @@ def weights_digest() -> str:
 
 
 def key(checkpoint: Checkpoint, precision: str) -> str:
-    return f"demo-{precision}-{PREPROCESSING}-{weights_digest()[:16]}"
+    """It computes in fp32 whatever is asked for: it is too small to gain from less."""
+    return f"demo-fp32-{PREPROCESSING}-{weights_digest()[:16]}"
+
+
+def weights(checkpoint: Checkpoint) -> dict[str, str]:
+    return {WEIGHTS.name: weights_digest()}
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
