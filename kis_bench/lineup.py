@@ -9,7 +9,7 @@ from pathlib import Path
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders.catalogue import read_toml
-from kis_bench.errors import BadFile, UnknownName
+from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.records import Checkpoint
 
 DATASET_KEYS = {"name", "folder", "label_sets"}
@@ -54,10 +54,15 @@ class LineUp:
 
         Raises:
             UnknownName: a name that nobody declared and nothing ships.
+            KisBenchError: two models of one name, whose results could not be told apart.
         """
-        chosen = [encoders.find(name, models) for name in dict.fromkeys(model_names)]
+        chosen = [encoders.find(name, models) for name in dict.fromkeys(model_names)] or models
+        names = [row.name for row in chosen]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise KisBenchError(f"two models are called {twice[0]}; give them names of their own in a models.toml")
         return cls(
-            tuple(chosen or models or [encoders.find("demo")]),
+            tuple(chosen or [encoders.find("demo")]),
             tuple(choose_datasets(datasets, dataset_names, data)),
             tuple(dict.fromkeys(label_sets)),
         )

@@ -19,6 +19,9 @@ TOLERANCE = 1e-5  #: largest difference of a component that batches may make
 TEXTS = ("red apple", "a grinning face", "sailboat on the sea", "clock", "two people under a tree in the rain")
 LONG = " ".join(TEXTS * 40)  #: 720 words, more than any context
 ENDS = ("blue boat", "green tree", "a white dog", "seven yellow flowers", "red apple")
+PROJECTIONS = (
+    "vision_proj", "text_proj", "vision_projection", "text_projection", "visual_projection", "image_projection"
+)  # fmt: skip
 TRAINED_WITH = {True: "QuickGELU", False: "GELU"}
 
 
@@ -185,19 +188,31 @@ def truncation(subject: Subject) -> tuple[bool, str]:
     return False, "the end of a long text makes no difference, and it isn't reported as cut"
 
 
-def projection(subject: Subject) -> tuple[bool, str]:
+def projection(subject: Subject) -> tuple[bool | None, str]:
     """Images and texts meet in one space; hidden states of the two sides don't."""
     encoder, row = subject.encoder, subject.checkpoint
     if not getattr(encoder, "projected", True):
         return False, "vectors are taken from before the projection: images and texts are not in one space"
+    for before, after in projections(encoder):
+        if encoder.dim == before != after:
+            return False, f"vectors have the {before} components from before a projection to {after}"
     if row.dim and row.dim != encoder.dim:
-        return False, f"vectors have {encoder.dim} components, the table of models says {row.dim}"
+        return None, f"vectors have {encoder.dim} components, the table of models says {row.dim}"
     if subject.image_only:
         return True, f"image-only, {encoder.dim} components"
     dims = {subject.encoder.encode_images(subject.images[:1]).shape[2], subject.texts(TEXTS[:1]).shape[2]}
     if len(dims) > 1:
         return False, f"images and texts have vectors of {' and '.join(map(str, sorted(dims)))} components"
     return True, f"images and texts have {encoder.dim} components each"
+
+
+def projections(encoder: Encoder) -> set[tuple[int, int]]:
+    """Sizes before and after the layers that lead into a joint space, by the names that libraries give them."""
+    named = [pair for network in networks(encoder) for pair in network.named_modules()]
+    return {
+        (layer.in_features, layer.out_features) for name, layer in named
+        if name.rpartition(".")[2] in PROJECTIONS and hasattr(layer, "out_features")
+    }  # fmt: skip
 
 
 def networks(thing: object) -> list[Any]:

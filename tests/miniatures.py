@@ -142,8 +142,9 @@ def align(folder: Path) -> None:
 
     words = bert_tokenizer(folder, model_max_length=64, processor_class="AlignProcessor")
     text = {"vocab_size": words, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    # The last convolution has 320 channels times the width, and they are the vector.
-    vision = {"image_size": 289, "width_coefficient": 2.0, "depth_coefficient": 0.1, "hidden_dim": 640}
+    # The channels of the last stage are the vector; the other stages are narrow.
+    vision = {"image_size": 289, "width_coefficient": 1.0, "depth_coefficient": 0.1, "hidden_dim": 640,
+              "in_channels": [32, 8, 8, 8, 16, 16, 16], "out_channels": [8, 8, 8, 16, 16, 16, 640]}  # fmt: skip
     model = AlignModel(
         AlignConfig(text_config={**text, "intermediate_size": 64}, vision_config=vision, projection_dim=640)
     )

@@ -19,7 +19,8 @@ else:
     import tomli as tomllib
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
-FIELDS = {field.name for field in dataclasses.fields(Checkpoint)}
+NUMBERS = {"dim": int, "vectors_per_item": int, "context_length": int, "parameters_m": (int, float), "image_only": bool}
+TYPES: dict[str, Any] = {field.name: NUMBERS.get(field.name, str) for field in dataclasses.fields(Checkpoint)}
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -41,11 +42,13 @@ def read_models(file: Path) -> list[Checkpoint]:
     problems: list[str] = []
     found: list[Checkpoint] = []
     for number, row in enumerate(read_toml(file).get("model", []), start=1):
-        name, unknown = row.get("name"), sorted(set(row) - FIELDS)
+        name, unknown = row.get("name"), sorted(set(row) - set(TYPES))
         if not isinstance(name, str) or not name:
             problems.append(f"[[model]] {number}: name is missing")
         elif unknown:
             problems.append(f"[[model]] {number} ({name}): unknown key {', '.join(unknown)}")
+        elif wrong := [key for key, value in row.items() if not isinstance(value, TYPES[key])]:
+            problems.append(f"[[model]] {number} ({name}): {wrong[0]} = {row[wrong[0]]!r} is of the wrong kind")
         elif any(earlier.name == name for earlier in found):
             problems.append(f"[[model]] {number}: {name} is there twice")
         elif "source" in row:

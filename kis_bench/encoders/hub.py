@@ -26,6 +26,13 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 LARGE = 2**23  #: bytes; a file of this size is worth going on with after a stop
 SMALL_FILES = re.compile(r"[^/]+\.(json|txt|model|jinja)")  #: configurations and tokenizers; not in subfolders
 
+USUAL_FILES = (
+    "open_clip_config.json", "config.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
+    "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin",
+)  # fmt: skip
+
 
 def cache() -> Path:
     """Where the clients of the hub keep files: ``HF_HUB_CACHE``, else below ``HF_HOME``."""
@@ -71,6 +78,32 @@ class Repository:
     def weights(self) -> dict[str, str]:
         return {self.name: self.commit} if self.commit else {}
 
+    def listing(self) -> list[str]:
+        """Names of the files at the revision; of a mirror that lists nothing, those of the usual names."""
+        import huggingface_hub
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+        try:
+            about = huggingface_hub.HfApi().model_info(self.name, revision=self.revision)
+            return sorted(file.rfilename for file in about.siblings or ())
+        except HfHubHTTPError as error:
+            if error.response.status_code != 404:
+                raise
+            found = []
+            for file in USUAL_FILES:
+                try:
+                    huggingface_hub.get_hf_file_metadata(
+                        huggingface_hub.hf_hub_url(self.name, file, revision=self.revision)
+                    )
+                    found.append(file)
+                except EntryNotFoundError:
+                    continue
+                except HfHubHTTPError:
+                    break
+            if not found:
+                raise error from None
+            return found
+
     def fetch(self, choose: Callable[[Sequence[str]], Sequence[str]]) -> Path:
         """Downloads the files that ``choose`` picks from the repository's list; the snapshot's folder.
 
@@ -82,10 +115,8 @@ class Repository:
         from huggingface_hub.utils import build_hf_headers
 
         try:
-            about = huggingface_hub.HfApi().model_info(self.name, revision=self.revision)
-            wanted = choose(sorted(file.rfilename for file in about.siblings or ()))
-            for file in wanted:
-                url = huggingface_hub.hf_hub_url(self.name, file, revision=about.sha)
+            for file in choose(self.listing()):
+                url = huggingface_hub.hf_hub_url(self.name, file, revision=self.revision)
                 found = huggingface_hub.get_hf_file_metadata(url)
                 if found.size is not None and found.size >= LARGE and found.etag:
                     # The client starts a file anew when its process was stopped; gigabytes should go on.

@@ -98,7 +98,7 @@ def _dataset(
         lines += [f"### Labels: {escaped(label_set)}", ""]
         lines += [_summary(metrics[metrics["label_set"] == label_set], n_items), ""]
         for name_of_model, cut in part[part["truncated"]].groupby("model")["query_id"]:
-            shown = ", ".join(map(str, cut[:WORST])) + (", ..." if len(cut) > WORST else "")
+            shown = ", ".join(map(str, cut[:WORST])) + (f" and {len(cut) - WORST:,} more" if len(cut) > WORST else "")
             lines.append(
                 f"- {escaped(name_of_model)}: {len(cut):,} texts were longer than it reads and were truncated: "
                 f"{escaped(shown)}."

@@ -148,7 +148,46 @@ def test_a_checkpoint_before_its_projection(hub):
     thesis = encoders.load("blip2-thesis", device="cpu", download=True)
     assert set(failed(thesis, find("blip2-thesis"))) == {"projection"}
     assert "dim" not in failed(encoders.load("blip2", device="cpu"), find("blip2"))
-    assert "says 999" in failed(Sound(), Checkpoint("mine", "python:a:b", dim=999))["projection"]
+    notes = {check.name: check for check in check_model(Subject(Sound(), Checkpoint("mine", "python:a:b", dim=999)))}
+    assert notes["projection"].passed is None
+    assert "says 999" in notes["projection"].finding
+
+
+def test_vectors_from_before_a_projection_in_a_function_of_the_users(hub):
+    hub.offer("Salesforce/blip2-itm-vit-g")
+    inner = encoders.load("blip2-itm-vit-g", device="cpu", download=True)
+
+    class Hidden:
+        """What M3RT did: query 0 and [CLS] of the Q-Former."""
+
+        name, key, dim, vectors_per_item, context_length = "mine", "mine", 32, 1, 32
+
+        def encode_images(self, images):
+            import torch
+
+            pixels = torch.cat([inner.prepare_image(upright(image))["pixel_values"] for image in images])
+            model = inner.networks[0]
+            with torch.inference_mode():
+                seen = model.vision_model(pixel_values=pixels)[0]
+                queries = model.query_tokens.expand(len(pixels), -1, -1)
+                states = model.qformer(query_embeds=queries, encoder_hidden_states=seen)[0]
+            return unit(states[:, :1].numpy())
+
+        def encode_texts(self, texts):
+            tokens, cut = inner.tokens(texts)
+            import torch
+
+            with torch.inference_mode():
+                model = inner.networks[1]
+                embedded = model.embeddings(input_ids=tokens["input_ids"])
+                states = model.qformer(query_embeds=embedded, query_length=0, attention_mask=tokens["attention_mask"])[
+                    0
+                ]
+            return unit(states[:, :1].numpy()), cut
+
+    encoder = Hidden()
+    encoder.model = inner.networks
+    assert "32 components from before a projection to 256" in failed(encoder)["projection"]
 
 
 def test_quick_gelu(hub, tmp_path):

@@ -103,6 +103,13 @@ def test_a_renamed_repository_and_a_revision(hub):
         encoders.fetch(encoders.find(f"hf-hub:{NAME}@v9"))
 
 
+def test_a_mirror_that_lists_nothing(hub, monkeypatch):
+    hub.offer(NAME)
+    monkeypatch.setattr("loopback_hub.Handler.about", lambda self, *_: self.send(404, {}))
+    assert encoders.fetch(encoders.find("clip-vit-b-32"))
+    assert encoders.readiness(encoders.find("clip-vit-b-32")).ready
+
+
 def test_what_cannot_be_downloaded_says_why(hub, monkeypatch):
     (hub.root / "some" / "notes").mkdir(parents=True, exist_ok=True)
     (hub.root / "some" / "notes" / "README.md").write_text("no model")

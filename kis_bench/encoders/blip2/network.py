@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
@@ -94,7 +93,7 @@ class Blip2(TorchEncoder):
         assert files.bert is not None  # it is ready
         weights = read_weights(checkpoint.name, files.vision, files.model)
         with loading(checkpoint.name, files.model):
-            config = json.loads((files.bert / "config.json").read_text(encoding="utf-8"))
+            config = transformers.BertConfig.from_pretrained(files.bert).to_dict()
             network = Network(weights, config)
         named = {our_name(name): value for name, value in weights.items()}
         check_names(checkpoint.name, files.model, network.state_dict(), named)

@@ -14,8 +14,8 @@ LAYERS = 21  #: of the 24 of ViT-L/14, of whose last ones LAVIS makes no use
 VISION = "visual_encoder."
 #: What the checkpoint holds beside the two encoders: language-model and matching heads, temperature, counters.
 NOT_NEEDED = re.compile(r"Qformer\.cls\..*|itm_head\..*|temp|Qformer\.bert\.embeddings\.position_ids")
-#: Of CLIP's image encoder: the layers that are left out, and its own last norm and projection.
-CLIP_NOT_NEEDED = re.compile(r"transformer\.resblocks\.(\d+)\..*|ln_post\..*|proj")
+#: Of the file of the image encoder: what LAVIS takes; it may hold more of CLIP, which is left alone.
+OF_VISION = re.compile(r"class_embedding|positional_embedding|conv1\..*|ln_pre\..*|transformer\.resblocks\.(\d+)\..*")
 
 #: By whose shapes the network is built.
 GIVE_SHAPES = (
@@ -39,15 +39,15 @@ def read_weights(name: str, vision: Path, model: Path) -> State:
     """All weights under LAVIS' names: the image encoder's under ``visual_encoder.``, from its own file
     unless the model's file holds them too, as for LAVIS."""
     trained = read_state(name, model)
-    frozen = {f"{VISION}{key}": value for key, value in read_state(name, vision).items() if not beyond(key)}
+    frozen = {f"{VISION}{key}": value for key, value in read_state(name, vision).items() if of_vision(key)}
     weights = {**frozen, **{key: value for key, value in trained.items() if not NOT_NEEDED.fullmatch(key)}}
     refuse(name, model, "lacks", set(GIVE_SHAPES) - set(weights))
     return weights
 
 
-def beyond(key: str) -> bool:
-    found = CLIP_NOT_NEEDED.fullmatch(key)
-    return found is not None and (found[1] is None or int(found[1]) >= LAYERS)
+def of_vision(key: str) -> bool:
+    found = OF_VISION.fullmatch(key)
+    return found is not None and (found[1] is None or int(found[1]) < LAYERS)
 
 
 def check_names(name: str, file: Path, needed: Collection[str], found: Collection[str]) -> None:
