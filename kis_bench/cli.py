@@ -78,8 +78,7 @@ def embed(arguments: argparse.Namespace) -> int:
     """Embeds a dataset's images and texts into the store; goes on where it was stopped."""
     from kis_bench.embed import embed_collection, embed_texts
     from kis_bench.encoders import LazyEncoder
-    from kis_bench.plugin import default_store
-    from kis_bench.store import Store
+    from kis_bench.store import Store, default_store
 
     name, _, folder = arguments.dataset.partition("=")
     checkpoint = encoders.find(arguments.model)

@@ -18,7 +18,7 @@ SENSE = 50  #: pictures among which each is looked for by its name
 
 def installation() -> Iterator[Check]:
     """Folders that must be writable, datasets that should be ready, and which models are."""
-    from kis_bench.plugin import default_store
+    from kis_bench.store import default_store
 
     for name, folder in (("store", default_store()), ("dataset cache", datasets.cache_folder())):
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())

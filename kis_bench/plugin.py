@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
-from kis_bench.encoders.catalogue import FORMS, short_name
+from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.lineup import LineUp
-from kis_bench.records import Checkpoint, Dataset, Query
+from kis_bench.recorder import Recorder
+from kis_bench.records import Checkpoint, Dataset
+from kis_bench.session import QuerySet, line_up, load_dataset, visible_progress
 
-PAYLOAD = "kis_bench"
-LINE_UP = pytest.StashKey[LineUp]()
-RECORDER = pytest.StashKey["Recorder"]()
-LOADED = pytest.StashKey[dict[Any, Any]]()
+if TYPE_CHECKING:
+    from kis_bench.measuring import KnownItemSearch
 
-
-@dataclass(frozen=True)
-class QuerySet:
-    """The queries of one label set over one dataset."""
-
-    dataset: DatasetRow
-    label_set: str | None  # None: the dataset is not there, so nobody knows
-    queries: tuple[Query, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return self.dataset.name if self.label_set is None else f"{self.dataset.name}-{self.label_set}"
+RECORDER = pytest.StashKey[Recorder]()
 
 
 class Hooks:
@@ -83,32 +68,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "throughput: loads models and times them; runs only with -m throughput")
-    config.stash[LOADED] = {}
     if not hasattr(config, "workerinput"):
         config.stash[RECORDER] = Recorder(config)
         config.pluginmanager.register(config.stash[RECORDER], "kis-bench-recorder")
-
-
-def line_up(config: pytest.Config) -> LineUp:
-    """Which models and datasets take part; wrong names end the session with exit code 2."""
-    if LINE_UP not in config.stash:
-        option = config.option
-        if option.kis_batch_size is not None and option.kis_batch_size < 1:
-            pytest.exit(f"--kis-batch-size {option.kis_batch_size}: must be at least 1", returncode=2)
-        try:
-            config.stash[LINE_UP] = LineUp.choose(
-                models=[row for rows in config.hook.pytest_kis_models(config=config) for row in rows],
-                datasets=[row for rows in config.hook.pytest_kis_datasets(config=config) for row in rows],
-                model_names=option.kis_model,
-                dataset_names=option.kis_dataset,
-                label_sets=option.kis_labels,
-                data=option.kis_data,
-            )
-            for checkpoint in config.stash[LINE_UP].models:
-                encoders.readiness(checkpoint)  # a source that is written wrong shows now
-        except KisBenchError as error:
-            pytest.exit(f"kis-bench: {error}", returncode=2)
-    return config.stash[LINE_UP]
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -173,15 +135,6 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
     return load_dataset(request.config, row)
 
 
-def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
-    kept = config.stash[LOADED]
-    if row not in kept:
-        with visible_progress(config):
-            kept[row] = datasets.load(row.name, row.folder)
-    loaded: Dataset = kept[row]
-    return loaded
-
-
 @pytest.fixture(scope="session")
 def query_set(request: pytest.FixtureRequest, dataset: Dataset) -> QuerySet:
     """One label set of the dataset: ``.label_set`` and ``.queries``."""
@@ -235,152 +188,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
-class KnownItemSearch:
-    """The fixture ``known_item_search``: measures one model on one query set and hands the rows to the report."""
-
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        self.request, self.config = request, request.config
-
-    def __call__(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> Any:
-        """The ranks of the queries' targets (:class:`kis_bench.records.Ranks`)."""
-        from kis_bench import embed, ranking, search
-        from kis_bench.store import Store
-
-        if model.checkpoint.image_only:
-            raise NotReady(f"model {model.name}", "has no text side", "It serves image similarity only")
-        option, timings = self.config.option, list[dict[str, Any]]()
-        store = Store(option.kis_store or default_store())
-
-        @contextmanager
-        def timed(step: str, n: int) -> Iterator[None]:
-            started, loaded = time.perf_counter(), model.loaded
-            yield
-            seconds = time.perf_counter() - started
-            cached = step != "rank" and model.loaded == loaded and not loaded
-            timings.append(
-                {"model": model.name, "dataset": dataset.name, "label_set": query_set.label_set, "step": step,
-                 "seconds": seconds, "n": n, "per_second": n / seconds if seconds else None, "cached": cached}
-            )  # fmt: skip
-
-        queries, collection = query_set.queries, dataset.collection
-        with visible_progress(self.config):
-            with timed("embed images", len(collection)):
-                items = embed.embed_collection(collection, model, store, batch_size=option.kis_batch_size)
-            with timed("embed texts", len(queries)):
-                texts = embed.embed_texts(queries, model, store, name=f"{dataset.name}-{query_set.label_set}")
-        with timed("rank", len(queries)):
-            ranks = ranking.target_ranks(
-                texts.vectors[:, 0], items.vectors, search.targets(collection, queries),
-                groups=collection.groups, top_k=10,
-            )  # fmt: skip
-        rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
-        source = model.checkpoint.source
-        provenance: dict[str, Any] = {
-            "models": {model.name: {"source": short_name(source) if option.kis_privacy else source,
-                                    "revision": model.checkpoint.revision, "precision": model.precision,
-                                    "key": model.key, "weights": encoders.weights(model.checkpoint),
-                                    "dim": items.vectors.shape[2],
-                                    "note": model.checkpoint.note, "licence": model.checkpoint.licence}},
-            "datasets": {dataset.name: {"fingerprint": dataset.fingerprint, "n_items": len(collection),
-                                        "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
-                                        "note": dataset.note}},
-        }  # fmt: skip
-        payload = {"ranks": rows, "timings": timings, "provenance": provenance}
-        self.request.node.user_properties.append((PAYLOAD, payload))
-        return ranks
-
-
 @pytest.fixture
 def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
     """Measures a model on a query set: ``ranks = known_item_search(model, dataset, query_set)``."""
+    from kis_bench.measuring import KnownItemSearch  # and with it arrow, which other test runs shouldn't wait for
+
     return KnownItemSearch(request)
-
-
-def default_store() -> Path:
-    import platformdirs
-
-    return Path(os.environ.get("KIS_STORE") or Path(platformdirs.user_cache_dir("kis-bench")) / "store")
-
-
-@contextmanager
-def visible_progress(config: pytest.Config) -> Iterator[None]:
-    """Lets progress bars through pytest's capturing, so that a long run shows that it lives."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    if capture is None or hasattr(config, "workerinput"):
-        yield
-    else:
-        with capture.global_and_fixture_disabled():
-            yield
-
-
-class Recorder:
-    """On the controller: gathers what the tests measured and writes the run folder."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.ranks: list[dict[str, Any]] = []
-        self.timings: list[dict[str, Any]] = []
-        self.provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
-        self.folder: Path | None = None
-        self.error: KisBenchError | None = None
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Takes the measurements off the report, before JUnit XML and others print them."""
-        mine: list[Any] = [value for name, value in report.user_properties if name == PAYLOAD]
-        if not mine:
-            return
-        report.user_properties = [(name, value) for name, value in report.user_properties if name != PAYLOAD]
-        if report.when != "call":  # pytest repeats the properties in the report on the teardown
-            return
-        for payload in mine:
-            self.ranks += payload["ranks"]
-            self.timings += payload["timings"]
-            for kind, found in payload["provenance"].items():
-                self.provenance[kind] |= found
-
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if not self.ranks:
-            return
-        from kis_bench.runs import write_measured
-
-        option = self.config.option
-        try:
-            self.folder = write_measured(
-                option.kis_report or self.config.rootpath / "reports",
-                ranks=self.ranks,
-                timings=self.timings,
-                provenance=self.provenance,
-                command=["pytest", *self.config.invocation_params.args],
-                device=option.kis_device,
-                interrupted=exitstatus == pytest.ExitCode.INTERRUPTED,
-                pictures=self.pictures(),
-                privacy=option.kis_privacy,
-                repository=self.config.rootpath,
-            )
-        except KisBenchError as error:
-            self.error = error
-            session.exitstatus = 2
-
-    def pictures(self) -> dict[str, dict[str, Path]]:
-        if self.config.option.kis_privacy:
-            return {}
-        found = {}
-        for row in line_up(self.config).datasets:
-            if row.name in self.provenance["datasets"]:
-                collection = load_dataset(self.config, row).collection
-                found[row.name] = dict(zip(collection.ids, collection.paths, strict=True))
-        return found
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.error is not None:
-            terminalreporter.section("kis-bench", red=True)
-            terminalreporter.write_line(f"the run was measured, but not written: {self.error}", red=True)
-        if self.folder is None:
-            return
-        from kis_bench.results import read_run
-        from kis_bench.runs import summary
-
-        terminalreporter.section("known-item search")
-        terminalreporter.write_line(summary(read_run(self.folder)))
-        terminalreporter.write_line(f"\nreport: {self.folder / 'report.md'}")

@@ -61,6 +61,12 @@ class Store:
         return Entry(folder, key, tuple(ids), self.shard_items)
 
 
+def default_store() -> Path:
+    import platformdirs
+
+    return Path(os.environ.get("KIS_STORE") or Path(platformdirs.user_cache_dir("kis-bench")) / "store")
+
+
 def safe(name: str) -> str:
     """A name that every file system takes; names that had to change carry a digest."""
     clean = re.sub(r"[^A-Za-z0-9._+-]", "_", name)[:100]

@@ -20,6 +20,13 @@ os.environ |= {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """Warnings are errors in tests, and not in benchmarks, where other people's models may give some."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+
+
 def pytest_sessionfinish():
     import shutil
 

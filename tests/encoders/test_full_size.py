@@ -86,3 +86,23 @@ def test_blip2(tmp_path):
     assert states.shape[2] == text.shape[1] == find("blip2-thesis").dim == 768
     assert millions(network) == pytest.approx(row.parameters_m, abs=1)
     assert len(network.visual_encoder.transformer.resblocks) == 21
+
+
+@pytest.mark.usefixtures("masks_without_numbers")
+def test_blip2_of_transformers():
+    import torch
+    from transformers import Blip2Config, Blip2TextModelWithProjection, Blip2VisionModelWithProjection
+
+    row = find("blip2-itm-vit-g")
+    config = Blip2Config(
+        qformer_config={"vocab_size": 30523, "use_qformer_text_input": True}, image_text_hidden_size=256
+    )
+    with torch.device("meta"), torch.no_grad():
+        vision, text = Blip2VisionModelWithProjection(config).eval(), Blip2TextModelWithProjection(config).eval()
+        image = vision(pixel_values=torch.empty(2, 3, 224, 224)).image_embeds
+        tokens = torch.ones(2, 32, dtype=torch.long)
+        read = text(input_ids=tokens, attention_mask=tokens).text_embeds[:, 0]
+    assert tuple(image.shape) == (2, row.vectors_per_item, row.dim)
+    assert tuple(read.shape) == (2, row.dim)
+    of_text = millions(text.embeddings) + millions(text.text_projection)  # the rest it shares with the other
+    assert millions(vision) + of_text == pytest.approx(row.parameters_m, abs=1)

@@ -1,0 +1,73 @@
+"""What one pytest session shares: which models and datasets take part, and the datasets that are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from kis_bench import datasets, encoders
+from kis_bench.datasets import DatasetRow
+from kis_bench.errors import KisBenchError
+from kis_bench.lineup import LineUp
+from kis_bench.records import Dataset, Query
+
+PAYLOAD = "kis_bench"  #: under which a test's report carries what it measured
+LINE_UP = pytest.StashKey[LineUp]()
+LOADED = pytest.StashKey[dict[DatasetRow, Dataset]]()
+
+
+@dataclass(frozen=True)
+class QuerySet:
+    """The queries of one label set over one dataset."""
+
+    dataset: DatasetRow
+    label_set: str | None  # None: the dataset is not there, so nobody knows
+    queries: tuple[Query, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.dataset.name if self.label_set is None else f"{self.dataset.name}-{self.label_set}"
+
+
+def line_up(config: pytest.Config) -> LineUp:
+    """Which models and datasets take part; wrong names end the session with exit code 2."""
+    if LINE_UP not in config.stash:
+        option = config.option
+        if option.kis_batch_size is not None and option.kis_batch_size < 1:
+            pytest.exit(f"--kis-batch-size {option.kis_batch_size}: must be at least 1", returncode=2)
+        try:
+            config.stash[LINE_UP] = LineUp.choose(
+                models=[row for rows in config.hook.pytest_kis_models(config=config) for row in rows],
+                datasets=[row for rows in config.hook.pytest_kis_datasets(config=config) for row in rows],
+                model_names=option.kis_model,
+                dataset_names=option.kis_dataset,
+                label_sets=option.kis_labels,
+                data=option.kis_data,
+            )
+            for checkpoint in config.stash[LINE_UP].models:
+                encoders.readiness(checkpoint)  # a source that is written wrong shows now
+        except KisBenchError as error:
+            pytest.exit(f"kis-bench: {error}", returncode=2)
+    return config.stash[LINE_UP]
+
+
+def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
+    kept = config.stash.setdefault(LOADED, {})
+    if row not in kept:
+        with visible_progress(config):
+            kept[row] = datasets.load(row.name, row.folder)
+    return kept[row]
+
+
+@contextmanager
+def visible_progress(config: pytest.Config) -> Iterator[None]:
+    """Lets progress bars through pytest's capturing, so that a long run shows that it lives."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is None or hasattr(config, "workerinput"):
+        yield
+    else:
+        with capture.global_and_fixture_disabled():
+            yield
