@@ -57,7 +57,7 @@ class KnownItemSearch:
         source = model.checkpoint.source
         provenance: dict[str, Any] = {
             "models": {model.name: {"source": short_name(source) if option.kis_privacy else source,
-                                    "revision": model.checkpoint.revision, "precision": model.precision,
+                                    "revision": model.checkpoint.revision,
                                     "key": model.key, "weights": encoders.weights(model.checkpoint),
                                     "dim": items.vectors.shape[2],
                                     "note": model.checkpoint.note, "licence": model.checkpoint.licence}},

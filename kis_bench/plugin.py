@@ -172,8 +172,8 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
         if not model_of(item):
             raise
         if isinstance(error, NotReady) and not item.config.option.kis_strict:
-            pytest.skip(str(error))
-        pytest.fail(str(error), pytrace=False)
+            raise pytest.skip.Exception(str(error)) from None
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True)
