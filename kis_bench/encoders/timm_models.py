@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kis_bench.encoders import hub
+from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint, Readiness
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
 
 
 def fetch(checkpoint: Checkpoint) -> None:
+    name = repository(checkpoint).name
+    if name.startswith("timm/") and "." not in name:
+        import timm
+
+        tagged = timm.list_pretrained(f"{name.removeprefix('timm/')}.*")
+        known = f"choose one of {', '.join(f'timm:{one}' for one in tagged[:8])}" if tagged else "timm has none for it"
+        raise KisBenchError(f"{checkpoint.source} doesn't say which weights; {known}")
     repository(checkpoint).fetch(partial(hub.weights_and_small_files, preferred=WEIGHTS))
 
 

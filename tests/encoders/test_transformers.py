@@ -8,7 +8,7 @@ from PIL import Image
 
 from kis_bench import encoders
 from kis_bench.encoders.hub import repository_of
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, NotReady
 
 TEXTS = ["red apple", "a sailboat on the sea at night", "", "Two people, under a tree - in the RAIN!"]
 FAMILIES = [
@@ -101,6 +101,13 @@ def test_features_of_timm(hub, images):
     assert encoder.dim == 64
     with pytest.raises(KisBenchError, match="image-only"):
         encoder.encode_texts(["cat"])
+
+
+def test_a_timm_model_without_its_weights_named(hub):
+    with pytest.raises(NotReady, match=r"choose one of timm:test_vit\.r160_in1k"):
+        encoders.fetch(encoders.find("timm:test_vit"))
+    with pytest.raises(NotReady, match="timm has none for it"):
+        encoders.fetch(encoders.find("timm:test_vat"))
 
 
 FAULTS = [(fault, source) for fault in ("missing", "unexpected") for source in (*FAMILIES, "blip2-itm-vit-g")]
