@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
-from kis_bench.errors import BadFile
-
-CHUNK = 16 * 2**20
+from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files import content_digest, write_whole
 
 
 def folder(kind: str) -> Path:
@@ -44,21 +43,7 @@ def file_digest(file: Path) -> str:
     return digest
 
 
-def content_digest(file: Path) -> str:
-    """SHA-256 of a file's content, read now."""
-    total = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            total.update(chunk)
-    return total.hexdigest()
-
-
 def write(file: Path, text: str) -> None:
     """Whole or not at all; a cache that can't be written costs time, not the result."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as unfinished:
-            unfinished.write(text)
-        os.replace(unfinished.name, file)
-    except OSError:
-        return
+    with contextlib.suppress(KisBenchError):
+        write_whole(file, text.encode())

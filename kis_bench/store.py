@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kis_bench.errors import BadVector, KisBenchError
+from kis_bench.files import write_whole
 from kis_bench.records import Embeddings, Vectors
 
 SCHEMA_VERSION = 1
@@ -240,24 +240,3 @@ class ShardedVectors(np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Vectors]:
         for part in self.parts:
             yield from part
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Writes a file that other processes see whole or not at all, also after a power cut."""
-    unfinished: str | None = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(unfinished, file)
-        unfinished = None
-    except OSError as error:
-        raise KisBenchError(
-            f"{file} can't be written: {error.strerror}; free space or choose another folder"
-        ) from error
-    finally:
-        if unfinished is not None:
-            Path(unfinished).unlink(missing_ok=True)

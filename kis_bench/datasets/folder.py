@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kis_bench.datasets.labels import read_queries, read_rows
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files import content_digest
 from kis_bench.records import Collection, Dataset
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -112,11 +112,11 @@ def seconds(cell: str, line: int, problems: list[str]) -> float:
 def content_digests(paths: list[Path]) -> tuple[str, ...]:
     """SHA-256 of each file's bytes."""
 
-    def content_digest(path: Path) -> str:
+    def digest_of(path: Path) -> str:
         try:
-            return hashlib.sha256(path.read_bytes()).hexdigest()
+            return content_digest(path)
         except OSError as error:
             raise BadFile(path, [f"can't be read: {error.strerror}"]) from error
 
     with ThreadPoolExecutor(4) as pool:
-        return tuple(pool.map(content_digest, paths))
+        return tuple(pool.map(digest_of, paths))

@@ -7,7 +7,6 @@ Jégou et al., Aggregating local descriptors into a compact image representation
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from PIL import Image
 
 from kis_bench import cache
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files import write_whole
 
 LONGEST_SIDE = 640  #: pixels; larger images are reduced to it before keypoints are looked for
 DESCRIPTOR = 128  #: length of a SIFT descriptor
@@ -87,13 +87,7 @@ def learn_codebook(images: Iterable[Image.Image], *, words: int = WORDS, seed: i
 def write_codebook(file: Path, words: NDArray[np.float32]) -> None:
     content = io.BytesIO()
     np.save(content, words, allow_pickle=False)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as unfinished:
-            unfinished.write(content.getvalue())
-        Path(unfinished.name).replace(file)
-    except OSError as error:
-        raise KisBenchError(f"{file} can't be written: {error.strerror}") from error
+    write_whole(file, content.getvalue())
 
 
 def read_codebook(file: Path) -> NDArray[np.float32]:

@@ -1,0 +1,42 @@
+"""Files that appear whole, and what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from kis_bench.errors import KisBenchError
+
+CHUNK = 16 * 2**20
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Writes a file that other processes see whole or not at all, also after a power cut."""
+    unfinished: str | None = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(unfinished, file)
+        unfinished = None
+    except OSError as error:
+        raise KisBenchError(
+            f"{file} can't be written: {error.strerror}; free space or choose another folder"
+        ) from error
+    finally:
+        if unfinished is not None:
+            Path(unfinished).unlink(missing_ok=True)
+
+
+def content_digest(file: Path) -> str:
+    """SHA-256 of a file's content, read now."""
+    total = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            total.update(chunk)
+    return total.hexdigest()
