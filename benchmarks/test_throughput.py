@@ -14,7 +14,7 @@ from kis_bench.embed import embed_collection, embed_texts, read_image
 from kis_bench.metrics import recall_at_k
 from kis_bench.ranking import target_ranks
 from kis_bench.records import Checkpoint, Collection
-from kis_bench.search import targets
+from kis_bench.relevance import targets
 from kis_bench.store import Store
 
 pytestmark = pytest.mark.throughput

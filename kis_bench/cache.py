@@ -1,15 +1,20 @@
-"""The folder of things that can be made again, and the digests of large files in it."""
+"""The folder of things that can be made again, and what is known about users' files from before."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files import content_digest, write_whole
+
+MOST_NAMES = 900  #: in one question; older SQLite takes 999 parameters
+FAULTS = (sqlite3.Error, OSError, UnicodeEncodeError)
+YOUNG_NS = 2 * 10**9  #: a file changed less than this ago may change again without its time of change moving
 
 
 def folder(kind: str) -> Path:
@@ -19,6 +24,63 @@ def folder(kind: str) -> Path:
     return Path(os.environ.get("KIS_CACHE") or platformdirs.user_cache_dir("kis-bench")) / kind
 
 
+def write(file: Path, text: str) -> None:
+    """Whole or not at all; a cache that can't be written costs time, not the result."""
+    with contextlib.suppress(KisBenchError):
+        write_whole(file, text.encode())
+
+
+class Facts:
+    """What was found out about files, of one kind (``digest``, ``hash``, ...), and still holds.
+
+    A fact holds while the state that it was found in does; for a file that is :func:`state_of`. All is in one SQLite
+    database; where that can't be read or written, nothing is known and nothing is kept.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def known(self, states: Mapping[str, str]) -> dict[str, str]:
+        """Of the names in ``states`` (name -> state) those about which something is known: name -> fact."""
+        found: dict[str, str] = {}
+        names = list(states)
+        with contextlib.suppress(*FAULTS), database() as facts:
+            for start in range(0, len(names), MOST_NAMES):
+                some = names[start : start + MOST_NAMES]
+                query = f"SELECT name, state, fact FROM facts WHERE kind = ? AND name IN ({','.join('?' * len(some))})"
+                found |= {name: fact for name, state, fact in facts.execute(query, (self.kind, *some))
+                          if states[name] == state}  # fmt: skip
+        return found
+
+    def keep(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """``rows``: name, state, fact."""
+        if not rows:
+            return
+        with contextlib.suppress(*FAULTS), database() as facts:
+            facts.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", [(self.kind, *row) for row in rows])
+
+
+@contextlib.contextmanager
+def database() -> Iterator[sqlite3.Connection]:
+    """One transaction. Raises one of FAULTS."""
+    file = folder("facts.sqlite")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS facts"
+            " (kind TEXT, name TEXT, state TEXT, fact TEXT, PRIMARY KEY (kind, name)) WITHOUT ROWID"
+        )
+        yield connection
+
+
+def state_of(file: Path) -> str | None:
+    """Size and time of change; None while it is so young that a change could go unnoticed."""
+    about = file.stat()
+    if time.time_ns() - about.st_mtime_ns < YOUNG_NS:
+        return None
+    return f"{about.st_size} {about.st_mtime_ns}"
+
+
 def file_digest(file: Path) -> str:
     """SHA-256 of a file's content, 64 hexadecimal digits; read again only when size or time of change differ.
 
@@ -26,24 +88,12 @@ def file_digest(file: Path) -> str:
         BadFile: it can't be read.
     """
     try:
-        about = file.stat()
-        path = str(file.resolve())
-        state = {"file": path, "bytes": about.st_size, "changed_ns": about.st_mtime_ns}
-        note = folder("digests") / f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.json"
-        try:
-            known = json.loads(note.read_text(encoding="utf-8"))
-            if {name: known.get(name) for name in state} == state:
-                return str(known["sha256"])
-        except (OSError, ValueError, KeyError, AttributeError):
-            pass  # not there or damaged: it is made again
+        name, state, facts = str(file.resolve()), state_of(file), Facts("digest")
+        if state is not None and name in (known := facts.known({name: state})):
+            return known[name]
         digest = content_digest(file)
     except OSError as error:
         raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
-    write(note, json.dumps({**state, "sha256": digest}))
+    if state is not None:
+        facts.keep([(name, state, digest)])
     return digest
-
-
-def write(file: Path, text: str) -> None:
-    """Whole or not at all; a cache that can't be written costs time, not the result."""
-    with contextlib.suppress(KisBenchError):
-        write_whole(file, text.encode())

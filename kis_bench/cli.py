@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kis_bench import __version__, datasets, encoders
 from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError
+from kis_bench.records import Collection
 
 WORDS = {True: "pass", False: "FAIL", None: "note"}
 
@@ -40,8 +42,8 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 def codebook(arguments: argparse.Namespace) -> int:
     """Learns the codebook of vlad-sift from the images of a dataset."""
-    from kis_bench.embed import read_image
     from kis_bench.encoders import vlad
+    from kis_bench.pictures import read_image
     from kis_bench.progress import progress
 
     name, _, folder = arguments.dataset.partition("=")
@@ -59,12 +61,13 @@ def list_datasets(arguments: argparse.Namespace) -> int:
     """Built-in datasets, those below KIS_DATA, and whether they can be used now."""
     from kis_bench.datasets import DatasetRow
 
-    found = [DatasetRow(name) for name in datasets.BUILT_IN]
     data = arguments.data or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
-    if data is not None:
-        if not data.is_dir():
-            raise KisBenchError(f"there is no folder {data}")
-        found += [DatasetRow(folder.name, folder) for folder in sorted(data.iterdir()) if folder.is_dir()]
+    if data is not None and not data.is_dir():
+        raise KisBenchError(f"there is no folder {data}")
+    found = [DatasetRow(name) for name in datasets.BUILT_IN if name != "folder"]
+    folders = {} if data is None else {f.name: f for f in sorted(data.iterdir()) if f.is_dir() and f.name[0] != "."}
+    found = [replace(row, folder=folders.pop(row.name, None)) for row in found]
+    found += [DatasetRow(name, folder) for name, folder in folders.items()]
     rows = []
     for row in found:
         state = datasets.readiness(row)
@@ -107,7 +110,7 @@ def report(arguments: argparse.Namespace) -> int:
 
     run = read_run(arguments.run)
     privacy = arguments.privacy or bool(run.provenance.get("privacy"))
-    pictures: dict[str, dict[str, Path]] = {}
+    pictures: dict[str, Collection] = {}
     for name, about in run.provenance.get("datasets", {}).items():
         try:
             dataset = datasets.load(name)
@@ -117,7 +120,7 @@ def report(arguments: argparse.Namespace) -> int:
         if dataset.fingerprint != about["fingerprint"]:
             print(f"no pictures of {name}: the dataset here is not the one that was measured", file=sys.stderr)
             continue
-        pictures[name] = dict(zip(dataset.collection.ids, dataset.collection.paths, strict=True))
+        pictures[name] = dataset.collection
     write_report(run.folder, run, {} if privacy else pictures, privacy=privacy)
     print(summary(run))
     print(f"\nreport: {run.folder / 'report.md'}")

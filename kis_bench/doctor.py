@@ -50,7 +50,7 @@ def model(name: str, device: str = "auto") -> Iterator[Check]:
 
 def sense(encoder: Encoder) -> Check:
     """How many drawings are found by their names; says little of photos, but much of a model that finds none."""
-    from kis_bench.embed import read_image
+    from kis_bench.pictures import read_image
 
     dataset = datasets.load("openmoji")
     collection, queries = dataset.collection, dataset.queries("short")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +13,15 @@ from PIL import Image
 
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
-from kis_bench.encoders.pictures import upright
 from kis_bench.encoders.protocol import Encoder, PreparingEncoder
-from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.errors import KisBenchError
+from kis_bench.parallel import ahead
+from kis_bench.pictures import read_image
 from kis_bench.progress import progress
 from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
 from kis_bench.store import Entry, Shard, Store
 
-A = TypeVar("A")
-B = TypeVar("B")
 DECODERS = 2  #: threads; Pillow decodes without the interpreter's lock
-
-
-def read_image(path: Path) -> Image.Image:
-    """One image file as upright RGB; transparency is laid on white."""
-    try:
-        with Image.open(path) as file:
-            return upright(file)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadFile(path, [f"not a readable image ({error}); replace it or remove it from the collection"]) from error
 
 
 def embed_collection(
@@ -55,10 +43,10 @@ def embed_collection(
         model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
         prepare, encode = image_steps(model)
         batches = Batches(model, batch_size)
-        paths = [path for shard in missing for path in collection.paths[shard.start : shard.stop]]
+        pictures = (picture for shard in missing for picture in collection.paths[shard.start : shard.stop])
         with ThreadPoolExecutor(decoders) as pool:
             # Twice a batch: while one is encoded, the next is made ready.
-            prepared = ahead(pool, lambda path: prepare(read_image(path)), paths, 2 * batches.size)
+            prepared = ahead(pool, lambda picture: prepare(read_image(picture)), pictures, 2 * batches.size)
             for shard in shards_with_progress(entry, missing, f"{collection.name}: images with {encoder.name}"):
                 vectors: list[Vectors] = []
                 while left := shard.stop - shard.start - sum(len(part) for part in vectors):
@@ -117,18 +105,3 @@ def image_steps(encoder: Encoder) -> tuple[Callable[[Image.Image], Any], Callabl
     if isinstance(encoder, PreparingEncoder):
         return encoder.prepare_image, encoder.encode_prepared
     return lambda image: image, encoder.encode_images
-
-
-def ahead(pool: Executor, function: Callable[[A], B], inputs: Iterable[A], most: int) -> Iterator[B]:
-    """``map`` in the pool's threads, in order, with at most that many results waiting: memory stays bounded."""
-    waiting: deque[Future[B]] = deque()
-    try:
-        for each in inputs:
-            waiting.append(pool.submit(function, each))
-            if len(waiting) > most:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:  # stopped early: nobody wants the rest
-            future.cancel()

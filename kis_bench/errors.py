@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from pathlib import Path
 
 
 class KisBenchError(Exception):
@@ -38,7 +37,7 @@ class NotReady(KisBenchError):
 class BadFile(KisBenchError):
     """A user's file that can't be taken as it is; all its problems in one message."""
 
-    def __init__(self, file: Path, problems: Iterable[str]) -> None:
+    def __init__(self, file: object, problems: Iterable[str]) -> None:
         self.file, self.problems = file, list(problems)
         shown = self.problems[:20]
         if len(self.problems) > len(shown):

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
+from kis_bench.records import Picture
 
 CHUNK = 16 * 2**20
 
@@ -33,8 +34,10 @@ def write_whole(file: Path, content: bytes) -> None:
             Path(unfinished).unlink(missing_ok=True)
 
 
-def content_digest(file: Path) -> str:
-    """SHA-256 of a file's content, read now."""
+def content_digest(file: Picture) -> str:
+    """SHA-256 of the bytes of a file, or of a picture inside one, read now."""
+    if not isinstance(file, Path):
+        return hashlib.sha256(file.read_bytes()).hexdigest()
     total = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(CHUNK):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
+from kis_bench.datasets.layouts import layout_of
 from kis_bench.encoders.catalogue import read_toml
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.records import Checkpoint
 
-DATASET_KEYS = {"name", "folder", "label_sets"}
+DATASET_KEYS = {"name", "folder", "label_sets", "layout"}
 
 
 def read_datasets(file: Path) -> list[DatasetRow]:
@@ -27,7 +28,8 @@ def read_datasets(file: Path) -> list[DatasetRow]:
         else:
             folder = file.parent / Path(row["folder"]).expanduser() if "folder" in row else None
             sets = tuple(row["label_sets"]) if "label_sets" in row else None
-            found.append(DatasetRow(name, folder, sets))
+            layout_of(name, row.get("layout"))
+            found.append(DatasetRow(name, folder, sets, row.get("layout")))
     if problems:
         raise BadFile(file, problems)
     return found
@@ -68,7 +70,7 @@ class LineUp:
         )
 
     def query_sets(self) -> list[tuple[DatasetRow, str | None]]:
-        """(dataset, label set); a dataset that is not there has None, to be skipped by name."""
+        """(dataset, label set); a dataset that is not there, or has no labels, has None, to be skipped by name."""
         found: list[tuple[DatasetRow, str | None]] = []
         known: set[str] = set()
         for row in self.datasets:
@@ -77,6 +79,8 @@ class LineUp:
                 continue
             sets = datasets.label_sets(row)
             known |= set(sets)
+            if not sets:
+                found.append((row, None))
             found += [(row, name) for name in sets if not self.label_sets or name in self.label_sets]
         unknown = [name for name in self.label_sets if name not in known]
         if unknown and known:
@@ -110,7 +114,7 @@ def choose_datasets(declared: Sequence[DatasetRow], names: Sequence[str], data: 
         row = by_name.get(name, DatasetRow(name))
         row = replace(row, folder=Path(folder).expanduser()) if equals else datasets.resolve(row, data)
         if row.folder is None and name not in by_name and name not in datasets.BUILT_IN:
-            known = {*by_name, *datasets.BUILT_IN}
+            known = {*by_name, *datasets.BUILT_IN} - {"folder"}
             raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
         chosen.append(row)
     return chosen

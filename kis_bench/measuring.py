@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from kis_bench import embed, encoders, ranking, search
+from kis_bench import embed, encoders, search
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import NotReady
 from kis_bench.records import Dataset
+from kis_bench.relevance import NearDuplicates
 from kis_bench.session import PAYLOAD, QuerySet, visible_progress
 from kis_bench.store import Store, default_store
 
@@ -43,16 +44,14 @@ class KnownItemSearch:
             )  # fmt: skip
 
         queries, collection = query_set.queries, dataset.collection
+        alike = NearDuplicates.parse(option.kis_near_duplicates)
         with visible_progress(self.config):
             with timed("embed images", len(collection)):
                 items = embed.embed_collection(collection, model, store, batch_size=option.kis_batch_size)
             with timed("embed texts", len(queries)):
                 texts = embed.embed_texts(queries, model, store, name=f"{dataset.name}-{query_set.label_set}")
         with timed("rank", len(queries)):
-            ranks = ranking.target_ranks(
-                texts.vectors[:, 0], items.vectors, search.targets(collection, queries),
-                groups=collection.groups, top_k=10,
-            )  # fmt: skip
+            ranks = search.measure(collection, queries, items, texts, segment_s=option.kis_segment, alike=alike)
         rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
         source = model.checkpoint.source
         provenance: dict[str, Any] = {
@@ -63,6 +62,8 @@ class KnownItemSearch:
                                     "note": model.checkpoint.note, "licence": model.checkpoint.licence}},
             "datasets": {dataset.name: {"fingerprint": dataset.fingerprint, "n_items": len(collection),
                                         "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
+                                        "n_groups": len(set(collection.groups or ())),
+                                        "segment_s": option.kis_segment, "near_duplicates": str(alike),
                                         "note": dataset.note}},
         }  # fmt: skip
         payload = {"ranks": rows, "timings": timings, "provenance": provenance}

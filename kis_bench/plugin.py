@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -16,11 +16,13 @@ from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.recorder import Recorder
 from kis_bench.records import Checkpoint, Dataset
+from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
 from kis_bench.session import QuerySet, line_up, load_dataset, visible_progress
 
 if TYPE_CHECKING:
     from kis_bench.measuring import KnownItemSearch
 
+NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
 RECORDER = pytest.StashKey[Recorder]()
 
 
@@ -55,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kis-data", type=Path, metavar="DIR", help="folder in which dataset folders lie (default: $KIS_DATA)")
     add("--kis-store", type=Path, metavar="DIR",
         help="folder of embeddings, reused between runs (default: $KIS_STORE, else the user's cache)")  # fmt: skip
+    add("--kis-segment", type=seconds, default=SEGMENT_S, metavar="SECONDS",
+        help="the segment rank counts pictures of the target's group up to this many seconds from it, unless its query "
+        f"says which (default: {SEGMENT_S:g})")  # fmt: skip
+    add("--kis-near-duplicates", default=IDENTICAL, metavar="METHOD",
+        help=f"which pictures the near-duplicate rank takes for the target: {METHODS}; cosine is that of each model's "
+        "own vectors (default: identical files)")  # fmt: skip
     add("--kis-device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
     add("--kis-precision", default="fp32", choices=encoders.PRECISIONS,
         help="arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)")  # fmt: skip
@@ -64,6 +72,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kis-report", type=Path, metavar="DIR", help="where run folders are written (default: reports/)")
     add("--kis-strict", action="store_true", help="a dataset or model that is missing fails instead of skipping")
     add("--kis-privacy", action="store_true", help="leave texts, paths and pictures out of tables and reports")
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -121,7 +136,7 @@ def model_of(item: pytest.Item) -> str:
     return model.name if isinstance(model, Checkpoint) else ""
 
 
-def not_ready(config: pytest.Config, what: str, state: str, remedy: str) -> None:
+def not_ready(config: pytest.Config, what: str, state: str, remedy: str) -> NoReturn:
     (pytest.fail if config.option.kis_strict else pytest.skip)(f"{what}: {state}. {remedy}")
 
 
@@ -139,7 +154,8 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
 def query_set(request: pytest.FixtureRequest, dataset: Dataset) -> QuerySet:
     """One label set of the dataset: ``.label_set`` and ``.queries``."""
     chosen: QuerySet = request.param
-    assert chosen.label_set is not None  # a dataset that isn't there has been skipped
+    if chosen.label_set is None:  # a dataset that isn't there has been skipped before
+        not_ready(request.config, f"dataset {dataset.name}", "no queries", NO_LABELS)
     return QuerySet(chosen.dataset, chosen.label_set, dataset.queries(chosen.label_set))
 
 

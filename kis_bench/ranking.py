@@ -49,6 +49,7 @@ def target_ranks(
     targets: Sequence[Sequence[int]],
     *,
     groups: Sequence[Hashable] | None = None,
+    relevant: Sequence[Sequence[Sequence[int]]] = (),
     top_k: int = 0,
     block_queries: int | None = None,
     block_items: int | None = None,
@@ -65,6 +66,9 @@ def target_ranks(
         targets: the positions of each query's targets.
         groups: the group of each item. The group rank is that of the best of the target's groups, by the same
             formulas, a group scoring as its best item.
+        relevant: wider sets of items that will do as well, each with the positions for every query, such as a segment
+            or near-duplicates; empty for a query that has none. Ranked in the same pass by the same formulas, but
+            items of one set are no rivals of one another: only others that tie count for ``worst``.
         top_k: how many of the best items to name; equal scores in the order of the items.
         block_queries, block_items: size of a block of scores. They change speed and memory, never a result.
         engine: ``"numpy"``.
@@ -78,6 +82,7 @@ def target_ranks(
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     check_shapes(queries.shape, tuple(items.shape), groups, top_k, block_queries, block_items)
     wanted = checked_targets(targets, len(queries), len(items))
+    wider = [checked_targets(some, len(queries), len(items), may_lack=True) for some in relevant]
     query_lengths = lengths(queries)
     require_finite(query_lengths, "query", np.arange(len(queries)))
     codes = None if groups is None else group_codes(groups)
@@ -87,7 +92,7 @@ def target_ranks(
     parts = []
     for first in range(0, max(1, len(queries)), panel):
         some = slice(first, first + panel)
-        job = Panel(queries[some], query_lengths[some], items, wanted[some], codes, first)
+        job = Panel(queries[some], query_lengths[some], items, wanted[some], [w[some] for w in wider], codes, first)
         parts.append(job.ranks(top_k, block_queries, block_items))
     return parts[0] if len(parts) == 1 else joined(parts)
 
@@ -105,13 +110,15 @@ def check_shapes(
         raise ValueError("top_k can't be negative, and a block holds at least 1")
 
 
-def checked_targets(targets: Sequence[Sequence[int]], q: int, n: int) -> list[tuple[int, ...]]:
+def checked_targets(
+    targets: Sequence[Sequence[int]], q: int, n: int, *, may_lack: bool = False
+) -> list[tuple[int, ...]]:
     """The distinct targets of each query, in order."""
     if len(targets) != q:
         raise ValueError(f"{len(targets)} lists of targets for {q} queries")
     checked = []
     for i, some in enumerate(targets):
-        if len(some) == 0:
+        if len(some) == 0 and not may_lack:
             raise ValueError(f"query {i} has no target")
         for target in some:
             if not 0 <= target < n:
@@ -127,7 +134,8 @@ def group_codes(groups: Sequence[Hashable]) -> Ints:
 
 
 def joined(parts: Sequence[Ranks]) -> Ranks:
-    return Ranks(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Ranks)))
+    columns = ([getattr(part, column.name) for part in parts] for column in fields(Ranks))
+    return Ranks(*(None if some[0] is None else np.concatenate(some) for some in columns))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -146,16 +154,37 @@ class Mark:
         return round_down(self.scores[rows] - slack)[:, None], round_up(self.scores[rows] + slack)[:, None]
 
 
+class Wider:
+    """Counts of what stands above and level with the best item of each query's wider set."""
+
+    def __init__(self, mark: Mark, sets: list[tuple[int, ...]], n: int) -> None:
+        self.mark, self.sets, self.n = mark, sets, n
+        self.members = np.array(sorted(q * n + item for q, some in enumerate(sets) for item in some), np.int64)
+        self.above, self.tied = (np.zeros(len(sets), np.int64) for _ in range(2))
+
+    def count(self, rows: slice, higher: NDArray[np.bool_], ties: Ints, items: Ints) -> None:
+        """Takes what a block has above, bool ``[q, b]``, and the (row, item) of those that score the same."""
+        self.above[rows] += [np.count_nonzero(row) for row in higher]
+        rivals = ~np.isin((rows.start + ties) * self.n + items, self.members)
+        self.tied[rows] += np.bincount(ties[rivals], minlength=len(higher))
+
+    def places(self) -> tuple[Ints, Ints]:
+        """Best and worst rank ``[q]``; 0 for a query without a wider set."""
+        known = np.array([len(some) > 0 for some in self.sets], dtype=bool)
+        return np.where(known, 1 + self.above, 0), np.where(known, 1 + self.above + self.tied, 0)
+
+
 class Panel:
     """Some queries against all items in one pass over these."""
 
     def __init__(
         self, queries: Floats, query_lengths: Doubles, items: Any, targets: list[tuple[int, ...]],
-        codes: Ints | None, first: int,
+        wider: list[list[tuple[int, ...]]], codes: Ints | None, first: int,
     ) -> None:  # fmt: skip
         self.queries, self.query_lengths, self.items, self.codes = queries, query_lengths, items, codes
         self.first = first  # position of the first query, for messages
-        self.target = self.best_of(targets, {key: np.array(key) for key in set(targets)})
+        self.target, *marks = (self.best_of(t, {key: np.array(key) for key in set(t)}) for t in (targets, *wider))
+        self.wider = [Wider(mark, some, len(items)) for mark, some in zip(marks, wider, strict=True)]
         self.group: Mark | None = None
         if codes is not None:
             by_group = np.argsort(codes, kind="stable")
@@ -174,6 +203,8 @@ class Panel:
         for i, key in enumerate(keys):
             rows.setdefault(key, []).append(i)
         for key, together in rows.items():
+            if not key:
+                continue  # a query that has no wider set: its places are told to be unknown
             best: dict[int, tuple[tuple[float, ...], int, Floats]] = {}
             for start in range(0, len(positions[key]), BLOCK_VECTORS):
                 some = positions[key][start : start + BLOCK_VECTORS]
@@ -223,15 +254,22 @@ class Panel:
                 above[rows] += [np.count_nonzero(row) for row in higher]  # faster than axis=1
                 tied[rows] += np.bincount(ties, minlength=len(higher))
                 top.add(start, scores, error)
+                for wide in self.wider:
+                    higher, (ties, columns) = self.compare(wide.mark, scores, error, block, rows)
+                    wide.count(rows, higher, ties, start + columns)
                 if self.group is not None and self.codes is not None and marks is not None:
                     higher, level = self.compare(self.group, scores, error, block, rows)
                     add_marks(marks[rows], self.codes[start : start + width], higher, level)
-        middle = None if marks is None else (1 + (marks >= ABOVE).sum(axis=1) + (marks >= LEVEL).sum(axis=1)) / 2
         found = [top.ordered() for top in tops]
         named = np.concatenate([np.zeros((0, min(top_k, n)), np.int64), *found])
+        places = np.array([wide.places() for wide in self.wider], np.int64).reshape(len(self.wider), 2, q)
+        group_best = None if marks is None else 1 + (marks >= ABOVE).sum(axis=1)
+        group_worst = None if marks is None else (marks >= LEVEL).sum(axis=1)
+        middle = None if group_best is None or group_worst is None else (group_best + group_worst) / 2
         return Ranks(
-            1 + above, above + tied, (1 + 2 * above + tied) / 2, middle, named, self.target.scores.astype(np.float32)
-        )
+            1 + above, above + tied, (1 + 2 * above + tied) / 2, middle, named, self.target.scores.astype(np.float32),
+            group_best, group_worst, places[:, 0].T, places[:, 1].T,
+        )  # fmt: skip
 
     def longest(self, block: Floats, start: int) -> float:
         """Length of the longest vector of ``block [b, v, d]``; refuses what could overflow."""

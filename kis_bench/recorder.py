@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kis_bench.errors import KisBenchError
+from kis_bench.records import Collection
 from kis_bench.session import PAYLOAD, line_up, load_dataset
 
 
@@ -60,15 +61,11 @@ class Recorder:
             self.error = error
             session.exitstatus = 2
 
-    def pictures(self) -> dict[str, dict[str, Path]]:
+    def pictures(self) -> dict[str, Collection]:
         if self.config.option.kis_privacy:
             return {}
-        found = {}
-        for row in line_up(self.config).datasets:
-            if row.name in self.provenance["datasets"]:
-                collection = load_dataset(self.config, row).collection
-                found[row.name] = dict(zip(collection.ids, collection.paths, strict=True))
-        return found
+        rows = [row for row in line_up(self.config).datasets if row.name in self.provenance["datasets"]]
+        return {row.name: load_dataset(self.config, row).collection for row in rows}
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.error is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,30 @@ def digest(parts: Iterable[object]) -> str:
     return total.hexdigest()
 
 
+class Part(Protocol):
+    """A picture inside a larger file; ``str`` of it says where."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def archive(self) -> Path:
+        """The larger file."""
+        ...
+
+    def read_bytes(self) -> bytes: ...
+
+
+Picture: TypeAlias = Path | Part
+
+
 @dataclass(frozen=True)
 class Collection:
     """The images that are searched; all sequences have one entry per item, in one order."""
 
     name: str
     ids: tuple[str, ...]
-    paths: tuple[Path, ...]
-    content: tuple[str, ...]  # SHA-256 of each file
+    paths: Sequence[Picture]  # where each image lies: a file, or a part of an archive
+    content: Sequence[str]  # SHA-256 of each image file; may be found only when first asked for
     groups: tuple[str, ...] | None = None  # video, segment, day, burst, subgroup
     times_s: tuple[float, ...] | None = None  # seconds within the group
 
@@ -55,6 +72,7 @@ class Query:
     text: str
     annotator: str | None = None
     stage: str | None = None
+    range_s: tuple[float, float] | None = None  # the segment that was meant: seconds within the target's group
 
 
 @dataclass(frozen=True)
@@ -108,8 +126,9 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the collection, its groups, and all queries, triplets and judgments."""
-        parts: list[object] = [self.collection.fingerprint, *(self.collection.groups or ())]
+        """Of the collection, its groups and times, and all queries, triplets and judgments."""
+        collection = self.collection
+        parts: list[object] = [collection.fingerprint, *(collection.groups or ()), *(collection.times_s or ())]
         return digest([*parts, *self.all_queries, *self.triplets, *self.judgments])
 
 
@@ -136,6 +155,10 @@ class Ranks:
     group_rank: NDArray[np.float64] | None  # [q] of the target's group among groups
     top_items: NDArray[np.int64]  # [q, k] positions of the best items, best first
     target_score: NDArray[np.float32]  # [q] cosine similarity of the best-placed target
+    group_best: NDArray[np.int64] | None  # [q] as best and worst, of the target's group among groups
+    group_worst: NDArray[np.int64] | None
+    relevant_best: NDArray[np.int64]  # [q, r] of the best-placed item of each wider set; 0: the query has none
+    relevant_worst: NDArray[np.int64]
 
 
 @dataclass(frozen=True)

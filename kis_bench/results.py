@@ -27,6 +27,10 @@ RANKS = [
     "model", "dataset", "label_set", "query_id", "text", "item_id", "rank", "rank_best", "rank_worst",
     "group_rank", "n_items", "truncated", "target_score", "top_item_ids",
 ]  # fmt: skip
+#: What counts as found, beside the item itself: prefixes of columns of ranks and of names of metrics.
+RELEVANCES = ("segment", "group", "near_duplicate")
+#: Columns of ranks that a table may lack.
+OTHER_RANKS = [c for n in RELEVANCES for c in (f"{n}_rank", f"{n}_rank_best", f"{n}_rank_worst") if c not in RANKS]
 JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "margin"]
 METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
 TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
@@ -35,9 +39,12 @@ RECALL_AT = (1, 5, 10, 50, 100)
 
 # Columns that are not listed here hold text.
 _PARQUET_TYPES = {
-    "rank": "float64", "rank_best": "int64", "rank_worst": "int64", "group_rank": "float64", "n_items": "int64",
+    "rank": "float64", "rank_best": "int64", "rank_worst": "int64", "n_items": "int64",
     "truncated": "bool", "target_score": "float32", "agreement": "float64", "margin": "float64",
+    **{column: "float64" if column.endswith("_rank") else "int64" for column in OTHER_RANKS},
 }  # fmt: skip
+# With nulls these become pandas' own kinds, which know them.
+_NULLABLE = {"int64": "Int64", "bool": "boolean"}
 _CSV_TEXT = {"model", "dataset", "label_set", "metric", "step", "verdict"}
 
 
@@ -55,27 +62,44 @@ class Run:
 
 
 def metrics_table(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Recall, MRR and quartiles of the rank with 95% intervals, for each model, dataset and label set."""
+    """Recall, MRR and quartiles of the rank with 95% intervals, for each model, dataset and label set.
+
+    Of the other relevances, where they are known: recall and median, over the queries that have such a rank.
+    """
     rows: list[tuple[Any, ...]] = []
     for key, group in ranks.groupby(["model", "dataset", "label_set"], sort=False):
-        best = group["rank_best"].to_numpy(np.int64)
-        worst = group["rank_worst"].to_numpy(np.int64)
-        rank = group["rank"].to_numpy(np.float64)
-        n = len(group)
-        for k in RECALL_AT:
-            interval = wilson_interval(float(np.sum(hits_at_k(best, worst, k))), n)
-            rows.append((*key, "recall", k, recall_at_k(best, worst, k), *interval, n))
+        rank, n = group["rank"].to_numpy(np.float64), len(group)
+        rows += recalls(key, "", group)
         rows.append((*key, "mrr", None, mean_reciprocal_rank(rank), *bootstrap_interval(1.0 / rank), n))
         for name, q in (("median_rank", 0.5), ("lower_quartile_rank", 0.25), ("upper_quartile_rank", 0.75)):
             rows.append((*key, name, None, rank_quantile(rank, q), *quantile_interval(rank, q), n))
+        for name in (name for name in RELEVANCES if f"{name}_rank_best" in group):
+            known = group[group[f"{name}_rank_best"].notna()]
+            if len(known):
+                rank = known[f"{name}_rank"].to_numpy(np.float64)
+                rows += recalls(key, f"{name}_", known)
+                middle = rank_quantile(rank, 0.5), *quantile_interval(rank, 0.5)
+                rows.append((*key, f"{name}_median_rank", None, *middle, len(known)))
     table = pd.DataFrame(rows, columns=METRICS)
     types = {"k": "Int64", "value": "float64", "ci_low": "float64", "ci_high": "float64", "n": "int64"}
     return table.astype(types)
 
 
+def recalls(key: Any, prefix: str, group: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Recall at each cut-off with Wilson's interval, of the ranks whose columns have that prefix."""
+    best = group[f"{prefix}rank_best"].to_numpy(np.int64)
+    worst = group[f"{prefix}rank_worst"].to_numpy(np.int64)
+    n = len(group)
+    return [
+        (*key, f"{prefix}recall", k, recall_at_k(best, worst, k),
+         *wilson_interval(float(np.sum(hits_at_k(best, worst, k))), n), n)
+        for k in RECALL_AT
+    ]  # fmt: skip
+
+
 def _columns(frame: pd.DataFrame, columns: list[str], name: str) -> pd.DataFrame:
-    """The named columns in their order; an empty table may come without any."""
-    missing = [c for c in columns if c not in frame.columns]
+    """The named columns in their order; an empty table may come without any, and any without other ranks."""
+    missing = [c for c in columns if c not in frame.columns and c not in OTHER_RANKS]
     if missing and len(frame):
         raise KisBenchError(f"the table {name} lacks the column(s) {', '.join(missing)}")
     return frame.reindex(columns=columns)
@@ -101,6 +125,8 @@ def _write_parquet(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
         if column != "top_item_ids":
             # Ids that a caller holds as numbers are text in the file; absent group ranks become nulls.
             kind: Any = _PARQUET_TYPES.get(column, "string")
+            if frame[column].isna().any():
+                kind = _NULLABLE.get(kind, kind)
             frame[column] = frame[column].astype(kind)
     pq.write_table(pa.Table.from_pandas(frame, schema=_schema(columns), preserve_index=False), file)
 
@@ -157,7 +183,7 @@ def write_run(
         head = {**provenance, "schema_version": SCHEMA_VERSION}
         text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
         (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-        _write_parquet(ranks, RANKS, hidden / "ranks.parquet")
+        _write_parquet(ranks, [*RANKS, *OTHER_RANKS], hidden / "ranks.parquet")
         _write_parquet(judgments, JUDGMENTS, hidden / "judgments.parquet")
         _write_csv(metrics_table(_columns(ranks, RANKS, "ranks")), METRICS, hidden / "metrics.csv")
         _write_csv(timings, TIMINGS, hidden / "timings.csv")
@@ -213,10 +239,10 @@ def _read_csv(file: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def _checked(frame: pd.DataFrame, columns: list[str], file: Path) -> pd.DataFrame:
-    missing = [c for c in columns if c not in frame.columns]
+    missing = [c for c in columns if c not in frame.columns and c not in OTHER_RANKS]
     if missing:
         raise BadFile(file, [f"the column {c!r} is missing" for c in missing])
-    return frame
+    return frame.reindex(columns=[*frame.columns, *(c for c in columns if c not in frame.columns)])
 
 
 def read_run(folder: Path) -> Run:
@@ -243,7 +269,7 @@ def read_run(folder: Path) -> Run:
         raise BadFile(file, [f"{newer}; install a newer kis-bench"])
     return Run(
         folder=folder,
-        ranks=_read_parquet(folder / "ranks.parquet", RANKS),
+        ranks=_read_parquet(folder / "ranks.parquet", [*RANKS, *OTHER_RANKS]),
         judgments=_read_parquet(folder / "judgments.parquet", JUDGMENTS),
         metrics=_read_csv(folder / "metrics.csv", METRICS),
         timings=_read_csv(folder / "timings.csv", TIMINGS),

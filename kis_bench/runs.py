@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench import results
+from kis_bench.records import Collection
 from kis_bench.report import write_report
 from kis_bench.results import Run
 
@@ -32,7 +33,7 @@ def write_measured(
     command: Sequence[str],
     device: str,
     interrupted: bool,
-    pictures: Mapping[str, Mapping[str, Path]],
+    pictures: Mapping[str, Collection],
     privacy: bool,
     repository: Path,
 ) -> Path:
@@ -43,7 +44,7 @@ def write_measured(
 
     return results.write_run(
         parent,
-        ranks=pd.DataFrame(ranks, columns=results.RANKS),
+        ranks=pd.DataFrame(ranks, columns=[*results.RANKS, *results.OTHER_RANKS]),
         judgments=pd.DataFrame(columns=results.JUDGMENTS),
         timings=pd.DataFrame(timings, columns=results.TIMINGS),
         verdicts=pd.DataFrame(columns=results.VERDICTS),

@@ -5,12 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kis_bench import relevance
+from kis_bench.hashes import perceptual_hashes
+from kis_bench.ranking import target_ranks
 from kis_bench.records import Collection, Embeddings, Query, Ranks
+from kis_bench.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
+
+WIDER = ("segment", "near_duplicate")  #: sets that are ranked beside the targets, in this order
 
 
-def targets(collection: Collection, queries: Sequence[Query]) -> list[list[int]]:
-    """For each query the positions of its targets in the collection."""
-    return [[collection.position[item] for item in query.item_ids] for query in queries]
+def measure(
+    collection: Collection, queries: Sequence[Query], items: Embeddings, texts: Embeddings, *,
+    segment_s: float = SEGMENT_S, alike: NearDuplicates | None = None, top_k: int = 10,
+) -> Ranks:  # fmt: skip
+    """The ranks of the queries' items, segments, near-duplicates (:data:`WIDER`) and groups, from one pass."""
+    wanted = relevance.targets(collection, queries)
+    wider = (
+        relevance.segments(collection, queries, segment_s),
+        near_duplicates(collection, items, wanted, alike or NearDuplicates()),
+    )
+    return target_ranks(
+        texts.vectors[:, 0], items.vectors, wanted, groups=collection.groups, relevant=wider, top_k=top_k
+    )
+
+
+def near_duplicates(collection: Collection, items: Embeddings, wanted: Sets, alike: NearDuplicates) -> Sets:
+    """For each query its targets and the items like one of them; identical files always are."""
+    same = relevance.identical(collection.content, wanted)
+    if alike.method == IDENTICAL:
+        return same
+    if alike.method == "phash":
+        close = relevance.close_hashes(perceptual_hashes(collection), wanted, int(alike.threshold))
+    else:
+        close = relevance.close_vectors(items.vectors, wanted, alike.threshold)
+    return [tuple(sorted({*a, *b})) for a, b in zip(same, close, strict=True)]
 
 
 def rows(
@@ -29,7 +57,12 @@ def rows(
             "rank": float(ranks.rank[i]),
             "rank_best": int(ranks.best[i]),
             "rank_worst": int(ranks.worst[i]),
-            "group_rank": None if ranks.group_rank is None else float(ranks.group_rank[i]),
+            **places("group", ranks.group_best, ranks.group_worst, i),
+            **{
+                key: value
+                for j, name in enumerate(WIDER)
+                for key, value in places(name, ranks.relevant_best[:, j], ranks.relevant_worst[:, j], i).items()
+            },
             "n_items": len(collection),
             "truncated": bool(texts.truncated is not None and texts.truncated[i]),
             "target_score": float(ranks.target_score[i]),
@@ -37,3 +70,11 @@ def rows(
         }
         for i, query in enumerate(queries)
     ]
+
+
+def places(name: str, best: Any, worst: Any, i: int) -> dict[str, Any]:
+    """Three columns of query ``i`` from best and worst places ``[q]``; nulls where there are none (None, or 0)."""
+    columns = f"{name}_rank", f"{name}_rank_best", f"{name}_rank_worst"
+    if best is None or best[i] == 0:
+        return dict.fromkeys(columns)
+    return dict(zip(columns, ((int(best[i]) + int(worst[i])) / 2, int(best[i]), int(worst[i])), strict=True))

@@ -13,6 +13,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.errors import KisBenchError
 from kis_bench.lineup import LineUp
 from kis_bench.records import Dataset, Query
+from kis_bench.relevance import NearDuplicates
 
 PAYLOAD = "kis_bench"  #: under which a test's report carries what it measured
 LINE_UP = pytest.StashKey[LineUp]()
@@ -39,6 +40,7 @@ def line_up(config: pytest.Config) -> LineUp:
         if option.kis_batch_size is not None and option.kis_batch_size < 1:
             pytest.exit(f"--kis-batch-size {option.kis_batch_size}: must be at least 1", returncode=2)
         try:
+            NearDuplicates.parse(option.kis_near_duplicates)
             config.stash[LINE_UP] = LineUp.choose(
                 models=[row for rows in config.hook.pytest_kis_models(config=config) for row in rows],
                 datasets=[row for rows in config.hook.pytest_kis_datasets(config=config) for row in rows],
@@ -58,7 +60,7 @@ def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
     kept = config.stash.setdefault(LOADED, {})
     if row not in kept:
         with visible_progress(config):
-            kept[row] = datasets.load(row.name, row.folder)
+            kept[row] = datasets.load(row.name, row.folder, layout=row.layout)
     return kept[row]
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from kis_bench import cache
 from kis_bench.datasets import openmoji
 from kis_bench.datasets.folder import read_dataset
-from kis_bench.datasets.labels import label_sets as label_sets_of_file
-from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.datasets.labels import label_files
+from kis_bench.datasets.labels import label_sets as label_sets_of_files
+from kis_bench.datasets.layouts import LAYOUTS, layout_of
+from kis_bench.errors import UnknownName
 from kis_bench.records import Dataset, Readiness
 
-BUILT_IN = ("openmoji", "openmoji-triplets")
+EMBEDDED = ("openmoji", "openmoji-triplets")  #: come with the package
+BUILT_IN = (*EMBEDDED, *LAYOUTS)  #: known by name; all but the embedded ones need a folder
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class DatasetRow:
 
     name: str
     folder: Path | None = None
-    label_sets: tuple[str, ...] | None = None  # None: all that the labels file has
+    label_sets: tuple[str, ...] | None = None  # None: all that the label files have
+    layout: str | None = None  # one of LAYOUTS; None: that of the name, else any folder
 
 
 def cache_folder() -> Path:
@@ -33,55 +37,57 @@ def cache_folder() -> Path:
 def resolve(row: DatasetRow, data: Path | None = None) -> DatasetRow:
     """The row with its folder filled in from the folder of datasets, ``data`` or ``KIS_DATA``."""
     data = data or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
-    if row.folder is None and row.name not in BUILT_IN and data is not None:
+    if row.folder is None and row.name not in EMBEDDED and data is not None:
         return replace(row, folder=data / row.name)
     return row
 
 
 def readiness(row: DatasetRow) -> Readiness:
-    if row.folder is None and row.name in BUILT_IN:
+    if row.folder is None and row.name in EMBEDDED:
         return openmoji.readiness()
+    layout = layout_of(row.name, row.layout)
+    get = f"{layout.get}; " if layout.name != "folder" else ""
     if row.folder is None:
-        return Readiness(False, "no data", f"--kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names")
+        return Readiness(
+            False, "no data", f"{get}then --kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names"
+        )
     if not row.folder.is_dir():
-        return Readiness(False, "no data", f"there is no folder {row.folder}; --kis-dataset {row.name}=FOLDER")
+        return Readiness(False, "no data", f"there is no folder {row.folder}; {get}--kis-dataset {row.name}=FOLDER")
     return Readiness(True, "ready")
 
 
 def label_sets(row: DatasetRow) -> tuple[str, ...]:
-    """The label sets of a dataset that is ready, without reading an image."""
+    """The label sets of a dataset that is ready, without looking at an image; none if it has no label files."""
     if row.name == "openmoji" and row.folder is None:
         known: tuple[str, ...] = ("short", "long")
     elif row.folder is None:
         return ()
-    elif not (row.folder / "labels.csv").is_file():
-        raise KisBenchError(
-            f"dataset {row.name}: {row.folder / 'labels.csv'} is missing; "
-            "its columns are query_id,item_id,label_set,text"
-        )
     else:
-        known = label_sets_of_file(row.folder / "labels.csv")
+        known = label_sets_of_files(label_files(row.folder))
     for name in row.label_sets or ():
         if name not in known:
             raise UnknownName("label set", name, known, f"Dataset: {row.name}.")
     return row.label_sets or known
 
 
-def load(name: str, root: str | Path | None = None) -> Dataset:
-    """A dataset by name: a built-in one, a folder ``root``, or a folder below ``KIS_DATA``.
+def load(name: str, root: str | Path | None = None, *, layout: str | None = None) -> Dataset:
+    """A dataset by name: an embedded one, a folder ``root``, or a folder below ``KIS_DATA``.
+
+    Args:
+        layout: how its files are named, one of LAYOUTS; None: that of the name, else any folder.
 
     Raises:
-        UnknownName: neither built in nor below ``KIS_DATA``.
-        BadFile: a file of the dataset has problems; all of them are named.
+        UnknownName: neither embedded nor below ``KIS_DATA``.
+        BadFile: files of the dataset have problems; all of them are named.
     """
     row = resolve(DatasetRow(name, None if root is None else Path(root)))
     if row.folder is not None:
         if root is None and not row.folder.is_dir():
-            raise UnknownName("dataset", name, BUILT_IN, f"There is no folder {row.folder} either.")
-        return read_dataset(name, row.folder)
-    if name not in BUILT_IN:
+            raise UnknownName("dataset", name, BUILT_IN, f"There is no folder {row.folder}.")
+        return read_dataset(name, row.folder, layout_of(name, layout))
+    if name not in EMBEDDED:
         raise UnknownName("dataset", name, BUILT_IN, "Give its folder, or set KIS_DATA.")
-    emoji = read_dataset("openmoji", openmoji.prepare(cache_folder()), note=openmoji.NOTE)
+    emoji = read_dataset("openmoji", openmoji.prepare(cache_folder()), LAYOUTS["folder"], note=openmoji.NOTE)
     if name == "openmoji":
         return emoji
     note = f"{openmoji.TRIPLETS_NOTE} {openmoji.NOTE}"

@@ -1,122 +1,85 @@
-"""A KIS dataset folder: images/ or images.csv, and labels.csv."""
+"""A KIS dataset folder: pictures, or a list of them, and label files."""
 
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+import os
 from pathlib import Path
 
-from kis_bench.datasets.labels import read_queries, read_rows
+from kis_bench.datasets.labels import label_files, read_labels, read_rows, seconds, unexpected
+from kis_bench.datasets.layouts import Groups, Layout, Times, given
+from kis_bench.datasets.listing import Digests, Listing, Pictures, list_pictures
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files import content_digest
 from kis_bench.records import Collection, Dataset
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+PICTURE_FOLDERS = ("images", "keyframes", "data")  #: the first that is there; else the dataset folder itself
 COLUMNS, OPTIONAL = ("item_id", "path"), ("group", "time_s")
 
 
-def read_dataset(name: str, root: Path, note: str = "") -> Dataset:
-    """The dataset in a folder. Raises KisBenchError with all problems of the first bad file."""
+def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Dataset:
+    """The dataset in a folder. Raises KisBenchError with all problems of its files."""
     if not root.is_dir():
         raise KisBenchError(f"dataset {name}: there is no folder {root}")
-    collection = read_collection(name, root)
-    labels = root / "labels.csv"
-    if not labels.is_file():
-        raise KisBenchError(f"dataset {name}: {labels} is missing; its columns are query_id,item_id,label_set,text")
-    return Dataset(name, collection, read_queries(labels, collection.position), note=note)
+    collection = read_collection(name, root, layout)
+    labels = read_labels(label_files(root), collection)
+    wrong = [BadFile(file, problems) for file, problems in labels.problems.items() if problems]
+    if wrong:
+        raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
+    return Dataset(name, collection, tuple(labels.queries), note=note)
 
 
-def read_collection(name: str, root: Path) -> Collection:
-    listing = root / "images.csv"
-    if listing.is_file():
-        ids, paths, groups, times = read_listing(listing, root)
+def read_collection(name: str, root: Path, layout: Layout) -> Collection:
+    """The images of a dataset folder; nothing is read of them until their digests are asked for."""
+    table = root / "images.csv"
+    if table.is_file():
+        listing, groups, times = read_listing(table, root)
     else:
-        ids, paths = list_images(name, root / "images")
-        groups, times = None, None
-    return Collection(name, tuple(ids), tuple(paths), content_digests(paths), groups, times)
+        listing = list_pictures(name, picture_folder(root))
+        groups, times = layout.read(root, listing)
+        if listing.groups is not None:
+            groups = given(root, listing, listing.groups)
+        if listing.times_s is not None:
+            times = tuple(math.nan if time is None else time for time in listing.times_s)
+    return Collection(name, tuple(listing.ids), listing.pictures, Digests(name, listing.pictures), groups, times)
 
 
-def list_images(name: str, images: Path) -> tuple[list[str], list[Path]]:
-    """Item ids (path below images/ without extension) and files, in the order of the ids."""
-    if not images.is_dir():
-        raise KisBenchError(f"dataset {name}: {images.parent} has neither images.csv nor a folder images/")
-    found: dict[str, list[Path]] = {}
-    for file in images.rglob("*"):
-        if file.suffix.lower() in SUFFIXES and file.is_file():
-            found.setdefault(file.relative_to(images).with_suffix("").as_posix(), []).append(file)
-    twice = [
-        f"item {item!r} is there twice: {', '.join(sorted(f.name for f in files))}; rename or delete one"
-        for item, files in sorted(found.items())
-        if len(files) > 1
-    ]
-    if twice:
-        raise BadFile(images, twice)
-    if not found:
-        raise KisBenchError(f"dataset {name}: no images in {images}; read are {', '.join(sorted(SUFFIXES))}")
-    ids = sorted(found)
-    return ids, [found[item][0] for item in ids]
+def picture_folder(root: Path) -> Path:
+    return next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), root)
 
 
-def read_listing(
-    file: Path, root: Path
-) -> tuple[list[str], list[Path], tuple[str, ...] | None, tuple[float, ...] | None]:
-    header, rows = read_rows(file)
-    missing = [f"line 1: missing column {c!r}" for c in COLUMNS if c not in header]
-    unknown = [f"line 1: unknown column {c!r}" for c in header if c not in COLUMNS + OPTIONAL]
-    if missing or unknown:
-        raise BadFile(file, [*missing, *unknown, "expected item_id,path (optional: group, time_s)"])
+def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
+    """What images.csv lists, in its order."""
     problems: list[str] = []
+    header, rows = read_rows(file, problems)
+    if columns := unexpected(header, COLUMNS, OPTIONAL):
+        raise BadFile(file, [*columns, "expected item_id,path (optional: group, time_s)", *problems])
     first_line: dict[str, int] = {}
     paths, groups, times = [], [], []
-    base = root.resolve()
+    # Besides the dataset folder itself the picture folder may be a link to where there is more room.
+    bases = {str(folder.resolve()) for folder in (root, *(root / name for name in PICTURE_FOLDERS))}
     for line, row in rows:
-        item, path = row["item_id"].strip(), root / row["path"].strip()
+        item, path = row["item_id"].strip(), row["path"].strip()
         if not item:
-            problems.append(f"line {line}: item_id is empty")
+            problems.append(f"line {line}: item_id is empty; give each image a name of its own")
         elif item in first_line:
             problems.append(f"line {line}: item {item!r} twice, first on line {first_line[item]}; delete one row")
-        if not path.resolve().is_relative_to(base):
-            problems.append(f"line {line}: path {row['path']!r} leaves the dataset folder")
-        elif not path.is_file():
-            problems.append(f"line {line}: there is no file {path}")
+        if not within(os.path.realpath(root / path), bases):
+            problems.append(f"line {line}: path {row['path']!r} leaves the dataset folder; move the image into it")
+        elif not os.path.isfile(root / path):
+            problems.append(f"line {line}: there is no file {root / path}; correct path or add the image")
         first_line.setdefault(item, line)
         paths.append(path)
         groups.append(row.get("group", "").strip())
-        times.append(seconds(row.get("time_s", ""), line, problems))
+        times.append(seconds(row.get("time_s", ""), "time_s", line, problems))
     if "group" in header and not all(groups):
         problems.append("group is filled on some rows only; fill all or drop the column")
+    if not paths and not problems:
+        problems.append("no images; add one row per image")
     if problems:
         raise BadFile(file, problems)
-    if not paths:
-        raise BadFile(file, ["no images; add one row per image"])
-    return (
-        list(first_line),
-        paths,
-        tuple(groups) if "group" in header else None,
-        tuple(times) if "time_s" in header else None,
-    )
+    listing = Listing(list(first_line), Pictures(root, paths))
+    return listing, tuple(groups) if "group" in header else None, tuple(times) if "time_s" in header else None
 
 
-def seconds(cell: str, line: int, problems: list[str]) -> float:
-    if not cell.strip():
-        return math.nan  # not known, and said so
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.inf
-    if not math.isfinite(value):
-        problems.append(f"line {line}: time_s {cell!r} is not a number of seconds")
-    return value
-
-
-def content_digests(paths: list[Path]) -> tuple[str, ...]:
-    """SHA-256 of each file's bytes."""
-
-    def digest_of(path: Path) -> str:
-        try:
-            return content_digest(path)
-        except OSError as error:
-            raise BadFile(path, [f"can't be read: {error.strerror}"]) from error
-
-    with ThreadPoolExecutor(4) as pool:
-        return tuple(pool.map(digest_of, paths))
+def within(path: str, bases: set[str]) -> bool:
+    return any(path.startswith(base + os.sep) for base in bases)

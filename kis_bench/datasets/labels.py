@@ -1,124 +1,252 @@
-"""Readers of a dataset folder's tables: labels.csv and images.csv. All problems of a file at once."""
+"""Readers of a dataset folder's tables: label files and images.csv. All problems of a file at once."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kis_bench.errors import BadFile
-from kis_bench.records import Query
+from kis_bench.records import Collection, Query
 
 LONG_FORM = ("query_id", "item_id", "label_set", "text")
-OPTIONAL = ("annotator", "stage")
-M3RT_FORMS = {("ID", "short_label", "long_label"): ("short", "long"), ("ID", "label"): ("short",)}
+RANGE = ("range_start_s", "range_end_s")
+OPTIONAL = ("annotator", "stage", *RANGE)
+FORMS = f"{','.join(LONG_FORM)} (optional: {', '.join(OPTIONAL)}), or M3RT's ID,short_label,long_label or ID,label"
+NOT_UTF8 = re.compile("[\udc80-\udcff]")
 Row = tuple[int, dict[str, str]]
 
 
-def read_rows(file: Path) -> tuple[tuple[str, ...], Iterator[Row]]:
-    """The header of a CSV file (UTF-8, RFC 4180) and its rows with their line numbers, from 2."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        raise BadFile(file, [f"line {line}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from error
-    except OSError as error:
-        raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
-    if "\0" in text:
-        raise BadFile(file, [f"line {text[: text.index(chr(0))].count(chr(10)) + 1}: a NUL byte; is this a text file?"])
+def read_rows(file: Path, problems: list[str] | None = None) -> tuple[tuple[str, ...], Iterator[Row]]:
+    """The header of a CSV file (UTF-8, RFC 4180) and its rows with the line that each begins on.
+
+    Args:
+        problems: takes what is wrong with single rows, which then are left out; None: that raises too.
+
+    Raises:
+        BadFile: no table can be read.
+    """
+    wrong: list[str] = [] if problems is None else problems
+    text = decoded(file, wrong)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    found: list[tuple[int, list[str]]] = []
+    line = 0
     try:
         header = tuple(cell.strip() for cell in next(reader, []))
-        found = [(reader.line_num, row) for row in reader if row]
+        line = reader.line_num
+        for row in reader:
+            if row:
+                found.append((line + 1, row))
+            line = reader.line_num
     except csv.Error as error:
-        message = f"line {reader.line_num}: {error}; quote cells that hold commas or quotes"
-        raise BadFile(file, [message]) from error
-    wrong = [
-        f"line {line}: {len(row)} cells where the header has {len(header)}; quote cells that hold commas"
-        for line, row in found
-        if len(row) != len(header)
-    ]
-    if not header or len(set(header)) != len(header):
-        wrong.insert(0, "line 1: the header is empty or names a column twice")
-    if wrong:
+        remedy = "quote cells that hold commas, quotes or new lines, and double the quotes in them"
+        message = f"line {line + 1}: {error} in the row that begins here; {remedy}"
+        raise BadFile(file, [*wrong, message]) from error
+    for begun, row in found:
+        if len(row) != len(header):
+            remedy = "quote cells that hold commas" if len(row) > len(header) else "fill the row or delete it"
+            wrong.append(f"line {begun}: {len(row)} cells where the header has {len(header)}; {remedy}")
+    if not header or len(set(header)) != len(header) or not all(header):
+        other = next((name for name, mark in (("semicolons", ";"), ("tabs", "\t")) if mark in "".join(header)), None)
+        hint = f"; cells are separated by {other}, save the table with commas" if other else ""
+        raise BadFile(file, [f"line 1: the header is empty, or names a column twice or not at all{hint}", *wrong])
+    if problems is None and wrong:
         raise BadFile(file, wrong)
-    return header, ((line, dict(zip(header, row, strict=True))) for line, row in found)
+    return header, ((begun, dict(zip(header, row, strict=True))) for begun, row in found if len(row) == len(header))
 
 
-def label_sets(file: Path) -> tuple[str, ...]:
-    """The names of the label sets in a labels file, in order, without looking at any image."""
-    header, rows = read_rows(file)
-    for form, names in M3RT_FORMS.items():
-        if header == form:
-            return names
-    check_columns(file, header)
-    return tuple(dict.fromkeys(row["label_set"].strip() for _, row in rows))
+def decoded(file: Path, problems: list[str]) -> str:
+    """The text of a file; lines that are not UTF-8, or no text, are problems."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise BadFile(file, ["the file is UTF-16; save it as UTF-8"])
+    text = content.decode("utf-8-sig", "surrogateescape")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if bad := NOT_UTF8.search(line):
+            byte = ord(bad.group()) - 0xDC00
+            problems.append(f"line {number}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8")
+        if "\0" in line:
+            problems.append(f"line {number}: a NUL byte; is this a text file?")
+    return text
 
 
-def check_columns(file: Path, header: tuple[str, ...]) -> None:
-    missing = [c for c in LONG_FORM if c not in header]
-    unknown = [c for c in header if c not in (*LONG_FORM, *OPTIONAL)]
-    if missing or unknown:
-        forms = " or ".join(",".join(form) for form in (LONG_FORM, *M3RT_FORMS))
-        problems = [f"line 1: missing column {c!r}" for c in missing] + [
-            f"line 1: unknown column {c!r}" for c in unknown
-        ]
-        raise BadFile(file, [*problems, f"expected {forms} (optional: {', '.join(OPTIONAL)})"])
+def unexpected(header: Iterable[str], needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
+    """Which columns a header lacks, and which nobody knows."""
+    header = tuple(header)
+    return [f"line 1: missing column {c!r}" for c in needed if c not in header] + [
+        f"line 1: unknown column {c!r}" for c in header if c not in (*needed, *optional)
+    ]
 
 
-def read_queries(file: Path, position: dict[str, int]) -> tuple[Query, ...]:
-    """The queries of a labels file; ``position``: the known item ids.
+def wide_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The label sets of M3RT's wide form: one column ``NAME_label`` each, or a single ``label``, which is ``short``."""
+    if header[0] != "ID" or len(header) < 2:
+        return None
+    if header == ("ID", "label"):
+        return ("short",)
+    names = tuple(column.removesuffix("_label") for column in header[1:])
+    return names if all(name and name != column for name, column in zip(names, header[1:], strict=True)) else None
 
-    Several rows with one query id and one text are one query with several targets.
+
+def label_files(root: Path) -> list[Path]:
+    """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder: all of its label files."""
+    first = root / "labels.csv"
+    return [first] * first.is_file() + sorted(root.glob("labels-*.csv")) + sorted(root.glob("labels/*.csv"))
+
+
+def label_sets(files: Iterable[Path]) -> tuple[str, ...]:
+    """The names of the label sets in label files, in order, without looking at any image."""
+    found: list[str] = []
+    for file in files:
+        header, rows = read_rows(file)
+        names = wide_sets(header)
+        if names is None and (problems := unexpected(header, LONG_FORM, OPTIONAL)):
+            raise BadFile(file, [*problems, f"expected {FORMS}"])
+        found += names if names is not None else [set_of(row) for _, row in rows]
+    return tuple(name for name in dict.fromkeys(found) if name)
+
+
+def set_of(row: dict[str, str]) -> str:
+    """The label set of a row: a stage makes ``stage-N`` of it, behind the name if there is one."""
+    name, stage = row["label_set"].strip(), row.get("stage", "").strip()
+    if not stage or name == f"stage-{stage}" or name.endswith(f"-stage-{stage}"):
+        return name
+    return f"{name}-stage-{stage}" if name else f"stage-{stage}"
+
+
+@dataclass
+class Labels:
+    """What label files say, as far as it can be read, and what is wrong with them."""
+
+    queries: list[Query] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)  # of each query: file and line
+    problems: dict[Path, list[str]] = field(default_factory=dict)
+
+
+def read_labels(files: Iterable[Path], collection: Collection) -> Labels:
+    """The queries of all label files of a dataset.
+
+    Rows of one query id, label set, annotator and text are one query with several targets. Where several annotators
+    wrote a text for one query id in one label set, each is a query ``query_id/annotator``.
     """
-    header, rows = read_rows(file)
-    m3rt = M3RT_FORMS.get(header)
-    if m3rt is None:
-        check_columns(file, header)
-        long_rows = rows
-    else:
-        long_rows = spread(rows, header, m3rt, position)
-    problems: list[str] = []
-    merged: dict[tuple[str, str], Query] = {}
-    for line, row in long_rows:
-        query_id, item, name, text = (row[c].strip() for c in LONG_FORM)
-        problems += [f"line {line}: {c} is empty" for c in LONG_FORM if not row[c].strip()]
-        if item and item not in position:
-            problems.append(f"line {line}: item {item!r} is not in the collection; correct item_id or add the image")
-        if not (query_id and item and name and text):
+    merged: dict[tuple[str, str, str | None], tuple[Query, str]] = {}
+    labels = Labels()
+    for file in files:
+        problems = labels.problems[file] = []
+        try:
+            header, rows = read_rows(file, problems)
+        except BadFile as error:
+            problems[:] = error.problems
             continue
-        earlier = merged.get((name, query_id))
-        if earlier is None:
-            annotator, stage = (row.get(c, "").strip() or None for c in OPTIONAL)
-            merged[name, query_id] = Query(query_id, (item,), name, text, annotator, stage)
-        elif earlier.text != text:
-            problems.append(f"line {line}: query {query_id!r} of label set {name!r} has another text on an earlier row")
-        elif item in earlier.item_ids:
-            problems.append(f"line {line}: query {query_id!r} names item {item!r} twice; delete the row")
-        else:
-            merged[name, query_id] = Query(
-                query_id, (*earlier.item_ids, item), name, text, earlier.annotator, earlier.stage
-            )
-    if problems:
-        raise BadFile(file, problems)
-    if not merged:
-        raise BadFile(file, ["no queries; add one row per query"])
-    return tuple(merged.values())
+        names = wide_sets(header)
+        if names is not None:
+            rows = spread(rows, names, header, collection)
+        elif columns := unexpected(header, LONG_FORM, OPTIONAL):
+            problems += [*columns, f"expected {FORMS}"]
+            continue
+        before = len(merged)
+        for line, row in rows:
+            take(row, line, f"{file.name} line {line}", merged, problems, collection)
+        if len(merged) == before and not problems:
+            problems.append("no queries; add one row per query")
+    several = Counter((name, query_id) for name, query_id, _ in merged)
+    for (name, query_id, annotator), (query, place) in merged.items():
+        one_of_several = annotator is not None and several[name, query_id] > 1
+        labels.queries.append(replace(query, query_id=f"{query_id}/{annotator}") if one_of_several else query)
+        labels.places.append(place)
+    return labels
+
+
+def take(
+    row: dict[str, str], line: int, place: str, merged: dict[tuple[str, str, str | None], tuple[Query, str]],
+    problems: list[str], collection: Collection,
+) -> None:  # fmt: skip
+    """One row of the long form: a new query, or one more target of an earlier one."""
+    query_id, item, name, text = row["query_id"].strip(), row["item_id"].strip(), set_of(row), row["text"].strip()
+    column = row.get("column", "text")  # of a wide form, what stood above the text
+    ids = {"ID": item} if "column" in row else {"query_id": query_id, "item_id": item, "label_set": name}
+    cells = {**ids, column: text}
+    empty = [c for c, cell in cells.items() if not cell]
+    problems += [f"line {line}: {c} is empty; fill it in or delete the row" for c in empty]
+    if item and item not in collection.position:
+        problems.append(f"line {line}: item {item!r} is not in the collection; correct item_id or add the image")
+    span = range_of(row, line, problems)
+    if span is not None and collection.times_s is None:
+        problems.append(f"line {line}: range_start_s needs images with times; give group and time_s in images.csv")
+    if empty:
+        return
+    annotator, stage = (row.get(c, "").strip() or None for c in ("annotator", "stage"))
+    key = (name, query_id, annotator)
+    if key not in merged:
+        merged[key] = Query(query_id, (item,), name, text, annotator, stage, span), place
+        return
+    earlier, first = merged[key]
+    if earlier.text != text:
+        problems.append(
+            f"line {line}: query {query_id!r} of label set {name!r} has another text in {first}; "
+            "give it another query_id, or both an annotator"
+        )
+    elif item in earlier.item_ids:
+        problems.append(f"line {line}: query {query_id!r} names item {item!r} twice; delete the row")
+    elif earlier.range_s != span:
+        problems.append(f"line {line}: query {query_id!r} has another range in {first}; make them the same")
+    else:
+        merged[key] = replace(earlier, item_ids=(*earlier.item_ids, item)), first
+
+
+def range_of(row: dict[str, str], line: int, problems: list[str]) -> tuple[float, float] | None:
+    """The segment that a row names, in seconds."""
+    cells = [row.get(column, "").strip() for column in RANGE]
+    if not any(cells):
+        return None
+    start, end = (seconds(cell, column, line, problems) for cell, column in zip(cells, RANGE, strict=True))
+    if math.isnan(start) or math.isnan(end):
+        problems.append(f"line {line}: {' and '.join(RANGE)} go together; fill in both or none")
+    elif start > end:
+        problems.append(f"line {line}: the range ends at {cells[1]} s, before it begins at {cells[0]} s; swap them")
+    return start, end
+
+
+def seconds(cell: str, column: str, line: int, problems: list[str]) -> float:
+    """A cell as seconds; NaN where it is empty, because then nobody knows."""
+    if not cell.strip():
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.inf
+    if not math.isfinite(value):
+        problems.append(f"line {line}: {column} {cell!r} is not a number of seconds")
+    return value
 
 
 def spread(
-    rows: Iterator[Row], header: tuple[str, ...], names: tuple[str, ...], position: dict[str, int]
+    rows: Iterator[Row], names: tuple[str, ...], header: tuple[str, ...], collection: Collection
 ) -> Iterator[Row]:
-    """M3RT's wide rows in long form; ``0042`` and ``42`` are the same item there."""
+    """M3RT's wide rows in long form; there, ``42`` is the item ``0042``, and a file's name stands for its path."""
     by_number: dict[int, list[str]] = {}
-    for item in position:
+    by_name: dict[str, list[str]] = {}
+    for item in collection.ids:
         if item.isascii() and item.isdigit():
             by_number.setdefault(int(item), []).append(item)
+        by_name.setdefault(item.rsplit("/", 1)[-1], []).append(item)
     for line, row in rows:
         item = row["ID"].strip()
-        if item not in position and item.isascii() and item.isdigit():
-            same = by_number.get(int(item), [])
+        if item not in collection.position:
+            number = item.isascii() and item.isdigit() and len(item) < 20
+            same = (by_number.get(int(item)) if number else None) or by_name.get(item, [])
             item = same[0] if len(same) == 1 else item
         for name, column in zip(names, header[1:], strict=True):
-            yield line, {"query_id": f"{item}-{name}", "item_id": item, "label_set": name, "text": row[column]}
+            query_id = f"{item}-{name}" if item else ""
+            yield (
+                line,
+                {"query_id": query_id, "item_id": item, "label_set": name, "text": row[column], "column": column},
+            )

@@ -18,9 +18,9 @@ from PIL import Image
 
 from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, read_models
-from kis_bench.encoders.pictures import upright
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.pictures import upright
 from kis_bench.records import Checkpoint, Readiness
 
 __all__ = [

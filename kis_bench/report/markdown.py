@@ -16,10 +16,13 @@ from kis_bench.report.tables import escaped, file_name, table
 from kis_bench.report.thumbnails import Row, Thumbnails, contact_sheet
 
 if TYPE_CHECKING:
+    from kis_bench.records import Collection
     from kis_bench.results import Run
 
-Pictures = Mapping[str, Mapping[str, Path]]
+Pictures = Mapping[str, "Collection"]
 WORST = 10
+SHOWN_RECALLS = (1, 10, 100)
+RULES = {"segment": "its segment", "group": "its group", "near_duplicate": "a near-duplicate"}
 _TITLE = "Known-item search: report"
 # Under privacy only these are shown of the provenance; others may hold paths or names of people.
 _HARMLESS = {"time", "git_commit", "dirty", "git_dirty", "versions", "device", "schema_version", "python", "platform",
@@ -53,6 +56,29 @@ def _summary(metrics: pd.DataFrame, n_items: Mapping[str, int]) -> str:
     return table(head, rows, right=range(1, len(head)))
 
 
+def _relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
+    """What would count as found under other rules, beside the strict one."""
+    rows = []
+    for model, own in metrics.groupby("model", sort=True):
+        for prefix, words in (("", "the item itself"), *((f"{rule}_", said) for rule, said in RULES.items())):
+            recalls = own[own["metric"] == f"{prefix}recall"].set_index("k")
+            if len(recalls):
+                value = recalls["value"]
+                shares = [f"{_number(100 * float(value.loc[k]), 1)}%" for k in SHOWN_RECALLS]
+                median = own.loc[own["metric"] == f"{prefix}median_rank", "value"].iloc[0]
+                rows.append([str(model), words, *shares, _number(median), f"{int(recalls['n'].iloc[0]):,}"])
+    if not any(words in RULES.values() for _, words, *_ in rows):
+        return []
+    head = ["model", "found is", *(f"recall@{k}" for k in SHOWN_RECALLS), "median rank", "queries"]
+    said = []
+    if any(row[1] == RULES["segment"] for row in rows):
+        said.append(f"a segment is what the query says, else {_number(about.get('segment_s'))} s around the target")
+    if any(row[1] == RULES["near_duplicate"] for row in rows):
+        said.append(f"near-duplicates are: {escaped(about.get('near_duplicates', ''))}")
+    note = f" ({'; '.join(said)})" if said else ""
+    return [f"What the same rankings are worth under other rules{note}:", "", table(head, rows, right=range(2, 7)), ""]
+
+
 def _notes(provenance: Mapping[str, Any]) -> list[str]:
     """What a reader has to know, as quotations that cannot be overlooked."""
     lines = []
@@ -64,7 +90,7 @@ def _notes(provenance: Mapping[str, Any]) -> list[str]:
 
 
 def _worst(
-    rows: pd.DataFrame, folder: Path, stem: str, pictures: Mapping[str, Path] | None, thumbnails: Thumbnails | None
+    rows: pd.DataFrame, folder: Path, stem: str, pictures: Collection | None, thumbnails: Thumbnails | None
 ) -> list[str]:
     """The queries whose targets stand last: a table, and a contact sheet where there are pictures."""
     worst = rows.sort_values("rank", ascending=False, kind="stable").head(WORST)
@@ -97,7 +123,10 @@ def _dataset(
         n_items = {str(model): int(n) for model, n in part.groupby("model")["n_items"].max().items()}
         lines += [f"### Labels: {escaped(label_set)}", ""]
         lines += [_summary(metrics[metrics["label_set"] == label_set], n_items), ""]
-        for name_of_model, cut in part[part["truncated"]].groupby("model")["query_id"]:
+        lines += _relevances(
+            metrics[metrics["label_set"] == label_set], run.provenance.get("datasets", {}).get(name, {})
+        )
+        for name_of_model, cut in part[part["truncated"].eq(True)].groupby("model")["query_id"]:
             shown = ", ".join(map(str, cut[:WORST])) + (f" and {len(cut) - WORST:,} more" if len(cut) > WORST else "")
             lines.append(
                 f"- {escaped(name_of_model)}: {len(cut):,} texts were longer than it reads and were truncated: "
@@ -167,7 +196,7 @@ def _other_tables(run: Run) -> list[str]:
 def write_report(folder: Path, run: Run, pictures: Pictures | None, privacy: bool = False) -> None:
     """Write report.md, report.html and plots/ of a run into the folder.
 
-    `pictures` leads from a dataset's name and an item id to its image file. With `privacy` neither texts nor
+    `pictures` leads from a dataset's name to its images. With `privacy` neither texts nor
     items, paths or pictures are shown.
     """
     (folder / "plots").mkdir(parents=True, exist_ok=True)

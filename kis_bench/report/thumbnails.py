@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
+from kis_bench.pictures import UNREADABLE, open_image, upright
+from kis_bench.records import Collection
 from kis_bench.report.tables import plain, shortened
 
 SIDE, GAP, TEXT_WIDTH, CAPTION, HEAD = 128, 14, 330, 20, 32
@@ -65,26 +67,27 @@ class Thumbnails:
     """Small pictures, each decoded once however many sheets show it."""
 
     def __init__(self) -> None:
-        self._made: dict[Path, Image.Image] = {}
+        self._made: dict[str, Image.Image] = {}
 
-    def get(self, path: Path | None) -> Image.Image:
-        if path is None:
+    def get(self, pictures: Collection, item: str) -> Image.Image:
+        if item not in pictures.position:
             return self._absent("no picture")
-        if path not in self._made:
+        picture = pictures.paths[pictures.position[item]]
+        name = str(picture)
+        if name not in self._made:
             try:
-                with Image.open(path) as picture:
-                    picture.draft("RGB", (2 * SIDE, 2 * SIDE))
-                    upright = ImageOps.exif_transpose(picture)
-                    upright.thumbnail((SIDE, SIDE))
-                    small = upright.convert("RGBA")
+                with open_image(picture) as file:
+                    file.draft("RGB", (2 * SIDE, 2 * SIDE))
+                    small = upright(file)
+                    small.thumbnail((SIDE, SIDE))
                 tile = Image.new("RGB", (SIDE, SIDE), "#f4f4f4")
-                tile.paste(small, ((SIDE - small.width) // 2, (SIDE - small.height) // 2), small)
+                tile.paste(small, ((SIDE - small.width) // 2, (SIDE - small.height) // 2))
             except FileNotFoundError:
                 tile = self._absent("file is missing")
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            except UNREADABLE:
                 tile = self._absent("not readable")
-            self._made[path] = tile
-        return self._made[path]
+            self._made[name] = tile
+        return self._made[name]
 
     @staticmethod
     def _absent(reason: str) -> Image.Image:
@@ -93,7 +96,7 @@ class Thumbnails:
         return tile
 
 
-def contact_sheet(rows: Sequence[Row], pictures: Mapping[str, Path], file: Path, thumbnails: Thumbnails) -> None:
+def contact_sheet(rows: Sequence[Row], pictures: Collection, file: Path, thumbnails: Thumbnails) -> None:
     """Write a PNG with one row for each query: its text and rank, the target in a frame, and the first items."""
     shown = max(1, *(min(5, len(row.top)) for row in rows)) if rows else 1
     step, height = SIDE + GAP, SIDE + CAPTION + GAP
@@ -112,7 +115,7 @@ def contact_sheet(rows: Sequence[Row], pictures: Mapping[str, Path], file: Path,
             draw.text((GAP, y + 24 + 18 * j), line, fill=_INK, font=_font(13))
         places = [(left, row.target), *((first + k * step, item) for k, item in enumerate(row.top[:5]))]
         for x, item in places:
-            sheet.paste(thumbnails.get(pictures.get(item)), (x, y))
+            sheet.paste(thumbnails.get(pictures, item), (x, y))
             caption = _fitted(plain(item), _font(11), SIDE)
             draw.text((x + SIDE / 2, y + SIDE + 6), caption, fill=_FAINT, font=_font(11), anchor="mt")
         draw.rectangle((left - 3, y - 3, left + SIDE + 2, y + SIDE + 2), outline=_FRAME, width=3)

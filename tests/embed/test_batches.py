@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kis_bench.embed import ahead
+from kis_bench.parallel import ahead
 from kis_bench.encoders.batching import Batches
 
 

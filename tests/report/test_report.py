@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from kis_bench.records import Collection
 from kis_bench.report import write_report
 from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, Run, metrics_table
 
@@ -38,16 +39,16 @@ def sample_run(folder: Path) -> Run:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> dict[str, dict[str, Path]]:
+def pictures(tmp_path: Path) -> dict[str, Collection]:
     files = {f"item-{i}": tmp_path / f"{i}.jpg" for i in range(8)}
     for i, file in enumerate(files.values()):
         if i != 3:
             Image.new("RGB", (300, 200), (30 * i, 90, 120)).save(file)
     (tmp_path / "4.jpg").write_bytes(b"no picture")
-    return {"toy": files}
+    return {"toy": Collection("toy", tuple(files), tuple(files.values()), tuple(files))}
 
 
-def test_report_names_everything(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
+def test_report_names_everything(tmp_path: Path, pictures: dict[str, Collection]) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     for part in (
@@ -67,7 +68,7 @@ def test_report_names_everything(tmp_path: Path, pictures: dict[str, dict[str, P
     assert "\u202e" not in text
 
 
-def test_html_stands_alone_and_shows_texts_as_texts(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
+def test_html_stands_alone_and_shows_texts_as_texts(tmp_path: Path, pictures: dict[str, Collection]) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"""<[^>]*(?:src|href)\s*=\s*["'](?!data:)""", html)
@@ -79,7 +80,7 @@ def test_html_stands_alone_and_shows_texts_as_texts(tmp_path: Path, pictures: di
     assert 'alt=""' not in html
 
 
-def test_pictures_are_readable_and_the_same_each_time(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
+def test_pictures_are_readable_and_the_same_each_time(tmp_path: Path, pictures: dict[str, Collection]) -> None:
     for name in ("one", "two"):
         write_report(tmp_path / name, sample_run(tmp_path), pictures)
     drawn = sorted((tmp_path / "one" / "plots").iterdir())
@@ -93,7 +94,7 @@ def test_pictures_are_readable_and_the_same_each_time(tmp_path: Path, pictures: 
                 assert picture.width > 600
 
 
-def test_privacy(tmp_path: Path, pictures: dict[str, dict[str, Path]]) -> None:
+def test_privacy(tmp_path: Path, pictures: dict[str, Collection]) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures, privacy=True)
     for name in ("report.md", "report.html"):
         text = (tmp_path / name).read_text(encoding="utf-8")

@@ -1,0 +1,70 @@
+"""Photos taken within seconds of one another: what cameras call a burst."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+from kis_bench.cache import MOST_NAMES, Facts
+from kis_bench.datasets.listing import THREADS, Listing, states_of
+from kis_bench.parallel import ahead
+from kis_bench.pictures import UNREADABLE, open_image
+from kis_bench.progress import progress
+from kis_bench.records import Picture
+
+PAUSE_S = 3.0  #: seconds without a photo that end a burst
+EXIF_FOLDER, TAKEN = 0x8769, 0x9003  # where EXIF keeps the moment at which the shutter opened
+
+
+def bursts(
+    listing: Listing, named: Callable[[str], datetime | None]
+) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None]:
+    """The burst of each photo, called by its first photo, and the seconds since that one.
+
+    The time is that of the EXIF data, else ``named``, that of the file's name. A photo without either is alone, its
+    time unknown; if no photo has one, there are no bursts.
+    """
+    moments = [moment or named(item) for item, moment in zip(listing.ids, taken(listing.pictures), strict=True)]
+    if not any(moments):
+        return None, None
+    groups, times = list(listing.ids), [math.nan] * len(listing.ids)
+    first, last = -1, None
+    known = [(moment, i) for i, moment in enumerate(moments) if moment is not None]
+    for moment, i in sorted(known):
+        if last is None or (moment - last).total_seconds() > PAUSE_S:
+            first = i
+        start = moments[first]
+        assert start is not None
+        groups[i], times[i], last = listing.ids[first], (moment - start).total_seconds(), moment
+    return tuple(groups), tuple(times)
+
+
+def taken(pictures: Sequence[Picture]) -> list[datetime | None]:
+    """When each photo was taken, by its EXIF data; read again only when a file has changed."""
+    spans = [slice(i, i + MOST_NAMES) for i in range(0, len(pictures), MOST_NAMES)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = ahead(pool, lambda span: taken_some(pictures[span]), spans, 4 * THREADS)
+        return [each for part in progress(parts, "dates of photos", unit="part", total=len(spans)) for each in part]
+
+
+def taken_some(pictures: Sequence[Picture]) -> list[datetime | None]:
+    names, states, _ = states_of(pictures)
+    facts = Facts("taken")
+    known = facts.known(states)
+    fresh = {name: exif_moment(picture) for name, picture in zip(names, pictures, strict=True) if name not in known}
+    facts.keep([(name, states[name], moment) for name, moment in fresh.items() if name in states])
+    moments = [known.get(name, fresh.get(name, "")) for name in names]
+    return [datetime.fromisoformat(moment) if moment else None for moment in moments]
+
+
+def exif_moment(picture: Picture) -> str:
+    """ISO 8601, or nothing; a picture that can't be read is reported when it is embedded."""
+    try:
+        with open_image(picture) as image:
+            said: Any = image.getexif().get_ifd(EXIF_FOLDER).get(TAKEN)
+            return datetime.strptime(str(said).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat() if said else ""
+    except UNREADABLE:
+        return ""

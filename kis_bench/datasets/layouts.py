@@ -1,0 +1,147 @@
+"""What the names in a collection say: which video, day or burst a picture belongs to, and when it was taken.
+
+A layout is chosen by name, never guessed. ``images.csv`` needs none: it says all this itself.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kis_bench.datasets.bursts import bursts
+from kis_bench.datasets.listing import Listing
+from kis_bench.datasets.shots import shot_times
+from kis_bench.errors import BadFile
+
+Groups = tuple[str, ...] | None  #: of each picture; None: nobody knows
+Times = tuple[float, ...] | None  #: seconds within the group; NaN: not known for this one
+
+RESET_CLOCK = 2000
+STAMP = re.compile(r"(?<!\d)((?:19|20)\d{6})[_-](\d{6})(?!\d{1,2}(?!\d))")
+SITE_FRAME = re.compile(r"(?:.*/)?(?P<site>[A-Za-z0-9]+_[A-Z][a-z]{2}\d{4})/(?P<video>\d{4})[_/]\d+")
+SHOT = re.compile(r"(?:.*/)?(?P<video>\d{5})/shot(?P=video)_(?P<shot>\d+)(?:_RKF)?")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the files of a collection are named."""
+
+    name: str
+    about: str
+    get: str  # what a user has to do who lacks it
+    read: Callable[[Path, Listing], tuple[Groups, Times]]
+
+
+def nothing(root: Path, listing: Listing) -> tuple[Groups, Times]:
+    return None, None
+
+
+def videos(root: Path, listing: Listing) -> tuple[Groups, Times]:
+    """Frames of the Marine Video Kit, in the three ways in which they are handed on.
+
+    As published, ``Ambon_Apr2012/0001_00017`` is a frame of video 0001 from one place and month. Others keep a folder
+    per video. Frames in no folder, as in the thesis' subset, belong to no known video.
+    """
+    found = [video_of(item) for item in listing.ids]
+    if not any(found):
+        return None, None
+    loose = [item for item, video in zip(listing.ids, found, strict=True) if not video]
+    if loose:
+        raise BadFile(root, [f"{item} lies in no video's folder, others do; move it into one" for item in loose])
+    return tuple(found), None
+
+
+def video_of(item: str) -> str:
+    """As the Video Browser Showdown calls it, ``Ambon_Apr2012_0001``, where place, month and number are there."""
+    published = SITE_FRAME.fullmatch(item)
+    return f"{published['site']}_{published['video']}" if published else item.rpartition("/")[0]
+
+
+def days(root: Path, listing: Listing) -> tuple[Groups, Times]:
+    """Names with a date and a time of day, such as ``20200101_103717_000``: the group is the day, in the names' time.
+
+    A camera whose clock was reset counts from the year 2000: such a picture is of no known day, and alone.
+    """
+    groups, times, problems = [], [], []
+    for item in listing.ids:
+        moment = stamp(item)
+        if moment is None:
+            problems.append(
+                f"{item}: no date and time as in 20200101_103717 in its name; rename it, or write images.csv"
+            )
+            continue
+        reset = moment.year <= RESET_CLOCK
+        groups.append(item if reset else f"{moment:%Y-%m-%d}")
+        times.append(math.nan if reset else 3600.0 * moment.hour + 60 * moment.minute + moment.second)
+    if problems:
+        raise BadFile(root, problems)
+    return tuple(groups), tuple(times)
+
+
+def stamp(item: str) -> datetime | None:
+    """The date and time in a file's name."""
+    found = STAMP.search(item.rsplit("/", 1)[-1])
+    try:
+        return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S") if found else None
+    except ValueError:
+        return None
+
+
+def shots(root: Path, listing: Listing) -> tuple[Groups, Times]:
+    """V3C's keyframes, ``06925/shot06925_31_RKF``: the group is the video; times come from its shot boundaries."""
+    found = [SHOT.fullmatch(item) for item in listing.ids]
+    problems = [
+        f"{item}: not named as 06925/shot06925_31_RKF; rename it, or write images.csv"
+        for item, match in zip(listing.ids, found, strict=True)
+        if match is None
+    ]
+    if problems:
+        raise BadFile(root, problems)
+    places = [(match["video"], int(match["shot"])) for match in found if match]
+    known = shot_times(root, {video for video, _ in places})
+    times = tuple(known.get(place, math.nan) for place in places)
+    return tuple(video for video, _ in places), times if known else None
+
+
+def photos(root: Path, listing: Listing) -> tuple[Groups, Times]:
+    """Personal photos: those taken within seconds of one another are a burst."""
+    return bursts(listing, stamp)
+
+
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        Layout("folder", "any folder of images", "put images/ and labels.csv into a folder", nothing),
+        Layout("photos", "personal photos, grouped into bursts",
+               "put your photos into images/, and write labels.csv", photos),
+        Layout("mvk", "frames of the Marine Video Kit, grouped into videos where their folders tell",
+               "it is handed out by its authors, see docs/datasets/mvk.md", videos),
+        Layout("lsc", "lifelog of the Lifelog Search Challenge, grouped into days",
+               "it is handed out under an agreement, see docs/datasets/lsc.md", days),
+        Layout("v3c", "keyframes of the Vimeo Creative Commons Collection, one folder per video",
+               "it is handed out under an agreement, see docs/datasets/v3c.md", shots),
+        Layout("reset", "keyframes of the RESET study, a part of V3C1",
+               "they are a part of V3C1, see docs/datasets/v3c.md", shots),
+    )
+}  # fmt: skip
+
+
+def layout_of(name: str, chosen: str | None = None) -> Layout:
+    """The layout that was chosen for a dataset, else that of its own name, else any folder."""
+    from kis_bench.errors import UnknownName
+
+    if chosen is not None and chosen not in LAYOUTS:
+        raise UnknownName("layout", chosen, LAYOUTS, f"Dataset: {name}.")
+    return LAYOUTS[chosen or (name if name in LAYOUTS else "folder")]
+
+
+def given(root: Path, listing: Listing, values: Sequence[str | None]) -> tuple[str, ...]:
+    """The groups that tables give, if they give them for all."""
+    known = tuple(value for value in values if value is not None)
+    if len(known) < len(values):
+        raise BadFile(root, [f"only {len(known)} of {len(values)} images have a group; give all one, or none"])
+    return known

@@ -1,0 +1,212 @@
+"""Which pictures lie below a folder, also inside archives, and their digests: for millions of files.
+
+Folders are read in parallel, as they come, and nothing is opened but archives. Digests are computed when the first
+is asked for, in parallel, and known the next time as long as size and time of change of a file are the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+from kis_bench.cache import MOST_NAMES, Facts, state_of
+from kis_bench.datasets import archives
+from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files import content_digest
+from kis_bench.parallel import ahead
+from kis_bench.pictures import SUFFIXES
+from kis_bench.progress import progress
+from kis_bench.records import Part, Picture
+
+ARCHIVES = frozenset({".tar", ".parquet"})
+Contents = tuple[list[str], list[tuple[str, frozenset[tuple[int, int]]]]]  #: files; folders with those above them
+THREADS = 8  #: more than cores, because on a network's disk most of the time is waiting
+
+
+class Pictures(Sequence[Picture]):
+    """Where pictures lie, without a Path object for each: ``entries`` are paths below ``root``, or parts."""
+
+    def __init__(self, root: Path, entries: Sequence[str | Part]) -> None:
+        self.root, self.entries = root, entries
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Picture]: ...
+    def __getitem__(self, index: int | slice) -> Picture | Sequence[Picture]:
+        if isinstance(index, slice):
+            return Pictures(self.root, self.entries[index])
+        entry = self.entries[index]
+        return self.root / entry if isinstance(entry, str) else entry
+
+
+@dataclass
+class Listing:
+    """What lies below a folder; the lists have one entry per picture, in the order of the ids."""
+
+    ids: list[str]
+    pictures: Pictures
+    groups: list[str | None] | None = None  # where a table gives some
+    times_s: list[float | None] | None = None
+    ignored: Counter[str] = field(default_factory=Counter)  # suffix -> how many files are no pictures
+
+
+def list_pictures(name: str, root: Path) -> Listing:
+    """All pictures below ``root``; an archive counts as if it were unpacked where it lies.
+
+    The item id is the path below ``root`` without extension. Files and folders that begin with a dot are left alone.
+
+    Raises:
+        BadFile: two pictures of one id, or names that are not UTF-8. KisBenchError: no picture at all.
+    """
+    found: dict[str, str | Part] = {}
+    about: dict[str, tuple[str | None, float | None]] = {}
+    ignored: Counter[str] = Counter()
+    problems: list[str] = []
+
+    def add(item: str, entry: str | Part) -> None:
+        if item in found:
+            problems.append(f"item {item!r} is there twice: {found[item]}, {entry}; rename or delete one")
+        found[item] = entry
+
+    for path in progress(walk(root), f"{name}: listing", unit=" files"):
+        stem, suffix = os.path.splitext(path)
+        if not archives.encodable(path):
+            problems.append(f"the name {path!r} is not UTF-8; rename the file")
+        elif suffix.lower() in SUFFIXES:
+            add(stem, path)
+        elif suffix.lower() in ARCHIVES:
+            folder = path[: path.rfind("/") + 1]
+            for inner in archives.find(root / path, ignored):
+                add(folder + inner.item_id, inner.part)
+                if inner.group is not None or inner.time_s is not None:
+                    about[folder + inner.item_id] = (inner.group, inner.time_s)
+        else:
+            ignored[suffix.lower()] += 1
+    if problems:
+        raise BadFile(root, sorted(problems))
+    if not found:
+        others = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in ignored.most_common(5))
+        raise KisBenchError(
+            f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "
+            f"read are {', '.join(sorted(SUFFIXES | ARCHIVES))}" + (f", there are: {others}" if others else "")
+        )
+    ids = sorted(found)
+    listing = Listing(ids, Pictures(root, [found[item] for item in ids]), ignored=ignored)
+    if about:
+        listing.groups = [about.get(item, (None, None))[0] for item in ids]
+        listing.times_s = [about.get(item, (None, None))[1] for item in ids]
+    return listing
+
+
+def walk(root: Path) -> Iterator[str]:
+    """The files below a folder, relative and with ``/`` between folders, in no certain order; links are followed."""
+
+    def read(prefix: str, above: frozenset[tuple[int, int]]) -> Contents:
+        files, folders = [], []
+        about = os.stat(root / prefix)
+        here = (about.st_dev, about.st_ino)
+        if here in above:  # a link leads back
+            return [], []
+        with os.scandir(root / prefix) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append((f"{prefix}{entry.name}/", above | {here}))
+                elif entry.is_file():
+                    files.append(prefix + entry.name)
+        return files, folders
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        running = {pool.submit(read, "", frozenset())}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    files, folders = future.result()
+                    running |= {pool.submit(read, *folder) for folder in folders}
+                    yield from files
+        except OSError as error:
+            raise BadFile(error.filename or root, [f"can't be read: {error.strerror}"]) from error
+        finally:
+            for future in running:
+                future.cancel()
+
+
+class Digests(Sequence[str]):
+    """SHA-256 of each picture's bytes, found together when the first is asked for.
+
+    Raises, then:
+        BadFile: some pictures can't be read; all of them are named.
+    """
+
+    def __init__(self, name: str, pictures: Sequence[Picture]) -> None:
+        self.name, self.pictures = name, pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.all[index]
+
+    @cached_property
+    def all(self) -> tuple[str, ...]:
+        spans = [(i, i + MOST_NAMES) for i in range(0, len(self), MOST_NAMES)]
+        digests: list[str] = []
+        problems: list[str] = []
+        with ThreadPoolExecutor(THREADS) as pool:
+            parts = ahead(pool, lambda span: digest_some(self.pictures[slice(*span)]), spans, 4 * THREADS)
+            for some, wrong in progress(
+                parts, f"{self.name}: digests", unit=f" x {MOST_NAMES} files", total=len(spans)
+            ):
+                digests += some
+                problems += wrong
+        if problems:
+            raise BadFile(f"dataset {self.name}", problems)
+        return tuple(digests)
+
+
+def digest_some(pictures: Sequence[Picture]) -> tuple[list[str], list[str]]:
+    """The digests of some pictures, and problems; what is known from before is not read again."""
+    names, states, problems = states_of(pictures)
+    facts = Facts("digest")
+    digests = facts.known(states)
+    fresh: list[tuple[str, str, str]] = []
+    for name, picture in zip(names, pictures, strict=True):
+        if name not in digests:
+            try:
+                digests[name] = content_digest(picture)
+            except OSError as error:
+                problems.append(f"{picture} can't be read: {error.strerror or error}")
+                digests[name] = ""
+            else:
+                if name in states:
+                    fresh.append((name, states[name], digests[name]))
+    facts.keep(fresh)
+    return [digests[name] for name in names], list(dict.fromkeys(problems))
+
+
+def states_of(pictures: Sequence[Picture]) -> tuple[list[str], dict[str, str], list[str]]:
+    """Under which names facts on pictures are kept, the states of those that are not too young, and problems."""
+    names, states, problems = [], {}, []
+    for picture in pictures:
+        name = os.path.abspath(str(picture))
+        names.append(name)
+        try:
+            state = state_of(picture if isinstance(picture, Path) else picture.archive)
+        except OSError as error:
+            problems.append(f"{picture} can't be read: {error.strerror}")
+            continue
+        if state is not None:
+            states[name] = state
+    return names, states, problems

@@ -1,0 +1,45 @@
+"""The shot boundaries that come with V3C: ``msb/06925.tsv`` beside the keyframes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from kis_bench.errors import BadFile
+
+COLUMNS = ("startframe", "starttime", "endframe", "endtime")
+
+
+def shot_times(root: Path, videos: Iterable[str]) -> dict[tuple[str, int], float]:
+    """(video, shot) -> the middle of the shot in seconds, which its representative keyframe stands for.
+
+    Shots count from 1, in the order of the rows. A video without a file of boundaries has no times.
+
+    Raises:
+        BadFile: a table is not as V3C's are.
+    """
+    folder = root / "msb"
+    found: dict[tuple[str, int], float] = {}
+    for video in sorted(videos) if folder.is_dir() else ():
+        file = folder / f"{video}.tsv"
+        if file.is_file():
+            found |= {(video, shot): middle for shot, middle in enumerate(middles(file), start=1)}
+    return found
+
+
+def middles(file: Path) -> list[float]:
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadFile(file, [f"not a readable table: {error}"]) from error
+    found, problems = [], []
+    for line, row in enumerate(rows, start=2):
+        try:
+            found.append((float(row["starttime"]) + float(row["endtime"])) / 2)
+        except (KeyError, TypeError, ValueError):
+            problems.append(f"line {line}: starttime and endtime in seconds are needed; V3C has {', '.join(COLUMNS)}")
+    if problems or not found:
+        raise BadFile(file, problems or ["no shots"])
+    return found

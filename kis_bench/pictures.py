@@ -1,0 +1,75 @@
+"""Pictures as models and people see them, whatever their files hold."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from kis_bench.errors import BadFile
+from kis_bench.records import Picture
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+#: Nothing else is tried: some formats that Pillow knows are programs, which other programs run.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+#: What a damaged file may raise out of Pillow.
+UNREADABLE: tuple[type[Exception], ...] = (
+    OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, EOFError, MemoryError,
+    struct.error, Image.DecompressionBombError, Image.DecompressionBombWarning,
+)  # fmt: skip
+
+
+def read_image(picture: Picture) -> Image.Image:
+    """One picture as upright RGB; transparency is laid on white, of an animation the first frame is taken.
+
+    Raises:
+        BadFile: it can't be read, or has no defined colours.
+    """
+    try:
+        with open_image(picture) as file:
+            return upright(file)
+    except UNREADABLE as error:
+        problem = f"not a readable image ({why(error)}); replace it or remove it from the collection"
+        raise BadFile(picture, [problem]) from error
+
+
+def open_image(picture: Picture) -> Image.Image:
+    """The picture with only its header read; formats that could do more than show a picture are not tried."""
+    source: Any = picture if isinstance(picture, Path) else io.BytesIO(picture.read_bytes())
+    return Image.open(source, formats=FORMATS)
+
+
+def why(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "empty, or none of " + ", ".join(FORMATS)
+    return str(error) or type(error).__name__
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture as a viewer shows it: turned as its EXIF data says, on white where it is transparent, RGB.
+
+    A picture that is so already is returned as it is.
+
+    Raises:
+        ValueError: its numbers have no defined colours (32 bits a pixel, floating point, CIELAB).
+    """
+    turned = eight_bits(ImageOps.exif_transpose(image))
+    if turned.has_transparency_data:
+        on_white = Image.new("RGBA", turned.size, "white")
+        on_white.alpha_composite(turned.convert("RGBA"))
+        turned = on_white
+    return turned.convert("RGB")
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits as 8; Pillow would cut everything above 255 to white."""
+    if image.mode in SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG"):
+        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F", "LAB"):
+        raise ValueError(f"mode {image.mode} has no defined white; save it with 8 bits a colour")
+    return image
