@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kis_bench.parallel import ahead
 from kis_bench.encoders.batching import Batches
+from kis_bench.parallel import ahead
 
 
 class Small:
