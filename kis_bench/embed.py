@@ -43,15 +43,18 @@ def embed_collection(
         model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
         prepare, encode = image_steps(model)
         batches = Batches(model, batch_size)
-        pictures = (picture for shard in missing for picture in collection.paths[shard.start : shard.stop])
+        first = first_of_content(collection)
+        own = [[i for i in range(shard.start, shard.stop) if first[i] == i] for shard in missing]
+        pictures = (collection.paths[i] for some in own for i in some)
         with ThreadPoolExecutor(decoders) as pool:
             # Twice a batch: while one is encoded, the next is made ready.
             prepared = ahead(pool, lambda picture: prepare(read_image(picture)), pictures, 2 * batches.size)
-            for shard in shards_with_progress(entry, missing, f"{collection.name}: images with {encoder.name}"):
+            what = f"{collection.name}: images with {encoder.name}"
+            for shard, encoded in zip(shards_with_progress(entry, missing, what), own, strict=True):
                 vectors: list[Vectors] = []
-                while left := shard.stop - shard.start - sum(len(part) for part in vectors):
+                while left := len(encoded) - sum(len(part) for part in vectors):
                     vectors += batches.run(encode, list(islice(prepared, min(batches.size, left))))
-                entry.write_shard(shard, np.concatenate(vectors))
+                entry.write_shard(shard, with_copies(entry, shard, first, encoded, vectors))
     return complete(entry, encoder, wrote=bool(missing))
 
 
@@ -71,6 +74,31 @@ def embed_texts(
             )
             entry.write_shard(shard, np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
     return complete(entry, encoder, wrote=bool(missing))
+
+
+def first_of_content(collection: Collection) -> list[int]:
+    """For each item the first one whose file is the same.
+
+    Only that one is encoded: a model's numbers may differ in the last bit from batch to batch, and identical pictures
+    must tie exactly.
+    """
+    first: dict[str, int] = {}
+    return [first.setdefault(digest, i) for i, digest in enumerate(collection.content)]
+
+
+def with_copies(
+    entry: Entry, shard: Shard, first: Sequence[int], encoded: Sequence[int], vectors: Sequence[Vectors]
+) -> Vectors:
+    """The vectors of a whole shard ``[stop - start, v, d]``, from those encoded in it and those in earlier shards."""
+    found = dict(zip(encoded, np.concatenate(vectors), strict=True)) if encoded else {}
+    elsewhere: dict[int, list[int]] = {}  # number of a shard -> items in it
+    for i in {first[i] for i in range(shard.start, shard.stop)} - found.keys():
+        elsewhere.setdefault(i // entry.shard_items, []).append(i)
+    shards = entry.shards()
+    for number, items in elsewhere.items():
+        stored = entry.vectors(shards[number])
+        found |= {i: stored[i - shards[number].start] for i in items}
+    return np.stack([found[first[i]] for i in range(shard.start, shard.stop)])
 
 
 def images_entry(collection: Collection, encoder: Encoder, store: Store) -> Entry:

@@ -10,7 +10,7 @@ from pathlib import Path
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Picture
 
-CHUNK = 16 * 2**20
+CHUNK = 2**20  #: bytes read at once, in each of several threads
 
 
 def write_whole(file: Path, content: bytes) -> None:

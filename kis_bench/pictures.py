@@ -17,10 +17,10 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", 
 #: Nothing else is tried: some formats that Pillow knows are programs, which other programs run.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
-#: What a damaged file may raise out of Pillow.
+#: What a damaged file may raise out of Pillow; warnings, where somebody made errors of them.
 UNREADABLE: tuple[type[Exception], ...] = (
     OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, EOFError, MemoryError,
-    struct.error, Image.DecompressionBombError, Image.DecompressionBombWarning,
+    ArithmeticError, RuntimeError, struct.error, Image.DecompressionBombError, Warning,
 )  # fmt: skip
 
 

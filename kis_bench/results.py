@@ -39,7 +39,7 @@ RECALL_AT = (1, 5, 10, 50, 100)
 
 # Columns that are not listed here hold text.
 _PARQUET_TYPES = {
-    "rank": "float64", "rank_best": "int64", "rank_worst": "int64", "n_items": "int64",
+    "rank": "float64", "rank_best": "int64", "rank_worst": "int64", "group_rank": "float64", "n_items": "int64",
     "truncated": "bool", "target_score": "float32", "agreement": "float64", "margin": "float64",
     **{column: "float64" if column.endswith("_rank") else "int64" for column in OTHER_RANKS},
 }  # fmt: skip
@@ -185,7 +185,7 @@ def write_run(
         (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         _write_parquet(ranks, [*RANKS, *OTHER_RANKS], hidden / "ranks.parquet")
         _write_parquet(judgments, JUDGMENTS, hidden / "judgments.parquet")
-        _write_csv(metrics_table(_columns(ranks, RANKS, "ranks")), METRICS, hidden / "metrics.csv")
+        _write_csv(metrics_table(_columns(ranks, [*RANKS, *OTHER_RANKS], "ranks")), METRICS, hidden / "metrics.csv")
         _write_csv(timings, TIMINGS, hidden / "timings.csv")
         _write_csv(verdicts, VERDICTS, hidden / "verdicts.csv")
         if draw is not None:

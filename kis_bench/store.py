@@ -130,6 +130,13 @@ class Entry:
         same = about["schema_version"] == SCHEMA_VERSION and about["key"] == self.key
         return table if same and tuple(table["id"].to_pylist()) == self.ids[shard.start : shard.stop] else None
 
+    def vectors(self, shard: Shard) -> Vectors:
+        """Those of a shard that is there, ``[stop - start, v, d]``."""
+        table = self.read_shard(shard)
+        if table is None:
+            raise KisBenchError(f"{self.folder / shard.file_name} vanished or was damaged meanwhile; run again")
+        return vectors_of(table)
+
     def read(self) -> Embeddings | None:
         """All vectors, or None while a shard is missing."""
         tables = []

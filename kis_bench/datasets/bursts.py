@@ -46,7 +46,7 @@ def taken(pictures: Sequence[Picture]) -> list[datetime | None]:
     """When each photo was taken, by its EXIF data; read again only when a file has changed."""
     spans = [slice(i, i + MOST_NAMES) for i in range(0, len(pictures), MOST_NAMES)]
     with ThreadPoolExecutor(THREADS) as pool:
-        parts = ahead(pool, lambda span: taken_some(pictures[span]), spans, 4 * THREADS)
+        parts = ahead(pool, lambda span: taken_some(pictures[span]), spans, THREADS)
         return [each for part in progress(parts, "dates of photos", unit="part", total=len(spans)) for each in part]
 
 

@@ -61,7 +61,7 @@ def read_rows(file: Path, problems: list[str] | None = None) -> tuple[tuple[str,
 
 
 def decoded(file: Path, problems: list[str]) -> str:
-    """The text of a file; lines that are not UTF-8, or no text, are problems."""
+    """The text of a file; lines that are not UTF-8, or no text, are problems, and are marked U+FFFD."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -75,7 +75,7 @@ def decoded(file: Path, problems: list[str]) -> str:
             problems.append(f"line {number}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8")
         if "\0" in line:
             problems.append(f"line {number}: a NUL byte; is this a text file?")
-    return text
+    return NOT_UTF8.sub("\ufffd", text).replace("\0", "\ufffd")  # so that the other problems can be found too
 
 
 def unexpected(header: Iterable[str], needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
@@ -155,6 +155,7 @@ def read_labels(files: Iterable[Path], collection: Collection) -> Labels:
         before = len(merged)
         for line, row in rows:
             take(row, line, f"{file.name} line {line}", merged, problems, collection)
+        problems[:] = sorted(dict.fromkeys(problems), key=line_of)
         if len(merged) == before and not problems:
             problems.append("no queries; add one row per query")
     several = Counter((name, query_id) for name, query_id, _ in merged)
@@ -163,6 +164,11 @@ def read_labels(files: Iterable[Path], collection: Collection) -> Labels:
         labels.queries.append(replace(query, query_id=f"{query_id}/{annotator}") if one_of_several else query)
         labels.places.append(place)
     return labels
+
+
+def line_of(problem: str) -> int:
+    found = re.match(r"line (\d+)", problem)
+    return int(found[1]) if found else 0
 
 
 def take(
@@ -207,7 +213,10 @@ def range_of(row: dict[str, str], line: int, problems: list[str]) -> tuple[float
     cells = [row.get(column, "").strip() for column in RANGE]
     if not any(cells):
         return None
+    before = len(problems)
     start, end = (seconds(cell, column, line, problems) for cell, column in zip(cells, RANGE, strict=True))
+    if len(problems) > before:
+        return None
     if math.isnan(start) or math.isnan(end):
         problems.append(f"line {line}: {' and '.join(RANGE)} go together; fill in both or none")
     elif start > end:

@@ -165,7 +165,7 @@ class Digests(Sequence[str]):
         digests: list[str] = []
         problems: list[str] = []
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = ahead(pool, lambda span: digest_some(self.pictures[slice(*span)]), spans, 4 * THREADS)
+            parts = ahead(pool, lambda span: digest_some(self.pictures[slice(*span)]), spans, THREADS)
             for some, wrong in progress(
                 parts, f"{self.name}: digests", unit=f" x {MOST_NAMES} files", total=len(spans)
             ):

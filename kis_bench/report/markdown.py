@@ -64,7 +64,7 @@ def _relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
             recalls = own[own["metric"] == f"{prefix}recall"].set_index("k")
             if len(recalls):
                 value = recalls["value"]
-                shares = [f"{_number(100 * float(value.loc[k]), 1)}%" for k in SHOWN_RECALLS]
+                shares = [f"{100 * float(value.loc[k]):.1f}%" for k in SHOWN_RECALLS]
                 median = own.loc[own["metric"] == f"{prefix}median_rank", "value"].iloc[0]
                 rows.append([str(model), words, *shares, _number(median), f"{int(recalls['n'].iloc[0]):,}"])
     if not any(words in RULES.values() for _, words, *_ in rows):

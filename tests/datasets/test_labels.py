@@ -1,0 +1,163 @@
+"""Label files in all their forms, and everything that can be wrong with them."""
+
+import csv
+
+import pytest
+
+from kis_bench.datasets.labels import label_files, label_sets, read_labels
+from kis_bench.records import Collection
+
+ITEMS = ("a", "b", "c", "00042", "7", "day/00042x")
+PLAIN = Collection("mine", ITEMS, ITEMS, ITEMS)
+TIMED = Collection("mine", ITEMS, ITEMS, ITEMS, ("v",) * 6, tuple(map(float, range(6))))
+HEADER = "query_id,item_id,label_set,text"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(content, collection=PLAIN, name="labels.csv"):
+        file = tmp_path / name
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        labels = read_labels([file], collection)
+        return labels.queries, labels.problems[file]
+
+    return read_text
+
+
+def test_several_annotators_of_one_query_are_queries_of_their_own(read):
+    queries, problems = read(
+        f"{HEADER},annotator\nq1,a,short,red,anna\nq1,a,short,crimson,ben\nq2,b,short,blue,anna\nq1,b,short,red,anna\n"
+    )
+    assert problems == []
+    assert [(q.query_id, q.text, q.item_ids, q.annotator) for q in queries] == [
+        ("q1/anna", "red", ("a", "b"), "anna"), ("q1/ben", "crimson", ("a",), "ben"), ("q2", "blue", ("b",), "anna"),
+    ]  # fmt: skip
+
+
+def test_stages_are_label_sets(read, tmp_path):
+    queries, problems = read(
+        f"{HEADER},stage\nt1,a,,a man,1\nt1,a,,a man with a hat,2\nt2,b,stage-1,x,1\nt2,b,tkis,y,2\n"
+    )
+    assert problems == []
+    assert [(q.query_id, q.label_set, q.stage) for q in queries] == [
+        ("t1", "stage-1", "1"), ("t1", "stage-2", "2"), ("t2", "stage-1", "1"), ("t2", "tkis-stage-2", "2"),
+    ]  # fmt: skip
+    assert label_sets([tmp_path / "labels.csv"]) == ("stage-1", "stage-2", "tkis-stage-2")
+
+
+def test_ranges_need_times_and_both_ends(read):
+    rows = f"{HEADER},range_start_s,range_end_s\nq1,a,s,x,1,2.5\nq2,b,s,y,,\n"
+    queries, problems = read(rows, TIMED)
+    assert problems == []
+    assert [q.range_s for q in queries] == [(1.0, 2.5), None]
+    assert "needs images with times" in read(rows)[1][0]
+    wrong = "q1,a,s,x,1,\nq2,a,s,x,3,2\nq3,a,s,x,soon,2\nq4,a,s,x,inf,2\nq5,a,s,x,1,2\nq5,b,s,x,1,3\n"
+    _, problems = read(f"{HEADER},range_start_s,range_end_s\n{wrong}", TIMED)
+    assert [problem.partition(":")[0] for problem in problems] == [f"line {n}" for n in (2, 3, 4, 5, 7)]
+    assert "go together" in problems[0]
+    assert "before it begins" in problems[1]
+
+
+def test_wide_forms_may_have_any_sets(read, tmp_path):
+    queries, problems = read("ID,short_label,tiny_label\n42,red,r\n00042x,blue,b\n")
+    assert problems == []
+    assert [(q.query_id, q.item_ids) for q in queries] == [
+        ("00042-short", ("00042",)), ("00042-tiny", ("00042",)),
+        ("day/00042x-short", ("day/00042x",)), ("day/00042x-tiny", ("day/00042x",)),
+    ]  # fmt: skip
+    assert label_sets([tmp_path / "labels.csv"]) == ("short", "tiny")
+    assert read("ID,label\n7,x\n")[0][0].label_set == "short"
+
+
+def test_all_label_files_of_a_folder_are_read(tmp_path):
+    for name, row in {"labels.csv": "q1,a,short,x", "labels-vbs.csv": "q1,a,stage-1,x", "labels/more.csv": "q2,b,z,y",
+                      "labelled.csv": "nonsense"}.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{HEADER}\n{row}\n")
+    files = label_files(tmp_path)
+    assert [file.name for file in files] == ["labels.csv", "labels-vbs.csv", "more.csv"]
+    labels = read_labels(files, PLAIN)
+    assert [q.label_set for q in labels.queries] == ["short", "stage-1", "z"]
+    assert labels.places == ["labels.csv line 2", "labels-vbs.csv line 2", "more.csv line 2"]
+    (tmp_path / "labels-again.csv").write_text(f"{HEADER}\nq1,a,short,other\n")
+    problems = read_labels(label_files(tmp_path), PLAIN).problems
+    assert "has another text in labels.csv line 2" in problems[tmp_path / "labels-again.csv"][0]
+
+
+def test_every_problem_of_a_file_is_named_with_its_line_and_column(read):
+    _, problems = read(
+        f"{HEADER},annotator\n"
+        'q1,a,short,"two\nlines",\n'  # lines 2 and 3
+        "q2,,short,x,\n"
+        "q3,a,short,x\n"
+        "q4,a,short,x,y,z\n"
+        "q5,nowhere,short,,\n"
+        "\n"
+        "q1,a,short,other,\n"
+    )
+    assert problems == [
+        "line 4: item_id is empty; fill it in or delete the row",
+        "line 5: 4 cells where the header has 5; fill the row or delete it",
+        "line 6: 6 cells where the header has 5; quote cells that hold commas",
+        "line 7: text is empty; fill it in or delete the row",
+        "line 7: item 'nowhere' is not in the collection; correct item_id or add the image",
+        "line 9: query 'q1' of label set 'short' has another text in labels.csv line 2; "
+        "give it another query_id, or both an annotator",
+    ]
+
+
+def test_wide_problems_name_the_column_of_the_file(read):
+    _, problems = read("ID,short_label,long_label\n7,,x\n,y,z\n")
+    assert problems == [
+        "line 2: short_label is empty; fill it in or delete the row",
+        "line 3: ID is empty; fill it in or delete the row",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (HEADER.encode() + b"\nq1,a,s,caf\xe9\nq2,a,s,x\nq3,a,s,\xff\n", ["line 2: byte 0xe9", "line 4: byte 0xff"]),
+        (HEADER.encode("utf-16"), ["UTF-16"]),
+        (HEADER.encode() + b"\nq1,a,s,x\0y\n", ["line 2: a NUL byte"]),
+        (
+            b"query_id;item_id;label_set;text\nq1;a;s;x\n",
+            ["missing column 'query_id'", "unknown column 'query_id;item"],
+        ),
+        (b"\n", ["the header is empty"]),
+        (b"query_id,item_id,label_set,text,text\n", ["names a column twice"]),
+        (HEADER.encode() + b'\nq1,a,s,x\nq2,a,s,"open\nq3,a,s,x\n', ["line 3:", "the row that begins here"]),
+        (HEADER.encode() + b'\nq1,a,s,"x"y\n', ["line 2:", "double the quotes"]),
+        (HEADER.encode() + b"\n", ["no queries"]),
+        (b"query_id,item_id,label_set,txt\nq1,a,s,x\n", ["missing column 'text'", "unknown column 'txt'", "expected"]),
+    ],
+)
+def test_files_that_are_no_tables_are_told_why(read, content, said):
+    problems = read(content)[1]
+    assert problems
+    for part in said:
+        assert any(part in problem for problem in problems), problems
+
+
+def test_line_ends_of_all_systems_and_a_byte_order_mark(read):
+    for end in ("\n", "\r\n", "\r"):
+        queries, problems = read("\ufeff" + end.join([HEADER, "q1,a,short,x", 'q2,b,short,"y"', ""]))
+        assert problems == []
+        assert [q.text for q in queries] == ["x", "y"]
+
+
+def test_long_texts_and_odd_characters_stay_as_they_are(read, tmp_path):
+    texts = ["x" * 10_000, 'he said "no", twice', "über 日本語 🐟", "=1+1", "a\tb", "<b>|</b>"]
+    with (tmp_path / "given.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(HEADER.split(","))
+        writer.writerows([f"q{i}", "a", "s", text] for i, text in enumerate(texts))
+    queries, problems = read((tmp_path / "given.csv").read_bytes())
+    assert problems == []
+    assert [q.text for q in queries] == texts
+
+
+def test_a_cell_beyond_all_measure_is_a_problem_not_a_crash(read):
+    _, problems = read(f"{HEADER}\nq1,a,s,{'x' * 200_000}\n")
+    assert problems
+    assert "line 2" in problems[0]

@@ -1,0 +1,164 @@
+"""What counts as found: segments by range or seconds, near-duplicates by bytes, hash or vector."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from kis_bench import relevance, search
+from kis_bench.errors import KisBenchError
+from kis_bench.hashes import perceptual_hashes
+from kis_bench.ranking import target_ranks
+from kis_bench.records import Collection, Embeddings, Query
+from kis_bench.relevance import NearDuplicates
+
+IDS = tuple("abcdefgh")
+VIDEOS = tuple("11112222")
+SECONDS = (0.0, 5.0, 10.0, 20.0, 0.0, 5.0, math.nan, 11.0)
+
+
+def collection(groups=VIDEOS, times=SECONDS, content=IDS):
+    return Collection("mine", IDS, IDS, content, groups, times)
+
+
+def query(*items, range_s=None):
+    return Query("q", items, "short", "text", range_s=range_s)
+
+
+def named(sets):
+    return ["".join(IDS[i] for i in some) for some in sets]
+
+
+def test_a_segment_is_the_range_or_some_seconds_within_the_group():
+    queries = [query("b"), query("b", range_s=(9.0, 30.0)), query("f"), query("a", "h"), query("a", range_s=(40, 50))]
+    assert named(relevance.segments(collection(), queries, 5)) == ["abc", "bcd", "ef", "abh", "a"]
+    assert named(relevance.segments(collection(), queries[:1], 0)) == ["b"]
+
+
+def test_without_a_time_nobody_knows_the_segment():
+    assert named(relevance.segments(collection(), [query("g"), query("g", range_s=(0, 6))], 99)) == ["", "efg"]
+    assert relevance.segments(collection(times=None), [query("a")], 99) == [()]
+    assert relevance.segments(collection(groups=None), [query("a")], 99) == [()]
+
+
+def test_identical_files_count_as_one():
+    wanted = relevance.targets(collection(), [query("a"), query("b"), query("c", "d")])
+    assert named(relevance.identical("xyxzyxwz", wanted)) == ["acf", "be", "acdfh"]
+
+
+def test_hashes_and_vectors_within_a_threshold_are_near():
+    hashes = np.array([0, 1, 3, 2**63, 0, 7, 2**64 - 1, 0], np.uint64)
+    assert relevance.differing_bits(hashes, hashes[0]).tolist() == [0, 1, 2, 1, 0, 3, 64, 0]
+    wanted = relevance.targets(collection(), [query("a"), query("g", "f")])
+    assert named(relevance.close_hashes(hashes, wanted, 1)) == ["abdeh", "cfg"]
+    angles = np.radians([0, 10, 25, 90, 180, 0, 26, 270])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert named(relevance.close_vectors(vectors, wanted, math.cos(math.radians(20)))) == ["abf", "abcfg"]
+    two = np.stack([vectors, -vectors], axis=1)  # the mean of opposite vectors is none: alike with nothing else
+    assert named(relevance.close_vectors(two, wanted[:1], 0.5)) == ["a"]
+
+
+@pytest.mark.parametrize("text", ["phash", "phash:", "phash:6.5", "phash:65", "cosine:1.1", "cosine:nan", "hash:3", ""])
+def test_other_methods_are_refused(text):
+    with pytest.raises(KisBenchError, match="choose identical, phash:BITS"):
+        NearDuplicates.parse(text)
+
+
+def test_methods_are_written_as_they_are_read():
+    assert [str(NearDuplicates.parse(t)) for t in ("identical", "phash:6", "cosine:0.95")] == [
+        "identical", "phash:6", "cosine:0.95",
+    ]  # fmt: skip
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 12), st.integers(1, 3))
+def test_wider_ranks_equal_counting(seed, n, q, v):
+    """Small whole numbers make many exact ties; every set of items is counted by brute force."""
+    rng = np.random.default_rng(seed)
+    items = rng.integers(-2, 3, (n, v, 4)).astype(np.float32)
+    queries = rng.integers(-2, 3, (q, 4)).astype(np.float32)
+    wanted = [(int(t),) for t in rng.integers(0, n, q)]
+    wide = [tuple({*some, *rng.integers(0, n, rng.integers(0, 4)).tolist()}) for some in wanted]
+    wide[0] = ()
+    blocks = {"block_items": int(rng.integers(1, n + 1)), "block_queries": int(rng.integers(1, q + 1))}
+    ranks = target_ranks(queries, items, wanted, relevant=[wide, wanted], **blocks)
+    scores = np.einsum("qd,nvd->qnv", queries.astype(np.float64), items).max(axis=2)
+    for i, some in enumerate(wide):
+        if not some:
+            assert ranks.relevant_best[i, 0] == ranks.relevant_worst[i, 0] == 0
+            continue
+        best = max(scores[i, j] for j in some)
+        above = int((scores[i] > best).sum())
+        rivals = sum(scores[i, j] == best for j in range(n) if j not in some)
+        assert (ranks.relevant_best[i, 0], ranks.relevant_worst[i, 0]) == (above + 1, above + 1 + rivals)
+        assert ranks.relevant_best[i, 0] <= ranks.best[i]
+        assert ranks.relevant_worst[i, 0] <= ranks.worst[i]
+    np.testing.assert_array_equal(ranks.relevant_best[:, 1], ranks.best)
+    np.testing.assert_array_equal(ranks.relevant_worst[:, 1], ranks.worst)
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Eight drawings: b is a smaller copy of a, c a copy in other colours, h the same file as d."""
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(4)
+    paths = []
+    for item in IDS:
+        picture = Image.new("RGB", (96, 96), "white")
+        draw = ImageDraw.Draw(picture)
+        for _ in range(6):
+            x, y, *size = rng.integers(4, 60, 4).tolist()
+            draw.rectangle((x, y, x + size[0], y + size[1]), fill=tuple(rng.integers(0, 256, 3).tolist()))
+        paths.append(tmp_path / f"{item}.png")
+        picture.save(paths[-1])
+    original = Image.open(paths[0]).convert("RGB")
+    original.resize((80, 80)).save(paths[1])
+    paths[7].write_bytes(paths[3].read_bytes())
+    content = [path.read_bytes().hex() for path in paths]
+    return Collection("drawings", IDS, tuple(paths), tuple(content), VIDEOS, SECONDS)
+
+
+def test_a_resized_copy_has_nearly_the_same_hash(pictures):
+    hashes = perceptual_hashes(pictures)
+    wanted = relevance.targets(pictures, [query("a"), query("d")])
+    assert named(relevance.close_hashes(hashes, wanted, 6)) == ["ab", "dh"]
+    for path in pictures.paths:
+        path.unlink()
+    np.testing.assert_array_equal(perceptual_hashes(pictures), hashes)  # known by content
+
+
+def test_all_unreadable_pictures_are_named(pictures):
+    for i in (2, 5):
+        pictures.paths[i].write_bytes(b"damaged")
+    with pytest.raises(KisBenchError, match=r"(?s)c\.png.*f\.png"):
+        perceptual_hashes(pictures)
+
+
+def test_four_ranks_of_one_query_from_one_pass(pictures):
+    """By score: b, a, g, e, f, d = h, c. Wanted is d, of video 1, in the second of a."""
+    scores = np.array([0.8, 0.9, 0.1, 0.3, 0.6, 0.5, 0.7, 0.3], np.float32)
+    items = Embeddings(IDS, np.stack([scores, np.sqrt(1 - scores**2)], axis=1)[:, None], "key")
+    texts = Embeddings(("q",), np.array([[[1, 0]]], np.float32), "key")
+    queries = [query("d", range_s=(0.0, 0.0)), query("c")]
+    texts = Embeddings(("q", "r"), np.repeat(texts.vectors, 2, axis=0), "key")
+    ranks = search.measure(pictures, queries, items, texts, alike=NearDuplicates.parse("phash:6"))
+    rows = search.rows("m", "drawings", pictures, queries, texts, ranks)
+    found = {name: rows[0][name] for name in rows[0] if "rank" in name}
+    assert found == {
+        "rank": 6.5, "rank_best": 6, "rank_worst": 7,  # its twin may come first
+        "segment_rank": 2.0, "segment_rank_best": 2, "segment_rank_worst": 2,  # a
+        "group_rank": 1.0, "group_rank_best": 1, "group_rank_worst": 1,  # b
+        "near_duplicate_rank": 6.0, "near_duplicate_rank_best": 6, "near_duplicate_rank_worst": 6,  # d or h
+    }  # fmt: skip
+    close = search.measure(pictures, queries, items, texts, alike=NearDuplicates.parse("cosine:0.97"))
+    assert close.relevant_best[0, 1] == 5  # f is near in the model's own space
+
+
+def test_what_is_not_known_is_null(pictures):
+    bare = Collection("bare", IDS, pictures.paths, pictures.content)
+    items = Embeddings(IDS, np.eye(8, dtype=np.float32)[:, None], "key")
+    texts = Embeddings(("q",), np.eye(8, dtype=np.float32)[:1, None], "key")
+    (row,) = search.rows("m", "bare", bare, [query("a")], texts, search.measure(bare, [query("a")], items, texts))
+    assert (row["segment_rank"], row["group_rank"], row["near_duplicate_rank"]) == (None, None, 1.0)
