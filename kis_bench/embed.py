@@ -37,7 +37,7 @@ def embed_collection(
         BadFile: an image can't be read. BadVector: the encoder returned NaN, infinity or no length.
         KisBenchError: the store can't be written. What was finished before stays.
     """
-    entry = images_entry(collection, encoder, store)
+    entry = images_entry(collection, encoder.key, store)
     missing = entry.missing()
     if missing:
         model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
@@ -63,7 +63,7 @@ def embed_texts(
     batch_size: int | None = None,
 ) -> Embeddings:  # fmt: skip
     """The vectors of texts, ``[n, 1, d]``, and which were longer than the encoder's context."""
-    entry, texts = texts_entry(queries, encoder, store, name)
+    entry, texts = texts_entry(queries, encoder.key, store, name)
     missing = entry.missing()
     if missing:
         model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
@@ -101,18 +101,16 @@ def with_copies(
     return np.stack([found[first[i]] for i in range(shard.start, shard.stop)])
 
 
-def images_entry(collection: Collection, encoder: Encoder, store: Store) -> Entry:
-    return store.entry(collection.name, collection.fingerprint, encoder.key, "images", collection.ids)
+def images_entry(collection: Collection, key: str, store: Store) -> Entry:
+    return store.entry(collection.name, collection.fingerprint, key, "images", collection.ids)
 
 
-def texts_entry(
-    queries: Sequence[Query] | Sequence[str], encoder: Encoder, store: Store, name: str
-) -> tuple[Entry, list[str]]:
+def texts_entry(queries: Sequence[Query] | Sequence[str], key: str, store: Store, name: str) -> tuple[Entry, list[str]]:
     texts = [q.text if isinstance(q, Query) else q for q in queries]
     ids = [q.query_id if isinstance(q, Query) else str(i) for i, q in enumerate(queries)]
     if not texts:
         raise KisBenchError(f"{name}: there are no texts to embed")
-    return store.entry(name, digest([*ids, *texts]), encoder.key, "texts", ids), texts
+    return store.entry(name, digest([*ids, *texts]), key, "texts", ids), texts
 
 
 def shards_with_progress(entry: Entry, missing: list[Shard], what: str) -> Iterator[Shard]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
@@ -15,11 +15,11 @@ CHUNK = 2**20  #: bytes read at once, in each of several threads
 
 def write_whole(file: Path, content: bytes) -> None:
     """Writes a file that other processes see whole or not at all, also after a power cut."""
-    unfinished: str | None = None
+    unfinished: Path | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-        with os.fdopen(handle, "wb") as stream:
+        unfinished = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
+        with unfinished.open("xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -31,7 +31,7 @@ def write_whole(file: Path, content: bytes) -> None:
         ) from error
     finally:
         if unfinished is not None:
-            Path(unfinished).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
 
 
 def content_digest(file: Picture) -> str:

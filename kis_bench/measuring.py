@@ -63,7 +63,8 @@ class KnownItemSearch:
             "datasets": {dataset.name: {"fingerprint": dataset.fingerprint, "n_items": len(collection),
                                         "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
                                         "n_groups": len(set(collection.groups or ())),
-                                        "segment_s": option.kis_segment, "near_duplicates": str(alike),
+                                        "layout": query_set.dataset.layout, "segment_s": option.kis_segment,
+                                        "near_duplicates": str(alike),
                                         "note": dataset.note}},
         }  # fmt: skip
         payload = {"ranks": rows, "timings": timings, "provenance": provenance}

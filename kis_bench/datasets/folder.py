@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from pathlib import Path
 
 from kis_bench.datasets.labels import label_files, read_labels, read_rows, seconds, unexpected
@@ -30,6 +31,11 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
 
 def read_collection(name: str, root: Path, layout: Layout) -> Collection:
     """The images of a dataset folder; nothing is read of them until their digests are asked for."""
+    return read_images(name, root, layout)[0]
+
+
+def read_images(name: str, root: Path, layout: Layout) -> tuple[Collection, Counter[str]]:
+    """The images of a dataset folder, and how many files of which suffix beside them are no pictures."""
     table = root / "images.csv"
     if table.is_file():
         listing, groups, times = read_listing(table, root)
@@ -40,7 +46,8 @@ def read_collection(name: str, root: Path, layout: Layout) -> Collection:
             groups = given(root, listing, listing.groups)
         if listing.times_s is not None:
             times = tuple(math.nan if time is None else time for time in listing.times_s)
-    return Collection(name, tuple(listing.ids), listing.pictures, Digests(name, listing.pictures), groups, times)
+    digests = Digests(name, listing.pictures)
+    return Collection(name, tuple(listing.ids), listing.pictures, digests, groups, times), listing.ignored
 
 
 def picture_folder(root: Path) -> Path:

@@ -18,6 +18,8 @@ LONG_FORM = ("query_id", "item_id", "label_set", "text")
 RANGE = ("range_start_s", "range_end_s")
 OPTIONAL = ("annotator", "stage", *RANGE)
 FORMS = f"{','.join(LONG_FORM)} (optional: {', '.join(OPTIONAL)}), or M3RT's ID,short_label,long_label or ID,label"
+#: One cell or separator after the other; blanks around a quoted cell are not meant, though RFC 4180 knows none there.
+QUOTED = re.compile(r"""[ \t]*(?P<cell>"[^"]*(?:""[^"]*)*")[ \t]*(?=[,\r\n]|\Z)|[^,\r\n]+|[,\r\n]""")
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
 Row = tuple[int, dict[str, str]]
 
@@ -33,7 +35,8 @@ def read_rows(file: Path, problems: list[str] | None = None) -> tuple[tuple[str,
     """
     wrong: list[str] = [] if problems is None else problems
     text = decoded(file, wrong)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    tidy = QUOTED.sub(lambda found: found["cell"] or found[0], text)
+    reader = csv.reader(io.StringIO(tidy, newline=""), strict=True, skipinitialspace=True)
     found: list[tuple[int, list[str]]] = []
     line = 0
     try:

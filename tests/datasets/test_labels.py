@@ -139,6 +139,16 @@ def test_files_that_are_no_tables_are_told_why(read, content, said):
         assert any(part in problem for problem in problems), problems
 
 
+def test_blanks_around_quotes_are_not_meant(read):
+    """As in the published labels of the thesis, where they stand behind a quote at the end of a line."""
+    queries, problems = read(
+        f'{HEADER}\nq1, a ,short,"one, two" \nq2,b,short, "three ""x"" , four"\t\r\n'
+        'q3,c,short,five "six" \nq4,a,short,"7" '
+    )
+    assert problems == []
+    assert [q.text for q in queries] == ["one, two", 'three "x" , four', 'five "six"', "7"]
+
+
 def test_line_ends_of_all_systems_and_a_byte_order_mark(read):
     for end in ("\n", "\r\n", "\r"):
         queries, problems = read("\ufeff" + end.join([HEADER, "q1,a,short,x", 'q2,b,short,"y"', ""]))

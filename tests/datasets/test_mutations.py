@@ -18,8 +18,8 @@ LABELS = (
 WIDE = 'ID,short_label,long_label\na,"red","a red, square one"\nb,blue,"a blue\r\none"\nc,green,=green()\n'
 IMAGES = "item_id,path,group,time_s\na,images/a.png,v1,0.5\nb,images/b.png,v1,1\nc,images/c.png,v2,\n"
 PIECES = [
-    b",", b'"', b'""', b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b";", b"\t", b" ", b"a", b"..", b"/", b"1e999",
-    b"nan", b"-1", b"q1", b"\xe2\x80\xae", b"x" * 300, b"\\", b"'", b"short", b"images/a.png",
+    b",", b'"', b'""', b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b";", b"\t", b" ", b"a", b"..", b"/",
+    b"1e999", b"nan", b"-1", b"q1", b"\xe2\x80\xae", b"x" * 300, b"\\", b"'", b"short", b"images/a.png",
 ]  # fmt: skip
 
 
@@ -55,7 +55,8 @@ def damaged(rng, content):
 
 def cells(content):
     """An independent reading: the rows that are not blank, as the csv module gives them leniently."""
-    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    text = content.decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True))
     header, *rest = [row for row in rows if row]
     return [dict(zip([name.strip() for name in header], row, strict=True)) for row in rest]
 

@@ -61,7 +61,7 @@ def test_vectors_come_back_as_they_were_made(collection, tmp_path):
 def test_a_damaged_shard_is_found_and_made_again(collection, tmp_path):
     store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
     embed_collection(collection, encoder, store)
-    entry = images_entry(collection, encoder, store)
+    entry = images_entry(collection, encoder.key, store)
     before = shard_bytes(entry)
     victim = sorted(entry.folder.glob("*.arrow"))[1]
     content = bytearray(victim.read_bytes())
@@ -79,7 +79,7 @@ def test_what_was_finished_stays_when_an_image_is_broken(collection, tmp_path):
     collection.paths[12].write_bytes(good[:40])
     with pytest.raises(BadFile, match=r"12\.png"):
         embed_collection(collection, encoder, store)
-    entry = images_entry(collection, encoder, store)
+    entry = images_entry(collection, encoder.key, store)
     assert len(entry.missing()) == 2
     collection.paths[12].write_bytes(good)
     encoder.seen = 0
@@ -173,13 +173,13 @@ def test_a_killed_run_resumes_with_the_same_bytes(collection, tmp_path):
     process.wait()
     encoder = Colour()
     killed, whole = (Store(tmp_path / name, shard_items=2) for name in ("killed", "whole"))
-    left = len(images_entry(collection, encoder, killed).missing())
+    left = len(images_entry(collection, encoder.key, killed).missing())
     assert 0 < left < 10
     embed_collection(collection, encoder, killed)
     assert encoder.seen == 2 * left
     embed_collection(collection, encoder, whole)
-    assert shard_bytes(images_entry(collection, encoder, killed)) == shard_bytes(
-        images_entry(collection, encoder, whole)
+    assert shard_bytes(images_entry(collection, encoder.key, killed)) == shard_bytes(
+        images_entry(collection, encoder.key, whole)
     )
 
 

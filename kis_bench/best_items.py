@@ -1,0 +1,123 @@
+"""The best items of each query of a run: by the vectors that it was measured with, else as its table names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kis_bench import datasets as readers
+from kis_bench.embed import images_entry, texts_entry
+from kis_bench.errors import KisBenchError
+from kis_bench.exact_scores import Doubles, gather
+from kis_bench.ranking import target_ranks
+from kis_bench.records import Dataset
+from kis_bench.relevance import targets
+from kis_bench.results import Run
+from kis_bench.store import Store
+from kis_bench.true_scores import true_scores
+
+
+class Unavailable(KisBenchError):
+    """The dataset or the vectors that a run was measured with are not here; says what to do."""
+
+
+def measured_dataset(run: Run, name: str, root: Path | None) -> Dataset | Unavailable:
+    """The dataset as it was measured, or why it can't be had."""
+    about = run.provenance.get("datasets", {}).get(name, {})
+    try:
+        dataset = readers.load(name, root, layout=about.get("layout"))
+        fingerprint = dataset.fingerprint  # which may look into all images for the first time
+    except KisBenchError as error:
+        return Unavailable(" ".join(str(error).split()))
+    if fingerprint != about.get("fingerprint"):
+        return Unavailable(f"dataset {name} here is not the one that was measured; name the folder of that one")
+    return dataset
+
+
+def targets_of(rows: pd.DataFrame, dataset: Dataset | Unavailable) -> dict[str, tuple[str, ...]]:
+    """The targets of each query of a label set that has any: from the dataset where it is here, else from the table."""
+    queries = () if isinstance(dataset, Unavailable) else dataset.all_queries
+    known = {(query.label_set, query.query_id): query.item_ids for query in queries}
+    barred = any("|" in item for items in rows["top_item_ids"] if items is not None for item in items)
+    found: dict[str, tuple[str, ...]] = {}
+    for label_set, query, item in rows[["label_set", "query_id", "item_id"]].fillna("").itertuples(index=False):
+        if barred and "|" in item and (label_set, query) not in known:
+            raise KisBenchError(
+                f"query {query!r}: item ids hold '|', which also stands between several targets, so that only the "
+                f"dataset can tell what {item!r} means: {dataset}"
+            )
+        if query and item:
+            found[query] = known.get((label_set, query)) or tuple(item.split("|"))
+    return found
+
+
+def from_vectors(
+    run: Run, rows: pd.DataFrame, dataset: Dataset | Unavailable, store: Store, depth: int
+) -> tuple[pd.DataFrame, str]:
+    """The ranking by the stored vectors, which must give the ranks of the run; Unavailable where they are not here."""
+    if isinstance(dataset, Unavailable):
+        raise dataset
+    if rows.empty:
+        raise Unavailable("no query has a target")
+    model, label_set = rows[["model", "label_set"]].iloc[0]
+    key = run.provenance.get("models", {}).get(model, {}).get("key")
+    queries = [query for query in dataset.all_queries if query.label_set == label_set]
+    if key is None or rows["query_id"].tolist() != [query.query_id for query in queries]:
+        raise Unavailable(f"the run has not all queries of the dataset, or no key of {model}; measure it anew")
+    items = images_entry(dataset.collection, key, store).read()
+    texts = texts_entry(queries, key, store, f"{dataset.name}-{label_set}")[0].read()
+    if items is None or texts is None:
+        raise Unavailable(
+            f"{store.path} lacks vectors of {model} under the key of the run; name the store of the run, or try "
+            f"kis-bench embed {dataset.name} --model {model}"
+        )
+    vectors = np.asarray(texts.vectors)[:, 0]
+    ranks = target_ranks(vectors, items.vectors, targets(dataset.collection, queries), top_k=depth)
+    differ = (ranks.best != rows["rank_best"].to_numpy()) | (ranks.worst != rows["rank_worst"].to_numpy())
+    if differ.any():
+        raise KisBenchError(
+            f"{differ.sum()} queries of {dataset.name} {label_set}, the first {queries[differ.argmax()].query_id!r}, "
+            f"rank otherwise by the vectors of {model} in {store.path} than in the run; name its store or measure anew"
+        )
+    tops = [[dataset.collection.ids[i] for i in top] for top in ranks.top_items]
+    scores = [true_scores(q, gather(items.vectors, top)) for q, top in zip(vectors, ranks.top_items, strict=True)]
+    beyond = (ranks.best > depth).sum()
+    remark = f"; {beyond} targets lie beyond depth {depth} and are not found for other tools" if beyond else ""
+    return table_of(texts.ids, tops, scores), remark
+
+
+def from_table(
+    rows: pd.DataFrame, wanted: Mapping[str, tuple[str, ...]], depth: int | None, why: Unavailable
+) -> tuple[pd.DataFrame, str]:
+    """The best items that the run names, with scores -1, -2, ...; refuses a depth that these don't reach."""
+    held: dict[str, list[str]] = {}
+    columns = ["query_id", "top_item_ids", "rank_best", "rank_worst", "n_items"]
+    for query, items, best, worst, n in rows[columns].itertuples(index=False):
+        top = [] if items is None else list(items[:depth])
+        if depth is not None and 0 < len(top) < min(depth, n):
+            raise KisBenchError(f"depth {depth}: the run itself names {len(top)} items for query {query!r}, and {why}")
+        place = next((i for i, item in enumerate(top, start=1) if item in wanted[query]), len(top) + 1)
+        if top and not min(best, len(top) + 1) <= place <= worst:
+            raise KisBenchError(f"query {query!r}: its target has rank {best} to {worst} in the run, but place {place}")
+        held |= {query: top} if top else {}
+    tops = list(held.values())
+    most = max(map(len, tops), default=0)
+    remark = f"; scores are -1, -2, ... and measures hold up to cutoff {most} only" if held else ""
+    return table_of(list(held), tops, [-np.arange(1.0, len(top) + 1) for top in tops]), f"{remark}: {why}"
+
+
+def table_of(queries: Sequence[str], items: Sequence[Sequence[str]], scores: Sequence[Doubles]) -> pd.DataFrame:
+    """One row per query and item, from the items and scores of each query."""
+    counts = [len(some) for some in items]
+    return pd.DataFrame(
+        {
+            "query_id": np.repeat(np.array(queries, object), counts),
+            "doc_id": np.array([*chain.from_iterable(items)], object),
+            "score": np.concatenate([np.zeros(0), *scores]),
+            "rank": np.concatenate([np.zeros(0, np.int64), *(np.arange(1, n + 1) for n in counts)]),
+        }
+    )

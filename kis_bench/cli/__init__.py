@@ -1,0 +1,36 @@
+"""The command line ``kis-bench``. Exit codes: 0 fine, 1 a check failed, 2 wrong usage or input."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from kis_bench import __version__
+from kis_bench.cli import datasets, models, runs
+from kis_bench.errors import KisBenchError
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(prog="kis-bench", description="Which joint-embedding model finds my image?")
+    main.add_argument("--version", action="version", version=f"kis-bench {__version__}")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for group in (models, datasets, runs):
+        group.add(commands)
+    return main
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen = parser().parse_args(arguments)
+    try:
+        return int(chosen.call(chosen))
+    except KisBenchError as error:
+        print(f"kis-bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nkis-bench: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

@@ -1,0 +1,68 @@
+"""What several commands share: arguments that mean the same everywhere, and tables on the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kis_bench import datasets
+from kis_bench.datasets.layouts import LAYOUTS
+from kis_bench.errors import KisBenchError
+from kis_bench.records import Dataset
+
+Commands = Any  #: what argparse returns from add_subparsers, which it has no public name for
+
+
+def add_command(commands: Commands, name: str, call: Callable[..., int]) -> argparse.ArgumentParser:
+    """A command whose help is the docstring of the function behind it."""
+    about = str(call.__doc__)
+    made: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    made.set_defaults(call=call)
+    return made
+
+
+def add_dataset(command: argparse.ArgumentParser, about: str) -> None:
+    """One dataset, and how its files are named."""
+    command.add_argument("dataset", metavar="DATASET[=FOLDER]", help=about)
+    command.add_argument("--layout", choices=LAYOUTS, help="how its files are named (default: that of its name)")
+
+
+def add_store(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--store", type=Path, metavar="DIR", help="default: $KIS_STORE, else the user's cache")
+
+
+def add_folders(command: argparse.ArgumentParser, about: str) -> None:
+    """Any number of datasets with their folders."""
+    command.add_argument("--dataset", action="append", default=[], metavar="NAME=FOLDER", help=f"{about}; repeatable")
+
+
+def load_dataset(arguments: argparse.Namespace) -> Dataset:
+    """The dataset that :func:`add_dataset` took."""
+    name, _, folder = arguments.dataset.partition("=")
+    return datasets.load(name, Path(folder).expanduser() if folder else None, layout=arguments.layout)
+
+
+def folders_of(given: Iterable[str]) -> dict[str, Path]:
+    """Name -> folder, of what :func:`add_folders` took."""
+    found = {}
+    for each in given:
+        name, equals, folder = each.partition("=")
+        if not (name and equals and folder):
+            raise KisBenchError(f"--dataset {each}: write NAME=FOLDER")
+        found[name] = Path(folder).expanduser()
+    return found
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
+    from tabulate import tabulate
+
+    print(tabulate(rows, headers=header, disable_numparse=True))

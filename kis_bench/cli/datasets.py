@@ -1,0 +1,155 @@
+"""Commands about datasets: which there are, what is wrong with them, their embeddings, and what others wrote."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from kis_bench import datasets, encoders
+from kis_bench.cli.arguments import (
+    Commands,
+    add_command,
+    add_dataset,
+    add_folders,
+    add_store,
+    folders_of,
+    load_dataset,
+    positive,
+    print_table,
+)
+from kis_bench.cli.models import WORDS
+from kis_bench.datasets import DatasetRow
+from kis_bench.datasets.layouts import LAYOUTS
+from kis_bench.encoders.catalogue import FORMS
+from kis_bench.errors import KisBenchError
+
+
+def add(commands: Commands) -> None:
+    listing = add_command(commands, "datasets", list_datasets)
+    listing.add_argument("--data", type=Path, metavar="DIR", help="folder of dataset folders (default: $KIS_DATA)")
+    inner = listing.add_subparsers(metavar="check [NAME=]FOLDER")
+    checking = add_command(inner, "check", check)
+    checking.add_argument(
+        "dataset", metavar="[NAME=]FOLDER", help="a dataset folder; NAME tells how its files are named"
+    )
+    checking.add_argument("--layout", choices=LAYOUTS, help="how its files are named, whatever its name")
+    checking.add_argument("--model", action="append", default=[], metavar="MODEL",
+                          help="also find texts longer than this model reads, which loads it; repeatable")  # fmt: skip
+    checking.add_argument("--near", type=int, default=6, metavar="BITS",
+                          help="pictures are alike up to so many different bits of 64 (default: 6)")  # fmt: skip
+    embedding = add_command(commands, "embed", embed)
+    add_dataset(embedding, "a dataset's name, with its folder if not built in")
+    embedding.add_argument("--model", required=True, help=f"a model's name, or {FORMS}")
+    add_store(embedding)
+    embedding.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    embedding.add_argument("--batch-size", type=positive, metavar="N",
+                           help="images encoded at once (default: what suits model and device)")  # fmt: skip
+    embedding.add_argument("--precision", default="fp32", choices=encoders.PRECISIONS, help="default: fp32")
+    embedding.add_argument("--download", action="store_true", help="download the weights if they are not here")
+    importing = commands.add_parser("import", help="Takes over what others wrote: tasks of VBS, saves of M3RT.")
+    kinds = importing.add_subparsers(required=True, metavar="KIND")
+    tasks = add_command(kinds, "vbs", import_vbs)
+    tasks.add_argument(
+        "tasks", type=Path, metavar="TASKS", help="JSON of the VBS archive, or a template or run of DRES"
+    )
+    add_dataset(tasks, "the collection that the tasks are about")
+    tasks.add_argument("--out", type=Path, metavar="FILE",
+                       help="the label file to write (default: labels-TASKS.csv in the dataset folder)")  # fmt: skip
+    saves = add_command(kinds, "m3rt", import_m3rt)
+    saves.add_argument("folder", type=Path, metavar="FOLDER", help="M3RT's folder, or its folder saves")
+    add_folders(saves, "where the images and labels of a dataset lie, if not in FOLDER")
+    add_store(saves)
+    saves.add_argument("--report", type=Path, default=Path("reports"), metavar="DIR",
+                       help="where the run folder is written (default: reports/)")  # fmt: skip
+
+
+def list_datasets(arguments: argparse.Namespace) -> int:
+    """Known datasets, those below KIS_DATA, and whether they can be used now; check FOLDER looks closer."""
+    data = arguments.data or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
+    if data is not None and not data.is_dir():
+        raise KisBenchError(f"there is no folder {data}")
+    folders = {} if data is None else {f.name: f for f in sorted(data.iterdir()) if f.is_dir() and f.name[0] != "."}
+    found = [DatasetRow(name, folders.pop(name, None)) for name in datasets.BUILT_IN if name != "folder"]
+    rows = []
+    for row in [*found, *(DatasetRow(name, folder) for name, folder in folders.items())]:
+        state, label_sets = datasets.readiness(row), ""
+        if state.ready:
+            try:
+                label_sets = ", ".join(datasets.label_sets(row))
+            except KisBenchError as error:
+                state = replace(state, state="unreadable", remedy=str(error))
+        rows.append((row.name, state.state, label_sets, row.folder or "", state.remedy))
+    print_table(rows, ("dataset", "state", "label sets", "where", "how to get it"))
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Looks for what is wrong or odd in a dataset folder, and says what it means for the results."""
+    from kis_bench.query_checks import check_dataset
+
+    name, equals, folder = arguments.dataset.partition("=")
+    root = Path(folder if equals else name).expanduser()
+    failed = False
+    for found in check_dataset(
+        name if equals else root.resolve().name, root, layout=arguments.layout, near_bits=arguments.near,
+        models=[encoders.find(model) for model in arguments.model],
+    ):  # fmt: skip
+        print(f"{WORDS[found.passed]}  {found.name}: {found.finding}", flush=True)
+        failed |= found.passed is False
+    return int(failed)
+
+
+def embed(arguments: argparse.Namespace) -> int:
+    """Embeds a dataset's images and texts into the store; goes on where it was stopped."""
+    from kis_bench.embed import embed_collection, embed_texts
+    from kis_bench.encoders import LazyEncoder
+    from kis_bench.store import Store, default_store
+
+    checkpoint = encoders.find(arguments.model)
+    dataset = load_dataset(arguments)
+    if arguments.download:
+        encoders.fetch(checkpoint)
+    encoder = LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
+    store = Store(arguments.store or default_store())
+    items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
+    print(f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}")
+    if checkpoint.image_only and dataset.label_sets:
+        print(f"{checkpoint.name} has no text side; no texts are embedded")
+    for label_set in () if checkpoint.image_only else dataset.label_sets:
+        texts = embed_texts(dataset.queries(label_set), encoder, store, name=f"{dataset.name}-{label_set}")
+        cut = int(texts.truncated.sum()) if texts.truncated is not None else 0
+        print(f"{dataset.name} {label_set}: {len(texts.ids)} texts, {cut} longer than the model reads")
+    print(f"store: {store.path}")
+    return 0
+
+
+def import_vbs(arguments: argparse.Namespace) -> int:
+    """Makes a label file, one label set a stage, of textual known-item tasks of the Video Browser Showdown."""
+    from kis_bench.datasets.vbs import import_tasks
+
+    _, _, folder = arguments.dataset.partition("=")
+    row = datasets.resolve(
+        DatasetRow(arguments.dataset.partition("=")[0], Path(folder).expanduser() if folder else None)
+    )
+    out = arguments.out or (row.folder and row.folder / f"labels-{arguments.tasks.stem}.csv")
+    if out is None:
+        raise KisBenchError(f"dataset {row.name} has no folder here; give DATASET=FOLDER, or --out FILE")
+    for remark in import_tasks(arguments.tasks, load_dataset(arguments).collection, out):
+        print(remark)
+    return 0
+
+
+def import_m3rt(arguments: argparse.Namespace) -> int:
+    """Takes image features, ranks and cumulations of the thesis' code into the store and a run folder."""
+    from kis_bench.m3rt_import import import_saves
+    from kis_bench.store import Store, default_store
+
+    imported = import_saves(
+        arguments.folder, reports=arguments.report, store=Store(arguments.store or default_store()),
+        datasets=folders_of(arguments.dataset),
+    )  # fmt: skip
+    for remark in imported.remarks:
+        print(remark)
+    return 0

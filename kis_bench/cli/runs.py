@@ -1,0 +1,70 @@
+"""Commands about runs: their reports, and their results in the forms of other tools."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from kis_bench import datasets
+from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, positive
+from kis_bench.errors import KisBenchError
+from kis_bench.records import Collection
+
+
+def add(commands: Commands) -> None:
+    drawing = add_command(commands, "report", report)
+    drawing.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
+    add_folders(drawing, "where the pictures of a dataset lie, if not below $KIS_DATA")
+    drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")
+    exporting = add_command(commands, "export", export)
+    exporting.add_argument("form", choices=("trec", "csv", "parquet"), help="which form")
+    exporting.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
+    exporting.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/export-FORM")
+    exporting.add_argument("--depth", type=positive, metavar="N",
+                           help="how many items a query lists; more than ten need the run's vectors in the store "
+                           "(default: 1000 if they are there, else 10)")  # fmt: skip
+    add_store(exporting)
+    add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Draws the report of a run folder anew from its tables."""
+    from kis_bench.report import write_report
+    from kis_bench.results import read_run
+    from kis_bench.runs import summary
+
+    run, folders = read_run(arguments.run), folders_of(arguments.dataset)
+    privacy = arguments.privacy or bool(run.provenance.get("privacy"))
+    pictures: dict[str, Collection] = {}
+    for name, about in run.provenance.get("datasets", {}).items():
+        try:
+            dataset = datasets.load(name, folders.get(name), layout=about.get("layout"))
+        except KisBenchError as error:
+            print(f"no pictures of {name}: {error}", file=sys.stderr)
+            continue
+        if dataset.fingerprint != about["fingerprint"]:
+            print(f"no pictures of {name}: the dataset here is not the one that was measured", file=sys.stderr)
+            continue
+        pictures[name] = dataset.collection
+    write_report(run.folder, run, {} if privacy else pictures, privacy=privacy)
+    print(summary(run))
+    print(f"\nreport: {run.folder / 'report.md'}")
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Writes the rankings of a run and the targets as other tools read them: runs and qrels."""
+    from kis_bench.export import export_run
+    from kis_bench.results import read_run
+    from kis_bench.store import Store, default_store
+
+    run = read_run(arguments.run)
+    out = arguments.out or run.folder / f"export-{arguments.form}"
+    store = Store(arguments.store or default_store())
+    for remark in export_run(
+        run, arguments.form, out, depth=arguments.depth, store=store, datasets=folders_of(arguments.dataset)
+    ):
+        print(remark)
+    print(f"written to {out}")
+    return 0

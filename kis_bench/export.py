@@ -1,0 +1,124 @@
+"""A run in the forms that other tools of information retrieval read: TREC, CSV and Parquet.
+
+For each dataset, label set and model one file with the ranking, for each dataset and label set one with the targets
+(qrels). Scores are the true ones rounded to float64, equal where items tie. Tools break ties in their own ways, and
+trec_eval sees a tie wherever scores agree in single precision.
+
+TREC lines are split at white space, by some tools in the machine's own encoding: ids and tags are percent-encoded
+there (RFC 3986) unless they are visible ASCII without ``%`` and ``"``; ``urllib.parse.unquote`` gives them back.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+import pandas as pd
+
+from kis_bench.best_items import Unavailable, from_table, from_vectors, measured_dataset, targets_of
+from kis_bench.errors import KisBenchError
+from kis_bench.files import write_whole
+from kis_bench.records import Dataset
+from kis_bench.report.tables import file_name
+from kis_bench.results import Run
+from kis_bench.store import Store, default_store
+
+FORMS = ("trec", "csv", "parquet")
+DEPTH = 1000  #: items per query, as is usual at TREC
+SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%"')
+
+
+def export_run(
+    run: Run, form: str, out: Path, *, depth: int | None = None, store: Store | None = None,
+    datasets: Mapping[str, Path | None] = {},
+) -> list[str]:  # fmt: skip
+    """Writes rankings and qrels into the folder ``out``, once all are made; returns what was written, a line per file.
+
+    Args:
+        form: "trec", "csv" or "parquet".
+        depth: items per query; None: 1000 where dataset and vectors are those of the run, else what its table holds.
+        datasets: folders of datasets by name; the others are built in or below ``KIS_DATA``.
+
+    Raises:
+        KisBenchError: an unknown form, a depth that can't be had, data that contradict the run, a full disk.
+    """
+    if form not in FORMS:
+        raise KisBenchError(f"unknown form {form!r}: known are {', '.join(FORMS)}")
+    if run.ranks.empty or (depth is not None and depth < 1):
+        raise KisBenchError(f"{run.folder}: {len(run.ranks)} ranks to depth {depth} are nothing to export")
+    remarks: list[str] = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".export-", dir=out) as hidden:
+            for name, rows in run.ranks.groupby("dataset", sort=False):
+                dataset = measured_dataset(run, str(name), datasets.get(str(name)))
+                for _, some in rows.groupby("label_set", sort=False):
+                    remarks += write_label_set(run, some, dataset, store, depth, form, Path(hidden))
+            files = sorted(Path(hidden).iterdir())
+            if not files:
+                raise KisBenchError("\n  ".join([f"nothing in {run.folder} can be exported:", *remarks]))
+            for file in files:
+                os.replace(file, out / file.name)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise KisBenchError(f"{out} can't be written: {why}; free space or choose another folder") from error
+    return remarks
+
+
+def write_label_set(
+    run: Run, rows: pd.DataFrame, dataset: Dataset | Unavailable, store: Store | None, depth: int | None, form: str,
+    folder: Path,
+) -> list[str]:  # fmt: skip
+    """The run file of each model on one label set, and the qrels of the queries that stand in any of them."""
+    name, label_set = rows[["dataset", "label_set"]].iloc[0]
+    targets = targets_of(rows, dataset)
+    remarks, judged = [], dict[str, tuple[str, ...]]()
+    for model, every in rows.groupby("model", sort=False):
+        cell = every.drop_duplicates("query_id")  # two tests may have measured the same
+        asked = cell[cell["query_id"].isin(targets)]
+        try:
+            ranking, remark = from_vectors(run, asked, dataset, store or Store(default_store()), depth or DEPTH)
+        except Unavailable as why:
+            ranking, remark = from_table(asked, targets, depth, why)
+        queries = ranking["query_id"].unique()
+        if len(queries) < len(cell):
+            remark += f"; left out: {len(cell) - len(queries)} queries without a target or without ranked items"
+        if len(queries) == 0:
+            remarks.append(f"{name} {label_set} {model}: not written{remark}")
+            continue
+        file = f"{file_name(name, label_set, str(model))}.run.{form}"
+        write_whole(folder / file, content(ranking, form, str(model)))
+        remarks.append(f"{file}: {len(queries)} queries, {len(ranking)} items{remark}")
+        judged |= {query: targets[query] for query in queries}
+    if judged:
+        file = f"{file_name(name, label_set)}.qrels.{form}"
+        pairs = [(query, item, 1) for query, items in judged.items() for item in items]
+        write_whole(folder / file, content(pd.DataFrame(pairs, columns=["query_id", "doc_id", "relevance"]), form))
+        remarks.append(f"{file}: {len(judged)} queries, {len(pairs)} targets")
+    return remarks
+
+
+def content(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
+    """The file of a ranking, or of qrels, which have no score."""
+    if form == "parquet":
+        return table.to_parquet(index=False)
+    if form == "csv":  # with all ids in quotes, because one with a carriage return would not get them otherwise
+        return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).encode("utf-8")
+    word = {name: encoded(name) for column in ("query_id", "doc_id") for name in table[column].unique()}
+    rows, tag = table.itertuples(index=False), encoded(tag)
+    if "score" in table:
+        return "".join(f"{word[q]} Q0 {word[d]} {rank} {score!r} {tag}\n" for q, d, score, rank in rows).encode("ascii")
+    return "".join(f"{word[q]} 0 {word[d]} {relevance}\n" for q, d, relevance in rows).encode("ascii")
+
+
+def encoded(name: str) -> str:
+    """A name as one word of visible ASCII; ``urllib.parse.unquote`` turns it back.
+
+    >>> encoded("a red/boat 100%")
+    'a%20red/boat%20100%25'
+    """
+    return quote(name, safe=SAFE, errors="surrogatepass")

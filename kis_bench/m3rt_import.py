@@ -1,0 +1,297 @@
+"""M3RT's saves -> one run, and embeddings in the store: what was measured then, beside what is measured now."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kis_bench.cache import file_digest
+from kis_bench.datasets import load
+from kis_bench.datasets.labels import label_files, read_labels, read_rows
+from kis_bench.datasets.m3rt_saves import Save, find_saves, read_cumulation, read_features, read_ranks, saves_folder
+from kis_bench.encoders.catalogue import catalogue
+from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.m3rt_ranks import Cell, Say, checked, paired, rows_of, some, tell, without_texts
+from kis_bench.records import Collection, Dataset, Query, Vectors, digest
+from kis_bench.runs import write_measured
+from kis_bench.store import Store
+
+NOTE = (
+    "Imported from M3RT, not measured here: ranks as saved there, where equal scores were ordered by larger image id."
+)
+ROUNDING = 1e-5  #: lengths of float32 vectors are nearer to 1 than that
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import wrote, and what a user should know of it."""
+
+    run: Path | None  # None: there were no ranks
+    store_folders: tuple[Path, ...]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The images and labels that saves were made from, as far as they are here."""
+
+    dataset: Dataset | None = None
+    queries: tuple[Query, ...] = ()
+
+    def of(self, label_set: str) -> list[Query]:
+        return [query for query in self.queries if query.label_set == label_set]
+
+
+def import_saves(folder: Path, *, reports: Path, store: Store, datasets: Mapping[str, Path] | None = None) -> Imported:
+    """Writes the ranks as one run below ``reports``, and the features into the store.
+
+    A second import writes such a run again, beside the first, and finds the features stored.
+
+    Args:
+        folder: M3RT's, or its ``saves``.
+        datasets: by our name or M3RT's, folders with images and labels; for the others M3RT's own are looked at.
+
+    Raises:
+        BadFile: a file is damaged, holds what M3RT never saved, or contradicts another.
+        KisBenchError: there is nothing to import, or nobody knows how many images were searched.
+    """
+    work = Import(folder, datasets or {})
+    stored = work.store_features(store)
+    work.drop_other_images()
+    rows = work.rows()
+    run = None
+    if rows:
+        run = write_measured(
+            reports, ranks=rows, timings=[], provenance=work.provenance(rows), device="not known",
+            command=["kis-bench", "import", "m3rt", str(folder)], interrupted=False, privacy=False,
+            pictures={name: source.dataset.collection for name, source in work.sources.items() if source.dataset},
+            repository=Path.cwd(),
+        )  # fmt: skip
+    return Imported(run, stored, tuple(work.remarks))
+
+
+class Import:
+    """One import: all ranks and cumulations are read before anything is written."""
+
+    def __init__(self, folder: Path, datasets: Mapping[str, Path]) -> None:
+        self.saves, remarks = find_saves(folder, thesis_models())
+        self.remarks = list(remarks)
+        self.sources = find_sources(folder, self.saves, datasets, self.remarks.append)
+        self.digests = {save: file_digest(save.path) for save in self.saves}
+        self.ranks = {cell(save): (save, read_ranks(save.path)) for save in self.saves if save.kind == "ranks"}
+        self.counts = {cell(s): (s, read_cumulation(s.path)) for s in self.saves if s.kind == "cumulation"}
+        self.sizes: dict[str, tuple[int, Path]] = {}  # dataset -> how many images it had, and which file says so
+        for save, numbers in self.counts.values():
+            self.agree(save, len(numbers))
+        self.lacks: dict[str, Counter[str]] = defaultdict(Counter)  # model -> what can't be had from its ranks
+        self.n_queries: dict[str, dict[str, int]] = defaultdict(dict)  # dataset -> label set -> queries
+
+    def agree(self, save: Save, n: int) -> None:
+        """Notes how many images a file is about; all files of one dataset have to be about as many."""
+        known, file = self.sizes.setdefault(save.dataset, (n, save.path))
+        if known != n:
+            message = f"it is about {n} images, {file} about {known}; take away what is of another state of the dataset"
+            raise BadFile(save.path, [message])
+
+    def store_features(self, store: Store) -> tuple[Path, ...]:
+        folders = []
+        for save in self.saves:
+            if save.kind == "features":
+                ids, vectors = read_features(save.path)
+                self.agree(save, len(ids))
+                folders.append(self.keep(save, ids, of_length_one(save.path, vectors, self.remarks.append), store))
+        return tuple(folders)
+
+    def keep(self, save: Save, ids: tuple[str, ...], vectors: Vectors, store: Store) -> Path:
+        """Stores features in the order and under the ids of the dataset's images, if they are of the same images."""
+        source = self.sources[save.dataset]
+        fingerprint, items = digest(["m3rt", *ids]), ids
+        if source.dataset is not None:
+            collection = source.dataset.collection
+            order = same_images(save.path, ids, collection, self.remarks.append)
+            if order is None:
+                self.sources[save.dataset] = replace(source, dataset=None)
+            else:
+                fingerprint, items, vectors = collection.fingerprint, collection.ids, vectors[order]
+        entry = store.entry(save.dataset, fingerprint, self.key(save), "images", items)
+        missing = entry.missing()
+        for shard in missing:
+            entry.write_shard(shard, vectors[shard.start : shard.stop, None])
+        if missing or not (entry.folder / "manifest.json").exists():
+            entry.finish({"encoder": save.model, "source": f"m3rt:{save.thesis_model}"})
+        return entry.folder
+
+    def key(self, save: Save) -> str:
+        return f"m3rt-{save.model}-{self.digests[save][:16]}"
+
+    def drop_other_images(self) -> None:
+        """Takes back the images of a folder that has not as many as were searched."""
+        for name, source in list(self.sources.items()):
+            if source.dataset is not None and len(source.dataset.collection) != self.searched(name):
+                self.remarks.append(
+                    f"dataset {name}: its folder has {len(source.dataset.collection)} images, but by "
+                    f"{self.sizes[name][1]} {self.searched(name)} were searched; taken without its images"
+                )
+                self.sources[name] = replace(source, dataset=None)
+
+    def searched(self, name: str) -> int:
+        """How many images of a dataset were searched."""
+        dataset = self.sources[name].dataset
+        if name not in self.sizes and dataset is None:
+            raise KisBenchError(
+                f"dataset {name}: nobody knows how many images were searched; put a cumulation or the image features "
+                "beside the ranks, or give the dataset's folder with its images"
+            )
+        return self.sizes[name][0] if name in self.sizes else len(dataset.collection if dataset else ())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of ranks.parquet, of all cells."""
+        rows: list[dict[str, Any]] = []
+        for key in sorted({*self.ranks, *self.counts}):
+            model, dataset, label_set = key
+            queries, n_items = self.sources[dataset].of(label_set), self.searched(dataset)
+            if key in self.ranks:
+                ranks = checked(key, *self.ranks[key], self.counts.get(key), n_items, self.remarks.append)
+            else:
+                ranks = without_texts(key, *self.counts[key], self.remarks.append)
+            pairs, loose = paired(ranks, queries)
+            self.lacks[model] += tell(key, pairs, loose, queries, self.remarks.append)
+            known = self.n_queries[dataset].get(label_set, 0)
+            self.n_queries[dataset][label_set] = len(queries) or max(known, len(ranks))
+            rows += rows_of(key, pairs, loose, n_items)
+        return rows
+
+    def provenance(self, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        models, names = ({row[column] for row in rows} for column in ("model", "dataset"))
+        return {
+            "models": {model: self.about_model(model) for model in sorted(models)},
+            "datasets": {name: self.about_dataset(name) for name in sorted(names)},
+        }
+
+    def about_model(self, model: str) -> dict[str, Any]:
+        """Where a model's ranks are from; the key stands for all of its saves."""
+        own = {save: sha for save, sha in self.digests.items() if save.model == model}
+        said = [f"Ranks {what}: {count}." for what, count in self.lacks[model].items() if count]
+        return {
+            "source": f"m3rt:{next(iter(own)).thesis_model}",
+            "key": f"m3rt-{model}-{digest(sorted(own.values()))[:16]}",
+            "features": {save.dataset: self.key(save) for save in own if save.kind == "features"},
+            "files": {f"{save.path.parent.name}/{save.path.name}": sha for save, sha in own.items()},
+            "note": " ".join([NOTE, *said, catalogue()[model].note]).strip(),
+        }
+
+    def about_dataset(self, name: str) -> dict[str, Any]:
+        """What was searched; without its images, the fingerprint stands for the saves."""
+        own = {save: sha for save, sha in self.digests.items() if save.dataset == name}
+        dataset = self.sources[name].dataset
+        return {
+            "fingerprint": dataset.fingerprint if dataset else digest(["m3rt", *sorted(own.values())]),
+            "n_items": self.searched(name),
+            "n_queries": self.n_queries[name],
+            "note": f"Imported from M3RT's dataset {next(iter(own)).thesis_dataset}.",
+        }
+
+
+def thesis_models() -> dict[str, str]:
+    """M3RT's names of models, as names of its files begin -> ours.
+
+    It kept one vector per image, of BLIP-2 too, which therefore is our model without projection.
+    """
+    rows = [row for row in catalogue().values() if row.thesis_name and row.vectors_per_item == 1]
+    own_code = ("CLIP", "ALIGN", "BLIP2")  # the others it loaded with open_clip
+    names = [row.thesis_name.lower() if row.thesis_name in own_code else f"openclip-{row.thesis_name}" for row in rows]
+    return dict(zip(names, (row.name for row in rows), strict=True))
+
+
+def cell(save: Save) -> Cell:
+    return save.model, save.dataset, save.label_set or ""
+
+
+def find_sources(folder: Path, saves: Sequence[Save], given: Mapping[str, Path], say: Say) -> dict[str, Source]:
+    """For each dataset of the saves the folder that was given, else M3RT's own, else nothing."""
+    names = {save.dataset: save.thesis_dataset for save in saves}
+    for name in given:
+        if name not in (*names, *names.values()):
+            raise UnknownName("dataset", name, {*names, *names.values()}, "These have saves.")
+    own = saves_folder(folder).resolve().parent / "datasets"
+    return {
+        ours: read_source(ours, given.get(ours) or given.get(thesis), own / thesis, say)
+        for ours, thesis in names.items()
+    }
+
+
+def read_source(name: str, given: Path | None, own: Path, say: Say) -> Source:
+    """Images and labels, or labels alone; what keeps a folder from being a dataset is said."""
+    if given is None and not own.is_dir():
+        return Source()
+    folder = given or own
+    try:
+        dataset = load(name, folder)
+        return Source(dataset, dataset.all_queries)
+    except KisBenchError as error:
+        queries = labels_alone(name, folder)
+        if given is not None and not queries:
+            raise
+        say(f"dataset {name}: taken without its images: {error}")
+        return Source(None, queries)
+
+
+def labels_alone(name: str, folder: Path) -> tuple[Query, ...]:
+    """The queries of a folder whose images are not here; their items are what the labels name."""
+    items: dict[str, None] = {}
+    for file in label_files(folder):
+        items |= dict.fromkeys(row.get("ID", row.get("item_id", "")).strip() for _, row in read_rows(file)[1])
+    found = read_labels(label_files(folder), Collection(name, tuple(item for item in items if item), (), ()))
+    for file, problems in found.problems.items():
+        if problems:
+            raise BadFile(file, problems)
+    return tuple(found.queries)
+
+
+def of_length_one(file: Path, vectors: Vectors, say: Say) -> Vectors:
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    off = float(np.abs(lengths - 1).max())
+    if off <= ROUNDING:
+        return vectors
+    say(f"{file}: lengths were up to {off:.1g} off 1, as half precision leaves them; they were made 1")
+    made: Vectors = (vectors / lengths).astype(np.float32)
+    return made
+
+
+def same_images(file: Path, ids: Sequence[str], collection: Collection, say: Say) -> list[int] | None:
+    """For each image of the collection its place in ``ids``; None, and said, if they are not the same images.
+
+    M3RT named an image by its file up to the first dot, or by the number that this is.
+    """
+    named: dict[str | int, set[str]] = defaultdict(set)
+    for item in collection.ids:
+        base = item.rsplit("/", 1)[-1].split(".")[0]
+        for name in (base, number(base)):
+            named[name].add(item)
+    places: dict[str, int] = {}
+    strange: list[str] = []
+    for place, known in enumerate(ids):
+        found = {known} & collection.position.keys() or named.get(known) or named.get(number(known)) or set()
+        if len(found) == 1 and not found & places.keys():
+            places[next(iter(found))] = place
+        else:
+            strange.append(known)
+    lacking = [item for item in collection.ids if item not in places]
+    if strange or lacking:
+        say(
+            f"{file}: stored under its own image ids; {len(strange)} of {len(ids)} are not, or not for certain, in the "
+            f"dataset{some(strange)}, and {len(lacking)} of the dataset's {len(collection)} are not in the file"
+            f"{some(lacking)}"
+        )
+        return None
+    return [places[item] for item in collection.ids]
+
+
+def number(name: str) -> int | str:
+    """``00042`` as 42; other names as they are."""
+    return int(name) if name.isascii() and name.isdigit() and len(name) < 20 else name
