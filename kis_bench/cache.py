@@ -73,9 +73,9 @@ def database() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def state_of(file: Path) -> str | None:
+def state_of(file: Path | str) -> str | None:
     """Size and time of change; None while it is so young that a change could go unnoticed."""
-    about = file.stat()
+    about = os.stat(file)
     if time.time_ns() - about.st_mtime_ns < YOUNG_NS:
         return None
     return f"{about.st_size} {about.st_mtime_ns}"

@@ -98,9 +98,11 @@ def close_hashes(hashes: NDArray[np.uint64], wanted: Sets, bits: int) -> Sets:
 
 def differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> NDArray[np.int64]:
     """Hamming distance of 64-bit hashes ``[n]`` to one of them: int64 ``[n]``."""
-    different = np.ascontiguousarray(hashes ^ other).view(np.uint8).reshape(-1, 8)
-    bits: NDArray[np.int64] = np.unpackbits(different, axis=1).sum(axis=1, dtype=np.int64)
-    return bits
+    different = np.ascontiguousarray(hashes ^ other)
+    if hasattr(np, "bitwise_count"):  # from NumPy 2 on
+        bits: NDArray[np.int64] = np.bitwise_count(different).astype(np.int64)
+        return bits
+    return np.unpackbits(different.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
 
 
 def close_vectors(items: Any, wanted: Sets, similarity: float) -> Sets:

@@ -144,6 +144,9 @@ def cells(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
             schema = file.schema_arrow
             image = next((c for c in IMAGE_COLUMNS if c in schema.names and holds_bytes(schema.field(c).type)), None)
             id_column = next((c for c in ID_COLUMNS if c in schema.names), None)
+            if image is None and archive.with_suffix(".tar").is_file():  # what img2dataset notes of a shard beside it
+                ignored[archive.suffix] += 1
+                return
             if image is None or id_column is None:
                 raise BadFile(archive, [
                     f"looked for the item ids in a column {', '.join(ID_COLUMNS)}, and for the images, as bytes, in "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 from kis_bench.cache import MOST_NAMES, Facts
-from kis_bench.datasets.listing import THREADS, Listing, states_of
+from kis_bench.datasets.listing import THREADS, Listing, Pictures, states_of
 from kis_bench.parallel import ahead
 from kis_bench.pictures import UNREADABLE, open_image
 from kis_bench.progress import progress
@@ -42,7 +42,7 @@ def bursts(
     return tuple(groups), tuple(times)
 
 
-def taken(pictures: Sequence[Picture]) -> list[datetime | None]:
+def taken(pictures: Pictures) -> list[datetime | None]:
     """When each photo was taken, by its EXIF data; read again only when a file has changed."""
     spans = [slice(i, i + MOST_NAMES) for i in range(0, len(pictures), MOST_NAMES)]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -50,11 +50,11 @@ def taken(pictures: Sequence[Picture]) -> list[datetime | None]:
         return [each for part in progress(parts, "dates of photos", unit="part", total=len(spans)) for each in part]
 
 
-def taken_some(pictures: Sequence[Picture]) -> list[datetime | None]:
+def taken_some(pictures: Pictures) -> list[datetime | None]:
     names, states, _ = states_of(pictures)
     facts = Facts("taken")
     known = facts.known(states)
-    fresh = {name: exif_moment(picture) for name, picture in zip(names, pictures, strict=True) if name not in known}
+    fresh = {name: exif_moment(pictures[i]) for i, name in enumerate(names) if name not in known}
     facts.keep([(name, states[name], moment) for name, moment in fresh.items() if name in states])
     moments = [known.get(name, fresh.get(name, "")) for name in names]
     return [datetime.fromisoformat(moment) if moment else None for moment in moments]

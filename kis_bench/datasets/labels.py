@@ -20,6 +20,8 @@ OPTIONAL = ("annotator", "stage", *RANGE)
 FORMS = f"{','.join(LONG_FORM)} (optional: {', '.join(OPTIONAL)}), or M3RT's ID,short_label,long_label or ID,label"
 #: One cell or separator after the other; blanks around a quoted cell are not meant, though RFC 4180 knows none there.
 QUOTED = re.compile(r"""[ \t]*(?P<cell>"[^"]*(?:""[^"]*)*")[ \t]*(?=[,\r\n]|\Z)|[^,\r\n]+|[,\r\n]""")
+QUOTING = "quote cells that hold commas, quotes or new lines, and double the quotes in them"
+MOST_UNREADABLE = 100  #: rows before a file is given up
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
 Row = tuple[int, dict[str, str]]
 
@@ -34,22 +36,8 @@ def read_rows(file: Path, problems: list[str] | None = None) -> tuple[tuple[str,
         BadFile: no table can be read.
     """
     wrong: list[str] = [] if problems is None else problems
-    text = decoded(file, wrong)
-    tidy = QUOTED.sub(lambda found: found["cell"] or found[0], text)
-    reader = csv.reader(io.StringIO(tidy, newline=""), strict=True, skipinitialspace=True)
-    found: list[tuple[int, list[str]]] = []
-    line = 0
-    try:
-        header = tuple(cell.strip() for cell in next(reader, []))
-        line = reader.line_num
-        for row in reader:
-            if row:
-                found.append((line + 1, row))
-            line = reader.line_num
-    except csv.Error as error:
-        remedy = "quote cells that hold commas, quotes or new lines, and double the quotes in them"
-        message = f"line {line + 1}: {error} in the row that begins here; {remedy}"
-        raise BadFile(file, [*wrong, message]) from error
+    found = list(table_rows(decoded(file, wrong), wrong))
+    header = tuple(cell.strip() for cell in found.pop(0)[1]) if found and found[0][0] == 1 else ()
     for begun, row in found:
         if len(row) != len(header):
             remedy = "quote cells that hold commas" if len(row) > len(header) else "fill the row or delete it"
@@ -61,6 +49,28 @@ def read_rows(file: Path, problems: list[str] | None = None) -> tuple[tuple[str,
     if problems is None and wrong:
         raise BadFile(file, wrong)
     return header, ((begun, dict(zip(header, row, strict=True))) for begun, row in found if len(row) == len(header))
+
+
+def table_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table that are not blank, with the line that each begins on.
+
+    Behind a row that can't be read it goes on with the next line, so that all such rows are found.
+    """
+    tidy = QUOTED.sub(lambda found: found["cell"] or found[0], text)
+    lines = list(io.StringIO(tidy, newline=""))
+    start = 0  # of the row that is read
+    for _ in range(MOST_UNREADABLE):
+        reader, before = csv.reader(lines[start:], strict=True, skipinitialspace=True), start
+        try:
+            for row in reader:
+                if row:
+                    yield start + 1, row
+                start = before + reader.line_num
+            return
+        except csv.Error as error:
+            problems.append(f"line {start + 1}: {error} in the row that begins here; {QUOTING}")
+            start += 1
+    problems.append(f"line {start}: the rest was not read; mend the quotes above first")
 
 
 def decoded(file: Path, problems: list[str]) -> str:

@@ -38,11 +38,18 @@ class Pictures(Sequence[Picture]):
     def __len__(self) -> int:
         return len(self.entries)
 
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Under which name facts on each picture are kept, and the file whose state they hold for."""
+        base = os.path.abspath(self.root)
+        for entry in self.entries:
+            name = f"{base}/{entry}" if isinstance(entry, str) else os.path.abspath(str(entry))
+            yield name, name if isinstance(entry, str) else str(entry.archive)
+
     @overload
     def __getitem__(self, index: int) -> Picture: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Picture]: ...
-    def __getitem__(self, index: int | slice) -> Picture | Sequence[Picture]:
+    def __getitem__(self, index: slice) -> Pictures: ...
+    def __getitem__(self, index: int | slice) -> Picture | Pictures:
         if isinstance(index, slice):
             return Pictures(self.root, self.entries[index])
         entry = self.entries[index]
@@ -123,7 +130,7 @@ def walk(root: Path) -> Iterator[str]:
                     continue
                 if entry.is_dir():
                     folders.append((f"{prefix}{entry.name}/", above | {here}))
-                elif entry.is_file():
+                elif entry.is_file() or entry.is_symlink():  # one that leads nowhere is named when it is read
                     files.append(prefix + entry.name)
         return files, folders
 
@@ -150,7 +157,7 @@ class Digests(Sequence[str]):
         BadFile: some pictures can't be read; all of them are named.
     """
 
-    def __init__(self, name: str, pictures: Sequence[Picture]) -> None:
+    def __init__(self, name: str, pictures: Pictures) -> None:
         self.name, self.pictures = name, pictures
 
     def __len__(self) -> int:
@@ -176,18 +183,18 @@ class Digests(Sequence[str]):
         return tuple(digests)
 
 
-def digest_some(pictures: Sequence[Picture]) -> tuple[list[str], list[str]]:
+def digest_some(pictures: Pictures) -> tuple[list[str], list[str]]:
     """The digests of some pictures, and problems; what is known from before is not read again."""
     names, states, problems = states_of(pictures)
     facts = Facts("digest")
     digests = facts.known(states)
     fresh: list[tuple[str, str, str]] = []
-    for name, picture in zip(names, pictures, strict=True):
+    for i, name in enumerate(names):
         if name not in digests:
             try:
-                digests[name] = content_digest(picture)
+                digests[name] = content_digest(pictures[i])
             except OSError as error:
-                problems.append(f"{picture} can't be read: {error.strerror or error}")
+                problems.append(f"{pictures[i]} can't be read: {error.strerror or error}")
                 digests[name] = ""
             else:
                 if name in states:
@@ -196,16 +203,15 @@ def digest_some(pictures: Sequence[Picture]) -> tuple[list[str], list[str]]:
     return [digests[name] for name in names], list(dict.fromkeys(problems))
 
 
-def states_of(pictures: Sequence[Picture]) -> tuple[list[str], dict[str, str], list[str]]:
+def states_of(pictures: Pictures) -> tuple[list[str], dict[str, str], list[str]]:
     """Under which names facts on pictures are kept, the states of those that are not too young, and problems."""
     names, states, problems = [], {}, []
-    for picture in pictures:
-        name = os.path.abspath(str(picture))
+    for i, (name, file) in enumerate(pictures.places()):
         names.append(name)
         try:
-            state = state_of(picture if isinstance(picture, Path) else picture.archive)
+            state = state_of(file)
         except OSError as error:
-            problems.append(f"{picture} can't be read: {error.strerror}")
+            problems.append(f"{pictures[i]} can't be read: {error.strerror}")
             continue
         if state is not None:
             states[name] = state

@@ -18,6 +18,9 @@ from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint, Readiness, digest
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from kis_bench.encoders.protocol import Encoder
 
 NEEDS = ("open_clip_torch>=3.3",)
@@ -129,3 +132,15 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     folder = found.snapshot if isinstance(found, hub.Repository) else found
     assert folder is not None
     return OpenClipEncoder.of_folder(checkpoint, made_under, device, precision, folder)
+
+
+def clip_truncated(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which texts open_clip's own tokenizer cuts at CLIP's context of 77 tokens; it needs no file of any model."""
+    from open_clip.tokenizer import SimpleTokenizer
+
+    from kis_bench.encoders.torch_encoder import cut
+
+    tokenizer = SimpleTokenizer()
+    lengths = (tokenizer.context_length, tokenizer.context_length + 1)
+    at_context, one_more = (tokenizer(list(texts), context_length=length) for length in lengths)
+    return cut(at_context, one_more, tokenizer([""], context_length=lengths[1])[0])

@@ -97,6 +97,14 @@ def test_rows_without_an_image_are_left_out_and_counted(tmp_path):
     assert values(found) == [1, 3]
 
 
+def test_the_notes_beside_a_shard_are_no_pictures(tmp_path):
+    pack(tmp_path / "00000.tar", {"000000000.jpg": png(7), "000000000.json": b"{}", "000000000.txt": b"a cat"})
+    pq.write_table(pa.table({"url": ["x"], "key": ["000000000"], "status": ["success"]}), tmp_path / "00000.parquet")
+    found = list_pictures("mine", tmp_path)
+    assert found.ids == ["000000000"]
+    assert found.ignored == {".json": 1, ".txt": 1, ".parquet": 1}
+
+
 def test_the_same_item_twice_names_both_places(tmp_path):
     put(tmp_path / "a.png", png(1))
     pack(tmp_path / "x.tar", {"a.png": png(1)})

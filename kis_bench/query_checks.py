@@ -1,0 +1,231 @@
+"""What is commonly wrong with query sets, looked for before anything is measured: files in, findings out.
+
+A finding says how much of it there is, what it means for results, how to mend it, and where it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench import encoders
+from kis_bench.datasets.folder import picture_folder, read_images
+from kis_bench.datasets.labels import label_files, read_labels
+from kis_bench.datasets.layouts import Layout, layout_of
+from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.hashes import perceptual_hashes
+from kis_bench.model_checks import Check
+from kis_bench.progress import progress
+from kis_bench.records import Checkpoint, Collection
+from kis_bench.relevance import NearDuplicates, differing_bits
+from kis_bench.report.tables import plain
+from kis_bench.text_checks import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
+
+MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
+BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64
+CLIP_CONTEXT = 77
+PHOTOS = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+
+
+def check_dataset(
+    name: str, root: Path, *, layout: str | None = None, models: Sequence[Checkpoint] = (), near_bits: int = 6
+) -> Iterator[Check]:
+    """Examines a dataset folder; what takes long comes last.
+
+    Args:
+        layout: how its files are named, as for :func:`kis_bench.datasets.load`.
+        models: those whose context the texts have to fit; they are loaded, and nothing is downloaded. Empty: of the
+            catalogue, those of which it can be told without their weights.
+        near_bits: near-duplicates differ in at most so many bits of 64.
+
+    Raises:
+        KisBenchError: no such layout, or number of bits. What is wrong with the folder is a finding.
+    """
+    NearDuplicates.parse(f"phash:{near_bits}")
+    found = examine(name, root, layout_of(name, layout), models, near_bits)
+    return (replace(check, finding=printable(check.finding)) for check in found)
+
+
+def examine(name: str, root: Path, layout: Layout, models: Sequence[Checkpoint], near_bits: int) -> Iterator[Check]:
+    try:
+        if not root.is_dir():
+            raise KisBenchError(f"there is no folder {root}")
+        collection, ignored = read_images(name, root, layout)
+        files = label_files(root)
+        subject = Subject(collection, read_labels(files, collection))
+        if picture_folder(root) == root:  # there, the tables lie among the pictures
+            ignored[".csv"] -= len(files)
+    except (KisBenchError, OSError) as error:
+        yield Check("images", False, f"can't be listed, so nothing else was checked\n{problems_of(error)}")
+        return
+    yield from images(collection, ignored)
+    yield from labels(subject)
+    if subject.queries:
+        for topic, look, show in IN_EACH_SET:
+            yield from notes(topic, subject.in_each_set(look, show))
+        for topic, compare in ACROSS_SETS:
+            yield from notes(topic, compare(subject))
+    yield from pictures(subject, near_bits)
+    if subject.queries:
+        yield from contexts(subject, models)
+
+
+def images(collection: Collection, ignored: Counter[str]) -> Iterator[Check]:
+    groups = "no" if collection.groups is None else len(set(collection.groups))
+    timed = sum(not math.isnan(time) for time in collection.times_s or ())
+    yield Check("images", True, f"{len(collection)} images, {groups} groups, {timed} images with a time")
+    left = {suffix or "without suffix": count for suffix, count in ignored.most_common() if count > 0}
+    if left:
+        kinds = listed([f"{count} {suffix}" for suffix, count in left.items()], len(left))
+        photos = ", ".join(sorted(PHOTOS.intersection(left)))
+        mend = f"convert {photos} to JPEG" if photos else "fine if they are no pictures"
+        yield Check("files not read", None, f"{kinds}; what they show can't be found; {mend}")
+
+
+def labels(subject: Subject) -> Iterator[Check]:
+    wrong = {file: problems for file, problems in subject.labels.problems.items() if problems}
+    for file, problems in wrong.items():
+        said = f"{file}, problems: {len(problems)}; nothing is measured until they are mended"
+        yield Check("labels", False, "\n".join([said, *problems]))
+    if not subject.labels.problems:
+        said = "no label files; known-item search is skipped; write labels.csv with query_id,item_id,label_set,text"
+        yield Check("labels", None, said)
+    elif not wrong:
+        sets = [f"{len(queries)} in {name}" for name, queries in subject.sets.items()]
+        yield Check("labels", True, f"{len(subject.queries)} queries: {listed(sets, len(sets))}")
+
+
+def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
+    try:
+        hashes = perceptual_hashes(subject.collection)
+    except KisBenchError as error:
+        yield Check("pictures", False, f"some can't be read, and nothing is measured with them\n{problems_of(error)}")
+        yield Check("identical files, near-duplicates", None, "not looked for until all pictures can be read")
+        return
+    yield Check("pictures", True, "all can be read")
+    wanted = sorted({subject.targets(query) for query in subject.queries} - {()})
+    if wanted:
+        yield from twins(subject.collection, wanted, hashes, near_bits)
+
+
+def twins(
+    collection: Collection, wanted: list[tuple[int, ...]], hashes: NDArray[np.uint64], bits: int
+) -> Iterator[Check]:
+    """Images that pass for a target: identical files, and others whose hash is nearly the same."""
+    number: dict[str, int] = {}
+    kinds = np.array([number.setdefault(digest, len(number)) for digest in collection.content])
+    copies = np.bincount(kinds)
+
+    def identical(block: slice, targets: list[int]) -> NDArray[np.bool_]:
+        return np.isin(kinds[block], kinds[targets])
+
+    def close(block: slice, targets: list[int]) -> NDArray[np.bool_]:
+        near = np.zeros(len(hashes[block]), bool)
+        for own in np.unique(hashes[targets]):
+            near |= differing_bits(hashes[block], own) <= bits
+        return near & ~identical(block, targets)
+
+    copied = [targets for targets in wanted if copies[kinds[list(targets)]].max() > 1]
+    some = wanted[:: -(-sum(map(len, wanted)) * len(collection) // MOST_PAIRS)]
+    for topic, found, among, what, meaning in (
+        ("identical files", others(len(kinds), copied, identical), wanted, "the same file as other images",
+         "strict ranks lose half a place for each on average; delete copies, or name them as targets too"),
+        ("near-duplicates", others(len(kinds), some, close), some, f"within {bits} of 64 bits (pHash) of other images",
+         f"strict ranks are too severe; measure with --kis-near-duplicates phash:{bits}"),
+    ):  # fmt: skip
+        part = "" if len(among) == len(wanted) else f" looked at, of {len(wanted)},"
+        said = f"{len(found)} of {len(among)} targets{part} are {what} ({sum(n for n, _ in found.values())} in all)"
+        pairs = [f"{collection.ids[targets[0]]} = {collection.ids[other]}" for targets, (_, other) in found.items()]
+        advice = f"{said}; no model can tell which is meant, and {meaning}; see the near-duplicate rank\n"
+        yield Check(topic, None if found else True, advice + listed(pairs, len(pairs)) if found else said)
+
+
+def others(
+    n: int, wanted: list[tuple[int, ...]], alike: Callable[[slice, list[int]], NDArray[np.bool_]]
+) -> dict[tuple[int, ...], tuple[int, int]]:
+    """Of targets that have any: how many other images are alike, and the first of them; in blocks that fit a cache."""
+    found: dict[tuple[int, ...], tuple[int, int]] = {}
+    for start in progress(range(0, n, BLOCK_ITEMS), "alike pictures", unit="block"):
+        for targets in wanted:
+            near = start + np.flatnonzero(alike(slice(start, start + BLOCK_ITEMS), list(targets)))
+            near = near[~np.isin(near, targets)]
+            if len(near):
+                before, first = found.get(targets, (0, int(near[0])))
+                found[targets] = before + len(near), first
+    return found
+
+
+def contexts(subject: Subject, models: Sequence[Checkpoint]) -> Iterator[Check]:
+    """How many texts are longer than models read."""
+    known = encoders.catalogue().values()
+    chosen = list(models) or [row for row in known if not row.image_only]
+    # By source, because a row of a user's own may have CLIP's length and another tokenizer.
+    sources = {row.source for row in known if row.context_length == CLIP_CONTEXT}
+    clip = [row for row in chosen if row.source in sources]
+    rest = [row for row in chosen if row.source not in sources]
+    for rows in ([clip] if clip else []) + [[row] for row in rest if models or row.source == "demo:"]:
+        yield from context(subject, rows, clip=rows is clip)
+    if not models:
+        states = {row.name: encoders.readiness(row) for row in rest if row.source != "demo:"}
+        unseen = [f"{name} ({'not loaded unasked' if s.ready else s.state})" for name, s in states.items()]
+        said = f"not checked: {', '.join(unseen)}; kis-bench fetch NAME gets what it takes, then add --model NAME"
+        yield Check("context of others", None, said)
+
+
+def context(subject: Subject, rows: Sequence[Checkpoint], *, clip: bool) -> Iterator[Check]:
+    """Of models with one tokenizer; that of CLIP comes with open_clip, even where the weights are not here."""
+    row, topic = rows[0], f"context of {', '.join(row.name for row in rows)}"
+    limit = row.context_length if clip or row.source == "demo:" else None
+    texts = sorted({whole(q.text) for q in subject.queries if limit is None or not surely_fits(q.text, limit)})
+    try:
+        state = encoders.readiness(row)
+        if row.image_only or not (state.ready or (clip and state.downloadable)):
+            raise KisBenchError("it has no text side" if row.image_only else f"{state.state}; {state.remedy}")
+        flags = truncated(row, texts, clip) if texts else ()
+        long = {text for text, cut in zip(texts, flags, strict=True) if cut}
+    except Exception as error:  # a user's model may raise anything, and that is no fault of the texts
+        kind = "" if isinstance(error, KisBenchError) else f"{type(error).__name__}: "
+        yield Check(topic, None, f"not checked: {kind}{error}")
+        return
+    meaning = (
+        "are longer than it reads; their ends are ignored, and results mark them truncated; begin with what matters"
+    )
+    look = texts_that(lambda _, query: whole(query.text) in long, meaning)
+    yield from notes(topic, subject.in_each_set(look, shown_text), "all texts are read to their ends")
+
+
+def truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.bool_]:
+    if clip:
+        flags: NDArray[np.bool_] = encoders.back_end(row).clip_truncated(texts)
+        return flags
+    encoder = encoders.LazyEncoder(row)
+    starts = progress(range(0, len(texts), BATCH_TEXTS), f"{row.name}: texts", unit=f" x {BATCH_TEXTS} texts")
+    try:
+        return np.concatenate([encoder.encode_texts(texts[i : i + BATCH_TEXTS])[1] for i in starts])
+    finally:
+        encoder.unload()
+
+
+def surely_fits(text: str, limit: int) -> bool:
+    """Without a tokenizer, whose import takes seconds: a token is at least a letter, unless entities stand for more."""
+    return len(text) + 2 <= limit and text.isascii() and "&" not in text
+
+
+def whole(text: str) -> str:
+    """Without the halves of characters that files in another encoding leave; tokenizers stumble over them."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def problems_of(error: Exception) -> str:
+    return "\n".join([f"{error.file}:", *error.problems]) if isinstance(error, BadFile) else str(error)
+
+
+def printable(finding: str) -> str:
+    """As a terminal can show it, whatever texts and names of files hold."""
+    return "\n  ".join(map(plain, finding.encode("utf-8", "backslashreplace").decode().split("\n")))

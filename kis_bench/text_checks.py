@@ -1,0 +1,259 @@
+"""What is commonly wrong with the queries of a dataset: texts, targets, stages, ranges."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+from kis_bench.datasets.labels import Labels
+from kis_bench.model_checks import Check
+from kis_bench.pictures import SUFFIXES
+from kis_bench.records import Collection, Query
+from kis_bench.report.tables import plain, shortened
+
+MOST_ROWS, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text
+STAGE = re.compile(r"(?:(.*)-)?stage-(\d{1,9})")
+#: Of scripts without spaces between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese.
+NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]")
+#: Line ends, tabs and the joiners that emoji and some scripts need are not meant.
+INVISIBLE = re.compile(
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+_TAIL = f"[\x80-\xbf{re.escape(bytes(range(0x80, 0xA0)).decode('cp1252', 'ignore'))}]"
+#: UTF-8 that was read as Windows-1252. What honest texts may hold, as a sharp s and a quote, counts if twice in a row.
+MOJIBAKE = re.compile(
+    f"(?:[\xc2-\xdf]{_TAIL}){{2,}}|[\xc2-\xc5]{_TAIL}|\xe2{_TAIL}{{2}}|(?:[\xe0-\xef]{_TAIL}{{2}}){{2,}}"
+    f"|[\xf0-\xf4]{_TAIL}{{3}}"
+)
+
+
+def notes(topic: str, found: Iterator[str], clean: str = "nothing found") -> list[Check]:
+    return [Check(topic, None, note) for note in found] or [Check(topic, True, clean)]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A dataset under examination, as far as it can be read."""
+
+    collection: Collection
+    labels: Labels
+
+    @property
+    def queries(self) -> list[Query]:
+        return self.labels.queries
+
+    @cached_property
+    def sets(self) -> dict[str, list[int]]:
+        """Label set -> which of the queries it has."""
+        found: dict[str, list[int]] = {}
+        for i, query in enumerate(self.queries):
+            found.setdefault(query.label_set, []).append(i)
+        return found
+
+    def targets(self, query: Query) -> tuple[int, ...]:
+        """Positions of its targets; those that aren't in the collection are left out."""
+        position = self.collection.position
+        return tuple(sorted(position[item] for item in query.item_ids if item in position))
+
+    def rows(self, which: Sequence[int], show: Show) -> str:
+        """Where queries stand, and what is to be seen there."""
+        said, last = list[str](), ""
+        for i in which[:MOST_ROWS]:
+            file, _, line = self.labels.places[i].rpartition(" line ")
+            said.append(f"{'' if file == last else f'{file} '}line {line} {show(self.queries[i])}")
+            last = file
+        return listed(said, len(which))
+
+    def in_each_set(self, look: Look, show: Show) -> Iterator[str]:
+        for name, queries in self.sets.items():
+            which, meaning = look(self, queries)
+            if which:
+                yield f"{name}: {len(which)} of {len(queries)} {meaning}\n{self.rows(which, show)}"
+
+
+#: Of the queries of a label set, those that have a fault, and what it is and means; and what to show of each.
+Look = Callable[[Subject, list[int]], tuple[list[int], str]]
+Show = Callable[[Query], str]
+
+
+def same_text(subject: Subject, queries: list[int]) -> tuple[list[int], str]:
+    """Queries for which a model ranks alike, so that only some can have their target first."""
+    by_text: dict[str, list[int]] = {}
+    for i in queries:
+        by_text.setdefault(folded(subject.queries[i].text), []).append(i)
+    which, lost, texts = list[int](), 0, 0
+    for same in by_text.values():
+        owners = Counter(item for i in same for item in subject.queries[i].item_ids)
+        if less := len(same) - max(owners.values()):
+            which += same
+            lost, texts = lost + less, texts + 1
+    return which, (
+        f"queries have the text of queries for other targets (texts: {texts}); at most one of each can be first, so "
+        f"recall@1 of a perfect model is at most {100 * (1 - lost / len(queries)):.1f}%; say what sets pictures apart"
+    )
+
+
+def several_queries(subject: Subject, queries: list[int]) -> tuple[list[int], str]:
+    owners = Counter(item for i in queries for item in subject.queries[i].item_ids)
+    which = [i for i in queries if any(owners[item] > 1 for item in subject.queries[i].item_ids)]
+    return which, (
+        f"queries have a target in common (targets: {sum(n > 1 for n in owners.values())}); they are not independent, "
+        "and intervals narrower than they should be; for several annotators, give each a label set"
+    )
+
+
+def texts_that(fault: Callable[[Subject, Query], object], meaning: str) -> Look:
+    return lambda subject, queries: ([i for i in queries if fault(subject, subject.queries[i])], f"texts {meaning}")
+
+
+def short(subject: Subject, query: Query) -> bool:
+    text = repaired(query.text)
+    letters = sum(map(len, re.findall(r"[^\W_]+", text)))
+    return letters < 3 or (len(text.split()) == 1 and not NO_SPACES.search(text))
+
+
+def damaged(subject: Subject, query: Query) -> bool:
+    return "\ufffd" in query.text or repaired(query.text) != query.text
+
+
+def file_name(subject: Subject, query: Query) -> bool:
+    files = [Path(subject.collection.paths[t].name).stem for t in subject.targets(query)]
+    names = {name.casefold() for item in query.item_ids for name in (item, item.rpartition("/")[2], *files)}
+    stem, suffix = os.path.splitext(query.text.casefold())
+    return stem + suffix in names or (stem in names and suffix in SUFFIXES)
+
+
+def stages(subject: Subject) -> Iterator[str]:
+    """Hints of one query have its id, or in a wide form the item's."""
+    hints: dict[tuple[str | None, str, str | None], list[tuple[int, int]]] = {}
+    for name, queries in subject.sets.items():
+        if found := STAGE.fullmatch(name):
+            for i in queries:
+                query = subject.queries[i]
+                own = query.query_id.removesuffix(f"/{query.annotator}").removesuffix(f"-{name}")
+                hints.setdefault((found[1], own, query.annotator), []).append((int(found[2]), i))
+    steps = [(early, late) for some in hints.values() for (_, early), (_, late) in pairwise(sorted(some))]
+    texts = {i: folded(subject.queries[i].text) for step in steps for i in step}
+    which = sorted(late for early, late in steps if texts[early] not in texts[late])
+    if which:
+        shorter = sum(len(texts[late]) < len(texts[early]) for early, late in steps)
+        yield (
+            f"{len(which)} of {len(steps)} later hints don't contain the one before ({shorter} are shorter); stages "
+            f"are then not growing hints; begin with the earlier text\n{subject.rows(which, shown_text)}"
+        )
+
+
+def missing_targets(subject: Subject) -> Iterator[str]:
+    owned = {name: {item for i in some for item in subject.queries[i].item_ids} for name, some in subject.sets.items()}
+    every = set().union(*owned.values())
+    lacking = [name for name, items in owned.items() if len(items) < len(every)]
+    for name in lacking[:MOST_ROWS]:
+        missing = sorted(every - owned[name])
+        yield (
+            f"{name} lacks {len(missing)} of {len(every)} targets that other label sets have; comparing them is not on "
+            f"the same targets; write the texts that lack\n{listed([*map(quoted, missing[:MOST_ROWS])], len(missing))}"
+        )
+    if len(lacking) > MOST_ROWS:
+        yield f"{len(lacking) - MOST_ROWS} label sets more lack some"
+
+
+def ranges(subject: Subject) -> Iterator[str]:
+    times, groups = subject.collection.times_s, subject.collection.groups
+    spans = {i: q.range_s for i, q in enumerate(subject.queries) if q.range_s and q.range_s[0] <= q.range_s[1]}
+    if not spans or times is None:  # without times, the rows have a problem
+        return
+    if groups is None:
+        yield f"{len(spans)} are not used: there is no segment rank without groups; give group in images.csv"
+        return
+    known: dict[str, list[float]] = {groups[t]: [] for i in spans for t in subject.targets(subject.queries[i])}
+    for group, time in zip(groups, times, strict=True):
+        if group in known and not math.isnan(time):
+            known[group].append(time)
+    ordered = {group: sorted(some) for group, some in known.items()}
+    found: dict[str, list[int]] = {"no image": [], "images, but not the target,": []}
+    for i, (start, end) in spans.items():
+        targets = subject.targets(subject.queries[i])
+        if targets and not any(start <= times[t] <= end for t in targets):
+            around = [ordered[groups[t]] for t in targets]
+            inside = any(bisect_left(some, start) < bisect_right(some, end) for some in around)
+            found["images, but not the target," if inside else "no image"].append(i)
+    for what, which in found.items():
+        if which:
+            yield (
+                f"{len(which)} of {len(spans)} hold {what} of the target's group; the segment rank tells little; "
+                f"correct the range, or time_s of the images\n{subject.rows(which, shown_target)}"
+            )
+
+
+def folded(text: str) -> str:
+    """What stays the same to most readers: no capitals, single spaces, no mark at the end."""
+    line = " ".join(text.casefold().split())
+    return line.rstrip(" .,;:!?\u2026") or line
+
+
+def repaired(text: str) -> str:
+    """What was meant before UTF-8 was read as Windows-1252, where that can be undone."""
+
+    def decode(found: re.Match[str]) -> str:
+        try:
+            return b"".join(c.encode("latin-1" if c < "\u0100" else "cp1252") for c in found[0]).decode()
+        except UnicodeDecodeError:
+            return found[0]
+
+    return MOJIBAKE.sub(decode, text)
+
+
+def hidden(query: Query) -> list[str]:
+    return sorted(set(INVISIBLE.findall(MOJIBAKE.sub("", query.text))))
+
+
+def quoted(text: str) -> str:
+    return repr(shortened(plain(text), MOST_SHOWN))
+
+
+def shown_text(query: Query) -> str:
+    return quoted(query.text)
+
+
+def shown_repaired(query: Query) -> str:
+    better = repaired(query.text)
+    return quoted(query.text) + (f", rather {quoted(better)}" if better != query.text else "")
+
+
+def shown_hidden(query: Query) -> str:
+    return f"{quoted(query.text)} with {' '.join(f'U+{ord(c):04X}' for c in hidden(query))}"
+
+
+def shown_target(query: Query) -> str:
+    return ", ".join(shortened(item, MOST_SHOWN) for item in query.item_ids[:3])
+
+
+def listed(shown: Sequence[str], total: int) -> str:
+    """The first of ``total`` things, and how many more there are."""
+    first = list(shown[:MOST_ROWS])
+    return ", ".join(first) + (f" and {total - len(first)} more" if total > len(first) else "")
+
+
+IN_EACH_SET: tuple[tuple[str, Look, Show], ...] = (
+    ("same text", same_text, shown_text),
+    ("several queries", several_queries, shown_target),
+    ("short texts", texts_that(short, "are one word, or fewer than 3 letters; that may fit many pictures; say more "
+                               "where people would"), shown_text),
+    ("damaged texts", texts_that(damaged, "were damaged by a wrong encoding; models read other words; save them as "
+                                 "UTF-8 from a good copy"), shown_repaired),
+    ("invisible characters", texts_that(lambda _, query: hidden(query), "hold control or invisible characters; models "
+                                        "may read them as words; delete them"), shown_hidden),
+    ("file names", texts_that(file_name, "are the name of the target's file; that is seldom what a picture shows; "
+                              "describe it"), shown_text),
+)  # fmt: skip
+ACROSS_SETS: tuple[tuple[str, Callable[[Subject], Iterator[str]]], ...] = (
+    ("stages", stages), ("targets", missing_targets), ("ranges", ranges),
+)  # fmt: skip

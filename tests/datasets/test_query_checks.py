@@ -1,0 +1,549 @@
+"""Each fault of a query set is planted, and found under its name and no other; sound folders have none."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kis_bench import encoders, query_checks
+from kis_bench.datasets import listing
+from kis_bench.encoders.catalogue import find
+from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.model_checks import Check
+from kis_bench.query_checks import check_dataset
+from kis_bench.records import Checkpoint, Readiness
+from kis_bench.text_checks import folded, repaired
+
+HEADER = "query_id,item_id,label_set,text"
+SOUND = (
+    "q1,a,short,red kite", "q2,b,short,two white dogs", "q3,c/d,short,a boat at night",
+    "q1,a,long,a red kite above the beach", "q2,b,long,two white dogs asleep", "q3,c/d,long,a boat at night in rain",
+)  # fmt: skip
+JAPANESE, THAI = "\u8d64\u3044\u51e7\u304c\u98db\u3076", "\u0e27\u0e48\u0e32\u0e27\u0e2a\u0e35\u0e41\u0e14\u0e07"
+RUSSIAN, HINDI = (
+    "\u0437\u0435\u043b\u0451\u043d\u044b\u0439 \u043a\u043e\u0442",
+    "\u0932\u093e\u0932 \u092a\u0924\u0902\u0917",
+)
+LONG_TEXT = "cat " * 76  # more tokens than CLIP reads, and more words than demo does
+BESIDE = {"context of others"}  #: said of every dataset
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for seed, name in enumerate(("a", "b", "c/d", "e")):
+        picture(tmp_path / "images" / f"{name}.png", seed)
+    label(tmp_path, *SOUND)
+    return tmp_path
+
+
+def picture(file, seed):
+    """Smooth, so that JPEG changes little; the hashes of two are far apart."""
+    colours = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(colours).resize((96, 96), Image.Resampling.BICUBIC).save(file)
+
+
+def label(folder, *rows, header=HEADER, name="labels.csv"):
+    (folder / name).write_text("\n".join([header, *rows, ""]), encoding="utf-8", newline="")
+
+
+def time_table(folder, *, grouped=True):
+    rows = [
+        f"{i},images/{i}.png,{f'v{n // 2},' if grouped else ''}{10 * n}" for n, i in enumerate(("a", "b", "c/d", "e"))
+    ]
+    (folder / "images.csv").write_text("\n".join([f"item_id,path,{'group,' if grouped else ''}time_s", *rows, ""]))
+
+
+def examined(folder, **options):
+    return [check for check in check_dataset("mine", folder, **options) if check.name not in BESIDE]
+
+
+def remarks(folder, **options):
+    """What is not a pass: name, whether it failed, finding."""
+    return [check for check in examined(folder, **options) if check.passed is not True]
+
+
+def only(folder, name, passed=None, **options):
+    """The finding of the only fault there is."""
+    found = remarks(folder, **options)
+    assert [(check.name, check.passed) for check in found] == [(name, passed)], found
+    return found[0].finding
+
+
+def test_a_sound_folder_passes_everything(folder):
+    assert remarks(folder) == []
+    names = [check.name for check in examined(folder)]
+    assert names[:2] == ["images", "labels"]
+    assert len(names) == len(set(names)) == 16
+    assert examined(folder)[1] == Check("labels", True, "6 queries: 3 in short, 3 in long")
+
+
+def test_findings_come_one_by_one(folder, monkeypatch):
+    """What takes long has not begun when the first are there."""
+    monkeypatch.setattr(query_checks, "perceptual_hashes", None)
+    found = check_dataset("mine", folder)
+    assert next(found).name == "images"
+    assert next(found).name == "labels"
+
+
+def test_sound_short_texts_need_no_deep_learning(folder):
+    code = (
+        "import sys; from pathlib import Path; from kis_bench.query_checks import check_dataset\n"
+        f"names = [c.name for c in check_dataset('mine', Path({str(folder)!r}))]\n"
+        "assert names[-1] == 'context of others', names\n"
+        "assert not {'torch', 'open_clip', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# images and label files
+
+
+def test_images_are_counted_with_groups_and_times(folder):
+    assert examined(folder)[0] == Check("images", True, "4 images, no groups, 0 images with a time")
+    time_table(folder)
+    assert examined(folder)[0] == Check("images", True, "4 images, 2 groups, 4 images with a time")
+
+
+def test_photos_of_a_phone_are_to_be_converted(folder):
+    for name in ("x.heic", "y.HEIC", "notes.txt"):
+        (folder / "images" / name).write_text("")
+    assert only(folder, "files not read").startswith("2 .heic, 1 .txt; what they show can't be found; convert .heic")
+
+
+def test_files_that_are_no_pictures_are_fine(folder):
+    (folder / "images" / "notes").write_text("")
+    said = only(folder, "files not read")
+    assert said == "1 without suffix; what they show can't be found; fine if they are no pictures"
+
+
+def test_tables_beside_the_pictures_are_not_files_that_were_not_read(folder):
+    for file in (folder / "images").iterdir():
+        shutil.move(file, folder / file.name)
+    (folder / "images").rmdir()
+    assert remarks(folder) == []
+
+
+@pytest.mark.parametrize("kind", ["no folder", "a file", "no images", "twice", "bad table", "layout"])
+def test_without_a_list_of_images_nothing_else_is_checked(folder, kind):
+    root, layout = folder, None
+    if kind == "no folder":
+        root = folder / "nowhere"
+    elif kind == "a file":
+        root = folder / "labels.csv"
+    elif kind == "no images":
+        shutil.rmtree(folder / "images")
+    elif kind == "twice":
+        shutil.copy(folder / "images" / "a.png", folder / "images" / "a.jpg")
+    elif kind == "bad table":
+        (folder / "images.csv").write_text("item_id,path\na,images/a.png\na,images/none.png\n")
+    else:
+        layout = "lsc"
+    said = list(check_dataset("mine", root, layout=layout))
+    assert [(check.name, check.passed) for check in said] == [("images", False)]
+    assert {"no folder": "there is no folder", "a file": "there is no folder", "no images": "no images in",
+            "twice": "item 'a' is there twice", "bad table": "line 3: item 'a' twice, first on line 2",
+            "layout": "c/d: no date and time"}[kind] in said[0].finding  # fmt: skip
+    assert kind != "bad table" or "none.png" in said[0].finding
+
+
+def test_a_folder_that_refuses_is_a_finding(folder, monkeypatch):
+    def refuse(root):
+        raise PermissionError(13, "Permission denied", str(root))
+
+    monkeypatch.setattr(query_checks, "label_files", refuse)
+    assert "Permission denied" in only(folder, "images", False)
+
+
+def test_pictures_that_cannot_be_read_are_all_named(folder):
+    names = [f"broken-{i}.png" for i in range(30)]
+    for i, name in enumerate(names):
+        (folder / "images" / name).write_text(f"no picture {i}")
+    failed, twins = remarks(folder)
+    assert (failed.name, failed.passed) == ("pictures", False)
+    assert all(name in failed.finding for name in names)
+    assert (twins.name, twins.passed) == ("identical files, near-duplicates", None)
+    assert "replace it or remove it" in failed.finding
+
+
+def test_files_that_cannot_be_opened_are_named(folder, monkeypatch):
+    def refuse(picture):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(listing, "content_digest", refuse)
+    assert "a.png can't be read: Permission denied" in remarks(folder)[0].finding
+
+
+def test_no_label_files_are_a_note(folder):
+    (folder / "labels.csv").unlink()
+    assert "known-item search is skipped; write labels.csv" in only(folder, "labels")
+
+
+def test_all_problems_of_all_label_files_are_named(folder):
+    label(folder, *(f"x{i},nowhere-{i},other,some words" for i in range(30)), "y,a,other,", name="labels-2.csv")
+    (folder / "labels-3.csv").write_bytes(f"{HEADER}\nz,a,third,caf\xe9 noir\n".encode("latin-1"))
+    failed = [check for check in examined(folder) if check.passed is False]
+    assert [check.name for check in failed] == ["labels", "labels"]
+    assert "labels-2.csv, problems: 31; nothing is measured until they are mended" in failed[0].finding
+    assert all(f"line {i + 2}: item 'nowhere-{i}'" in failed[0].finding for i in range(30))
+    assert "line 32: text is empty" in failed[0].finding
+    assert "line 2: byte 0xe9 is not UTF-8" in failed[1].finding
+
+
+def test_rows_with_problems_do_not_hide_the_others(folder):
+    label(folder, *SOUND, "q4,nowhere,short,Red  kite!", "q4,nowhere,long,a red flag")
+    assert [(check.name, check.passed) for check in remarks(folder)] == [("labels", False), ("same text", None)]
+
+
+def test_the_wide_form(folder):
+    for i, item in enumerate(("a", "b", "c/d", "e")):
+        (folder / "images" / f"{item}.png").rename(folder / "images" / f"000{i}.png")
+    shutil.rmtree(folder / "images" / "c")
+    wide = "ID,short_label,long_label"
+    label(folder, "0000,red kite,red kite above", "1,two dogs,two dogs asleep", "2,a boat,a boat at night", header=wide)
+    assert remarks(folder) == []
+    label(folder, '0000,red kite,"red kite, above"', "1,Red kite,two dogs", "2,boat,a boat", header=wide)
+    same, short = remarks(folder)
+    assert (same.name, short.name) == ("same text", "short texts")
+    assert same.finding.startswith("short: 2 of 3 queries have the text of queries for other targets (texts: 1)")
+    assert same.finding.endswith("\n  labels.csv line 2 'red kite', line 3 'Red kite'")
+    assert short.finding.endswith("\n  labels.csv line 4 'boat'")
+
+
+# queries and texts
+
+
+def test_the_best_possible_recall_with_texts_that_stand_for_several_targets(folder):
+    label(folder, "q1,a,s,Red kite.", "q2,b,s,red  KITE", "q3,c/d,s,red kite!", "q4,e,s,a boat", 'q5,a,t,"red kite"',
+          'q5,b,t,"red kite"', "q5,c/d,t,red kite", "q5,e,t,red kite")  # fmt: skip
+    said = only(folder, "same text")
+    assert said.startswith("s: 3 of 4 queries")
+    assert "recall@1 of a perfect model is at most 50.0%" in said
+
+
+def test_one_text_for_targets_in_common_costs_nothing(folder):
+    label(folder, "q1,a,s,red kite", "q1,b,s,red kite", "q2,b,s,Red kite", "q3,c/d,s,a boat", "q4,e,s,a dog")
+    assert "2 of 4 queries have a target in common (targets: 1)" in only(folder, "several queries")
+
+
+def test_several_annotators_are_several_queries(folder):
+    label(folder, "q1,a,s,red kite,ann", "q1,a,s,crimson kite,ben", "q2,b,s,a dog,ann", header=f"{HEADER},annotator")
+    said = only(folder, "several queries")
+    assert said.startswith("s: 2 of 3 queries have a target in common")
+    assert said.endswith("labels.csv line 2 a, line 3 a")
+
+
+def planted(folder, text):
+    """A text in the place of a sound one, in both label sets, as a cell of CSV."""
+    cell = '"' + text.replace('"', '""') + '"'
+    label(folder, f"q1,a,short,{cell}", *SOUND[1:])
+
+
+@pytest.mark.parametrize("text", ["kite", "T-shirt", "a b", "??", "\u732b", "\u6771\u4eac", "42"])
+def test_texts_that_say_little(folder, text):
+    planted(folder, text)
+    assert only(folder, "short texts").startswith("short: 1 of 3 texts are one word, or fewer than 3 letters")
+
+
+@pytest.mark.parametrize("text", ["red kite", JAPANESE, THAI, "an old VW"])
+def test_texts_that_say_enough(folder, text):
+    planted(folder, text)
+    assert remarks(folder) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "caf\xe9 by the sea", "\u201cno\u201d \u2014 a boy\u2019s kite", "smiling \U0001f600 face", "\xe0 la mer",
+        RUSSIAN, JAPANESE, HINDI,
+    ],
+)  # fmt: skip
+def test_texts_in_the_wrong_encoding_come_with_what_was_meant(folder, text):
+    """UTF-8 that was read as Windows-1252; bytes that it has no character for stay control characters."""
+    unknown = (0x81, 0x8D, 0x8F, 0x90, 0x9D)
+    wrong = "".join(chr(b) if b in unknown else bytes([b]).decode("cp1252") for b in text.encode())
+    assert repaired(wrong) == text
+    assert repaired(text) == text
+    planted(folder, wrong)
+    said = only(folder, "damaged texts")
+    assert said.startswith("short: 1 of 3 texts were damaged by a wrong encoding")
+    assert f"rather {text!r}" in said
+    planted(folder, text)
+    assert remarks(folder) == []
+
+
+def test_lost_characters_are_damage_without_a_guess(folder):
+    planted(folder, "caf\ufffd by the sea")
+    said = only(folder, "damaged texts")
+    assert said.endswith("line 2 'caf\ufffd by the sea'")
+    assert "rather" not in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u201eGru\xdf\u201c", "voil\xe0\xa0\xbb", "\xabCAF\xc9\xbb", "\u201ctouch\xe9\u201d\u2026", "5\xa0\xb0",
+        "na\xefve", "S\xc3O", "\xc0 \xc9t\xe9\u2019s", JAPANESE, THAI, RUSSIAN, HINDI,
+    ],
+)  # fmt: skip
+def test_honest_accents_and_quotes_are_no_damage(text):
+    assert repaired(text) == text
+
+
+@pytest.mark.parametrize(
+    ("character", "shown"),
+    [("\u200b", "U+200B"), ("\ufeff", "U+FEFF"), ("\x1b", "U+001B"), ("\u202e", "U+202E"), ("\xad", "U+00AD")],
+)  # fmt: skip
+def test_characters_that_nobody_sees(folder, character, shown):
+    planted(folder, f"red{character} kite")
+    said = only(folder, "invisible characters")
+    assert said.endswith(f"labels.csv line 2 'red kite' with {shown}")
+    assert character not in said
+
+
+@pytest.mark.parametrize("text", ["family \U0001f468\u200d\U0001f469 on a beach", "two\nlines", "red\xa0kite"])
+def test_joiners_and_lines_are_no_fault(folder, text):
+    planted(folder, text)
+    assert remarks(folder) == []
+
+
+@pytest.mark.parametrize("text", ["Red Kite 7.png", "red kite 7", "day 1/red kite 7", "day 1/red kite 7.JPG"])
+def test_file_names_are_no_texts(folder, text):
+    (folder / "images" / "day 1").mkdir()
+    (folder / "images" / "a.png").rename(folder / "images" / "day 1" / "red kite 7.png")
+    label(folder, f"q1,day 1/red kite 7,short,{text}", *SOUND[1:3])
+    assert only(folder, "file names").endswith(f"labels.csv line 2 {text!r}")
+
+
+def test_a_file_name_is_known_though_the_table_calls_it_otherwise(folder):
+    (folder / "images.csv").write_text("item_id,path\nx,images/a.png\n")
+    (folder / "images" / "a.png").rename(folder / "images" / "red kite.png")
+    (folder / "images.csv").write_text("item_id,path\nx,images/red kite.png\n")
+    label(folder, "q1,x,s,red kite")
+    only(folder, "file names")
+
+
+# between label sets
+
+
+def test_hints_that_do_not_grow(folder):
+    stages = f"{HEADER},stage"
+    grown = ("q1,a,,a man,1", 'q1,a,,"A man, with a hat",2', 'q1,a,,"a man, with a hat, in the rain",3')
+    label(folder, *grown, header=stages)
+    assert [check.name for check in remarks(folder) if check.name == "stages"] == []
+    label(folder, *grown, "q2,b,,a white dog,1", "q2,b,,a cat,2", "q2,b,,a cat on a roof,3", header=stages)
+    said = only(folder, "stages")
+    assert said.startswith("1 of 4 later hints don't contain the one before (1 are shorter)")
+    assert said.endswith("labels.csv line 6 'a cat'")
+
+
+def test_hints_are_told_apart_by_query_annotator_and_series(folder):
+    rows = ("q1,a,x,a man,ann,1", "q1,a,x,a person,ben,1", "q1,a,x,a man runs,ann,2", "q1,a,x,a person runs,ben,2",
+            "q1,a,y,a dog,ann,1", "q1,a,y,a dog runs,ann,2",
+            "q1,a,backstage-1,a cat,,", "q1,a,backstage-2,a horse,,")  # fmt: skip
+    label(folder, *rows, header=f"{HEADER},annotator,stage")
+    assert {check.name for check in remarks(folder)} == {"several queries"}
+
+
+def test_hints_in_the_wide_form(folder):
+    label(folder, "a,red kite,red kite above", "b,two dogs,some cats", header="ID,stage-1_label,stage-2_label")
+    assert only(folder, "stages").endswith("labels.csv line 3 'some cats'")
+
+
+def test_label_sets_of_other_targets(folder):
+    label(folder, *SOUND, "q4,e,long,a green field")
+    said = only(folder, "targets")
+    assert said.startswith("short lacks 1 of 4 targets that other label sets have")
+    assert said.endswith("\n  'e'")
+
+
+def test_ranges_of_time_that_miss(folder):
+    time_table(folder)  # v0: a at 0, b at 10; v1: c/d at 20, e at 30
+    rows = ("q1,a,s,red kite,0,5", "q2,b,s,two dogs,0,5", "q3,c/d,s,a boat,100,200", "q4,e,s,a green field,,")
+    label(folder, *rows, header=f"{HEADER},range_start_s,range_end_s")
+    empty, beside = remarks(folder)
+    assert (empty.name, beside.name) == ("ranges", "ranges")
+    assert empty.finding.startswith("1 of 3 hold no image of the target's group")
+    assert empty.finding.endswith("labels.csv line 4 c/d")
+    assert beside.finding.startswith("1 of 3 hold images, but not the target, of the target's group")
+    assert beside.finding.endswith("labels.csv line 3 b")
+
+
+def test_ranges_without_groups_are_not_used(folder):
+    time_table(folder, grouped=False)
+    label(folder, "q1,a,s,red kite,0,5", header=f"{HEADER},range_start_s,range_end_s")
+    assert "give group in images.csv" in only(folder, "ranges")
+
+
+# twins
+
+
+def test_identical_files(folder):
+    shutil.copy(folder / "images" / "a.png", folder / "images" / "copy.png")
+    said = only(folder, "identical files")
+    assert said.startswith("1 of 3 targets are the same file as other images (1 in all)")
+    assert "half a place" in said
+    assert said.endswith("\n  a = copy")
+
+
+def test_copies_that_are_targets_too_are_no_fault(folder):
+    shutil.copy(folder / "images" / "a.png", folder / "images" / "copy.png")
+    label(folder, *SOUND, "q1,copy,short,red kite", "q1,copy,long,a red kite above the beach")
+    assert remarks(folder) == []
+
+
+def test_copies_that_nobody_looks_for_are_no_fault(folder):
+    shutil.copy(folder / "images" / "e.png", folder / "images" / "copy.png")
+    assert remarks(folder) == []
+
+
+def test_near_duplicates(folder):
+    with Image.open(folder / "images" / "a.png") as image:
+        image.save(folder / "images" / "again.jpg", quality=60)
+    said = only(folder, "near-duplicates")
+    assert said.startswith("1 of 3 targets are within 6 of 64 bits (pHash) of other images (1 in all)")
+    assert said.endswith("\n  a = again")
+    assert "--kis-near-duplicates phash:6" in said
+
+
+def test_all_pairs_within_so_many_bits_are_found(monkeypatch):
+    """Against a plain count of bits, over several blocks."""
+    monkeypatch.setattr(query_checks, "BLOCK_ITEMS", 7)
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**8, 60).astype(np.uint64)
+    kinds = rng.integers(0, 20, 60)
+    wanted = [(3,), (5, 40), (59,)]
+    collection = query_checks.Collection("mine", tuple(map(str, range(60))), (), [str(kind) for kind in kinds])
+    same, near = query_checks.twins(collection, wanted, hashes, 2)
+    pairs = [[(t, j) for t in some for j in range(60) if j not in some] for some in wanted]
+    copies = [{j for t, j in some if kinds[t] == kinds[j]} for some in pairs]
+    close = [{j for t, j in some if bin(int(hashes[t] ^ hashes[j])).count("1") <= 2} - own
+             for some, own in zip(pairs, copies, strict=True)]  # fmt: skip
+    for check, found in ((same, copies), (near, close)):
+        assert f" ({sum(map(len, found))} in all)" in check.finding
+        assert f"{wanted[0][0]} = {min(found[0])}" in check.finding
+
+
+def test_with_very_many_targets_some_are_looked_at(folder, monkeypatch):
+    monkeypatch.setattr(query_checks, "MOST_PAIRS", 8)
+    said = next(check.finding for check in examined(folder) if check.name == "near-duplicates")
+    assert said.startswith("0 of 2 targets looked at, of 3, are within")
+
+
+# what models read
+
+
+def test_texts_longer_than_models_read(folder):
+    planted(folder, LONG_TEXT)
+    clip, demo = remarks(folder)
+    assert clip.name == "context of clip-vit-b-32, dfn5b-vit-h-14-378, vit-g-14-laion2b, vit-h-14-laion2b"
+    assert demo.name == "context of demo"
+    for check in (clip, demo):
+        assert check.passed is None
+        assert check.finding.startswith("short: 1 of 3 texts are longer than it reads; their ends are ignored")
+        assert len(check.finding.split("\n")[1]) < 100
+
+
+@pytest.mark.parametrize(("words", "cut"), [(75, False), (76, True)])
+def test_the_last_token_that_fits(folder, words, cut):
+    planted(folder, "cat " * words)
+    assert bool(remarks(folder, models=[find("clip-vit-b-32")])) == cut
+
+
+def test_models_whose_tokenizer_is_not_here_are_named(folder):
+    last = list(check_dataset("mine", folder))[-1]
+    assert (last.name, last.passed) == ("context of others", None)
+    assert "vit-b-16-siglip-512 (not downloaded), align (not downloaded)" in last.finding
+    assert "kis-bench fetch NAME" in last.finding
+    assert "demo" not in last.finding
+
+
+def test_models_that_are_asked_for_are_loaded(folder, hub):
+    row = find("vit-b-16-siglip-512")
+    said = only(folder, "context of vit-b-16-siglip-512", models=[row])
+    assert said.startswith("not checked: not downloaded; kis-bench fetch vit-b-16-siglip-512")
+    hub.offer(row.source.partition(":")[2])
+    encoders.fetch(row)
+    assert remarks(folder, models=[row]) == []
+    planted(folder, LONG_TEXT)
+    assert only(folder, "context of vit-b-16-siglip-512", models=[row]).startswith("short: 1 of 3 texts are longer")
+
+
+def test_models_that_can_tell_nothing(folder, monkeypatch, tmp_path_factory):
+    home = tmp_path_factory.mktemp("code")
+    (home / "raising.py").write_text("def load():\n    raise ZeroDivisionError('oh')\n")
+    monkeypatch.syspath_prepend(home)
+    planted(folder, LONG_TEXT)
+    raising = Checkpoint("mine", "python:raising:load")
+    assert only(folder, "context of mine", models=[raising]) == "not checked: ZeroDivisionError: oh"
+    assert "no text side" in only(folder, "context of rgb-histogram-64", models=[find("rgb-histogram-64")])
+    assert "unknown source" in only(folder, "context of odd", models=[Checkpoint("odd", "odd:x")])
+
+
+def test_without_open_clip(folder, monkeypatch):
+    planted(folder, LONG_TEXT)
+    absent = Readiness(False, "needs open_clip_torch>=3.3", "python -m pip install 'kis-bench[openclip]'")
+    monkeypatch.setattr(encoders, "readiness", lambda row: absent)
+    assert only(folder, "context of clip-vit-b-32", models=[find("clip-vit-b-32")]) == (
+        "not checked: needs open_clip_torch>=3.3; python -m pip install 'kis-bench[openclip]'"
+    )
+
+
+# what is not the folder's fault, and what must not harm
+
+
+def test_wrong_usage_is_an_error_at_once(folder):
+    with pytest.raises(UnknownName):
+        check_dataset("mine", folder, layout="nonsense")
+    with pytest.raises(KisBenchError, match="phash:65"):
+        check_dataset("mine", folder, near_bits=65)
+
+
+def test_hostile_texts_are_shown_harmlessly(folder):
+    (folder / "labels.csv").write_bytes(
+        b"\n".join([HEADER.encode(), b"q1,a,short,bad \xff byte", b"q2,b,short,\x1b[2J" + b"x" * 10_000,
+                    b'"q3\x1b[2J",nowhere,short,"a ' + "\u202e".encode() + b'turned text"', b""])
+    )  # fmt: skip
+    found = examined(folder)
+    assert {check.name for check in found if check.passed is False} == {"labels"}
+    for check in found:
+        check.finding.encode()
+        assert not {"\x1b", "\u202e"} & set(check.finding)
+        assert all(len(line) < 1000 for line in check.finding.split("\n"))
+
+
+def test_a_hundred_thousand_rows_take_seconds(folder):
+    rows = [f"q{i},{'abe'[i % 3]},set{i % 50},text number {i} of a large table" for i in range(100_000)]
+    label(folder, *rows)
+    began = time.perf_counter()
+    found = remarks(folder, models=[find("clip-vit-b-32")])
+    assert time.perf_counter() - began < 60
+    assert {check.name for check in found} == {"several queries"}
+    assert found[0].finding.split("\n")[1].endswith("and 1990 more")
+
+
+def test_as_many_label_sets_as_rows(folder):
+    label(folder, *(f"q{i},{'abe'[i % 3]},set{i},text number {i}" for i in range(20_000)))
+    found = remarks(folder)
+    assert {check.name for check in found} == {"targets"}
+    assert found[-1].finding == "19990 label sets more lack some"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("A red  kite.", "a RED kite"), ("STRASSE", "stra\xdfe"), ("a\tb \u2026", "a b")]
+)
+def test_texts_that_are_the_same_to_readers(one, other):
+    assert folded(one) == folded(other)
+
+
+def test_texts_of_marks_alone_stay_apart():
+    assert folded("?") != folded("!")
