@@ -183,8 +183,14 @@ class Panel:
     ) -> None:  # fmt: skip
         self.queries, self.query_lengths, self.items, self.codes = queries, query_lengths, items, codes
         self.first = first  # position of the first query, for messages
-        self.target, *marks = (self.best_of(t, {key: np.array(key) for key in set(t)}) for t in (targets, *wider))
-        self.wider = [Wider(mark, some, len(items)) for mark, some in zip(marks, wider, strict=True)]
+        self.target = self.best_of(targets, {key: np.array(key) for key in set(targets)})
+        # Sets that are no wider than a single target need no counting of their own.
+        alone = all(len(some) == 1 for some in targets)
+        self.wider = [
+            None if alone and some == targets else
+            Wider(self.best_of(some, {key: np.array(key) for key in set(some)}), some, len(items))
+            for some in wider
+        ]  # fmt: skip
         self.group: Mark | None = None
         if codes is not None:
             by_group = np.argsort(codes, kind="stable")
@@ -254,7 +260,7 @@ class Panel:
                 above[rows] += [np.count_nonzero(row) for row in higher]  # faster than axis=1
                 tied[rows] += np.bincount(ties, minlength=len(higher))
                 top.add(start, scores, error)
-                for wide in self.wider:
+                for wide in filter(None, self.wider):
                     higher, (ties, columns) = self.compare(wide.mark, scores, error, block, rows)
                     wide.count(rows, higher, ties, start + columns)
                 if self.group is not None and self.codes is not None and marks is not None:
@@ -262,13 +268,15 @@ class Panel:
                     add_marks(marks[rows], self.codes[start : start + width], higher, level)
         found = [top.ordered() for top in tops]
         named = np.concatenate([np.zeros((0, min(top_k, n)), np.int64), *found])
-        places = np.array([wide.places() for wide in self.wider], np.int64).reshape(len(self.wider), 2, q)
+        strict = 1 + above, above + tied
+        places = [strict if wide is None else wide.places() for wide in self.wider]
+        both = np.array(places, np.int64).reshape(len(self.wider), 2, q)
         group_best = None if marks is None else 1 + (marks >= ABOVE).sum(axis=1)
         group_worst = None if marks is None else (marks >= LEVEL).sum(axis=1)
         middle = None if group_best is None or group_worst is None else (group_best + group_worst) / 2
         return Ranks(
-            1 + above, above + tied, (1 + 2 * above + tied) / 2, middle, named, self.target.scores.astype(np.float32),
-            group_best, group_worst, places[:, 0].T, places[:, 1].T,
+            *strict, (1 + 2 * above + tied) / 2, middle, named, self.target.scores.astype(np.float32),
+            group_best, group_worst, both[:, 0].T, both[:, 1].T,
         )  # fmt: skip
 
     def longest(self, block: Floats, start: int) -> float:

@@ -51,7 +51,7 @@ def write_measured(
         provenance={
             **provenance,
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": [Path(part).name if privacy and Path(part).is_absolute() else str(part) for part in command],
+            "command": [without_folders(str(part)) if privacy else str(part) for part in command],
             "device": device,
             "interrupted": interrupted,
             "git": git_state(repository),
@@ -60,6 +60,12 @@ def write_measured(
         },
         draw=draw,
     )
+
+
+def without_folders(argument: str) -> str:
+    """An argument of a command, also ``NAME=FOLDER``, without the folders of this machine in it."""
+    option, equals, value = argument.rpartition("=")
+    return option + equals + (Path(value).name if Path(value).is_absolute() or value.startswith("~") else value)
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

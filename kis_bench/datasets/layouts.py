@@ -51,7 +51,13 @@ def videos(root: Path, listing: Listing) -> tuple[Groups, Times]:
         return None, None
     loose = [item for item, video in zip(listing.ids, found, strict=True) if not video]
     if loose:
-        raise BadFile(root, [f"{item} lies in no video's folder, others do; move it into one" for item in loose])
+        raise BadFile(
+            root,
+            [
+                f"{item} lies in no video's folder, others do; move it into one, or choose layout folder"
+                for item in loose
+            ],
+        )
     return tuple(found), None
 
 

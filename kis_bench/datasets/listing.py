@@ -166,6 +166,9 @@ class Digests(Sequence[str]):
     def __getitem__(self, index: Any) -> Any:
         return self.all[index]
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.all)
+
     @cached_property
     def all(self) -> tuple[str, ...]:
         spans = [(i, i + MOST_NAMES) for i in range(0, len(self), MOST_NAMES)]

@@ -102,9 +102,11 @@ def test_a_missing_dataset_is_a_named_skip_or_under_strict_a_failure(tmp_path):
 
 
 def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):
-    done = run("--kis-privacy", "-k", "short", "--kis-report", str(tmp_path))
+    done = run("--kis-privacy", "-k", "short", "--kis-report", str(tmp_path), f"--kis-dataset=gone={tmp_path}/secret",
+               "--kis-dataset", "openmoji")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     folder = (tmp_path / "latest").resolve()
+    assert str(tmp_path.parent) not in (folder / "run.json").read_text(encoding="utf-8")
     assert not any(read_run(folder).ranks.text)
     for file in ("report.md", "report.html"):
         assert "grinning" not in (folder / file).read_text(encoding="utf-8")
