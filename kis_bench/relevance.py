@@ -102,7 +102,8 @@ def differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> NDArray[np.i
     if hasattr(np, "bitwise_count"):  # from NumPy 2 on
         bits: NDArray[np.int64] = np.bitwise_count(different).astype(np.int64)
         return bits
-    return np.unpackbits(different.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
+    bits = np.unpackbits(different.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
+    return bits
 
 
 def close_vectors(items: Any, wanted: Sets, similarity: float) -> Sets:

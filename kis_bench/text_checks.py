@@ -224,8 +224,13 @@ def shown_text(query: Query) -> str:
 
 
 def shown_repaired(query: Query) -> str:
-    better = repaired(query.text)
-    return quoted(query.text) + (f", rather {quoted(better)}" if better != query.text else "")
+    """The words around the first damage, and what they were, where that can be told."""
+    found = MOJIBAKE.search(query.text)
+    at = found.start() if found else query.text.find("\ufffd")
+    begin = query.text.rfind(" ", 0, max(0, at - MOST_SHOWN // 3)) + 1
+    piece = query.text[begin : begin + MOST_SHOWN]
+    better = repaired(piece)
+    return quoted(piece) + (f", rather {quoted(better)}" if better != piece else "")
 
 
 def shown_hidden(query: Query) -> str:

@@ -136,7 +136,8 @@ def import_vbs(arguments: argparse.Namespace) -> int:
     out = arguments.out or (row.folder and row.folder / f"labels-{arguments.tasks.stem}.csv")
     if out is None:
         raise KisBenchError(f"dataset {row.name} has no folder here; give DATASET=FOLDER, or --out FILE")
-    for remark in import_tasks(arguments.tasks, load_dataset(arguments).collection, out):
+    dataset = load_dataset(arguments)
+    for remark in import_tasks(arguments.tasks, dataset.collection, out, dataset.all_queries):
         print(remark)
     return 0
 

@@ -84,7 +84,8 @@ def test_tasks_of_the_showdown_are_imported_and_measured(cli, folder, tmp_path):
     said = cli("import", "vbs", tmp_path / "vbs.json", f"mine={folder}")
     assert str(folder / "labels-vbs.csv") in said
     assert "99999" in said
-    assert "labels-vbs.csv" in cli("import", "vbs", tmp_path / "vbs.json", f"mine={folder}", code=2)  # not overwritten
+    again = cli("import", "vbs", tmp_path / "vbs.json", f"mine={folder}", "--out", tmp_path / "other.csv", code=2)
+    assert "has 1 of these tasks already, first 't1'" in again
     cli("import", "vbs", tmp_path / "vbs.json", "mvk", code=2)
     cli(*SUITE, f"mine={folder}", "--kis-report", tmp_path / "reports", module="pytest")
     ranks = read_run(tmp_path / "reports" / "latest").ranks

@@ -1,0 +1,51 @@
+"""Values of JSON files from elsewhere, taken with a check of what they are; all that is wrong is gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """What a value has to be, and what is taken for it; None: it is something else."""
+
+    expected: str
+    read: Callable[[Any], T | None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A part of the file, what it is called, and the list that takes what is wrong with it."""
+
+    found: Any
+    name: str
+    problems: list[str]
+
+    def take(self, path: str, kind: Kind[T], *, needed: bool = True) -> T | None:
+        """The value at a path of keys; None, and a problem, if it is missing or of another kind."""
+        value, name, expected = self.found, self.name, kind.expected
+        taken: T | None = None
+        for key in path.split(".") if path else ():
+            if not isinstance(value, dict):
+                expected = "an object in braces"
+                break
+            value, name = value.get(key), f"{name}.{key}"
+        else:
+            taken = None if value is None else kind.read(value)
+        if taken is None and value is not None:
+            kind_of = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
+            self.problems.append(f"{name} is {kind_of[:60]}; make it {expected}")
+        elif taken is None and needed:
+            self.problems.append(f"{name} is missing; add {expected}")
+        return taken
+
+    def each(self, path: str) -> list[Place]:
+        listed = self.take(path, LIST) or []
+        return [Place(one, f"{self.name}.{path}[{i}]", self.problems) for i, one in enumerate(listed)]
+
+
+LIST = Kind[list[Any]]("a list", lambda value: value if isinstance(value, list) else None)

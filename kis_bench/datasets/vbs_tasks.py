@@ -1,0 +1,243 @@
+"""Textual known-item tasks of the Video Browser Showdown, as its archive and its server DRES write them.
+
+Three kinds of JSON are known by their keys; whatever else a file holds is not looked at:
+
+- the archive's aggregate, a list of ``{query_name, hints: [text, ...], answer, videorange: {start, end}, fps}``, in ms;
+- DRES 2: ``template.tasks`` of a run, or ``tasks`` of a template, with ``{name, taskType, targets, hints}`` each;
+- DRES 1: ``description.tasks`` of a run, or ``tasks`` of a description, with ``target`` instead of ``targets``.
+
+A task of DRES is textual known-item search if its one target is a range of a video and its hints are texts, whatever
+its type is called. Problems count tasks from 1, in the order of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from kis_bench.datasets.checked_json import LIST, Kind, Place
+from kis_bench.datasets.labels import decoded
+from kis_bench.errors import BadFile
+
+SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"
+TARGETS, HINTS = {"MEDIA_ITEM_TEMPORAL_RANGE", "VideoSegmentTarget"}, {"TEXT", "TextHint", "EMPTY"}  #: DRES 2 and 1
+PER_SECOND = {"MILLISECONDS": 1000.0, "Millisecond": 1000.0, "SECONDS": 1.0}
+UNITS = ("MILLISECONDS", "SECONDS", "FRAME_NUMBER", "TIMECODE", "Millisecond", "Frame", "Timecode")  #: likewise
+TIMECODE = re.compile(r"(?:(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d)(?::(\d+)|\.(\d{3}))|(\d+))", re.ASCII)
+NUMERAL = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")  #: in a label file: NUL, and halves of characters
+MOST_BYTES, MOST_CHARACTERS, MOST = 2**26, 100_000, 1e12  #: of a file, of a text, of a number
+LONG_S = 120.0  #: segments of the Showdown last about 20 s
+
+
+@dataclass(frozen=True)
+class Task:
+    """A segment of a video, and the texts by which it was to be found."""
+
+    name: str
+    video: str
+    start_s: float  # seconds within the video
+    end_s: float
+    hints: tuple[str, ...]  # in the order of their start; "" where a stage is blank
+    fps: float | None  # frames per second of the video, where the file tells
+
+
+def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
+    """The textual known-item tasks of a file, and remarks on them and on the tasks of other kinds.
+
+    Hints that are blank, or say the same as the one before, keep their place, so that a stage's number tells when it
+    was shown. Where different videos have the same single hint, it describes none of them and such tasks are left out:
+    in conversational search it only tells people to ask.
+
+    Raises:
+        BadFile: it is of no known shape, or tasks have problems; all of them are named.
+    """
+    problems: list[str] = []
+    content = parsed(file, problems)
+    holders = [content.get(key) for key in ("template", "description")] if isinstance(content, dict) else []
+    holder = next((one for one in holders if isinstance(one, dict)), content)
+    listed = holder.get("tasks") if isinstance(holder, dict) else holder
+    if not isinstance(listed, list) or not listed:
+        raise BadFile(file, [*problems, f"there are no tasks; give {SHAPES}"])
+    key, read = ("query_name", archive_task) if listed is content else ("name", dres_task)
+    tasks: list[Task] = []
+    others: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    for number, found in enumerate(listed, start=1):
+        name = found.get(key) if isinstance(found, dict) else None
+        name = name.strip() if isinstance(name, str) else ""
+        place = f"task {number} ({name[:80]!r})" if name else f"task {number}"
+        if read is dres_task and (kind := other_kind(found)) is not None:
+            others[kind] += 1
+            continue
+        if name and first.setdefault(name, number) != number:
+            problems.append(f"{place}: task {first[name]} has that name too; give each its own")
+        tasks += read(Place(found, place, problems))
+    if problems:
+        raise BadFile(file, dict.fromkeys(problems))
+    asked: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for task in tasks:
+        asked[task.hints].add(task.video)
+    vague = {task.name: task for task in tasks if len(task.hints) == 1 and len(asked[task.hints]) > 1}
+    left = {"left out, because different videos have the same single hint": list(vague)}
+    tasks = [task for task in tasks if task.name not in vague]
+    kinds = [
+        f"{n} task{'s' * (n > 1)} of type {kind!r} left out, no textual known-item search" for kind, n in others.items()
+    ]
+    return tasks, [*kinds, *remarks("task", left), *oddities(tasks)]
+
+
+def parsed(file: Path, problems: list[str]) -> Any:
+    def constant(name: str) -> float:
+        problems.append(f"{name} is no number in JSON; write a number, or null")
+        return math.nan
+
+    if os.path.isfile(file) and os.path.getsize(file) > MOST_BYTES:
+        raise BadFile(file, [f"it has more than {MOST_BYTES:,} bytes; export the template without its run"])
+    try:
+        return json.loads(decoded(file, problems), parse_constant=constant)
+    except (RecursionError, ValueError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else f"it is no JSON: {error}"
+        raise BadFile(file, [*problems, f"{why}; give {SHAPES}"]) from error
+
+
+def other_kind(found: Any) -> str | None:
+    """What the type of a task of DRES is called that certainly is no textual known-item search."""
+    if not isinstance(found, dict):
+        return None
+    targets = [found["target"]] if "target" in found else found.get("targets")
+    one = not isinstance(targets, list) or len(targets) == 1
+    if one and types(targets) <= TARGETS and types(found.get("hints")) <= HINTS:
+        return None
+    kind = found.get("taskType")
+    kind = kind.get("name") if isinstance(kind, dict) else kind
+    return kind[:80] if isinstance(kind, str) else "unknown"
+
+
+def types(found: Any) -> set[str]:
+    kinds = [one.get("type") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return {kind for kind in kinds if isinstance(kind, str)}
+
+
+def hint(value: Any) -> str | None:
+    right = isinstance(value, str) and len(value) <= MOST_CHARACTERS and not UNWRITABLE.search(value)
+    return value.strip() if right else None  # as label files are read
+
+
+def number(value: Any) -> float | None:
+    right = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST
+    return float(value) if right else None
+
+
+def rate(value: Any) -> float | None:
+    return number(value) if (number(value) or 0.0) >= 0.001 else None
+
+
+def timecode(value: Any) -> tuple[float, float] | None:
+    """Seconds and frames of ``hours:minutes:seconds:frames``, of which the first may be left out, or with ``.480``."""
+    parts = TIMECODE.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 40 else None
+    if parts is None:
+        return None
+    hours, minutes, seconds, frames, thousandths, only_frames = (int(part or 0) for part in parts.groups())
+    return 3600 * hours + 60 * minutes + seconds + thousandths / 1000, frames + only_frames
+
+
+def clock(unit: str) -> Kind[tuple[float, float]]:
+    """What a time in this unit has to be, which is taken for seconds and frames."""
+    if unit.upper() == "TIMECODE":
+        return Kind("a time such as 0:01:30:12 with 12 frames, or 0:01:30.480", timecode)
+
+    def read(value: Any) -> tuple[float, float] | None:
+        count = number(float(value) if isinstance(value, str) and NUMERAL.fullmatch(value) else value)
+        seconds = PER_SECOND.get(unit)
+        return None if count is None else (count / seconds, 0.0) if seconds else (0.0, count)
+
+    return Kind(f"a number from 0 to {MOST:.0f}, in quotes or not", read)
+
+
+HINT = Kind(f"a text in quotes, of at most {MOST_CHARACTERS:,} whole characters", hint)
+TEXT = Kind[str](f"{HINT.expected}, not blank", lambda value: hint(value) or None)
+MILLISECONDS = Kind(f"milliseconds, a number from 0 to {MOST:.0f}", number)
+SECONDS = Kind(f"seconds, a number from 0 to {MOST:.0f}, or null", number)
+FPS = Kind("frames per second, a number from 0.001, or null", rate)
+UNIT = Kind[str](f"one of {', '.join(UNITS)}", lambda value: value if value in UNITS else None)
+
+
+def archive_task(task: Place) -> list[Task]:
+    ends = [task.take(f"videorange.{end}", MILLISECONDS) for end in ("start", "end")]
+    seconds = [None if end is None else end / 1000 for end in ends]
+    hints = [(0.0, each.take("", HINT)) for each in task.each("hints")]
+    return made(task, "query_name", task.take("answer", TEXT), seconds, hints, task.take("fps", FPS, needed=False))
+
+
+def dres_task(task: Place) -> list[Task]:
+    old = isinstance(task.found, dict) and "target" in task.found
+    span, text = ("temporalRange", "text") if old else ("range", "description")
+    targets = [Place(task.found["target"], f"{task.name}.target", task.problems)] if old else task.each("targets")
+    target = targets[0] if targets else Place({}, task.name, [])  # else a problem is known
+    target.take("type", TEXT)
+    fps = target.take("item.fps", FPS, needed=False)
+    ends = [moment(target, f"{span}.{end}", old, fps) for end in ("start", "end")]
+    hints = []
+    for each in task.each("hints"):
+        since = each.take("start", SECONDS, needed=False) or 0.0
+        if each.take("type", TEXT) != "EMPTY":
+            hints.append((since, each.take(text, HINT)))
+    return made(task, "name", target.take("item.name", TEXT), ends, hints, fps)
+
+
+def moment(target: Place, path: str, old: bool, fps: float | None) -> float | None:
+    """A point in time, in seconds. In DRES 1 its type is its unit, and its key is called like that."""
+    unit = target.take(f"{path}.{'type' if old else 'unit'}", UNIT)
+    found = unit and target.take(f"{path}.{unit.lower() if old else 'value'}", clock(unit))
+    rate = target.take(f"{path}.fps", FPS, needed=False) or fps
+    if not found:
+        return None
+    seconds, frames = found
+    if frames and rate is None:
+        target.problems.append(f"{target.name}.{path} counts frames; add item.fps, or write milliseconds")
+        return None
+    return seconds + frames / (rate or 1.0)
+
+
+def made(
+    task: Place, key: str, video: str | None, ends: Sequence[float | None], shown: list[tuple[float, str | None]],
+    fps: float | None,
+) -> list[Task]:  # fmt: skip
+    """The task, if all of it is there."""
+    name, (start, end) = task.take(key, TEXT), ends
+    hints = [text for _, text in sorted(shown, key=lambda pair: pair[0]) if text is not None]
+    if task.take("hints", LIST) is not None and len(hints) == len(shown) and not any(hints):
+        task.problems.append(f"{task.name}.hints hold no text; write one, or delete the task")
+    if start is not None and end is not None and end < start:
+        task.problems.append(f"{task.name} has a range to {end:g} s that begins at {start:g} s; swap start and end")
+    if name is None or video is None or start is None or end is None:
+        return []
+    return [Task(name, video, start, end, tuple(hints), fps)]
+
+
+def oddities(tasks: Sequence[Task]) -> list[str]:
+    """Remarks on what may be meant, or a slip."""
+    steps = [(task, n, pair) for task in tasks for n, pair in enumerate(pairwise(("", *task.hints)), start=1)]
+    blank = [f"{task.name} stage {n}" for task, n, (_, hint) in steps if not hint]
+    same = [f"{task.name} stage {n}" for task, n, (before, hint) in steps if hint and hint == before]
+    long = [f"{t.name} ({t.start_s:g} to {t.end_s:g} s)" for t in tasks if t.end_s - t.start_s > LONG_S]
+    hints = {"without text, whose stages are left out": blank, "the same as the one before, and kept": same}
+    return remarks("hint", hints) + remarks("task", {f"longer than {LONG_S:g} s, which may be a slip": long})
+
+
+def remarks(noun: str, found: Mapping[str, Sequence[str]]) -> list[str]:
+    """One line per reason, with the number and the names of those that it is about."""
+    lines = []
+    for why, names in found.items():
+        listed = ", ".join(name if name.isprintable() else repr(name) for name in names)
+        lines += [f"{len(names)} {noun}{'s' * (len(names) > 1)} {why}: {listed}"] * bool(names)
+    return lines
