@@ -66,17 +66,21 @@ def _relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
                 value = recalls["value"]
                 shares = [f"{100 * float(value.loc[k]):.1f}%" for k in SHOWN_RECALLS]
                 median = own.loc[own["metric"] == f"{prefix}median_rank", "value"].iloc[0]
-                rows.append([str(model), words, *shares, _number(median), f"{int(recalls['n'].iloc[0]):,}"])
+                among = (
+                    f"{about.get('n_groups', '')} groups" if prefix == "group_" else f"{about.get('n_items', '')} items"
+                )
+                n = int(recalls["n"].iloc[0])
+                rows.append([str(model), words, among, *shares, _number(median), f"{n:,}"])
     if not any(words in RULES.values() for _, words, *_ in rows):
         return []
-    head = ["model", "found is", *(f"recall@{k}" for k in SHOWN_RECALLS), "median rank", "queries"]
+    head = ["model", "found is", "among", *(f"recall@{k}" for k in SHOWN_RECALLS), "median rank", "queries"]
     said = []
     if any(row[1] == RULES["segment"] for row in rows):
         said.append(f"a segment is what the query says, else {_number(about.get('segment_s'))} s around the target")
     if any(row[1] == RULES["near_duplicate"] for row in rows):
         said.append(f"near-duplicates are: {escaped(about.get('near_duplicates', ''))}")
     note = f" ({'; '.join(said)})" if said else ""
-    return [f"What the same rankings are worth under other rules{note}:", "", table(head, rows, right=range(2, 7)), ""]
+    return [f"What the same rankings are worth under other rules{note}:", "", table(head, rows, right=range(2, 8)), ""]
 
 
 def _notes(provenance: Mapping[str, Any]) -> list[str]:
