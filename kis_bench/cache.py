@@ -65,12 +65,18 @@ def database() -> Iterator[sqlite3.Connection]:
     """One transaction. Raises one of FAULTS."""
     file = folder("facts.sqlite")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS facts"
-            " (kind TEXT, name TEXT, state TEXT, fact TEXT, PRIMARY KEY (kind, name)) WITHOUT ROWID"
-        )
-        yield connection
+    try:
+        with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS facts"
+                " (kind TEXT, name TEXT, state TEXT, fact TEXT, PRIMARY KEY (kind, name)) WITHOUT ROWID"
+            )
+            yield connection
+    except sqlite3.DatabaseError as error:
+        if type(error) is sqlite3.DatabaseError:  # damaged, not just locked or full: the next one starts anew
+            for part in (file, file.with_name(file.name + "-journal")):
+                part.unlink(missing_ok=True)
+        raise
 
 
 def state_of(file: Path | str) -> str | None:
@@ -78,7 +84,7 @@ def state_of(file: Path | str) -> str | None:
     about = os.stat(file)
     if time.time_ns() - about.st_mtime_ns < YOUNG_NS:
         return None
-    return f"{about.st_size} {about.st_mtime_ns}"
+    return f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}"
 
 
 def file_digest(file: Path) -> str:

@@ -232,6 +232,7 @@ def read_source(name: str, given: Path | None, own: Path, say: Say) -> Source:
     folder = given or own
     try:
         dataset = load(name, folder)
+        _ = dataset.fingerprint  # which looks into all images
         return Source(dataset, dataset.all_queries)
     except KisBenchError as error:
         queries = labels_alone(name, folder)

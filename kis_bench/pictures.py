@@ -58,7 +58,7 @@ def upright(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: its numbers have no defined colours (32 bits a pixel, floating point, CIELAB).
     """
-    turned = eight_bits(ImageOps.exif_transpose(image))
+    turned = eight_bits(ImageOps.exif_transpose(image), image.format)  # which the copy has forgotten
     if turned.has_transparency_data:
         on_white = Image.new("RGBA", turned.size, "white")
         on_white.alpha_composite(turned.convert("RGBA"))
@@ -66,9 +66,9 @@ def upright(image: Image.Image) -> Image.Image:
     return turned.convert("RGB")
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image, kind: str | None) -> Image.Image:
     """Grey of 16 bits as 8; Pillow would cut everything above 255 to white."""
-    if image.mode in SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG"):
+    if image.mode in SIXTEEN_BITS or (image.mode == "I" and kind == "PNG"):
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     if image.mode in ("I", "F", "LAB"):
         raise ValueError(f"mode {image.mode} has no defined white; save it with 8 bits a colour")

@@ -165,7 +165,11 @@ class Wider:
     def count(self, rows: slice, higher: NDArray[np.bool_], ties: Ints, items: Ints) -> None:
         """Takes what a block has above, bool ``[q, b]``, and the (row, item) of those that score the same."""
         self.above[rows] += [np.count_nonzero(row) for row in higher]
-        rivals = ~np.isin((rows.start + ties) * self.n + items, self.members)
+        if len(ties) == 0:
+            return
+        keys = (rows.start + ties) * self.n + items
+        place = np.minimum(np.searchsorted(self.members, keys), len(self.members) - 1)  # members are in order
+        rivals = self.members[place] != keys
         self.tied[rows] += np.bincount(ties[rivals], minlength=len(higher))
 
     def places(self) -> tuple[Ints, Ints]:
@@ -260,7 +264,7 @@ class Panel:
                 above[rows] += [np.count_nonzero(row) for row in higher]  # faster than axis=1
                 tied[rows] += np.bincount(ties, minlength=len(higher))
                 top.add(start, scores, error)
-                for wide in filter(None, self.wider):
+                for wide in (w for w in self.wider if w is not None and len(w.members)):
                     higher, (ties, columns) = self.compare(wide.mark, scores, error, block, rows)
                     wide.count(rows, higher, ties, start + columns)
                 if self.group is not None and self.codes is not None and marks is not None:

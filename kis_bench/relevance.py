@@ -60,15 +60,16 @@ def segments(collection: Collection, queries: Sequence[Query], within_s: float =
     if collection.groups is None or collection.times_s is None:
         return [()] * len(wanted)
     groups, times = collection.groups, np.asarray(collection.times_s, np.float64)
-    members: dict[str, list[int]] = {groups[t]: [] for some in wanted for t in some}
+    positions: dict[str, list[int]] = {groups[t]: [] for some in wanted for t in some}
     for position, group in enumerate(groups):
-        if group in members:
-            members[group].append(position)
+        if group in positions:
+            positions[group].append(position)
+    members = {group: np.array(some) for group, some in positions.items()}
     found = []
     for query, some in zip(queries, wanted, strict=True):
         segment: set[int] = set()
         for target in some:
-            near = np.asarray(members[groups[target]])
+            near = members[groups[target]]
             start, end = query.range_s or (times[target] - within_s, times[target] + within_s)
             segment.update(near[(times[near] >= start) & (times[near] <= end)].tolist())
         known = query.range_s is not None or segment

@@ -6,9 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kis_bench import datasets
 from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, positive
-from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection
 
 
@@ -30,6 +28,7 @@ def add(commands: Commands) -> None:
 
 def report(arguments: argparse.Namespace) -> int:
     """Draws the report of a run folder anew from its tables."""
+    from kis_bench.best_items import Unavailable, measured_dataset
     from kis_bench.report import write_report
     from kis_bench.results import read_run
     from kis_bench.runs import summary
@@ -37,16 +36,14 @@ def report(arguments: argparse.Namespace) -> int:
     run, folders = read_run(arguments.run), folders_of(arguments.dataset)
     privacy = arguments.privacy or bool(run.provenance.get("privacy"))
     pictures: dict[str, Collection] = {}
-    for name, about in run.provenance.get("datasets", {}).items():
-        try:
-            dataset = datasets.load(name, folders.get(name), layout=about.get("layout"))
-        except KisBenchError as error:
-            print(f"no pictures of {name}: {error}", file=sys.stderr)
-            continue
-        if dataset.fingerprint != about["fingerprint"]:
-            print(f"no pictures of {name}: the dataset here is not the one that was measured", file=sys.stderr)
-            continue
-        pictures[name] = dataset.collection
+    for name in run.provenance.get("datasets", {}):
+        if privacy:
+            break
+        dataset = measured_dataset(run, name, folders.get(name))
+        if isinstance(dataset, Unavailable):
+            print(f"no pictures of {name}: {dataset}", file=sys.stderr)
+        else:
+            pictures[name] = dataset.collection
     write_report(run.folder, run, {} if privacy else pictures, privacy=privacy)
     print(summary(run))
     print(f"\nreport: {run.folder / 'report.md'}")

@@ -110,7 +110,11 @@ def read_members(archive: Path) -> list[tuple[str, int, int]]:
     found: list[tuple[str, int, int]] = []
     length = archive.stat().st_size
     with tarfile.open(archive, "r:") as tar:
+        before = -1
         for entry in tar:
+            if entry.size < 0 or entry.offset <= before:  # would be listed for ever (CVE-2025-8194)
+                raise tarfile.ReadError("a member of negative size")
+            before = entry.offset
             name = entry.name.removeprefix("./")
             if entry.isdir() or PurePosixPath(name).name.startswith("."):
                 continue

@@ -42,8 +42,11 @@ class Pictures(Sequence[Picture]):
         """Under which name facts on each picture are kept, and the file whose state they hold for."""
         base = os.path.abspath(self.root)
         for entry in self.entries:
-            name = f"{base}/{entry}" if isinstance(entry, str) else os.path.abspath(str(entry))
-            yield name, name if isinstance(entry, str) else str(entry.archive)
+            if isinstance(entry, str):
+                file = os.path.join(base, entry)  # which leaves an absolute one as it is
+                yield file, file
+            else:  # no name in an archive is a path, and no path holds a NUL
+                yield f"{os.path.abspath(entry.archive)}\0{entry.name}", str(entry.archive)
 
     @overload
     def __getitem__(self, index: int) -> Picture: ...
@@ -107,10 +110,23 @@ def list_pictures(name: str, root: Path) -> Listing:
             f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "
             f"read are {', '.join(sorted(SUFFIXES | ARCHIVES))}" + (f", there are: {others}" if others else "")
         )
-    ids = sorted(found)
+    first: dict[
+        object, str
+    ] = {}  # of each row group the smallest id: its pictures stay together, because reading one reads all
+    for item, entry in found.items():
+        if isinstance(entry, archives.ParquetCell):
+            block = entry.archive, entry.row_group
+            first[block] = min(first.get(block, item), item)
+
+    def place(item: str) -> tuple[str, str]:
+        entry = found[item]
+        return first[entry.archive, entry.row_group] if isinstance(entry, archives.ParquetCell) else item, item
+
+    ids = sorted(found, key=place) if first else sorted(found)
     listing = Listing(ids, Pictures(root, [found[item] for item in ids]), ignored=ignored)
-    if about:
+    if any(group is not None for group, _ in about.values()):
         listing.groups = [about.get(item, (None, None))[0] for item in ids]
+    if any(time is not None for _, time in about.values()):
         listing.times_s = [about.get(item, (None, None))[1] for item in ids]
     return listing
 
