@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.layouts import layout_of
+from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.encoders.catalogue import read_toml
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.records import Checkpoint
@@ -18,18 +18,30 @@ DATASET_KEYS = {"name", "folder", "label_sets", "layout"}
 
 def read_datasets(file: Path) -> list[DatasetRow]:
     """The rows of a datasets.toml; relative folders start at the file's own."""
-    problems, found = [], []
-    for number, row in enumerate(read_toml(file).get("dataset", []), start=1):
-        name, unknown = row.get("name"), sorted(set(row) - DATASET_KEYS)
+    content = read_toml(file)
+    problems = [f"unknown key {key!r}; datasets are declared as [[dataset]]" for key in content if key != "dataset"]
+    found: list[DatasetRow] = []
+    rows = content.get("dataset", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadFile(file, [*problems, "dataset is not a list of tables; declare each as [[dataset]]"])
+    for number, row in enumerate(rows, start=1):
+        name, place = row.get("name"), f"[[dataset]] {number} ({row.get('name')})"
+        sets, layout = row.get("label_sets", []), row.get("layout")
+        wrong = [f"{place}: unknown key {key}" for key in sorted(set(row) - DATASET_KEYS)]
         if not isinstance(name, str) or not name:
-            problems.append(f"[[dataset]] {number}: name is missing")
-        elif unknown:
-            problems.append(f"[[dataset]] {number} ({name}): unknown key {', '.join(unknown)}")
-        else:
+            wrong.append(f"[[dataset]] {number}: name is missing")
+        if not isinstance(row.get("folder", ""), str):
+            wrong.append(f"{place}: folder is not a text in quotes")
+        if not isinstance(sets, list) or not all(isinstance(one, str) for one in sets):
+            wrong.append(f'{place}: label_sets is not a list of names, such as ["short"]')
+        if layout is not None and layout not in [*LAYOUTS]:
+            wrong.append(f"{place}: layout {layout!r} is none of {', '.join(LAYOUTS)}")
+        if any(name == earlier.name for earlier in found):
+            wrong.append(f"[[dataset]] {number}: {name} is there twice")
+        problems += wrong
+        if not wrong:
             folder = file.parent / Path(row["folder"]).expanduser() if "folder" in row else None
-            sets = tuple(row["label_sets"]) if "label_sets" in row else None
-            layout_of(name, row.get("layout"))
-            found.append(DatasetRow(name, folder, sets, row.get("layout")))
+            found.append(DatasetRow(str(name), folder, tuple(sets) or None, layout))
     if problems:
         raise BadFile(file, problems)
     return found
@@ -56,16 +68,20 @@ class LineUp:
 
         Raises:
             UnknownName: a name that nobody declared and nothing ships.
-            KisBenchError: two models of one name, whose results could not be told apart.
+            KisBenchError: two models or datasets of one name, whose results could not be told apart.
         """
         chosen = [encoders.find(name, models) for name in dict.fromkeys(model_names)] or models
         names = [row.name for row in chosen]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise KisBenchError(f"two models are called {twice[0]}; give them names of their own in a models.toml")
+        rows = choose_datasets(datasets, dataset_names, data)
+        twice = sorted({row.name for row in rows if [other.name for other in rows].count(row.name) > 1})
+        if twice:
+            raise KisBenchError(f"two datasets are called {twice[0]}; give them names of their own")
         return cls(
             tuple(chosen or [encoders.find("demo")]),
-            tuple(choose_datasets(datasets, dataset_names, data)),
+            tuple(rows),
             tuple(dict.fromkeys(label_sets)),
         )
 
@@ -77,7 +93,10 @@ class LineUp:
             if not datasets.readiness(row).ready:
                 found.append((row, None))
                 continue
-            sets = datasets.label_sets(row)
+            try:
+                sets = datasets.label_sets(row)
+            except BadFile:  # told when this dataset is loaded, with all else that is wrong; the others are measured
+                sets = ()
             known |= set(sets)
             if not sets:
                 found.append((row, None))
@@ -105,9 +124,9 @@ class LineUp:
 
 
 def choose_datasets(declared: Sequence[DatasetRow], names: Sequence[str], data: Path | None) -> list[DatasetRow]:
-    by_name = {row.name: row for row in declared}
     if not names:
-        return [datasets.resolve(row, data) for row in by_name.values()] or [DatasetRow("openmoji")]
+        return [datasets.resolve(row, data) for row in declared] or [DatasetRow("openmoji")]
+    by_name = {row.name: row for row in declared}
     chosen = []
     for wanted in dict.fromkeys(names):
         name, equals, folder = wanted.partition("=")

@@ -17,7 +17,7 @@ from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.recorder import Recorder
 from kis_bench.records import Checkpoint, Dataset
 from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
-from kis_bench.session import QuerySet, line_up, load_dataset, visible_progress
+from kis_bench.session import QuerySet, line_up, load_dataset, query_sets, visible_progress
 
 if TYPE_CHECKING:
     from kis_bench.measuring import KnownItemSearch
@@ -88,19 +88,28 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(config.stash[RECORDER], "kis-bench-recorder")
 
 
+def in_use(config: pytest.Config) -> bool:
+    """Whether this session declares or asks for anything of ours; the plugin is there in other projects too."""
+    hook, option = config.hook, config.option
+    declared = hook.pytest_kis_models.get_hookimpls() or hook.pytest_kis_datasets.get_hookimpls()
+    return bool(declared or option.kis_model or option.kis_dataset or option.kis_labels)
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    if not (config.hook.pytest_kis_models.get_hookimpls() or config.option.kis_model or config.option.kis_dataset):
-        return []
-    return line_up(config).header()
+    return line_up(config).header() if in_use(config) else []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Wrong names end the session here with one message; later it would be one traceback per test file."""
+    if in_use(session.config):
+        query_sets(session.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names, config = ours(metafunc), metafunc.config
     if "query_set" in names:
-        try:
-            sets = [QuerySet(row, name) for row, name in line_up(config).query_sets()]
-        except KisBenchError as error:
-            pytest.exit(f"kis-bench: {error}", returncode=2)
+        sets = query_sets(config)
         both = [(s.dataset, s) for s in sets]
         ids = [s.id for s in sets]
         metafunc.parametrize(("dataset", "query_set"), both, ids=ids, indirect=True, scope="session")
@@ -137,7 +146,10 @@ def model_of(item: pytest.Item) -> str:
 
 
 def not_ready(config: pytest.Config, what: str, state: str, remedy: str) -> NoReturn:
-    (pytest.fail if config.option.kis_strict else pytest.skip)(f"{what}: {state}. {remedy}")
+    message = f"{what}: {state}. {remedy}"
+    if config.option.kis_strict:
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

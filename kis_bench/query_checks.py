@@ -135,7 +135,7 @@ def twins(
     some = wanted[:: -(-sum(map(len, wanted)) * len(collection) // MOST_PAIRS)]
     for topic, found, among, what, meaning in (
         ("identical files", others(len(kinds), copied, identical), wanted, "the same file as other images",
-         "strict ranks lose half a place for each on average; delete copies, or name them as targets too"),
+         "strict ranks lose half a place for each on average; delete copies"),
         ("near-duplicates", others(len(kinds), some, close), some, f"within {bits} of 64 bits (pHash) of other images",
          f"strict ranks are too severe; measure with --kis-near-duplicates phash:{bits}"),
     ):  # fmt: skip

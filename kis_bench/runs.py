@@ -65,7 +65,7 @@ def write_measured(
 def without_folders(argument: str) -> str:
     """An argument of a command, also ``NAME=FOLDER``, without the folders of this machine in it."""
     option, equals, value = argument.rpartition("=")
-    return option + equals + (Path(value).name if Path(value).is_absolute() or value.startswith("~") else value)
+    return option + equals + (value if "://" in value else Path(value).name)
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

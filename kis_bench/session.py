@@ -33,6 +33,9 @@ class QuerySet:
         return self.dataset.name if self.label_set is None else f"{self.dataset.name}-{self.label_set}"
 
 
+QUERY_SETS = pytest.StashKey[list[QuerySet]]()
+
+
 def line_up(config: pytest.Config) -> LineUp:
     """Which models and datasets take part; wrong names end the session with exit code 2."""
     if LINE_UP not in config.stash:
@@ -54,6 +57,16 @@ def line_up(config: pytest.Config) -> LineUp:
         except KisBenchError as error:
             pytest.exit(f"kis-bench: {error}", returncode=2)
     return config.stash[LINE_UP]
+
+
+def query_sets(config: pytest.Config) -> list[QuerySet]:
+    """What is measured; wrong names end the session with exit code 2."""
+    if QUERY_SETS not in config.stash:
+        try:
+            config.stash[QUERY_SETS] = [QuerySet(row, name) for row, name in line_up(config).query_sets()]
+        except KisBenchError as error:
+            pytest.exit(f"kis-bench: {error}", returncode=2)
+    return config.stash[QUERY_SETS]
 
 
 def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:

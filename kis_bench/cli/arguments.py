@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kis_bench import datasets
 from kis_bench.datasets.layouts import LAYOUTS
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.records import Dataset
+
+if TYPE_CHECKING:
+    from kis_bench.results import Run
 
 Commands = Any  #: what argparse returns from add_subparsers, which it has no public name for
 
@@ -53,6 +56,17 @@ def folders_of(given: Iterable[str]) -> dict[str, Path]:
             raise KisBenchError(f"--dataset {each}: write NAME=FOLDER")
         found[name] = Path(folder).expanduser()
     return found
+
+
+def of_run(folders: Mapping[str, Path], run: Run) -> Mapping[str, Path]:
+    """The folders, which have to be of datasets of the run."""
+    known = run.provenance.get("datasets", {})
+    for name, folder in folders.items():
+        if name not in known:
+            raise UnknownName("dataset", name, known, f"These are in {run.folder}.")
+        if not folder.is_dir():
+            raise KisBenchError(f"dataset {name}: there is no folder {folder}")
+    return folders
 
 
 def positive(text: str) -> int:

@@ -153,4 +153,10 @@ def import_m3rt(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     for remark in imported.remarks:
         print(remark)
+    for stored in imported.store_folders:
+        print(f"features: {stored}")
+    if imported.run is not None:
+        print(f"report: {imported.run / 'report.md'}")
+    if imported.run is None and not imported.store_folders:
+        raise KisBenchError(f"nothing in {arguments.folder} could be imported")
     return 0

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, positive
+from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, of_run, positive
 from kis_bench.records import Collection
 
 
@@ -33,7 +33,8 @@ def report(arguments: argparse.Namespace) -> int:
     from kis_bench.results import read_run
     from kis_bench.runs import summary
 
-    run, folders = read_run(arguments.run), folders_of(arguments.dataset)
+    run = read_run(arguments.run)
+    folders = of_run(folders_of(arguments.dataset), run)
     privacy = arguments.privacy or bool(run.provenance.get("privacy"))
     pictures: dict[str, Collection] = {}
     for name in run.provenance.get("datasets", {}):
@@ -60,7 +61,12 @@ def export(arguments: argparse.Namespace) -> int:
     out = arguments.out or run.folder / f"export-{arguments.form}"
     store = Store(arguments.store or default_store())
     for remark in export_run(
-        run, arguments.form, out, depth=arguments.depth, store=store, datasets=folders_of(arguments.dataset)
+        run,
+        arguments.form,
+        out,
+        depth=arguments.depth,
+        store=store,
+        datasets=of_run(folders_of(arguments.dataset), run),
     ):
         print(remark)
     print(f"written to {out}")

@@ -6,6 +6,7 @@ Nothing is ever unpacked: a picture is read where it lies, so names inside an ar
 from __future__ import annotations
 
 import json
+import math
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -126,9 +127,26 @@ def read_members(archive: Path) -> list[tuple[str, int, int]]:
                 problems.append(f"{name!r} is not UTF-8; rename it")
             else:
                 found.append((name, entry.offset_data, entry.size))
+        if not ends_there(archive, tar.offset):  # where no further header was found
+            problems.append("it has no end mark behind its last member: cut off, damaged, or two in one; copy it again")
     if problems:
         raise BadFile(archive, problems)
     return found
+
+
+def ends_there(archive: Path, end: int) -> bool:
+    """Whether a tar archive has nothing but zeros, at least one block of them, from ``end`` on.
+
+    Python's reader takes a damaged header for the end, and would lose all that comes behind it without a word.
+    """
+    with archive.open("rb") as stream:
+        stream.seek(end)
+        rest = 0
+        while chunk := stream.read(2**20):
+            if chunk.count(0) < len(chunk):
+                return False
+            rest += len(chunk)
+    return rest >= tarfile.BLOCKSIZE
 
 
 def encodable(name: str) -> bool:
@@ -148,7 +166,8 @@ def cells(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
             schema = file.schema_arrow
             image = next((c for c in IMAGE_COLUMNS if c in schema.names and holds_bytes(schema.field(c).type)), None)
             id_column = next((c for c in ID_COLUMNS if c in schema.names), None)
-            if image is None and archive.with_suffix(".tar").is_file():  # what img2dataset notes of a shard beside it
+            meant = any(holds_bytes(field.type) or field.name in IMAGE_COLUMNS for field in schema)
+            if not meant:  # notes beside pictures, as img2dataset writes them
                 ignored[archive.suffix] += 1
                 return
             if image is None or id_column is None:
@@ -183,10 +202,13 @@ def found_cell(archive: Path, image: str, number: int, row: int, cell: dict[str,
     item, group, time_s = cell[id_column], cell.get("group"), cell.get("time_s")
     if item is None or str(item) == "":
         raise BadFile(archive, [f"{place}: {id_column} is empty"])
-    if time_s is not None and not isinstance(time_s, (int, float)):
+    seconds = isinstance(time_s, (int, float)) and not isinstance(time_s, bool) and not math.isinf(time_s)
+    if time_s is not None and not seconds:
         raise BadFile(archive, [f"{place}: time_s {time_s!r} is not a number of seconds"])
     part = ParquetCell(archive, image, number, row, str(item))
-    return Found(str(item), part, None if group is None else str(group), None if time_s is None else float(time_s))
+    return Found(
+        str(item), part, None if group in (None, "") else str(group), None if time_s is None else float(time_s)
+    )
 
 
 def holds_bytes(kind: Any) -> bool:

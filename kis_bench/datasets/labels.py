@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,14 +38,15 @@ def read_rows(file: Path, problems: list[str] | None = None) -> tuple[tuple[str,
     wrong: list[str] = [] if problems is None else problems
     found = list(table_rows(decoded(file, wrong), wrong))
     header = tuple(cell.strip() for cell in found.pop(0)[1]) if found and found[0][0] == 1 else ()
+    other = {";": "semicolons", "\t": "tabs"}.get(next((c for c in "".join(header) if c in ";\t"), ""))
+    if other and len(header) == 1:
+        raise BadFile(file, [f"line 1: its cells are separated by {other}; save the table with commas"])
     for begun, row in found:
         if len(row) != len(header):
             remedy = "quote cells that hold commas" if len(row) > len(header) else "fill the row or delete it"
             wrong.append(f"line {begun}: {len(row)} cells where the header has {len(header)}; {remedy}")
-    if not header or len(set(header)) != len(header) or not all(header):
-        other = next((name for name, mark in (("semicolons", ";"), ("tabs", "\t")) if mark in "".join(header)), None)
-        hint = f"; cells are separated by {other}, save the table with commas" if other else ""
-        raise BadFile(file, [f"line 1: the header is empty, or names a column twice or not at all{hint}", *wrong])
+    if len(set(header)) < max(1, len(header)) or not all(header):
+        raise BadFile(file, ["line 1: the header is empty, or names a column twice or not at all", *wrong])
     if problems is None and wrong:
         raise BadFile(file, wrong)
     return header, ((begun, dict(zip(header, row, strict=True))) for begun, row in found if len(row) == len(header))
@@ -144,7 +145,7 @@ class Labels:
     problems: dict[Path, list[str]] = field(default_factory=dict)
 
 
-def read_labels(files: Iterable[Path], collection: Collection) -> Labels:
+def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
     """The queries of all label files of a dataset.
 
     Rows of one query id, label set, annotator and text are one query with several targets. Where several annotators
@@ -176,6 +177,11 @@ def read_labels(files: Iterable[Path], collection: Collection) -> Labels:
         one_of_several = annotator is not None and several[name, query_id] > 1
         labels.queries.append(replace(query, query_id=f"{query_id}/{annotator}") if one_of_several else query)
         labels.places.append(place)
+    named = Counter((query.label_set, query.query_id) for query in labels.queries)
+    for query, place in zip(labels.queries, labels.places, strict=True):
+        if named[query.label_set, query.query_id] > 1:
+            said = f"{place}: query {query.query_id!r} would be there twice, as the annotators' names show; rename one"
+            labels.problems.setdefault(files[0], []).append(said)
     return labels
 
 

@@ -79,6 +79,8 @@ def _relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
         said.append(f"a segment is what the query says, else {_number(about.get('segment_s'))} s around the target")
     if any(row[1] == RULES["near_duplicate"] for row in rows):
         said.append(f"near-duplicates are: {escaped(about.get('near_duplicates', ''))}")
+    if len({row[-1] for row in rows}) > 1:
+        said.append("not every rule is known for every query: compare rows over the same number of queries")
     note = f" ({'; '.join(said)})" if said else ""
     return [f"What the same rankings are worth under other rules{note}:", "", table(head, rows, right=range(2, 8)), ""]
 
@@ -204,6 +206,8 @@ def write_report(folder: Path, run: Run, pictures: Pictures | None, privacy: boo
     items, paths or pictures are shown.
     """
     (folder / "plots").mkdir(parents=True, exist_ok=True)
+    for sheet in (folder / "plots").glob("worst-*"):  # of an earlier drawing, which showed more
+        sheet.unlink()
     style = styles([str(model) for model in run.ranks["model"].unique()])
     thumbnails = None if privacy else Thumbnails()
     lines = [f"# {_TITLE}", ""]

@@ -34,6 +34,11 @@ def test_several_annotators_of_one_query_are_queries_of_their_own(read):
     ]  # fmt: skip
 
 
+def test_names_that_annotators_would_make_twice_are_problems(read):
+    rows = "q1,a,short,red,anna\nq1,a,short,crimson,ben\nq1/ben,b,short,blue,\n"
+    assert "query 'q1/ben' would be there twice" in read(f"{HEADER},annotator\n{rows}")[1][0]
+
+
 def test_stages_are_label_sets(read, tmp_path):
     queries, problems = read(
         f"{HEADER},stage\nt1,a,,a man,1\nt1,a,,a man with a hat,2\nt2,b,stage-1,x,1\nt2,b,tkis,y,2\n"
@@ -122,8 +127,9 @@ def test_wide_problems_name_the_column_of_the_file(read):
         (HEADER.encode() + b"\nq1,a,s,x\0y\n", ["line 2: a NUL byte"]),
         (
             b"query_id;item_id;label_set;text\nq1;a;s;x\n",
-            ["missing column 'query_id'", "unknown column 'query_id;item"],
+            ["line 1: its cells are separated by semicolons"],
         ),
+        (b"ID\tlabel\na\tx\n", ["line 1: its cells are separated by tabs"]),
         (b"\n", ["the header is empty"]),
         (b"query_id,item_id,label_set,text,text\n", ["names a column twice"]),
         (HEADER.encode() + b'\nq1,a,s,x\nq2,a,s,"open\nq3,a,s,\n', ["line 3: unexpected end", "line 4: text is empty"]),

@@ -132,6 +132,33 @@ def test_a_bad_archive_is_named(tmp_path, make, said):
     assert "x." in str(caught.value).splitlines()[0]
 
 
+def test_a_tar_that_was_cut_or_damaged_loses_nothing_without_a_word(tmp_path):
+    whole = pack(tmp_path / "whole.tar", {f"{i}.png": png(i) for i in range(10)}).read_bytes()
+    (tmp_path / "whole.tar").unlink()
+    damaged = bytearray(whole)
+    damaged[4 * 1024 + 20] ^= 255  # in the header of the fifth member
+    end = len(whole.rstrip(b"\0")) // 512 * 512 + 512
+    for content in (*(whole[:cut] for cut in range(1, end, 97)), bytes(damaged), whole + whole):
+        put(tmp_path / "x.tar", content)
+        with pytest.raises(BadFile, match=r"x\.tar"):
+            list_pictures("mine", tmp_path)
+    put(tmp_path / "x.tar", whole[: end + 512])  # one block of zeros is enough
+    assert len(list_pictures("mine", tmp_path).ids) == 10
+
+
+def test_a_changed_archive_is_listed_anew(tmp_path):
+    pack(tmp_path / "x.tar", {"a.png": png(1)})
+    assert list_pictures("mine", tmp_path).ids == list_pictures("mine", tmp_path).ids == ["a"]
+    pack(tmp_path / "x.tar", {"b.png": png(1)})
+    assert list_pictures("mine", tmp_path).ids == ["b"]
+
+
+def test_names_that_look_alike_are_other_pictures(tmp_path):
+    pack(tmp_path / "x.tar", {"a/b.png": png(1), "a//b.png": png(2), "a/../a/b.png": png(3)})
+    found = list_pictures("mine", tmp_path)
+    assert len(set(Digests("mine", found.pictures))) == 3
+
+
 def test_links_and_devices_in_an_archive_are_refused(tmp_path):
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         entry = tarfile.TarInfo("a.png")

@@ -215,3 +215,33 @@ def test_a_dataset_without_labels_is_skipped_by_name(drawings, tmp_path):
     assert "dataset bare: no queries. write labels.csv into its folder" in said
     done, said = run(*command, "--kis-strict")
     assert done.returncode == 1
+
+
+def test_a_bad_dataset_does_not_stop_the_others(drawings, tmp_path):
+    bad = shutil.copytree(drawings, tmp_path / "bad")
+    (bad / "labels.csv").write_text("query_id,item_id,label_set,text\nq1,nowhere,short\nq2,nowhere,short,red\n")
+    done, said = run("-m", "pytest", "benchmarks", "-q", "-p", "no:cacheprovider", "--kis-model", "demo",
+                     "--kis-dataset", f"bad={bad}", "--kis-dataset", f"good={drawings}",
+                     "--kis-report", tmp_path / "reports")  # fmt: skip
+    assert done.returncode == 1
+    assert "line 2: 3 cells where the header has 4" in said
+    assert "line 3: item 'nowhere' is not in the collection" in said
+    assert "Traceback" not in said
+    assert set(read_run(tmp_path / "reports" / "latest").ranks.dataset) == {"good"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--kis-dataset", "a={0}", "--kis-dataset", "a={0}/images"], "two datasets are called a"),
+        (["--kis-dataset", "a={0}", "--kis-labels", "shrt"], "did you mean short"),
+        (["--kis-dataset", "nowhere"], "unknown dataset 'nowhere'"),
+    ],
+)
+@pytest.mark.parametrize("quiet", [["-q"], ["--no-header"], []])
+def test_wrong_names_are_one_message(drawings, options, said, quiet):
+    options = [option.format(drawings) for option in options]
+    done, output = run("-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "--kis-model", "demo", *quiet, *options)
+    assert done.returncode == 2
+    assert output.count(said) in (1, 2)  # pytest itself repeats what its header raised
+    assert "Error" not in output
