@@ -70,7 +70,9 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
             problems.append(f"line {line}: item_id is empty; give each image a name of its own")
         elif item in first_line:
             problems.append(f"line {line}: item {item!r} twice, first on line {first_line[item]}; delete one row")
-        if not within(os.path.realpath(root / path), bases):
+        if not path:
+            problems.append(f"line {line}: path is empty; write where the image lies")
+        elif not within(os.path.realpath(root / path), bases):
             problems.append(f"line {line}: path {row['path']!r} leaves the dataset folder; move the image into it")
         elif not os.path.isfile(root / path):
             problems.append(f"line {line}: there is no file {root / path}; correct path or add the image")

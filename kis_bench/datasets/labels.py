@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -113,7 +114,10 @@ def wide_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
 def label_files(root: Path) -> list[Path]:
     """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder: all of its label files."""
     first = root / "labels.csv"
-    return [first] * first.is_file() + sorted(root.glob("labels-*.csv")) + sorted(root.glob("labels/*.csv"))
+    try:
+        return [first] * first.is_file() + sorted(root.glob("labels-*.csv")) + sorted(root.glob("labels/*.csv"))
+    except OSError as error:
+        raise BadFile(root, [f"can't be read: {error.strerror}"]) from error
 
 
 def label_sets(files: Iterable[Path]) -> tuple[str, ...]:
@@ -202,7 +206,9 @@ def take(
     empty = [c for c, cell in cells.items() if not cell]
     problems += [f"line {line}: {c} is empty; fill it in or delete the row" for c in empty]
     if item and item not in collection.position:
-        problems.append(f"line {line}: item {item!r} is not in the collection; correct item_id or add the image")
+        shorter = os.path.splitext(item.removeprefix("images/"))[0]
+        hint = f" (ids are paths below images/ without extension: {shorter!r} is)" * (shorter in collection.position)
+        problems.append(f"line {line}: item {item!r} is not in the collection{hint}; correct item_id or add the image")
     span = range_of(row, line, problems)
     if span is not None and collection.times_s is None:
         problems.append(f"line {line}: range_start_s needs images with times; give group and time_s in images.csv")
@@ -217,7 +223,7 @@ def take(
     if earlier.text != text:
         problems.append(
             f"line {line}: query {query_id!r} of label set {name!r} has another text in {first}; "
-            "give it another query_id, or both an annotator"
+            "give it another query_id, or both an annotator (in the long form)"
         )
     elif item in earlier.item_ids:
         problems.append(f"line {line}: query {query_id!r} names item {item!r} twice; delete the row")

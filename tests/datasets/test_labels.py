@@ -89,6 +89,11 @@ def test_all_label_files_of_a_folder_are_read(tmp_path):
     assert "has another text in labels.csv line 2" in problems[tmp_path / "labels-again.csv"][0]
 
 
+def test_ids_with_an_extension_are_told_what_ids_are(read):
+    _, problems = read(f"{HEADER}\nq1,images/00042.png,s,x\n")
+    assert "'00042' is)" in problems[0]
+
+
 def test_every_problem_of_a_file_is_named_with_its_line_and_column(read):
     _, problems = read(
         f"{HEADER},annotator\n"
@@ -107,7 +112,7 @@ def test_every_problem_of_a_file_is_named_with_its_line_and_column(read):
         "line 7: text is empty; fill it in or delete the row",
         "line 7: item 'nowhere' is not in the collection; correct item_id or add the image",
         "line 9: query 'q1' of label set 'short' has another text in labels.csv line 2; "
-        "give it another query_id, or both an annotator",
+        "give it another query_id, or both an annotator (in the long form)",
     ]
 
 

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from kis_bench.errors import KisBenchError
 from kis_bench.records import Readiness, Triplet, digest
 
 TABLE = Path(__file__).with_name("emoji.csv")  #: hexcode, group, subgroup, keywords
@@ -63,8 +64,11 @@ def prepare(cache: Path) -> Path:
         return folder
     from kis_bench.datasets.openmoji.drawings import render, svg_files
 
-    cache.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".openmoji-", dir=cache))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".openmoji-", dir=cache))
+    except OSError as error:
+        raise KisBenchError(f"{cache} can't be written: {error.strerror}; set KIS_CACHE to another folder") from error
     try:
         (unfinished / "images").mkdir()
         rows, names, drawings = table(), english_names(), svg_files()
