@@ -14,16 +14,29 @@ from kis_bench.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
 WIDER = ("segment", "near_duplicate")  #: sets that are ranked beside the targets, in this order
 
 
+def wider_sets(
+    collection: Collection, queries: Sequence[Query], items: Embeddings, segment_s: float, alike: NearDuplicates
+) -> tuple[Sets, ...]:
+    """For each of :data:`WIDER` the items that will do for each query; they are the model's own for cosine only."""
+    wanted = relevance.targets(collection, queries)
+    return (
+        relevance.segments(collection, queries, segment_s),
+        near_duplicates(collection, items, wanted, alike),
+    )
+
+
 def measure(
     collection: Collection, queries: Sequence[Query], items: Embeddings, texts: Embeddings, *,
-    segment_s: float = SEGMENT_S, alike: NearDuplicates | None = None, top_k: int = 10,
+    segment_s: float = SEGMENT_S, alike: NearDuplicates | None = None, wider: tuple[Sets, ...] | None = None,
+    top_k: int = 10,
 ) -> Ranks:  # fmt: skip
-    """The ranks of the queries' items, segments, near-duplicates (:data:`WIDER`) and groups, from one pass."""
+    """The ranks of the queries' items, segments, near-duplicates (:data:`WIDER`) and groups, from one pass.
+
+    ``wider``: what :func:`wider_sets` found before; None: it is found now.
+    """
     wanted = relevance.targets(collection, queries)
-    wider = (
-        relevance.segments(collection, queries, segment_s),
-        near_duplicates(collection, items, wanted, alike or NearDuplicates()),
-    )
+    if wider is None:
+        wider = wider_sets(collection, queries, items, segment_s, alike or NearDuplicates())
     return target_ranks(
         texts.vectors[:, 0], items.vectors, wanted, groups=collection.groups, relevant=wider, top_k=top_k
     )
