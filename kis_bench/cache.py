@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kis_bench.errors import BadFile, KisBenchError
@@ -87,6 +87,18 @@ def state_of(file: Path | str) -> str | None:
     return f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}"
 
 
+def remembered(kind: str, file: Path, find: Callable[[Path], str]) -> str:
+    """What ``find`` tells of a file, found out again only when the file has changed."""
+    name, state, facts = str(file.resolve()), state_of(file), Facts(kind)
+    if state is None:
+        return find(file)
+    known = facts.known({name: state})
+    if name not in known:
+        known[name] = find(file)
+        facts.keep([(name, state, known[name])])
+    return known[name]
+
+
 def file_digest(file: Path) -> str:
     """SHA-256 of a file's content, 64 hexadecimal digits; read again only when size or time of change differ.
 
@@ -94,12 +106,6 @@ def file_digest(file: Path) -> str:
         BadFile: it can't be read.
     """
     try:
-        name, state, facts = str(file.resolve()), state_of(file), Facts("digest")
-        if state is not None and name in (known := facts.known({name: state})):
-            return known[name]
-        digest = content_digest(file)
+        return remembered("digest", file, content_digest)
     except OSError as error:
         raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
-    if state is not None:
-        facts.keep([(name, state, digest)])
-    return digest

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.cache import Facts
 from kis_bench.errors import BadFile
-from kis_bench.parallel import ahead
+from kis_bench.parallel import in_threads
 from kis_bench.pictures import read_image
-from kis_bench.progress import progress
 from kis_bench.records import Collection, Picture
 
 CHUNK = 64  #: pictures whose hashes are kept together
@@ -33,14 +30,15 @@ def perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
     missing = [i for i, digest in enumerate(collection.content) if digest not in known]
     spans = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     problems: list[str] = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        done = ahead(pool, lambda span: [hash_of(collection.paths[i]) for i in span], spans, 2 * THREADS)
-        bar = progress(done, f"{collection.name}: hashes", unit=f" x {CHUNK} images", total=len(spans))
-        for span, hashes in zip(spans, bar, strict=True):
-            problems += [said for _, said in hashes if said]
-            fresh = {collection.content[i]: made for i, (made, said) in zip(span, hashes, strict=True) if not said}
-            facts.keep([(digest, "", made) for digest, made in fresh.items()])
-            known |= fresh
+    done = in_threads(
+        lambda span: [hash_of(collection.paths[i]) for i in span], spans, THREADS, f"{collection.name}: hashes",
+        unit=f" x {CHUNK} images",
+    )  # fmt: skip
+    for span, hashes in zip(spans, done, strict=True):
+        problems += [said for _, said in hashes if said]
+        fresh = {collection.content[i]: made for i, (made, said) in zip(span, hashes, strict=True) if not said}
+        facts.keep([(digest, "", made) for digest, made in fresh.items()])
+        known |= fresh
     if problems:
         raise BadFile(f"dataset {collection.name}", problems)
     return np.array([int(known[digest], 16) for digest in collection.content], np.uint64)

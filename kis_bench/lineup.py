@@ -71,14 +71,10 @@ class LineUp:
             KisBenchError: two models or datasets of one name, whose results could not be told apart.
         """
         chosen = [encoders.find(name, models) for name in dict.fromkeys(model_names)] or models
-        names = [row.name for row in chosen]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise KisBenchError(f"two models are called {twice[0]}; give them names of their own in a models.toml")
         rows = choose_datasets(datasets, dataset_names, data)
-        twice = sorted({row.name for row in rows if [other.name for other in rows].count(row.name) > 1})
-        if twice:
-            raise KisBenchError(f"two datasets are called {twice[0]}; give them names of their own")
+        for kind, names in (("models", [row.name for row in chosen]), ("datasets", [row.name for row in rows])):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise KisBenchError(f"two {kind} are called {twice[0]}; give them names of their own in a {kind}.toml")
         return cls(
             tuple(chosen or [encoders.find("demo")]),
             tuple(rows),

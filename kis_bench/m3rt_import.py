@@ -12,7 +12,7 @@ import numpy as np
 
 from kis_bench.cache import file_digest
 from kis_bench.datasets import load
-from kis_bench.datasets.labels import label_files, read_labels, read_rows
+from kis_bench.datasets.labels import label_files, number_of, read_labels, read_rows
 from kis_bench.datasets.m3rt_saves import Save, find_saves, read_cumulation, read_features, read_ranks, saves_folder
 from kis_bench.encoders.catalogue import catalogue
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
@@ -272,12 +272,16 @@ def same_images(file: Path, ids: Sequence[str], collection: Collection, say: Say
     named: dict[str | int, set[str]] = defaultdict(set)
     for item in collection.ids:
         base = item.rsplit("/", 1)[-1].split(".")[0]
-        for name in (base, number(base)):
-            named[name].add(item)
+        for name in (base, number_of(base)):
+            if name is not None:
+                named[name].add(item)
     places: dict[str, int] = {}
     strange: list[str] = []
     for place, known in enumerate(ids):
-        found = {known} & collection.position.keys() or named.get(known) or named.get(number(known)) or set()
+        number = number_of(known)
+        found = {known} & collection.position.keys() or named.get(known) or set()
+        if not found and number is not None:
+            found = named.get(number, set())
         if len(found) == 1 and not found & places.keys():
             places[next(iter(found))] = place
         else:
@@ -291,8 +295,3 @@ def same_images(file: Path, ids: Sequence[str], collection: Collection, say: Say
         )
         return None
     return [places[item] for item in collection.ids]
-
-
-def number(name: str) -> int | str:
-    """``00042`` as 42; other names as they are."""
-    return int(name) if name.isascii() and name.isdigit() and len(name) < 20 else name

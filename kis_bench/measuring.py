@@ -57,9 +57,11 @@ class KnownItemSearch:
             kept, about = self.config.stash.setdefault(WIDER_SETS, {}), (query_set.dataset, query_set.label_set, own)
             with timed("relevance", len(queries)):
                 if about not in kept:
-                    kept[about] = search.wider_sets(collection, queries, items, option.kis_segment, alike)
+                    kept[about] = search.wider_sets(
+                        collection, queries, items, segment_s=option.kis_segment, alike=alike
+                    )
         with timed("rank", len(queries)):
-            ranks = search.measure(collection, queries, items, texts, wider=kept[about])
+            ranks = search.measure(collection, queries, items, texts, kept[about])
         rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
         source = model.checkpoint.source
         provenance: dict[str, Any] = {

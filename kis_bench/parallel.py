@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from kis_bench.progress import progress
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -24,3 +26,9 @@ def ahead(pool: Executor, function: Callable[[A], B], inputs: Iterable[A], most:
     finally:
         for future in waiting:  # stopped early: nobody wants the rest
             future.cancel()
+
+
+def in_threads(function: Callable[[A], B], inputs: Sequence[A], threads: int, what: str, *, unit: str) -> Iterator[B]:
+    """``map`` in so many threads, in order and within bounded memory, under a progress bar."""
+    with ThreadPoolExecutor(threads) as pool:
+        yield from progress(ahead(pool, function, inputs, 2 * threads), what, unit=unit, total=len(inputs))

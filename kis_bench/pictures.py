@@ -53,8 +53,6 @@ def why(error: Exception) -> str:
 def upright(image: Image.Image) -> Image.Image:
     """The picture as a viewer shows it: turned as its EXIF data says, on white where it is transparent, RGB.
 
-    A picture that is so already is returned as it is.
-
     Raises:
         ValueError: its numbers have no defined colours (32 bits a pixel, floating point, CIELAB).
     """

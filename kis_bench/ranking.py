@@ -187,12 +187,12 @@ class Panel:
     ) -> None:  # fmt: skip
         self.queries, self.query_lengths, self.items, self.codes = queries, query_lengths, items, codes
         self.first = first  # position of the first query, for messages
-        self.target = self.best_of(targets, {key: np.array(key) for key in set(targets)})
+        self.target = self.best_of_sets(targets)
         # Sets that are no wider than a single target need no counting of their own.
         alone = all(len(some) == 1 for some in targets)
         self.wider = [
             None if alone and some == targets else
-            Wider(self.best_of(some, {key: np.array(key) for key in set(some)}), some, len(items))
+            Wider(self.best_of_sets(some), some, len(items))
             for some in wider
         ]  # fmt: skip
         self.group: Mark | None = None
@@ -201,6 +201,9 @@ class Panel:
             members = np.split(by_group, np.cumsum(np.bincount(codes))[:-1])
             keys = [tuple(sorted({int(codes[t]) for t in some})) for some in targets]
             self.group = self.best_of(keys, {key: np.concatenate([members[g] for g in key]) for key in set(keys)})
+
+    def best_of_sets(self, sets: list[tuple[int, ...]]) -> Mark:
+        return self.best_of(sets, {key: np.array(key) for key in set(sets)})
 
     def best_of(self, keys: list[tuple[int, ...]], positions: dict[tuple[int, ...], Ints]) -> Mark:
         """For each query the best-scoring vector of the items ``positions[keys[query]]``, decided exactly.

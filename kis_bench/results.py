@@ -31,6 +31,7 @@ RANKS = [
 RELEVANCES = ("segment", "group", "near_duplicate")
 #: Columns of ranks that a table may lack.
 OTHER_RANKS = [c for n in RELEVANCES for c in (f"{n}_rank", f"{n}_rank_best", f"{n}_rank_worst") if c not in RANKS]
+ALL_RANKS = [*RANKS, *OTHER_RANKS]
 JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "margin"]
 METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
 TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
@@ -183,9 +184,9 @@ def write_run(
         head = {**provenance, "schema_version": SCHEMA_VERSION}
         text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
         (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-        _write_parquet(ranks, [*RANKS, *OTHER_RANKS], hidden / "ranks.parquet")
+        _write_parquet(ranks, ALL_RANKS, hidden / "ranks.parquet")
         _write_parquet(judgments, JUDGMENTS, hidden / "judgments.parquet")
-        _write_csv(metrics_table(_columns(ranks, [*RANKS, *OTHER_RANKS], "ranks")), METRICS, hidden / "metrics.csv")
+        _write_csv(metrics_table(_columns(ranks, ALL_RANKS, "ranks")), METRICS, hidden / "metrics.csv")
         _write_csv(timings, TIMINGS, hidden / "timings.csv")
         _write_csv(verdicts, VERDICTS, hidden / "verdicts.csv")
         if draw is not None:
@@ -269,7 +270,7 @@ def read_run(folder: Path) -> Run:
         raise BadFile(file, [f"{newer}; install a newer kis-bench"])
     return Run(
         folder=folder,
-        ranks=_read_parquet(folder / "ranks.parquet", [*RANKS, *OTHER_RANKS]),
+        ranks=_read_parquet(folder / "ranks.parquet", ALL_RANKS),
         judgments=_read_parquet(folder / "judgments.parquet", JUDGMENTS),
         metrics=_read_csv(folder / "metrics.csv", METRICS),
         timings=_read_csv(folder / "timings.csv", TIMINGS),

@@ -44,7 +44,7 @@ def write_measured(
 
     return results.write_run(
         parent,
-        ranks=pd.DataFrame(ranks, columns=[*results.RANKS, *results.OTHER_RANKS]),
+        ranks=pd.DataFrame(ranks, columns=results.ALL_RANKS),
         judgments=pd.DataFrame(columns=results.JUDGMENTS),
         timings=pd.DataFrame(timings, columns=results.TIMINGS),
         verdicts=pd.DataFrame(columns=results.VERDICTS),

@@ -11,12 +11,14 @@ from kis_bench.ranking import target_ranks
 from kis_bench.records import Collection, Embeddings, Query, Ranks
 from kis_bench.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
 
+ONLY_IDENTICAL = NearDuplicates()
 WIDER = ("segment", "near_duplicate")  #: sets that are ranked beside the targets, in this order
 
 
 def wider_sets(
-    collection: Collection, queries: Sequence[Query], items: Embeddings, segment_s: float, alike: NearDuplicates
-) -> tuple[Sets, ...]:
+    collection: Collection, queries: Sequence[Query], items: Embeddings, *,
+    segment_s: float = SEGMENT_S, alike: NearDuplicates = ONLY_IDENTICAL,
+) -> tuple[Sets, ...]:  # fmt: skip
     """For each of :data:`WIDER` the items that will do for each query; they are the model's own for cosine only."""
     wanted = relevance.targets(collection, queries)
     return (
@@ -26,17 +28,11 @@ def wider_sets(
 
 
 def measure(
-    collection: Collection, queries: Sequence[Query], items: Embeddings, texts: Embeddings, *,
-    segment_s: float = SEGMENT_S, alike: NearDuplicates | None = None, wider: tuple[Sets, ...] | None = None,
-    top_k: int = 10,
+    collection: Collection, queries: Sequence[Query], items: Embeddings, texts: Embeddings, wider: Sequence[Sets],
+    *, top_k: int = 10,
 ) -> Ranks:  # fmt: skip
-    """The ranks of the queries' items, segments, near-duplicates (:data:`WIDER`) and groups, from one pass.
-
-    ``wider``: what :func:`wider_sets` found before; None: it is found now.
-    """
+    """The ranks of the queries' items, groups and ``wider`` sets (:func:`wider_sets`), from one pass."""
     wanted = relevance.targets(collection, queries)
-    if wider is None:
-        wider = wider_sets(collection, queries, items, segment_s, alike or NearDuplicates())
     return target_ranks(
         texts.vectors[:, 0], items.vectors, wanted, groups=collection.groups, relevant=wider, top_k=top_k
     )
@@ -59,6 +55,8 @@ def rows(
     *, privacy: bool = False,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The rows of ranks.parquet as plain Python values; ``privacy`` leaves the texts out."""
+    both = zip(WIDER, ranks.relevant_best.T, ranks.relevant_worst.T, strict=True)
+    others = [("group", ranks.group_best, ranks.group_worst), *both]
     return [
         {
             "model": model,
@@ -70,12 +68,7 @@ def rows(
             "rank": float(ranks.rank[i]),
             "rank_best": int(ranks.best[i]),
             "rank_worst": int(ranks.worst[i]),
-            **places("group", ranks.group_best, ranks.group_worst, i),
-            **{
-                key: value
-                for j, name in enumerate(WIDER)
-                for key, value in places(name, ranks.relevant_best[:, j], ranks.relevant_worst[:, j], i).items()
-            },
+            **{column: value for other in others for column, value in places(*other, i).items()},
             "n_items": len(collection),
             "truncated": bool(texts.truncated is not None and texts.truncated[i]),
             "target_score": float(ranks.target_score[i]),

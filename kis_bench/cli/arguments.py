@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kis_bench import datasets
+from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.records import Dataset
@@ -41,10 +42,15 @@ def add_folders(command: argparse.ArgumentParser, about: str) -> None:
     command.add_argument("--dataset", action="append", default=[], metavar="NAME=FOLDER", help=f"{about}; repeatable")
 
 
-def load_dataset(arguments: argparse.Namespace) -> Dataset:
-    """The dataset that :func:`add_dataset` took."""
+def dataset_row(arguments: argparse.Namespace) -> DatasetRow:
+    """What :func:`add_dataset` took."""
     name, _, folder = arguments.dataset.partition("=")
-    return datasets.load(name, Path(folder).expanduser() if folder else None, layout=arguments.layout)
+    return DatasetRow(name, Path(folder).expanduser() if folder else None, layout=arguments.layout)
+
+
+def load_dataset(arguments: argparse.Namespace) -> Dataset:
+    row = dataset_row(arguments)
+    return datasets.load(row.name, row.folder, layout=row.layout)
 
 
 def folders_of(given: Iterable[str]) -> dict[str, Path]:

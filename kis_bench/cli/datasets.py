@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from kis_bench.cli.arguments import (
     add_dataset,
     add_folders,
     add_store,
+    dataset_row,
     folders_of,
     load_dataset,
     positive,
@@ -67,7 +67,7 @@ def add(commands: Commands) -> None:
 
 def list_datasets(arguments: argparse.Namespace) -> int:
     """Known datasets, those below KIS_DATA, and whether they can be used now; check FOLDER looks closer."""
-    data = arguments.data or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
+    data = datasets.data_folder(arguments.data)
     if data is not None and not data.is_dir():
         raise KisBenchError(f"there is no folder {data}")
     folders = {} if data is None else {f.name: f for f in sorted(data.iterdir()) if f.is_dir() and f.name[0] != "."}
@@ -129,10 +129,7 @@ def import_vbs(arguments: argparse.Namespace) -> int:
     """Makes a label file, one label set a stage, of textual known-item tasks of the Video Browser Showdown."""
     from kis_bench.datasets.vbs import import_tasks
 
-    _, _, folder = arguments.dataset.partition("=")
-    row = datasets.resolve(
-        DatasetRow(arguments.dataset.partition("=")[0], Path(folder).expanduser() if folder else None)
-    )
+    row = datasets.resolve(dataset_row(arguments))
     out = arguments.out or (row.folder and row.folder / f"labels-{arguments.tasks.stem}.csv")
     if out is None:
         raise KisBenchError(f"dataset {row.name} has no folder here; give DATASET=FOLDER, or --out FILE")

@@ -34,9 +34,14 @@ def cache_folder() -> Path:
     return cache.folder("datasets")
 
 
+def data_folder(given: Path | None = None) -> Path | None:
+    """The folder in which dataset folders lie: the given one, else ``KIS_DATA``, else none."""
+    return given or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
+
+
 def resolve(row: DatasetRow, data: Path | None = None) -> DatasetRow:
     """The row with its folder filled in from the folder of datasets, ``data`` or ``KIS_DATA``."""
-    data = data or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
+    data = data_folder(data)
     if row.folder is None and row.name not in EMBEDDED and data is not None:
         return replace(row, folder=data / row.name)
     return row

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-from kis_bench.cache import MOST_NAMES, Facts
-from kis_bench.datasets.listing import THREADS, Listing, Pictures, states_of
-from kis_bench.parallel import ahead
+from kis_bench.cache import Facts
+from kis_bench.datasets.listing import CHUNK, THREADS, Listing, Pictures, states_of
+from kis_bench.parallel import in_threads
 from kis_bench.pictures import UNREADABLE, open_image
-from kis_bench.progress import progress
 from kis_bench.records import Picture
 
 PAUSE_S = 3.0  #: seconds without a photo that end a burst
@@ -44,10 +42,8 @@ def bursts(
 
 def taken(pictures: Pictures) -> list[datetime | None]:
     """When each photo was taken, by its EXIF data; read again only when a file has changed."""
-    spans = [slice(i, i + MOST_NAMES) for i in range(0, len(pictures), MOST_NAMES)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        parts = ahead(pool, lambda span: taken_some(pictures[span]), spans, THREADS)
-        return [each for part in progress(parts, "dates of photos", unit="part", total=len(spans)) for each in part]
+    parts = in_threads(taken_some, pictures.chunks(), THREADS, "dates of photos", unit=CHUNK)
+    return [each for part in parts for each in part]
 
 
 def taken_some(pictures: Pictures) -> list[datetime | None]:

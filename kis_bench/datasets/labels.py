@@ -269,14 +269,14 @@ def spread(
     by_number: dict[int, list[str]] = {}
     by_name: dict[str, list[str]] = {}
     for item in collection.ids:
-        if item.isascii() and item.isdigit():
-            by_number.setdefault(int(item), []).append(item)
+        if (number := number_of(item)) is not None:
+            by_number.setdefault(number, []).append(item)
         by_name.setdefault(item.rsplit("/", 1)[-1], []).append(item)
     for line, row in rows:
         item = row["ID"].strip()
         if item not in collection.position:
-            number = item.isascii() and item.isdigit() and len(item) < 20
-            same = (by_number.get(int(item)) if number else None) or by_name.get(item, [])
+            number = number_of(item)
+            same = (by_number.get(number) if number is not None else None) or by_name.get(item, [])
             item = same[0] if len(same) == 1 else item
         for name, column in zip(names, header[1:], strict=True):
             query_id = f"{item}-{name}" if item else ""
@@ -284,3 +284,8 @@ def spread(
                 line,
                 {"query_id": query_id, "item_id": item, "label_set": name, "text": row[column], "column": column},
             )
+
+
+def number_of(name: str) -> int | None:
+    """``00042`` as 42; None for other names, also for digits without end, which Python refuses to read."""
+    return int(name) if name.isascii() and name.isdigit() and len(name) < 20 else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from kis_bench.datasets.bursts import bursts
 from kis_bench.datasets.listing import Listing
 from kis_bench.datasets.shots import shot_times
-from kis_bench.errors import BadFile
+from kis_bench.errors import BadFile, UnknownName
 
 Groups = tuple[str, ...] | None  #: of each picture; None: nobody knows
 Times = tuple[float, ...] | None  #: seconds within the group; NaN: not known for this one
@@ -51,13 +51,8 @@ def videos(root: Path, listing: Listing) -> tuple[Groups, Times]:
         return None, None
     loose = [item for item, video in zip(listing.ids, found, strict=True) if not video]
     if loose:
-        raise BadFile(
-            root,
-            [
-                f"{item} lies in no video's folder, others do; move it into one, or choose layout folder"
-                for item in loose
-            ],
-        )
+        remedy = "lies in no video's folder, others do; move it into one, or choose layout folder"
+        raise BadFile(root, [f"{item} {remedy}" for item in loose])
     return tuple(found), None
 
 
@@ -138,8 +133,6 @@ LAYOUTS = {
 
 def layout_of(name: str, chosen: str | None = None) -> Layout:
     """The layout that was chosen for a dataset, else that of its own name, else any folder."""
-    from kis_bench.errors import UnknownName
-
     if chosen is not None and chosen not in LAYOUTS:
         raise UnknownName("layout", chosen, LAYOUTS, f"Dataset: {name}.")
     return LAYOUTS[chosen or (name if name in LAYOUTS else "folder")]

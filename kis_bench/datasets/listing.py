@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,13 +19,14 @@ from kis_bench.cache import MOST_NAMES, Facts, state_of
 from kis_bench.datasets import archives
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files import content_digest
-from kis_bench.parallel import ahead
+from kis_bench.parallel import in_threads
 from kis_bench.pictures import SUFFIXES
 from kis_bench.progress import progress
 from kis_bench.records import Part, Picture
 
 ARCHIVES = frozenset({".tar", ".parquet"})
 Contents = tuple[list[str], list[tuple[str, frozenset[tuple[int, int]]]]]  #: files; folders with those above them
+CHUNK = f" x {MOST_NAMES} files"  #: unit of progress over chunks of pictures
 THREADS = 8  #: more than cores, because on a network's disk most of the time is waiting
 
 
@@ -47,6 +48,10 @@ class Pictures(Sequence[Picture]):
                 yield file, file
             else:  # no name in an archive is a path, and no path holds a NUL
                 yield f"{os.path.abspath(entry.archive)}\0{entry.name}", str(entry.archive)
+
+    def chunks(self) -> list[Pictures]:
+        """All of them in parts, whose facts are asked for together."""
+        return [self[i : i + MOST_NAMES] for i in range(0, len(self), MOST_NAMES)]
 
     @overload
     def __getitem__(self, index: int) -> Picture: ...
@@ -110,9 +115,18 @@ def list_pictures(name: str, root: Path) -> Listing:
             f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "
             f"read are {', '.join(sorted(SUFFIXES | ARCHIVES))}" + (f", there are: {others}" if others else "")
         )
-    first: dict[
-        object, str
-    ] = {}  # of each row group the smallest id: its pictures stay together, because reading one reads all
+    ids = in_reading_order(found)
+    listing = Listing(ids, Pictures(root, [found[item] for item in ids]), ignored=ignored)
+    if any(group is not None for group, _ in about.values()):
+        listing.groups = [about.get(item, (None, None))[0] for item in ids]
+    if any(time is not None for _, time in about.values()):
+        listing.times_s = [about.get(item, (None, None))[1] for item in ids]
+    return listing
+
+
+def in_reading_order(found: Mapping[str, str | Part]) -> list[str]:
+    """The ids in order, but those of one row group together, because reading one of its pictures reads all."""
+    first: dict[object, str] = {}  # row group -> its smallest id
     for item, entry in found.items():
         if isinstance(entry, archives.ParquetCell):
             block = entry.archive, entry.row_group
@@ -122,13 +136,7 @@ def list_pictures(name: str, root: Path) -> Listing:
         entry = found[item]
         return first[entry.archive, entry.row_group] if isinstance(entry, archives.ParquetCell) else item, item
 
-    ids = sorted(found, key=place) if first else sorted(found)
-    listing = Listing(ids, Pictures(root, [found[item] for item in ids]), ignored=ignored)
-    if any(group is not None for group, _ in about.values()):
-        listing.groups = [about.get(item, (None, None))[0] for item in ids]
-    if any(time is not None for _, time in about.values()):
-        listing.times_s = [about.get(item, (None, None))[1] for item in ids]
-    return listing
+    return sorted(found, key=place) if first else sorted(found)
 
 
 def walk(root: Path) -> Iterator[str]:
@@ -187,16 +195,12 @@ class Digests(Sequence[str]):
 
     @cached_property
     def all(self) -> tuple[str, ...]:
-        spans = [(i, i + MOST_NAMES) for i in range(0, len(self), MOST_NAMES)]
+        chunks = self.pictures.chunks()
         digests: list[str] = []
         problems: list[str] = []
-        with ThreadPoolExecutor(THREADS) as pool:
-            parts = ahead(pool, lambda span: digest_some(self.pictures[slice(*span)]), spans, THREADS)
-            for some, wrong in progress(
-                parts, f"{self.name}: digests", unit=f" x {MOST_NAMES} files", total=len(spans)
-            ):
-                digests += some
-                problems += wrong
+        for some, wrong in in_threads(digest_some, chunks, THREADS, f"{self.name}: digests", unit=CHUNK):
+            digests += some
+            problems += wrong
         if problems:
             raise BadFile(f"dataset {self.name}", problems)
         return tuple(digests)

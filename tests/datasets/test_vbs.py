@@ -479,7 +479,8 @@ def test_from_a_file_of_tasks_to_ranks(tmp_path):
     ]  # fmt: skip
     similarity = np.array([[0.9, 0.6, 0.3, 0.5, 0.7, 0.2, 0.8], [0.9, 0.1, 0.2, 0.3, 0.4, 0.8, 0.5]], np.float32)
     items = Embeddings(images.ids, np.eye(7, dtype=np.float32)[:, None], "k")
-    ranks = search.measure(images, queries, items, Embeddings(("1", "2"), similarity[:, None], "k"))
+    texts = Embeddings(("1", "2"), similarity[:, None], "k")
+    ranks = search.measure(images, queries, items, texts, search.wider_sets(images, queries, items))
     assert ranks.rank.tolist() == [6, 4]  # of c and e
     assert ranks.relevant_best[:, 0].tolist() == [4, 2]  # the best of b, c, d, and of e, f
     assert ranks.group_rank.tolist() == [1, 2]  # of video 12, where only a is outside the segment, and of 13

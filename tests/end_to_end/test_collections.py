@@ -107,7 +107,8 @@ def ranks_of(root, store, batch_size=None, near="phash:6"):
     queries = dataset.queries("short")
     items = embed_collection(dataset.collection, encoder, Store(store), batch_size=batch_size)
     texts = embed_texts(queries, encoder, Store(store), batch_size=batch_size)
-    ranks = search.measure(dataset.collection, queries, items, texts, alike=NearDuplicates.parse(near))
+    wider = search.wider_sets(dataset.collection, queries, items, alike=NearDuplicates.parse(near))
+    ranks = search.measure(dataset.collection, queries, items, texts, wider)
     rows = search.rows("demo", "mine", dataset.collection, queries, texts, ranks)
     return {row["query_id"]: [row[c] for c in ("rank_best", "rank_worst", *OTHER_RANKS)] for row in rows}
 

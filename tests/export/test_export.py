@@ -94,7 +94,8 @@ def measured(base, root, models=MODELS):
         for label_set in dataset.label_sets:
             queries = dataset.queries(label_set)
             texts = embed_texts(queries, encoder, store, name=f"töy-{label_set}")
-            found = search.measure(dataset.collection, queries, items, texts)
+            wider = search.wider_sets(dataset.collection, queries, items)
+            found = search.measure(dataset.collection, queries, items, texts, wider)
             ranks += search.rows(name, "töy", dataset.collection, queries, texts, found)
     folder = write_run(
         base / "reports", ranks=pd.DataFrame(ranks), judgments=pd.DataFrame(columns=JUDGMENTS),

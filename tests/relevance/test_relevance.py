@@ -143,7 +143,8 @@ def test_four_ranks_of_one_query_from_one_pass(pictures):
     texts = Embeddings(("q",), np.array([[[1, 0]]], np.float32), "key")
     queries = [query("d", range_s=(0.0, 0.0)), query("c")]
     texts = Embeddings(("q", "r"), np.repeat(texts.vectors, 2, axis=0), "key")
-    ranks = search.measure(pictures, queries, items, texts, alike=NearDuplicates.parse("phash:6"))
+    wider = search.wider_sets(pictures, queries, items, alike=NearDuplicates.parse("phash:6"))
+    ranks = search.measure(pictures, queries, items, texts, wider)
     rows = search.rows("m", "drawings", pictures, queries, texts, ranks)
     found = {name: rows[0][name] for name in rows[0] if "rank" in name}
     assert found == {
@@ -152,7 +153,8 @@ def test_four_ranks_of_one_query_from_one_pass(pictures):
         "group_rank": 1.0, "group_rank_best": 1, "group_rank_worst": 1,  # b
         "near_duplicate_rank": 6.0, "near_duplicate_rank_best": 6, "near_duplicate_rank_worst": 6,  # d or h
     }  # fmt: skip
-    close = search.measure(pictures, queries, items, texts, alike=NearDuplicates.parse("cosine:0.97"))
+    wider = search.wider_sets(pictures, queries, items, alike=NearDuplicates.parse("cosine:0.97"))
+    close = search.measure(pictures, queries, items, texts, wider)
     assert close.relevant_best[0, 1] == 5  # f is near in the model's own space
 
 
@@ -160,5 +162,6 @@ def test_what_is_not_known_is_null(pictures):
     bare = Collection("bare", IDS, pictures.paths, pictures.content)
     items = Embeddings(IDS, np.eye(8, dtype=np.float32)[:, None], "key")
     texts = Embeddings(("q",), np.eye(8, dtype=np.float32)[:1, None], "key")
-    (row,) = search.rows("m", "bare", bare, [query("a")], texts, search.measure(bare, [query("a")], items, texts))
+    ranks = search.measure(bare, [query("a")], items, texts, search.wider_sets(bare, [query("a")], items))
+    (row,) = search.rows("m", "bare", bare, [query("a")], texts, ranks)
     assert (row["segment_rank"], row["group_rank"], row["near_duplicate_rank"]) == (None, None, 1.0)
