@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -77,13 +77,14 @@ class Query:
 
 @dataclass(frozen=True)
 class Triplet:
-    """Which of two candidates is more similar to the target?"""
+    """Which of two candidates is more similar to the target? Images are item ids, also of items that are missing."""
 
     triplet_id: str
     target: str
     candidate1: str
     candidate2: str
     category: str
+    bins: tuple[int, int] | None = None  # class of rank that each candidate was drawn from; the higher, the farther
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,18 @@ class Judgment:
     triplet_id: str
     user_id: str
     choice: int
+    degree: int | None = None  # the same on five points, -2 ... 2
+    left: int = 1  # which candidate was shown on the left
+
+
+@dataclass(frozen=True)
+class Participant:
+    """A person who judged triplets; what they said of themselves, empty where they said nothing."""
+
+    user_id: str
+    age_group: str = ""
+    education: str = ""
+    ml_expert: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,11 @@ class Dataset:
     all_queries: tuple[Query, ...] = ()
     triplets: tuple[Triplet, ...] = ()
     judgments: tuple[Judgment, ...] = ()
+    participants: tuple[Participant, ...] = ()
+    # extractor -> its cosine distances, float64 [t, 3]: target-candidate1, target-candidate2, candidate1-candidate2
+    distances: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, compare=False, repr=False)
     note: str = ""  # what a reader of results has to know, shown in reports
+    remarks: tuple[str, ...] = ()  # what was counted or left out in reading
     _sets: dict[str, tuple[Query, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -126,10 +143,10 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the collection, its groups and times, and all queries, triplets and judgments."""
+        """Of the collection, its groups and times, and all queries, triplets, judgments and participants."""
         collection = self.collection
         parts: list[object] = [collection.fingerprint, *(collection.groups or ()), *(collection.times_s or ())]
-        return digest([*parts, *self.all_queries, *self.triplets, *self.judgments])
+        return digest([*parts, *self.all_queries, *self.triplets, *self.judgments, *self.participants])
 
 
 Vectors = NDArray[np.float32]

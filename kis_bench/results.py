@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,17 @@ RELEVANCES = ("segment", "group", "near_duplicate")
 OTHER_RANKS = [c for n in RELEVANCES for c in (f"{n}_rank", f"{n}_rank_best", f"{n}_rank_worst") if c not in RANKS]
 ALL_RANKS = [*RANKS, *OTHER_RANKS]
 JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "margin"]
+#: Cosine distances of every triplet; margin: similarity of target and candidate 1 less that of target and candidate 2
+DISTANCES = [
+    "model", "dataset", "triplet_id", "distance_candidate1", "distance_candidate2", "distance_candidates", "margin",
+]  # fmt: skip
+#: Agreement with people: kind is model or people; protocol default or published; counts judgments or triplets.
+AGREEMENT = [
+    "dataset", "kind", "model", "protocol", "counts", "part", "group", "value", "ci_low", "ci_high", "n", "n_triplets",
+    "n_participants", "ties", "missing",
+]  # fmt: skip
+PAIRS = ["dataset", "model_a", "model_b", "difference", "ci_low", "ci_high", "p", "p_holm", "n", "correlation"]
+PUBLISHED = ["dataset", "label_set", "model", "metric", "k", "value", "n", "tolerance", "published_as", "source"]
 METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
 TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
 VERDICTS = ["model", "dataset", "label_set", "metric", "expected", "obtained", "verdict"]
@@ -42,11 +53,15 @@ RECALL_AT = (1, 5, 10, 50, 100)
 _PARQUET_TYPES = {
     "rank": "float64", "rank_best": "int64", "rank_worst": "int64", "group_rank": "float64", "n_items": "int64",
     "truncated": "bool", "target_score": "float32", "agreement": "float64", "margin": "float64",
+    "distance_candidate1": "float64", "distance_candidate2": "float64", "distance_candidates": "float64",
     **{column: "float64" if column.endswith("_rank") else "int64" for column in OTHER_RANKS},
 }  # fmt: skip
 # With nulls these become pandas' own kinds, which know them.
 _NULLABLE = {"int64": "Int64", "bool": "boolean"}
-_CSV_TEXT = {"model", "dataset", "label_set", "metric", "step", "verdict"}
+_CSV_TEXT = {
+    "model", "dataset", "label_set", "metric", "step", "verdict", "kind", "protocol", "counts", "part", "group", "model_a",
+    "model_b", "published_as", "source",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,20 @@ class Run:
     timings: pd.DataFrame
     verdicts: pd.DataFrame
     provenance: dict[str, Any]
+    # Of image similarity; without rows in a run that measured none.
+    distances: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=DISTANCES))
+    agreement: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=AGREEMENT))
+    pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAIRS))
+    published: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PUBLISHED))
+
+
+#: Tables that a run has only where there is something in them: file and columns.
+OPTIONAL_TABLES = {
+    "distances": ("distances.parquet", DISTANCES),
+    "agreement": ("agreement.csv", AGREEMENT),
+    "pairs": ("model_pairs.csv", PAIRS),
+    "published": ("published.csv", PUBLISHED),
+}
 
 
 def metrics_table(ranks: pd.DataFrame) -> pd.DataFrame:
@@ -169,11 +198,13 @@ def write_run(
     timings: pd.DataFrame,
     verdicts: pd.DataFrame,
     provenance: Mapping[str, Any],
+    similarity: Mapping[str, pd.DataFrame] | None = None,
     draw: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write a run folder below parent, whole or not at all, and let `latest` lead to it.
 
-    `draw` gets the folder, its tables already inside, and adds the report.
+    `similarity` has the tables of image similarity (`metrics` and those of OPTIONAL_TABLES). `draw` gets the folder,
+    its tables already inside, and adds the report.
     """
     parent = Path(parent)
     name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -186,7 +217,15 @@ def write_run(
         (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         _write_parquet(ranks, ALL_RANKS, hidden / "ranks.parquet")
         _write_parquet(judgments, JUDGMENTS, hidden / "judgments.parquet")
-        _write_csv(metrics_table(_columns(ranks, ALL_RANKS, "ranks")), METRICS, hidden / "metrics.csv")
+        tables = dict(similarity or {})
+        metrics = [metrics_table(_columns(ranks, ALL_RANKS, "ranks")), tables.pop("metrics", pd.DataFrame())]
+        filled = [table for table in metrics if len(table)] or metrics[:1]
+        _write_csv(pd.concat(filled, ignore_index=True), METRICS, hidden / "metrics.csv")
+        for name, table in tables.items():
+            file, columns = OPTIONAL_TABLES[name]
+            if len(table):
+                write = _write_csv if file.endswith(".csv") else _write_parquet
+                write(table, columns, hidden / file)
         _write_csv(timings, TIMINGS, hidden / "timings.csv")
         _write_csv(verdicts, VERDICTS, hidden / "verdicts.csv")
         if draw is not None:
@@ -276,4 +315,9 @@ def read_run(folder: Path) -> Run:
         timings=_read_csv(folder / "timings.csv", TIMINGS),
         verdicts=_read_csv(folder / "verdicts.csv", VERDICTS),
         provenance=head,
+        **{
+            table: (_read_csv if file.endswith(".csv") else _read_parquet)(folder / file, columns)
+            for table, (file, columns) in OPTIONAL_TABLES.items()
+            if (folder / file).is_file()
+        },
     )
