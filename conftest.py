@@ -14,3 +14,7 @@ def pytest_kis_models(config):
 
 def pytest_kis_datasets(config):
     return read_datasets(FIXTURES / "datasets.toml")
+
+
+def pytest_kis_published(config):
+    return sorted((FIXTURES / "published").glob("*.csv"))

@@ -82,10 +82,15 @@ class LineUp:
         )
 
     def query_sets(self) -> list[tuple[DatasetRow, str | None]]:
-        """(dataset, label set); a dataset that is not there, or has no labels, has None, to be skipped by name."""
+        """(dataset, label set); a dataset that is not there, or has no labels, has None, to be skipped by name.
+
+        Datasets that are for image similarity only are none of these.
+        """
         found: list[tuple[DatasetRow, str | None]] = []
         known: set[str] = set()
         for row in self.datasets:
+            if not datasets.has_queries(row):
+                continue
             if not datasets.readiness(row).ready:
                 found.append((row, None))
                 continue

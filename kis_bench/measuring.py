@@ -1,82 +1,141 @@
-"""The fixture that measures: from a model, a dataset and a query set to ranks, handed on with the test's report."""
+"""The fixtures that measure: from a model and a dataset to ranks or distances, handed on with the test's report."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
-from kis_bench import embed, encoders, search
+from kis_bench import embed, encoders, search, triplets
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.catalogue import short_name
-from kis_bench.errors import NotReady
-from kis_bench.records import Dataset
+from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.records import Dataset, Embeddings
 from kis_bench.relevance import NearDuplicates, Sets
 from kis_bench.session import PAYLOAD, QuerySet, visible_progress
 from kis_bench.store import Store, default_store
+from kis_bench.triplets import Floats
 
 WIDER_SETS = pytest.StashKey[dict[tuple[DatasetRow, str | None, str], tuple[Sets, ...]]]()
 
 
-class KnownItemSearch:
-    """The fixture ``known_item_search``: measures one model on one query set and hands the rows to the report."""
+class Measurement:
+    """What every measuring fixture does: time its steps, tell what was used, and hand on what came out."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
-        self.request, self.config = request, request.config
+        self.request, self.config, self.option = request, request.config, request.config.option
+        self.timings: list[dict[str, Any]] = []
+        self.store = Store(self.option.kis_store or default_store())
+
+    @contextmanager
+    def timed(self, step: str, n: int, model: LazyEncoder, dataset: Dataset, label_set: str | None) -> Iterator[None]:
+        started, loaded = time.perf_counter(), model.loaded
+        yield
+        seconds = time.perf_counter() - started
+        cached = step.startswith("embed") and model.loaded == loaded and not loaded
+        self.timings.append(
+            {"model": model.name, "dataset": dataset.name, "label_set": label_set, "step": step,
+             "seconds": seconds, "n": n, "per_second": n / seconds if seconds else None, "cached": cached}
+        )  # fmt: skip
+
+    def embed_images(self, model: LazyEncoder, dataset: Dataset, label_set: str | None) -> Embeddings:
+        collection = dataset.collection
+        with self.timed("embed images", len(collection), model, dataset, label_set):
+            return embed.embed_collection(collection, model, self.store, batch_size=self.option.kis_batch_size)
+
+    def about_model(self, model: LazyEncoder, items: Embeddings) -> dict[str, Any]:
+        checkpoint = model.checkpoint
+        source = short_name(checkpoint.source) if self.option.kis_privacy else checkpoint.source
+        return {"source": source, "revision": checkpoint.revision, "key": model.key,
+                "weights": encoders.weights(checkpoint), "dim": items.vectors.shape[2],
+                "note": checkpoint.note, "licence": checkpoint.licence}  # fmt: skip
+
+    def hand_on(self, **payload: Any) -> None:
+        self.request.node.user_properties.append((PAYLOAD, {"timings": self.timings, **payload}))
+
+
+class KnownItemSearch(Measurement):
+    """The fixture ``known_item_search``: measures one model on one query set and hands the rows to the report."""
 
     def __call__(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> Any:
         """The ranks of the queries' targets (:class:`kis_bench.records.Ranks`)."""
         if model.checkpoint.image_only:
             raise NotReady(f"model {model.name}", "has no text side", "It serves image similarity only")
-        option, timings = self.config.option, list[dict[str, Any]]()
-        store = Store(option.kis_store or default_store())
-
-        @contextmanager
-        def timed(step: str, n: int) -> Iterator[None]:
-            started, loaded = time.perf_counter(), model.loaded
-            yield
-            seconds = time.perf_counter() - started
-            cached = step.startswith("embed") and model.loaded == loaded and not loaded
-            timings.append(
-                {"model": model.name, "dataset": dataset.name, "label_set": query_set.label_set, "step": step,
-                 "seconds": seconds, "n": n, "per_second": n / seconds if seconds else None, "cached": cached}
-            )  # fmt: skip
-
-        queries, collection = query_set.queries, dataset.collection
+        option, queries, collection = self.option, query_set.queries, dataset.collection
+        step = partial(self.timed, model=model, dataset=dataset, label_set=query_set.label_set)
         alike = NearDuplicates.parse(option.kis_near_duplicates)
         with visible_progress(self.config):
-            with timed("embed images", len(collection)):
-                items = embed.embed_collection(collection, model, store, batch_size=option.kis_batch_size)
-            with timed("embed texts", len(queries)):
-                texts = embed.embed_texts(queries, model, store, name=f"{dataset.name}-{query_set.label_set}")
+            items = self.embed_images(model, dataset, query_set.label_set)
+            with step("embed texts", len(queries)):
+                texts = embed.embed_texts(queries, model, self.store, name=f"{dataset.name}-{query_set.label_set}")
             own = model.name if alike.method == "cosine" else ""  # else they are the same for all models
             kept, about = self.config.stash.setdefault(WIDER_SETS, {}), (query_set.dataset, query_set.label_set, own)
-            with timed("relevance", len(queries)):
+            with step("relevance", len(queries)):
                 if about not in kept:
                     kept[about] = search.wider_sets(
                         collection, queries, items, segment_s=option.kis_segment, alike=alike
                     )
-        with timed("rank", len(queries)):
+        with step("rank", len(queries)):
             ranks = search.measure(collection, queries, items, texts, kept[about])
         rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
-        source = model.checkpoint.source
-        provenance: dict[str, Any] = {
-            "models": {model.name: {"source": short_name(source) if option.kis_privacy else source,
-                                    "revision": model.checkpoint.revision,
-                                    "key": model.key, "weights": encoders.weights(model.checkpoint),
-                                    "dim": items.vectors.shape[2],
-                                    "note": model.checkpoint.note, "licence": model.checkpoint.licence}},
-            "datasets": {dataset.name: {"fingerprint": dataset.fingerprint, "n_items": len(collection),
-                                        "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
-                                        "n_groups": len(set(collection.groups or ())),
-                                        "layout": query_set.dataset.layout, "segment_s": option.kis_segment,
-                                        "near_duplicates": str(alike),
-                                        "note": dataset.note}},
+        about_dataset = {
+            "fingerprint": dataset.fingerprint, "n_items": len(collection),
+            "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
+            "n_groups": len(set(collection.groups or ())), "layout": query_set.dataset.layout,
+            "segment_s": option.kis_segment, "near_duplicates": str(alike), "note": dataset.note,
         }  # fmt: skip
-        payload = {"ranks": rows, "timings": timings, "provenance": provenance}
-        self.request.node.user_properties.append((PAYLOAD, payload))
+        provenance = {"models": {model.name: self.about_model(model, items)}, "datasets": {dataset.name: about_dataset}}
+        self.hand_on(ranks=rows, provenance=provenance)
         return ranks
+
+
+class ImageSimilarity(Measurement):
+    """The fixture ``image_similarity``: how often a model, or the study's own extractors, choose as people do."""
+
+    def __call__(self, model: LazyEncoder, dataset: Dataset) -> float:
+        """The consistency of one model with the judgments over a dataset's triplets, 0 to 1."""
+        if not len(dataset.collection):
+            raise NotReady(f"dataset {dataset.name}", "has no images", "Put them into keyframes/ of its folder")
+        with visible_progress(self.config):
+            items = self.embed_images(model, dataset, "")
+        with self.timed("compare", len(dataset.triplets), model, dataset, ""):
+            places = triplets.positions(dataset.triplets, dataset.collection)
+            measured = triplets.cosine_distances(items.vectors, places, self.option.kis_image_similarity)
+        return self.record(dataset, {model.name: measured}, {model.name: self.about_model(model, items)})[model.name]
+
+    def of_study(self, dataset: Dataset) -> dict[str, float]:
+        """The consistency of each extractor whose distances stand in the dataset's own files; nothing is computed."""
+        measured = {name: (each, each[:, 1] - each[:, 0]) for name, each in dataset.distances.items()}
+        return self.record(dataset, measured, {name: {"source": "study:distances"} for name in measured})
+
+    def record(
+        self, dataset: Dataset, measured: Mapping[str, tuple[Floats, Floats]], models: Mapping[str, Any]
+    ) -> dict[str, float]:
+        place = {t.triplet_id: i for i, t in enumerate(dataset.triplets)}
+        asked = np.array([place[j.triplet_id] for j in dataset.judgments], np.int64)
+        choices = [j.choice for j in dataset.judgments]
+        found = {
+            name: triplets.consistency(triplets.agreement(margins[asked], choices))
+            for name, (_, margins) in measured.items()
+        }
+        if unknown := [name for name, value in found.items() if math.isnan(value)]:
+            raise KisBenchError(
+                f"dataset {dataset.name}: no judgment that counts has a distance under {', '.join(unknown)}; "
+                "add the images of its triplets, or judgments with a preference"
+            )
+        about = {
+            "fingerprint": dataset.fingerprint, "n_items": len(dataset.collection),
+            "n_triplets": len(dataset.triplets), "n_judgments": len(choices), "n_indifferent": choices.count(0),
+            "n_participants": len(dataset.participants), "image_similarity": self.option.kis_image_similarity,
+            "remarks": [] if self.option.kis_privacy else list(dataset.remarks), "note": dataset.note,
+        }  # fmt: skip
+        distances = [(dataset.name, name, *(each.T.tolist()), m.tolist()) for name, (each, m) in measured.items()]
+        self.hand_on(distances=distances, provenance={"models": dict(models), "datasets": {dataset.name: about}})
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -18,9 +18,10 @@ from kis_bench.recorder import Recorder
 from kis_bench.records import Checkpoint, Dataset
 from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
 from kis_bench.session import QuerySet, line_up, load_dataset, query_sets, visible_progress
+from kis_bench.triplets import VECTOR_RULES
 
 if TYPE_CHECKING:
-    from kis_bench.measuring import KnownItemSearch
+    from kis_bench.measuring import ImageSimilarity, KnownItemSearch
 
 NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
 RECORDER = pytest.StashKey[Recorder]()
@@ -37,6 +38,11 @@ class Hooks:
     @pytest.hookspec
     def pytest_kis_datasets(self, config: pytest.Config) -> list[DatasetRow]:
         """Datasets to search."""
+        raise NotImplementedError
+
+    @pytest.hookspec
+    def pytest_kis_published(self, config: pytest.Config) -> list[Path]:
+        """CSV files of figures that others published, to be shown beside measured ones."""
         raise NotImplementedError
 
 
@@ -63,6 +69,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--kis-near-duplicates", default=IDENTICAL, metavar="METHOD",
         help=f"which pictures the near-duplicate rank takes for the target: {METHODS}; cosine is that of each model's "
         "own vectors (default: identical files)")  # fmt: skip
+    add("--kis-image-similarity", default="mean", choices=VECTOR_RULES,
+        help="similarity of two images under a model with several vectors per image: that of the mean vectors, or the "
+        "max over all pairs (default: mean)")  # fmt: skip
     add("--kis-device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
     add("--kis-precision", default="fp32", choices=encoders.PRECISIONS,
         help="arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)")  # fmt: skip
@@ -110,15 +119,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names, config = ours(metafunc), metafunc.config
     if "query_set" in names:
         sets = query_sets(config)
-        both = [(s.dataset, s) for s in sets]
-        ids = [s.id for s in sets]
+        both: list[object] = [(s.dataset, s) for s in sets] or [(None, None)]
+        ids = [s.id for s in sets] or ["none"]
         metafunc.parametrize(("dataset", "query_set"), both, ids=ids, indirect=True, scope="session")
     elif "dataset" in names:
-        rows = line_up(config).datasets
-        metafunc.parametrize("dataset", rows, ids=[row.name for row in rows], indirect=True, scope="session")
+        judged: Callable[[DatasetRow], object] = datasets.has_triplets
+        if "study_distances" in names:
+            judged = has_distances
+        of_triplets = bool(names & {"image_similarity", "study_distances"})
+        rows = [row for row in line_up(config).datasets if not of_triplets or judged(row)]
+        ids = [row.name for row in rows] or ["none"]
+        metafunc.parametrize("dataset", rows or [None], ids=ids, indirect=True, scope="session")
     if "model" in names:
         models = line_up(config).models
+        if "query_set" in names and not config.option.kis_model:
+            models = tuple(model for model in models if not model.image_only) or models
         metafunc.parametrize("model", models, ids=[m.name for m in models], indirect=True, scope="session")
+
+
+def has_distances(row: DatasetRow) -> bool:
+    """Whether distances of extractors come with the dataset; also if it isn't there, so that nobody knows."""
+    return datasets.has_triplets(row) and (not datasets.readiness(row).ready or bool(datasets.extractor_names(row)))
 
 
 def ours(metafunc: pytest.Metafunc) -> set[str]:
@@ -128,11 +149,12 @@ def ours(metafunc: pytest.Metafunc) -> set[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "throughput" not in (config.option.markexpr or ""):
-        timed = [item for item in items if item.get_closest_marker("throughput")]
-        if timed:
-            config.hook.pytest_deselected(items=timed)
-            items[:] = [item for item in items if item not in timed]
+    timed = "throughput" in (config.option.markexpr or "")
+    out = [item for item in items if has_no_dataset(item) or (item.get_closest_marker("throughput") and not timed)]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        gone = set(out)
+        items[:] = [item for item in items if item not in gone]
     # One model at a time in memory: its tests stand together, in the slots that such tests have.
     slots = [i for i, item in enumerate(items) if model_of(item)]
     for slot, item in zip(slots, sorted((items[i] for i in slots), key=model_of), strict=True):
@@ -143,6 +165,18 @@ def model_of(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     model = callspec.params.get("model") if callspec else None
     return model.name if isinstance(model, Checkpoint) else ""
+
+
+def uses_dataset(item: pytest.Item) -> bool:
+    """Whether a test is one over a model or dataset of ours."""
+    callspec = getattr(item, "callspec", None)
+    return bool(model_of(item)) or (callspec is not None and isinstance(callspec.params.get("dataset"), DatasetRow))
+
+
+def has_no_dataset(item: pytest.Item) -> bool:
+    """Whether it stands for a test that no dataset of the line-up is made for."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and callspec.params.get("dataset", item) is None
 
 
 def not_ready(config: pytest.Config, what: str, state: str, remedy: str) -> NoReturn:
@@ -188,6 +222,22 @@ def model(request: pytest.FixtureRequest) -> Iterator[LazyEncoder]:
     encoder.unload()
 
 
+@pytest.fixture
+def image_similarity(request: pytest.FixtureRequest) -> ImageSimilarity:
+    """Measures how often a model judges as people did: ``consistency = image_similarity(model, dataset)``."""
+    from kis_bench.measuring import ImageSimilarity
+
+    return ImageSimilarity(request)
+
+
+@pytest.fixture
+def study_distances(request: pytest.FixtureRequest) -> Callable[[Dataset], dict[str, float]]:
+    """The same of the extractors whose distances come with a dataset: ``consistencies = study_distances(dataset)``."""
+    from kis_bench.measuring import ImageSimilarity
+
+    return ImageSimilarity(request).of_study
+
+
 @contextmanager
 def named_skip(item: pytest.Item) -> Iterator[None]:
     """A model that turns out not to be usable while it is fetched or loaded is skipped by name too.
@@ -197,7 +247,7 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
     try:
         yield
     except KisBenchError as error:
-        if not model_of(item):
+        if not uses_dataset(item):
             raise
         if isinstance(error, NotReady) and not item.config.option.kis_strict:
             raise pytest.skip.Exception(str(error)) from None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from kis_bench.errors import KisBenchError
-from kis_bench.records import Collection
+from kis_bench.records import Collection, Dataset
 from kis_bench.session import PAYLOAD, line_up, load_dataset
+
+if TYPE_CHECKING:
+    from kis_bench.triplets import Floats
 
 
 class Recorder:
@@ -19,6 +23,7 @@ class Recorder:
         self.config = config
         self.ranks: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
+        self.distances: dict[str, dict[str, tuple[Floats, Floats]]] = {}  # dataset -> model -> distances, margins
         self.provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
         self.folder: Path | None = None
         self.error: KisBenchError | None = None
@@ -33,22 +38,30 @@ class Recorder:
         if report.when != "call":  # pytest repeats the properties in the report on the teardown
             return
         for payload in mine:
-            self.ranks += payload["ranks"]
+            self.ranks += payload.get("ranks", [])
             self.timings += payload["timings"]
+            for dataset, model, *columns in payload.get("distances", []):
+                *distances, margins = (np.array(column, np.float64) for column in columns)
+                self.distances.setdefault(dataset, {})[model] = np.stack(distances, axis=1), margins
             for kind, found in payload["provenance"].items():
-                self.provenance[kind] |= found
+                for name, facts in found.items():
+                    self.provenance[kind].setdefault(name, {}).update(facts)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if not self.ranks:
+        if not self.ranks and not self.distances:
             return
+        from kis_bench.published import read_published
         from kis_bench.runs import write_measured
 
-        option = self.config.option
+        option, hook = self.config.option, self.config.hook
         try:
+            files = [file for some in hook.pytest_kis_published(config=self.config) for file in some]
             self.folder = write_measured(
                 option.kis_report or self.config.rootpath / "reports",
                 ranks=self.ranks,
                 timings=self.timings,
+                similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
+                published=read_published(files, {*self.provenance["datasets"]}),
                 provenance=self.provenance,
                 command=["pytest", *self.config.invocation_params.args],
                 device=option.kis_device,
@@ -61,11 +74,14 @@ class Recorder:
             self.error = error
             session.exitstatus = 2
 
+    def dataset(self, name: str) -> Dataset:
+        """A dataset that was measured, here perhaps by another process."""
+        return load_dataset(self.config, next(row for row in line_up(self.config).datasets if row.name == name))
+
     def pictures(self) -> dict[str, Collection]:
         if self.config.option.kis_privacy:
             return {}
-        rows = [row for row in line_up(self.config).datasets if row.name in self.provenance["datasets"]]
-        return {row.name: load_dataset(self.config, row).collection for row in rows}
+        return {name: self.dataset(name).collection for name in self.provenance["datasets"]}
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.error is not None:
@@ -74,8 +90,9 @@ class Recorder:
         if self.folder is None:
             return
         from kis_bench.results import read_run
-        from kis_bench.runs import summary
+        from kis_bench.runs import summaries
 
-        terminalreporter.section("known-item search")
-        terminalreporter.write_line(summary(read_run(self.folder)))
+        for title, table in summaries(read_run(self.folder)).items():
+            terminalreporter.section(title)
+            terminalreporter.write_line(table)
         terminalreporter.write_line(f"\nreport: {self.folder / 'report.md'}")

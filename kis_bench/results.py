@@ -59,8 +59,8 @@ _PARQUET_TYPES = {
 # With nulls these become pandas' own kinds, which know them.
 _NULLABLE = {"int64": "Int64", "bool": "boolean"}
 _CSV_TEXT = {
-    "model", "dataset", "label_set", "metric", "step", "verdict", "kind", "protocol", "counts", "part", "group", "model_a",
-    "model_b", "published_as", "source",
+    "model", "dataset", "label_set", "metric", "step", "verdict", "kind", "protocol", "counts", "part", "group",
+    "model_a", "model_b", "published_as", "source",
 }  # fmt: skip
 
 
@@ -221,8 +221,8 @@ def write_run(
         metrics = [metrics_table(_columns(ranks, ALL_RANKS, "ranks")), tables.pop("metrics", pd.DataFrame())]
         filled = [table for table in metrics if len(table)] or metrics[:1]
         _write_csv(pd.concat(filled, ignore_index=True), METRICS, hidden / "metrics.csv")
-        for name, table in tables.items():
-            file, columns = OPTIONAL_TABLES[name]
+        for kind, table in tables.items():
+            file, columns = OPTIONAL_TABLES[kind]
             if len(table):
                 write = _write_csv if file.endswith(".csv") else _write_parquet
                 write(table, columns, hidden / file)

@@ -13,8 +13,10 @@ from typing import Any
 import pandas as pd
 
 from kis_bench import results
-from kis_bench.records import Collection
+from kis_bench.agreement_tables import Measured, similarity_tables
+from kis_bench.records import Collection, Dataset
 from kis_bench.report import write_report
+from kis_bench.report.agreement import similarity_summary
 from kis_bench.results import Run
 
 PACKAGES = (
@@ -36,8 +38,20 @@ def write_measured(
     pictures: Mapping[str, Collection],
     privacy: bool,
     repository: Path,
+    similar: Sequence[tuple[Dataset, Measured]] = (),
+    published: pd.DataFrame | None = None,
 ) -> Path:
-    """Writes one run folder with tables, plots and report, whole or not at all; returns it."""
+    """Writes one run folder with tables, plots and report, whole or not at all; returns it.
+
+    Args:
+        similar: datasets with judgments, and what each model's distances over their triplets are.
+        published: figures of others to compare with.
+    """
+    every = [similarity_tables(dataset, measured) for dataset, measured in similar]
+    tables = {name: pd.concat([one[name] for one in every], ignore_index=True) for name in (every[0] if every else ())}
+    judgments = tables.pop("judgments", pd.DataFrame(columns=results.JUDGMENTS))
+    if published is not None:
+        tables["published"] = published
 
     def draw(folder: Path) -> None:
         write_report(folder, results.read_run(folder), pictures, privacy=privacy)
@@ -45,7 +59,8 @@ def write_measured(
     return results.write_run(
         parent,
         ranks=pd.DataFrame(ranks, columns=results.ALL_RANKS),
-        judgments=pd.DataFrame(columns=results.JUDGMENTS),
+        judgments=judgments,
+        similarity=tables,
         timings=pd.DataFrame(timings, columns=results.TIMINGS),
         verdicts=pd.DataFrame(columns=results.VERDICTS),
         provenance={
@@ -93,11 +108,24 @@ def versions() -> dict[str, str]:
 
 
 def summary(run: Run) -> str:
-    """The table that a terminal shows: recall@k in percent, MRR and median rank per cell."""
+    """The tables that a terminal shows."""
+    return "\n\n".join(summaries(run).values())
+
+
+def summaries(run: Run) -> dict[str, str]:
+    """One table for known-item search and one for image similarity, where anything of them was measured."""
+    found = {"known-item search": ranks_summary, "image similarity": similarity_summary}
+    rows = {"known-item search": run.ranks, "image similarity": run.judgments}
+    return {name: table(run) for name, table in found.items() if len(rows[name])}
+
+
+def ranks_summary(run: Run) -> str:
+    """Recall@k in percent, MRR and median rank per cell."""
     from tabulate import tabulate
 
     lines = []
-    for (dataset, label_set, model), cell in run.metrics.groupby(["dataset", "label_set", "model"], sort=False):
+    metrics = run.metrics[run.metrics.dataset.isin(run.ranks.dataset) & (run.metrics.label_set != "")]
+    for (dataset, label_set, model), cell in metrics.groupby(["dataset", "label_set", "model"], sort=False):
         recall = cell[cell.metric == "recall"]
         line = {"dataset": dataset, "labels": label_set, "model": model}
         line |= {f"R@{int(k)}": f"{100 * value:.1f}%" for k, value in zip(recall.k, recall.value, strict=True)}

@@ -94,6 +94,23 @@ def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> 
     return float(data[max(low, 1) - 1]), float(data[min(high, n) - 1])
 
 
+def holm(p_values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """p-values adjusted for their number, in the same order (S. Holm, Scandinavian J. of Statistics 6, 1979).
+
+    The smallest of m counts m-fold, the next (m-1)-fold, and so on, none less than one before it, none more than 1.
+
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("p-values are a row of numbers from 0 to 1")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted
+
+
 def row_of(values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
     data = np.asarray(values, dtype=np.float64)
     if data.ndim != 1 or len(data) == 0 or np.isnan(data).any():

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kis_bench import cache
-from kis_bench.datasets import openmoji
+from kis_bench.datasets import openmoji, reset
 from kis_bench.datasets.folder import read_dataset
 from kis_bench.datasets.labels import label_files
 from kis_bench.datasets.labels import label_sets as label_sets_of_files
 from kis_bench.datasets.layouts import LAYOUTS, layout_of
+from kis_bench.datasets.reset import triplet_file
 from kis_bench.errors import UnknownName
-from kis_bench.records import Dataset, Readiness
+from kis_bench.records import Dataset, Participant, Readiness
 
 EMBEDDED = ("openmoji", "openmoji-triplets")  #: come with the package
 BUILT_IN = (*EMBEDDED, *LAYOUTS)  #: known by name; all but the embedded ones need a folder
@@ -96,4 +97,24 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
     if name == "openmoji":
         return emoji
     note = f"{openmoji.TRIPLETS_NOTE} {openmoji.NOTE}"
-    return Dataset(name, emoji.collection, triplets=openmoji.taxonomy_triplets(), note=note)
+    triplets, judgments = openmoji.taxonomy_triplets()
+    judge = Participant(openmoji.TAXONOMY)
+    return Dataset(name, emoji.collection, triplets=triplets, judgments=judgments, participants=(judge,), note=note)
+
+
+def has_triplets(row: DatasetRow) -> bool:
+    """Whether a dataset is about image similarity; its folder need not be there if its layout says so."""
+    if row.folder is None or layout_of(row.name, row.layout).name == "reset":
+        return row.name == "openmoji-triplets" or layout_of(row.name, row.layout).name == "reset"
+    return triplet_file(row.folder) is not None
+
+
+def has_queries(row: DatasetRow) -> bool:
+    """Whether a dataset is about known-item search; one about image similarity is if it has label files too."""
+    return not has_triplets(row) or (row.folder is not None and bool(label_files(row.folder)))
+
+
+def extractor_names(row: DatasetRow) -> tuple[str, ...]:
+    """Extractors whose distances come with a dataset's triplets, by the header of their table."""
+    file = None if row.folder is None else triplet_file(row.folder)
+    return () if file is None else reset.extractor_names(file)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 
 from kis_bench.datasets.labels import label_files, read_labels, read_rows, seconds, unexpected
 from kis_bench.datasets.layouts import Groups, Layout, Times, given
 from kis_bench.datasets.listing import Digests, Listing, Pictures, list_pictures
+from kis_bench.datasets.reset import Study, read_study, triplet_file
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.records import Collection, Dataset
 
@@ -21,12 +23,31 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
     """The dataset in a folder. Raises KisBenchError with all problems of its files."""
     if not root.is_dir():
         raise KisBenchError(f"dataset {name}: there is no folder {root}")
-    collection = read_collection(name, root, layout)
-    labels = read_labels(label_files(root), collection)
+    files = label_files(root)
+    study = read_study(root) if layout.name == "reset" or triplet_file(root) else Study()
+    named = {image for t in study.triplets for image in (t.target, t.candidate1, t.candidate2)}
+    # A study is about few of a million keyframes; queries search all images that there are.
+    collection = read_images(name, root, layout, only=named if named and not files else None)[0]
+    labels = read_labels(files, collection)
     wrong = [BadFile(file, problems) for file, problems in labels.problems.items() if problems]
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
-    return Dataset(name, collection, tuple(labels.queries), note=note)
+    return Dataset(
+        name, collection, tuple(labels.queries), tuple(study.triplets), tuple(study.judgments),
+        tuple(study.participants), study.distances, note, (*study.remarks, *missing_images(named, collection)),
+    )  # fmt: skip
+
+
+def missing_images(named: set[str], collection: Collection) -> list[str]:
+    """A remark on images that triplets name and that are not there."""
+    absent = sorted(named - collection.position.keys())
+    if not absent:
+        return []
+    if len(absent) == len(named):
+        return [f"none of the {len(named):,} images that the triplets name is there; put them into keyframes/"]
+    return [
+        f"{len(absent):,} of {len(named):,} images that the triplets name are missing, such as {', '.join(absent[:3])}"
+    ]
 
 
 def read_collection(name: str, root: Path, layout: Layout) -> Collection:
@@ -34,13 +55,18 @@ def read_collection(name: str, root: Path, layout: Layout) -> Collection:
     return read_images(name, root, layout)[0]
 
 
-def read_images(name: str, root: Path, layout: Layout) -> tuple[Collection, Counter[str]]:
-    """The images of a dataset folder, and how many files of which suffix beside them are no pictures."""
+def read_images(
+    name: str, root: Path, layout: Layout, *, only: Set[str] | None = None
+) -> tuple[Collection, Counter[str]]:
+    """The images of a dataset folder, and how many files of which suffix beside them are no pictures.
+
+    With ``only`` just the images of these ids that are there, perhaps none.
+    """
     table = root / "images.csv"
     if table.is_file():
         listing, groups, times = read_listing(table, root)
     else:
-        listing = list_pictures(name, picture_folder(root))
+        listing = list_pictures(name, picture_folder(root), only=only)
         groups, times = layout.read(root, listing)
         if listing.groups is not None:
             groups = given(root, listing, listing.groups)

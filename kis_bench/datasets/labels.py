@@ -27,11 +27,14 @@ NOT_UTF8 = re.compile("[\udc80-\udcff]")
 Row = tuple[int, dict[str, str]]
 
 
-def read_rows(file: Path, problems: list[str] | None = None) -> tuple[tuple[str, ...], Iterator[Row]]:
+def read_rows(
+    file: Path, problems: list[str] | None = None, *, index: str = ""
+) -> tuple[tuple[str, ...], Iterator[Row]]:
     """The header of a CSV file (UTF-8, RFC 4180) and its rows with the line that each begins on.
 
     Args:
         problems: takes what is wrong with single rows, which then are left out; None: that raises too.
+        index: what a first column without a name is called, as pandas writes its index.
 
     Raises:
         BadFile: no table can be read.
@@ -39,6 +42,8 @@ def read_rows(file: Path, problems: list[str] | None = None) -> tuple[tuple[str,
     wrong: list[str] = [] if problems is None else problems
     found = list(table_rows(decoded(file, wrong), wrong))
     header = tuple(cell.strip() for cell in found.pop(0)[1]) if found and found[0][0] == 1 else ()
+    if index and header and not header[0]:
+        header = ("(index)" if index in header else index, *header[1:])
     other = {";": "semicolons", "\t": "tabs"}.get(next((c for c in "".join(header) if c in ";\t"), ""))
     if other and len(header) == 1:
         raise BadFile(file, [f"line 1: its cells are separated by {other}; save the table with commas"])
@@ -58,7 +63,7 @@ def table_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]
 
     Behind a row that can't be read it goes on with the next line, so that all such rows are found.
     """
-    tidy = QUOTED.sub(lambda found: found["cell"] or found[0], text)
+    tidy = QUOTED.sub(lambda found: found["cell"] or found[0], text) if '"' in text else text
     lines = list(io.StringIO(tidy, newline=""))
     start = 0  # of the row that is read
     for _ in range(MOST_UNREADABLE):

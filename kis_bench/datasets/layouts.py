@@ -108,6 +108,11 @@ def shots(root: Path, listing: Listing) -> tuple[Groups, Times]:
     return tuple(video for video, _ in places), times if known else None
 
 
+def shots_if_named(root: Path, listing: Listing) -> tuple[Groups, Times]:
+    """As :func:`shots` if all names are such; what a study compares needs neither groups nor times."""
+    return shots(root, listing) if all(SHOT.fullmatch(item) for item in listing.ids) else (None, None)
+
+
 def photos(root: Path, listing: Listing) -> tuple[Groups, Times]:
     """Personal photos: those taken within seconds of one another are a burst."""
     return bursts(listing, stamp)
@@ -125,8 +130,8 @@ LAYOUTS = {
                "it is handed out under an agreement, see docs/datasets/lsc.md", days),
         Layout("v3c", "keyframes of the Vimeo Creative Commons Collection, one folder per video",
                "it is handed out under an agreement, see docs/datasets/v3c.md", shots),
-        Layout("reset", "keyframes of the RESET study, a part of V3C1",
-               "they are a part of V3C1, see docs/datasets/v3c.md", shots),
+        Layout("reset", "human judgments of the RESET study on keyframes of V3C1",
+               "its tables and keyframes are described in docs/datasets/reset.md", shots_if_named),
     )
 }  # fmt: skip
 

