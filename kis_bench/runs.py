@@ -14,6 +14,7 @@ import pandas as pd
 
 from kis_bench import results
 from kis_bench.agreement_tables import Measured, similarity_tables
+from kis_bench.crossed import RESAMPLES, SEED
 from kis_bench.records import Collection, Dataset
 from kis_bench.report import write_report
 from kis_bench.report.agreement import similarity_summary
@@ -71,6 +72,7 @@ def write_measured(
             "interrupted": interrupted,
             "git": git_state(repository),
             "versions": versions(),
+            "statistics": {"confidence": 0.95, "resamples": RESAMPLES, "seed": SEED},
             "privacy": privacy,
         },
         draw=draw,

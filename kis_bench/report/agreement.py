@@ -76,6 +76,10 @@ def _share(row: Row) -> Share:
     return Share(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]), int(row["n"]))
 
 
+def _records(frame: pd.DataFrame) -> list[Row]:
+    return [{str(column): cell for column, cell in row.items()} for row in frame.to_dict("records")]
+
+
 def _point(text: object) -> str:
     """A point of a list, whose text does not begin a list of its own."""
     return "- " + re.sub(r"^(\d*)([.)+=-])", r"\1\\\2", escaped(text, 1000))
@@ -110,7 +114,7 @@ class Similarity:
     def models(self) -> dict[str, Row]:
         """Figures over all judgments, best first."""
         rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "model")]
-        found = {str(row["model"]): row for row in rows.to_dict("records")}
+        found = {str(row["model"]): row for row in _records(rows)}
         for model, part in self.own(self.run.judgments).groupby("model", sort=False):
             found.setdefault(str(model), _of_judgments(part))
         order = sorted(found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m))
@@ -119,7 +123,7 @@ class Similarity:
     @cached_property
     def people(self) -> dict[str, Row]:
         rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "people")]
-        found = {str(row["model"]): row for row in rows.to_dict("records")}
+        found = {str(row["model"]): row for row in _records(rows)}
         return {name: found[name] for name in (PERSON, MAJORITY) if name in found}
 
     @cached_property
@@ -127,7 +131,7 @@ class Similarity:
         """(model, metric) -> its row of metrics."""
         rows = self.own(self.run.metrics)
         rows = rows[rows["label_set"] == ""]
-        return {(str(row["model"]), str(row["metric"])): row for row in rows.to_dict("records")}
+        return {(str(row["model"]), str(row["metric"])): row for row in _records(rows)}
 
     @cached_property
     def originals(self) -> set[str]:
@@ -141,7 +145,7 @@ class Similarity:
         rows = self.own(self.run.published)
         rows = rows[rows["label_set"].isna() | (rows["label_set"] == "")]
         found: list[tuple[str | None, Row]] = []
-        for row in rows.to_dict("records"):
+        for row in _records(rows):
             measured = [m for m in dict.fromkeys((row["model"], row["published_as"])) if m in self.models]
             found += [(model, row) for model in measured or [None]]
         return found
@@ -160,7 +164,7 @@ class Similarity:
     def of_part(self, part: str, kind: str = "model") -> dict[tuple[str, str], Row]:
         """(model, group) -> row."""
         rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == kind)]
-        return {(str(row["model"]), str(row["group"])): row for row in rows.to_dict("records")}
+        return {(str(row["model"]), str(row["group"])): row for row in _records(rows)}
 
 
 def _of_judgments(part: pd.DataFrame) -> Row:
@@ -245,13 +249,9 @@ def _main(study: Similarity) -> list[str]:
         if known(f"{kind}_max_normalised")
     ]
     head = [title for title, _ in columns]
-    said = [
-        "Consistency: how often a model takes the candidate that the person chose. Guessing earns 50%, ties count half."
-    ]
+    said = ["Consistency: how often a model chooses as the person did. Guessing earns 50%; ties count half."]
     if lacking:
-        said.append(
-            "Missing: judgments that are left out since an image is missing; compare models over the same number."
-        )
+        said.append("Missing: judgments left out since an image is missing; compare models over the same number.")
     if "published rules" in head:
         said.append("Published rules: ties count as the option on the left.")
     if "per triplet (n)" in head:
@@ -284,7 +284,8 @@ def _bars(study: Similarity, folder: Path) -> list[str]:
     stem = file_name("consistency", study.name)
     draw_consistency(study.name, shares, study.originals, person, published, folder / "plots" / stem)
     best = next(iter(shares))
-    alt = f"Bars: consistency of {len(shares):,} model(s) with human judgments on {escaped(study.name, 60)}"
+    noun = "model" if len(shares) == 1 else "models"
+    alt = f"Bars: consistency of {len(shares):,} {noun} with human judgments on {escaped(study.name, 60)}"
     alt += f"; the best is {escaped(best, 60)} with {_percent(shares[best].value)}" if shares[best].n else ""
     alt += f", another person reaches {_percent(person.value)}" if person else ""
     return _picture(alt, stem)
@@ -340,10 +341,8 @@ def _panels(study: Similarity, folder: Path) -> list[str]:
     draw_classes(study.name, classes, persons, list(study.models), study.originals, folder / "plots" / stem)
     lines = _picture(f"Panels: consistency of each model on {len(shown)} classes of {escaped(study.name, 60)}", stem)
     if left := [group for group in groups if group not in shown]:
-        lines += [
-            f"Shown are the {PANELS} classes with most judgments. The others: {escaped(', '.join(left), 2000)}.",
-            "",
-        ]
+        others = escaped(", ".join(left), 2000)
+        lines += [f"Shown are the {PANELS} classes with most judgments. The others: {others}.", ""]
     return lines
 
 
@@ -398,10 +397,10 @@ def _without_one(study: Similarity) -> list[str]:
 
 def _pairs(study: Similarity) -> list[str]:
     """Which models can be told apart."""
-    better, worse = ({model: 0 for model in study.models} for _ in range(2))
+    better, worse = (dict.fromkeys(study.models, 0) for _ in range(2))
     alike: dict[str, list[str]] = {model: [] for model in study.models}
     tested = 0
-    for row in study.own(study.run.pairs).to_dict("records"):
+    for row in _records(study.own(study.run.pairs)):
         a, b = str(row["model_a"]), str(row["model_b"])
         if pd.isna(row["p_holm"]) or a not in alike or b not in alike:
             continue
@@ -416,23 +415,18 @@ def _pairs(study: Similarity) -> list[str]:
     if not tested:
         return []
     place = {model: i for i, model in enumerate(study.models)}
-    rows = [
-        (model, better[model], worse[model], _names(sorted(alike[model], key=lambda m, own=own: abs(place[m] - own))))
-        for model, own in place.items()
-    ]  # the nearest first
+
+    def nearest(model: str) -> list[str]:
+        return sorted(alike[model], key=lambda other: abs(place[other] - place[model]))
+
+    rows = [(model, better[model], worse[model], _names(nearest(model))) for model in study.models]
     said = (
-        f"{tested:,} pairs, tested on the judgments that both models know; a pair is separated where p < {SEPARATED} after "
-        "Holm's correction for the number of pairs. model_pairs.csv has the differences with their intervals."
+        f"{tested:,} pairs, tested on the judgments that both models know; a pair is separated where p < {SEPARATED} "
+        "after Holm's correction for the number of pairs. model_pairs.csv has the differences with their intervals."
     )
     head = ["model", "better than", "worse than", "not separable from"]
-    return [
-        f"### Which models can be told apart: {escaped(study.name)}",
-        "",
-        said,
-        "",
-        table(head, rows, right=[1, 2]),
-        "",
-    ]
+    title = f"### Which models can be told apart: {escaped(study.name)}"
+    return [title, "", said, "", table(head, rows, right=[1, 2]), ""]
 
 
 def _heat_map(study: Similarity, folder: Path) -> list[str]:
@@ -444,7 +438,7 @@ def _heat_map(study: Similarity, folder: Path) -> list[str]:
     place = {model: i for i, model in enumerate(models)}
     together = np.eye(len(models))
     together[~np.eye(len(models), dtype=bool)] = np.nan
-    for row in pairs.to_dict("records"):
+    for row in _records(pairs):
         if row["model_a"] in place and row["model_b"] in place:
             i, k = place[row["model_a"]], place[row["model_b"]]
             together[i, k] = together[k, i] = float(row["correlation"])
@@ -452,10 +446,8 @@ def _heat_map(study: Similarity, folder: Path) -> list[str]:
     people = [float(study.metrics.get((model, "pearson_max_normalised"), none)["value"]) for model in models]
     stem = file_name("correlations", study.name)
     draw_correlations(study.name, models, together, np.array(people, np.float64), folder / "plots" / stem)
-    alt = (
-        f"Heat map: correlation of the margins of {len(models):,} models on {escaped(study.name, 60)}, in the order of "
-    )
-    alt += "their consistency" + (", and of each with people" if np.isfinite(people).any() else "")
+    alt = f"Heat map: correlation of the margins of {len(models):,} models on {escaped(study.name, 60)}, in the "
+    alt += "order of their consistency" + (", and of each with people" if np.isfinite(people).any() else "")
     return _picture(alt, stem)
 
 

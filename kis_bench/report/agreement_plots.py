@@ -223,6 +223,8 @@ def draw_classes(
                 shown.add("person")
             _percent_axis(axes, low, high)
             axes.grid(visible=True, axis="y", color="#f0f0f0", linewidth=0.8)
+            axes.tick_params(axis="y", labelsize=8)
+            axes.tick_params(axis="x", labelsize=9)
             if _guessing(axes, low, high):
                 shown.add("guessing")
             n = max((share.n for share in own.values()), default=0)

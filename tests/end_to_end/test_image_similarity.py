@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from reset_files import judgment, keyframe, person, triplet, write_study
 
+from kis_bench import datasets
+from kis_bench.pictures import read_image
 from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS, read_run
 
 ROOT = Path(__file__).parents[2]
@@ -175,12 +177,61 @@ def test_a_study_with_faults_fails_in_one_message(study, tmp_path):
     assert "Traceback" not in done.stdout
 
 
-def test_the_rule_for_several_vectors_is_an_option_and_recorded(study, tmp_path):
-    arguments = [f"--kis-dataset=reset={study}", "--kis-model=demo", "--kis-report", tmp_path]
-    done = run(*arguments, "--kis-image-similarity", "max")
+HALVES = """
+import numpy as np
+
+
+class Halves:
+    name, key, dim, vectors_per_item, context_length = "halves", "halves-1", 3, 2, None
+
+    def encode_images(self, images):
+        small = np.stack([np.asarray(image.resize((2, 1)), np.float32) + 1 for image in images])[:, 0]
+        return small / np.linalg.norm(small, axis=2, keepdims=True)
+
+    def encode_texts(self, texts):
+        raise NotImplementedError
+"""
+
+
+def test_images_of_several_vectors(tmp_path, monkeypatch):
+    """A model with one vector for each half of an image, by both rules, against loops over its vectors."""
+    (tmp_path / "halves.py").write_text(HALVES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from halves import Halves
+
+    dataset = datasets.load("openmoji-triplets")
+    row = dataset.triplets[3]
+    images = [dataset.collection.paths[dataset.collection.position[i]] for i in (row.target, row.candidate1)]
+    target, candidate = Halves().encode_images([read_image(image) for image in images]).astype(float)
+    mean = [half.mean(axis=0) / np.linalg.norm(half.mean(axis=0)) for half in (target, candidate)]
+    expected = {"mean": 1 - mean[0] @ mean[1], "max": 1 - max(a @ b for a in target for b in candidate)}
+    assert expected["mean"] != pytest.approx(expected["max"], abs=1e-4)
+    for rule, distance in expected.items():
+        done = run("--kis-dataset=openmoji-triplets", "--kis-model=halves:Halves", "--kis-report", tmp_path / rule,
+                   "--kis-image-similarity", rule, "--kis-store", tmp_path / "store")  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        run_ = read_run(tmp_path / rule / "latest")
+        found = run_.distances.set_index("triplet_id").distance_candidate1[row.triplet_id]
+        assert found == pytest.approx(distance, abs=1e-6)
+        assert run_.provenance["datasets"]["openmoji-triplets"]["image_similarity"] == rule
+
+
+def test_an_unknown_rule_is_a_usage_error():
+    assert run("--kis-image-similarity", "median").returncode == 4
+
+
+def test_an_extractor_of_the_study_that_is_called_like_a_model(study, tmp_path):
+    """Both are measured, and can be told apart."""
+    folder = tmp_path / "reset"
+    folder.mkdir()
+    for file in study.glob("*.csv"):
+        (folder / file.name).write_text(file.read_text().replace("Near_extractor_cosdist", "demo_cosdist"))
+    (folder / "keyframes").symlink_to(study / "keyframes")
+    done = run(f"--kis-dataset=reset={folder}", "--kis-model=demo", "--kis-report", tmp_path / "reports")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert read_run(tmp_path / "latest").provenance["datasets"]["reset"]["image_similarity"] == "max"
-    assert run(*arguments, "--kis-image-similarity", "median").returncode == 4  # pytest's usage error
+    found = read_run(tmp_path / "reports" / "latest").judgments
+    assert set(found.model) == {"demo", "demo (of the study)", "Tie_extractor_"}
 
 
 def test_privacy_names_no_images(study, tmp_path):
