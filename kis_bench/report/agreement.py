@@ -21,25 +21,28 @@ if TYPE_CHECKING:
 
 BEST = 10  #: models in tables that have a column for each group
 PANELS = 12
-COLUMNS = 20  #: groups in a table
+COLUMNS = 12  #: groups in a table
 NAMED = 5
 SEPARATED = 0.05
 PERSON, MAJORITY = "another person", "majority of the others"
 CONSISTENCY = {
-    "consistency": "consistency",
-    "consistency_published": "consistency by the published rules",
-    "consistency_per_triplet": "consistency per triplet",
-    "consistency_per_triplet_published": "consistency per triplet by the published rules",
+    "consistency": "each judgment",
+    "consistency_published": "each judgment, published rules",
+    "consistency_per_triplet": "per triplet",
+    "consistency_per_triplet_published": "per triplet, published rules",
 }
 NORMALISED = {
-    "difference": "with the difference of the distances",
-    "max_normalised": "with the difference over the larger distance",
-    "candidates_normalised": "with the difference over the distance of the candidates",
+    "difference": "margin",
+    "max_normalised": "over the larger distance",
+    "candidates_normalised": "over the distance of the candidates",
 }
-CORRELATIONS = {
-    f"{kind}_{way}": f"{kind.title()} {words}" for kind in ("pearson", "spearman") for way, words in NORMALISED.items()
+KINDS = ("pearson", "spearman")
+WORDS = {**CONSISTENCY, **{f"{kind}_{way}": words for kind in KINDS for way, words in NORMALISED.items()}}
+#: Metrics whose published figures are shown in one table.
+FAMILIES = {
+    "consistency": tuple(CONSISTENCY),
+    **{f"{kind.title()}'s correlation": tuple(f"{kind}_{way}" for way in NORMALISED) for kind in KINDS},
 }
-WORDS = {**CONSISTENCY, **CORRELATIONS}
 DIVISIONS = {
     "class": "By class",
     "bins": "By how far the candidates were drawn from the target (bins of both)",
@@ -180,7 +183,7 @@ def _of_judgments(part: pd.DataFrame) -> Row:
 def agreement_section(name: str, run: Run, folder: Path, privacy: bool = False) -> list[str]:
     """The lines of Markdown about one dataset with judgments; figures are drawn into plots/ of the folder.
 
-    With `privacy` the remarks on the dataset's files are not shown.
+    With `privacy` neither participants nor the remarks on the dataset's files are shown.
     """
     study = Similarity(name, run)
     (folder / "plots").mkdir(parents=True, exist_ok=True)
@@ -193,7 +196,7 @@ def agreement_section(name: str, run: Run, folder: Path, privacy: bool = False) 
     lines += _panels(study, folder)
     for part, title in DIVISIONS.items():
         lines += _division(study, part, title)
-    lines += _without_one(study)
+    lines += _without_one(study, privacy)
     lines += _pairs(study)
     lines += _heat_map(study, folder)
     return lines
@@ -245,7 +248,7 @@ def _main(study: Similarity) -> list[str]:
         columns.append(("per triplet (n)", [cell(m, "consistency_per_triplet", n=True) for m in models]))
     columns += [
         (kind.title(), [cell(m, f"{kind}_max_normalised") for m in models])
-        for kind in ("pearson", "spearman")
+        for kind in KINDS
         if known(f"{kind}_max_normalised")
     ]
     head = [title for title, _ in columns]
@@ -292,38 +295,37 @@ def _bars(study: Similarity, folder: Path) -> list[str]:
 
 
 def _compared(study: Similarity) -> list[str]:
-    """Obtained figures beside published ones."""
-    order = {metric: i for i, metric in enumerate(WORDS)}
-    place = {model: i for i, model in enumerate(study.models)}
-    found = [
-        (model, row, study.metrics[model, row["metric"]])
-        for model, row in study.published
-        if model is not None and (model, row["metric"]) in study.metrics
-    ]
-    found.sort(key=lambda entry: (order.get(entry[1]["metric"], len(order)), entry[1]["metric"], place[entry[0]]))
-    rows, furthest = [], {True: 0.0, False: 0.0}
-    for model, row, own in found:
-        metric, obtained, theirs = str(row["metric"]), float(own["value"]), float(row["value"])
-        if math.isnan(obtained) or math.isnan(theirs):
-            continue
-        share = metric.startswith("consistency")
-        furthest[share] = max(furthest[share], abs(obtained - theirs))
-        cells = (
-            (_percent(obtained, 2), _percent(theirs, 2), _signed(100 * (obtained - theirs), 2))
-            if share
-            else (f"{obtained:.3f}", f"{theirs:.3f}", _signed(obtained - theirs, 3))
-        )
-        rows.append((WORDS.get(metric, metric), model, *cells, _count(own["n"]), _count(row["n"])))
-    if not rows:
+    """Obtained figures beside published ones: for each family of metrics a row per model."""
+    found: dict[tuple[str, str], tuple[Row, Row]] = {}  # (model, metric) -> own, published
+    for model, row in study.published:
+        own = study.metrics.get((model or "", str(row["metric"])))
+        if model is not None and own is not None and not math.isnan(own["value"]) and not math.isnan(row["value"]):
+            found[model, str(row["metric"])] = own, row
+    if not found:
         return []
-    kinds = {str(row["metric"]).startswith("consistency") for _, row, _ in found}
-    limits = [f"{100 * furthest[True]:.2f} percentage points of consistency"] if True in kinds else []
-    limits += [f"{furthest[False]:.3f} of correlations"] if False in kinds else []
-    head = ["metric", "model", "obtained", "published", "difference", "n obtained", "n published"]
-    lines = [f"### Published figures of {escaped(study.name)}", ""]
-    lines += [f"{len(rows):,} figures can be compared. The largest differences: {', '.join(limits)}.", ""]
-    lines += [table(head, rows, right=range(2, len(head))), "", "Published in:", ""]
-    return [*lines, *map(_point, dict.fromkeys(str(row["source"]) for _, row, _ in found)), ""]
+    lines = [f"### Published figures of {escaped(study.name)}", "", "Obtained / published / difference.", ""]
+    for title, names in FAMILIES.items():
+        metrics = [metric for metric in names if any(metric == other for _, other in found)]
+        models = [model for model in study.models if any((model, metric) in found for metric in metrics)]
+        if models:
+            rows = [[model, *(_beside(found.get((model, metric))) for metric in metrics)] for model in models]
+            lines += [table([title, *(WORDS[m] for m in metrics)], rows, right=range(1, 1 + len(metrics))), ""]
+    sources = dict.fromkeys(str(row["source"]) for _, row in found.values())
+    return [*lines, "Published in:", "", *map(_point, sources), ""]
+
+
+def _beside(both: tuple[Row, Row] | None) -> str:
+    """`72.98% / 72.88% / +0.10`, or correlations as they are; and the numbers of judgments where they differ."""
+    if both is None:
+        return ""
+    own, other = both
+    obtained, published = float(own["value"]), float(other["value"])
+    if str(own["metric"]).startswith("consistency"):
+        shown = f"{_percent(obtained, 2)} / {_percent(published, 2)} / {_signed(100 * (obtained - published), 2)}"
+    else:
+        shown = f"{obtained:.4f} / {published:.4f} / {_signed(obtained - published, 4)}"
+    same = bool(pd.isna(other["n"])) or int(other["n"]) == int(own["n"])
+    return shown if same else f"{shown} (n {_count(own['n'])} / {_count(other['n'])})"
 
 
 def _panels(study: Similarity, folder: Path) -> list[str]:
@@ -373,7 +375,7 @@ def _division(study: Similarity, part: str, title: str) -> list[str]:
     return [*lines, table(head, rows, right=range(1, len(head))), ""]
 
 
-def _without_one(study: Similarity) -> list[str]:
+def _without_one(study: Similarity, privacy: bool) -> list[str]:
     """How far single participants move the figures."""
     left_out = study.of_part("without participant")
     rows = []
@@ -385,14 +387,16 @@ def _without_one(study: Similarity) -> list[str]:
             user = max(values, key=lambda who: abs(values[who] - whole))
             change = f"{_signed(100 * (values[user] - whole), 2)}"
             between = f"{_percent(min(values.values()), 2)} to {_percent(max(values.values()), 2)}"
-            rows.append((model, _percent(whole, 2), between, user, change))
+            rows.append((model, _percent(whole, 2), between, *([] if privacy else [user]), change))
     if not rows:
         return []
     said = "The consistency when any one participant is left out, and whose absence changes it most."
     if len(study.models) > BEST:
         said += f" Shown are the best {BEST} of {len(study.models):,} models; agreement.csv has all."
-    head = ["model", "consistency", "without one participant", "most without", "change in points"]
-    return [f"### Without one participant: {escaped(study.name)}", "", said, "", table(head, rows, right=[1, 2, 4]), ""]
+    who = [] if privacy else ["most without"]
+    head = ["model", "consistency", "without one participant", *who, "change in points"]
+    title = f"### Without one participant: {escaped(study.name)}"
+    return [title, "", said, "", table(head, rows, right=[1, 2, len(head) - 1]), ""]
 
 
 def _pairs(study: Similarity) -> list[str]:
@@ -470,8 +474,8 @@ def similarity_summary(run: Run) -> str:
             per_triplet = study.metrics.get((model, "consistency_per_triplet"), {"value": math.nan})
             interval = "" if math.isnan(share.low) else f"{100 * share.low:.1f} - {100 * share.high:.1f}"
             lines.append(
-                {"dataset": name, "model": model, "consistency": _percent(share.value), "95% interval": interval,
-                 "ties": row["ties"] if model in study.models else "", "judgments": share.n,
+                {"dataset": plain(name), "model": plain(model), "consistency": _percent(share.value),
+                 "95% interval": interval, "ties": row["ties"] if model in study.models else "", "judgments": share.n,
                  "per triplet": _percent(float(per_triplet["value"]))}
             )  # fmt: skip
     return str(tabulate(lines, headers="keys", disable_numparse=True))

@@ -19,6 +19,7 @@ h1, h2, h3 { line-height: 1.25 } h2 { margin-top: 2.5rem; border-bottom: 1px sol
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
 th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere;
   min-width: 4.5rem }
+td:first-child { overflow-wrap: break-word } td[style*="right"] { white-space: nowrap }
 th { background: var(--band); white-space: nowrap; overflow-wrap: normal } tbody tr:hover { background: var(--band) }
 blockquote { margin: 1rem 0; padding: .2rem 1rem; border-left: 4px solid #e69f00; background: var(--band) }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px } a { color: var(--link) }

@@ -37,7 +37,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable
     return tabulate(
         [[escaped(cell) for cell in row] for row in rows],
         headers=[escaped(name) for name in head],
-        tablefmt="github",
+        tablefmt="pipe",  # unlike "github" it says which columns are flush right
         disable_numparse=True,
         colalign=["right" if i in flush else "left" for i in range(len(head))],
     )

@@ -156,18 +156,13 @@ def test_people_stand_below(tmp_path: Path) -> None:
 def test_published_figures_by_either_name(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
     text = written(tmp_path, run)
-    rows = table_with(text, "obtained", "published")
-    assert column(rows, "model") == ["good", "a|b"]
+    rows = table_with(text, "each judgment, published rules")
+    assert column(rows, "consistency") == ["good"]
     mine = run.metrics.query("model == 'good' and metric == 'consistency_published'").iloc[0]
-    assert rows[1][2:] == [
-        f"{100 * mine.value:.2f}%",
-        "75.00%",
-        f"{100 * (mine.value - 0.75):+.2f}",
-        str(mine.n),
-        "200",
-    ]
+    assert rows[1][1] == f"{100 * mine.value:.2f}% / 75.00% / {100 * (mine.value - 0.75):+.2f} (n {mine.n} / 200)"
     mine = run.metrics[(run.metrics["model"] == "a|b") & (run.metrics["metric"] == "pearson_difference")].iloc[0]
-    assert rows[2][2:] == [f"{mine.value:.3f}", "0.250", f"{mine.value - 0.25:+.3f}", str(mine.n), ""]
+    rows = table_with(text, "Pearson's correlation", "margin")
+    assert rows[1] == ["a|b", f"{mine.value:.4f} / 0.2500 / {mine.value - 0.25:+.4f}"]
     assert "- a notebook \\| &lt;b&gt;\n- 1\\. a paper\n" in text
     assert "elsewhere" not in text
 
@@ -313,6 +308,17 @@ def test_privacy_leaves_remarks_out(tmp_path: Path) -> None:
     assert "7 rows" not in "\n".join(agreement_section("reset <1>", run, tmp_path, privacy=True))
 
 
+def test_privacy_names_no_participant(tmp_path: Path) -> None:
+    run = similar_run(tmp_path)
+    people = set(run.agreement.loc[run.agreement["part"] == "without participant", "group"])
+    shown, hidden = (
+        "\n".join(agreement_section("reset <1>", run, tmp_path, privacy=privacy)) for privacy in (False, True)
+    )
+    assert [user for user in people if re.search(rf"\b{user}\b", shown)]
+    assert [user for user in people if re.search(rf"\b{user}\b", hidden)] == []
+    assert "### Without one participant" in hidden
+
+
 def test_a_run_that_was_read_gives_the_same_section(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
     folder = write_run(
@@ -333,3 +339,11 @@ def test_summary(tmp_path: Path) -> None:
     assert f"{100 * own.ci_low:.1f} - {100 * own.ci_high:.1f}" in good
     assert "(another person)" in lines[-1]
     assert f"{100 * overall(run, 'another person').value:.1f}%" in lines[-1]
+
+
+def test_a_line_break_in_a_name_is_no_new_row_of_the_summary(tmp_path: Path) -> None:
+    run = similar_run(tmp_path)
+    models = run.agreement["model"].replace("good", "go\nod")
+    judged = run.judgments["model"].replace("good", "go\nod")
+    other = replace(run, agreement=run.agreement.assign(model=models), judgments=run.judgments.assign(model=judged))
+    assert len(similarity_summary(other).splitlines()) == len(similarity_summary(run).splitlines())
