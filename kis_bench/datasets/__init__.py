@@ -13,7 +13,7 @@ from kis_bench.datasets.labels import label_files
 from kis_bench.datasets.labels import label_sets as label_sets_of_files
 from kis_bench.datasets.layouts import LAYOUTS, layout_of
 from kis_bench.datasets.reset import triplet_file
-from kis_bench.errors import UnknownName
+from kis_bench.errors import NotReady, UnknownName
 from kis_bench.records import Dataset, Participant, Readiness
 
 EMBEDDED = ("openmoji", "openmoji-triplets")  #: come with the package
@@ -83,10 +83,13 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
         layout: how its files are named, one of LAYOUTS; None: that of the name, else any folder.
 
     Raises:
-        UnknownName: neither embedded nor below ``KIS_DATA``.
+        UnknownName: neither embedded nor below ``KIS_DATA``; NotReady: known by name, but its folder is not.
         BadFile: files of the dataset have problems; all of them are named.
     """
     row = resolve(DatasetRow(name, None if root is None else Path(root)))
+    if name in LAYOUTS and root is None and (row.folder is None or not row.folder.is_dir()):
+        state = readiness(row)
+        raise NotReady(f"dataset {name}", state.state, state.remedy)
     if row.folder is not None:
         if root is None and not row.folder.is_dir():
             raise UnknownName("dataset", name, BUILT_IN, f"There is no folder {row.folder}.")

@@ -247,7 +247,7 @@ def _main(study: Similarity) -> list[str]:
     if known("consistency_per_triplet"):
         columns.append(("per triplet (n)", [cell(m, "consistency_per_triplet", n=True) for m in models]))
     columns += [
-        (kind.title(), [cell(m, f"{kind}_max_normalised") for m in models])
+        (kind.title(), [cell(m, f"{kind}_max_normalised", interval=False) for m in models])
         for kind in KINDS
         if known(f"{kind}_max_normalised")
     ]
