@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from kis_bench.datasets.labels import read_rows, unexpected
 from kis_bench.errors import BadFile
 from kis_bench.results import PUBLISHED
 
-NUMBERS = ("k", "n", "value", "tolerance")
+WHOLE = ("k", "n")
+NUMBERS = (*WHOLE, "value", "tolerance")
 NEEDED = ("dataset", "model", "metric", "value", "source")
 
 
@@ -35,9 +37,13 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
             cells: dict[str, object] = dict(row)
             for name in NUMBERS:
                 try:
-                    cells[name] = float(row[name]) if row[name].strip() else None
+                    number = float(row[name]) if row[name].strip() else None
                 except ValueError:
-                    problems.append(f"line {line}: {name} {row[name]!r} is not a number")
+                    number = math.nan
+                if number is not None and not (number.is_integer() if name in WHOLE else math.isfinite(number)):
+                    kind = "a whole number" if name in WHOLE else "a number"
+                    problems.append(f"line {line}: {name} {row[name]!r} is not {kind}")
+                cells[name] = number
             found.append(cells)
         if problems:
             raise BadFile(file, problems)
