@@ -11,7 +11,8 @@ from kis_bench import encoders
 from kis_bench.results import read_run
 
 ROOT = Path(__file__).parents[2]
-NAMES = [row.name for row in encoders.read_models(ROOT / "fixtures" / "models.toml") if row.name != "demo"]
+DECLARED = encoders.read_models(ROOT / "fixtures" / "models.toml")
+NAMES = [row.name for row in DECLARED if row.name != "demo" and not row.image_only]
 
 #: A small drawing for each colour; enough for ranks, and quick.
 PLUGIN = """
