@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.report.agreement_plots import Share, draw_classes, draw_consistency, draw_correlations
+from kis_bench.report.similarity import PERSON, Row, Similarity, records
 from kis_bench.report.tables import escaped, file_name, plain, shortened, table
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ PANELS = 12
 COLUMNS = 12  #: groups in a table
 NAMED = 5
 SEPARATED = 0.05
-PERSON, MAJORITY = "another person", "majority of the others"
 CONSISTENCY = {
     "consistency": "each judgment",
     "consistency_published": "each judgment, published rules",
@@ -50,7 +48,6 @@ DIVISIONS = {
     "education": "By education of the participants",
     "ml_expert": "By whether participants call themselves experts in machine learning",
 }
-Row = dict[str, Any]
 
 
 def _percent(value: float, digits: int = 1) -> str:
@@ -79,10 +76,6 @@ def _share(row: Row) -> Share:
     return Share(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]), int(row["n"]))
 
 
-def _records(frame: pd.DataFrame) -> list[Row]:
-    return [{str(column): cell for column, cell in row.items()} for row in frame.to_dict("records")]
-
-
 def _point(text: object) -> str:
     """A point of a list, whose text does not begin a list of its own."""
     return "- " + re.sub(r"^(\d*)([.)+=-])", r"\1\\\2", escaped(text, 1000))
@@ -91,93 +84,6 @@ def _point(text: object) -> str:
 def _names(names: Sequence[str], limit: int = NAMED) -> str:
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(shortened(plain(name), 34) for name in names[:limit]) + more
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """What a run says about one dataset with judgments."""
-
-    name: str
-    run: Run
-
-    def own(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[frame["dataset"] == self.name]
-
-    @cached_property
-    def about(self) -> Mapping[str, Any]:
-        return (self.run.provenance.get("datasets") or {}).get(self.name) or {}
-
-    @cached_property
-    def agreement(self) -> pd.DataFrame:
-        """By the default rules, each judgment counted once."""
-        rows = self.own(self.run.agreement)
-        return rows[(rows["protocol"] == "default") & (rows["counts"] == "judgments")]
-
-    @cached_property
-    def models(self) -> dict[str, Row]:
-        """Figures over all judgments, best first."""
-        rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "model")]
-        found = {str(row["model"]): row for row in _records(rows)}
-        for model, part in self.own(self.run.judgments).groupby("model", sort=False):
-            found.setdefault(str(model), _of_judgments(part))
-        order = sorted(found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m))
-        return {model: found[model] for model in order}
-
-    @cached_property
-    def people(self) -> dict[str, Row]:
-        rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "people")]
-        found = {str(row["model"]): row for row in _records(rows)}
-        return {name: found[name] for name in (PERSON, MAJORITY) if name in found}
-
-    @cached_property
-    def metrics(self) -> dict[tuple[str, str], Row]:
-        """(model, metric) -> its row of metrics."""
-        rows = self.own(self.run.metrics)
-        rows = rows[rows["label_set"] == ""]
-        return {(str(row["model"]), str(row["metric"])): row for row in _records(rows)}
-
-    @cached_property
-    def originals(self) -> set[str]:
-        """Models whose distances came with the study's files."""
-        facts = self.run.provenance.get("models") or {}
-        return {m for m in self.models if str((facts.get(m) or {}).get("source", "")).startswith("study:")}
-
-    @cached_property
-    def published(self) -> list[tuple[str | None, Row]]:
-        """Published figures, each with the measured model that it is about."""
-        rows = self.own(self.run.published)
-        rows = rows[rows["label_set"].isna() | (rows["label_set"] == "")]
-        found: list[tuple[str | None, Row]] = []
-        for row in _records(rows):
-            measured = [m for m in dict.fromkeys((row["model"], row["published_as"])) if m in self.models]
-            found += [(model, row) for model in measured or [None]]
-        return found
-
-    def groups(self, part: str) -> list[str]:
-        """The groups of a division in their order."""
-        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
-        return [str(group) for group in rows["group"].unique()]
-
-    def sizes(self, part: str) -> dict[str, int]:
-        """Group -> judgments with a preference, also those that a model lacks an image for."""
-        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
-        counts = (rows["n"] + rows["missing"]).groupby(rows["group"]).max()
-        return {str(group): int(n) for group, n in counts.items()}
-
-    def of_part(self, part: str, kind: str = "model") -> dict[tuple[str, str], Row]:
-        """(model, group) -> row."""
-        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == kind)]
-        return {(str(row["model"]), str(row["group"])): row for row in _records(rows)}
-
-
-def _of_judgments(part: pd.DataFrame) -> Row:
-    """The figures of one model where a run has its judgments only."""
-    each = part["agreement"].astype(float)
-    return {
-        "value": float(each.mean()), "ci_low": math.nan, "ci_high": math.nan, "n": len(part),
-        "n_triplets": part["triplet_id"].nunique(), "n_participants": part["user_id"].nunique(),
-        "ties": int((each == 0.5).sum()), "missing": 0,
-    }  # fmt: skip
 
 
 def agreement_section(name: str, run: Run, folder: Path, privacy: bool = False) -> list[str]:
@@ -404,7 +310,7 @@ def _pairs(study: Similarity) -> list[str]:
     better, worse = (dict.fromkeys(study.models, 0) for _ in range(2))
     alike: dict[str, list[str]] = {model: [] for model in study.models}
     tested = 0
-    for row in _records(study.own(study.run.pairs)):
+    for row in records(study.own(study.run.pairs)):
         a, b = str(row["model_a"]), str(row["model_b"])
         if pd.isna(row["p_holm"]) or a not in alike or b not in alike:
             continue
@@ -442,7 +348,7 @@ def _heat_map(study: Similarity, folder: Path) -> list[str]:
     place = {model: i for i, model in enumerate(models)}
     together = np.eye(len(models))
     together[~np.eye(len(models), dtype=bool)] = np.nan
-    for row in _records(pairs):
+    for row in records(pairs):
         if row["model_a"] in place and row["model_b"] in place:
             i, k = place[row["model_a"]], place[row["model_b"]]
             together[i, k] = together[k, i] = float(row["correlation"])

@@ -1,0 +1,108 @@
+"""What a run says about one dataset with judgments, in the order in which the report shows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from kis_bench.results import Run
+
+PERSON, MAJORITY = "another person", "majority of the others"
+Row = dict[str, Any]
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    return [{str(column): cell for column, cell in row.items()} for row in frame.to_dict("records")]
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """What a run says about one dataset with judgments."""
+
+    name: str
+    run: Run
+
+    def own(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["dataset"] == self.name]
+
+    @cached_property
+    def about(self) -> Mapping[str, Any]:
+        return (self.run.provenance.get("datasets") or {}).get(self.name) or {}
+
+    @cached_property
+    def agreement(self) -> pd.DataFrame:
+        """By the default rules, each judgment counted once."""
+        rows = self.own(self.run.agreement)
+        return rows[(rows["protocol"] == "default") & (rows["counts"] == "judgments")]
+
+    @cached_property
+    def models(self) -> dict[str, Row]:
+        """Figures over all judgments, best first."""
+        rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "model")]
+        found = {str(row["model"]): row for row in records(rows)}
+        for model, part in self.own(self.run.judgments).groupby("model", sort=False):
+            found.setdefault(str(model), of_judgments(part))
+        order = sorted(found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m))
+        return {model: found[model] for model in order}
+
+    @cached_property
+    def people(self) -> dict[str, Row]:
+        rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "people")]
+        found = {str(row["model"]): row for row in records(rows)}
+        return {name: found[name] for name in (PERSON, MAJORITY) if name in found}
+
+    @cached_property
+    def metrics(self) -> dict[tuple[str, str], Row]:
+        """(model, metric) -> its row of metrics."""
+        rows = self.own(self.run.metrics)
+        rows = rows[rows["label_set"] == ""]
+        return {(str(row["model"]), str(row["metric"])): row for row in records(rows)}
+
+    @cached_property
+    def originals(self) -> set[str]:
+        """Models whose distances came with the study's files."""
+        facts = self.run.provenance.get("models") or {}
+        return {m for m in self.models if str((facts.get(m) or {}).get("source", "")).startswith("study:")}
+
+    @cached_property
+    def published(self) -> list[tuple[str | None, Row]]:
+        """Published figures, each with the measured model that it is about."""
+        rows = self.own(self.run.published)
+        rows = rows[rows["label_set"].isna() | (rows["label_set"] == "")]
+        found: list[tuple[str | None, Row]] = []
+        for row in records(rows):
+            measured = [m for m in dict.fromkeys((row["model"], row["published_as"])) if m in self.models]
+            found += [(model, row) for model in measured or [None]]
+        return found
+
+    def groups(self, part: str) -> list[str]:
+        """The groups of a division in their order."""
+        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
+        return [str(group) for group in rows["group"].unique()]
+
+    def sizes(self, part: str) -> dict[str, int]:
+        """Group -> judgments with a preference, also those that a model lacks an image for."""
+        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
+        counts = (rows["n"] + rows["missing"]).groupby(rows["group"]).max()
+        return {str(group): int(n) for group, n in counts.items()}
+
+    def of_part(self, part: str, kind: str = "model") -> dict[tuple[str, str], Row]:
+        """(model, group) -> row."""
+        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == kind)]
+        return {(str(row["model"]), str(row["group"])): row for row in records(rows)}
+
+
+def of_judgments(part: pd.DataFrame) -> Row:
+    """The figures of one model where a run has its judgments only."""
+    each = part["agreement"].astype(float)
+    return {
+        "value": float(each.mean()), "ci_low": math.nan, "ci_high": math.nan, "n": len(part),
+        "n_triplets": part["triplet_id"].nunique(), "n_participants": part["user_id"].nunique(),
+        "ties": int((each == 0.5).sum()), "missing": 0,
+    }  # fmt: skip
