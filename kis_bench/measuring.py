@@ -134,8 +134,9 @@ class ImageSimilarity(Measurement):
                 f"dataset {dataset.name}: no judgment that counts has a distance under {', '.join(unknown)}; "
                 "add the images of its triplets, or judgments with a preference"
             )
+        layout = next((row.layout for row in line_up(self.config).datasets if row.name == dataset.name), None)
         about = {
-            "fingerprint": dataset.fingerprint, "n_items": len(dataset.collection),
+            "fingerprint": dataset.fingerprint, "n_items": len(dataset.collection), "layout": layout,
             "n_triplets": len(dataset.triplets), "n_judgments": len(choices), "n_indifferent": choices.count(0),
             "n_participants": len(dataset.participants), "image_similarity": self.option.kis_image_similarity,
             "remarks": [] if self.option.kis_privacy else list(dataset.remarks), "note": dataset.note,

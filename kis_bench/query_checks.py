@@ -25,6 +25,7 @@ from kis_bench.progress import progress
 from kis_bench.records import Checkpoint, Collection
 from kis_bench.relevance import NearDuplicates, differing_bits
 from kis_bench.report.tables import plain
+from kis_bench.study_checks import missing_pictures, named_images, study_checks, study_in, tables_in
 from kis_bench.text_checks import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
 
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
@@ -53,25 +54,42 @@ def check_dataset(
 
 
 def examine(name: str, root: Path, layout: Layout, models: Sequence[Checkpoint], near_bits: int) -> Iterator[Check]:
+    study, unread = None, False
+    try:
+        study = study_in(root, layout)
+    except (KisBenchError, OSError) as error:
+        unread = True
+        yield Check("judgments", False, f"nothing is measured until the study's files are mended\n{problems_of(error)}")
+    if study is not None:
+        yield from study_checks(study)
     try:
         if not root.is_dir():
             raise KisBenchError(f"there is no folder {root}")
-        collection, ignored = read_images(name, root, layout)
         files = label_files(root)
+        if unread and not files:
+            return
+        # A study is about few of a million keyframes; queries search all images that there are.
+        only = named_images(study) if study is not None and not files else None
+        collection, ignored = read_images(name, root, layout, only=only)
         subject = Subject(collection, read_labels(files, collection))
         if picture_folder(root) == root:  # there, the tables lie among the pictures
-            ignored[".csv"] -= len(files)
+            ignored[".csv"] -= len(files) + tables_in(root)
     except (KisBenchError, OSError) as error:
         yield Check("images", False, f"can't be listed, so nothing else was checked\n{problems_of(error)}")
         return
-    yield from images(collection, ignored)
-    yield from labels(subject)
+    if len(collection):
+        yield from images(collection, ignored)
+    if study is not None:
+        yield missing_pictures(study, collection)
+    if files or study is None:
+        yield from labels(subject)
     if subject.queries:
         for topic, look, show in IN_EACH_SET:
             yield from notes(topic, subject.in_each_set(look, show))
         for topic, compare in ACROSS_SETS:
             yield from notes(topic, compare(subject))
-    yield from pictures(subject, near_bits)
+    if len(collection):
+        yield from pictures(subject, near_bits)
     if subject.queries:
         yield from contexts(subject, models)
 

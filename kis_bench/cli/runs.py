@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, of_run, positive
+from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection
 
 
@@ -16,12 +17,15 @@ def add(commands: Commands) -> None:
     add_folders(drawing, "where the pictures of a dataset lie, if not below $KIS_DATA")
     drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")
     exporting = add_command(commands, "export", export)
-    exporting.add_argument("form", choices=("trec", "csv", "parquet"), help="which form")
+    exporting.add_argument("form", choices=("trec", "csv", "parquet", "reset-csv"), help="which form")
     exporting.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
     exporting.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/export-FORM")
     exporting.add_argument("--depth", type=positive, metavar="N",
                            help="how many items a query lists; more than ten need the run's vectors in the store "
                            "(default: 1000 if they are there, else 10)")  # fmt: skip
+    exporting.add_argument("--names", choices=("ours", "study"),
+                           help="reset-csv only: columns are called by our names of models, or by those that the "
+                           "study's notebook looks for (default: ours)")  # fmt: skip
     add_store(exporting)
     add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")
 
@@ -52,22 +56,32 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 def export(arguments: argparse.Namespace) -> int:
-    """Writes the rankings of a run and the targets as other tools read them: runs and qrels."""
-    from kis_bench.export import export_run
+    """Writes what a run measured as other tools read it: rankings and targets, or RESET's triplets with distances."""
     from kis_bench.results import read_run
-    from kis_bench.store import Store, default_store
 
+    refuse_others(arguments)
     run = read_run(arguments.run)
     out = arguments.out or run.folder / f"export-{arguments.form}"
-    store = Store(arguments.store or default_store())
-    for remark in export_run(
-        run,
-        arguments.form,
-        out,
-        depth=arguments.depth,
-        store=store,
-        datasets=of_run(folders_of(arguments.dataset), run),
-    ):
+    folders = of_run(folders_of(arguments.dataset), run)
+    if arguments.form == "reset-csv":
+        from kis_bench.reset_export import export_reset
+
+        remarks = export_reset(run, out, names=arguments.names or "ours", datasets=folders)
+    else:
+        from kis_bench.export import export_run
+        from kis_bench.store import Store, default_store
+
+        store = Store(arguments.store or default_store())
+        remarks = export_run(run, arguments.form, out, depth=arguments.depth, store=store, datasets=folders)
+    for remark in remarks:
         print(remark)
     print(f"written to {out}")
     return 0
+
+
+def refuse_others(arguments: argparse.Namespace) -> None:
+    """Options that mean nothing for the chosen form are not ignored in silence."""
+    others = ("depth", "store") if arguments.form == "reset-csv" else ("names",)
+    for option in others:
+        if getattr(arguments, option) is not None:
+            raise KisBenchError(f"--{option} has no meaning for {arguments.form}; leave it out")

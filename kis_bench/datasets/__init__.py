@@ -88,8 +88,9 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
     """
     row = resolve(DatasetRow(name, None if root is None else Path(root)))
     if name in LAYOUTS and root is None and (row.folder is None or not row.folder.is_dir()):
-        state = readiness(row)
-        raise NotReady(f"dataset {name}", state.state, state.remedy)
+        where = "" if row.folder is None else f"there is no folder {row.folder}; "
+        remedy = f"{where}{LAYOUTS[name].get}; then name its folder, or put it into the folder KIS_DATA names"
+        raise NotReady(f"dataset {name}", "no data", remedy)
     if row.folder is not None:
         if root is None and not row.folder.is_dir():
             raise UnknownName("dataset", name, BUILT_IN, f"There is no folder {row.folder}.")

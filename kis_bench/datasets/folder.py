@@ -33,8 +33,8 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
     return Dataset(
-        name, collection, tuple(labels.queries), tuple(study.triplets), tuple(study.judgments),
-        tuple(study.participants), study.distances, note, (*study.remarks, *missing_images(named, collection)),
+        name, collection, tuple(labels.queries), study.triplets, study.judgments, study.participants,
+        study.distances, note, (*study.remarks, *missing_images(named, collection)),
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def read_images(
     """
     table = root / "images.csv"
     if table.is_file():
-        listing, groups, times = read_listing(table, root)
+        listing, groups, times = of_ids(only, *read_listing(table, root))
     else:
         listing = list_pictures(name, picture_folder(root), only=only)
         groups, times = layout.read(root, listing)
@@ -114,6 +114,21 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
         raise BadFile(file, problems)
     listing = Listing(list(first_line), Pictures(root, paths))
     return listing, tuple(groups) if "group" in header else None, tuple(times) if "time_s" in header else None
+
+
+def of_ids(
+    only: Set[str] | None, listing: Listing, groups: Groups, times: Times
+) -> tuple[Listing, Groups, Times]:  # fmt: skip
+    """What a table lists, or just the images of some ids."""
+    if only is None:
+        return listing, groups, times
+    places = [i for i, item in enumerate(listing.ids) if item in only]
+    entries = [listing.pictures.entries[i] for i in places]
+    return (
+        Listing([listing.ids[i] for i in places], Pictures(listing.pictures.root, entries)),
+        None if groups is None else tuple(groups[i] for i in places),
+        None if times is None else tuple(times[i] for i in places),
+    )
 
 
 def within(path: str, bases: set[str]) -> bool:

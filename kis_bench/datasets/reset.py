@@ -6,13 +6,15 @@ together is a problem with file and line, and what is merely odd is counted in a
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +26,10 @@ from kis_bench.records import Judgment, Participant, Triplet
 PARTICIPANTS, JUDGMENTS = "participants.csv", "triplet_judgements.csv"
 TRIPLETS = ("triplets_extended.csv", "triplets.csv")  #: the first that is there
 ABOUT_PEOPLE = ("user_id", "age_group", "education", "ml_expert")
-ABOUT_JUDGMENTS = ("judgement_id", "triplet_id", "user_id", "option_one_path", "option_two_path")
+OPTIONS = ("option_one_path", "option_two_path")  #: left and right
+ABOUT_JUDGMENTS = ("judgement_id", "triplet_id", "user_id", *OPTIONS)
 CHOICES = ("choice", "simplified_choice")  #: one of them is needed
+MOST = {"choice": 2, "simplified_choice": 1}  #: from this, negative, to this
 ABOUT_TRIPLETS = ("triplet_id", "target_path", "candidate1_path", "candidate2_path")
 BINS = ("candidate1_bin", "candidate2_bin")
 DISTANCE = re.compile(r"(?P<name>.+)_cosdist_(?P<of>query_candidate1|query_candidate2|candidates)")
@@ -39,30 +43,39 @@ Row = Mapping[str, str]
 Rows = Sequence[tuple[int, Row]]
 
 
-@dataclass
-class Study:
-    """What the files say; the lists are in the order of the rows."""
+class Table(NamedTuple):
+    """One of the files: its header, and its rows with the line that each begins on."""
 
-    triplets: list[Triplet] = field(default_factory=list)
-    judgments: list[Judgment] = field(default_factory=list)
-    participants: list[Participant] = field(default_factory=list)
-    distances: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # extractor -> [t, 3]
-    remarks: list[str] = field(default_factory=list)
+    header: tuple[str, ...]
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the files say; all in the order of the rows."""
+
+    triplets: tuple[Triplet, ...] = ()
+    judgments: tuple[Judgment, ...] = ()
+    participants: tuple[Participant, ...] = ()
+    # extractor -> its cosine distances, float64 [t, 3]: target-candidate1, target-candidate2, candidate1-candidate2
+    distances: dict[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
+    remarks: tuple[str, ...] = ()  # the first says how much was read
 
 
 def triplet_file(root: Path) -> Path | None:
     """The table of triplets in a dataset folder, if there is one."""
-    return next((root / name for name in TRIPLETS if (root / name).is_file()), None)
+    return next((root / name for name in TRIPLETS if os.path.isfile(root / name)), None)
 
 
 def extractor_names(file: Path) -> tuple[str, ...]:
-    """Extractors whose cosine distances stand in a table of triplets, by its header alone."""
+    """Extractors whose cosine distances stand in a table of triplets, by its header alone; none if it can't be read."""
     try:
-        with file.open(encoding="utf-8-sig", errors="replace") as stream:
-            header = stream.readline()
-    except OSError:
+        with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            header = next(csv.reader(stream, skipinitialspace=True), [])
+    except (OSError, csv.Error):
         return ()
-    return tuple(columns_of_extractors(cell.strip().strip('"') for cell in header.split(",")))
+    found = columns_of_extractors(cell.strip() for cell in header)
+    return tuple(name for name, columns in found.items() if columns.keys() >= set(OF[:2]))
 
 
 def columns_of_extractors(header: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -80,48 +93,46 @@ def read_study(root: Path) -> Study:
     Raises:
         BadFile: a file is missing or has problems; KisBenchError: several have. All problems are named.
     """
-    study, file = Study(), triplet_file(root)
-    if file is None:
-        needed = f"{', '.join((*ABOUT_TRIPLETS, 'class'))} and extractors' distances"
-        raise BadFile(root, [f"there is no {TRIPLETS[1]} (or {TRIPLETS[0]}); it is the table with {needed}"])
-    problems: dict[Path, list[str]] = {file: [], root / PARTICIPANTS: [], root / JUDGMENTS: []}
-    people = table(root / PARTICIPANTS, ABOUT_PEOPLE, problems[root / PARTICIPANTS])
-    judged = table(root / JUDGMENTS, ABOUT_JUDGMENTS, problems[root / JUDGMENTS])
-    given = table(file, ABOUT_TRIPLETS, problems[file])
-    if given is not None:
-        take_triplets(study, given, problems[file])
-        take_distances(study, given, problems[file])
-        if file.name == TRIPLETS[0] and (root / TRIPLETS[1]).is_file():
-            study.remarks.append(f"{TRIPLETS[0]} was read; {TRIPLETS[1]} is there too and was not")
-    if people is not None:
-        take_participants(study, people, problems[root / PARTICIPANTS])
-    if judged is not None and given is not None and people is not None:
-        take_judgments(study, judged, problems[root / JUDGMENTS])
-    wrong = [BadFile(path, sorted(found, key=line_of)) for path, found in problems.items() if found]
+    file = triplet_file(root) or root / TRIPLETS[1]
+    of_triplets, of_people, of_judgments = problems = list[str](), list[str](), list[str]()
+    given = table(file, ABOUT_TRIPLETS, of_triplets)
+    people = table(root / PARTICIPANTS, ABOUT_PEOPLE, of_people)
+    judged = table(root / JUDGMENTS, ABOUT_JUDGMENTS, of_judgments)
+    # What one file lacks hides no problem of another: what can't be looked up in it is not asked for.
+    triplets = None if given is None else triplets_of(given.rows, of_triplets)
+    participants = None if people is None else participants_of(people.rows, of_people)
+    judgments = () if judged is None else judgments_of(judged.rows, triplets, participants, of_judgments)
+    distances, remarks = ({}, []) if given is None else distances_of(given, of_triplets)
+    files = file, root / PARTICIPANTS, root / JUDGMENTS
+    wrong = [BadFile(path, sorted(found, key=line_of)) for path, found in zip(files, problems, strict=True) if found]
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
-    study.remarks[:0] = counted(study)
-    return study
+    if file.name == TRIPLETS[0] and os.path.isfile(root / TRIPLETS[1]):
+        remarks.append(f"{TRIPLETS[0]} was read; {TRIPLETS[1]} is there too and was not")
+    study = Study(triplets or (), judgments, participants or (), distances)
+    return replace(study, remarks=(*counted(study), *remarks))
 
 
-def table(file: Path, needed: tuple[str, ...], problems: list[str]) -> Rows | None:
-    """The rows of one file, by column; None if they can't be told apart."""
-    if not file.is_file():
-        problems.append(f"the file is missing; it is a table with the columns {', '.join(needed)}")
+def table(file: Path, needed: tuple[str, ...], problems: list[str]) -> Table | None:
+    """One of the files; None if its columns can't be told apart."""
+    one_of = " or ".join(CHOICES) if file.name == JUDGMENTS else ""
+    columns = ", ".join([*needed, *[one_of] * bool(one_of)])
+    if not os.path.isfile(file):
+        said = f"there is no {TRIPLETS[1]} or {TRIPLETS[0]}" if file.name in TRIPLETS else "the file is missing"
+        problems.append(f"{said}; it is a table with the columns {columns}, see docs/datasets/reset.md")
         return None
     try:
         header, rows = read_rows(file, problems, index=needed[0])
     except BadFile as error:
         problems[:] = error.problems
         return None
-    looked_for = f"looked for {', '.join(needed)}"
     absent = [column for column in needed if column not in header]
-    if file.name == JUDGMENTS and not any(column in header for column in CHOICES):
-        absent, looked_for = [*absent, " or ".join(CHOICES)], f"{looked_for}, {' or '.join(CHOICES)}"
+    if one_of and not any(column in header for column in CHOICES):
+        absent.append(one_of)
     if file.name in TRIPLETS and (BINS[0] in header) != (BINS[1] in header):
         absent.append(BINS[BINS[0] in header])
-    problems += [f"line 1: missing column {column!r}; {looked_for}" for column in absent]
-    return None if absent else list(rows)
+    problems += [f"line 1: missing column {column!r}; looked for {columns}" for column in absent]
+    return None if absent else Table(header, list(rows))
 
 
 def identified(rows: Rows, column: str, problems: list[str]) -> Iterable[tuple[int, str, Row]]:
@@ -144,12 +155,13 @@ def item_of(path: str) -> str:
     return os.path.splitext(stripped[FOLDERS.match(stripped).end() :])[0]  # type: ignore[union-attr]
 
 
-def take_participants(study: Study, rows: Rows, problems: list[str]) -> None:
-    for _, name, row in identified(rows, "user_id", problems):
-        study.participants.append(Participant(name, *(row[column].strip() for column in ABOUT_PEOPLE[1:])))
+def participants_of(rows: Rows, problems: list[str]) -> tuple[Participant, ...]:
+    people = identified(rows, "user_id", problems)
+    return tuple(Participant(name, *(row[column].strip() for column in ABOUT_PEOPLE[1:])) for _, name, row in people)
 
 
-def take_triplets(study: Study, rows: Rows, problems: list[str]) -> None:
+def triplets_of(rows: Rows, problems: list[str]) -> tuple[Triplet, ...]:
+    found = []
     for line, name, row in identified(rows, "triplet_id", problems):
         images = target, first, second = tuple(item_of(row[column]) for column in ABOUT_TRIPLETS[1:])
         problems += [f"line {line}: {column} is empty; write the image's path"
@@ -157,9 +169,10 @@ def take_triplets(study: Study, rows: Rows, problems: list[str]) -> None:
         if all(images) and len(set(images)) < 3:
             problems.append(f"line {line}: triplet {name!r} has the same image twice; a triplet needs three")
         about = row.get("class", "").strip()
-        study.triplets.append(Triplet(name, target, first, second, about, bins_of(row, line, problems)))
-    if not study.triplets and not problems:
+        found.append(Triplet(name, target, first, second, about, bins_of(row, line, problems)))
+    if not rows and not problems:
         problems.append("no triplets; add one row per triplet")
+    return tuple(found)
 
 
 def bins_of(row: Row, line: int, problems: list[str]) -> tuple[int, int] | None:
@@ -174,33 +187,35 @@ def bins_of(row: Row, line: int, problems: list[str]) -> tuple[int, int] | None:
     return first, second
 
 
-def take_distances(study: Study, rows: Rows, problems: list[str]) -> None:
-    """Distances of each extractor; empty cells and M3RT's marks of missing images are NaN."""
-    header = list(rows[0][1]) if rows else []
-    marked, euclidean = Counter[str](), sum("_eucldist_" in column for column in header)
-    for name, columns in columns_of_extractors(header).items():
+def distances_of(given: Table, problems: list[str]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """Distances of each extractor ``[t, 3]``, and remarks; empty cells and M3RT's marks of missing images are NaN."""
+    found: dict[str, NDArray[np.float64]] = {}
+    marked, euclidean = 0, sum("_eucldist_" in column for column in given.header)
+    for name, columns in columns_of_extractors(given.header).items():
         absent = [f"{name}_cosdist_{of}" for of in OF[:2] if of not in columns]
         if absent:
-            problems.append(f"line 1: missing column {absent[0]!r}; {', '.join(columns.values())} is there")
+            there = f"only {', '.join(columns.values())} is there"
+            remedy = "add it, or delete the extractor's other columns"
+            problems += [f"line 1: missing column {column!r}, {there}; {remedy}" for column in absent]
             continue
-        own = np.full((len(rows), 3), np.nan)
+        own = np.full((len(given.rows), len(OF)), np.nan)
         for place, of in enumerate(OF):
             if of in columns:
-                own[:, place] = numbers(rows, columns[of], problems)
+                own[:, place] = numbers(given.rows, columns[of], problems)
         missing = (own == MARKER).all(axis=1)
         own[missing] = np.nan
-        marked[name] = int(missing.sum())
-        if len(rows) == len(study.triplets):  # else there are problems anyway
-            study.distances[name] = own
-    absent_of = {name: int(np.isnan(own[:, :2]).any(axis=1).sum()) for name, own in study.distances.items()}
-    if lacking := {name: n for name, n in absent_of.items() if n}:
+        marked += int(missing.sum())
+        found[name] = own
+    remarks = []
+    if lacking := {name: n for name, own in found.items() if (n := int(np.isnan(own[:, :2]).any(axis=1).sum()))}:
         shown = ", ".join(f"{name} {n:,}" for name, n in list(lacking.items())[:NAMED])
         more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
-        study.remarks.append(f"distances that are missing, by extractor: {shown}{more}")
-    if total := sum(marked.values()):
-        study.remarks.append(f"{total:,} triplets and extractors were marked as missing by the number {MARKER}")
+        remarks.append(f"distances that are missing, by extractor: {shown}{more}")
+    if marked:
+        remarks.append(f"images marked as missing by {MARKER}, over all triplets and extractors: {marked:,}")
     if euclidean:
-        study.remarks.append(f"{euclidean} columns of Euclidean distances are not used")
+        remarks.append(f"columns of Euclidean distances, which are not used: {euclidean}")
+    return found, remarks
 
 
 def numbers(rows: Rows, column: str, problems: list[str]) -> NDArray[np.float64]:
@@ -225,51 +240,57 @@ def number(cell: str) -> float:
         return math.nan
 
 
-def take_judgments(study: Study, rows: Rows, problems: list[str]) -> None:
-    triplets = {triplet.triplet_id: triplet for triplet in study.triplets}
-    people = {participant.user_id for participant in study.participants}
+def judgments_of(
+    rows: Rows, triplets: Sequence[Triplet] | None, people: Sequence[Participant] | None, problems: list[str]
+) -> tuple[Judgment, ...]:
+    """The judgments; nothing is said of triplets or people that are None, because their file can't be read."""
+    known = {triplet.triplet_id: triplet for triplet in triplets or ()}
+    users = {participant.user_id for participant in people or ()}
+    found = []
     for line, name, row in identified(rows, "judgement_id", problems):
         user, about = row["user_id"].strip(), row["triplet_id"].strip()
-        if user not in people:
+        if people is not None and user not in users:
             remedy = f"add the person to {PARTICIPANTS}, or delete the row"
             problems.append(f"line {line}: user {user!r} is not in {PARTICIPANTS}; {remedy}")
         choice, degree = choice_of(row, line, problems)
-        triplet = triplets.get(about)
+        triplet = known.get(about)
         if triplet is None:
-            remedy = "add the triplet, or delete the row"
-            problems.append(f"line {line}: triplet {about!r} is not in the table of triplets; {remedy}")
+            if triplets is not None:
+                remedy = "add the triplet, or delete the row"
+                problems.append(f"line {line}: triplet {about!r} is not in the table of triplets; {remedy}")
             continue
-        shown = tuple(item_of(row[column]) for column in ABOUT_JUDGMENTS[3:])
+        shown = tuple(item_of(row[column]) for column in OPTIONS)
         candidates = triplet.candidate1, triplet.candidate2
         if shown not in (candidates, candidates[::-1]):
             what = f"options {' and '.join(shown)} are not {' and '.join(candidates)}, the candidates of {about!r}"
             problems.append(f"line {line}: {what}; correct the paths or triplet_id")
             continue
-        side = 1 if shown == candidates else -1
-        study.judgments.append(
-            Judgment(name, about, user, side * choice, None if degree is None else side * degree, 1 if side == 1 else 2)
-        )
-    if not study.judgments and not problems:
+        side, left = (1, 1) if shown == candidates else (-1, 2)
+        found.append(Judgment(name, about, user, side * choice, None if degree is None else side * degree, left))
+    if not rows and not problems:
         problems.append("no judgments; add one row per judgment")
+    return tuple(found)
 
 
 def choice_of(row: Row, line: int, problems: list[str]) -> tuple[int, int | None]:
     """-1, 0 or 1, and the same by degrees where that was asked; negative is the left option."""
-    found: dict[str, int] = {}
-    for column, most in zip(CHOICES, (2, 1), strict=True):
-        if column not in row:
-            continue
-        value = number(row[column].strip() or "nan")
-        if not (abs(value) <= most and value.is_integer()):
+    asked, found = [column for column in CHOICES if column in row], dict[str, int]()
+    for column in asked:
+        value, most = number(row[column].strip()), MOST[column]
+        if value.is_integer() and abs(value) <= most:
+            found[column] = int(value)
+        else:
             problems.append(f"line {line}: {column} {row[column]!r} is not a whole number from {-most} to {most}")
-            return 0, None
-        found[column] = int(value)
+    if len(found) < len(asked):
+        return 0, None
     degree = found.get("choice")
-    choice = found.get("simplified_choice", 0 if degree is None else (degree > 0) - (degree < 0))
-    if degree is not None and choice != (degree > 0) - (degree < 0):
-        problems.append(
-            f"line {line}: choice {degree} and simplified_choice {choice} contradict each other; correct one"
-        )
+    if degree is None:
+        return found["simplified_choice"], None
+    sign = (degree > 0) - (degree < 0)
+    choice = found.get("simplified_choice", sign)
+    if choice != sign:
+        said = f"choice {degree} and simplified_choice {choice} contradict each other"
+        problems.append(f"line {line}: {said}; correct one")
     return choice, degree
 
 
@@ -277,18 +298,16 @@ def counted(study: Study) -> list[str]:
     """How much there is, and what is odd about it."""
     judged = Counter(j.triplet_id for j in study.judgments)
     pairs = Counter((j.triplet_id, j.user_id) for j in study.judgments)
-    silent = len(study.participants) - len({j.user_id for j in study.judgments})
-    again = len(study.judgments) - len(pairs)
     said = [
         f"{len(study.judgments):,} judgments by {len(study.participants):,} participants on {len(study.triplets):,} "
         f"triplets; distances of {len(study.distances)} extractors"
     ]
     for n, what in (
-        (sum(j.choice == 0 for j in study.judgments), "judgments have no preference"),
-        (again, "judgments are of a person who had judged the triplet before; each counts"),
-        (len(study.triplets) - len(judged), "triplets were judged by nobody"),
-        (silent, "participants judged nothing"),
+        (sum(j.choice == 0 for j in study.judgments), "judgments without preference"),
+        (len(study.judgments) - len(pairs), "judgments of a person who had judged the triplet before; each counts"),
+        (len(study.triplets) - len(judged), "triplets that nobody judged"),
+        (len(study.participants) - len({j.user_id for j in study.judgments}), "participants who judged nothing"),
     ):
         if n:
-            said.append(f"{n:,} {what}")
+            said.append(f"{n:,} {what if n > 1 else what.replace('s ', ' ', 1)}")
     return said

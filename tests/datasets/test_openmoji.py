@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from kis_bench import datasets
+from kis_bench.records import Judgment, Participant
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,17 @@ def test_taxonomy_triplets_put_the_neighbour_on_either_side():
     assert all(a != b for a, b in zip(first, second, strict=True))
     assert 0.45 < sum(first) / len(first) < 0.55
     assert all(len({t.target, t.candidate1, t.candidate2}) == 3 for t in dataset.triplets)
+
+
+def test_the_taxonomy_judges_each_triplet_once():
+    dataset = datasets.load("openmoji-triplets")
+    group = dict(zip(dataset.collection.ids, dataset.collection.groups, strict=True))
+    assert dataset.participants == (Participant("taxonomy"),)
+    assert len(dataset.judgments) == len(dataset.triplets) > 1500
+    for triplet, judgment in zip(dataset.triplets, dataset.judgments, strict=True):
+        nearer = -1 if group[triplet.candidate1] == group[triplet.target] else 1
+        assert judgment == Judgment(f"j{triplet.triplet_id[1:]}", triplet.triplet_id, "taxonomy", nearer, None, 1)
+    assert {triplet.category for triplet in dataset.triplets} >= {"animals-nature", "food-drink"}
 
 
 def test_rendering_is_the_same_twice(openmoji):

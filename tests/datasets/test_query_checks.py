@@ -8,9 +8,11 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from reset_files import judgment, keyframe, person, triplet, write_study
 
 from kis_bench import encoders, query_checks
 from kis_bench.datasets import listing
+from kis_bench.datasets.reset import read_study
 from kis_bench.encoders.catalogue import find
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.model_checks import Check
@@ -547,3 +549,214 @@ def test_texts_that_are_the_same_to_readers(one, other):
 
 def test_texts_of_marks_alone_stay_apart():
     assert folded("?") != folded("!")
+
+
+# a study of image similarity
+
+PEOPLE = [person("ann"), person("ben")]
+
+
+def study(folder, choices, *, n=4, swapped=(), **options):
+    """Triplets of neighbours; ``choices``: (triplet, person, choice from -2, left, to 2, right) for each judgment."""
+    rows = [triplet(str(i), i, i + 1, i + 2) for i in range(n)]
+    said = [judgment(str(i), rows[about], user, choice, swapped=i in swapped)
+            for i, (about, user, choice) in enumerate(choices)]  # fmt: skip
+    return write_study(folder / "study", rows, said, PEOPLE, **options)
+
+
+#: Both people on each triplet, of one mind, as often left as right.
+AGREED = [(i, user, (-1) ** i) for i in range(4) for user in ("ann", "ben")]
+
+
+def findings(folder, **options):
+    """Of a study: topic -> (whether it passed, finding); of judgments the first."""
+    found = {}
+    for check in examined(folder, **options):
+        found.setdefault(check.name, (check.passed, check.finding))
+    return found
+
+
+def test_a_sound_study_passes_everything(tmp_path):
+    root = study(tmp_path, AGREED, pictures=range(6))
+    assert remarks(root) == []
+    assert findings(root) == {
+        "judgments": (True, read_study(root).remarks[0]),
+        "decided judgments": (True, "8 of 8 judgments (100.0%) have a preference and count"),
+        "human agreement": (
+            True, "4 of 4 triplets have two or more judgments, 4 of them decided ones of different people"
+        ),
+        "contradictions": (True, "on 0 of 4 triplets (0.0%) people chose differently"),
+        "sides": (True, "4 of 8 decided judgments (50.0%, 95% interval 21.5 to 78.5%) chose the left"),
+        "images": (True, "6 images, no groups, 0 images with a time"),
+        "images of triplets": (True, "all 6 are there"),
+        "pictures": (True, "all can be read"),
+    }  # fmt: skip
+
+
+def test_a_study_needs_neither_pictures_nor_labels(tmp_path):
+    said = only(study(tmp_path, AGREED), "images of triplets")
+    assert said.startswith("none of 6 is there; only extractors whose distances the study has can be measured")
+
+
+def test_what_was_odd_in_reading_is_a_note(tmp_path):
+    root = study(tmp_path, [*AGREED[:6], (0, "ann", 1)], pictures=range(6), name="triplets_extended.csv",
+                 distances={"W2VVExtractor": [[0.5, 0.5, 0.5]] * 3 + [[None] * 3]})  # fmt: skip
+    (root / "triplets.csv").write_text("")
+    notes = [check.finding for check in remarks(root) if check.name == "judgments"]
+    first, *others = read_study(root).remarks
+    assert notes == others
+    assert len(notes) == 4
+    for part in ("judged the triplet before", "nobody judged", "W2VVExtractor 1", "triplets.csv is there too"):
+        assert sum(part in note for note in notes) == 1
+    assert findings(root)["judgments"] == (True, first)
+
+
+def test_judgments_that_do_not_count(tmp_path):
+    found = findings(study(tmp_path, [(0, "ann", -2), (1, "ann", 0), (2, "ben", 0)]))
+    assert found["decided judgments"] == (True, "1 of 3 judgments (33.3%) have a preference and count")
+    found = findings(study(tmp_path, [(0, "ann", 0), (1, "ben", 0)]))
+    passed, said = found["decided judgments"]
+    assert passed is False
+    assert said.startswith("0 of 2 judgments (0.0%) have a preference; nothing can be compared")
+    assert not {"sides", "contradictions", "human agreement"} & found.keys()
+
+
+@pytest.mark.parametrize(
+    ("choices", "several"),
+    [
+        ([(0, "ann", 1), (1, "ben", -1)], 0),
+        ([(0, "ann", 1), (0, "ben", 0), (1, "ben", -1)], 1),  # one has no preference
+        ([(0, "ann", 1), (0, "ann", -1), (1, "ben", -1)], 1),  # a person with herself
+    ],
+)
+def test_without_two_people_on_a_triplet_there_is_no_human_agreement(tmp_path, choices, several):
+    found = findings(study(tmp_path, choices))
+    passed, said = found["human agreement"]
+    assert passed is None
+    assert said.startswith(f"{several} of 4 triplets have two or more judgments, 0 of them decided ones of different")
+    assert "let others judge some of the triplets" in said
+    assert "contradictions" not in found
+
+
+def test_people_who_contradict_one_another_and_the_best_that_is_left(tmp_path):
+    """Of three triplets that two people judged they differ on one; 6 of 7 judgments can be met."""
+    choices = [(0, "ann", 1), (0, "ben", -2), (1, "ann", 1), (1, "ben", 2), (2, "ann", -1), (2, "ben", -1),
+               (3, "ann", -1), (3, "ben", 0)]  # fmt: skip
+    said = findings(study(tmp_path, choices))["contradictions"]
+    assert said == (None, "on 1 of 3 triplets (33.3%) people chose differently; nothing can agree with all; the "
+                    "consistency of a perfect model is 85.7%")  # fmt: skip
+
+
+def test_sides_are_no_contradiction(tmp_path):
+    """Both chose candidate 1, shown to one on the left and to the other on the right."""
+    found = findings(study(tmp_path, [(0, "ann", -1), (0, "ben", 1)], swapped=[1]))
+    assert found["contradictions"] == (True, "on 0 of 1 triplets (0.0%) people chose differently")
+
+
+@pytest.mark.parametrize(("left", "passed"), [(5, True), (8, True), (9, None), (10, None), (1, None), (0, None)])
+def test_a_side_that_is_preferred(tmp_path, left, passed):
+    """Of ten choices, by Wilson's interval: eight may be chance, nine are not."""
+    choices = [(i % 4, "ann", -1 if i < left else 1) for i in range(10)]
+    found, said = findings(study(tmp_path, choices, swapped=range(0, 10, 2)))["sides"]
+    assert found is passed
+    assert said.startswith(f"{left} of 10 decided judgments ({10 * left}.0%, 95% interval ")
+    assert ("noise of the judges" in said) == (passed is None)
+
+
+def test_a_side_that_always_showed_the_same_candidate(tmp_path):
+    choices = [(i % 4, "ann", -1) for i in range(10)]
+    for swapped, candidate in (((), 1), (range(10), 2)):
+        said = findings(study(tmp_path, choices, swapped=swapped))["sides"][1]
+        assert f"candidate {candidate} was always shown there, so it can't be told" in said
+        assert "noise" not in said
+
+
+def test_images_that_are_missing_are_named_with_what_is_lost(tmp_path):
+    said = only(study(tmp_path, AGREED, pictures=(1, 2, 3, 4)), "images of triplets")
+    item = [keyframe(number).removesuffix(".jpg") for number in (0, 5)]
+    assert said == (
+        "2 of 6 are missing; models can't be compared on 2 triplets with 4 judgments; add the images, or publish how "
+        f"many are left\n  {item[0]}, {item[1]}"
+    )
+
+
+def test_of_a_million_keyframes_only_those_of_the_study_are_examined(tmp_path):
+    root = study(tmp_path, AGREED, pictures=range(9))
+    (root / "keyframes" / keyframe(8)).write_text("no picture")
+    assert remarks(root) == []
+    assert findings(root)["images"][1].startswith("6 images")
+
+
+def test_pictures_of_a_study_must_be_readable(tmp_path):
+    root = study(tmp_path, AGREED, pictures=range(6))
+    (root / "keyframes" / keyframe(3)).write_text("no picture")
+    failed = [check for check in remarks(root) if check.passed is False]
+    assert [check.name for check in failed] == ["pictures"]
+    assert keyframe(3) in failed[0].finding
+
+
+def test_tables_beside_keyframes_are_not_files_that_were_not_read(tmp_path):
+    root = study(tmp_path, AGREED, pictures=range(6))
+    for video in (root / "keyframes").iterdir():
+        shutil.move(video, root / video.name)
+    (root / "keyframes").rmdir()
+    assert remarks(root) == []
+    (root / "notes.txt").write_text("")
+    assert only(root, "files not read").startswith("1 .txt;")
+
+
+def test_all_that_is_wrong_in_a_study_fails(tmp_path):
+    root = study(tmp_path, AGREED, pictures=range(6))
+    file = root / "triplet_judgements.csv"
+    file.write_text(file.read_text().replace(",ann,", ",nobody,"))
+    said = only(root, "judgments", False)
+    assert said.startswith("nothing is measured until the study's files are mended")
+    assert [f"line {line}: user 'nobody' is not in" in said for line in range(2, 10)] == [True, False] * 4
+
+
+@pytest.mark.parametrize("name", ["participants.csv", "triplet_judgements.csv"])
+def test_a_table_that_is_missing_fails(tmp_path, name):
+    root = study(tmp_path, AGREED, pictures=range(6))
+    (root / name).unlink()
+    assert f"{name}:\n  the file is missing" in only(root, "judgments", False)
+
+
+def test_a_layout_may_say_that_there_is_a_study(folder):
+    found = {check.name: check for check in remarks(folder, layout="reset")}
+    assert found["judgments"].passed is False
+    assert "triplets.csv" in found["judgments"].finding
+    assert "images" in findings(folder, layout="reset")  # it has label files too, so the rest is looked at
+    said = list(check_dataset("reset", folder / "nowhere"))
+    assert [(check.name, check.passed) for check in said] == [("images", False)]
+
+
+def test_a_study_with_queries_is_examined_for_both(tmp_path):
+    root = study(tmp_path, AGREED, pictures=range(8))
+    for old in range(8):
+        file = root / "keyframes" / keyframe(old)
+        picture(file.with_suffix(".png"), old)
+        file.unlink()
+    items = [keyframe(number).removesuffix(".jpg") for number in (0, 7)]
+    label(root, f"q1,{items[0]},short,red kite", f"q2,{items[1]},short,two dogs")
+    assert remarks(root) == []
+    found = findings(root)
+    assert found["images"][1].startswith("8 images")  # also those that no triplet names
+    assert found["labels"] == (True, "2 queries: 2 in short")
+    assert found["sides"][0] is True
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(False, 0), (True, 1)])
+def test_the_command_tells_of_a_study(tmp_path, wrong, code):
+    root = study(tmp_path, AGREED)
+    if wrong:
+        (root / "participants.csv").write_text("user_id,age_group,education,ml_expert\nann,,,\n")
+    done = subprocess.run([sys.executable, "-m", "kis_bench.cli", "datasets", "check", f"mine={root}"],
+                          capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    if wrong:
+        assert "FAIL  judgments: " in done.stdout
+        assert "user 'ben' is not in participants.csv" in done.stdout
+    else:
+        assert "pass  judgments: 8 judgments by 2 participants" in done.stdout
+        assert "note  images of triplets: none of 6" in done.stdout

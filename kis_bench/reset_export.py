@@ -1,0 +1,215 @@
+"""A run's distances beside those of the study RESET: its table of triplets with three more columns for each model.
+
+The study's notebook finds them there by name, and takes the first column for the ids of triplets, so that these go
+first. All else in the table stays: the text of all cells, all rows, their order. An image that is missing leaves its
+cells empty.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from kis_bench import datasets as readers
+from kis_bench import encoders
+from kis_bench.best_items import Unavailable, measured_dataset
+from kis_bench.datasets import DatasetRow
+from kis_bench.datasets.labels import QUOTED, decoded
+from kis_bench.datasets.reset import ABOUT_TRIPLETS, OF, TRIPLETS, triplet_file
+from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files import write_whole
+from kis_bench.records import Dataset
+from kis_bench.report.tables import file_name
+from kis_bench.results import Run
+
+NAMES = ("ours", "study")
+OTHER_COLUMNS = {"CLIP": "clip"}  #: where M3RT's columns have another name than its figures
+MEASURED = ["triplet_id", "distance_candidate1", "distance_candidate2", "distance_candidates"]
+
+Distances = Mapping[str, Sequence[float]]  #: triplet id -> target-candidate 1, target-candidate 2, the candidates
+
+
+def export_reset(run: Run, out: Path, *, names: str = "ours", datasets: Mapping[str, Path | None] = {}) -> list[str]:
+    """Writes ``out/DATASET/triplets_extended.csv`` for each dataset that models were compared on, once all are made.
+
+    Args:
+        names: what the columns are called: "ours" by our names of models, "study" by M3RT's where it has one.
+        datasets: folders of datasets by name; the others are built in or below ``KIS_DATA``.
+
+    Returns:
+        A line for each model: how many rows, and how many of them without distance; and one for each table whose ids
+        did not stand first.
+
+    Raises:
+        KisBenchError: a run without distances, no dataset that is as it was measured, names that are taken.
+    """
+    if names not in NAMES:
+        raise KisBenchError(f"unknown names {names!r}: known are {', '.join(NAMES)}")
+    if run.distances.empty:
+        remedy = "measure some with pytest benchmarks -k reset --kis-dataset reset=FOLDER"
+        raise KisBenchError(
+            f"{run.folder} has no distances, because nothing of image similarity was measured; {remedy}"
+        )
+    remarks, contents = list[str](), dict[Path, bytes]()
+    for name, rows in run.distances.groupby("dataset", sort=False):
+        measured = {str(model): by_triplet(own) for model, own in rows.groupby("model", sort=False)}
+        own = {model: found for model, found in measured.items() if not of_study(run, model)}
+        dataset = measured_dataset(run, str(name), datasets.get(str(name))) if own else None
+        if dataset is None or isinstance(dataset, Unavailable):
+            why = dataset or "its distances are all the study's own, which its table has"
+            remarks.append(f"{name}: not written; {why}")
+            continue
+        file, columns = table_file(dataset, datasets.get(dataset.name)), column_names(own, names)
+        header, *table = read_cells(file) if file else triplets_table(dataset)
+        if taken := taken_columns(header, columns.values()):
+            other = "take --names ours, or " if names != "ours" else ""
+            remedy = f"{other}name a copy of the folder without it (--dataset {name}=FOLDER)"
+            raise BadFile(
+                file or name, [f"line 1: the column {column!r} is there already; {remedy}" for column in taken]
+            )
+        target = out / file_name(dataset.name) / TRIPLETS[0]
+        if file and target.exists() and target.samefile(file):
+            raise KisBenchError(f"{target} is the study's own table; choose another folder with --out")
+        wider = extended_table(header, table, {columns[model]: found for model, found in own.items()})
+        contents[target] = written(wider)
+        remarks += [f"{name}: {said}" for said in moved_ids(header)]
+        for model, column in columns.items():
+            first = wider[0].index(f"{column}_cosdist_{OF[0]}")
+            empty = sum("" in row[first : first + len(OF)] for row in wider[1:])
+            called = "" if column == model else f" as {column}"
+            remarks.append(f"{name} {model}{called}: {len(table):,} rows, {empty:,} of them without distance")
+    if not contents:
+        raise KisBenchError("\n  ".join([f"nothing in {run.folder} can be exported:", *remarks]))
+    for target, content in contents.items():
+        write_whole(target, content)
+    return remarks
+
+
+def extended_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], distances: Mapping[str, Distances]
+) -> list[list[str]]:
+    """A table of triplets, header first, with three more cells in each row for each name in ``distances``.
+
+    The ids of triplets become the first column, called ``triplet_id``. Numbers can be read back exactly. NaN, and
+    triplets that have no distances, are empty cells.
+
+    Raises:
+        ValueError: the table has such a column.
+
+    >>> extended_table(["triplet_id"], [["7"], ["8"]], {"m": {"7": (0.5, 0.25, 1.0)}})[1:]
+    [['7', '0.5', '0.25', '1.0'], ['8', '', '', '']]
+    """
+    if taken := taken_columns(header, distances):
+        raise ValueError(f"the table has the column(s) {', '.join(taken)} already")
+    place = place_of_ids(header)
+    nothing = (math.nan,) * len(OF)
+    wider = [[ABOUT_TRIPLETS[0], *header[:place], *header[place + 1 :], *new_columns(distances)]]
+    for row in rows:
+        own = [found.get(row[place].strip(), nothing) for found in distances.values()]
+        wider.append([row[place], *row[:place], *row[place + 1 :], *(cell(x) for three in own for x in three)])
+    return wider
+
+
+def new_columns(names: Iterable[str]) -> list[str]:
+    return [f"{name}_cosdist_{of}" for name in names for of in OF]
+
+
+def taken_columns(header: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Of the columns that would be written, those that are there."""
+    there = {column.strip() for column in header}
+    return [column for column in new_columns(names) if column in there]
+
+
+def place_of_ids(header: Sequence[str]) -> int:
+    """Which column has the ids of triplets: the one called so, else a first one without a name, as of pandas' index."""
+    columns = [column.strip() for column in header]
+    return columns.index(ABOUT_TRIPLETS[0]) if ABOUT_TRIPLETS[0] in columns else 0
+
+
+def moved_ids(header: Sequence[str]) -> list[str]:
+    """What has to be said of the column of ids if it does not stand first under its name.
+
+    >>> moved_ids(["class", "triplet_id"])
+    ['triplet_id was column 2 and is the first now, where the notebook looks for it']
+    """
+    name, place = ABOUT_TRIPLETS[0], place_of_ids(header)
+    if place:
+        return [f"{name} was column {place + 1} and is the first now, where the notebook looks for it"]
+    return [] if header[0] == name else [f"the first column was called {header[0]!r} and is called {name} now"]
+
+
+def cell(value: float) -> str:
+    return "" if math.isnan(value) else repr(float(value))
+
+
+def of_study(run: Run, model: str) -> bool:
+    """Whether its distances came with the study's files."""
+    return str(run.provenance.get("models", {}).get(model, {}).get("source", "")).startswith("study:")
+
+
+def by_triplet(rows: pd.DataFrame) -> dict[str, tuple[float, ...]]:
+    ids, *columns = (rows[column].tolist() for column in MEASURED)
+    return dict(zip(ids, zip(*columns, strict=True), strict=True))
+
+
+def column_names(models: Iterable[str], names: str) -> dict[str, str]:
+    """Model -> how its columns begin.
+
+    Raises:
+        KisBenchError: two models would have the same.
+    """
+    known = encoders.catalogue() if names == "study" else {}
+    theirs = {model: known[model].thesis_name if model in known else "" for model in models}
+    found = {model: OTHER_COLUMNS.get(name, name) or model for model, name in theirs.items()}
+    for column, count in Counter(found.values()).items():
+        if count > 1:
+            same = " and ".join(model for model, own in found.items() if own == column)
+            raise KisBenchError(f"{same} are both called {column} by the study; take --names ours")
+    return found
+
+
+def table_file(dataset: Dataset, folder: Path | None) -> Path | None:
+    """The table of triplets that a dataset was read from; None for an embedded one."""
+    root = readers.resolve(DatasetRow(dataset.name, folder)).folder
+    return None if root is None else triplet_file(root)
+
+
+def triplets_table(dataset: Dataset) -> list[list[str]]:
+    """A table of triplets, header first, for a dataset that has no file of them; all its pictures are PNG."""
+    rows = (
+        [t.triplet_id, *(f"{item}.png" for item in (t.target, t.candidate1, t.candidate2)), t.category]
+        for t in dataset.triplets
+    )
+    return [[*ABOUT_TRIPLETS, "class"], *rows]
+
+
+def read_cells(file: Path) -> list[list[str]]:
+    """All rows of a CSV file, the header first, with the text of each cell as it stands there.
+
+    Raises:
+        BadFile: no table can be read.
+    """
+    problems: list[str] = []
+    text = decoded(file, problems)
+    tidy = QUOTED.sub(lambda found: found["cell"] or found[0], text) if '"' in text else text
+    reader = csv.reader(io.StringIO(tidy, newline=""), strict=True)
+    try:
+        rows = [row for row in reader if row]
+    except csv.Error as error:
+        problems.append(f"line {reader.line_num}: {error}; mend the quotes")
+        rows = []
+    if problems or not rows:
+        raise BadFile(file, problems or ["the file is empty; write the table of triplets"])
+    return rows
+
+
+def written(rows: Iterable[Sequence[str]]) -> bytes:
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows(rows)  # ends lines with CR LF, without which a cell with CR would get no quotes
+    return stream.getvalue().encode("utf-8")

@@ -1,0 +1,142 @@
+"""What is to be known of a study before a model is compared with it: how many judgments count, how far people agree.
+
+The same is looked for in any study with the files of RESET.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kis_bench.datasets.layouts import Layout
+from kis_bench.datasets.reset import JUDGMENTS, PARTICIPANTS, TRIPLETS, Study, read_study, triplet_file
+from kis_bench.model_checks import Check
+from kis_bench.records import Collection, Judgment
+from kis_bench.statistics import wilson_interval
+from kis_bench.text_checks import listed
+
+TABLES = (PARTICIPANTS, JUDGMENTS, *TRIPLETS)
+
+
+def study_in(root: Path, layout: Layout) -> Study | None:
+    """The study in a dataset folder, if its layout or its files say that there is one; raises as ``read_study``."""
+    return read_study(root) if root.is_dir() and (layout.name == "reset" or triplet_file(root)) else None
+
+
+def named_images(study: Study) -> set[str]:
+    return {image for t in study.triplets for image in (t.target, t.candidate1, t.candidate2)}
+
+
+def tables_in(root: Path) -> int:
+    """How many tables of a study lie in a folder; none if there are no triplets."""
+    return sum((root / name).is_file() for name in TABLES) if triplet_file(root) else 0
+
+
+def study_checks(study: Study) -> Iterator[Check]:
+    """What was read and what it is worth."""
+    first, *others = study.remarks
+    yield Check("judgments", True, first)
+    for remark in others:
+        yield Check("judgments", None, remark)
+    decided = [judgment for judgment in study.judgments if judgment.choice]
+    said = f"{len(decided):,} of {len(study.judgments):,} judgments ({share(len(decided), len(study.judgments))})"
+    if not decided:
+        meaning = "nothing can be compared with them; correct choice and simplified_choice"
+        yield Check("decided judgments", False, f"{said} have a preference; {meaning}")
+        return
+    yield Check("decided judgments", True, f"{said} have a preference and count")
+    yield from people(study, decided)
+    yield sides(decided)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The decided judgments on one triplet."""
+
+    first: int  # for candidate 1
+    second: int
+    people: int
+
+
+def votes_of(decided: Sequence[Judgment]) -> dict[str, Votes]:
+    counts = Counter((judgment.triplet_id, judgment.choice) for judgment in decided)
+    judges = Counter(triplet for triplet, _ in {(judgment.triplet_id, judgment.user_id) for judgment in decided})
+    return {triplet: Votes(counts[triplet, -1], counts[triplet, 1], n) for triplet, n in judges.items()}
+
+
+def people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
+    """On how many triplets people can be compared with one another, and how often they chose differently there."""
+    several = sum(n > 1 for n in Counter(judgment.triplet_id for judgment in study.judgments).values())
+    votes = votes_of(decided)
+    shared = [vote for vote in votes.values() if vote.people > 1]
+    said = (
+        f"{several:,} of {len(study.triplets):,} triplets have two or more judgments, {len(shared):,} of them decided "
+        "ones of different people"
+    )
+    if not shared:
+        meaning = "how far people agree can't be told, nor what is a good figure; let others judge some of the triplets"
+        yield Check("human agreement", None, f"{said}; {meaning}")
+        return
+    yield Check("human agreement", True, said)
+    split = sum(vote.first > 0 and vote.second > 0 for vote in shared)
+    said = f"on {split:,} of {len(shared):,} triplets ({share(split, len(shared))}) people chose differently"
+    most = sum(max(vote.first, vote.second) for vote in votes.values())
+    meaning = f"nothing can agree with all; the consistency of a perfect model is {share(most, len(decided))}"
+    yield Check("contradictions", None if split else True, f"{said}; {meaning}" if split else said)
+
+
+def sides(decided: Sequence[Judgment]) -> Check:
+    """Whether one side is preferred: models don't see sides."""
+    left = sum((judgment.choice < 0) == (judgment.left == 1) for judgment in decided)
+    low, high = wilson_interval(left, len(decided))
+    said = (
+        f"{left:,} of {len(decided):,} decided judgments ({share(left, len(decided))}, 95% interval {100 * low:.1f} to "
+        f"{100 * high:.1f}%) chose the left"
+    )
+    if low <= 0.5 <= high:
+        return Check("sides", True, said)
+    shown = {judgment.left for judgment in decided}
+    if len(shown) == 1:
+        meaning = (
+            f"candidate {shown.pop()} was always shown there, so it can't be told whether people prefer the side or "
+            "the candidate; let chance decide sides"
+        )
+    else:
+        meaning = (
+            "models don't know sides, so this is noise of the judges, and no model can follow it; look for people who "
+            "always choose one side"
+        )
+    return Check("sides", None, f"{said}; {meaning}")
+
+
+def missing_pictures(study: Study, collection: Collection) -> Check:
+    """Which images the triplets name that are not there, and how much can't be compared without them."""
+    named = named_images(study)
+    absent = sorted(named - collection.position.keys())
+    if not absent:
+        return Check("images of triplets", True, f"all {len(named):,} are there")
+    if len(absent) == len(named):
+        meaning = "only extractors whose distances the study has can be measured; put the images into keyframes/"
+        return Check("images of triplets", None, f"none of {len(named):,} is there; {meaning}")
+    lost, without = set(absent), set[str]()
+    for t in study.triplets:
+        if not lost.isdisjoint((t.target, t.candidate1, t.candidate2)):
+            without.add(t.triplet_id)
+    unused = sum(judgment.triplet_id in without for judgment in study.judgments)
+    meaning = (
+        f"models can't be compared on {len(without):,} triplets with {unused:,} judgments; add the images, or publish "
+        "how many are left"
+    )
+    shown = listed(absent, len(absent))
+    return Check("images of triplets", None, f"{len(absent):,} of {len(named):,} are missing; {meaning}\n{shown}")
+
+
+def share(part: int, whole: int) -> str:
+    """In percent.
+
+    >>> share(1, 3)
+    '33.3%'
+    """
+    return f"{100 * part / whole:.1f}%"
