@@ -48,7 +48,10 @@ def export_run(
     """
     if form not in FORMS:
         raise KisBenchError(f"unknown form {form!r}: known are {', '.join(FORMS)}")
-    if run.ranks.empty or (depth is not None and depth < 1):
+    if run.ranks.empty:
+        other = "; kis-bench export reset-csv writes its distances" if len(run.distances) else ""
+        raise KisBenchError(f"{run.folder} has no ranks, because nothing of known-item search was measured{other}")
+    if depth is not None and depth < 1:
         raise KisBenchError(f"{run.folder}: {len(run.ranks)} ranks to depth {depth} are nothing to export")
     remarks: list[str] = []
     try:
