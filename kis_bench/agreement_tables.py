@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from kis_bench import triplets
 from kis_bench.crossed import Crossed, correlation_interval, mean_intervals, numbered, paired_test
+from kis_bench.people import RULES, agreement_of_people, interval_of_people
 from kis_bench.records import Dataset
 from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
 from kis_bench.statistics import holm, wilson_interval
 from kis_bench.triplets import Floats, Ints
 
-PEOPLE = ("another person", "majority of the others")
 COUNTING = {"judgments": "", "triplets": "_per_triplet"}  #: parts of names of metrics
 RULE = {"default": "", "published": "_published"}
 NOT_STATED = "not stated"
@@ -137,34 +137,42 @@ def agreement_table(judged: Judged, measured: Measured) -> pd.DataFrame:
     """Agreement of models and of people, of all judgments and of every part of them."""
     some, crossed = judged.decided, judged.crossed
     values = agreed(judged, measured)
-    people = np.stack(triplets.agreement_of_people(judged.choice, judged.triplet, judged.person), axis=1)[some]
+    choice, people = judged.choice[some], agreement_of_people(judged.choice, judged.triplet, judged.person)
     margins = np.stack([m[judged.triplet[some]] for _, m in measured.values()], axis=1)
-    names = [("model", model) for model in measured] + [("people", name) for name in PEOPLE]
     rows: list[dict[str, Any]] = []
 
-    def add(columns: Floats, chosen: NDArray[np.bool_], *, protocol: str, part: str, group: str) -> None:
-        own = crossed.where(chosen)
-        intervals = mean_intervals(columns[chosen], own)
-        for i, ((kind, model), (low, high)) in enumerate(zip(names[: columns.shape[1]], intervals, strict=True)):
-            counted = chosen & ~np.isnan(columns[:, i])
-            if kind == "people" and not counted.any():
-                continue
-            here = crossed.where(counted)
-            rows.append(
-                {"dataset": judged.dataset.name, "kind": kind, "model": model, "protocol": protocol,
-                 "counts": "judgments", "part": part, "group": group,
-                 "value": triplets.consistency(columns[chosen, i]), "ci_low": low, "ci_high": high,
-                 "n": int(counted.sum()), "n_triplets": here.n_triplets, "n_participants": here.n_people,
-                 "ties": int((margins[counted, i] == 0).sum()) if kind == "model" else 0,
-                 "missing": int((chosen & ~counted).sum()) if kind == "model" else 0}
-            )  # fmt: skip
+    def row(
+        kind: str, model: str, each: Floats, chosen: NDArray[np.bool_], interval: Sequence[float]
+    ) -> dict[str, Any]:
+        counted = chosen & ~np.isnan(each)
+        here = crossed.where(counted)
+        return {"dataset": judged.dataset.name, "kind": kind, "model": model, "counts": "judgments",
+                "value": triplets.consistency(each[chosen]), "ci_low": interval[0], "ci_high": interval[1],
+                "n": int(counted.sum()), "n_triplets": here.n_triplets, "n_participants": here.n_people,
+                "ties": 0, "missing": 0}  # fmt: skip
 
-    everything, both = np.ones(len(values), bool), np.concatenate([values, people], axis=1)
-    add(both, everything, protocol="default", part="all", group="")
+    def add(columns: Floats, chosen: NDArray[np.bool_], **about: str) -> None:
+        intervals = mean_intervals(columns[chosen], crossed.where(chosen))
+        for i, (model, interval) in enumerate(zip(measured, intervals, strict=True)):
+            unknown = np.isnan(columns[:, i])
+            ties, missing = chosen & (margins[:, i] == 0), chosen & unknown
+            counts = {"ties": int(ties.sum()), "missing": int(missing.sum())}
+            rows.append(row("model", model, columns[:, i], chosen, interval) | counts | about)
+
+    def add_people(chosen: NDArray[np.bool_], **about: str) -> None:
+        for (name, rule), each in zip(RULES.items(), people, strict=True):
+            if not np.isnan(each[some][chosen]).all():
+                interval = interval_of_people(rule, choice, crossed, chosen)
+                rows.append(row("people", name, each[some], chosen, interval) | about)
+
+    everything = np.ones(len(values), bool)
+    add(values, everything, protocol="default", part="all", group="")
+    add_people(everything, protocol="default", part="all", group="")
     add(agreed(judged, measured, "published"), everything, protocol="published", part="all", group="")
     for part, groups in judged.parts.items():
         for group in sorted(set(groups[some].tolist()), key=in_order):
-            add(both, groups[some] == group, protocol="default", part=part, group=str(group))
+            add(values, groups[some] == group, protocol="default", part=part, group=str(group))
+            add_people(groups[some] == group, protocol="default", part=part, group=str(group))
     rows += per_triplet(judged, measured)
     if crossed.n_people > 1:
         rows += without_one(judged, measured, values)

@@ -36,6 +36,8 @@ class Crossed:
 
     def where(self, chosen: NDArray[np.bool_]) -> Crossed:
         """Only the chosen judgments."""
+        if chosen.all():
+            return self
         return Crossed.of(self.people[chosen], self.triplets[chosen])
 
     @cached_property
@@ -52,10 +54,15 @@ class Crossed:
         return numbered(self.people * self.n_triplets + self.triplets)
 
     @property
-    def freedom(self) -> float:
-        """Degrees of freedom of t: one less than the levels of the smaller factor that has more than one."""
-        levels = [n for n in (self.n_people, self.n_triplets) if n > 1]
-        return float(min(levels) - 1) if levels else np.nan
+    def levels(self) -> int:
+        """Of the smaller factor that has more than one level; 1 if there is none."""
+        return min([n for n in (self.n_people, self.n_triplets) if n > 1], default=1)
+
+    def quantile(self, confidence: float) -> float:
+        """Two-sided, of Student's t with one degree of freedom less than :attr:`levels`."""
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.levels - 1, (1 + confidence) / 2)) if self.levels > 1 else np.nan
 
 
 def numbered(names: Any) -> NDArray[np.int64]:
@@ -150,14 +157,17 @@ def calibrated(draws: Floats, values: Floats, crossed: Crossed, confidence: floa
     Drawing two factors counts what is peculiar to single judgments three times (Owen 2007): the draws vary by
     V(people) + V(triplets) + V(person and triplet), where :func:`variance` has a minus. They are moved towards the
     mean by the ratio of the two standard deviations, and away from it by that of Student's and the normal quantile.
+    Draws that don't vary, because all clusters have one mean, pretend certainty: then it is Wilson's over the triplets.
     """
-    from scipy.special import ndtri, stdtrit
+    from scipy.special import ndtri
 
     spread, right, mean = float(np.nanstd(draws)), variance(values, crossed), float(values.mean())
     tail = (1 - confidence) / 2
-    if not np.isfinite(right) or spread == 0:
+    if not np.isfinite(right) or crossed.levels == 1:
         return np.array([np.nan, np.nan])
-    ratio = float(np.sqrt(right) / spread) * stdtrit(crossed.freedom, 1 - tail) / ndtri(1 - tail)
+    if spread == 0 or right == 0:
+        return np.array(wilson_interval(mean * crossed.n_triplets, crossed.n_triplets, confidence))
+    ratio = float(np.sqrt(right) / spread) * crossed.quantile(confidence) / ndtri(1 - tail)
     return np.asarray(mean + ratio * (np.nanquantile(draws, [tail, 1 - tail]) - mean), np.float64)
 
 
@@ -165,20 +175,22 @@ def paired_test(first: Floats, second: Floats, crossed: Crossed, confidence: flo
     """Difference of two means over the same judgments ``[j]``, its interval, and the two-sided p-value.
 
     Student's t of the difference over the root of its :func:`variance`. NaN where either is NaN, which leaves the
-    judgment out; where all differences are equal, p is that of a sign test over the triplets.
+    judgment out; where the differences don't vary, p is that of a sign test over the people, or triplets if fewer, and
+    there is no interval.
     """
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     some = ~np.isnan(first) & ~np.isnan(second)
     if not some.any():
         return np.nan, np.nan, np.nan, np.nan
     each, part = first[some] - second[some], crossed.where(some)
     difference = float(each.mean())
-    if (each == each[0]).all():
-        return difference, np.nan, np.nan, 1.0 if difference == 0 else min(1.0, 2.0 ** (1 - part.n_triplets))
-    error = np.sqrt(variance(each, part))
-    half = stdtrit(part.freedom, (1 + confidence) / 2) * error
-    return difference, difference - half, difference + half, float(2 * stdtr(part.freedom, -abs(difference) / error))
+    error = float(np.sqrt(variance(each, part)))
+    if (each == each[0]).all() or not error > 0:
+        return difference, np.nan, np.nan, 1.0 if difference == 0 else 2.0 ** (1 - part.levels)
+    half = part.quantile(confidence) * error
+    p = float(2 * stdtr(part.levels - 1, -abs(difference) / error))
+    return difference, difference - half, difference + half, p
 
 
 def correlation_interval(x: Floats, y: Floats, crossed: Crossed, confidence: float = 0.95) -> tuple[float, float]:
@@ -188,8 +200,6 @@ def correlation_interval(x: Floats, y: Floats, crossed: Crossed, confidence: flo
     standard scores a, b and the correlation r is ``(a b - r (a^2 + b^2) / 2) / (1 - r^2)`` (S. Devlin, R. Gnanadesikan,
     J. Kettenring, Biometrika 62, 1975). NaN where either is constant or nobody can know.
     """
-    from scipy.special import stdtrit
-
     some = np.isfinite(x) & np.isfinite(y)
     part = crossed.where(some)
     if some.sum() < 3 or np.ptp(x[some]) == 0 or np.ptp(y[some]) == 0:
@@ -199,5 +209,7 @@ def correlation_interval(x: Floats, y: Floats, crossed: Crossed, confidence: flo
     if abs(r) > 1 - 1e-12:
         return r, r
     error = np.sqrt(variance((a * b - r * (a * a + b * b) / 2) / (1 - r * r), part))
-    half = stdtrit(part.freedom, (1 + confidence) / 2) * error
+    if not error > 0:
+        return np.nan, np.nan
+    half = part.quantile(confidence) * error
     return float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))

@@ -37,15 +37,16 @@ def positions(triplets: Sequence[Triplet], collection: Collection) -> Ints:
 def cosine_distances(vectors: Any, places: Ints, rule: str = "mean") -> tuple[Floats, Floats]:
     """Distances ``[t, 3]`` (target-candidate 1, target-candidate 2, candidate 1-candidate 2) and margins ``[t]``.
 
-    A distance is 1 less the cosine, computed in float64 from stored float32 vectors. The margin is not the difference
-    of two rounded distances: it is 0 for equal similarities only, and changes just its sign when the candidates change
-    places. NaN where an image is missing.
+    A distance is 1 less the cosine, computed in float64 from stored float32 vectors, and at least 0, which rounded
+    vectors may miss. The margin is not the difference of two rounded distances: it is 0 for equal similarities only,
+    and changes just its sign when the candidates change places. NaN where an image is missing.
 
     Args:
         vectors: unit vectors of the collection, float32 ``[n, d]`` or ``[n, v, d]``, perhaps mapped from a file.
         places: as :func:`positions` gives them.
         rule: for v > 1 ``mean``, the cosine of the mean vectors, or ``max``, the best pair of one vector each. The
-            first compares images as wholes; the second is to pairs what search does for a text.
+            first compares images as wholes; the second is to pairs what search does for a text. What was said of the
+            margin holds for the mean vectors as rounded to float32; with ``max`` it is a difference in float64.
     """
     if rule not in VECTOR_RULES:
         raise ValueError(f"rule {rule!r}: choose {' or '.join(VECTOR_RULES)}")
@@ -62,13 +63,13 @@ def cosine_distances(vectors: Any, places: Ints, rule: str = "mean") -> tuple[Fl
         target, first, second = own[inside.reshape(-1, 3)].swapaxes(0, 1).astype(np.float64)
         similarity = best_pairs if several else row_products
         for column, (a, b) in enumerate(((target, first), (target, second), (first, second))):
-            distances[block, column] = 1.0 - similarity(a, b)
+            distances[block, column] = 1.0 - similarity(a, b)  # also below 0, until margins are made of them
         if several:
             margins[block] = distances[block, 1] - distances[block, 0]
             margins[block[(first == second).all(axis=(1, 2))]] = 0.0
         else:
             margins[block] = exact_margins(target, first, second)
-    return distances, margins
+    return np.maximum(distances, 0.0), margins
 
 
 def row_products(a: Floats, b: Floats) -> Floats:
@@ -153,38 +154,17 @@ def majority(choices: ArrayLike, triplets: Ints, n_triplets: int, least: int = 2
     return np.asarray(np.sign(total) * enough, np.int64)
 
 
-def agreement_of_people(choices: ArrayLike, triplets: Ints, people: Ints) -> tuple[Floats, Floats]:
-    """How far each decided judgment agrees with other people's on the same triplet: float64 ``[j]`` each.
-
-    First the share of the others who chose the same: the agreement of another person. Then 1, 0 or, if they are split,
-    0.5: the agreement of the majority of the others. NaN for judgments without preference or without others. All other
-    judgments count that are decided and not by the same person.
-    """
-    choice: Floats = np.asarray(choices, np.float64)
-    person = np.unique(np.stack([triplets, people]), axis=1, return_inverse=True)[1].reshape(-1)  # and triplet
-
-    def of_others(values: Floats) -> Floats:
-        return np.asarray(np.bincount(triplets, values)[triplets] - np.bincount(person, values)[person])
-
-    n, balance = of_others(np.abs(choice)), of_others(choice)
-    decided = (choice != 0) & (n > 0)
-    share = np.full(len(choice), np.nan)
-    np.divide(n + choice * balance, 2 * n, out=share, where=decided)
-    return share, np.where(decided, (1 + choice * np.sign(balance)) / 2, np.nan)
-
-
 def normalised(distances: Floats, margins: Floats | None = None) -> dict[str, Floats]:
     """How much more similar candidate 1 is, in the three ways of the study, float64 ``[t]`` each.
 
-    ``difference`` d2 - d1 of the distances to the target; ``max_normalised`` divided by the larger of both;
-    ``candidates_normalised`` divided by the distance between the candidates, at least 1e-5. A candidate and another
-    without any distance to the target differ by 0.
+    ``difference`` d2 - d1 of the distances to the target; ``max_normalised`` divided by the larger of both, -1 to 1;
+    ``candidates_normalised`` divided by the distance between the candidates, for which 1e-5 is taken if it is 0.
     """
     first, second, between = distances.T
     difference = second - first if margins is None else margins
     larger = np.maximum(first, second)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        relative = np.where((difference == 0) & (larger == 0), 0.0, difference / larger)
+    with np.errstate(invalid="ignore", divide="ignore"):  # both at 0: any difference is as large as can be
+        relative = np.clip(np.where(larger <= 0, np.sign(difference), difference / larger), -1.0, 1.0)
     apart = difference / np.where(between == 0, LEAST_DISTANCE, between)
     return dict(zip(NORMALISATIONS, (difference, relative, apart), strict=True))
 

@@ -29,7 +29,8 @@ def test_numbers_follow_names():
     c = Crossed.of(["u2", "u1", "u2"], [7, 7, 9])
     assert c.people.tolist() == [1, 0, 1]
     assert c.triplets.tolist() == [0, 0, 1]
-    assert (c.n_people, c.n_triplets, c.freedom) == (2, 2, 1.0)
+    assert (c.n_people, c.n_triplets, c.levels) == (2, 2, 2)
+    assert c.quantile(0.95) == pytest.approx(12.706, abs=1e-3)  # Student's t with one degree of freedom
     assert c.where(np.array([True, False, True])).people.tolist() == [0, 0]
 
 
@@ -171,6 +172,17 @@ def test_pairs_that_never_differ_or_always_do():
     assert paired_test(same, same, c)[3] == 1
     assert paired_test(np.ones(6), np.zeros(6), c)[3] == pytest.approx(2 / 2**6)
     assert all(math.isnan(x) for x in paired_test(np.full(6, np.nan), same, c))
+
+
+def test_differences_that_cancel_out_within_every_cluster():
+    """One person who contradicts themselves on each triplet: no spread to measure by, and no division by it."""
+    each = Crossed.of([0, 0, 1, 1], [0, 0, 1, 1])
+    first, second, none = (np.array(values, float) for values in ([1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0]))
+    assert paired_test(first, second, each)[0::3] == (0, 1)
+    assert paired_test(first, none, each)[0::3] == (0.5, 0.5)
+    assert mean_intervals(first[:, None], each)[0] == pytest.approx(wilson_interval(1, 2))
+    alone = Crossed.of([0, 0, 0, 0], [0, 0, 1, 1])
+    assert all(map(math.isnan, correlation_interval(np.array([1.0, 1, 0, 0]), first, alone)))
 
 
 def test_correlation_interval_of_independent_judgments_is_nearly_fishers():
