@@ -106,6 +106,8 @@ def interval_of_people(
     counted = number > 0
     part = Crossed.of(people[counted], triplets[counted])
     value, variance = float(sums[0] / sums[1]), np.fmax(three, of_triplets)
+    if not np.isfinite(variance):
+        return np.nan, np.nan
     if variance == 0:
         return wilson_interval(value * part.n_triplets, part.n_triplets, confidence)
     half = part.quantile(confidence) * np.sqrt(variance)

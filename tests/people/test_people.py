@@ -103,3 +103,6 @@ def test_nobody_to_compare_with():
     crossed = Crossed.of([0, 0, 0], [0, 1, 1])
     found = interval_of_people(RULES["another person"], np.array([-1, 1, 1]), crossed, np.ones(3, bool))
     assert all(map(math.isnan, found))
+    one_triplet = Crossed.of([0, 1, 2], [0, 0, 0])
+    found = interval_of_people(RULES["another person"], np.array([-1, 1, 1]), one_triplet, np.ones(3, bool))
+    assert all(map(math.isnan, found))
