@@ -97,7 +97,7 @@ class KnownItemSearch(Measurement):
 
 
 class ImageSimilarity(Measurement):
-    """The fixture ``image_similarity``: how often a model, or the study's own extractors, choose as people do."""
+    """The fixture ``image_similarity``: how often a model, or the study's own extractors, choose as the judges did."""
 
     def __call__(self, model: LazyEncoder, dataset: Dataset) -> float:
         """The consistency of one model with the judgments over a dataset's triplets, 0 to 1."""

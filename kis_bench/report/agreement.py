@@ -1,4 +1,4 @@
-"""The report's part on image similarity: how often models choose as people do."""
+"""The report's part on image similarity: how often models choose as those who judged."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _main(study: Similarity) -> list[str]:
         if known(f"{kind}_max_normalised")
     ]
     head = [title for title, _ in columns]
-    said = ["Consistency: how often a model chooses as the person did. Guessing earns 50%; ties count half."]
+    said = ["Consistency: how often a model chooses as the judge did. Guessing earns 50%; ties count half."]
     if lacking:
         said.append("Missing: judgments left out since an image is missing; compare models over the same number.")
     if "published rules" in head:
@@ -194,7 +194,7 @@ def _bars(study: Similarity, folder: Path) -> list[str]:
     draw_consistency(study.name, shares, study.originals, person, published, folder / "plots" / stem)
     best = next(iter(shares))
     noun = "model" if len(shares) == 1 else "models"
-    alt = f"Bars: consistency of {len(shares):,} {noun} with human judgments on {escaped(study.name, 60)}"
+    alt = f"Bars: consistency of {len(shares):,} {noun} with the judgments on {escaped(study.name, 60)}"
     alt += f"; the best is {escaped(best, 60)} with {_percent(shares[best].value)}" if shares[best].n else ""
     alt += f", another person reaches {_percent(person.value)}" if person else ""
     return _picture(alt, stem)

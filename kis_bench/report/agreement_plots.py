@@ -1,4 +1,4 @@
-"""Figures on image similarity: how often models choose as people do, and how alike models are."""
+"""Figures on image similarity: how often models choose as those who judged, and how alike models are."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def draw_consistency(
         axes.set_yticks(rows, [_named(name) for name in names], fontsize=8.5)
         for label, name in zip(axes.get_yticklabels(), names, strict=True):
             label.set_color("#222222" if name in models else GREY)
-        axes.set_xlabel("consistency with human judgments; the bars begin at 50%, which is guessing")
+        axes.set_xlabel("consistency with the judgments; the bars begin at 50%, which is guessing")
         if person is not None and not math.isnan(person.value):
             shown.add("person")
             place = (100 * person.value - low) / (high - low)
@@ -183,7 +183,7 @@ def draw_consistency(
                 ha="right" if place > 0.8 else "left" if place < 0.2 else "center", fontsize=8.5, color="#00664b",
             )  # fmt: skip
         _legend(figure, {name in originals for name in models}, mark="bar", shown=shown)
-        _finished(figure, f"{_named(dataset)}: how often models choose as people do", stem)
+        _finished(figure, f"{_named(dataset)}: how often models choose as the judges did", stem)
 
 
 def draw_classes(
