@@ -87,12 +87,13 @@ class Judged:
 def similarity_tables(dataset: Dataset, measured: Measured) -> dict[str, pd.DataFrame]:
     """The tables judgments, distances, agreement, pairs and metrics of one dataset."""
     judged = Judged(dataset)
-    agreement = agreement_table(judged, measured)
+    values = agreed(judged, measured)
+    agreement = agreement_table(judged, measured, values)
     return {
-        "judgments": judgments_table(judged, measured),
+        "judgments": judgments_table(judged, measured, values),
         "distances": distances_table(dataset, measured),
         "agreement": agreement,
-        "pairs": pairs_table(judged, measured),
+        "pairs": pairs_table(judged, measured, values),
         "metrics": metrics_table(judged, measured, agreement),
     }
 
@@ -120,9 +121,9 @@ def distances_table(dataset: Dataset, measured: Measured) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def judgments_table(judged: Judged, measured: Measured) -> pd.DataFrame:
+def judgments_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
     """One row per model and judgment that counts; margin: similarity of the chosen candidate less that of the other."""
-    values, some = agreed(judged, measured), judged.decided
+    some = judged.decided
     ids = np.array([(j.judgement_id, j.triplet_id, j.user_id) for j in judged.dataset.judgments], object)[some]
     frames = []
     for column, (model, (_, margins)) in enumerate(measured.items()):
@@ -133,10 +134,9 @@ def judgments_table(judged: Judged, measured: Measured) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def agreement_table(judged: Judged, measured: Measured) -> pd.DataFrame:
+def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
     """Agreement of models and of people, of all judgments and of every part of them."""
     some, crossed = judged.decided, judged.crossed
-    values = agreed(judged, measured)
     choice, people = judged.choice[some], agreement_of_people(judged.choice, judged.triplet, judged.person)
     margins = np.stack([m[judged.triplet[some]] for _, m in measured.values()], axis=1)
     rows: list[dict[str, Any]] = []
@@ -235,9 +235,8 @@ def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict
     return rows
 
 
-def pairs_table(judged: Judged, measured: Measured) -> pd.DataFrame:
+def pairs_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
     """Every two models on the judgments that both know: a paired test, corrected for their number, and correlation."""
-    values = agreed(judged, measured)
     relative = [triplets.normalised(d, m)["max_normalised"][judged.triplet] for d, m in measured.values()]
     rows = []
     for (i, first), (k, second) in combinations(enumerate(measured), 2):

@@ -81,6 +81,10 @@ class LineUp:
             tuple(dict.fromkeys(label_sets)),
         )
 
+    def dataset(self, name: str) -> DatasetRow:
+        """The row of a dataset that takes part."""
+        return next(row for row in self.datasets if row.name == name)
+
     def query_sets(self) -> list[tuple[DatasetRow, str | None]]:
         """(dataset, label set); a dataset that is not there, or has no labels, has None, to be skipped by name.
 

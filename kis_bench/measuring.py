@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
 
 from kis_bench import embed, encoders, search, triplets
+from kis_bench.agreement_tables import Judged, agreed
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.records import Dataset, Embeddings
 from kis_bench.relevance import NearDuplicates, Sets
+from kis_bench.results import STUDY_SOURCE
 from kis_bench.session import PAYLOAD, QuerySet, line_up, visible_progress
 from kis_bench.store import Store, default_store
 from kis_bench.triplets import Floats
@@ -117,27 +118,23 @@ class ImageSimilarity(Measurement):
             f"{name} (of the study)" if name in models else name: (each, each[:, 1] - each[:, 0])
             for name, each in dataset.distances.items()
         }
-        return self.record(dataset, measured, {name: {"source": "study:distances"} for name in measured})
+        return self.record(dataset, measured, {name: {"source": STUDY_SOURCE} for name in measured})
 
     def record(
         self, dataset: Dataset, measured: Mapping[str, tuple[Floats, Floats]], models: Mapping[str, Any]
     ) -> dict[str, float]:
-        place = {t.triplet_id: i for i, t in enumerate(dataset.triplets)}
-        asked = np.array([place[j.triplet_id] for j in dataset.judgments], np.int64)
-        choices = [j.choice for j in dataset.judgments]
-        found = {
-            name: triplets.consistency(triplets.agreement(margins[asked], choices))
-            for name, (_, margins) in measured.items()
-        }
+        judged = Judged(dataset)
+        found = dict(zip(measured, map(triplets.consistency, agreed(judged, measured).T), strict=True))
         if unknown := [name for name, value in found.items() if math.isnan(value)]:
             raise KisBenchError(
                 f"dataset {dataset.name}: no judgment that counts has a distance under {', '.join(unknown)}; "
                 "add the images of its triplets, or judgments with a preference"
             )
-        layout = next((row.layout for row in line_up(self.config).datasets if row.name == dataset.name), None)
+        layout = line_up(self.config).dataset(dataset.name).layout
         about = {
             "fingerprint": dataset.fingerprint, "n_items": len(dataset.collection), "layout": layout,
-            "n_triplets": len(dataset.triplets), "n_judgments": len(choices), "n_indifferent": choices.count(0),
+            "n_triplets": len(dataset.triplets), "n_judgments": len(dataset.judgments),
+            "n_indifferent": int((~judged.decided).sum()),
             "n_participants": len(dataset.participants), "image_similarity": self.option.kis_image_similarity,
             "remarks": [] if self.option.kis_privacy else list(dataset.remarks), "note": dataset.note,
         }  # fmt: skip

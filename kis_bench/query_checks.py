@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench import encoders
-from kis_bench.datasets.folder import picture_folder, read_images
+from kis_bench.datasets.folder import of_interest, picture_folder, read_images, study_in
 from kis_bench.datasets.labels import label_files, read_labels
 from kis_bench.datasets.layouts import Layout, layout_of
 from kis_bench.errors import BadFile, KisBenchError
@@ -25,7 +25,7 @@ from kis_bench.progress import progress
 from kis_bench.records import Checkpoint, Collection
 from kis_bench.relevance import NearDuplicates, differing_bits
 from kis_bench.report.tables import plain
-from kis_bench.study_checks import missing_pictures, named_images, study_checks, study_in, tables_in
+from kis_bench.study_checks import missing_pictures, study_checks, tables_in
 from kis_bench.text_checks import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
 
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
@@ -68,9 +68,7 @@ def examine(name: str, root: Path, layout: Layout, models: Sequence[Checkpoint],
         files = label_files(root)
         if unread and not files:
             return
-        # A study is about few of a million keyframes; queries search all images that there are.
-        only = named_images(study) if study is not None and not files else None
-        collection, ignored = read_images(name, root, layout, only=only)
+        collection, ignored = read_images(name, root, layout, only=of_interest(study, files))
         subject = Subject(collection, read_labels(files, collection))
         if picture_folder(root) == root:  # there, the tables lie among the pictures
             ignored[".csv"] -= len(files) + tables_in(root)

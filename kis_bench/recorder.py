@@ -76,7 +76,7 @@ class Recorder:
 
     def dataset(self, name: str) -> Dataset:
         """A dataset that was measured, here perhaps by another process."""
-        return load_dataset(self.config, next(row for row in line_up(self.config).datasets if row.name == name))
+        return load_dataset(self.config, line_up(self.config).dataset(name))
 
     def pictures(self) -> dict[str, Collection]:
         if self.config.option.kis_privacy:

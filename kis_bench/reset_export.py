@@ -20,13 +20,13 @@ from kis_bench import datasets as readers
 from kis_bench import encoders
 from kis_bench.best_items import Unavailable, measured_dataset
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.labels import QUOTED, decoded
+from kis_bench.datasets.labels import decoded, without_padding
 from kis_bench.datasets.reset import ABOUT_TRIPLETS, OF, TRIPLETS, triplet_file
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files import write_whole
 from kis_bench.records import Dataset
 from kis_bench.report.tables import file_name
-from kis_bench.results import Run
+from kis_bench.results import Run, of_study
 
 NAMES = ("ours", "study")
 OTHER_COLUMNS = {"CLIP": "clip"}  #: where M3RT's columns have another name than its figures
@@ -59,7 +59,7 @@ def export_reset(run: Run, out: Path, *, names: str = "ours", datasets: Mapping[
     remarks, contents = list[str](), dict[Path, bytes]()
     for name, rows in run.distances.groupby("dataset", sort=False):
         measured = {str(model): by_triplet(own) for model, own in rows.groupby("model", sort=False)}
-        own = {model: found for model, found in measured.items() if not of_study(run, model)}
+        own = {model: found for model, found in measured.items() if not of_study(run.provenance, model)}
         dataset = measured_dataset(run, str(name), datasets.get(str(name))) if own else None
         if dataset is None or isinstance(dataset, Unavailable):
             why = dataset or "its distances are all the study's own, which its table has"
@@ -148,11 +148,6 @@ def cell(value: float) -> str:
     return "" if math.isnan(value) else repr(float(value))
 
 
-def of_study(run: Run, model: str) -> bool:
-    """Whether its distances came with the study's files."""
-    return str(run.provenance.get("models", {}).get(model, {}).get("source", "")).startswith("study:")
-
-
 def by_triplet(rows: pd.DataFrame) -> dict[str, tuple[float, ...]]:
     ids, *columns = (rows[column].tolist() for column in MEASURED)
     return dict(zip(ids, zip(*columns, strict=True), strict=True))
@@ -197,8 +192,7 @@ def read_cells(file: Path) -> list[list[str]]:
     """
     problems: list[str] = []
     text = decoded(file, problems)
-    tidy = QUOTED.sub(lambda found: found["cell"] or found[0], text) if '"' in text else text
-    reader = csv.reader(io.StringIO(tidy, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(without_padding(text), newline=""), strict=True)
     try:
         rows = [row for row in reader if row]
     except csv.Error as error:

@@ -47,6 +47,7 @@ PUBLISHED = ["dataset", "label_set", "model", "metric", "k", "value", "n", "tole
 METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
 TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
 VERDICTS = ["model", "dataset", "label_set", "metric", "expected", "obtained", "verdict"]
+STUDY_SOURCE = "study:distances"  #: of models whose distances came with a study's own files
 RECALL_AT = (1, 5, 10, 50, 100)
 
 # Columns that are not listed here hold text.
@@ -80,6 +81,12 @@ class Run:
     agreement: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=AGREEMENT))
     pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAIRS))
     published: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PUBLISHED))
+
+
+def of_study(provenance: Mapping[str, Any], model: str) -> bool:
+    """Whether a model's distances came with the files of a study."""
+    about = (provenance.get("models") or {}).get(model) or {}
+    return str(about.get("source", "")).startswith(STUDY_SOURCE.partition(":")[0] + ":")
 
 
 #: Tables that a run has only where there is something in them: file and columns.

@@ -10,23 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kis_bench.datasets.layouts import Layout
-from kis_bench.datasets.reset import JUDGMENTS, PARTICIPANTS, TRIPLETS, Study, read_study, triplet_file
+from kis_bench.datasets.reset import JUDGMENTS, PARTICIPANTS, TRIPLETS, Study, triplet_file
 from kis_bench.model_checks import Check
 from kis_bench.records import Collection, Judgment
 from kis_bench.statistics import wilson_interval
 from kis_bench.text_checks import listed
 
 TABLES = (PARTICIPANTS, JUDGMENTS, *TRIPLETS)
-
-
-def study_in(root: Path, layout: Layout) -> Study | None:
-    """The study in a dataset folder, if its layout or its files say that there is one; raises as ``read_study``."""
-    return read_study(root) if root.is_dir() and (layout.name == "reset" or triplet_file(root)) else None
-
-
-def named_images(study: Study) -> set[str]:
-    return {image for t in study.triplets for image in (t.target, t.candidate1, t.candidate2)}
 
 
 def tables_in(root: Path) -> int:
@@ -113,7 +103,7 @@ def sides(decided: Sequence[Judgment]) -> Check:
 
 def missing_pictures(study: Study, collection: Collection) -> Check:
     """Which images the triplets name that are not there, and how much can't be compared without them."""
-    named = named_images(study)
+    named = study.images
     absent = sorted(named - collection.position.keys())
     if not absent:
         return Check("images of triplets", True, f"all {len(named):,} are there")

@@ -57,9 +57,8 @@ def cosine_distances(vectors: Any, places: Ints, rule: str = "mean") -> tuple[Fl
         block = whole[start : start + BLOCK]
         used, inside = np.unique(places[block], return_inverse=True)
         taken = np.asarray(vectors[used], np.float32)
-        own = taken if several else mean_vectors(taken)
-        if taken.ndim == 2 or taken.shape[1] == 1:
-            own = taken.reshape(len(taken), -1)  # as they are stored
+        single = taken.ndim == 2 or taken.shape[1] == 1
+        own = taken.reshape(len(taken), -1) if single else taken if several else mean_vectors(taken)
         target, first, second = own[inside.reshape(-1, 3)].swapaxes(0, 1).astype(np.float64)
         similarity = best_pairs if several else row_products
         for column, (a, b) in enumerate(((target, first), (target, second), (first, second))):

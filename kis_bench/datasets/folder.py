@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from kis_bench.datasets.labels import label_files, read_labels, read_rows, seconds, unexpected
@@ -24,21 +24,33 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
     if not root.is_dir():
         raise KisBenchError(f"dataset {name}: there is no folder {root}")
     files = label_files(root)
-    study = read_study(root) if layout.name == "reset" or triplet_file(root) else Study()
-    named = {image for t in study.triplets for image in (t.target, t.candidate1, t.candidate2)}
-    # A study is about few of a million keyframes; queries search all images that there are.
-    collection = read_images(name, root, layout, only=named if named and not files else None)[0]
+    study = study_in(root, layout)
+    collection = read_images(name, root, layout, only=of_interest(study, files))[0]
+    study = study or Study()
     labels = read_labels(files, collection)
     wrong = [BadFile(file, problems) for file, problems in labels.problems.items() if problems]
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
     return Dataset(
         name, collection, tuple(labels.queries), study.triplets, study.judgments, study.participants,
-        study.distances, note, (*study.remarks, *missing_images(named, collection)),
+        study.distances, note, (*study.remarks, *missing_images(study.images, collection)),
     )  # fmt: skip
 
 
-def missing_images(named: set[str], collection: Collection) -> list[str]:
+def study_in(root: Path, layout: Layout) -> Study | None:
+    """The study in a dataset folder, if its layout or its files say that there is one; raises as ``read_study``."""
+    return read_study(root) if root.is_dir() and (layout.name == "reset" or triplet_file(root)) else None
+
+
+def of_interest(study: Study | None, labels: Sequence[Path]) -> Set[str] | None:
+    """Which images a dataset is about; None: all that there are, because queries search them.
+
+    A study without queries is about few of a million keyframes.
+    """
+    return study.images if study is not None and not labels else None
+
+
+def missing_images(named: Set[str], collection: Collection) -> list[str]:
     """A remark on images that triplets name and that are not there."""
     absent = sorted(named - collection.position.keys())
     if not absent:

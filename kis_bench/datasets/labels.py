@@ -58,13 +58,17 @@ def read_rows(
     return header, ((begun, dict(zip(header, row, strict=True))) for begun, row in found if len(row) == len(header))
 
 
+def without_padding(text: str) -> str:
+    """The text of a table without blanks around its quoted cells."""
+    return QUOTED.sub(lambda found: found["cell"] or found[0], text) if '"' in text else text
+
+
 def table_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
     """The rows of a table that are not blank, with the line that each begins on.
 
     Behind a row that can't be read it goes on with the next line, so that all such rows are found.
     """
-    tidy = QUOTED.sub(lambda found: found["cell"] or found[0], text) if '"' in text else text
-    lines = list(io.StringIO(tidy, newline=""))
+    lines = list(io.StringIO(without_padding(text), newline=""))
     start = 0  # of the row that is read
     for _ in range(MOST_UNREADABLE):
         reader, before = csv.reader(lines[start:], strict=True, skipinitialspace=True), start

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +61,11 @@ class Study:
     # extractor -> its cosine distances, float64 [t, 3]: target-candidate1, target-candidate2, candidate1-candidate2
     distances: dict[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
     remarks: tuple[str, ...] = ()  # the first says how much was read
+
+    @cached_property
+    def images(self) -> frozenset[str]:
+        """Items that the triplets name, also those that are missing."""
+        return frozenset(image for t in self.triplets for image in (t.target, t.candidate1, t.candidate2))
 
 
 def triplet_file(root: Path) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kis_bench.report.plots import _STYLE, PALETTE
+from kis_bench.report.plots import PALETTE, STYLE, new_figure, save_figure
 from kis_bench.report.tables import plain, shortened
 
 GUESS = 0.5
@@ -34,21 +34,6 @@ class Share:
 
 def _named(name: object) -> str:
     return shortened(plain(name), NAME_LENGTH)
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _finished(figure: Any, title: str, stem: Path) -> None:
-    figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")
-    figure.savefig(stem.with_name(stem.name + ".png"), dpi=150, metadata={"Software": None})
-    figure.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None, "Creator": None})
 
 
 def _bounds(values: Sequence[float], always: Sequence[float] = ()) -> tuple[float, float]:
@@ -147,8 +132,8 @@ def draw_consistency(
     everything = [*places.values(), *(v for values in ticks.values() for v in values)]
     everything += [v for s in (*shares, person or Share(math.nan)) for v in (s.value, s.low, s.high)]
     low, high = _bounds(everything, [GUESS])
-    with matplotlib.rc_context(_STYLE):
-        figure = _figure(9.2, 1.9 + 0.25 * max(2, len(names)))
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure(9.2, 1.9 + 0.25 * max(2, len(names)))
         axes = figure.subplots()
         rows = range(len(names))
         colours = [ORIGINAL if name in originals else OURS for name in names]
@@ -183,7 +168,7 @@ def draw_consistency(
                 ha="right" if place > 0.8 else "left" if place < 0.2 else "center", fontsize=8.5, color="#00664b",
             )  # fmt: skip
         _legend(figure, {name in originals for name in models}, mark="bar", shown=shown)
-        _finished(figure, f"{_named(dataset)}: how often models choose as the judges did", stem)
+        save_figure(figure, f"{_named(dataset)}: how often models choose as the judges did", stem)
 
 
 def draw_classes(
@@ -209,8 +194,8 @@ def draw_classes(
     values = [v for s in (*every, *persons.values()) for v in (s.value, s.low, s.high)]
     low, high = _bounds(values)
     shown = {"interval"} if _has_interval(every) else set()
-    with matplotlib.rc_context(_STYLE):
-        figure = _figure(3.0 + 2.35 * columns, 1.3 + lines * (0.65 + 0.19 * max(3, len(models))))
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure(3.0 + 2.35 * columns, 1.3 + lines * (0.65 + 0.19 * max(3, len(models))))
         grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for place, (axes, (group, own)) in enumerate(zip(grid, classes.items(), strict=False)):
             for y, model in enumerate(models):
@@ -237,7 +222,7 @@ def draw_classes(
         for axes in grid[len(classes) :]:
             axes.set_visible(False)
         _legend(figure, {model in originals for model in models}, mark="dot", shown=shown, columns=1 + columns // 2)
-        _finished(figure, f"{_named(dataset)}: class by class", stem)
+        save_figure(figure, f"{_named(dataset)}: class by class", stem)
 
 
 def draw_correlations(
@@ -259,10 +244,10 @@ def draw_correlations(
     known = np.concatenate([block[np.isfinite(block)] for _, block in blocks])
     lowest = min(0.9, math.floor(10 * float(known.min(initial=1.0)) + 1e-9) / 10)
     cell = 0.42 if numbers else 0.235
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         colours = matplotlib.colormaps["RdBu_r" if lowest < 0 else "YlGnBu"].with_extremes(bad="#e6e6e6")
         scale = matplotlib.colors.Normalize(-1.0 if lowest < 0 else lowest, 1.0)
-        figure = _figure(4.6 + cell * count, 3.7 + cell * (count + 1.4))
+        figure = new_figure(4.6 + cell * count, 3.7 + cell * (count + 1.4))
         axes = figure.subplots()
         for top, block in blocks:
             edges = np.arange(count + 1), top + np.arange(len(block) + 1)
@@ -290,4 +275,4 @@ def draw_correlations(
         bar = figure.colorbar(mesh, ax=axes, shrink=min(1.0, 3.2 / (cell * count + 1)), aspect=18, pad=0.02)
         bar.set_label("Pearson's correlation of margins", fontsize=9)
         bar.outline.set_visible(False)
-        _finished(figure, f"{_named(dataset)}: how alike models judge", stem)
+        save_figure(figure, f"{_named(dataset)}: how alike models judge", stem)

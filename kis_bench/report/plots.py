@@ -17,7 +17,7 @@ from kis_bench.statistics import wilson_interval
 # Okabe and Ito's colours without black and yellow, which vanish on dark or white paper.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
-_STYLE: Any = {
+STYLE: Any = {
     "svg.hashsalt": "kis-bench",  # otherwise the ids inside an SVG differ from one drawing to the next
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.family": "DejaVu Sans",
@@ -78,18 +78,32 @@ def _panel(axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]],
     axes.set_title(title, fontsize=10.5, loc="left", color="#222222")
 
 
+def new_figure(width: float, height: float) -> Any:
+    """A figure of so many inches that needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Any, title: str, stem: Path, *, size: int = 12) -> None:
+    """With its title, as `stem`.png and .svg, which are the same whenever they are drawn."""
+    figure.suptitle(title, fontsize=size, fontweight="bold", x=0.01, ha="left")
+    figure.savefig(stem.with_name(stem.name + ".png"), dpi=150, metadata={"Software": None})
+    figure.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None, "Creator": None})
+
+
 def draw_curves(dataset: str, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem: Path) -> None:
     """One figure for a dataset, one panel for each label set; written as `stem`.png and .svg."""
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     sets = list(dict.fromkeys(ranks["label_set"]))
     columns = min(3, len(sets))
     lines = -(-len(sets) // columns)
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(max(5.6, 4.8 * columns), 0.5 + 4.4 * lines), layout="constrained")
-        FigureCanvasAgg(figure)
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure(max(5.6, 4.8 * columns), 0.5 + 4.4 * lines)
         grid = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
         for axes, label_set in zip(grid, sets, strict=False):
             part = ranks[ranks["label_set"] == label_set]
@@ -101,6 +115,4 @@ def draw_curves(dataset: str, ranks: pd.DataFrame, style: Mapping[str, tuple[str
         for i in range(0, len(grid), columns):
             grid[i].set_ylabel("recall@k")
         title = f"{shortened(plain(dataset), 50)}: targets found among the first k"
-        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
-        figure.savefig(stem.with_name(stem.name + ".png"), dpi=150, metadata={"Software": None})
-        figure.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None, "Creator": None})
+        save_figure(figure, title, stem, size=13)

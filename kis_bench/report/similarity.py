@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kis_bench.people import RULES
+from kis_bench.results import of_study
+
 if TYPE_CHECKING:
     from kis_bench.results import Run
 
-PERSON, MAJORITY = "another person", "majority of the others"
+PERSON, MAJORITY = RULES
 Row = dict[str, Any]
 
 
@@ -67,8 +70,7 @@ class Similarity:
     @cached_property
     def originals(self) -> set[str]:
         """Models whose distances came with the study's files."""
-        facts = self.run.provenance.get("models") or {}
-        return {m for m in self.models if str((facts.get(m) or {}).get("source", "")).startswith("study:")}
+        return {model for model in self.models if of_study(self.run.provenance, model)}
 
     @cached_property
     def published(self) -> list[tuple[str | None, Row]]:
