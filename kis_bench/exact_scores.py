@@ -146,8 +146,10 @@ class ExactScores:
         ordered = positions[by_score]
         # Neighbours within twice the bound are not separated; each such run is ordered exactly.
         cuts = np.flatnonzero(scores[:-1] - scores[1:] > 2 * bound * SLACK) + 1
-        for run in np.split(np.arange(p), cuts):
-            if len(run) > 1 and bound > 0:
-                keys = {i: tuple(-part for part in self.key(block[by_score[i]])) for i in run.tolist()}
-                ordered[run] = ordered[sorted(keys, key=lambda i: (keys[i], int(positions[by_score[i]])))]
+        starts, ends = np.concatenate([[0], cuts]), np.concatenate([cuts, [p]])
+        close = (ends - starts > 1) & (bound > 0)
+        for start, end in zip(starts[close].tolist(), ends[close].tolist(), strict=True):
+            run = range(start, end)
+            keys = {i: tuple(-part for part in self.key(block[by_score[i]])) for i in run}
+            ordered[start:end] = ordered[sorted(keys, key=lambda i: (keys[i], int(positions[by_score[i]])))]
         return ordered

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from kis_bench import embed, encoders, search, triplets
@@ -17,10 +18,10 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.records import Dataset, Embeddings
-from kis_bench.relevance import NearDuplicates, Sets
+from kis_bench.records import Dataset, Embeddings, Ranks
+from kis_bench.relevance import NearDuplicates, Sets, targets
 from kis_bench.results import STUDY_SOURCE
-from kis_bench.session import PAYLOAD, QuerySet, line_up, visible_progress
+from kis_bench.session import PAYLOAD, QuerySet, line_up, searching_models, usable_model, visible_progress
 from kis_bench.store import Store, default_store
 from kis_bench.triplets import Floats
 
@@ -36,13 +37,16 @@ class Measurement:
         self.store = Store(self.option.kis_store or default_store())
 
     @contextmanager
-    def timed(self, step: str, n: int, model: LazyEncoder, dataset: Dataset, label_set: str | None) -> Iterator[None]:
-        started, loaded = time.perf_counter(), model.loaded
+    def timed(
+        self, step: str, n: int, model: LazyEncoder | None, dataset: Dataset, label_set: str | None
+    ) -> Iterator[None]:
+        """``model`` is None where a step takes several."""
+        started, loaded = time.perf_counter(), model is not None and model.loaded
         yield
         seconds = time.perf_counter() - started
-        cached = step.startswith("embed") and model.loaded == loaded and not loaded
+        cached = step.startswith("embed") and model is not None and model.loaded == loaded and not loaded
         self.timings.append(
-            {"model": model.name, "dataset": dataset.name, "label_set": label_set, "step": step,
+            {"model": model.name if model else "", "dataset": dataset.name, "label_set": label_set, "step": step,
              "seconds": seconds, "n": n, "per_second": n / seconds if seconds else None, "cached": cached}
         )  # fmt: skip
 
@@ -67,6 +71,12 @@ class KnownItemSearch(Measurement):
 
     def __call__(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> Any:
         """The ranks of the queries' targets (:class:`kis_bench.records.Ranks`)."""
+        return self.measured(model, dataset, query_set)[0]
+
+    def measured(
+        self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet
+    ) -> tuple[Ranks, Embeddings, Embeddings]:
+        """Also the vectors of images and texts."""
         if model.checkpoint.image_only:
             raise NotReady(f"model {model.name}", "has no text side", "It serves image similarity only")
         option, queries, collection = self.option, query_set.queries, dataset.collection
@@ -94,7 +104,53 @@ class KnownItemSearch(Measurement):
         }  # fmt: skip
         provenance = {"models": {model.name: self.about_model(model, items)}, "datasets": {dataset.name: about_dataset}}
         self.hand_on(ranks=rows, provenance=provenance)
-        return ranks
+        return ranks, items, texts
+
+
+class Complementarity(Measurement):
+    """The fixture ``complementarity``: what pairs and triples of models find together on one query set."""
+
+    def __call__(self, dataset: Dataset, query_set: QuerySet) -> pd.DataFrame:
+        """The ranks of the targets in fused lists, with the columns ``fused_ranks.FUSED``."""
+        from kis_bench.fused_ranks import fused_ranks
+
+        found: dict[str, tuple[Embeddings, Embeddings]] = {}
+        absent: list[NotReady] = []
+        for checkpoint in searching_models(self.config):
+            try:
+                found[checkpoint.name] = self.vectors(usable_model(self.config, checkpoint), dataset, query_set)
+            except NotReady as error:
+                absent.append(error)
+        if absent and self.option.kis_strict:
+            raise absent[0]
+        if len(found) < 2:
+            here = f"only {' and '.join(found)} is here" if found else "none is here"
+            raise NotReady("complementarity", f"takes two models, and {here}", "kis-bench fetch MODEL gets another")
+        with self.timed("fuse", len(query_set.queries), None, dataset, query_set.label_set):
+            table = fused_ranks(
+                [texts.vectors[:, 0] for _, texts in found.values()],
+                [items.vectors for items, _ in found.values()],
+                targets(dataset.collection, query_set.queries),
+                list(found),
+                [query.query_id for query in query_set.queries],
+            )
+        table.insert(0, "dataset", dataset.name)
+        table.insert(1, "label_set", query_set.label_set)
+        self.hand_on(fused={column: values_of(table[column]) for column in table}, provenance={})
+        return table
+
+    def vectors(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> tuple[Embeddings, Embeddings]:
+        """Those of images and texts, measured alone too; a model that had to be loaded is given up after."""
+        try:
+            return KnownItemSearch(self.request).measured(model, dataset, query_set)[1:]
+        finally:
+            model.unload()
+
+
+def values_of(column: pd.Series) -> list[Any]:
+    """Plain Python values with None where something is missing, which can go to another process."""
+    values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
+    return values
 
 
 class ImageSimilarity(Measurement):

@@ -17,11 +17,11 @@ from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.recorder import Recorder
 from kis_bench.records import Checkpoint, Dataset
 from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
-from kis_bench.session import QuerySet, line_up, load_dataset, query_sets, visible_progress
+from kis_bench.session import QuerySet, line_up, load_dataset, query_sets, searching_models, usable_model
 from kis_bench.triplets import VECTOR_RULES
 
 if TYPE_CHECKING:
-    from kis_bench.measuring import ImageSimilarity, KnownItemSearch
+    from kis_bench.measuring import Complementarity, ImageSimilarity, KnownItemSearch
 
 NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
 RECORDER = pytest.StashKey[Recorder]()
@@ -133,7 +133,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "model" in names:
         models = line_up(config).models
         if "query_set" in names and not config.option.kis_model:
-            models = tuple(model for model in models if not model.image_only) or models
+            models = searching_models(config) or models
         metafunc.parametrize("model", models, ids=[m.name for m in models], indirect=True, scope="session")
 
 
@@ -150,7 +150,12 @@ def ours(metafunc: pytest.Metafunc) -> set[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     timed = "throughput" in (config.option.markexpr or "")
-    out = [item for item in items if has_no_dataset(item) or (item.get_closest_marker("throughput") and not timed)]
+    alone = in_use(config) and len(searching_models(config)) < 2
+    out = [
+        item for item in items
+        if has_no_dataset(item) or (item.get_closest_marker("throughput") and not timed)
+        or (alone and takes_all_models(item))
+    ]  # fmt: skip
     if out:
         config.hook.pytest_deselected(items=out)
         gone = set(out)
@@ -159,12 +164,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slots = [i for i, item in enumerate(items) if model_of(item)]
     for slot, item in zip(slots, sorted((items[i] for i in slots), key=model_of), strict=True):
         items[slot] = item
+    # What takes all models comes after the tests that load them one by one.
+    items.sort(key=takes_all_models)
 
 
 def model_of(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     model = callspec.params.get("model") if callspec else None
     return model.name if isinstance(model, Checkpoint) else ""
+
+
+def takes_all_models(item: pytest.Item) -> bool:
+    return "complementarity" in getattr(item, "fixturenames", ()) and uses_dataset(item)
 
 
 def uses_dataset(item: pytest.Item) -> bool:
@@ -179,8 +190,7 @@ def has_no_dataset(item: pytest.Item) -> bool:
     return callspec is not None and callspec.params.get("dataset", item) is None
 
 
-def not_ready(config: pytest.Config, what: str, state: str, remedy: str) -> NoReturn:
-    message = f"{what}: {state}. {remedy}"
+def not_ready(config: pytest.Config, message: str) -> NoReturn:
     if config.option.kis_strict:
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
@@ -192,7 +202,7 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
     row: DatasetRow = request.param
     state = datasets.readiness(row)
     if not state.ready:
-        not_ready(request.config, f"dataset {row.name}", state.state, state.remedy)
+        not_ready(request.config, f"dataset {row.name}: {state.state}. {state.remedy}")
     return load_dataset(request.config, row)
 
 
@@ -201,23 +211,17 @@ def query_set(request: pytest.FixtureRequest, dataset: Dataset) -> QuerySet:
     """One label set of the dataset: ``.label_set`` and ``.queries``."""
     chosen: QuerySet = request.param
     if chosen.label_set is None:  # a dataset that isn't there has been skipped before
-        not_ready(request.config, f"dataset {dataset.name}", "no queries", NO_LABELS)
+        not_ready(request.config, f"dataset {dataset.name}: no queries. {NO_LABELS}")
     return QuerySet(chosen.dataset, chosen.label_set, dataset.queries(chosen.label_set))
 
 
 @pytest.fixture(scope="session")
 def model(request: pytest.FixtureRequest) -> Iterator[LazyEncoder]:
     """One model of the line-up; loaded only when something has to be encoded, and given up before the next."""
-    checkpoint: Checkpoint = request.param
-    option = request.config.option
-    if option.kis_download:
-        with visible_progress(request.config):
-            encoders.fetch(checkpoint)
-    encoder = LazyEncoder(checkpoint, device=option.kis_device, precision=option.kis_precision)
-    if not encoder.key_known:  # else all that is asked of it may lie in the store
-        state = encoders.readiness(checkpoint)
-        if not state.ready:
-            not_ready(request.config, f"model {checkpoint.name}", state.state, state.remedy)
+    try:
+        encoder = usable_model(request.config, request.param)
+    except NotReady as error:
+        not_ready(request.config, str(error))
     yield encoder
     encoder.unload()
 
@@ -272,3 +276,11 @@ def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
     from kis_bench.measuring import KnownItemSearch  # and with it arrow, which other test runs shouldn't wait for
 
     return KnownItemSearch(request)
+
+
+@pytest.fixture
+def complementarity(request: pytest.FixtureRequest) -> Complementarity:
+    """Measures all models that are here together: ``combined = complementarity(dataset, query_set)``."""
+    from kis_bench.measuring import Complementarity
+
+    return Complementarity(request)

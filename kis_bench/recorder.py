@@ -22,8 +22,10 @@ class Recorder:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.ranks: list[dict[str, Any]] = []
+        self.measured: set[tuple[str, str, str]] = set()  # model, dataset, label set of the ranks
         self.timings: list[dict[str, Any]] = []
         self.distances: dict[str, dict[str, tuple[Floats, Floats]]] = {}  # dataset -> model -> distances, margins
+        self.fused: list[dict[str, list[Any]]] = []  # of each query set: column -> values
         self.provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
         self.folder: Path | None = None
         self.error: KisBenchError | None = None
@@ -38,11 +40,17 @@ class Recorder:
         if report.when != "call":  # pytest repeats the properties in the report on the teardown
             return
         for payload in mine:
-            self.ranks += payload.get("ranks", [])
+            rows = payload.get("ranks", [])
+            measured = {(row["model"], row["dataset"], row["label_set"]) for row in rows}
+            if measured and measured <= self.measured:  # alone and then among others, from the same vectors
+                continue
+            self.measured |= measured
+            self.ranks += rows
             self.timings += payload["timings"]
             for dataset, model, *columns in payload.get("distances", []):
                 *distances, margins = (np.array(column, np.float64) for column in columns)
                 self.distances.setdefault(dataset, {})[model] = np.stack(distances, axis=1), margins
+            self.fused += [payload["fused"]] if "fused" in payload else []
             for kind, found in payload["provenance"].items():
                 for name, facts in found.items():
                     self.provenance[kind].setdefault(name, {}).update(facts)
@@ -50,6 +58,8 @@ class Recorder:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if not self.ranks and not self.distances:
             return
+        import pandas as pd
+
         from kis_bench.published import read_published
         from kis_bench.runs import write_measured
 
@@ -62,6 +72,7 @@ class Recorder:
                 timings=self.timings,
                 similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
                 published=read_published(files, {*self.provenance["datasets"]}),
+                fused=pd.concat([pd.DataFrame(), *map(pd.DataFrame, self.fused)], ignore_index=True),
                 provenance=self.provenance,
                 command=["pytest", *self.config.invocation_params.args],
                 device=option.kis_device,

@@ -17,6 +17,7 @@ import pandas as pd
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile, recall_at_k
+from kis_bench.spreadsheets import unguarded, write_csv
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ AGREEMENT = [
     "n_participants", "ties", "missing",
 ]  # fmt: skip
 PAIRS = ["dataset", "model_a", "model_b", "difference", "ci_low", "ci_high", "p", "p_holm", "n", "correlation"]
+#: Ranks of the targets where models are combined; model_3 is missing for pairs, parameter where a method has none.
+FUSED = [
+    "dataset", "label_set", "query_id", "method", "model_1", "model_2", "model_3", "parameter", "rank", "rank_best",
+    "rank_worst",
+]  # fmt: skip
 PUBLISHED = ["dataset", "label_set", "model", "metric", "k", "value", "n", "tolerance", "published_as", "source"]
 METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
 TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
@@ -54,6 +60,7 @@ RECALL_AT = (1, 5, 10, 50, 100)
 _PARQUET_TYPES = {
     "rank": "float64", "rank_best": "int64", "rank_worst": "int64", "group_rank": "float64", "n_items": "int64",
     "truncated": "bool", "target_score": "float32", "agreement": "float64", "margin": "float64",
+    "parameter": "float64",
     "distance_candidate1": "float64", "distance_candidate2": "float64", "distance_candidates": "float64",
     **{column: "float64" if column.endswith("_rank") else "int64" for column in OTHER_RANKS},
 }  # fmt: skip
@@ -81,6 +88,8 @@ class Run:
     agreement: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=AGREEMENT))
     pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAIRS))
     published: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PUBLISHED))
+    # Of combinations of models; without rows where fewer than two were measured.
+    fused: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FUSED))
 
 
 def of_study(provenance: Mapping[str, Any], model: str) -> bool:
@@ -95,6 +104,7 @@ OPTIONAL_TABLES = {
     "agreement": ("agreement.csv", AGREEMENT),
     "pairs": ("model_pairs.csv", PAIRS),
     "published": ("published.csv", PUBLISHED),
+    "fused": ("fused.parquet", FUSED),
 }
 
 
@@ -169,7 +179,7 @@ def _write_parquet(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
 
 
 def _write_csv(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
-    _columns(frame, columns, file.stem).to_csv(file, index=False, encoding="utf-8", lineterminator="\n")
+    write_csv(_columns(frame, columns, file.stem), file)
 
 
 def _sync(path: Path) -> None:
@@ -205,12 +215,12 @@ def write_run(
     timings: pd.DataFrame,
     verdicts: pd.DataFrame,
     provenance: Mapping[str, Any],
-    similarity: Mapping[str, pd.DataFrame] | None = None,
+    tables: Mapping[str, pd.DataFrame] | None = None,
     draw: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write a run folder below parent, whole or not at all, and let `latest` lead to it.
 
-    `similarity` has the tables of image similarity (`metrics` and those of OPTIONAL_TABLES). `draw` gets the folder,
+    `tables` has those of OPTIONAL_TABLES, and further rows of `metrics`. `draw` gets the folder,
     its tables already inside, and adds the report.
     """
     parent = Path(parent)
@@ -224,11 +234,11 @@ def write_run(
         (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         _write_parquet(ranks, ALL_RANKS, hidden / "ranks.parquet")
         _write_parquet(judgments, JUDGMENTS, hidden / "judgments.parquet")
-        tables = dict(similarity or {})
-        metrics = [metrics_table(_columns(ranks, ALL_RANKS, "ranks")), tables.pop("metrics", pd.DataFrame())]
+        others = dict(tables or {})
+        metrics = [metrics_table(_columns(ranks, ALL_RANKS, "ranks")), others.pop("metrics", pd.DataFrame())]
         filled = [table for table in metrics if len(table)] or metrics[:1]
         _write_csv(pd.concat(filled, ignore_index=True), METRICS, hidden / "metrics.csv")
-        for kind, table in tables.items():
+        for kind, table in others.items():
             file, columns = OPTIONAL_TABLES[kind]
             if len(table):
                 write = _write_csv if file.endswith(".csv") else _write_parquet
@@ -282,6 +292,8 @@ def _read_csv(file: Path, columns: list[str]) -> pd.DataFrame:
         frame = pd.read_csv(file, dtype=types, keep_default_na=False, na_values=missing_cells)
     except (ValueError, OSError) as error:
         raise BadFile(file, [f"not a readable CSV file: {error}"]) from error
+    for column in _CSV_TEXT & {*frame.columns}:
+        frame[column] = frame[column].map(unguarded)
     return _checked(frame, columns, file)
 
 

@@ -41,18 +41,19 @@ def write_measured(
     repository: Path,
     similar: Sequence[tuple[Dataset, Measured]] = (),
     published: pd.DataFrame | None = None,
+    fused: pd.DataFrame | None = None,
 ) -> Path:
     """Writes one run folder with tables, plots and report, whole or not at all; returns it.
 
     Args:
         similar: datasets with judgments, and what each model's distances over their triplets are.
         published: figures of others to compare with.
+        fused: ranks under combinations of models.
     """
     every = [similarity_tables(dataset, measured) for dataset, measured in similar]
     tables = {name: pd.concat([one[name] for one in every], ignore_index=True) for name in (every[0] if every else ())}
     judgments = tables.pop("judgments", pd.DataFrame(columns=results.JUDGMENTS))
-    if published is not None:
-        tables["published"] = published
+    tables |= {name: table for name, table in (("published", published), ("fused", fused)) if table is not None}
 
     def draw(folder: Path) -> None:
         write_report(folder, results.read_run(folder), pictures, privacy=privacy)
@@ -61,7 +62,7 @@ def write_measured(
         parent,
         ranks=pd.DataFrame(ranks, columns=results.ALL_RANKS),
         judgments=judgments,
-        similarity=tables,
+        tables=tables,
         timings=pd.DataFrame(timings, columns=results.TIMINGS),
         verdicts=pd.DataFrame(columns=results.VERDICTS),
         provenance={

@@ -10,9 +10,10 @@ import pytest
 
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
-from kis_bench.errors import KisBenchError
+from kis_bench.encoders import LazyEncoder
+from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.lineup import LineUp
-from kis_bench.records import Dataset, Query
+from kis_bench.records import Checkpoint, Dataset, Query
 from kis_bench.relevance import NearDuplicates
 
 PAYLOAD = "kis_bench"  #: under which a test's report carries what it measured
@@ -75,6 +76,25 @@ def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
         with visible_progress(config):
             kept[row] = datasets.load(row.name, row.folder, layout=row.layout)
     return kept[row]
+
+
+def searching_models(config: pytest.Config) -> tuple[Checkpoint, ...]:
+    """Models that take part in known-item search: those with a text side."""
+    return tuple(model for model in line_up(config).models if not model.image_only)
+
+
+def usable_model(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
+    """A model that is loaded only when something has to be encoded; NotReady where it can't be."""
+    option = config.option
+    if option.kis_download:
+        with visible_progress(config):
+            encoders.fetch(checkpoint)
+    encoder = LazyEncoder(checkpoint, device=option.kis_device, precision=option.kis_precision)
+    if not encoder.key_known:  # else all that is asked of it may lie in the store
+        state = encoders.readiness(checkpoint)
+        if not state.ready:
+            raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
+    return encoder
 
 
 @contextmanager

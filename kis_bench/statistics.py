@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+Floats = NDArray[np.float64]
 CHUNK = 2**21  #: resampled values held at once
 
 
@@ -92,6 +93,116 @@ def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> 
     low = int(np.searchsorted(at_most, tail, side="right"))
     high = int(np.searchsorted(at_most, 1 - tail, side="left")) + 1
     return float(data[max(low, 1) - 1]), float(data[min(high, n) - 1])
+
+
+def paired_randomization_test(
+    first: ArrayLike, second: ArrayLike, *, permutations: int = 100_000, seed: int = 0
+) -> float:
+    """Two-sided p-value of the mean difference of two systems on the same queries, values ``[q]`` of each.
+
+    Under the hypothesis that the systems are alike the sign of each query's difference is a coin (R. A. Fisher, 1935;
+    M. Smucker, J. Allan, B. Carterette, CIKM 2007). All sign patterns are gone through where there are not more than
+    ``permutations``; else that many are drawn, and p is (as extreme + 1) / (drawn + 1), which is never 0.
+
+    >>> paired_randomization_test([1, 1, 1, 1], [0, 0, 0, 0])
+    0.125
+    """
+    a, b = row_of(first), row_of(second)
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} and {len(b)} values: a paired test needs both on the same queries")
+    return float(sign_flip_tests((a - b)[None], permutations=permutations, seed=seed)[0])
+
+
+def sign_flip_tests(differences: Floats, *, permutations: int = 100_000, seed: int = 0) -> Floats:
+    """p-values ``[c]`` of the randomization test for c rows of paired differences ``[c, q]``, all over the same draws.
+
+    Chunks hold a bounded number of values. Sums that equal the observed one up to rounding are as extreme as it.
+    """
+    d = np.asarray(differences, np.float64)
+    if permutations < 1:
+        raise ValueError(f"{permutations} permutations: at least 1 is needed")
+    counts = (d != 0).sum(axis=1)
+    found = np.ones(len(d))
+    few = (counts > 0) & (counts <= math.log2(permutations))
+    for row in np.flatnonzero(few):
+        found[row] = every_sign(d[row][d[row] != 0])
+    many = np.flatnonzero((counts > 0) & ~few)
+    if not len(many):
+        return found
+    # Scaled so that float32 sums are off by far less than what is taken for equal.
+    scale = np.abs(d[many]).sum(axis=1)
+    values = (d[many] / scale[:, None]).T.astype(np.float32)
+    observed = np.abs(values.sum(axis=0, dtype=np.float64)) - 1e-6
+    extreme = np.zeros(len(many), np.int64)
+    for signs in sign_patterns(d.shape[1], permutations, seed):
+        extreme += (np.abs(signs @ values) >= observed).sum(axis=0)
+    found[many] = (extreme + 1) / (permutations + 1)
+    return found
+
+
+def every_sign(differences: Floats) -> float:
+    """Share of the 2^n sign patterns of n differences whose sum is at least as far from 0 as the observed one."""
+    sums = np.zeros(1)
+    for one in differences:
+        sums = np.concatenate([sums + one, sums - one])
+    limit = abs(differences.sum()) - 1e-9 * np.abs(differences).sum()
+    return float(np.mean(np.abs(sums) >= limit))
+
+
+def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    """Rows of n random signs, ``[r, n]`` at a time."""
+    rng = np.random.default_rng(seed)
+    step = max(1, CHUNK * 4 // n)
+    for start in range(0, patterns, step):
+        size = min(step, patterns - start)
+        width = -(-n // 8)
+        bits = np.frombuffer(rng.bytes(size * width), np.uint8).reshape(size, width)
+        signs = np.unpackbits(bits, axis=1, count=n).astype(np.float32)
+        signs *= 2
+        signs -= 1
+        yield signs
+
+
+def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> float:
+    """Two-sided p-value for hits 0 or 1 of two systems on the same queries (Q. McNemar, Psychometrika 12, 1947).
+
+    Only the queries count that one finds and the other doesn't, b and c of them: under the hypothesis each falls to
+    either side with 1/2, so p is ``min(1, 2 P(X <= min(b, c)))`` with X binomial(b + c, 1/2). Two numbers instead of
+    rows are b and c themselves.
+
+    >>> mcnemar_exact(1, 8), mcnemar_exact([1, 1, 0], [0, 1, 0])
+    (0.0390625, 1.0)
+    """
+    from scipy.special import bdtr
+
+    if np.ndim(first) == 0 and np.ndim(second) == 0:
+        counts = np.array([first, second], np.float64)
+        if (counts < 0).any() or (counts != np.floor(counts)).any():
+            raise ValueError(f"{counts.tolist()} are not numbers of queries")
+        b, c = counts
+    else:
+        hits = row_of(first), row_of(second)
+        if len(hits[0]) != len(hits[1]):
+            raise ValueError(f"{len(hits[0])} and {len(hits[1])} hits: a paired test needs both on the same queries")
+        if not all(np.isin(each, (0, 1)).all() for each in hits):
+            raise ValueError("hits are 0 or 1; where ties make them shares, use paired_randomization_test")
+        b, c = np.sum(hits[0] > hits[1]), np.sum(hits[0] < hits[1])
+    return float(min(1.0, 2 * bdtr(min(b, c), b + c, 0.5))) if b + c else 1.0
+
+
+def resampled_means(values: Floats, *, resamples: int = 10_000, seed: int = 0) -> Floats:
+    """Means ``[resamples, c]`` of c rows of values ``[c, q]`` over queries drawn with replacement, jointly."""
+    data = np.asarray(values, np.float64)
+    n = data.shape[1]
+    rng = np.random.default_rng(seed)
+    found = np.empty((resamples, len(data)))
+    step = max(1, CHUNK // n)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        drawn = rng.integers(0, n, (size, n), dtype=np.int64) + n * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        found[start : start + size] = counts.astype(np.float64) @ data.T / n
+    return found
 
 
 def holm(p_values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -88,7 +88,7 @@ def write_measured(base, measured):
     folder = write_run(
         base / "reports", ranks=pd.DataFrame(columns=RANKS), judgments=pd.DataFrame(columns=JUDGMENTS),
         timings=pd.DataFrame(columns=TIMINGS), verdicts=pd.DataFrame(columns=VERDICTS),
-        similarity={"distances": pd.concat(tables, ignore_index=True)} if tables else {},
+        tables={"distances": pd.concat(tables, ignore_index=True)} if tables else {},
         provenance={"models": models, "datasets": about},
     )  # fmt: skip
     return read_run(folder)

@@ -324,7 +324,7 @@ def test_a_run_that_was_read_gives_the_same_section(tmp_path: Path) -> None:
     folder = write_run(
         tmp_path / "reports", ranks=run.ranks, judgments=run.judgments[JUDGMENTS], timings=run.timings,
         verdicts=run.verdicts, provenance=run.provenance,
-        similarity={"metrics": run.metrics, "agreement": run.agreement, "pairs": run.pairs, "published": run.published},
+        tables={"metrics": run.metrics, "agreement": run.agreement, "pairs": run.pairs, "published": run.published},
     )  # fmt: skip
     mine, read = (agreement_section("reset <1>", each, tmp_path) for each in (run, read_run(folder)))
     assert mine == read

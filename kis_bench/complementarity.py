@@ -1,0 +1,173 @@
+"""What pairs and triples of models gain over the best single one: the bound, and what can be built."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kis_bench.conditions import Condition
+from kis_bench.fusion import complement, interleaving_cost, switching_cost
+from kis_bench.held_out import chosen_on_others, parts_of
+from kis_bench.metrics import hits_at_k
+from kis_bench.statistics import resampled_means
+
+Floats = NDArray[np.float64]
+MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
+GAINS = [
+    "dataset", "label_set", "method", "kind", "model_1", "model_2", "model_3", "parameter", "metric", "k", "value",
+    "ci_low", "ci_high", "best_single", "gain", "gain_low", "gain_high", "n",
+]  # fmt: skip
+ADVICE = [
+    "dataset", "label_set", "size", "method", "model_1", "model_2", "model_3", "best_single", "gain", "honest_gain",
+    "honest_low", "honest_high", "n", "advice",
+]  # fmt: skip
+WAYS = {"rrf": "reciprocal rank fusion", "comb_sum": "CombSUM", "comb_mnz": "CombMNZ", "weighted": "a weighted sum",
+        "switch": "switching from one to the other", "interleave": "looking at both in turn"}  # fmt: skip
+SWITCHES = (10, 20, 5, 50, 2, 100, 1, 200, 500)  #: pictures before the switch; of equally good ones the first
+RESAMPLES = 2_000
+MOST_IN_TRIPLES = 7  #: of the oracle's triples, those of so many best models
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Where the targets of q queries stand, or what they cost, if some models are used together."""
+
+    method: str
+    models: tuple[str, ...]
+    best: NDArray[Any]  # [q]
+    worst: NDArray[Any]  # [q]
+    parameter: float = math.nan  # the median over queries
+
+    @property
+    def kind(self) -> str:
+        return "bound" if self.method == "oracle" else "achievable"
+
+    def values(self, k: int | None) -> Floats:
+        """What each query adds: its hit within k, or 1 / rank."""
+        return hits_at_k(self.best, self.worst, k) if k else np.asarray(2.0 / (self.best + self.worst), np.float64)
+
+
+def combinations(condition: Condition, fused: pd.DataFrame) -> list[Combination]:
+    """All that can be said of models together: from their ranks alone, and from ranks in fused lists, where given."""
+    return [*oracles(condition), *policies(condition), *from_table(condition, fused)]
+
+
+def oracles(condition: Condition) -> Iterator[Combination]:
+    m = len(condition.models)
+    triples = itertools.combinations(range(min(m, MOST_IN_TRIPLES)), 3)
+    for some in [*itertools.combinations(range(m), 2), *triples]:
+        rows = list(some)
+        models = tuple(condition.models[i] for i in rows)
+        yield Combination("oracle", models, complement(condition.best[rows]), complement(condition.worst[rows]))
+
+
+def policies(condition: Condition) -> Iterator[Combination]:
+    """Alternating between two lists, and switching to the other after n pictures, n chosen on other queries."""
+    parts = parts_of(condition.queries)
+    row = np.arange(len(condition.queries))
+    for i, j in itertools.permutations(range(len(condition.models)), 2):
+        models = condition.models[i], condition.models[j]
+        pairs = [(side[i], side[j]) for side in (condition.best, condition.worst)]
+        if i < j:
+            yield Combination("interleave", models, interleaving_cost(*pairs[0]), interleaving_cost(*pairs[1]))
+        best, worst = (np.stack([switching_cost(a, b, n) for n in SWITCHES], axis=1) for a, b in pairs)
+        pick = chosen_on_others(2 / (best + worst), parts)
+        if pick is not None:
+            after = float(np.median(np.array(SWITCHES)[pick]))
+            yield Combination("switch", models, best[row, pick], worst[row, pick], after)
+
+
+def from_table(condition: Condition, fused: pd.DataFrame) -> Iterator[Combination]:
+    """Those of ``results.FUSED`` that hold every query of the condition."""
+    columns = ["method", "model_1", "model_2", "model_3"]
+    for (method, *members), rows in fused.groupby(columns, dropna=False, sort=False):
+        models = tuple(str(name) for name in members if isinstance(name, str))
+        at = rows.set_index("query_id")
+        if {*condition.queries} <= {*at.index} and {*models} <= {*condition.models}:
+            at = at.loc[list(condition.queries)]
+            best, worst = at["rank_best"].to_numpy(np.int64), at["rank_worst"].to_numpy(np.int64)
+            yield Combination(str(method), models, best, worst, float(at["parameter"].astype(float).median()))
+
+
+def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
+    """Every combination under every measure against the best single model by it, columns :data:`GAINS`.
+
+    ``kind`` is "bound" for the oracle, which nobody can build, else "achievable"; for ``switch`` and ``interleave``
+    ranks are browsing costs. Intervals are percentile bootstrap over queries, drawn jointly.
+    """
+    found = combinations(condition, fused) if len(condition.models) > 1 else []
+    tables = []
+    for metric, k in MEASURES if found else ():
+        single = 1.0 / condition.rank if k is None else condition.hits(k)
+        best = int(single.mean(axis=1).argmax())
+        each = np.stack([one.values(k) for one in found])
+        drawn = resampled_means(np.concatenate([each, single[best : best + 1]]), resamples=RESAMPLES)
+        low, high = np.quantile(drawn[:, :-1], [0.025, 0.975], axis=0)
+        gain_low, gain_high = np.quantile(drawn[:, :-1] - drawn[:, -1:], [0.025, 0.975], axis=0)
+        tables.append(pd.DataFrame({
+            "dataset": condition.dataset, "label_set": condition.label_set, "method": [c.method for c in found],
+            "kind": [c.kind for c in found], **named(found), "parameter": [c.parameter for c in found],
+            "metric": metric, "k": k, "value": each.mean(axis=1), "ci_low": low, "ci_high": high,
+            "best_single": condition.models[best], "gain": each.mean(axis=1) - single[best].mean(),
+            "gain_low": gain_low, "gain_high": gain_high, "n": len(condition.queries),
+        }).astype({"k": "Int64"}))  # fmt: skip
+    return pd.concat(tables, ignore_index=True)[GAINS] if tables else pd.DataFrame(columns=GAINS)
+
+
+def named(found: Sequence[Combination]) -> dict[str, list[str | None]]:
+    return {f"model_{i + 1}": [c.models[i] if i < len(c.models) else None for c in found] for i in range(3)}
+
+
+def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
+    """Whether the best pair, and the best triple, by MRR is worth it: a row each, columns :data:`ADVICE`.
+
+    The best of many combinations owes some of its ``gain`` to luck. ``honest_gain`` repeats the choice, of combination
+    and of single model, on nine tenths of the queries, and counts what it brings on the others (M. Stone, J. of the
+    Royal Statistical Society B 36, 1974), with a bootstrap interval over queries.
+    """
+    found = [c for c in combinations(condition, fused) if c.kind == "achievable"] if len(condition.models) > 1 else []
+    single, parts = 1.0 / condition.rank, parts_of(condition.queries)
+    alone = chosen_on_others(single.T, parts)
+    rows: list[dict[str, Any]] = []
+    for size in (2, 3):
+        some = [c for c in found if len(c.models) == size]
+        if not some or alone is None:
+            continue
+        each = np.stack([c.values(None) for c in some])
+        pick = chosen_on_others(each.T, parts)
+        assert pick is not None  # as alone isn't
+        row = np.arange(len(parts))
+        differences = each[pick, row] - single[alone, row]
+        low, high = np.quantile(resampled_means(differences[None], resamples=RESAMPLES), [0.025, 0.975])
+        best, top = some[int(each.mean(axis=1).argmax())], condition.models[int(single.mean(axis=1).argmax())]
+        about = {
+            "gain": float(each.mean(axis=1).max() - single.mean(axis=1).max()),
+            "honest_gain": float(differences.mean()), "honest_low": float(low), "honest_high": float(high),
+        }  # fmt: skip
+        rows.append({
+            "dataset": condition.dataset, "label_set": condition.label_set, "size": size, "method": best.method,
+            **{name: values[0] for name, values in named([best]).items()}, "best_single": top, **about,
+            "n": len(parts), "advice": in_words(best, top, about, "pair" if size == 2 else "triple"),
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=ADVICE)
+
+
+def in_words(best: Combination, top: str, about: dict[str, float], kind: str) -> str:
+    interval = f"{about['honest_gain']:+.3f} MRR [{about['honest_low']:+.3f}, {about['honest_high']:+.3f}]"
+    names = " and ".join(best.models) if len(best.models) == 2 else ", ".join(best.models)
+    what = f"{names} by {WAYS.get(best.method, best.method)}"
+    if about["honest_low"] > 0:
+        return (
+            f"Best {kind}: {what}. Chosen on other queries, such a {kind} gains {interval} over the best single model."
+        )
+    return (
+        f"No {kind} is worth it: chosen on other queries it gains {interval}, no more than noise; stay with {top}. "
+        f"The best on these queries is {what}."
+    )

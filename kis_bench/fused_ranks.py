@@ -1,0 +1,157 @@
+"""Where targets stand in fused lists: the vectors of several models -> ranks under every pair and triple of them.
+
+What is fused is what a system would have at hand, the first ``depth`` items of each model's list. An item that is in
+none of them scores 0: the target then shares the places behind all others.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kis_bench.exact_scores import gather
+from kis_bench.fusion import RRF_K, normalised
+from kis_bench.held_out import DECIMALS, FOLDS, SEED, chosen_on_others, parts_of
+from kis_bench.ranking import target_ranks
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+FUSED = ["query_id", "method", "model_1", "model_2", "model_3", "parameter", "rank", "rank_best", "rank_worst"]
+METHODS = ("rrf", "comb_sum", "comb_mnz", "weighted")
+DEPTH = 1_000
+MOST_IN_PAIRS, MOST_IN_TRIPLES = 10, 7  #: of more models, only those with the best MRR are combined
+#: Of model_1; of equally good ones that nearest to one half is taken.
+WEIGHTS = np.array(sorted(np.linspace(0, 1, 21).round(2), key=lambda weight: abs(weight - 0.5)))
+MOST_BYTES = 128 * 2**20  #: of the lists that are fused at once
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The first items of m models' lists for b queries, over c columns; an item that a list lacks counts nothing."""
+
+    scores: Floats  # [m, b, c] 0 ... 1, 0 where the item isn't in the list
+    reciprocal: Floats  # [m, b, c] 1 / (60 + rank), 0 where it isn't
+    held: NDArray[np.uint8]  # [m, b, c]
+    wanted: NDArray[np.bool_]  # [b, c] the query's targets
+
+
+def fused_ranks(
+    texts: Sequence[NDArray[np.float32]], items: Sequence[Any], targets: Sequence[Sequence[int]],
+    models: Sequence[str], queries: Sequence[str], *, depth: int = DEPTH, folds: int = FOLDS, seed: int = SEED,
+) -> pd.DataFrame:  # fmt: skip
+    """Ranks of the best-placed targets of q queries under every pair and triple of m models, columns :data:`FUSED`.
+
+    Of more than :data:`MOST_IN_PAIRS` models, and for triples :data:`MOST_IN_TRIPLES`, only those with the best MRR are
+    combined.
+
+    Args:
+        texts: of each model float32 ``[q, d]``; unit vectors, as all here.
+        items: of each model float32 ``[n, v, d]``, in memory or mapped.
+        targets: of each query the positions of its items.
+        depth: how many items of each list are fused.
+        folds: parts of the queries; the weights that rank those of one part are chosen on the others. Queries with the
+            same targets are in one part.
+
+    Methods are ``rrf`` (reciprocal rank fusion, k = 60), ``comb_sum`` and ``comb_mnz`` (over scores that are scaled to
+    0 ... 1 within each list), and for pairs ``weighted``: comb_sum with that weight of model_1 (``parameter``) of 0,
+    0.05 ... 1 that has the best MRR. Scores are rounded to 12 decimals, so that identical pictures tie.
+    """
+    if len(models) < 2 or not len(models) == len(texts) == len(items):
+        raise ValueError(f"{len(models)} models, {len(texts)} texts and {len(items)} items: two of each are needed")
+    depth = min(depth, len(items[0]))
+    tops = [target_ranks(t, i, targets, top_k=depth) for t, i in zip(texts, items, strict=True)]
+    order = sorted(range(len(models)), key=lambda i: -float(np.mean(1 / tops[i].rank)))
+    chosen = sorted(order[:MOST_IN_PAIRS])
+    best = [i for i, model in enumerate(chosen) if model in order[:MOST_IN_TRIPLES]]
+    scores = [top_scores(texts[i], items[i], tops[i].top_items) for i in chosen]
+    combinations = [*itertools.combinations(range(len(chosen)), 2), *itertools.combinations(best, 3)]
+    ways = [(combination, method) for combination in combinations for method in METHODS
+            if method != "weighted" or len(combination) == 2]  # fmt: skip
+    n, found = len(items[0]), []
+    for some in blocks([tops[i].top_items for i in chosen], scores, targets, n):
+        found.append([ranked(some, combination, method, n) for combination, method in ways])
+    names = np.array([models[i] for i in chosen], object)
+    parts = parts_of([tuple(sorted(some)) for some in targets], folds, seed)
+    tables = []
+    for i, (combination, method) in enumerate(ways):
+        high, low = (np.concatenate([block[i][side] for block in found]) for side in (0, 1))  # [q, weights]
+        row = np.arange(len(high))
+        pick = chosen_on_others(2.0 / (high + low), parts) if method == "weighted" else 0 * row
+        if pick is None:
+            continue
+        tables.append(pd.DataFrame({
+            "query_id": np.array(queries, object), "method": method,
+            **{f"model_{j + 1}": names[combination[j]] if j < len(combination) else None for j in range(3)},
+            "parameter": WEIGHTS[pick] if method == "weighted" else np.nan,
+            "rank": (high[row, pick] + low[row, pick]) / 2, "rank_best": high[row, pick], "rank_worst": low[row, pick],
+        }))  # fmt: skip
+    return pd.concat([table.astype({"model_3": object}) for table in tables], ignore_index=True)[FUSED]
+
+
+def top_scores(texts: NDArray[np.float32], items: Any, top: Ints) -> Floats:
+    """Scores ``[q, depth]`` of the items at the top of each list, rounded."""
+    found = np.empty(top.shape)
+    for query, positions, row in zip(texts.astype(np.float64), top, found, strict=True):
+        row[:] = (gather(items, positions).astype(np.float64) @ query).max(axis=1)
+    return np.round(found, DECIMALS)  # what differs less is equal, as identical pictures are
+
+
+def blocks(tops: Sequence[Ints], scores: Sequence[Floats], targets: Sequence[Sequence[int]], n: int) -> Iterator[Lists]:
+    """The lists of some queries at a time, over those items that are in any list or wanted."""
+    q, m = len(targets), len(tops)
+    widest = min(n, sum(top.shape[1] for top in tops) + max(map(len, targets)))
+    step = max(1, MOST_BYTES // (m * widest * 17))
+    for start in range(0, q, step):
+        rows = range(start, min(start + step, q))
+        columns = [np.unique(np.concatenate([*(top[i] for top in tops), np.asarray(targets[i], np.int64)]))
+                   for i in rows]  # fmt: skip
+        shape = (m, len(rows), max(map(len, columns)))
+        block = Lists(np.zeros(shape), np.zeros(shape), np.zeros(shape, np.uint8), np.zeros(shape[1:], bool))
+        for b, (i, known) in enumerate(zip(rows, columns, strict=True)):
+            block.wanted[b, np.searchsorted(known, list(targets[i]))] = True
+            for j in range(m):
+                at = np.searchsorted(known, tops[j][i])
+                block.scores[j, b, at] = normalised(scores[j][i])
+                block.reciprocal[j, b, at] = 1.0 / (RRF_K + midranks(scores[j][i]))
+                block.held[j, b, at] = 1
+        yield block
+
+
+def midranks(scores: Floats) -> Floats:
+    """Ranks from 1 of a list ``[n]`` by score; equal ones share the middle."""
+    _, inverse, counts = np.unique(-scores, return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    middle: Floats = (last - (counts - 1) / 2)[inverse]
+    return middle
+
+
+def ranked(block: Lists, combination: Sequence[int], method: str, n: int) -> tuple[Ints, Ints]:
+    """Best and worst ranks ``[b, w]`` of the targets of a block; w is 1, or the number of weights."""
+    some = list(combination)
+    if method == "rrf":
+        return places(block.reciprocal[some].sum(axis=0), block.wanted, n)
+    if method == "comb_sum":
+        return places(block.scores[some].sum(axis=0), block.wanted, n)
+    if method == "comb_mnz":
+        total = block.scores[some].sum(axis=0) * block.held[some].sum(axis=0)
+        return places(total, block.wanted, n)
+    first, second = block.scores[some]
+    each = [places(weight * first + (1 - weight) * second, block.wanted, n) for weight in WEIGHTS]
+    return np.concatenate([best for best, _ in each], axis=1), np.concatenate([worst for _, worst in each], axis=1)
+
+
+def places(fused: Floats, wanted: NDArray[np.bool_], n: int) -> tuple[Ints, Ints]:
+    """Best and worst ranks ``[b, 1]`` of the best-placed target by scores ``[b, c]``; with score 0 all others tie."""
+    target = np.where(wanted, fused, -np.inf).max(axis=1, keepdims=True)
+    above = (fused > target).sum(axis=1, keepdims=True)
+    level = (fused == target).sum(axis=1, keepdims=True)
+    # Targets of one query aren't rivals of one another: of those on a level one counts.
+    level -= ((fused == target) & wanted).sum(axis=1, keepdims=True) - 1
+    worst = np.where(target > 0, above + level, n - (wanted.sum(axis=1, keepdims=True) - 1))
+    return (above + 1).astype(np.int64), worst.astype(np.int64)

@@ -1,0 +1,34 @@
+"""Choices that are made on other queries than those that they are measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+FOLDS, SEED = 10, 0
+DECIMALS = 12  #: means that differ less are equal
+
+
+def parts_of(keys: Sequence[Hashable], folds: int = FOLDS, seed: int = SEED) -> Ints:
+    """The part 0 ... folds-1 that each query belongs to ``[q]``, drawn by seed; equal keys to the same part."""
+    known: dict[Hashable, int] = {}
+    number = np.array([known.setdefault(key, len(known)) for key in keys], np.int64)
+    part = np.random.default_rng(seed).permutation(len(known)) % max(1, min(folds, len(known)))
+    return np.asarray(part[number], np.int64)
+
+
+def chosen_on_others(values: Floats, parts: Ints) -> Ints | None:
+    """For each query the choice ``[q]`` with the highest mean of ``values [q, c]`` over the other parts.
+
+    Of equally good ones the first. None where there is one part only, so that no choice can be tried on others.
+    """
+    if not parts.any():
+        return None
+    pick = np.empty(len(parts), np.int64)
+    for part in np.unique(parts):
+        pick[parts == part] = np.argmax(values[parts != part].mean(axis=0).round(DECIMALS))
+    return pick

@@ -1,0 +1,112 @@
+"""What the ranks of a run say, computed once from its tables and shown in several places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from kis_bench.audit import audit
+from kis_bench.comparison import compare
+from kis_bench.complementarity import advice, gains
+from kis_bench.conditions import Condition, conditions
+from kis_bench.growth import growth
+from kis_bench.label_sets import by_length, compare_label_sets, length_correlations
+from kis_bench.results import Run
+
+Key = tuple[str, str]  #: dataset, label set
+#: Columns that hold what privacy leaves out.
+PRIVATE = ("text", "item_id", "why")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Tables over the ranks of a run; those of a condition under (dataset, label set)."""
+
+    run: Run
+
+    @cached_property
+    def conditions(self) -> dict[Key, Condition]:
+        return conditions(self.run.ranks)
+
+    @cached_property
+    def comparisons(self) -> dict[Key, pd.DataFrame]:
+        """Of conditions with more than one model."""
+        return {key: compare(one) for key, one in self.conditions.items() if len(one.models) > 1}
+
+    @cached_property
+    def gains(self) -> dict[Key, pd.DataFrame]:
+        return {key: gains(self.conditions[key], self.fused(key)) for key in self.comparisons}
+
+    @cached_property
+    def advice(self) -> dict[Key, pd.DataFrame]:
+        return {key: advice(self.conditions[key], self.fused(key)) for key in self.comparisons}
+
+    @cached_property
+    def growth(self) -> dict[Key, pd.DataFrame]:
+        return {key: growth(one) for key, one in self.conditions.items()}
+
+    @cached_property
+    def audits(self) -> dict[Key, pd.DataFrame]:
+        return {key: audit(self.rows(key), one) for key, one in self.conditions.items()}
+
+    @cached_property
+    def label_sets(self) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+        """Dataset -> summary, and gains of each query, of label sets on the same targets."""
+        return {name: compare_label_sets(rows) for name, rows in self.of_datasets.items()}
+
+    @cached_property
+    def lengths(self) -> dict[str, pd.DataFrame]:
+        return {name: by_length(rows) for name, rows in self.of_datasets.items()}
+
+    @cached_property
+    def length_correlations(self) -> dict[str, pd.DataFrame]:
+        return {name: length_correlations(rows) for name, rows in self.of_datasets.items()}
+
+    @cached_property
+    def of_datasets(self) -> dict[str, pd.DataFrame]:
+        """Dataset -> its rows of the table of ranks."""
+        return {str(name): rows for name, rows in self.run.ranks.groupby("dataset", sort=False)}
+
+    def rows(self, key: Key) -> pd.DataFrame:
+        """A condition's rows of the table of ranks."""
+        rows = self.of_datasets[key[0]]
+        return rows[rows["label_set"] == key[1]]
+
+    def fused(self, key: Key) -> pd.DataFrame:
+        fused = self.run.fused
+        return fused[(fused["dataset"] == key[0]) & (fused["label_set"] == key[1])]
+
+    def tables(self, *, privacy: bool) -> dict[str, pd.DataFrame]:
+        """Name of the file -> table, for all conditions together; empty ones are left out."""
+        found = {
+            "comparisons": joined(self.comparisons),
+            "combinations": joined(self.gains),
+            "advice": joined(self.advice),
+            "growth": joined(self.growth),
+            "queries": joined(self.audits),
+            "label_sets": joined({name: summary for name, (summary, _) in self.label_sets.items()}),
+            "label_set_queries": joined({name: each for name, (_, each) in self.label_sets.items()}),
+            "text_lengths": joined(self.lengths),
+            "text_length_correlations": joined(self.length_correlations),
+        }
+        hidden = PRIVATE if privacy else ()
+        return {
+            f"{name}.csv": table.drop(columns=[c for c in hidden if c in table])
+            for name, table in found.items()
+            if len(table)
+        }
+
+
+def joined(tables: dict[Key, pd.DataFrame] | dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One table with the dataset, and the label set where there is one, in front."""
+    parts = []
+    for key, table in tables.items():
+        names = dict(zip(("dataset", "label_set"), (key,) if isinstance(key, str) else key, strict=False))
+        rest = table.drop(columns=[name for name in names if name in table])
+        for place, (name, value) in enumerate(names.items()):
+            rest.insert(place, name, value)
+        parts.append(rest)
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()

@@ -1,0 +1,80 @@
+"""Figures as a report prints them: percent, signed differences, intervals that stay on one line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+
+def spaced(text: str) -> str:
+    """With spaces at which no line breaks."""
+    return text.replace(" ", "\u00a0")
+
+
+def number(value: Any, digits: int = 1) -> str:
+    """With thousands separators; of one digit, ``.0`` is left out. Empty where there is no number."""
+    return "" if missing(value) else f"{float(value):,.{digits}f}".removesuffix(".0")
+
+
+def count(value: Any) -> str:
+    return "" if missing(value) else f"{int(value):,}"
+
+
+def percent(value: Any, low: Any = None, high: Any = None, *, digits: int = 1) -> str:
+    """A share, with its interval where there is one.
+
+    >>> percent(0.5), percent(0.5, 0.25, 0.75).replace(chr(160), " ")
+    ('50.0%', '50.0% [25.0, 75.0]')
+    """
+    if missing(value):
+        return ""
+    shown = f"{100 * float(value):.{digits}f}%"
+    if missing(low) or missing(high):
+        return shown
+    return spaced(f"{shown} [{100 * float(low):.{digits}f}, {100 * float(high):.{digits}f}]")
+
+
+def percent_points(value: Any, low: Any = None, high: Any = None) -> str:
+    """A difference of shares in percentage points, always with its sign."""
+    if missing(value):
+        return ""
+    points = [signed(100 * float(each), 1) for each in (value, low, high) if not missing(each)]
+    return spaced(points[0] + (f" [{points[1]}, {points[2]}]" if len(points) == 3 else ""))
+
+
+def signed(value: Any, digits: int) -> str:
+    """Always with a sign, but for what rounds to zero.
+
+    >>> signed(0.0004, 3), signed(2, 0)
+    ('0.000', '+2')
+    """
+    if missing(value):
+        return ""
+    rounded = round(float(value), digits)
+    sign = "" if rounded == 0 else "+" if rounded > 0 else "\N{MINUS SIGN}"
+    return f"{sign}{abs(rounded):,.{digits}f}"
+
+
+def ratio(value: Any, low: Any, high: Any) -> str:
+    """``1.8 times [1.4, 2.3]``."""
+    if missing(value):
+        return ""
+    interval = "" if missing(low) or missing(high) else f" [{float(low):.2f}, {float(high):.2f}]"
+    return spaced(f"{float(value):.2f} times{interval}")
+
+
+def probability(p: Any) -> str:
+    """A p-value; never 0, which no test can say.
+
+    >>> probability(0.0213), probability(0.00001), probability(1.0)
+    ('0.021', '<0.001', '1')
+    """
+    if missing(p):
+        return ""
+    return "<0.001" if p < 0.0005 else "1" if p > 0.9995 else f"{p:.3f}"
+
+
+def missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))

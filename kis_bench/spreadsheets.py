@@ -1,0 +1,32 @@
+"""CSV files that people open in a spreadsheet: a text there must never be taken for a formula."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def guarded(text: str) -> str:
+    """The text, with an apostrophe in front where a spreadsheet would calculate; :func:`unguarded` takes it off.
+
+    >>> guarded("=1+1"), guarded("a=b"), unguarded(guarded("'=1")) == "'=1"
+    ("'=1+1", 'a=b', True)
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def write_csv(frame: pd.DataFrame, file: Path) -> None:
+    """Texts guarded, numbers as they are, half characters as question marks; lines end in the same way everywhere."""
+    safe = frame.copy()
+    for column in safe.columns:
+        if not (pd.api.types.is_numeric_dtype(safe[column]) or pd.api.types.is_bool_dtype(safe[column])):
+            safe[column] = safe[column].map(lambda cell: guarded(cell) if isinstance(cell, str) else cell)
+    safe.to_csv(file, index=False, encoding="utf-8", lineterminator="\n", errors="replace")

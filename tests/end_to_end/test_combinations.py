@@ -1,0 +1,124 @@
+"""Real pytest runs in which models are combined, of a project with two small models of its own."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kis_bench.results import FUSED, read_run
+
+CONFTEST = """
+    from pathlib import Path
+    import numpy as np
+    from kis_bench.datasets import DatasetRow
+    from kis_bench.records import Checkpoint
+
+    HERE = Path(__file__).parent
+
+    class Channels:
+        \"\"\"Knows some channels of a colour only; texts are three numbers.\"\"\"
+        dim, vectors_per_item, context_length = 3, 1, None
+
+        def __init__(self, weights):
+            self.name = self.key = "channels-" + "-".join(map(str, weights))
+            self.weights = np.array(weights, np.float32)
+
+        def unit(self, rows):
+            rows = np.array(rows, np.float32) * self.weights + 1
+            return (rows / np.linalg.norm(rows, axis=1, keepdims=True))[:, None]
+
+        def encode_images(self, images):
+            return self.unit([np.asarray(image).reshape(-1, 3).mean(axis=0) for image in images])
+
+        def encode_texts(self, texts):
+            return self.unit([list(map(float, text.split()))[:3] for text in texts]), np.zeros(len(texts), bool)
+
+    def reddish(**_):
+        return Channels((1, 0.2, 0.1))
+
+    def bluish(**_):
+        return Channels((0.1, 0.2, 1))
+
+    def pytest_kis_models(config):
+        return [Checkpoint(name, f"python:conftest:{name}") for name in ("reddish", "bluish")]
+
+    def pytest_kis_datasets(config):
+        return [DatasetRow("colours", HERE / "colours")]
+"""
+TESTS = """
+    def test_alone(model, dataset, query_set, known_item_search):
+        known_item_search(model, dataset, query_set)
+
+    def test_complementarity(dataset, query_set, complementarity):
+        assert len(complementarity(dataset, query_set))
+"""
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    monkeypatch.setenv("KIS_STORE", str(pytester.path / "store"))
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(TESTS)
+    folder = pytester.path / "colours" / "images"
+    folder.mkdir(parents=True)
+    rng, rows = np.random.default_rng(0), []
+    for i in range(30):
+        colour = rng.integers(0, 256, 3)
+        Image.new("RGB", (8, 8), tuple(int(c) for c in colour)).save(folder / f"{i}.png")
+        noisy = np.clip(colour + rng.normal(0, 25, 3), 0, 255)
+        rows.append((f"q{i}", str(i), "numbers", " ".join(f"{c:.0f}" for c in noisy)))
+    table = pd.DataFrame(rows, columns=["query_id", "item_id", "label_set", "text"])
+    table.to_csv(folder.parent / "labels.csv", index=False)
+    return pytester
+
+
+def measured(project, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *arguments],
+        cwd=project.path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    return done, project.path / "reports" / "latest"
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "two workers"])
+def test_combinations_are_measured_and_written(project, workers):
+    done, latest = measured(project, *workers)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = read_run(latest)
+    assert list(run.fused.columns) == FUSED
+    assert {"rrf", "comb_sum", "comb_mnz", "weighted"} <= {*run.fused.method}
+    assert {*run.fused.model_1} | {*run.fused.model_2} == {"reddish", "bluish"}
+    assert run.fused.groupby("method").size().eq(30).all()
+    assert len(run.ranks) == 60  # once, though two tests measured them
+    page = (latest / "report.md").read_text(encoding="utf-8")
+    assert "What combinations find" in page
+    assert {"combinations.csv", "advice.csv"} <= {file.name for file in (latest / "tables").iterdir()}
+
+
+def test_alone_it_has_the_single_models_too(project):
+    done, latest = measured(project, "-k", "complementarity")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = read_run(latest)
+    assert {*run.ranks.model} == {"reddish", "bluish"}
+    assert len(run.fused)
+
+
+def test_with_one_model_there_is_nothing_to_combine(project):
+    done, latest = measured(project, "--kis-model", "reddish")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed, 1 deselected" in done.stdout
+    assert not (latest / "fused.parquet").exists()
+
+
+def test_a_model_that_is_not_here_is_left_out_or_under_strict_fails(project):
+    ours = ("--kis-model", "reddish", "--kis-model", "align", "-k", "complementarity")
+    done, _ = measured(project, *ours)
+    assert "complementarity: takes two models, and only reddish is here" in done.stdout
+    assert done.returncode == 0
+    done, _ = measured(project, *ours, "--kis-strict")
+    assert done.returncode == 1
+    assert "model align: not downloaded" in done.stdout
