@@ -1,118 +1,189 @@
-"""Queries that say more about themselves, or about the collection, than about models."""
+"""Which queries deserve a look: those that say more about themselves, or about the collection, than about models."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kis_bench.conditions import Condition
 
+Floats = NDArray[np.float64]
 AUDIT = [
     "query_id", "text", "item_id", "n_models", "best_model", "best_rank", "worst_model", "worst_rank", "median_rank",
     "disagreement", "flags", "why",
 ]  # fmt: skip
-FLAGS = ("ambiguous", "same text", "hopeless", "solved by one only", "truncated", "disagreement")
-FOUND = 10  #: a target among so many first is found
-SCROLLED, SHARE = 100, 0.01  #: nobody looks beyond so many pictures, or this share of the collection if that is more
-OCTAVES = 3.0  #: standard deviation of log2 rank over the models that is a disagreement
-SHOWN = 5
+#: What a query may be flagged for; "same text" goes with "ambiguous" where the targets differ.
+FLAGS = ("ambiguous", "same text", "hopeless", "solved by one only", "disagreement", "truncated")
+TOP = 10  #: first places that a user looks through
+HOPELESS, HOPELESS_SHARE = 100, 0.01  #: places, and part of the collection, in which some model should have the target
+FAR = 2.0  #: factor between ranks that counts as a difference
+MOST_DISAGREED, OCTAVES = 10, 3.0  #: so many queries by disagreement are flagged, and all above
+NAMED = 5  #: queries or models that a sentence names
 
 
 def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
-    """One row per query of a condition, columns :data:`AUDIT`; ``rows`` are the condition's rows of the table of ranks.
+    """One row for each query of a condition, columns :data:`AUDIT`; ``rows``: its rows of a run's table of ranks.
 
-    ``disagreement`` is the standard deviation over models of the logarithm (base 2) of the rank, in octaves; NaN for
-    one model. ``flags`` is a tuple of some of :data:`FLAGS`, ``why`` a sentence on each.
+    ``disagreement`` is the standard deviation over models of log2 of the rank, in octaves; NaN with one model.
+    ``flags`` is a tuple of :data:`FLAGS`, ``why`` holds a sentence for each, or for each reason:
+
+    - ambiguous: the target is tied under some model; or, under the best model for the query, a near-duplicate is among
+      the first ten and the target is not, or stands at least twice as far down; or its text asks for other targets too;
+    - same text: other queries have the same text, up to case and spaces (empty texts are unknown, not equal);
+    - hopeless: no model has the target among the first 100, or the first 1% of a collection larger than 10,000;
+    - solved by one only: just one of several models has it among the first ten, all others beyond twice of that;
+    - disagreement: among the ten queries on which models disagree most, by an octave at least, or above three octaves;
+    - truncated: some model did not read the whole text.
     """
-    rank = condition.rank
-    at = rows.drop_duplicates("query_id").set_index("query_id")
-    at = at.loc[list(condition.queries)]
-    text = at["text"].fillna("").astype(str)
+    own = rows[rows["model"].isin(condition.models)].assign(query_id=rows["query_id"].astype(str))
+    asked = own.drop_duplicates("query_id").set_index("query_id").reindex(list(condition.queries))
+    rank, models = condition.rank, condition.models
+    octaves = np.log2(rank).std(axis=0, ddof=1) if len(models) > 1 else np.full(rank.shape[1], np.nan)
+    first, last = rank.argmin(axis=0), rank.argmax(axis=0)
     table = pd.DataFrame({
-        "query_id": condition.queries, "text": text.to_numpy(), "item_id": at["item_id"].astype(str).to_numpy(),
-        "n_models": len(condition.models),
-        "best_model": [condition.models[i] for i in rank.argmin(axis=0)], "best_rank": rank.min(axis=0),
-        "worst_model": [condition.models[i] for i in rank.argmax(axis=0)], "worst_rank": rank.max(axis=0),
-        "median_rank": np.median(rank, axis=0),
-        "disagreement": np.log2(rank).std(axis=0, ddof=1) if len(rank) > 1 else np.nan,
+        "query_id": condition.queries, "text": asked["text"].fillna("").astype(str).to_numpy(object),
+        "item_id": asked["item_id"].astype(str).to_numpy(object), "n_models": len(models),
+        "best_model": [models[i] for i in first], "best_rank": rank.min(axis=0),
+        "worst_model": [models[i] for i in last], "worst_rank": rank.max(axis=0),
+        "median_rank": np.median(rank, axis=0), "disagreement": octaves,
     })  # fmt: skip
-    looks: tuple[Callable[[pd.DataFrame, pd.DataFrame, Condition], dict[str, list[str]]], ...]
-    looks = (ambiguous, same_text, hopeless, solved_by_one, truncated, disagreeing)
-    found: dict[str, dict[str, list[str]]] = {flag: look(table, rows, condition) for flag, look in
-                                              zip(FLAGS, looks, strict=True)}  # fmt: skip
-    said = [{flag: of[query] for flag, of in found.items() if query in of} for query in condition.queries]
-    flags = pd.Series([tuple(each) for each in said], dtype=object)
-    why = ["; ".join(part for parts in each.values() for part in parts) for each in said]
-    return table.assign(flags=flags, why=why)[AUDIT]
+    found: dict[str, list[tuple[str, str]]] = {query: [] for query in condition.queries}
+    for flag, sentences in (
+        ("ambiguous", tied(condition)), ("ambiguous", near_duplicates(own, table)),
+        ("ambiguous", other_targets(table)), ("same text", same_texts(table)), ("hopeless", hopeless(condition)),
+        ("solved by one only", solved_by_one(condition)), ("disagreement", disagreed(table)),
+        ("truncated", truncated(own)),
+    ):  # fmt: skip
+        for query, sentence in sentences.items():
+            if query in found:
+                found[query].append((flag, sentence))
+    table["flags"] = [tuple(dict.fromkeys(flag for flag, _ in found[query])) for query in condition.queries]
+    table["why"] = [" ".join(sentence for _, sentence in found[query]) for query in condition.queries]
+    return table[AUDIT]
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:
-    """How many queries of an audit have each flag."""
-    return {flag: int(sum(flag in flags for flags in table["flags"])) for flag in FLAGS}
+    """Flag -> how many queries have it, in the order of :data:`FLAGS`; 0 where none has."""
+    return {flag: sum(flag in each for each in table["flags"]) for flag in FLAGS}
 
 
-def ambiguous(table: pd.DataFrame, rows: pd.DataFrame, condition: Condition) -> dict[str, list[str]]:
-    """Ties, and near-duplicates before the target: under the model that places it best."""
-    found: dict[str, list[str]] = defaultdict(list)
-    best = rows.set_index(["model", "query_id"]).loc[list(zip(table["best_model"], table["query_id"], strict=True))]
-    for query, row in zip(table["query_id"], best.to_dict("records"), strict=True):
-        if tied := int(row["rank_worst"] - row["rank_best"]):
-            found[query].append(f"ties with {tied:,} other picture{'s' if tied > 1 else ''}")
-        near = row.get("near_duplicate_rank")
-        if near is not None and not pd.isna(near) and (row["rank"] >= 2 * near or near <= FOUND < row["rank"]):
-            found[query].append(f"a near-duplicate stands at {near:,.10g}, the target at {row['rank']:,.10g}")
+def by_disagreement(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an audit, where models disagree most first; equal ones, and those of one model, by query id."""
+    return table.sort_values(["disagreement", "query_id"], ascending=[False, True], kind="stable", na_position="last")
+
+
+def tied(condition: Condition) -> dict[str, str]:
+    """Query -> under which models other items score exactly as the target."""
+    found = {}
+    for i in np.flatnonzero((condition.best < condition.worst).any(axis=0)):
+        where = np.flatnonzero(condition.best[:, i] < condition.worst[:, i])
+        most = int((condition.worst - condition.best)[:, i].max())
+        items = "1 other item" if most == 1 else f"up to {most:,} other items" if len(where) > 1 else f"{most:,} others"
+        found[condition.queries[i]] = (
+            f"The target ties with {items} under {listed(condition.models[m] for m in where)}."
+        )
     return found
 
 
-def same_text(table: pd.DataFrame, rows: pd.DataFrame, condition: Condition) -> dict[str, list[str]]:
-    """Queries that read the same and ask for different pictures; without texts nobody can tell."""
-    by_text: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for query, text, item in table[["query_id", "text", "item_id"]].itertuples(index=False):
-        if text.strip():
-            by_text[" ".join(text.casefold().split())].append((query, item))
+def near_duplicates(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
+    """Query -> where a near-duplicate of the target stands under the model that is best for the query."""
+    if "near_duplicate_rank" not in rows:
+        return {}
+    key = ["model", "query_id"]
+    near = rows.drop_duplicates(key).set_index(key)["near_duplicate_rank"].astype("float64")
+    at = near.reindex(pd.MultiIndex.from_arrays([table["best_model"], table["query_id"]])).to_numpy()
+    strict = table["best_rank"].to_numpy(np.float64)
+    better = (at < strict) & (at <= TOP) & ((strict > TOP) | (strict >= FAR * at))
     return {
-        query: [f"reads the same as {listed([q for q, i in some if i != item])}"]
-        for some in by_text.values() for query, item in some if any(i != item for _, i in some)
-    }  # fmt: skip
+        query: f"A near-duplicate stands at {place(at[i])}, the target itself at {place(strict[i])}, under {model}."
+        for i, (query, model) in enumerate(zip(table["query_id"], table["best_model"], strict=True))
+        if better[i]
+    }
 
 
-def hopeless(table: pd.DataFrame, rows: pd.DataFrame, condition: Condition) -> dict[str, list[str]]:
-    limit = max(SCROLLED, SHARE * condition.n_items)
-    lost = table[table["best_rank"] > limit]
-    return {query: [f"no model brings it among the first {limit:,.0f}"] for query in lost["query_id"]}
+def texts(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each text that several queries have, up to case and spaces."""
+    plain = table["text"].map(lambda text: " ".join(str(text).split()).casefold())
+    return [group for _, group in table[plain != ""].groupby(plain[plain != ""], sort=False) if len(group) > 1]
 
 
-def solved_by_one(table: pd.DataFrame, rows: pd.DataFrame, condition: Condition) -> dict[str, list[str]]:
+def same_texts(table: pd.DataFrame) -> dict[str, str]:
+    """Query -> which others have its text."""
+    found = {}
+    for group in texts(table):
+        queries = list(group["query_id"])
+        for query in queries:
+            found[query] = f"It has the same text as {listed(each for each in queries if each != query)}."
+    return found
+
+
+def other_targets(table: pd.DataFrame) -> dict[str, str]:
+    """Query -> that its text asks for other targets as well."""
+    found: dict[str, str] = {}
+    for group in texts(table):
+        targets = group["item_id"].map(lambda items: frozenset(items.split("|")))
+        if (n := targets.nunique()) > 1:
+            found |= dict.fromkeys(group["query_id"], f"The same text is used for {n:,} different targets.")
+    return found
+
+
+def hopeless(condition: Condition) -> dict[str, str]:
+    """Query -> how far down it stays under the best model."""
+    limit, best = max(HOPELESS, HOPELESS_SHARE * condition.n_items), condition.rank.min(axis=0)
+    return {
+        condition.queries[i]: f"No model has the target among the first {place(np.floor(limit))}; "
+        f"the best place is {place(best[i])} of {condition.n_items:,}."
+        for i in np.flatnonzero(best > limit)
+    }
+
+
+def solved_by_one(condition: Condition) -> dict[str, str]:
+    """Query -> which model alone has the target among the first ten."""
     if len(condition.models) < 2:
         return {}
-    first, second = np.partition(condition.rank, 1, axis=0)[:2]
-    alone = (first <= FOUND) & (second > FOUND) & (second >= 2 * first)
+    ranks = np.sort(condition.rank, axis=0)
+    only = (ranks[0] <= TOP) & (ranks[1] > TOP) & (ranks[1] >= FAR * TOP)
+    first, second = np.argsort(condition.rank, axis=0, kind="stable")[:2]
     return {
-        query: [f"only {model} finds it, at {a:,.10g}; the next has it at {b:,.10g}"]
-        for query, model, a, b in zip(table["query_id"][alone], table["best_model"][alone], first[alone], second[alone],
-                                      strict=True)
-    }  # fmt: skip
+        condition.queries[i]: f"Only {condition.models[first[i]]} has the target among the first {TOP}, at "
+        f"{place(ranks[0, i])}; the next is {condition.models[second[i]]} with {place(ranks[1, i])}."
+        for i in np.flatnonzero(only)
+    }
 
 
-def truncated(table: pd.DataFrame, rows: pd.DataFrame, condition: Condition) -> dict[str, list[str]]:
-    cut = rows[rows["truncated"].eq(True)].groupby("query_id", sort=False)["model"]
-    known = {*condition.queries}
-    return {str(q): [f"too long for {listed([str(m) for m in models])}"] for q, models in cut if str(q) in known}
-
-
-def disagreeing(table: pd.DataFrame, rows: pd.DataFrame, condition: Condition) -> dict[str, list[str]]:
-    far = table[table["disagreement"] >= OCTAVES]
+def disagreed(table: pd.DataFrame) -> dict[str, str]:
+    """Query -> by how much models disagree."""
+    order = by_disagreement(table)
+    octaves = order["disagreement"].to_numpy(np.float64)
+    chosen = (octaves > OCTAVES) | ((np.arange(len(order)) < MOST_DISAGREED) & (octaves >= 1))
     return {
-        row["query_id"]: [f"{row['best_model']} has it at {row['best_rank']:,.10g}, "
-                          f"{row['worst_model']} at {row['worst_rank']:,.10g}"]
-        for row in (dict(zip(map(str, far.columns), values, strict=True)) for values in far.itertuples(index=False))
-    }  # fmt: skip
+        str(row.query_id): f"Models disagree by {row.disagreement:.1f} octaves: from {place(row.best_rank)} "
+        f"({row.best_model}) to {place(row.worst_rank)} ({row.worst_model})."
+        for row in order[chosen].itertuples(index=False)
+    }
 
 
-def listed(names: list[Any]) -> str:
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
+def truncated(rows: pd.DataFrame) -> dict[str, str]:
+    """Query -> which models did not read the whole text; unknown is not truncated."""
+    cut = rows[rows["truncated"].eq(True).fillna(False)] if "truncated" in rows else rows[:0]
+    return {
+        str(query): f"The text is longer than {listed(dict.fromkeys(map(str, models)))} can read."
+        for query, models in cut.groupby("query_id", sort=False)["model"]
+    }
+
+
+def listed(names: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and 7 more``."""
+    every = list(names)
+    if len(every) > NAMED:
+        every = [*every[: NAMED - 1], f"{len(every) - NAMED + 1:,} more"]
+    return " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
+
+
+def place(rank: Any) -> str:
+    """``1,250``, ``12.5`` in the middle of a tie."""
+    return f"{rank:,.0f}" if float(rank).is_integer() else f"{rank:,.1f}"

@@ -1,181 +1,270 @@
-"""Label sets compared on the same targets, and recall against the length of texts."""
+"""What the text is worth: any two label sets compared on the same targets, and ranks against the length of texts."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile
-from kis_bench.statistics import holm, mcnemar_exact, paired_randomization_test, resampled_means, wilson_interval
+from kis_bench.conditions import Condition, conditions
+from kis_bench.metrics import hits_at_k, mean_reciprocal_rank
+from kis_bench.statistics import holm, mcnemar_exact, resampled_means, sign_flip_tests, wilson_interval
 
 Floats = NDArray[np.float64]
 SUMMARY = [
     "dataset", "label_set_a", "label_set_b", "model", "metric", "k", "n", "value_a", "value_b", "difference", "ci_low",
     "ci_high", "p", "p_holm",
 ]  # fmt: skip
-GAINS = ["dataset", "label_set_a", "label_set_b", "model", "query_a", "query_b", "item_id", "rank_a", "rank_b", "ratio"]
-LENGTHS = ["dataset", "model", "words_low", "words_high", "n", "recall_at_10", "ci_low", "ci_high", "mrr"]
+GAINS = [
+    "dataset", "label_set_a", "label_set_b", "model", "query_a", "query_b", "item_id", "rank_a", "rank_b", "ratio",
+]  # fmt: skip
+LENGTHS = [
+    "dataset", "label_set", "model", "words_low", "words_high", "n", "recall_at_10", "ci_low", "ci_high", "mrr",
+]  # fmt: skip
 CORRELATIONS = ["dataset", "model", "measure", "rho", "ci_low", "ci_high", "n"]
+MEASURES = ("words", "characters", "detail")  #: of a text
 KS = (1, 10, 100)
-RESAMPLES, PERMUTATIONS = 2_000, 20_000
-# A word, or one letter of a script that doesn't part words: Thai, Lao, Khmer, kana, Chinese.
-_WORDS = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|[^\\W_]+(?:['\u2019-][^\\W_]+)*")
+RESAMPLES_OF_MEDIANS = 2_000
+TAILS = (0.025, 0.975)
+#: Thai, Lao, Burmese, Khmer, Chinese, Japanese: written without spaces between words.
+UNSPACED = re.compile(
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\ua4cf\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff])"
+)
 
 
-def matched(first: pd.DataFrame, second: pd.DataFrame) -> list[tuple[str, str]]:
-    """Pairs of queries of two label sets that ask for the same target; rows with ``query_id`` and ``item_id``.
+@dataclass(frozen=True)
+class Matched:
+    """Queries of two label sets that ask for the same target."""
 
-    By equal id and target first; what is left, by a target for which just one query is left on either side.
+    pairs: tuple[tuple[str, str], ...]  # query ids, in the order of the first
+    left_out: tuple[int, int]  # queries of either side that have no partner
+
+
+def matched(first: pd.DataFrame, second: pd.DataFrame) -> Matched:
+    """Partners among the queries of two label sets of a dataset, from rows of a run's table of ranks.
+
+    Those of equal id and equal target; of the others those whose target exactly one query of each side asks for.
+    Several targets, joined by ``|``, are equal in any order.
     """
-    a, b = (dict(zip(rows["query_id"], rows["item_id"], strict=True)) for rows in (first, second))
-    same = {query for query, item in a.items() if b.get(query) == item}
-    left: list[dict[str, list[str]]] = []
-    for side in (a, b):
-        by_item: dict[str, list[str]] = defaultdict(list)
-        for query, item in side.items():
-            if query not in same:
-                by_item[item].append(query)
-        left.append(by_item)
-    partner = {left[0][item][0]: left[1][item][0] for item in left[0]
-               if len(left[0][item]) == len(left[1].get(item, ())) == 1}  # fmt: skip
-    return [(query, query if query in same else partner[query]) for query in a if query in same or query in partner]
+    a, b = targets(first), targets(second)
+    pairs = {query: query for query, target in a.items() if b.get(query) == target}
+    once = [{target for target, n in Counter(side.values()).items() if n == 1} for side in (a, b)]
+    of_b = {target: query for query, target in b.items()}
+    pairs |= {
+        query: of_b[target]
+        for query, target in a.items()
+        if query not in pairs and target in once[0] and target in once[1]
+    }
+    ordered = tuple((query, pairs[query]) for query in a if query in pairs)
+    return Matched(ordered, (len(a) - len(ordered), len(b) - len(ordered)))
+
+
+def targets(rows: pd.DataFrame) -> dict[str, frozenset[str]]:
+    """Query -> its targets, in the table's order."""
+    each = rows.drop_duplicates("query_id")
+    return {
+        str(query): frozenset(str(items).split("|"))
+        for query, items in zip(each["query_id"], each["item_id"], strict=True)
+    }
 
 
 def compare_label_sets(ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every two label sets of one dataset under every model that was asked both: columns SUMMARY, and GAINS per query.
+    """Every two label sets a, b of one dataset on the targets of both, a before b in the table of ranks.
 
-    ``difference`` is b less a with a bootstrap interval over targets; p of hits is McNemar's, where ties make them
-    shares and for MRR the randomization test's; Holm over the models. ``rank_ratio``: the geometric mean of rank_a /
-    rank_b stands in ``difference``, how many times nearer to the top the target is with b. ``ratio`` is its logarithm
-    (base 2) for one query.
+    First table, columns :data:`SUMMARY`: under each model that was asked both, recall, MRR, median rank and rank ratio.
+    ``difference`` is b less a, with a percentile interval over pairs of queries; p is of McNemar's exact test for hits,
+    of the randomization test for MRR, rank ratio, and hits that ties make shares; medians have none. ``p_holm`` is
+    adjusted for the models. For ``rank_ratio`` the values are geometric means of the ranks and ``difference`` is a / b:
+    how many times nearer the top the target stands under b.
+
+    Second table, columns :data:`GAINS`: for each pair of queries and model both ranks, and log2 of rank a / rank b.
     """
     summaries, gains = [], []
-    sets = dict(tuple(ranks.groupby("label_set", sort=False)))
-    for first, second in itertools.combinations(sets, 2):
-        names = {"dataset": ranks["dataset"].iloc[0], "label_set_a": first, "label_set_b": second}
-        rows = []
-        for model in sets[first]["model"].unique():
-            sides = [sets[name][sets[name]["model"] == model].drop_duplicates("query_id") for name in (first, second)]
-            pairs = matched(*sides)
-            if not pairs:
-                continue
-            a, b = (side.set_index("query_id").loc[list(queries)]
-                    for side, queries in zip(sides, zip(*pairs, strict=True), strict=True))  # fmt: skip
-            rows += [{**names, "model": model, **row} for row in differences(a, b)]
-            rank_a, rank_b = (side["rank"].to_numpy(np.float64) for side in (a, b))
-            gains.append(pd.DataFrame({
-                **names, "model": model, "query_a": a.index, "query_b": b.index, "item_id": a["item_id"].to_numpy(),
-                "rank_a": rank_a, "rank_b": rank_b, "ratio": np.log2(rank_a / rank_b),
-            }))  # fmt: skip
-        if rows:
-            table = pd.DataFrame(rows).astype({"k": "Int64"})
-            tested = table["p"].notna()
-            table.loc[tested, "p_holm"] = table[tested].groupby(["metric", "k"], dropna=False)["p"].transform(holm)
-            summaries.append(table[SUMMARY])
-    return (
-        pd.concat(summaries, ignore_index=True) if summaries else pd.DataFrame(columns=SUMMARY),
-        pd.concat(gains, ignore_index=True)[GAINS] if gains else pd.DataFrame(columns=GAINS),
-    )
+    of = {label_set: condition for (_, label_set), condition in conditions(ranks).items()}
+    for a, b in itertools.combinations(of, 2):
+        models = tuple(model for model in of[a].models if model in of[b].models)
+        own = [asked(ranks, of[name]) for name in (a, b)]
+        pairs = matched(*own).pairs
+        if not models or not pairs:
+            continue
+        sides = [picked(of[name].of(models), [pair[side] for pair in pairs]) for side, name in enumerate((a, b))]
+        names = {"dataset": of[a].dataset, "label_set_a": a, "label_set_b": b}
+        summaries += [pd.DataFrame({**names, **columns}) for columns in compared(*sides)]
+        item = dict(zip(own[0]["query_id"].astype(str), own[0]["item_id"].astype(str), strict=True))
+        rank_a, rank_b = (side.rank.ravel() for side in sides)
+        gains.append(pd.DataFrame({
+            **names, "model": np.repeat(np.array(models, object), len(pairs)),
+            "query_a": [x for x, _ in pairs] * len(models), "query_b": [x for _, x in pairs] * len(models),
+            "item_id": [item[x] for x, _ in pairs] * len(models), "rank_a": rank_a, "rank_b": rank_b,
+            "ratio": np.log2(rank_a / rank_b),
+        }))  # fmt: skip
+    summary = pd.concat(summaries, ignore_index=True)[SUMMARY] if summaries else pd.DataFrame(columns=SUMMARY)
+    order = ["label_set_a", "label_set_b", "model"]
+    summary = pd.concat([part for _, part in summary.groupby(order, sort=False)] or [summary], ignore_index=True)
+    return summary.astype({"k": "Int64"}), pd.concat(gains, ignore_index=True) if gains else pd.DataFrame(columns=GAINS)
 
 
-def differences(a: pd.DataFrame, b: pd.DataFrame) -> list[dict[str, object]]:
-    """One row per measure, for the same targets in the same order."""
-    best = [side["rank_best"].to_numpy(np.int64) for side in (a, b)]
-    worst = [side["rank_worst"].to_numpy(np.int64) for side in (a, b)]
-    rank = [side["rank"].to_numpy(np.float64) for side in (a, b)]
-    measures: list[tuple[str, int | None, list[Floats]]] = [
-        ("recall", k, [hits_at_k(x, y, k) for x, y in zip(best, worst, strict=True)]) for k in KS
-    ]
-    measures.append(("mrr", None, [1 / each for each in rank]))
-    rows: list[dict[str, object]] = []
-    for metric, k, (x, y) in measures:
-        low, high = interval(y - x)
-        binary = k is not None and bool(np.isin([x, y], (0, 1)).all())
-        p = mcnemar_exact(y, x) if binary else paired_randomization_test(y, x, permutations=PERMUTATIONS)
-        rows.append({"metric": metric, "k": k, "n": len(x), "value_a": x.mean(), "value_b": y.mean(),
-                     "difference": y.mean() - x.mean(), "ci_low": low, "ci_high": high, "p": p})  # fmt: skip
-    logs = np.log(rank[0] / rank[1])
-    low, high = (float(np.exp(each)) for each in interval(logs))
-    middle = [rank_quantile(each, 0.5) for each in rank]
-    rows.append({"metric": "rank_ratio", "k": None, "n": len(logs), "value_a": middle[0], "value_b": middle[1],
-                 "difference": float(np.exp(logs.mean())), "ci_low": low, "ci_high": high, "p": np.nan})  # fmt: skip
-    return [{**row, "p_holm": np.nan} for row in rows]
+def asked(ranks: pd.DataFrame, condition: Condition) -> pd.DataFrame:
+    """A row for each query of a condition."""
+    own = ranks[ranks["label_set"].astype(str) == condition.label_set].drop_duplicates("query_id")
+    return own[own["query_id"].astype(str).isin(condition.queries)]
 
 
-def interval(values: Floats) -> tuple[float, float]:
-    low, high = np.quantile(resampled_means(values[None], resamples=RESAMPLES), [0.025, 0.975])
-    return float(low), float(high)
+def picked(condition: Condition, queries: list[str]) -> Condition:
+    """Only these queries, in this order."""
+    place = {query: i for i, query in enumerate(condition.queries)}
+    columns = [place[query] for query in queries]
+    return Condition(
+        condition.dataset, condition.label_set, condition.models, tuple(queries), condition.best[:, columns],
+        condition.worst[:, columns], condition.n_items,
+    )  # fmt: skip
+
+
+def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
+    """For each metric the columns from ``model`` of :data:`SUMMARY`; query i of a and of b ask for the same target."""
+    m, n = a.rank.shape
+    hits = [(a.hits(k), b.hits(k)) for k in KS]
+    shares = [*hits, (1 / a.rank, 1 / b.rank), (-np.log2(a.rank), -np.log2(b.rank))]
+    differences = np.stack([second - first for first, second in shares])  # [metrics, m, n]
+    drawn = resampled_means(differences.reshape(-1, n))
+    low, high = np.quantile(drawn, TAILS, axis=0).reshape(2, len(shares), m)
+    p = np.ones(differences.shape[:2])
+    exact = [bool(np.isin(np.concatenate(pair), (0.0, 1.0)).all()) for pair in shares]
+    for i in np.flatnonzero(exact):
+        p[i] = [mcnemar_exact(np.sum(row < 0), np.sum(row > 0)) for row in differences[i]]
+    others = [i for i in range(len(shares)) if not exact[i]]
+    if others:
+        p[others] = sign_flip_tests(differences[others].reshape(-1, n)).reshape(len(others), m)
+
+    def columns(metric: str, k: int | None, values: Any, difference: Any, interval: Any, p: Any) -> dict[str, Any]:
+        return {
+            "model": list(a.models), "metric": metric, "k": k, "n": n, "value_a": values[0], "value_b": values[1],
+            "difference": difference, "ci_low": interval[0], "ci_high": interval[1], "p": p,
+            "p_holm": p if np.isnan(p).any() else holm(p),
+        }  # fmt: skip
+
+    for i, (metric, k) in enumerate([*(("recall", k) for k in KS), ("mrr", None)]):
+        values = [side.mean(axis=1) for side in shares[i]]
+        yield columns(metric, k, values, values[1] - values[0], (low[i], high[i]), p[i])
+    medians = [np.median(side.rank, axis=1) for side in (a, b)]
+    yield columns("median_rank", None, medians, medians[1] - medians[0], median_interval(a, b), np.full(m, np.nan))
+    means = [2 ** -side.mean(axis=1) for side in shares[-1]]
+    yield columns("rank_ratio", None, means, means[0] / means[1], (2 ** low[-1], 2 ** high[-1]), p[-1])
+
+
+def median_interval(a: Condition, b: Condition, seed: int = 0) -> Floats:
+    """Percentile interval ``[2, m]`` of the median rank under b less that under a, pairs of queries drawn jointly."""
+    rng, n = np.random.default_rng(seed), len(a.queries)
+    drawn = rng.integers(0, n, (RESAMPLES_OF_MEDIANS, n))
+    each = [np.median(y[drawn], axis=1) - np.median(x[drawn], axis=1) for x, y in zip(a.rank, b.rank, strict=True)]
+    return np.asarray(np.quantile(each, TAILS, axis=1), np.float64)
 
 
 def words(text: str) -> list[str]:
-    """The words of a text; of scripts that don't part words each letter.
+    """The words of a text in lower case, without marks around them.
 
-    >>> words("a diver's light, 3 fish"), len(words("珊瑚礁"))
-    (['a', "diver's", 'light', '3', 'fish'], 3)
+    What stands between spaces and holds a letter or digit; in scripts that are written without spaces each character,
+    which a dictionary would be needed to do better than.
+
+    >>> words("A black-and-white cat, 2 dogs!"), words("红色的car")
+    (['a', 'black-and-white', 'cat', '2', 'dogs'], ['红', '色', '的', 'car'])
     """
-    return _WORDS.findall(text)
+    parts = (re.sub(r"^[\W_]+|[\W_]+$", "", part) or part for part in UNSPACED.sub(r" \1 ", text).casefold().split())
+    return [part for part in parts if any(map(str.isalnum, part))]
 
 
 def detail(text: str) -> int:
-    """The number of different words of four letters or more: a rough measure of how much a text says."""
-    return len({word.casefold() for word in words(text) if len(word) >= 4})
+    """How many different words of at least four letters, or characters of a script without spaces, a text has.
+
+    A rough proxy for what it tells: it takes "something" for detail, and "red" for none.
+
+    >>> detail("A boat, a red boat under a bridge"), detail("红色的红")
+    (3, 3)
+    """
+    return len({word for word in words(text) if sum(map(str.isalpha, word)) >= 4 or UNSPACED.match(word)})
 
 
-def texts_of(ranks: pd.DataFrame) -> pd.DataFrame:
-    """The rows that have a text, with its number of words."""
-    some = ranks[ranks["text"].fillna("").str.strip() != ""]
-    return some.assign(words=some["text"].map(lambda text: len(words(text))))
+def measured_texts(ranks: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose text is known, with columns :data:`MEASURES`."""
+    known = ranks[ranks["text"].fillna("").astype(str).str.strip() != ""]
+    each = {text: (len(words(text)), len(text.strip()), detail(text)) for text in map(str, known["text"].unique())}
+    values = np.array([each[str(text)] for text in known["text"]], np.int64).reshape(-1, len(MEASURES))
+    return known.assign(**dict(zip(MEASURES, values.T, strict=True)))
 
 
 def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Recall@10 and MRR for each quarter of a dataset's texts by number of words, columns :data:`LENGTHS`."""
-    some = texts_of(ranks)
-    if some.empty:
+    """Recall@10 with Wilson's interval, and MRR, by the number of words, of one dataset, columns :data:`LENGTHS`.
+
+    Bins are the quarters of all its texts, whatever their label set (``label_set`` is empty), merged where a quartile
+    repeats; ``words_low`` and ``words_high`` are the fewest and most in a bin. Without rows where no text is known.
+    """
+    known = measured_texts(ranks)
+    if known.empty:
         return pd.DataFrame(columns=LENGTHS)
-    lengths = some.drop_duplicates(["label_set", "query_id"])["words"]
-    edges = np.unique(np.quantile(lengths, [0.25, 0.5, 0.75, 1], method="inverted_cdf"))
-    quarter = np.searchsorted(edges, some["words"])
-    rows = []
-    for (model, quart), part in some.groupby([some["model"], quarter], sort=False):
-        place = int(str(quart))
-        hits = hits_at_k(part["rank_best"], part["rank_worst"], 10)
-        low, high = wilson_interval(float(hits.sum()), len(part))
-        above = lengths[lengths > (edges[place - 1] if place else 0)]
-        rows.append((
-            ranks["dataset"].iloc[0], model, int(above.min()), int(edges[place]), len(part), float(hits.mean()), low,
-            high, mean_reciprocal_rank(part["rank"]),
-        ))  # fmt: skip
-    order = {model: i for i, model in enumerate(some["model"].unique())}
-    table = pd.DataFrame(rows, columns=LENGTHS)
-    return table.sort_values("words_low", kind="stable").sort_values(
-        "model", key=lambda names: names.map(order), kind="stable", ignore_index=True
-    )
+    each = known.drop_duplicates(["label_set", "query_id"])["words"].to_numpy(np.int64)
+    edges = np.unique(np.floor(np.quantile(each, [0.25, 0.5, 0.75])))
+    bins = np.searchsorted(edges, each)  # up to and with an edge
+    ends = {bin_: (int(each[bins == bin_].min()), int(each[bins == bin_].max())) for bin_ in np.unique(bins)}
+    found = []
+    for model, own in known.groupby("model", sort=False):
+        places = np.searchsorted(edges, own["words"].to_numpy(np.int64))
+        for bin_, (low, high) in ends.items():
+            if not len(part := own[places == bin_]):
+                continue
+            hits, n = hits_at_k(part["rank_best"].to_numpy(), part["rank_worst"].to_numpy(), 10), len(part)
+            found.append((
+                part["dataset"].iloc[0], "", str(model), low, high, n, float(hits.mean()),
+                *wilson_interval(float(hits.sum()), n), mean_reciprocal_rank(part["rank"].to_numpy(np.float64)),
+            ))  # fmt: skip
+    return pd.DataFrame(found, columns=LENGTHS)
 
 
 def length_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's correlation of the rank with number of words, of characters, and :func:`detail`: CORRELATIONS.
+    """Spearman's correlation of the rank with :data:`MEASURES` of the text, for each model, columns `CORRELATIONS`.
 
-    The interval is that of R. Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) (D. Bonett and T. Wright,
-    Psychometrika 65, 2000). Below zero: longer texts place the target nearer the top.
+    Below 0: longer texts find better. Over all texts of one dataset, whatever their label set; intervals are those of
+    :func:`correlations`, which draw targets, because the texts of a target share its difficulty. NaN where either does
+    not vary. Characters include spaces; detail is the rough proxy :func:`detail`. Without rows where no text is known.
     """
-    some = texts_of(ranks)
-    rows = []
-    for model, part in some.groupby("model", sort=False):
-        rank = part["rank"].rank().to_numpy(np.float64)
-        sizes = {"words": part["words"], "characters": part["text"].str.len(), "detail": part["text"].map(detail)}
-        for name, size in sizes.items():
-            other = size.rank().to_numpy(np.float64)
-            if len(part) > 3 and np.ptp(rank) > 0 and np.ptp(other) > 0:
-                rho = float(np.clip(np.corrcoef(rank, other)[0, 1], -1, 1))
-                z, half = (
-                    np.arctanh(np.clip(rho, -0.999999, 0.999999)),
-                    1.96 * np.sqrt((1 + rho**2 / 2) / (len(part) - 3)),
-                )
-                low, high = float(np.tanh(z - half)), float(np.tanh(z + half))
-                rows.append((ranks["dataset"].iloc[0], model, name, rho, low, high, len(part)))
-    return pd.DataFrame(rows, columns=CORRELATIONS)
+    known, found = measured_texts(ranks), []
+    for model, own in known.groupby("model", sort=False):
+        x = own[list(MEASURES)].to_numpy(np.float64).T
+        target = own["item_id"].astype(str).map(lambda items: "|".join(sorted(items.split("|"))))
+        rows = correlations(x, own["rank"].to_numpy(np.float64), pd.factorize(target)[0])
+        found += [
+            (own["dataset"].iloc[0], str(model), measure, *row, len(own))
+            for measure, row in zip(MEASURES, rows, strict=True)
+        ]
+    return pd.DataFrame(found, columns=CORRELATIONS)
+
+
+def correlations(x: Floats, y: Floats, clusters: NDArray[Any]) -> Floats:
+    """Spearman's correlation of rows ``[c, q]`` with ``[q]``, and its interval: ``[c, 3]``, NaN where one is constant.
+
+    Percentile bootstrap that draws whole clusters, numbered ``[q]`` from 0; midranks are taken as given.
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.vstack([x, y]), axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    a, b, one = ranks[:-1], ranks[-1], np.ones((1, len(y)))
+    terms = np.concatenate([one, b[None], b[None] ** 2, a, a**2, a * b])
+    sums = np.stack([np.bincount(clusters, row) for row in terms]).astype(np.float64)
+    drawn = np.concatenate([sums.mean(axis=1)[None], resampled_means(sums)])
+    n, sum_b, sum_bb = drawn[:, :1], drawn[:, 1:2] / drawn[:, :1], drawn[:, 2:3] / drawn[:, :1]
+    sum_a, sum_aa, sum_ab = np.split(drawn[:, 3:] / n, 3, axis=1)
+    product = np.maximum(sum_aa - sum_a**2, 0) * np.maximum(sum_bb - sum_b**2, 0)
+    varies = product > 1e-12 * float(len(y)) ** 4  # what rounding leaves of none
+    r = np.where(varies, (sum_ab - sum_a * sum_b) / np.sqrt(np.where(varies, product, 1.0)), np.nan)
+    found = np.full((len(x), 3), np.nan)
+    for row in np.flatnonzero(varies[0]):
+        interval = np.nanquantile(r[1:, row], TAILS) if sums.shape[1] > 2 else (np.nan, np.nan)
+        found[row] = [r[0, row], *interval]
+    return np.asarray(np.clip(found, -1.0, 1.0))

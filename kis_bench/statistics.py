@@ -187,7 +187,7 @@ def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> float:
         if not all(np.isin(each, (0, 1)).all() for each in hits):
             raise ValueError("hits are 0 or 1; where ties make them shares, use paired_randomization_test")
         b, c = np.sum(hits[0] > hits[1]), np.sum(hits[0] < hits[1])
-    return float(min(1.0, 2 * bdtr(min(b, c), b + c, 0.5))) if b + c else 1.0
+    return float(min(1.0, 2 * bdtr(min(b, c), int(b + c), 0.5))) if b + c else 1.0
 
 
 def resampled_means(values: Floats, *, resamples: int = 10_000, seed: int = 0) -> Floats:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from textwrap import dedent
 
 import numpy as np
 import pandas as pd
@@ -58,12 +59,12 @@ TESTS = """
 
 
 @pytest.fixture
-def project(pytester, monkeypatch):
-    monkeypatch.setenv("KIS_STORE", str(pytester.path / "store"))
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
-    pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(TESTS)
-    folder = pytester.path / "colours" / "images"
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("KIS_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "conftest.py").write_text(dedent(CONFTEST))
+    (tmp_path / "test_both.py").write_text(dedent(TESTS))
+    folder = tmp_path / "colours" / "images"
     folder.mkdir(parents=True)
     rng, rows = np.random.default_rng(0), []
     for i in range(30):
@@ -73,15 +74,15 @@ def project(pytester, monkeypatch):
         rows.append((f"q{i}", str(i), "numbers", " ".join(f"{c:.0f}" for c in noisy)))
     table = pd.DataFrame(rows, columns=["query_id", "item_id", "label_set", "text"])
     table.to_csv(folder.parent / "labels.csv", index=False)
-    return pytester
+    return tmp_path
 
 
 def measured(project, *arguments):
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *arguments],
-        cwd=project.path, capture_output=True, text=True, timeout=300, check=False,
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", *arguments],
+        cwd=project, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    return done, project.path / "reports" / "latest"
+    return done, project / "reports" / "latest"
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "two workers"])
