@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -82,7 +83,7 @@ def tied(condition: Condition) -> dict[str, str]:
     for i in np.flatnonzero((condition.best < condition.worst).any(axis=0)):
         where = np.flatnonzero(condition.best[:, i] < condition.worst[:, i])
         most = int((condition.worst - condition.best)[:, i].max())
-        items = "1 other item" if most == 1 else f"up to {most:,} other items" if len(where) > 1 else f"{most:,} others"
+        items = ("up to " if len(where) > 1 and most > 1 else "") + (f"{most:,} others" if most > 1 else "another item")
         found[condition.queries[i]] = (
             f"The target ties with {items} under {listed(condition.models[m] for m in where)}."
         )
@@ -107,7 +108,7 @@ def near_duplicates(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
 
 def texts(table: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of each text that several queries have, up to case and spaces."""
-    plain = table["text"].map(lambda text: " ".join(str(text).split()).casefold())
+    plain = table["text"].map(lambda text: " ".join(unicodedata.normalize("NFC", str(text)).split()).casefold())
     return [group for _, group in table[plain != ""].groupby(plain[plain != ""], sort=False) if len(group) > 1]
 
 

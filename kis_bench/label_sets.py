@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category, normalize
 
 import numpy as np
 import pandas as pd
@@ -55,13 +56,9 @@ def matched(first: pd.DataFrame, second: pd.DataFrame) -> Matched:
     """
     a, b = targets(first), targets(second)
     pairs = {query: query for query, target in a.items() if b.get(query) == target}
-    once = [{target for target, n in Counter(side.values()).items() if n == 1} for side in (a, b)]
+    n_a, n_b = Counter(a.values()), Counter(b.values())
     of_b = {target: query for query, target in b.items()}
-    pairs |= {
-        query: of_b[target]
-        for query, target in a.items()
-        if query not in pairs and target in once[0] and target in once[1]
-    }
+    pairs |= {query: of_b[t] for query, t in a.items() if n_a[t] == n_b[t] == 1}
     ordered = tuple((query, pairs[query]) for query in a if query in pairs)
     return Matched(ordered, (len(a) - len(ordered), len(b) - len(ordered)))
 
@@ -70,8 +67,7 @@ def targets(rows: pd.DataFrame) -> dict[str, frozenset[str]]:
     """Query -> its targets, in the table's order."""
     each = rows.drop_duplicates("query_id")
     return {
-        str(query): frozenset(str(items).split("|"))
-        for query, items in zip(each["query_id"], each["item_id"], strict=True)
+        str(q): frozenset(str(items).split("|")) for q, items in zip(each["query_id"], each["item_id"], strict=True)
     }
 
 
@@ -102,8 +98,8 @@ def compare_label_sets(ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
         gains.append(pd.DataFrame({
             **names, "model": np.repeat(np.array(models, object), len(pairs)),
             "query_a": [x for x, _ in pairs] * len(models), "query_b": [x for _, x in pairs] * len(models),
-            "item_id": [item[x] for x, _ in pairs] * len(models), "rank_a": rank_a, "rank_b": rank_b,
-            "ratio": np.log2(rank_a / rank_b),
+            "item_id": [item[x] for x, _ in pairs] * len(models),
+            "rank_a": rank_a, "rank_b": rank_b, "ratio": np.log2(rank_a / rank_b),
         }))  # fmt: skip
     summary = pd.concat(summaries, ignore_index=True)[SUMMARY] if summaries else pd.DataFrame(columns=SUMMARY)
     order = ["label_set_a", "label_set_b", "model"]
@@ -136,23 +132,22 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
     drawn = resampled_means(differences.reshape(-1, n))
     low, high = np.quantile(drawn, TAILS, axis=0).reshape(2, len(shares), m)
     p = np.ones(differences.shape[:2])
-    exact = [bool(np.isin(np.concatenate(pair), (0.0, 1.0)).all()) for pair in shares]
+    exact = np.array([bool(np.isin(pair, (0.0, 1.0)).all()) for pair in shares])
     for i in np.flatnonzero(exact):
         p[i] = [mcnemar_exact(np.sum(row < 0), np.sum(row > 0)) for row in differences[i]]
-    others = [i for i in range(len(shares)) if not exact[i]]
-    if others:
-        p[others] = sign_flip_tests(differences[others].reshape(-1, n)).reshape(len(others), m)
+    if not exact.all():
+        p[~exact] = sign_flip_tests(differences[~exact].reshape(-1, n)).reshape(-1, m)
 
     def columns(metric: str, k: int | None, values: Any, difference: Any, interval: Any, p: Any) -> dict[str, Any]:
         return {
-            "model": list(a.models), "metric": metric, "k": k, "n": n, "value_a": values[0], "value_b": values[1],
-            "difference": difference, "ci_low": interval[0], "ci_high": interval[1], "p": p,
+            "model": list(a.models), "metric": metric, "k": pd.array([k] * m, "Int64"), "n": n, "value_a": values[0],
+            "value_b": values[1], "difference": difference, "ci_low": interval[0], "ci_high": interval[1], "p": p,
             "p_holm": p if np.isnan(p).any() else holm(p),
         }  # fmt: skip
 
-    for i, (metric, k) in enumerate([*(("recall", k) for k in KS), ("mrr", None)]):
-        values = [side.mean(axis=1) for side in shares[i]]
-        yield columns(metric, k, values, values[1] - values[0], (low[i], high[i]), p[i])
+    for row, (metric, k) in enumerate([*(("recall", k) for k in KS), ("mrr", None)]):
+        values = [side.mean(axis=1) for side in shares[row]]
+        yield columns(metric, k, values, values[1] - values[0], (low[row], high[row]), p[row])
     medians = [np.median(side.rank, axis=1) for side in (a, b)]
     yield columns("median_rank", None, medians, medians[1] - medians[0], median_interval(a, b), np.full(m, np.nan))
     means = [2 ** -side.mean(axis=1) for side in shares[-1]]
@@ -176,8 +171,13 @@ def words(text: str) -> list[str]:
     >>> words("A black-and-white cat, 2 dogs!"), words("红色的car")
     (['a', 'black-and-white', 'cat', '2', 'dogs'], ['红', '色', '的', 'car'])
     """
-    parts = (re.sub(r"^[\W_]+|[\W_]+$", "", part) or part for part in UNSPACED.sub(r" \1 ", text).casefold().split())
-    return [part for part in parts if any(map(str.isalnum, part))]
+    found = []
+    for part in UNSPACED.sub(r" \1 ", normalize("NFC", text)).casefold().split():
+        kinds = "".join(category(each)[0] for each in part)
+        if "L" in kinds or "N" in kinds:  # an emoji may hold an M
+            inside = [i for i, kind in enumerate(kinds) if kind in "LMN"]
+            found.append(part[inside[0] : inside[-1] + 1])
+    return found
 
 
 def detail(text: str) -> int:
@@ -188,13 +188,14 @@ def detail(text: str) -> int:
     >>> detail("A boat, a red boat under a bridge"), detail("红色的红")
     (3, 3)
     """
-    return len({word for word in words(text) if sum(map(str.isalpha, word)) >= 4 or UNSPACED.match(word)})
+    return len({w for w in words(text) if UNSPACED.match(w) or sum(category(each)[0] in "LM" for each in w) >= 4})
 
 
 def measured_texts(ranks: pd.DataFrame) -> pd.DataFrame:
     """The rows whose text is known, with columns :data:`MEASURES`."""
     known = ranks[ranks["text"].fillna("").astype(str).str.strip() != ""]
-    each = {text: (len(words(text)), len(text.strip()), detail(text)) for text in map(str, known["text"].unique())}
+    texts = map(str, known["text"].unique())
+    each = {text: (len(words(text)), len(normalize("NFC", text.strip())), detail(text)) for text in texts}
     values = np.array([each[str(text)] for text in known["text"]], np.int64).reshape(-1, len(MEASURES))
     return known.assign(**dict(zip(MEASURES, values.T, strict=True)))
 
@@ -211,12 +212,11 @@ def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
     each = known.drop_duplicates(["label_set", "query_id"])["words"].to_numpy(np.int64)
     edges = np.unique(np.floor(np.quantile(each, [0.25, 0.5, 0.75])))
     bins = np.searchsorted(edges, each)  # up to and with an edge
-    ends = {bin_: (int(each[bins == bin_].min()), int(each[bins == bin_].max())) for bin_ in np.unique(bins)}
+    ends = [(int(each[bins == one].min()), int(each[bins == one].max())) for one in np.unique(bins)]
     found = []
     for model, own in known.groupby("model", sort=False):
-        places = np.searchsorted(edges, own["words"].to_numpy(np.int64))
-        for bin_, (low, high) in ends.items():
-            if not len(part := own[places == bin_]):
+        for low, high in ends:
+            if not len(part := own[own["words"].between(low, high)]):
                 continue
             hits, n = hits_at_k(part["rank_best"].to_numpy(), part["rank_worst"].to_numpy(), 10), len(part)
             found.append((
@@ -250,9 +250,7 @@ def correlations(x: Floats, y: Floats, clusters: NDArray[Any]) -> Floats:
 
     Percentile bootstrap that draws whole clusters, numbered ``[q]`` from 0; midranks are taken as given.
     """
-    from scipy.stats import rankdata
-
-    ranks = rankdata(np.vstack([x, y]), axis=1)
+    ranks = pd.DataFrame(np.vstack([x, y])).rank(axis=1).to_numpy(np.float64)
     ranks -= ranks.mean(axis=1, keepdims=True)
     a, b, one = ranks[:-1], ranks[-1], np.ones((1, len(y)))
     terms = np.concatenate([one, b[None], b[None] ** 2, a, a**2, a * b])
@@ -265,6 +263,5 @@ def correlations(x: Floats, y: Floats, clusters: NDArray[Any]) -> Floats:
     r = np.where(varies, (sum_ab - sum_a * sum_b) / np.sqrt(np.where(varies, product, 1.0)), np.nan)
     found = np.full((len(x), 3), np.nan)
     for row in np.flatnonzero(varies[0]):
-        interval = np.nanquantile(r[1:, row], TAILS) if sums.shape[1] > 2 else (np.nan, np.nan)
-        found[row] = [r[0, row], *interval]
+        found[row] = r[0, row], *(np.nanquantile(r[1:, row], TAILS) if sums.shape[1] > 2 else (np.nan, np.nan))
     return np.asarray(np.clip(found, -1.0, 1.0))

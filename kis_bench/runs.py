@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 from kis_bench import results
 from kis_bench.agreement_tables import Measured, similarity_tables
 from kis_bench.crossed import RESAMPLES, SEED
+from kis_bench.merging import merge
 from kis_bench.records import Collection, Dataset
 from kis_bench.report import write_report
 from kis_bench.report.agreement import similarity_summary
@@ -78,6 +79,22 @@ def write_measured(
         },
         draw=draw,
     )
+
+
+def write_merged(parent: Path, runs: Sequence[Run], draw: Callable[[Run], None]) -> tuple[Path, list[str]]:
+    """One run folder of several runs, drawn; returns it, and what a reader should know."""
+    merged = merge(runs)
+    folder = results.write_run(
+        parent,
+        ranks=merged.ranks,
+        judgments=merged.judgments,
+        tables=merged.tables,
+        timings=merged.timings,
+        verdicts=merged.verdicts,
+        provenance={**merged.provenance, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")},
+        draw=lambda hidden: draw(results.read_run(hidden)),
+    )
+    return folder, merged.remarks
 
 
 def without_folders(argument: str) -> str:

@@ -13,9 +13,20 @@ from kis_bench.records import Collection
 
 def add(commands: Commands) -> None:
     drawing = add_command(commands, "report", report)
-    drawing.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
+    drawing.add_argument("run", type=Path, nargs="+", metavar="RUN",
+                         help="a run folder, such as reports/latest; several are merged into a new one")  # fmt: skip
     add_folders(drawing, "where the pictures of a dataset lie, if not below $KIS_DATA")
     drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")
+    drawing.add_argument("--out", type=Path, metavar="DIR",
+                         help="where several runs are written as one (default: beside the first)")  # fmt: skip
+    comparing = add_command(commands, "compare", compare)
+    comparing.add_argument("old", type=Path, metavar="OLD", help="a run folder")
+    comparing.add_argument("new", type=Path, metavar="NEW", help="another, of the same datasets")
+    comparing.add_argument("--model", action="append", default=[], metavar="OLD=NEW",
+                           help="compare this model of the old run with that of the new; repeatable")  # fmt: skip
+    comparing.add_argument("--queries", type=positive, default=20, metavar="N",
+                           help="how many queries that fell, and that rose, are shown (default: 20)")  # fmt: skip
+    comparing.add_argument("--out", type=Path, metavar="DIR", help="default: NEW/compare-OLD")
     exporting = add_command(commands, "export", export)
     exporting.add_argument("form", choices=("trec", "csv", "parquet", "reset-csv"), help="which form")
     exporting.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
@@ -31,17 +42,25 @@ def add(commands: Commands) -> None:
 
 
 def report(arguments: argparse.Namespace) -> int:
-    """Draws the report of a run folder anew from its tables."""
+    """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
     from kis_bench.best_items import Unavailable, measured_dataset
     from kis_bench.report import write_report
-    from kis_bench.results import read_run
-    from kis_bench.runs import summary
+    from kis_bench.results import Run, read_run
+    from kis_bench.runs import summary, write_merged
 
-    run = read_run(arguments.run)
-    folders = of_run(folders_of(arguments.dataset), run)
-    privacy = arguments.privacy or bool(run.provenance.get("privacy"))
+    runs = [read_run(folder) for folder in arguments.run]
+    if len(runs) == 1 and arguments.out is not None:
+        raise KisBenchError("--out is for several runs; one is drawn where it lies")
+    known = {name: run for run in runs for name in run.provenance.get("datasets", {})}
+    given = folders_of(arguments.dataset)
+    for run in runs[:1] if len(runs) == 1 else ():
+        of_run(given, run)
+    folders = {name: folder for run in runs for name, folder in of_run(
+        {n: f for n, f in given.items() if n in run.provenance.get("datasets", {}) or n not in known}, run
+    ).items()}  # fmt: skip
+    privacy = arguments.privacy or any(bool(run.provenance.get("privacy")) for run in runs)
     pictures: dict[str, Collection] = {}
-    for name in run.provenance.get("datasets", {}):
+    for name, run in known.items():
         if privacy:
             break
         dataset = measured_dataset(run, name, folders.get(name))
@@ -49,9 +68,41 @@ def report(arguments: argparse.Namespace) -> int:
             print(f"no pictures of {name}: {dataset}", file=sys.stderr)
         else:
             pictures[name] = dataset.collection
-    write_report(run.folder, run, {} if privacy else pictures, privacy=privacy)
+
+    def draw(run: Run) -> None:
+        write_report(run.folder, run, {} if privacy else pictures, privacy=privacy)
+
+    if len(runs) == 1:
+        run = runs[0]
+        draw(run)
+    else:
+        folder, remarks = write_merged(arguments.out or runs[0].folder.parent, runs, draw)
+        run = read_run(folder)
+        for remark in remarks:
+            print(f"note: {remark}", file=sys.stderr)
     print(summary(run))
     print(f"\nreport: {run.folder / 'report.md'}")
+    return 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
+    from kis_bench.report.compared import in_short, write_comparison
+    from kis_bench.results import read_run
+    from kis_bench.run_comparison import compare_runs
+
+    models = {}
+    for pair in arguments.model:
+        old, equals, new = pair.partition("=")
+        if not (old and equals and new):
+            raise KisBenchError(f"--model {pair}: write OLD=NEW, names of models in the old and the new run")
+        models[old] = new
+    runs = read_run(arguments.old), read_run(arguments.new)
+    found = compare_runs(*runs, models=models)
+    out = arguments.out or runs[1].folder / f"compare-{runs[0].folder.resolve().name}"
+    write_comparison(out, found, most=arguments.queries)
+    print(in_short(found))
+    print(f"\ncomparison: {out / 'compare.md'}")
     return 0
 
 

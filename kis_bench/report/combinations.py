@@ -83,7 +83,7 @@ def growth(rows: pd.DataFrame, condition: Condition) -> list[str]:
         for size in shown:
             at = of.loc[(model, size)]
             row.append(
-                spaced(f"~{percent(at['value'])} [{percent(at['low'])}, {percent(at['high'])}]")
+                "~" + percent(at["value"], at["low"], at["high"])
                 if at["extrapolated"] else percent(at["value"], at["ci_low"], at["ci_high"])
             )  # fmt: skip
         cells.append(row)

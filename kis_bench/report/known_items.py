@@ -179,12 +179,18 @@ def changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second: str
     shown = pd.concat([own.tail(5).iloc[::-1], own.head(5)]).drop_duplicates(["query_a", "query_b"])
     rows = [
         [row["query_a"] if row["query_a"] == row["query_b"] else f"{row['query_a']} / {row['query_b']}",
-         number(row["rank_a"]), number(row["rank_b"]), f"{2 ** row['ratio']:.3g} times"]
+         number(row["rank_a"]), number(row["rank_b"]), times(2.0 ** row["ratio"])]
         for _, row in shown.iterrows() if row["ratio"] != 0
     ]  # fmt: skip
-    head = ["query", f"rank, {first}", f"rank, {second}", "nearer the top"]
+    head = ["query", f"rank, {first}", f"rank, {second}", "to the top"]
     said = f"Where it matters most under {escaped(model)}:"
     return [said, "", table(head, rows, right=range(1, 4)), ""] if rows else []
+
+
+def times(factor: float) -> str:
+    """How many times nearer to the top, or farther from it."""
+    way, shown = ("nearer", factor) if factor >= 1 else ("farther", 1 / factor)
+    return f"{shown:,.{0 if shown >= 10 else 1}f} times {way}"
 
 
 def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[str]:

@@ -148,8 +148,7 @@ def _overview(found: Findings, folder: Path, style: Mapping[str, Any]) -> list[s
     for key, one in found.conditions.items():
         metrics = found.run.metrics
         own = metrics[(metrics["dataset"] == key[0]) & (metrics["label_set"] == key[1])]
-        own = own[own["model"] == one.models[0]].set_index(["metric", "k"])
-        recall = own[own.index.get_level_values("metric") == "recall"].loc[("recall", 10)]
+        recall = own[(own["model"] == one.models[0]) & (own["metric"] == "recall") & own["k"].eq(10)].iloc[0]
         pairs = found.comparisons.get(key)
         letters = {} if pairs is None else tiers(pairs, "mrr", None)
         equal = [m for m in one.models[1:] if {*letters.get(m, "")} & {*letters.get(one.models[0], "")}]
@@ -210,8 +209,8 @@ def write_report(folder: Path, run: Run, pictures: Pictures | None, privacy: boo
     for name in similarity_datasets(run):
         lines += agreement_section(name, run, folder, privacy=privacy)
     tables = found.tables(privacy=privacy)
-    for file, each in tables.items():
-        write_csv(each, folder / "tables" / file)
+    for table_file, each in tables.items():
+        write_csv(each, folder / "tables" / table_file)
     lines += _other_tables(run, tables)
     lines += _provenance(run.provenance, privacy)
     text = "\n".join(lines).rstrip() + "\n"
