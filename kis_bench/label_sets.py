@@ -250,7 +250,7 @@ def correlations(x: Floats, y: Floats, clusters: NDArray[Any]) -> Floats:
 
     Percentile bootstrap that draws whole clusters, numbered ``[q]`` from 0; midranks are taken as given.
     """
-    ranks = pd.DataFrame(np.vstack([x, y])).rank(axis=1).to_numpy(np.float64)
+    ranks = pd.DataFrame(np.vstack([x, y])).rank(axis=1).to_numpy(np.float64, copy=True)
     ranks -= ranks.mean(axis=1, keepdims=True)
     a, b, one = ranks[:-1], ranks[-1], np.ones((1, len(y)))
     terms = np.concatenate([one, b[None], b[None] ** 2, a, a**2, a * b])

@@ -28,5 +28,6 @@ def write_csv(frame: pd.DataFrame, file: Path) -> None:
     safe = frame.copy()
     for column in safe.columns:
         if not (pd.api.types.is_numeric_dtype(safe[column]) or pd.api.types.is_bool_dtype(safe[column])):
-            safe[column] = safe[column].map(lambda cell: guarded(cell) if isinstance(cell, str) else cell)
+            cells = [guarded(cell) if isinstance(cell, str) else cell for cell in safe[column]]
+            safe[column] = pd.Series(cells, safe.index, object)  # arrow's texts refuse half characters
     safe.to_csv(file, index=False, encoding="utf-8", lineterminator="\n", errors="replace")

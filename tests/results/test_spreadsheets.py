@@ -28,7 +28,7 @@ def test_numbers_stay_numbers(tmp_path):
     table = pd.DataFrame({"text": ["=1+1", "a\nb", None, "\ud800"], "value": [-1.5, 2, None, 3]}, dtype=object)
     write_csv(table, tmp_path / "t.csv")
     written = (tmp_path / "t.csv").read_text(encoding="utf-8")
-    assert written == 'text,value\n\'=1+1,-1.5\n"a\nb",2.0\n,\n?,3.0\n'
+    assert written == 'text,value\n\'=1+1,-1.5\n"a\nb",2\n,\n?,3\n'
 
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "-minus", "'=quoted", "@at"])
