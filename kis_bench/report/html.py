@@ -4,48 +4,107 @@ from __future__ import annotations
 
 import base64
 import html
+import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
-_CSS = """
-:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --line: #ddd; --band: #f6f6f7; --link: #0072b2 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8ea; --paper: #17181a; --line: #3a3b3f; --band: #212226; --link: #56b4e9 } }
-* { box-sizing: border-box }
-body { margin: 0 auto; padding: 1.5rem; max-width: 76rem; color: var(--ink); background: var(--paper);
-  font: 16px/1.55 system-ui, sans-serif }
-h1, h2, h3 { line-height: 1.25 } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
-.wide { overflow-x: auto; margin: 1rem 0 }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
-th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere;
-  min-width: 4.5rem }
-td:first-child { overflow-wrap: break-word } td[style*="right"] { white-space: nowrap }
-th { background: var(--band); white-space: nowrap; overflow-wrap: normal } tbody tr:hover { background: var(--band) }
-blockquote { margin: 1rem 0; padding: .2rem 1rem; border-left: 4px solid #e69f00; background: var(--band) }
-img { max-width: 100%; height: auto; background: #fff; border-radius: 4px } a { color: var(--link) }
-@media print { body { max-width: none; padding: 0; font-size: 11px } .wide { overflow: visible }
-  img, tr { break-inside: avoid } h2, h3 { break-after: avoid } }
-"""
+PARTS = Path(__file__).with_name("page")
+#: Nothing is fetched from anywhere; pictures of the folder form lie beside the page.
+POLICY = "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+EXPLORER = '<div id="explorer"></div>\n'
 
 
-def page(markdown: str, folder: Path, title: str) -> str:
-    """HTML of the Markdown; pictures named relative to the folder become part of the page."""
+def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | None = None) -> str:
+    """HTML of the Markdown; pictures named relative to the folder become part of the page.
+
+    ``data``: what :func:`kis_bench.report.explorer.explorer_data` gives; the page then lets people explore it, and
+    contact sheets, which show less of the same, are left out.
+    """
+    body, contents = rendered(markdown, folder, sheets=data is None)
+    if data is not None:
+        first = body.find("<h2")
+        body = body[:first] + EXPLORER + body[first:] if first >= 0 else body + EXPLORER
+    scripts = [script("page.js")]
+    if data is not None:
+        scripts = [plotly(), f'<script type="application/json" id="data">{as_json(data)}</script>', *scripts,
+                   script("explorer.js")]  # fmt: skip
+    return "\n".join([
+        "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
+        f"<title>{html.escape(title)}</title>",
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>\n{(PARTS / 'page.css').read_text(encoding='utf-8')}</style>", "</head>", "<body>",
+        '<a class="skip" href="#report">Skip to the report</a>',
+        f'<header class="bar"><nav aria-label="Contents">{contents}</nav></header>',
+        f'<main id="report">\n{body}</main>', *scripts, "</body>", "</html>", "",
+    ])  # fmt: skip
+
+
+def rendered(markdown: str, folder: Path, *, sheets: bool) -> tuple[str, str]:
+    """The body, and a list of its sections."""
     from markdown_it import MarkdownIt
 
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = renderer.parse(markdown)
-    for token in tokens:
+    sections: list[tuple[str, str, str]] = []
+    taken: dict[str, int] = {}
+    for place, token in enumerate(tokens):
         if token.type in ("td_open", "th_open"):
             token.attrSet("dir", "auto")  # a cell in Arabic or Hebrew runs its own way
+        if token.type == "heading_open":
+            words = plain_text(tokens[place + 1])
+            name = anchor(words, taken)
+            token.attrSet("id", name)
+            sections += [(token.tag, name, words)] if token.tag in ("h2", "h3") else []
+        if token.children:
+            token.children = [
+                child for child in token.children
+                if sheets or child.type != "image" or not str(child.attrGet("src")).startswith("plots/worst-")
+            ]  # fmt: skip
         for child in token.children or ():
             if child.type == "image":
                 file = folder / str(child.attrGet("src"))
-                data = base64.b64encode(file.read_bytes()).decode("ascii")
-                child.attrSet("src", f"data:{_TYPES[file.suffix]};base64,{data}")
-    body = renderer.renderer.render(tokens, renderer.options, {})
+                content = base64.b64encode(file.read_bytes()).decode("ascii")
+                child.attrSet("src", f"data:{_TYPES[file.suffix]};base64,{content}")
+                child.attrSet("loading", "lazy")
+    body = renderer.renderer.render(tokens, renderer.options, {}).replace("<p></p>\n", "")
     body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{_CSS}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+    return body, contents_of(sections)
+
+
+def plain_text(token: Any) -> str:
+    return "".join(child.content for child in token.children or () if child.type in ("text", "code_inline"))
+
+
+def anchor(words: str, taken: dict[str, int]) -> str:
+    """A name of a section; routes of the explorer begin with a slash, these don't."""
+    name = re.sub(r"\W+", "-", words.lower()).strip("-") or "section"
+    taken[name] = taken.get(name, 0) + 1
+    return name if taken[name] == 1 else f"{name}-{taken[name]}"
+
+
+def contents_of(sections: list[tuple[str, str, str]]) -> str:
+    links = "\n".join(
+        f'<li class="{tag}"><a href="#{html.escape(name)}" dir="auto">{html.escape(words)}</a></li>'
+        for tag, name, words in sections
     )
+    return f'<details><summary>Contents</summary><ul>\n{links}\n</ul></details><span id="tools"></span>'
+
+
+def as_json(data: Mapping[str, Any]) -> str:
+    """JSON that no text in it can leave: of what ends a script in HTML nothing is left."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def script(name: str) -> str:
+    return f"<script>\n{(PARTS / name).read_text(encoding='utf-8')}</script>"
+
+
+def plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return f"<script>{get_plotlyjs()}</script>"

@@ -12,6 +12,7 @@ import pandas as pd
 from kis_bench.comparison import tiers
 from kis_bench.report.agreement import agreement_section, similarity_datasets
 from kis_bench.report.combinations import audited, complementarity, growth
+from kis_bench.report.explorer import explorer_data
 from kis_bench.report.findings import Findings, Key
 from kis_bench.report.fusion_plots import draw_gains, draw_growth
 from kis_bench.report.grid import draw_grid
@@ -215,5 +216,6 @@ def write_report(folder: Path, run: Run, pictures: Pictures | None, privacy: boo
     lines += _provenance(run.provenance, privacy)
     text = "\n".join(lines).rstrip() + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8", errors="replace", newline="\n")
-    html = page(text, folder, title)
+    data = explorer_data(found, pictures or {}, privacy=privacy) if found.conditions else None
+    html = page(text, folder, title, data=data)
     (folder / "report.html").write_text(html, encoding="utf-8", errors="replace", newline="\n")
