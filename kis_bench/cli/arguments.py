@@ -66,10 +66,15 @@ def folders_of(given: Iterable[str]) -> dict[str, Path]:
 
 def of_run(folders: Mapping[str, Path], run: Run) -> Mapping[str, Path]:
     """The folders, which have to be of datasets of the run."""
-    known = run.provenance.get("datasets", {})
+    return of_runs(folders, [run])
+
+
+def of_runs(folders: Mapping[str, Path], runs: Sequence[Run]) -> Mapping[str, Path]:
+    """The folders, each of which has to be of a dataset of some run."""
+    known = {name for run in runs for name in run.provenance.get("datasets", {})}
     for name, folder in folders.items():
         if name not in known:
-            raise UnknownName("dataset", name, known, f"These are in {run.folder}.")
+            raise UnknownName("dataset", name, known, f"These are in {', '.join(str(run.folder) for run in runs)}.")
         if not folder.is_dir():
             raise KisBenchError(f"dataset {name}: there is no folder {folder}")
     return folders

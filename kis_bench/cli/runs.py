@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, of_run, positive
+from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, of_run, of_runs, positive
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection
 
@@ -19,6 +19,8 @@ def add(commands: Commands) -> None:
     drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")
     drawing.add_argument("--out", type=Path, metavar="DIR",
                          help="where several runs are written as one (default: beside the first)")  # fmt: skip
+    drawing.add_argument("--folder", action="store_true",
+                         help="the page as a folder RUN/report/ with all pictures, however many")  # fmt: skip
     comparing = add_command(commands, "compare", compare)
     comparing.add_argument("old", type=Path, metavar="OLD", help="a run folder")
     comparing.add_argument("new", type=Path, metavar="NEW", help="another, of the same datasets")
@@ -52,12 +54,7 @@ def report(arguments: argparse.Namespace) -> int:
     if len(runs) == 1 and arguments.out is not None:
         raise KisBenchError("--out is for several runs; one is drawn where it lies")
     known = {name: run for run in runs for name in run.provenance.get("datasets", {})}
-    given = folders_of(arguments.dataset)
-    for run in runs[:1] if len(runs) == 1 else ():
-        of_run(given, run)
-    folders = {name: folder for run in runs for name, folder in of_run(
-        {n: f for n, f in given.items() if n in run.provenance.get("datasets", {}) or n not in known}, run
-    ).items()}  # fmt: skip
+    folders = of_runs(folders_of(arguments.dataset), runs)
     privacy = arguments.privacy or any(bool(run.provenance.get("privacy")) for run in runs)
     pictures: dict[str, Collection] = {}
     for name, run in known.items():
@@ -70,7 +67,7 @@ def report(arguments: argparse.Namespace) -> int:
             pictures[name] = dataset.collection
 
     def draw(run: Run) -> None:
-        write_report(run.folder, run, {} if privacy else pictures, privacy=privacy)
+        write_report(run.folder, run, {} if privacy else pictures, privacy=privacy, as_folder=arguments.folder)
 
     if len(runs) == 1:
         run = runs[0]
@@ -81,7 +78,8 @@ def report(arguments: argparse.Namespace) -> int:
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)
     print(summary(run))
-    print(f"\nreport: {run.folder / 'report.md'}")
+    page = run.folder / "report" / "index.html" if arguments.folder else run.folder / "report.md"
+    print(f"\nreport: {page}")
     return 0
 
 

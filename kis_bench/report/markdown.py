@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,16 +185,19 @@ def _other_tables(run: Run, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     return lines
 
 
-def write_report(folder: Path, run: Run, pictures: Pictures | None, privacy: bool = False) -> None:
-    """Write report.md, report.html and plots/ of a run into the folder.
+def write_report(
+    folder: Path, run: Run, pictures: Pictures | None, privacy: bool = False, *, as_folder: bool = False
+) -> None:
+    """Write report.md, report.html, plots/ and tables/ of a run into the folder.
 
     `pictures` leads from a dataset's name to its images. With `privacy` neither texts nor
-    items, paths or pictures are shown.
+    items, paths or pictures are shown. With `as_folder` the page is report/index.html instead, and every picture
+    a file beside it.
     """
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     (folder / "tables").mkdir(exist_ok=True)
-    for file in [*(folder / "plots").iterdir(), *(folder / "tables").iterdir()]:  # an earlier drawing may show more
-        file.unlink()
+    for earlier in [*(folder / "plots").iterdir(), *(folder / "tables").iterdir()]:  # an earlier drawing may show more
+        earlier.unlink()
     found = Findings(run)
     style = styles([str(model) for model in run.ranks["model"].unique()])
     thumbnails = None if privacy else Thumbnails()
@@ -216,6 +220,13 @@ def write_report(folder: Path, run: Run, pictures: Pictures | None, privacy: boo
     lines += _provenance(run.provenance, privacy)
     text = "\n".join(lines).rstrip() + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8", errors="replace", newline="\n")
-    data = explorer_data(found, pictures or {}, privacy=privacy) if found.conditions else None
-    html = page(text, folder, title, data=data)
-    (folder / "report.html").write_text(html, encoding="utf-8", errors="replace", newline="\n")
+    beside = folder / "report" if as_folder else None
+    if beside is not None:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+    data = None
+    if found.conditions:
+        thumbs = beside / "thumbnails" if beside else None
+        data = explorer_data(found, pictures or {}, privacy=privacy, folder=thumbs)
+    file = beside / "index.html" if beside else folder / "report.html"
+    file.write_text(page(text, folder, title, data=data), encoding="utf-8", errors="replace", newline="\n")
