@@ -26,12 +26,12 @@ GAINS = [
 ]  # fmt: skip
 ADVICE = [
     "dataset", "label_set", "size", "method", "model_1", "model_2", "model_3", "best_single", "gain", "honest_gain",
-    "honest_low", "honest_high", "n", "advice",
+    "p", "tried", "n", "advice",
 ]  # fmt: skip
 WAYS = {"rrf": "reciprocal rank fusion", "comb_sum": "CombSUM", "comb_mnz": "CombMNZ", "weighted": "a weighted sum",
         "switch": "switching from one to the other", "interleave": "looking at both in turn"}  # fmt: skip
 SWITCHES = (10, 20, 5, 50, 2, 100, 1, 200, 500)  #: pictures before the switch; of equally good ones the first
-RESAMPLES = 2_000
+RESAMPLES, LEVEL = 2_000, 0.05
 MOST_IN_TRIPLES = 7  #: of the oracle's triples, those of so many best models
 
 
@@ -129,12 +129,13 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     """Whether the best pair, and the best triple, by MRR is worth it: a row each, columns :data:`ADVICE`.
 
     The best of many combinations owes some of its ``gain`` to luck. ``honest_gain`` repeats the choice, of combination
-    and of single model, on nine tenths of the queries, and counts what it brings on the others (M. Stone, J. of the
-    Royal Statistical Society B 36, 1974), with a bootstrap interval over queries.
+    and of single model, on nine tenths of the queries and counts what it brings on the others (M. Stone, J. of the
+    Royal Statistical Society B 36, 1974). ``p`` allows for the ``tried`` combinations: :func:`snooping_p`.
     """
     found = [c for c in combinations(condition, fused) if c.kind == "achievable"] if len(condition.models) > 1 else []
     single, parts = 1.0 / condition.rank, parts_of(condition.queries)
     alone = chosen_on_others(single.T, parts)
+    top = int(single.mean(axis=1).argmax())
     rows: list[dict[str, Any]] = []
     for size in (2, 3):
         some = [c for c in found if len(c.models) == size]
@@ -144,30 +145,45 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         pick = chosen_on_others(each.T, parts)
         assert pick is not None  # as alone isn't
         row = np.arange(len(parts))
-        differences = each[pick, row] - single[alone, row]
-        low, high = np.quantile(resampled_means(differences[None], resamples=RESAMPLES), [0.025, 0.975])
-        best, top = some[int(each.mean(axis=1).argmax())], condition.models[int(single.mean(axis=1).argmax())]
+        best = some[int(each.mean(axis=1).argmax())]
         about = {
-            "gain": float(each.mean(axis=1).max() - single.mean(axis=1).max()),
-            "honest_gain": float(differences.mean()), "honest_low": float(low), "honest_high": float(high),
+            "gain": float(each.mean(axis=1).max() - single[top].mean()),
+            "honest_gain": float(np.mean(each[pick, row] - single[alone, row])),
+            "p": snooping_p(each - single[top]), "tried": len(some),
         }  # fmt: skip
         rows.append({
             "dataset": condition.dataset, "label_set": condition.label_set, "size": size, "method": best.method,
-            **{name: values[0] for name, values in named([best]).items()}, "best_single": top, **about,
-            "n": len(parts), "advice": in_words(best, top, about, "pair" if size == 2 else "triple"),
+            **{name: values[0] for name, values in named([best]).items()}, "best_single": condition.models[top],
+            **about, "n": len(parts),
+            "advice": in_words(best, condition.models[top], about, "pair" if size == 2 else "triple"),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=ADVICE)
 
 
+def snooping_p(differences: Floats) -> float:
+    """p-value of the best of c mean differences ``[c, q]`` being above 0, though it is the best of so many.
+
+    The bootstrap of the largest t-value under the hypothesis that none is above 0 (H. White, Econometrica 68, 2000;
+    in units of standard errors as P. Hansen, J. of Business & Economic Statistics 23, 2005).
+    """
+    n, mean = differences.shape[1], differences.mean(axis=1)
+    error = differences.std(axis=1) / math.sqrt(n)
+    varies = error > 0
+    if not varies.any():
+        return 1.0
+    drawn = resampled_means(differences[varies], resamples=RESAMPLES) - mean[varies]
+    largest = (drawn / error[varies]).max(axis=1)
+    observed = float((mean[varies] / error[varies]).max())
+    return float((np.sum(largest >= observed) + 1) / (len(largest) + 1))
+
+
 def in_words(best: Combination, top: str, about: dict[str, float], kind: str) -> str:
-    interval = f"{about['honest_gain']:+.3f} MRR [{about['honest_low']:+.3f}, {about['honest_high']:+.3f}]"
-    names = " and ".join(best.models) if len(best.models) == 2 else ", ".join(best.models)
-    what = f"{names} by {WAYS.get(best.method, best.method)}"
-    if about["honest_low"] > 0:
-        return (
-            f"Best {kind}: {what}. Chosen on other queries, such a {kind} gains {interval} over the best single model."
-        )
+    what = f"{', '.join(best.models[:-1])} and {best.models[-1]} by {WAYS.get(best.method, best.method)}"
+    tried = f"p = {about['p']:.3f}, allowing for the {about['tried']:,} combinations tried"
+    unseen = f"{about['honest_gain']:+.3f} on queries that the choice did not see"
+    if about["p"] < LEVEL and about["honest_gain"] > 0:
+        return f"Best {kind}: {what}: {about['gain']:+.3f} MRR over {top}, {unseen} ({tried})."
     return (
-        f"No {kind} is worth it: chosen on other queries it gains {interval}, no more than noise; stay with {top}. "
-        f"The best on these queries is {what}."
+        f"No {kind} is worth it: the best, {what}, gains {about['gain']:+.3f} MRR over {top}, {unseen} ({tried}), "
+        f"no more than noise. Stay with {top}."
     )

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Pictures = Mapping[str, "Collection"]
 MOST_IN_GRID = 5
+DRAWN = ("plots/*.png", "plots/*.svg", "plots/*.pdf", "tables/*.csv")
 # Under privacy only these are shown of the provenance; others may hold paths or names of people.
 _HARMLESS = {"time", "git_commit", "dirty", "git_dirty", "versions", "device", "schema_version", "python", "platform",
              "revision", "weights", "weight_digest", "digest", "key", "fingerprint", "counts", "n_items", "n_queries",
@@ -191,13 +192,14 @@ def write_report(
     """Write report.md, report.html, plots/ and tables/ of a run into the folder.
 
     `pictures` leads from a dataset's name to its images. With `privacy` neither texts nor
-    items, paths or pictures are shown. With `as_folder` the page is report/index.html instead, and every picture
-    a file beside it.
+    items, paths or pictures are shown. With `as_folder` there is also report/index.html with every picture as a
+    file beside it.
     """
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     (folder / "tables").mkdir(exist_ok=True)
-    for earlier in [*(folder / "plots").iterdir(), *(folder / "tables").iterdir()]:  # an earlier drawing may show more
-        earlier.unlink()
+    for kind in DRAWN:  # an earlier drawing may show more
+        for earlier in folder.glob(kind):
+            earlier.unlink()
     found = Findings(run)
     style = styles([str(model) for model in run.ranks["model"].unique()])
     thumbnails = None if privacy else Thumbnails()
@@ -220,13 +222,13 @@ def write_report(
     lines += _provenance(run.provenance, privacy)
     text = "\n".join(lines).rstrip() + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8", errors="replace", newline="\n")
-    beside = folder / "report" if as_folder else None
-    if beside is not None:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
-    data = None
-    if found.conditions:
-        thumbs = beside / "thumbnails" if beside else None
-        data = explorer_data(found, pictures or {}, privacy=privacy, folder=thumbs)
-    file = beside / "index.html" if beside else folder / "report.html"
-    file.write_text(page(text, folder, title, data=data), encoding="utf-8", errors="replace", newline="\n")
+    beside = folder / "report"
+    shutil.rmtree(beside, ignore_errors=True)  # an earlier drawing may show more
+    for place, thumbs in ((folder / "report.html", None), (beside / "index.html", beside / "thumbnails")):
+        if thumbs is None or as_folder:
+            data = None
+            place.parent.mkdir(exist_ok=True)
+            if found.conditions:
+                data = explorer_data(found, pictures or {}, privacy=privacy, folder=thumbs)
+            html = page(text, folder, title, data=data)
+            place.write_text(html, encoding="utf-8", errors="replace", newline="\n")

@@ -1,0 +1,122 @@
+"""Ranks in fused lists against going through all items."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from kis_bench import fused_ranks as module
+from kis_bench.fused_ranks import FUSED, WEIGHTS, fused_ranks
+from kis_bench.held_out import chosen_on_others, parts_of
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def models(seed=0, m=3, q=12, n=30, v=1, twins=True):
+    rng = np.random.default_rng(seed)
+    items = [unit(rng.standard_normal((n, v, 8))) for _ in range(m)]
+    for each in items if twins else ():
+        each[5] = each[4]
+        each[9] = each[8]
+    texts = [unit(each[rng.integers(0, n, q), 0] + 0.5 * rng.standard_normal((q, 8))) for each in items]
+    targets = [[int(t)] for t in rng.integers(0, n, q)]
+    targets[0], targets[1], targets[2] = [4], [8, 20], [5]
+    return texts, items, targets, [f"m{i}" for i in range(m)], [f"q{i}" for i in range(q)]
+
+
+def brute(texts, items, targets, chosen, method, depth, weight=None):
+    """Best and worst ranks, query by query, item by item."""
+    found = []
+    n = len(items[0])
+    for q, wanted in enumerate(targets):
+        totals, counts = np.zeros(n), np.zeros(n)
+        for place, i in enumerate(chosen):
+            scores = np.round((items[i].astype(float) @ texts[i][q].astype(float)).max(axis=1), 12)
+            order = sorted(range(n), key=lambda item: (-scores[item], item))[:depth]
+            low, high = scores[order].min(), scores[order].max()
+            for item in order:
+                rank = np.mean([p + 1 for p, other in enumerate(order) if scores[other] == scores[item]])
+                scaled = (scores[item] - low) / (high - low) if high > low else 0.0
+                share = {None: 1.0, 0: weight, 1: 1 - (weight or 0)}[place if method == "weighted" else None]
+                totals[item] += 1 / (60 + rank) if method == "rrf" else share * scaled
+                counts[item] += 1
+        if method == "comb_mnz":
+            totals *= counts
+        target = max(totals[item] for item in wanted)
+        others = [item for item in range(n) if item not in wanted]
+        above = sum(totals[item] > target + 1e-13 for item in others)
+        level = sum(abs(totals[item] - target) <= 1e-13 for item in others)
+        found.append((above + 1, above + level + 1))
+    return found
+
+
+@pytest.mark.parametrize(("v", "depth"), [(1, 1000), (3, 1000), (1, 7)])
+def test_like_going_through_all_items(v, depth):
+    texts, items, targets, names, queries = models(v=v)
+    table = fused_ranks(texts, items, targets, names, queries, depth=depth)
+    assert list(table.columns) == FUSED
+    for size, method in itertools.product((2, 3), ("rrf", "comb_sum", "comb_mnz")):
+        for chosen in itertools.combinations(range(3), size):
+            rows = table[(table.method == method) & (table.model_1 == names[chosen[0]])
+                         & (table.model_2 == names[chosen[1]])]  # fmt: skip
+            rows = rows[rows.model_3.isna() if size == 2 else rows.model_3.eq(names[chosen[-1]])]
+            expected = brute(texts, items, targets, chosen, method, depth)
+            assert list(zip(rows.rank_best, rows.rank_worst, strict=True)) == expected
+            assert rows["rank"].tolist() == [(best + worst) / 2 for best, worst in expected]
+            assert rows.query_id.tolist() == queries
+
+
+def test_weights_are_learned_without_the_query():
+    texts, items, targets, names, queries = models(q=15)
+    table = fused_ranks(texts, items, targets, names, queries, folds=5)
+    rows = table[(table.method == "weighted") & (table.model_1 == "m0") & (table.model_2 == "m2")]
+    every = {w: brute(texts, items, targets, (0, 2), "weighted", 1000, w) for w in WEIGHTS.tolist()}
+    gain = {w: np.array([2 / (a + b) for a, b in places]) for w, places in every.items()}
+    parts = parts_of([tuple(some) for some in targets], 5, 0)
+    for q, row in enumerate(rows.itertuples()):
+        others = parts != parts[q]
+        best = max(round(float(gain[w][others].mean()), 12) for w in gain)
+        equal = [w for w in gain if round(float(gain[w][others].mean()), 12) == best]
+        assert row.parameter == min(equal, key=lambda w: WEIGHTS.tolist().index(w))
+        assert (row.rank_best, row.rank_worst) == every[row.parameter][q]
+
+
+def test_blocks_change_nothing(monkeypatch):
+    whole = fused_ranks(*models(q=20))
+    monkeypatch.setattr(module, "MOST_BYTES", 3_000)
+    small = fused_ranks(*models(q=20))
+    assert whole.equals(small)
+
+
+def test_identical_pictures_tie():
+    texts, items, targets, names, queries = models()
+    table = fused_ranks(texts, items, targets, names, queries)
+    of = table.set_index("query_id")
+    assert (of.loc["q0", "rank_worst"] - of.loc["q0", "rank_best"] >= 1).all()
+
+
+def test_of_many_models_the_best_are_combined(monkeypatch):
+    monkeypatch.setattr(module, "MOST_IN_PAIRS", 3)
+    monkeypatch.setattr(module, "MOST_IN_TRIPLES", 2)
+    table = fused_ranks(*models(m=5))
+    assert len({*table.model_1} | {*table.model_2}) == 3
+    assert table.model_3.isna().all()
+
+
+def test_one_target_for_all_leaves_nothing_to_learn_on():
+    texts, items, targets, names, queries = models(m=2)
+    table = fused_ranks(texts, items, [[3]] * len(queries), names, queries)
+    assert "weighted" not in set(table.method)
+    with pytest.raises(ValueError, match="two of each"):
+        fused_ranks(texts[:1], items[:1], targets, names[:1], queries)
+
+
+def test_parts_keep_equal_keys_together():
+    parts = parts_of(list("aabbccddee"), 3, 0)
+    assert all(parts[i] == parts[i + 1] for i in range(0, 10, 2))
+    assert {*parts.tolist()} == {0, 1, 2}
+    assert chosen_on_others(np.zeros((2, 3)), np.zeros(2, np.int64)) is None
+    values = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 5.0]])
+    assert chosen_on_others(values, np.array([0, 1, 2])).tolist() == [1, 1, 0]
