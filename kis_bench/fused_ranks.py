@@ -7,8 +7,11 @@ none of them scores 0: the target then shares the places behind all others.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +30,7 @@ METHODS = ("rrf", "comb_sum", "comb_mnz", "weighted")
 DEPTH = 1_000
 MOST_IN_PAIRS, MOST_IN_TRIPLES = 10, 7  #: of more models, only those with the best MRR are combined
 #: Of model_1; of equally good ones that nearest to one half is taken.
-WEIGHTS = np.array(sorted(np.linspace(0, 1, 21).round(2), key=lambda weight: abs(weight - 0.5)))
+WEIGHTS = np.array(sorted(np.linspace(0, 1, 11).round(2), key=lambda weight: abs(weight - 0.5)))
 MOST_BYTES = 128 * 2**20  #: of the lists that are fused at once
 
 
@@ -38,7 +41,8 @@ class Lists:
     scores: Floats  # [m, b, c] 0 ... 1, 0 where the item isn't in the list
     reciprocal: Floats  # [m, b, c] 1 / (60 + rank), 0 where it isn't
     held: NDArray[np.uint8]  # [m, b, c]
-    wanted: NDArray[np.bool_]  # [b, c] the query's targets
+    wanted: Ints  # [b, t] columns of the query's targets, the first one again where it has fewer
+    n_wanted: Ints  # [b] how many these are
 
 
 def fused_ranks(
@@ -60,7 +64,7 @@ def fused_ranks(
 
     Methods are ``rrf`` (reciprocal rank fusion, k = 60), ``comb_sum`` and ``comb_mnz`` (over scores that are scaled to
     0 ... 1 within each list), and for pairs ``weighted``: comb_sum with that weight of model_1 (``parameter``) of 0,
-    0.05 ... 1 that has the best MRR. Scores are rounded to 12 decimals, so that identical pictures tie.
+    0.1 ... 1 that has the best MRR. Scores are rounded to 12 decimals, so that identical pictures tie.
     """
     if len(models) < 2 or not len(models) == len(texts) == len(items):
         raise ValueError(f"{len(models)} models, {len(texts)} texts and {len(items)} items: two of each are needed")
@@ -75,7 +79,8 @@ def fused_ranks(
             if method != "weighted" or len(combination) == 2]  # fmt: skip
     n, found = len(items[0]), []
     for some in blocks([tops[i].top_items for i in chosen], scores, targets, n):
-        found.append([ranked(some, combination, method, n) for combination, method in ways])
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets others work while it does
+            found.append(list(pool.map(partial(ranked, some, n), *zip(*ways, strict=True))))
     names = np.array([models[i] for i in chosen], object)
     parts = parts_of([tuple(sorted(some)) for some in targets], folds, seed)
     tables = []
@@ -112,9 +117,14 @@ def blocks(tops: Sequence[Ints], scores: Sequence[Floats], targets: Sequence[Seq
         columns = [np.unique(np.concatenate([*(top[i] for top in tops), np.asarray(targets[i], np.int64)]))
                    for i in rows]  # fmt: skip
         shape = (m, len(rows), max(map(len, columns)))
-        block = Lists(np.zeros(shape), np.zeros(shape), np.zeros(shape, np.uint8), np.zeros(shape[1:], bool))
+        own = [sorted({*targets[i]}) for i in rows]
+        wanted = np.zeros((len(rows), max(map(len, own))), np.int64)
+        block = Lists(
+            np.zeros(shape), np.zeros(shape), np.zeros(shape, np.uint8), wanted, np.array(list(map(len, own)))
+        )
         for b, (i, known) in enumerate(zip(rows, columns, strict=True)):
-            block.wanted[b, np.searchsorted(known, list(targets[i]))] = True
+            wanted[b] = np.searchsorted(known, own[b][0])
+            wanted[b, : len(own[b])] = np.searchsorted(known, own[b])
             for j in range(m):
                 at = np.searchsorted(known, tops[j][i])
                 block.scores[j, b, at] = normalised(scores[j][i])
@@ -131,27 +141,28 @@ def midranks(scores: Floats) -> Floats:
     return middle
 
 
-def ranked(block: Lists, combination: Sequence[int], method: str, n: int) -> tuple[Ints, Ints]:
+def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tuple[Ints, Ints]:
     """Best and worst ranks ``[b, w]`` of the targets of a block; w is 1, or the number of weights."""
     some = list(combination)
-    if method == "rrf":
-        return places(block.reciprocal[some].sum(axis=0), block.wanted, n)
-    if method == "comb_sum":
-        return places(block.scores[some].sum(axis=0), block.wanted, n)
+    if method == "weighted":
+        first, second = (block.scores[i] for i in some)
+        each = [places(weight * first + (1 - weight) * second, block, n) for weight in WEIGHTS]
+        return np.stack([best for best, _ in each], axis=1), np.stack([worst for _, worst in each], axis=1)
+    total = sum(block.reciprocal[i] if method == "rrf" else block.scores[i] for i in some)
     if method == "comb_mnz":
-        total = block.scores[some].sum(axis=0) * block.held[some].sum(axis=0)
-        return places(total, block.wanted, n)
-    first, second = block.scores[some]
-    each = [places(weight * first + (1 - weight) * second, block.wanted, n) for weight in WEIGHTS]
-    return np.concatenate([best for best, _ in each], axis=1), np.concatenate([worst for _, worst in each], axis=1)
+        total = total * sum(block.held[i] for i in some)
+    best, worst = places(np.asarray(total), block, n)
+    return best[:, None], worst[:, None]
 
 
-def places(fused: Floats, wanted: NDArray[np.bool_], n: int) -> tuple[Ints, Ints]:
-    """Best and worst ranks ``[b, 1]`` of the best-placed target by scores ``[b, c]``; with score 0 all others tie."""
-    target = np.where(wanted, fused, -np.inf).max(axis=1, keepdims=True)
-    above = (fused > target).sum(axis=1, keepdims=True)
-    level = (fused == target).sum(axis=1, keepdims=True)
+def places(fused: Floats, block: Lists, n: int) -> tuple[Ints, Ints]:
+    """Best and worst ranks ``[b]`` of the best-placed target by scores ``[b, c]``; with score 0 all others tie."""
+    own = np.take_along_axis(fused, block.wanted, axis=1)
+    target = own.max(axis=1, keepdims=True)
+    above = np.count_nonzero(fused > target, axis=1)
+    level = np.count_nonzero(fused == target, axis=1)
     # Targets of one query aren't rivals of one another: of those on a level one counts.
-    level -= ((fused == target) & wanted).sum(axis=1, keepdims=True) - 1
-    worst = np.where(target > 0, above + level, n - (wanted.sum(axis=1, keepdims=True) - 1))
+    first = np.arange(own.shape[1]) < block.n_wanted[:, None]
+    level = level - ((own == target) & first).sum(axis=1) + 1
+    worst = np.where(target[:, 0] > 0, above + level, n - block.n_wanted + 1)
     return (above + 1).astype(np.int64), worst.astype(np.int64)

@@ -38,6 +38,7 @@ __all__ = [
 
 BACK_ENDS = {
     "demo": "kis_bench.encoders.demo",
+    "colour-words": "kis_bench.encoders.colour_words",
     "python": "kis_bench.encoders.user",
     "hf-hub": "kis_bench.encoders.openclip",
     "openclip": "kis_bench.encoders.openclip",

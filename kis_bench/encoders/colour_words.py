@@ -1,0 +1,135 @@
+"""Back end ``colour-words:``: a text as the colours that it names, an image as the colours that it shows.
+
+A floor for known-item search, without weights. Both sides are distributions over the eleven basic colour terms
+(Berlin & Kay, Basic Color Terms, 1969). Square roots of distributions are unit vectors, and their inner product is
+the Bhattacharyya coefficient (Bhattacharyya, On a measure of divergence between two statistical populations, 1943).
+
+One more component is the same for all images and 0 for texts; a text that names no colour has nothing but it. Its
+score is then one float32 for all images, an exact tie, which is all that can be said of such a text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor
+
+from kis_bench.encoders.protocol import Encoder
+from kis_bench.pictures import upright
+from kis_bench.records import Checkpoint, Readiness
+
+VERSION = 1  #: of the algorithm here; part of the key
+SIDE = 64
+PREPROCESSING = f"rgb-squash-nearest-{SIDE}"  # averaging would make pink where red meets white
+CONSTANT = 1e-3
+
+#: Basic colour -> words that name it, and the CSS colours (as Pillow knows them) that count as it in pictures.
+#: A word of two colours, such as turquoise, names both. Words that are mostly things (rose, peach) are left out.
+COLOURS = {
+    "black": ("black blackish ebony", "black"),
+    "white": ("white whitish ivory", "white ivory ghostwhite"),
+    "red": ("red reddish crimson scarlet maroon burgundy vermilion ruby", "red crimson firebrick darkred"),
+    "green": ("green greenish emerald olive lime teal turquoise",
+              "green lime limegreen yellowgreen olivedrab darkgreen seagreen lightgreen darkseagreen mediumaquamarine"),
+    "yellow": ("yellow yellowish gold golden blond blonde", "yellow gold khaki"),
+    "blue": ("blue bluish navy azure cobalt cyan aqua teal turquoise",
+             "blue navy mediumblue royalblue steelblue dodgerblue skyblue lightblue lightsteelblue aqua darkturquoise"),
+    "brown": ("brown brownish tan beige khaki bronze auburn brunette", "saddlebrown sienna peru tan"),
+    "orange": ("orange orangish amber", "orange darkorange coral"),
+    "pink": ("pink pinkish magenta fuchsia", "pink lightpink hotpink deeppink palevioletred fuchsia"),
+    "purple": ("purple purplish violet lavender lilac mauve indigo",
+               "purple indigo darkorchid mediumpurple mediumorchid plum"),
+    "grey": ("grey gray greyish grayish silver silvery charcoal", "dimgray gray darkgray lightgray"),
+}  # fmt: skip
+NAMES = (*COLOURS,)
+NAMED_BY = {
+    word: [i for i, (words, _) in enumerate(COLOURS.values()) if word in words.split()]
+    for words, _ in COLOURS.values() for word in words.split()
+}  # fmt: skip
+SHOWN_BY = np.array([i for i, (_, shown) in enumerate(COLOURS.values()) for _ in shown.split()])
+DIM = len(NAMES) + 1
+
+Doubles = NDArray[np.float64]
+
+
+def cielab(rgb: NDArray[np.uint8]) -> Doubles:
+    """sRGB ``[n, 3]`` -> CIELAB ``[n, 3]`` under D65, L in 0..100 (IEC 61966-2-1, CIE 15)."""
+    value = rgb / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = linear @ to_xyz.T / to_xyz.sum(axis=1)  # white is (1, 1, 1), so greys have a = b = 0
+    x, y, z = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+PROTOTYPES = cielab(
+    np.array([ImageColor.getrgb(name) for _, shown in COLOURS.values() for name in shown.split()], np.uint8)
+)
+
+
+def colours_of_text(text: str) -> Doubles:
+    """Share of each basic colour among those that a text names, ``[11]``; all zero if it names none."""
+    counts = np.zeros(len(NAMES))
+    for word in re.findall("[a-z]+", text.lower()):
+        counts[NAMED_BY.get(word) or NAMED_BY.get(word.removesuffix("s"), [])] += 1
+    return counts / max(1, counts.sum())
+
+
+def colours_of_image(image: Image.Image) -> Doubles:
+    """Share of each basic colour among the pixels, ``[11]``: of the prototype nearest in CIELAB (CIE 1976)."""
+    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.NEAREST)).reshape(-1, 3)
+    distances = np.stack([((cielab(small) - prototype) ** 2).sum(axis=1) for prototype in PROTOTYPES], axis=1)
+    return np.bincount(SHOWN_BY[distances.argmin(axis=1)], minlength=len(NAMES)) / len(small)
+
+
+class ColourWords:
+    """Colour names as an Encoder; pictures are looked at in the decoding threads."""
+
+    dim, vectors_per_item = DIM, 1
+    context_length: int | None = None
+
+    def __init__(self, name: str, key: str) -> None:
+        self.name, self.key = name, key
+
+    def prepare_image(self, image: Image.Image) -> Doubles:
+        return colours_of_image(image)
+
+    def encode_prepared(self, prepared: Sequence[Doubles]) -> NDArray[np.float32]:
+        vectors = np.full((len(prepared), 1, DIM), CONSTANT, np.float32)
+        for vector, shares in zip(vectors, prepared, strict=True):
+            vector[0, :-1] = math.sqrt(1 - CONSTANT**2) * np.sqrt(shares)
+        return vectors
+
+    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
+
+    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        vectors = np.zeros((len(texts), 1, DIM), np.float32)
+        for vector, text in zip(vectors, texts, strict=True):
+            vector[0, :-1] = np.sqrt(colours_of_text(text))
+            vector[0, -1] = not vector.any()
+        return vectors, np.zeros(len(texts), dtype=bool)
+
+
+def readiness(checkpoint: Checkpoint) -> Readiness:
+    return Readiness(True, "ready")
+
+
+def key(checkpoint: Checkpoint, precision: str) -> str:
+    """Names the version, the preprocessing and the table; it computes alike whatever precision is asked for."""
+    table = hashlib.sha256(repr(COLOURS).encode()).hexdigest()
+    return f"colour-words-{VERSION}-{PREPROCESSING}-{table[:16]}"
+
+
+def weights(checkpoint: Checkpoint) -> dict[str, str]:
+    """It has none."""
+    return {}
+
+
+def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
+    return ColourWords(checkpoint.name, key(checkpoint, precision))
