@@ -37,13 +37,14 @@ def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
     assert files == {
         "run.json", "ranks.parquet", "judgments.parquet", "metrics.csv", "timings.csv", "verdicts.csv",
         "distances.parquet", "agreement.csv", "model_pairs.csv", "report.md", "report.html", "plots",
+        "tables",
     }  # fmt: skip
     assert list(pd.read_parquet(folder / "ranks.parquet").columns) == RANKS + OTHER_RANKS
     assert list(pd.read_csv(folder / "metrics.csv").columns) == METRICS
     about = json.loads((folder / "run.json").read_text())
     assert about["schema_version"] == 1
     assert about["models"]["demo"]["key"].startswith("demo-fp32")
-    assert {file.suffix for file in (folder / "plots").iterdir()} == {".png", ".svg"}
+    assert {file.suffix for file in (folder / "plots").iterdir()} == {".png", ".svg", ".pdf"}
 
 
 def test_the_demo_model_is_as_good_as_its_card_says(filled):

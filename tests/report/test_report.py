@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -71,20 +72,39 @@ def test_report_names_everything(tmp_path: Path, pictures: dict[str, Collection]
 def test_html_stands_alone_and_shows_texts_as_texts(tmp_path: Path, pictures: dict[str, Collection]) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert not re.search(r"""<[^>]*(?:src|href)\s*=\s*["'](?!data:)""", html)
-    assert "<script" not in html
-    assert "url(" not in html
-    assert "&lt;script&gt;" in html
-    assert html.count("<img") == html.count('src="data:image/') == 5  # the curves and four contact sheets
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert data is not None
+    assert not re.search("[<>&]", data[1])  # no text can end the script that it stands in
+    assert json.loads(data[1])["sets"][0]["texts"][0] == "<script>alert(1)</script>"
+    shown = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    assert not re.search(r"""<[^>]*(?:src|href)\s*=\s*["'](?!data:|#|tables/)""", shown)
+    assert "url(" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert shown.count("<img") == shown.count('src="data:image/')
     assert 'lang="en"' in html
-    assert 'alt=""' not in html
+    assert 'alt=""' not in shown
+    assert "default-src 'none'" in html
+
+
+def test_a_page_as_a_folder_holds_every_picture_as_a_file(tmp_path: Path, pictures: dict[str, Collection]) -> None:
+    write_report(tmp_path, sample_run(tmp_path), pictures, as_folder=True)
+    html = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    data = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)
+    assert data is not None
+    about = json.loads(data[1])
+    files = {file.name for file in (tmp_path / "report" / "thumbnails").iterdir()}
+    assert {f"thumbnails/{name}" for name in files} == {*about["pictures"]}
+    assert len(files) == 6  # of eight, one is missing and one is no picture
+    assert about["note"].startswith("4 of 10 ")  # two more are not in the collection
+    write_report(tmp_path, sample_run(tmp_path), pictures, privacy=True)
+    assert not (tmp_path / "report").exists()  # what an earlier drawing showed is gone
 
 
 def test_pictures_are_readable_and_the_same_each_time(tmp_path: Path, pictures: dict[str, Collection]) -> None:
     for name in ("one", "two"):
         write_report(tmp_path / name, sample_run(tmp_path), pictures)
     drawn = sorted((tmp_path / "one" / "plots").iterdir())
-    assert {file.suffix for file in drawn} == {".png", ".svg"}
+    assert {file.suffix for file in drawn} == {".png", ".svg", ".pdf"}
     for file in drawn:
         assert re.fullmatch(r"[a-z0-9._-]+", file.name)
         assert file.read_bytes() == (tmp_path / "two" / "plots" / file.name).read_bytes()
@@ -99,9 +119,14 @@ def test_privacy(tmp_path: Path, pictures: dict[str, Collection]) -> None:
     for name in ("report.md", "report.html"):
         text = (tmp_path / name).read_text(encoding="utf-8")
         text = re.sub(r"base64,[^\"]+", "", text)
-        assert [word for word in ("alert(1)", "item-", "/home/", "xxxx") if word in text] == []
+        text = re.sub("<script>.*?</script>", "", text, flags=re.DOTALL)  # programs; the data stay
+        assert not re.search(r"item-\d", text)
+        assert [word for word in ("alert(1)", "/home/", "xxxx") if word in text] == []
         assert "q1" in text
     assert not list((tmp_path / "plots").glob("worst*"))
+    for table in (tmp_path / "tables").iterdir():
+        text = table.read_text(encoding="utf-8")
+        assert [word for word in ("alert(1)", "item-", "xxxx") if word in text] == []
 
 
 def test_an_empty_run_is_reported(tmp_path: Path) -> None:
