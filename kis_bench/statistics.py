@@ -1,4 +1,4 @@
-"""Confidence intervals of figures over queries. Seeds are fixed, so the same values give the same interval."""
+"""Confidence intervals and paired tests of figures over queries. Seeds are fixed: the same values, the same result."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 CHUNK = 2**21  #: resampled values held at once
+ROWS = 2**12  #: sign patterns held at once: few enough for their sums to stay in the processor's cache
 
 
 def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -100,9 +101,10 @@ def paired_randomization_test(
 ) -> float:
     """Two-sided p-value of the mean difference of two systems on the same queries, values ``[q]`` of each.
 
-    Under the hypothesis that the systems are alike the sign of each query's difference is a coin (R. A. Fisher, 1935;
-    M. Smucker, J. Allan, B. Carterette, CIKM 2007). All sign patterns are gone through where there are not more than
-    ``permutations``; else that many are drawn, and p is (as extreme + 1) / (drawn + 1), which is never 0.
+    Under the hypothesis that the systems are alike the sign of each query's difference is a coin (R. A. Fisher, The
+    Design of Experiments, 1935; M. Smucker, J. Allan, B. Carterette, CIKM 2007). All sign patterns of the differences
+    that aren't 0 are gone through where there are not more than ``permutations``; else that many are drawn, and p is
+    (as extreme + 1) / (drawn + 1), which is never 0. Without any difference p is 1.
 
     >>> paired_randomization_test([1, 1, 1, 1], [0, 0, 0, 0])
     0.125
@@ -110,13 +112,16 @@ def paired_randomization_test(
     a, b = row_of(first), row_of(second)
     if len(a) != len(b):
         raise ValueError(f"{len(a)} and {len(b)} values: a paired test needs both on the same queries")
+    if not (np.isfinite(a) & np.isfinite(b)).all():
+        raise ValueError("a paired test needs finite values")
     return float(sign_flip_tests((a - b)[None], permutations=permutations, seed=seed)[0])
 
 
 def sign_flip_tests(differences: Floats, *, permutations: int = 100_000, seed: int = 0) -> Floats:
     """p-values ``[c]`` of the randomization test for c rows of paired differences ``[c, q]``, all over the same draws.
 
-    Chunks hold a bounded number of values. Sums that equal the observed one up to rounding are as extreme as it.
+    A row's p depends on its own values only, not on the other rows. Memory does not grow with ``permutations``. Sums
+    that equal the observed one up to rounding are as extreme as it.
     """
     d = np.asarray(differences, np.float64)
     if permutations < 1:
@@ -132,30 +137,31 @@ def sign_flip_tests(differences: Floats, *, permutations: int = 100_000, seed: i
     # Scaled so that float32 sums are off by far less than what is taken for equal.
     scale = np.abs(d[many]).sum(axis=1)
     values = (d[many] / scale[:, None]).T.astype(np.float32)
-    observed = np.abs(values.sum(axis=0, dtype=np.float64)) - 1e-6
+    observed = (np.abs(values.sum(axis=0, dtype=np.float64)) - 1e-6).astype(np.float32)
     extreme = np.zeros(len(many), np.int64)
     for signs in sign_patterns(d.shape[1], permutations, seed):
-        extreme += (np.abs(signs @ values) >= observed).sum(axis=0)
+        sums = signs @ values
+        extreme += np.count_nonzero(np.abs(sums, out=sums) >= observed, axis=0)
     found[many] = (extreme + 1) / (permutations + 1)
     return found
 
 
 def every_sign(differences: Floats) -> float:
     """Share of the 2^n sign patterns of n differences whose sum is at least as far from 0 as the observed one."""
-    sums = np.zeros(1)
-    for one in differences:
+    sums = differences[:1]  # with a minus before the first, every sum comes once more, mirrored
+    for one in differences[1:]:
         sums = np.concatenate([sums + one, sums - one])
     limit = abs(differences.sum()) - 1e-9 * np.abs(differences).sum()
     return float(np.mean(np.abs(sums) >= limit))
 
 
 def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[NDArray[np.float32]]:
-    """Rows of n random signs, ``[r, n]`` at a time."""
+    """Rows of n random signs, ``[r, n]`` at a time, the same for the same n, number and seed."""
     rng = np.random.default_rng(seed)
-    step = max(1, CHUNK * 4 // n)
+    width = -(-n // 8)
+    step = max(1, min(ROWS, CHUNK // n))
     for start in range(0, patterns, step):
         size = min(step, patterns - start)
-        width = -(-n // 8)
         bits = np.frombuffer(rng.bytes(size * width), np.uint8).reshape(size, width)
         signs = np.unpackbits(bits, axis=1, count=n).astype(np.float32)
         signs *= 2
@@ -164,35 +170,58 @@ def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[NDArray[np.float
 
 
 def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> float:
-    """Two-sided p-value for hits 0 or 1 of two systems on the same queries (Q. McNemar, Psychometrika 12, 1947).
+    """Two-sided p-value for hits 0 or 1 of two systems on the same queries ``[q]``, as :func:`mcnemar_tests`.
 
-    Only the queries count that one finds and the other doesn't, b and c of them: under the hypothesis each falls to
-    either side with 1/2, so p is ``min(1, 2 P(X <= min(b, c)))`` with X binomial(b + c, 1/2). Two numbers instead of
-    rows are b and c themselves.
+    Two numbers instead of rows are those of the queries that only the first finds and that only the second finds.
 
     >>> mcnemar_exact(1, 8), mcnemar_exact([1, 1, 0], [0, 1, 0])
     (0.0390625, 1.0)
     """
-    from scipy.special import bdtr
-
     if np.ndim(first) == 0 and np.ndim(second) == 0:
         counts = np.array([first, second], np.float64)
-        if (counts < 0).any() or (counts != np.floor(counts)).any():
+        if not (np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))).all():
             raise ValueError(f"{counts.tolist()} are not numbers of queries")
-        b, c = counts
-    else:
-        hits = row_of(first), row_of(second)
-        if len(hits[0]) != len(hits[1]):
-            raise ValueError(f"{len(hits[0])} and {len(hits[1])} hits: a paired test needs both on the same queries")
-        if not all(np.isin(each, (0, 1)).all() for each in hits):
-            raise ValueError("hits are 0 or 1; where ties make them shares, use paired_randomization_test")
-        b, c = np.sum(hits[0] > hits[1]), np.sum(hits[0] < hits[1])
-    return float(min(1.0, 2 * bdtr(min(b, c), int(b + c), 0.5))) if b + c else 1.0
+        return float(mcnemar_tests(*counts))
+    hits = row_of(first), row_of(second)
+    if len(hits[0]) != len(hits[1]):
+        raise ValueError(f"{len(hits[0])} and {len(hits[1])} hits: a paired test needs both on the same queries")
+    if not all(np.isin(each, (0, 1)).all() for each in hits):
+        raise ValueError("hits are 0 or 1; where ties make them shares, use paired_randomization_test")
+    return float(mcnemar_tests(np.sum(hits[0] > hits[1]), np.sum(hits[0] < hits[1])))
+
+
+def mcnemar_tests(gained: ArrayLike, lost: ArrayLike) -> Floats:
+    """p-values of the exact test of Q. McNemar (Psychometrika 12, 1947) from numbers b and c of discordant queries.
+
+    Only the queries count that one finds and the other doesn't: under the hypothesis each falls to either side with
+    1/2, so p is ``min(1, 2 P(X <= min(b, c)))`` with X binomial(b + c, 1/2). It is conservative: it rejects equals in
+    less than 5% of cases, the less often the fewer such queries there are.
+    """
+    from scipy.special import bdtr
+
+    b, c = np.asarray(gained, np.float64), np.asarray(lost, np.float64)
+    return np.asarray(np.minimum(1.0, 2 * bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)), np.float64)
+
+
+def bootstrap_means(values: Floats, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Floats:
+    """Percentile bootstrap intervals ``[c, 2]`` of the means of c rows ``[c, q]``, over the same draws of queries.
+
+    >>> bootstrap_means(np.array([[0.1, 0.1, 0.1], [1.0, 1.0, 1.0]])).tolist()
+    [[0.1, 0.1], [1.0, 1.0]]
+    """
+    check_confidence(confidence)
+    data = np.asarray(values, np.float64)
+    tail = (1 - confidence) / 2
+    found = np.quantile(resampled_means(data, resamples=resamples, seed=seed), [tail, 1 - tail], axis=0).T
+    equal = (data == data[:, :1]).all(axis=1)  # a mean of equal values can be rounded
+    return np.where(equal[:, None], data[:, :1], found)
 
 
 def resampled_means(values: Floats, *, resamples: int = 10_000, seed: int = 0) -> Floats:
     """Means ``[resamples, c]`` of c rows of values ``[c, q]`` over queries drawn with replacement, jointly."""
     data = np.asarray(values, np.float64)
+    if resamples < 1:
+        raise ValueError(f"{resamples} resamples: at least 1 is needed")
     n = data.shape[1]
     rng = np.random.default_rng(seed)
     found = np.empty((resamples, len(data)))
@@ -225,7 +254,7 @@ def holm(p_values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
 def row_of(values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
     data = np.asarray(values, dtype=np.float64)
     if data.ndim != 1 or len(data) == 0 or np.isnan(data).any():
-        raise ValueError("an interval needs a row of values, at least one and none of them NaN")
+        raise ValueError("this needs a row of values, at least one and none of them NaN")
     return data
 
 
