@@ -10,7 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.fusion import complement
-from kis_bench.report.plots import STYLE, calm, draw_curve, new_figure, rank_axes, save_figure, short_number
+from kis_bench.report.plots import (
+    STYLE,
+    WIDTH,
+    calm,
+    draw_curve,
+    fitting,
+    ink,
+    log_axis,
+    new_figure,
+    rank_axes,
+    save_figure,
+    text_width,
+)
 from kis_bench.report.tables import plain, shortened
 
 if TYPE_CHECKING:
@@ -18,10 +30,14 @@ if TYPE_CHECKING:
 
 Style = Mapping[str, tuple[str, Any]]
 EXPLAINED = (
-    "Above the diagonal each query's rank under the column's model (right) and the row's (up); below it recall@k of "
-    "both, and dotted of the better rank of each query, which is a bound."
+    "Above the diagonal: each query's rank under the column's model (to the right) and the row's (up); larger points: "
+    "several queries.\n↑ queries on which the column's model is better, ← the row's, = both alike. On the diagonal: "
+    "numbers of queries by rank, and the median.\nBelow it: recall@k of both; dotted: oracle of both, the better rank "
+    "of each query, an upper bound that no combination reaches."
 )
-BOUND = ("#555555", (0, (1, 1.2)))  #: of the complement, which is no model
+BOUND = ("#444444", (0, (1, 1.1)))  #: of the complement, which is no model
+NAMES = 7  #: points
+LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.38, 0.62, 0.82  # margins in inches
 
 
 def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem: Path) -> None:
@@ -29,32 +45,52 @@ def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem:
 
     A point is a query; x is the rank under the column's model, y that under the row's, so that the row's model wins
     below the line. Its size grows with the number of queries at the same place.
+
+    Raises:
+        ValueError: fewer than 2 models, more than 5, or one that the condition lacks.
     """
     import matplotlib
 
-    own = condition.of(models)
-    m, limit = len(models), max(10, condition.n_items)
-    with matplotlib.rc_context({**STYLE, "font.size": 8}):
-        figure = new_figure(max(5.5, 2.35 * m), max(5.0, 2.2 * m + 0.7))
-        grid = figure.subplots(m, m, squeeze=False)
-        for i in range(m):
-            for j in range(m):
-                axes = grid[i][j]
-                if i == j:
-                    _histogram(axes, own.rank[i], limit, style[models[i]])
-                elif i < j:
-                    _scatter(axes, own.rank[j], own.rank[i], limit, style[models[j]], style[models[i]])
-                else:
-                    _curves(axes, own, i, j, style)
-                axes.tick_params(labelsize=6.5)
-                axes.set_xlabel("")
+    if not 2 <= len(models) <= 5:
+        raise ValueError(f"{len(models)} models: a grid takes 2 to 5")
+    own, m = condition.of(models), len(models)
+    side = min(WIDTH - LEFT - RIGHT, 2.6 * m)
+    width, height = side + LEFT + RIGHT, side + TOP + BOTTOM
+    with matplotlib.rc_context({**STYLE, "font.size": 7, "axes.linewidth": 0.6}):
+        figure = new_figure(width, height)
+        figure.set_layout_engine("none")  # margins are known here, and to find them would take half of the time
+        grid = figure.subplots(m, m, squeeze=False, gridspec_kw={
+            "left": LEFT / width, "right": 1 - RIGHT / width, "top": 1 - TOP / height, "bottom": BOTTOM / height,
+            "wspace": 0.08, "hspace": 0.1,
+        })  # fmt: skip
+        limit = max(10, own.n_items)
+        tallest = max(int(counts.max()) for counts, _ in (histogram(rank, limit) for rank in own.rank))
+        for (i, j), axes in np.ndenumerate(grid):
+            if i == j:
+                _histogram(axes, own.rank[i], limit, style[models[i]][0], tallest)
+            elif i < j:
+                _scatter(axes, own.rank[j], own.rank[i], limit, style[models[j]][0], style[models[i]][0])
+            else:
+                _curves(axes, own, i, j, limit, style)
+            _edges(axes, i, j, m)
+        (dotted,) = grid[1][0].plot([], [], color=BOUND[0], linestyle=BOUND[1], linewidth=1.2)
+        grid[1][0].legend([dotted], ["oracle of both"], loc="lower right", fontsize=5.8, frameon=False, borderpad=0.1,
+                          handlelength=1.8)  # fmt: skip
         for i, model in enumerate(models):
-            name = _broken(model)
-            grid[0][i].set_title(name, fontsize=8, color=style[model][0], fontweight="bold")
-            grid[i][0].set_ylabel(name, fontsize=8, color=style[model][0], fontweight="bold")
-        figure.supxlabel(EXPLAINED, fontsize=7, x=0.01, ha="left")
-        title = f"{shortened(plain(condition.name), 60)}: {len(own.queries):,} queries, {own.n_items:,} items"
-        save_figure(figure, title, stem, size=11)
+            place = grid[i][i].get_position()
+            name = {
+                "s": _broken(model, place.width * width),
+                "fontsize": NAMES,
+                "fontweight": "bold",
+                "color": ink(style[model][0]),
+            }
+            figure.text((place.x0 + place.x1) / 2, 1 - (TOP - 0.06) / height, **name, ha="center", va="bottom")
+            figure.text(0.05 / width, (place.y0 + place.y1) / 2, **name, rotation=90, va="center",
+                        multialignment="center")  # fmt: skip
+        figure.text(LEFT / width, (BOTTOM - 0.2) / height, "rank, or k below the diagonal (log scale)", va="top")
+        figure.text(0.01, 0.05 / height, EXPLAINED, fontsize=5.8, va="bottom")
+        title = f"{fitting(condition.name, 3.6, 9, 'bold')}: {len(own.queries):,} queries, {own.n_items:,} items"
+        save_figure(figure, title, stem, size=9)
 
 
 def wins(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, int, int]:
@@ -62,63 +98,76 @@ def wins(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, int, int]
     return int((x < y).sum()), int((x == y).sum()), int((x > y).sum())
 
 
-def _broken(name: str) -> str:
-    """A long name on two lines, at a hyphen near its middle."""
-    text = shortened(plain(name), 40)
-    if len(text) <= 14:
-        return text
+def histogram(rank: NDArray[np.float64], limit: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Numbers of queries ``[b]`` and edges ``[b + 1]`` of bins that are even on a log scale and hold a whole rank."""
+    edges = np.unique(np.geomspace(1, limit + 1, 19).round()) - 0.5
+    counts, _ = np.histogram(rank, edges)
+    return counts.astype(np.int64), edges
+
+
+def _broken(name: str, width: float) -> str:
+    """A long name on two lines of so many inches, at a hyphen near its middle."""
+    text = shortened(plain(name), 80)
+    if text_width(text, NAMES, "bold") <= width:
+        return fitting(text, width, NAMES, "bold")
     cuts = [i + 1 for i, letter in enumerate(text[:-1]) if letter in "-_/ "] or [len(text) // 2]
     cut = min(cuts, key=lambda i: abs(i - len(text) / 2))
-    return f"{text[:cut]}\n{text[cut:]}"
+    return "\n".join(fitting(part, width, NAMES, "bold") for part in (text[:cut], text[cut:]))
 
 
-def _log(axes: Any, limit: int, *, up: bool = False) -> None:
-    """Ranks on a log scale with few ticks, each a power of ten."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    (axes.set_yscale if up else axes.set_xscale)("log")
-    (axes.set_ylim if up else axes.set_xlim)(0.8, 1.25 * limit)
-    axis = axes.yaxis if up else axes.xaxis
-    axis.set_major_locator(LogLocator(numticks=8))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: short_number(value))
+def _edges(axes: Any, i: int, j: int, m: int) -> None:
+    """Numbers along the edges of the grid alone: shares left, ranks right and at the bottom."""
+    left, right, bottom = j == 0 and i > 0, j == m - 1 and i < j, i == m - 1
+    axes.tick_params(axis="x", length=2 * bottom, labelbottom=bottom, labelsize=6, pad=2)
+    axes.tick_params(axis="y", length=2 * (left or right), left=left, right=right, labelleft=left, labelright=right,
+                     labelsize=6, pad=2)  # fmt: skip
+    axes.set_xlabel("")
+    axes.grid(linewidth=0.5)
 
 
 def _scatter(
-    axes: Any, x: NDArray[np.float64], y: NDArray[np.float64], limit: int, of_x: tuple[str, Any], of_y: tuple[str, Any]
-) -> None:
+    axes: Any, x: NDArray[np.float64], y: NDArray[np.float64], limit: int, of_x: str, of_y: str
+) -> None:  # fmt: skip
+    log_axis(axes, 0.7, 1.4 * limit, ticks=5)
+    log_axis(axes, 0.7, 1.4 * limit, up=True, ticks=5)
+    calm(axes)
+    axes.plot([0.7, 1.4 * limit], [0.7, 1.4 * limit], color="#aaaaaa", linewidth=0.6)
     places, counts = np.unique(np.stack([x, y]), axis=1, return_counts=True)
-    colours = np.where(places[0] < places[1], of_x[0], np.where(places[0] > places[1], of_y[0], "#999999"))
-    axes.plot([1, limit], [1, limit], color="#bbbbbb", linewidth=0.8)
-    axes.scatter(*places, s=7 * np.sqrt(counts), c=colours, alpha=0.65, linewidths=0)
-    _log(axes, limit)
-    _log(axes, limit, up=True)
-    calm(axes)
+    smallest = 2.3 if len(x) <= 300 else 1.5
+    for colour, won in ((of_x, places[0] < places[1]), ("#888888", places[0] == places[1]),
+                        (of_y, places[0] > places[1])):  # fmt: skip
+        for count in np.unique(counts[won]):  # points of one size are drawn at once
+            axes.plot(*places[:, won & (counts == count)], "o", color=colour, alpha=0.65, markeredgewidth=0, zorder=3,
+                      markersize=smallest * count**0.25)  # fmt: skip
     better, equal, worse = wins(x, y)
-    for place, count, colour, align in (((0.04, 0.96), better, of_x[0], ("left", "top")),
-                                        ((0.96, 0.04), worse, of_y[0], ("right", "bottom"))):  # fmt: skip
-        axes.text(*place, f"{count:,} better", color=colour, transform=axes.transAxes, ha=align[0], va=align[1],
-                  fontsize=7.5, fontweight="bold")  # fmt: skip
-    axes.text(0.04, 0.84, f"{equal:,} equal", color="#777777", transform=axes.transAxes, ha="left", va="top",
-              fontsize=7)  # fmt: skip
+    behind = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
+    for across, up, text, colour in (
+        (0.04, 0.96, f"↑ {better:,}", ink(of_x)), (0.96, 0.96, f"= {equal:,}", "#666666"),
+        (0.96, 0.04, f"← {worse:,}", ink(of_y)),
+    ):  # fmt: skip
+        axes.text(across, up, text, color=colour, transform=axes.transAxes, ha="left" if across < 0.5 else "right",
+                  va="top" if up > 0.5 else "bottom", fontsize=6.5, fontweight="bold", bbox=behind)  # fmt: skip
 
 
-def _curves(axes: Any, condition: Condition, i: int, j: int, style: Style) -> None:
-    for k in (i, j):
+def _curves(axes: Any, condition: Condition, i: int, j: int, limit: int, style: Style) -> None:
+    rows, n_items = [i, j], condition.n_items
+    for k in rows:
         look = style[condition.models[k]]
-        draw_curve(axes, condition.best[k], condition.worst[k], max(2, condition.n_items), look, band=0.1, width=1.4)
-    rows = [i, j]
+        draw_curve(axes, condition.best[k], condition.worst[k], n_items, look, band=0.1, width=1.1)
     best, worst = complement(condition.best[rows]), complement(condition.worst[rows])
-    draw_curve(axes, best, worst, max(2, condition.n_items), BOUND, band=0, width=1.4)
-    rank_axes(axes, max(2, condition.n_items))
-    _log(axes, max(2, condition.n_items))
+    draw_curve(axes, best, worst, n_items, BOUND, band=0, width=1.1)
+    rank_axes(axes, n_items)
+    log_axis(axes, 0.7, 1.4 * limit, ticks=5)
+    axes.set_yticks([0, 50, 100])
 
 
-def _histogram(axes: Any, rank: NDArray[np.float64], limit: int, look: tuple[str, Any]) -> None:
-    edges = np.geomspace(0.8, 1.25 * limit, 22)
-    axes.hist(rank, bins=edges, color=look[0], alpha=0.8, linewidth=0)
+def _histogram(axes: Any, rank: NDArray[np.float64], limit: int, colour: str, tallest: int) -> None:
+    counts, edges = histogram(rank, limit)
+    axes.stairs(counts, edges, fill=True, color=colour, alpha=0.8)
     middle = float(np.median(rank))
-    axes.axvline(middle, color="#222222", linewidth=1)
-    _log(axes, limit)
+    axes.axvline(middle, color="#222222", linewidth=0.9)
+    log_axis(axes, 0.7, 1.4 * limit, ticks=5)
+    axes.set_ylim(0, 1.3 * tallest)
+    axes.set_yticks([])
     calm(axes)
-    axes.text(0.96, 0.94, f"median {middle:,.10g}", transform=axes.transAxes, ha="right", va="top", fontsize=7)
+    axes.text(0.96, 0.96, f"median {middle:,.10g}", transform=axes.transAxes, ha="right", va="top", fontsize=6)
