@@ -3,65 +3,93 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from kis_bench.errors import KisBenchError
+from kis_bench.merging import run_name
 from kis_bench.report.html import page
 from kis_bench.report.numbers import missing, number, percent, percent_points, probability, signed, spaced
-from kis_bench.report.tables import escaped, shortened, table
+from kis_bench.report.tables import escaped, plain, shortened, table
+from kis_bench.run_comparison import Comparison, both_names
 from kis_bench.spreadsheets import write_csv
 
-if TYPE_CHECKING:
-    from kis_bench.run_comparison import Comparison
-
 TITLE = "Comparison of two runs"
-MEDIAN = "median_rank"
 CELL = ["dataset", "label_set", "model", "new_model"]
+VERDICTS = ("better", "worse", "no change beyond noise", "identical", "too few to tell")
+HEAD = ["dataset", "labels", "model", "measure", "old", "new", "difference", "p (Holm)", "queries", "verdict"]
+FEW = 20  #: rows of figures that a terminal shows, even of what didn't change
+#: Facts of models, datasets and runs that are shown under privacy; others may hold paths or names of people.
+HARMLESS = {
+    "measured", "revision", "weights", "key", "dim", "licence", "fingerprint", "n_items", "n_queries", "n_groups",
+    "n_triplets", "n_judgments", "n_participants", "segment_s", "near_duplicates", "image_similarity", "layout", "git",
+    "device", "statistics", "interrupted", "privacy",
+}  # fmt: skip
 
 
 def write_comparison(folder: Path, found: Comparison, *, most: int = 20) -> None:
-    """compare.md and .html, compared_figures.csv, compared_queries.csv; ``most`` queries of each kind are shown."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """compare.md and .html, compared_metrics.csv, compared_queries.csv; ``most`` queries of each kind are shown.
+
+    Raises:
+        KisBenchError: the folder can't be written to.
+    """
     text = "\n".join(markdown(found, most)).rstrip() + "\n"
-    (folder / "compare.md").write_text(text, encoding="utf-8", errors="replace", newline="\n")
-    html = page(text, folder, TITLE)
-    (folder / "compare.html").write_text(html, encoding="utf-8", errors="replace", newline="\n")
+    pages = {"compare.md": text, "compare.html": page(text, folder, TITLE)}
     hidden = ["text", "item_id"] if found.privacy else []
-    write_csv(found.figures, folder / "compared_figures.csv")
-    write_csv(found.queries.drop(columns=hidden), folder / "compared_queries.csv")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in pages.items():
+            (folder / name).write_text(content, encoding="utf-8", errors="replace", newline="\n")
+        write_csv(found.figures, folder / "compared_metrics.csv")
+        write_csv(found.queries.drop(columns=hidden), folder / "compared_queries.csv")
+    except OSError as error:
+        raise KisBenchError(
+            f"the comparison could not be written to {folder}: {error.strerror or error}; name another with --out"
+        ) from error
 
 
 def markdown(found: Comparison, most: int) -> list[str]:
-    names = [run.folder.name for run in (found.old, found.new)]
-    times = [escaped(run.provenance.get("time", "")) for run in (found.old, found.new)]
-    lines = [f"# {TITLE}", "", f"Old: {escaped(names[0])} ({times[0]}). New: {escaped(names[1])} ({times[1]}).", ""]
+    sides = [f"{escaped(run_name(run))} ({escaped(run.provenance.get('time', ''))})" for run in (found.old, found.new)]
+    lines = [f"# {TITLE}", "", f"Old: {sides[0]}. New: {sides[1]}.", ""]
     lines += [f"> {escaped(remark, 1000)}\n" for remark in found.remarks]
-    lines += ["## Figures", "", "Paired tests on the same queries; p adjusted (Holm) over all rows of a measure.", ""]
-    rows = figure_rows(found.figures)
-    lines += [table(HEAD, rows, right=range(4, 9)), ""]
+    lines += ["## In short", "", table(["measure", *VERDICTS], verdicts(found.figures), range(1, 6)), ""]
+    about = "New less old, on the same queries or judgments; p of paired tests, Holm over all rows of a measure."
+    lines += ["## Figures", "", about, ""]
+    lines += [table(HEAD, figure_rows(found.figures), right=range(4, 9)), ""]
     lines += ["## Queries", "", *queries(found, most)]
     lines += ["## What was changed", ""]
-    if found.changes.empty:
-        return [*lines, "Nothing that provenance knows of.", ""]
     cells = [
         (row["what"], row["name"], row["fact"], shown(row["old"]), shown(row["new"]))
         for row in records(found.changes)
-        if not (found.privacy and row["fact"] == "command")
+        if not found.privacy or row["fact"] in HARMLESS or row["what"] == "version"
     ]
+    if not cells:
+        return [*lines, "Nothing that is recorded.", ""]
     return [*lines, table(["what", "name", "fact", "old", "new"], cells), ""]
 
 
-HEAD = ["dataset", "labels", "model", "measure", "old", "new", "difference", "p (Holm)", "queries", "verdict"]
+def verdicts(figures: pd.DataFrame) -> list[list[str]]:
+    """How many rows of each measure say what."""
+    tested = figures[figures["metric"] != "median_rank"]
+    rows = []
+    for (metric, k), part in tested.groupby(["metric", "k"], dropna=False, sort=False):
+        counts = part["verdict"].value_counts()
+        rows.append([measure(metric, k), *(f"{int(counts.get(word, 0)):,}" for word in VERDICTS)])
+    return rows
+
+
+def measure(metric: Any, k: Any) -> str:
+    name = str(metric).replace("_", " ").replace("mrr", "MRR")
+    return name if missing(k) else f"{name}@{int(k)}"
 
 
 def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
     rows = []
     for row in records(figures):
-        k = row["k"]
-        measure = str(row["metric"]).replace("_", " ") + ("" if missing(k) else f"@{int(k)}")
-        if row["metric"] == MEDIAN:
+        if row["metric"] == "median_rank":
             values = [number(row["old"]), number(row["new"]), signed(row["difference"], 1)]
         elif row["metric"] == "mrr":
             interval = f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
@@ -69,57 +97,71 @@ def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
         else:
             values = [percent(row["old"]), percent(row["new"]),
                       percent_points(row["difference"], row["ci_low"], row["ci_high"])]  # fmt: skip
-        rows.append([row["dataset"], row["label_set"], both_names(row), measure.replace("mrr", "MRR"), *values,
+        rows.append([row["dataset"], row["label_set"], names_in(row), measure(row["metric"], row["k"]), *values,
                      probability(row["p_holm"]), f"{int(row['n']):,}", row["verdict"]])  # fmt: skip
     return rows
 
 
-def both_names(row: dict[str, Any]) -> str:
-    return str(row["model"]) if row["model"] == row["new_model"] else f"{row['model']} → {row['new_model']}"
+def names_in(row: Mapping[str, Any]) -> str:
+    return both_names(str(row["model"]), str(row["new_model"]))
+
+
+def moved(found: Comparison, most: int) -> dict[str, tuple[pd.DataFrame, int]]:
+    """The queries that fell, and those that rose, those that did most first, and how many there are."""
+    order = found.queries.sort_values("octaves", kind="stable")
+    parts = {"Worse": order[order["octaves"] > 0].iloc[::-1], "Better": order[order["octaves"] < 0]}
+    return {title: (part.head(most), len(part)) for title, part in parts.items()}
 
 
 def queries(found: Comparison, most: int) -> list[str]:
     """For each model and label set how many moved, then those that moved most."""
-    lines: list[str] = []
     rows = []
     for key, part in found.queries.groupby(CELL, sort=False):
         better, worse = int((part["octaves"] < 0).sum()), int((part["octaves"] > 0).sum())
-        name = both_names(dict(zip(CELL, key, strict=True)))
+        name = names_in(dict(zip(CELL, key, strict=True)))
         rows.append([*key[:2], name, f"{better:,}", f"{len(part) - better - worse:,}", f"{worse:,}"])
-    if rows:
-        lines += [table(["dataset", "labels", "model", "better", "equal", "worse"], rows, right=(3, 4, 5)), ""]
-    order = found.queries.sort_values("octaves", kind="stable")
-    for title, part in (("Worse", order[order["octaves"] > 0].iloc[::-1]), ("Better", order[order["octaves"] < 0])):
+    if not rows:
+        return ["Nothing of known-item search was measured in both.", ""]
+    lines = [table(["dataset", "labels", "model", "better", "equal", "worse"], rows, right=(3, 4, 5)), ""]
+    for title, (part, n) in moved(found, most).items():
         if part.empty:
             continue
-        lines += [f"### {title}", ""]
         rows = [
-            [f"{row['query_id']}: {number(row['old_rank'])} → {number(row['new_rank'])}", row["dataset"],
-             row["label_set"], both_names(row),
+            [step(row), row["dataset"], row["label_set"], names_in(row),
              *([] if found.privacy else [row["text"], row["item_id"]])]
-            for row in records(part.head(most))
+            for row in records(part)
         ]  # fmt: skip
         head = ["query: old → new rank", "dataset", "labels", "model", *([] if found.privacy else ["text", "target"])]
-        lines += [table(head, rows), ""]
-        if len(part) > most:
-            lines += [f"{len(part) - most:,} more are in compared\\_queries.csv.", ""]
-    return lines or ["Queries are told apart in known-item search only.", ""]
+        lines += [f"### {title}", "", table(head, rows), ""]
+        if n > most:
+            lines += [f"{n - most:,} more are in compared\\_queries.csv.", ""]
+    return lines
 
 
-def in_short(found: Comparison, most: int = 5) -> str:
-    """For a terminal: what is better or worse beyond noise, and the queries that fell most."""
+def step(row: Mapping[str, Any]) -> str:
+    return f"{row['query_id']}: {number(row['old_rank'])} → {number(row['new_rank'])}"
+
+
+def in_short(found: Comparison, most: int = 20) -> str:
+    """For a terminal: how many figures changed, which, and the queries that moved most."""
     from tabulate import tabulate
 
-    chosen = found.figures[found.figures["metric"].isin(["mrr", "consistency"]) | found.figures["k"].eq(10)]
-    lines = [tabulate(figure_rows(chosen), headers=HEAD, disable_numparse=True).replace("\u00a0", " ")]
-    lines += [f"note: {remark}" for remark in found.remarks]
-    worst = found.queries.sort_values("octaves", ascending=False, kind="stable").head(most)
-    moved = [
-        f"  {row['query_id']}: {number(row['old_rank'])} → {number(row['new_rank'])}  "
-        f"({row['dataset']}, {row['label_set']}, {both_names(row)})"
-        for row in records(worst[worst["octaves"] > 0])
-    ]
-    return "\n".join([*lines, *(["", "queries that fell most:", *moved] if moved else [])])
+    parts = [tabulate(verdicts(found.figures), headers=["measure", *VERDICTS], disable_numparse=True)]
+    figures = found.figures
+    if len(figures) > FEW:
+        figures = figures[figures["verdict"].isin(["better", "worse"])]
+    if len(figures):
+        rows = [[plain(cell) for cell in row] for row in figure_rows(figures)]
+        parts.append(tabulate(rows, headers=HEAD, disable_numparse=True))
+    for title, (part, n) in moved(found, most).items():
+        steps = [
+            f"  {plain(step(row))}  ({plain(row['dataset'])}, {plain(row['label_set'])}, {plain(names_in(row))})"
+            for row in records(part)
+        ]
+        if steps:
+            parts.append("\n".join([f"{title} ({n:,}):", *steps]))
+    parts += [f"note: {plain(remark)}" for remark in found.remarks]
+    return "\n\n".join(parts)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

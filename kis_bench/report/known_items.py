@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.comparison import tiers, win_tie_loss
+from kis_bench.report.fusion_plots import draw_label_sets
 from kis_bench.report.numbers import count, number, percent, percent_points, probability, ratio, signed, spaced
 from kis_bench.report.tables import escaped, file_name, table
 from kis_bench.report.thumbnails import Row, Thumbnails, contact_sheet
@@ -125,13 +126,17 @@ def truncations(rows: pd.DataFrame) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def label_sets(findings: Findings, dataset: str) -> list[str]:
+def label_sets(findings: Findings, dataset: str, folder: Path, style: Mapping[str, Any]) -> list[str]:
     """Label sets against each other on the same targets, and recall against the length of texts."""
     summaries, each = findings.label_sets[dataset]
     lines: list[str] = []
     for (first, second), part in summaries.groupby(["label_set_a", "label_set_b"], sort=False):
         lines += [f"### {escaped(first)} against {escaped(second)} on the same targets", ""]
         lines += compared_labels(part, str(first), str(second))
+        stem = file_name("label-sets", dataset, str(first), str(second))
+        draw_label_sets(part[(part["metric"] == "recall") & part["k"].eq(10)], style, folder / "plots" / stem)
+        names = f"{escaped(dataset)}, {escaped(first)} and {escaped(second)}"
+        lines += [f"![Recall@10 of every model under both label sets, {names}](plots/{stem}.png)", ""]
         own = each[(each["label_set_a"] == first) & (each["label_set_b"] == second)] if len(each) else each
         lines += changed_most(own, part, str(first), str(second))
     by_length = findings.lengths[dataset]

@@ -83,7 +83,7 @@ def _dataset(
             rows = found.rows(key)
             own = rows[rows["model"] == best]
             lines += worst(own, folder, f"{name}-{key[1]}-{best}", pictures.get(name), thumbnails)
-    lines += label_sets(found, name)
+    lines += label_sets(found, name, folder, style)
     return lines
 
 

@@ -29,15 +29,15 @@ def filled(tmp_path_factory):
 
 def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
     reports, done = filled
-    assert "9 passed" in done.stdout  # two label sets, and triplets under seven models
-    assert "kis-bench models: ready: demo" in done.stdout
+    assert "14 passed" in done.stdout  # two models and both together on two label sets, and triplets under eight
+    assert "kis-bench models: ready: demo, colour-words" in done.stdout
     assert f"report: {reports}" in done.stdout
     folder = (reports / "latest").resolve()
     files = {file.name for file in folder.iterdir()}
     assert files == {
         "run.json", "ranks.parquet", "judgments.parquet", "metrics.csv", "timings.csv", "verdicts.csv",
-        "distances.parquet", "agreement.csv", "model_pairs.csv", "report.md", "report.html", "plots",
-        "tables",
+        "distances.parquet", "agreement.csv", "model_pairs.csv", "report.md", "report.html", "plots", "tables",
+        "fused.parquet",
     }  # fmt: skip
     assert list(pd.read_parquet(folder / "ranks.parquet").columns) == RANKS + OTHER_RANKS
     assert list(pd.read_csv(folder / "metrics.csv").columns) == METRICS
@@ -49,7 +49,8 @@ def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
 
 def test_the_demo_model_is_as_good_as_its_card_says(filled):
     metrics = read_run(filled[0] / "latest").metrics
-    recall = metrics[(metrics.metric == "recall") & (metrics.k == 10)].set_index("label_set").value
+    wanted = (metrics.model == "demo") & (metrics.metric == "recall") & (metrics.k == 10)
+    recall = metrics[wanted].set_index("label_set").value
     assert recall["short"] == pytest.approx(0.709, abs=0.005)
     assert recall["long"] == pytest.approx(0.718, abs=0.005)
 
@@ -60,9 +61,9 @@ def test_ids_select_and_workers_agree(filled, tmp_path):
     assert "skipped" not in done.stdout
     done = run("-n", "2", "--kis-report", str(tmp_path), "--junitxml", str(tmp_path / "junit.xml"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "9 passed" in done.stdout
+    assert "14 passed" in done.stdout
     assert (tmp_path / "junit.xml").stat().st_size < 100_000  # the rows do not end up there
-    order = ["label_set", "query_id"]
+    order = ["model", "label_set", "query_id"]
     plain, spread = (read_run(folder / "latest").ranks.sort_values(order) for folder in (filled[0], tmp_path))
     pd.testing.assert_frame_equal(plain.reset_index(drop=True), spread.reset_index(drop=True))
     order = ["model", "judgement_id"]
