@@ -8,23 +8,30 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError
-from kis_bench.results import OPTIONAL_TABLES, Run
+from kis_bench.results import OPTIONAL_TABLES, Run, of_study
 
 #: What ranks and agreement mean depends on these: name in run.json -> option of pytest.
 MEANINGS = {
     "segment_s": "--kis-segment", "near_duplicates": "--kis-near-duplicates",
     "image_similarity": "--kis-image-similarity",
 }  # fmt: skip
-SAME_MODEL = ("key", "weights", "revision", "source")
-CELL = ["model", "dataset", "label_set"]
-#: How often the same thing may be measured: what tells rows of a table apart.
+#: What may tell two datasets of one name apart, beside contents.
+COUNTS = ("n_items", "n_queries", "n_groups", "n_triplets", "n_judgments", "n_participants", "layout", *MEANINGS)
+#: What has to be measured alike where two runs measured it: columns of a cell, of a row, of what was measured, a word.
+MEASURED = {
+    "ranks": (["model", "dataset", "label_set"], "query_id", ["rank_best", "rank_worst"], "queries"),
+    "judgments": (["model", "dataset"], "judgement_id", ["agreement"], "judgments"),
+}
+#: Of further tables: what tells things apart of which each is taken from one run only; default: the whole row.
 KEYS = {
-    "judgments": ["model", "dataset"], "distances": ["model", "dataset"],
-    "agreement": ["model", "dataset", "kind"], "pairs": ["dataset", "model_a", "model_b"],
+    "distances": ["model", "dataset"], "agreement": ["model", "dataset", "kind"],
+    "pairs": ["dataset", "model_a", "model_b"],
     "published": ["dataset", "label_set", "model", "metric", "k", "source"],
     "fused": ["dataset", "label_set", "method", "model_1", "model_2", "model_3"],
 }  # fmt: skip
+MOST = 20  #: problems that are shown
 OF_RUN = ("time", "git", "device", "versions", "command")
 
 
@@ -42,137 +49,223 @@ class Merged:
 
 
 def merge(runs: Sequence[Run]) -> Merged:
-    """Raises KisBenchError with everything that doesn't fit: other datasets, options, weights, or other ranks."""
-    problems = [*datasets_differ(runs), *models_differ(runs)]
-    if problems:
-        raise KisBenchError("\n  ".join(["these runs can't be one:", *dict.fromkeys(problems)]))
+    """The runs as one; in which order they are given doesn't matter, for the oldest always goes first.
+
+    If one of them was measured under privacy so is the whole: texts, and what may name folders, are left out.
+
+    Raises:
+        KisBenchError: with everything that doesn't fit: other datasets or options, other weights, other ranks.
+    """
+    distinct = {run.folder.resolve(): run for run in runs}.values()
+    named = names(sorted(distinct, key=lambda run: (str(run.provenance.get("time", "")), str(run.folder.resolve()))))
     remarks: list[str] = []
-    ranks = all_ranks(runs, remarks)
-    tables = {name: first_of(runs, name) for name in OPTIONAL_TABLES}
-    similar = [run.metrics[run.metrics["label_set"] == ""] for run in runs]
-    tables["metrics"] = once(similar, ["model", "dataset"])
-    measured = [run.folder.name for run in runs if len(run.judgments)]
-    if len(measured) > 1:
-        remarks.append(f"image similarity: models of {' and '.join(measured)} are not tested against one another")
-    if len({run.folder.name for run in runs if len(run.ranks)}) > 1:
-        remarks.append("combinations of models: fused lists only of models that were measured in one run")
+    problems = [*datasets_differ(named), *models_differ(named)]
+    ranks, judgments = (taken_once(named, table, problems, remarks) for table in MEASURED)
+    if problems:
+        more = [f"... and {len(problems) - MOST:,} more"] if len(problems) > MOST else []
+        raise KisBenchError("\n  ".join(["these runs can't be one:", *problems[:MOST], *more]))
+    ordered = list(named.values())
+    tables = {
+        name: once([getattr(run, name) for run in ordered], KEYS.get(name, columns))
+        for name, (_, columns) in OPTIONAL_TABLES.items()
+    }
+    tables["metrics"] = once([run.metrics[run.metrics["label_set"] == ""] for run in ordered], ["model", "dataset"])
+    remarks += apart(named)
+    if private(ordered) and len(ranks):
+        ranks = ranks.assign(text="")
     return Merged(
-        ranks, first_of(runs, "judgments"), pd.concat([run.timings for run in runs], ignore_index=True),
-        pd.concat([run.verdicts for run in runs], ignore_index=True), tables, provenance(runs, remarks), remarks,
+        ranks, judgments, stacked([run.timings for run in ordered]).drop_duplicates(ignore_index=True),
+        stacked([run.verdicts for run in ordered]).drop_duplicates(ignore_index=True), tables,
+        provenance(ordered, remarks), remarks,
     )  # fmt: skip
 
 
-def datasets_differ(runs: Sequence[Run]) -> list[str]:
+def run_name(run: Run) -> str:
+    """The name of its own folder, also where `latest` led to it."""
+    return run.folder.resolve().name
+
+
+def names(runs: Sequence[Run]) -> dict[str, Run]:
+    """Runs by name, in their order; those whose folders are called alike by the whole path."""
+    short = [run_name(run) for run in runs]
+    return {
+        name if short.count(name) == 1 else str(run.folder.resolve()): run
+        for name, run in zip(short, runs, strict=True)
+    }
+
+
+def private(runs: Sequence[Run]) -> bool:
+    return any(bool(run.provenance.get("privacy")) for run in runs)
+
+
+def same_data(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether a dataset is known to be the same, by what two runs say about it."""
+    return a.get("fingerprint") is not None and a.get("fingerprint") == b.get("fingerprint")
+
+
+def what_differs(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """In words, of two datasets that aren't :func:`same_data`."""
+    if a.get("fingerprint") is None or b.get("fingerprint") is None:
+        return "nobody knows whether they are the same, for a fingerprint is missing"
+    found = []
+    for key in COUNTS:
+        x, y = a.get(key), b.get(key)
+        if key not in a or key not in b or x == y:
+            continue
+        if isinstance(x, Mapping) and isinstance(y, Mapping):
+            sets = [name for name in dict.fromkeys([*x, *y]) if x.get(name) != y.get(name)]
+            found += [f"{key} of {name} {x.get(name, 'none')} and {y.get(name, 'none')}" for name in sets]
+        else:
+            found.append(f"{key} {x} and {y}")
+    return f"not the same ({', '.join(found)})" if found else "equally large, but other pictures, ids or texts"
+
+
+def datasets_differ(runs: Mapping[str, Run]) -> list[str]:
     problems = []
     first: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for run in runs:
+    options: dict[tuple[str, str], tuple[str, Any]] = {}
+    for here, run in runs.items():
         for name, about in (run.provenance.get("datasets") or {}).items():
-            where, other = first.setdefault(name, (run.folder.name, about))
-            if about.get("fingerprint") != other.get("fingerprint"):
-                problems.append(f"dataset {name} in {where} and {run.folder.name}: {what_differs(other, about)}")
-            for key, option in MEANINGS.items():
-                if key in about and key in other and about[key] != other[key]:
+            where, other = first.setdefault(name, (here, about))
+            if where != here and not same_data(other, about):
+                problems.append(f"dataset {name} in {where} and {here}: {what_differs(other, about)}")
+            for key in [key for key in MEANINGS if about.get(key) is not None]:
+                where, value = options.setdefault((name, key), (here, about[key]))
+                if value != about[key]:
                     problems.append(
-                        f"dataset {name}: {where} was measured with {option} {other[key]}, {run.folder.name} with "
-                        f"{about[key]}; measure one of them anew"
+                        f"dataset {name}: {where} was measured with {MEANINGS[key]} {value}, {here} with {about[key]}; "
+                        "measure one of them anew"
                     )
     return problems
 
 
-def what_differs(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    """In words, of two fingerprints that are not the same."""
-    counts = [
-        f"{key} {a.get(key)} and {b.get(key)}"
-        for key in ("n_items", "n_queries", "n_groups", "n_triplets", "n_judgments", "n_participants", "layout")
-        if a.get(key) != b.get(key) and (key in a) == (key in b)
-    ]
-    return f"not the same ({', '.join(counts)})" if counts else "equally large, but pictures, ids or texts differ"
-
-
-def models_differ(runs: Sequence[Run]) -> list[str]:
+def models_differ(runs: Mapping[str, Run]) -> list[str]:
     problems = []
-    first: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for run in runs:
-        for name, about in (run.provenance.get("models") or {}).items():
-            where, other = first.setdefault(name, (run.folder.name, about))
-            for key in SAME_MODEL:
-                if key in about and key in other and about[key] != other[key]:
+    first: dict[tuple[str, str], tuple[str, Any]] = {}
+    for here, run in runs.items():
+        for name in run.provenance.get("models") or {}:
+            for key, value in identity(run.provenance, name).items():
+                where, other = first.setdefault((name, key), (here, value))
+                if other != value:
                     problems.append(
-                        f"model {name}: {key} is {other[key]} in {where} and {about[key]} in {run.folder.name}; "
-                        "kis-bench compare tells what that changed"
+                        f"model {name}: {key} is {other} in {where} and {value} in {here}; call one of them otherwise "
+                        f"and measure it anew, or see kis-bench compare {where} {here}"
                     )
                     break
     return problems
 
 
-def all_ranks(runs: Sequence[Run], remarks: list[str]) -> pd.DataFrame:
-    """Each model, dataset and label set once; measured twice it has to have the same ranks."""
+def identity(provenance: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """What two models of one name have to share; the source, where nothing better is known."""
+    about = provenance["models"][model] or {}
+    known = {key: about[key] for key in ("weights", "key") if about.get(key) is not None}
+    return {"taken from a study": of_study(provenance, model)} | (known or {"source": about.get("source")})
+
+
+def taken_once(runs: Mapping[str, Run], table: str, problems: list[str], remarks: list[str]) -> pd.DataFrame:
+    """Each cell of a table from the first run that has it; the others have to have measured the same."""
+    cell, row, values, word = MEASURED[table]
     kept: dict[tuple[str, ...], tuple[str, pd.DataFrame]] = {}
-    for run in runs:
-        for cell, rows in run.ranks.groupby(CELL, sort=False):
-            key = tuple(map(str, cell))
-            if key not in kept:
-                kept[key] = run.folder.name, rows
+    repeated = 0
+    for here, run in runs.items():
+        for key, rows in getattr(run, table).groupby(cell, sort=False):
+            where, other = kept.setdefault(tuple(map(str, key)), (here, rows))
+            if where == here:
                 continue
-            where, other = kept[key]
-            same_ranks(key, where, other, run.folder.name, rows)
-            remarks.append(f"{', '.join(key)}: in {where} and {run.folder.name} alike, taken once")
-    parts = [rows for _, rows in kept.values()]
-    return pd.concat(parts, ignore_index=True) if parts else runs[0].ranks
+            repeated += 1
+            a, b = (each.set_index(row)[values].sort_index() for each in (other, rows))
+            if not a.index.equals(b.index):
+                told = f"{len(a):,} {word} in {where}, {len(b):,} in {here}, not the same; measure one of them anew"
+                problems.append(f"{', '.join(map(str, key))}: {told}")
+                continue
+            differ = ((a != b) & ~(a.isna() & b.isna())).any(axis=1).to_numpy()
+            if differ.any():
+                one = a.index[differ][0]
+                shown = " and ".join(rank_of(each.loc[one].tolist()) for each in (a, b))
+                problems.append(
+                    f"{', '.join(map(str, key))}: {int(differ.sum()):,} of {len(a):,} {word} differ between {where} "
+                    f"and {here}, first {one}: {shown}; see kis-bench compare {where} {here}"
+                )
+    if repeated:
+        what = "model, dataset and label set" if "label_set" in cell else "model and dataset"
+        remarks.append(f"{table}: {repeated:,} times a {what} measured in two runs, alike, and taken once")
+    return stacked([rows for _, rows in kept.values()]) if kept else getattr(next(iter(runs.values())), table)
 
 
-def same_ranks(key: tuple[str, ...], where: str, other: pd.DataFrame, here: str, rows: pd.DataFrame) -> None:
-    columns = ["rank_best", "rank_worst"]
-    a, b = (table.set_index("query_id")[columns].sort_index() for table in (other, rows))
-    if not a.index.equals(b.index):
-        raise KisBenchError(f"{', '.join(key)}: {where} and {here} have not the same queries; measure one of them anew")
-    differ = (a != b).any(axis=1)
-    if differ.any():
-        place = int(differ.to_numpy().argmax())
-        one = f"{a.index[place]}: {a['rank_best'].iloc[place]} and {b['rank_best'].iloc[place]}"
-        raise KisBenchError(
-            f"{', '.join(key)}: {int(differ.sum()):,} queries rank otherwise in {here} than in {where}, such as {one}; "
-            f"see kis-bench compare {where} {here}"
-        )
+def rank_of(values: Sequence[Any]) -> str:
+    """The middle of best and worst, or the single value."""
+    return f"{sum(map(float, values)) / len(values):g}"
 
 
-def first_of(runs: Sequence[Run], name: str) -> pd.DataFrame:
-    return once([getattr(run, name) for run in runs], KEYS[name])
+def apart(runs: Mapping[str, Run]) -> list[str]:
+    """What could be told only if everything had been measured in one run."""
+    found = []
+    judged = [name for name, run in runs.items() if len(run.judgments)]
+    if len(judged) > 1:
+        found.append(f"image similarity: models of {' and '.join(judged)} are not tested against one another")
+    if sum(len(run.ranks) > 0 for run in runs.values()) > 1 and any(len(run.fused) for run in runs.values()):
+        found.append("combinations of models: fused lists only of models that were measured in one run")
+    return found
 
 
 def once(tables: Sequence[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
     """All rows of the first table, and of each further one those about something that no table before it had."""
-    found = [table for table in tables if len(table)][:1]
-    seen = {key for table in found for key in keys_of(table, keys)}
-    for table in [table for table in tables if len(table)][1:]:
-        own = keys_of(table, keys)
+    found: list[pd.DataFrame] = []
+    seen: set[tuple[str, ...]] = set()
+    for table in [table for table in tables if len(table)]:
+        texts = table[keys].astype(object)
+        own = list(texts.where(texts.notna(), "").astype(str).itertuples(index=False, name=None))
         found.append(table[[key not in seen for key in own]])
         seen |= {*own}
-    return pd.concat(found, ignore_index=True) if found else tables[0]
+    return stacked(found or tables[:1])
 
 
-def keys_of(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, ...]]:
-    return list(table[keys].astype(object).astype(str).itertuples(index=False, name=None))
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Without the empty ones, whose columns have no kinds."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
-def provenance(runs: Sequence[Run], remarks: list[str]) -> dict[str, Any]:
+def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
     """What all agree on; of models and datasets everything; and which runs these were."""
     heads = [run.provenance for run in runs]
-    merged: dict[str, Any] = {kind: {} for kind in ("models", "datasets")}
-    for head in heads:
-        for kind, about in merged.items():
+    hidden = private(runs)
+    merged: dict[str, Any] = {}
+    for kind in ("models", "datasets"):
+        about: dict[str, dict[str, Any]] = {}
+        for head in heads:
             for name, facts in (head.get(kind) or {}).items():
-                about[name] = {**facts, **about.get(name, {})}
-    keys = dict.fromkeys(key for head in heads for key in head if key not in (*merged, "time", "command"))
-    for key in keys:
-        if all(key in head and head[key] == heads[0].get(key) for head in heads):
-            merged[key] = heads[0][key]
+                own = about.setdefault(name, {})
+                new = without_folders(facts or {}) if hidden else facts or {}
+                own.update({key: value for key, value in new.items() if own.get(key) is None})
+        merged[kind] = about
+    apart = (*merged, "time", "command", "versions", "remarks", "merged_from")
+    for key in dict.fromkeys(key for head in heads for key in head if key not in apart):
+        merged[key] = heads[0].get(key) if all(head.get(key) == heads[0].get(key) for head in heads) else None
     versions: list[Mapping[str, Any]] = [head.get("versions") or {} for head in heads]
     merged["versions"] = {name: v for name, v in versions[0].items() if all(other.get(name) == v for other in versions)}
-    merged["interrupted"] = any(head.get("interrupted") for head in heads)
-    merged["privacy"] = any(head.get("privacy") for head in heads)
-    merged["merged_from"] = [
-        {"run": run.folder.name, **{key: run.provenance.get(key) for key in OF_RUN}} for run in runs
-    ]
-    merged["remarks"] = remarks
+    merged["interrupted"] = any(bool(head.get("interrupted")) for head in heads)
+    merged["privacy"] = hidden
+    merged["merged_from"] = [one for run in runs for one in origins(run, hidden)]
+    merged["remarks"] = [*dict.fromkeys([*(text for head in heads for text in head.get("remarks") or ()), *remarks])]
     return merged
+
+
+def origins(run: Run, hidden: bool) -> list[dict[str, Any]]:
+    """The run itself, or the runs that it was merged from; commands may name folders."""
+    own: list[dict[str, Any]] = run.provenance.get("merged_from") or [
+        {"run": run_name(run), **{key: run.provenance.get(key) for key in OF_RUN}}
+    ]
+    if not hidden or run.provenance.get("privacy"):
+        return own
+    return [{**one, "command": None} for one in own]
+
+
+def without_folders(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a model or dataset, as a run under privacy has it."""
+    found = dict(facts)
+    if "remarks" in found:
+        found["remarks"] = []
+    source = str(found.get("source", ""))
+    if source and not source.startswith("study:"):
+        found["source"] = short_name(source)
+    return found

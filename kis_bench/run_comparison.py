@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kis_bench.comparison import MEASURES
+from kis_bench.comparison import MEASURES, compare
+from kis_bench.conditions import Condition
 from kis_bench.crossed import Crossed, paired_test
-from kis_bench.errors import KisBenchError
-from kis_bench.merging import what_differs
-from kis_bench.metrics import hits_at_k, rank_quantile
+from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.merging import private, run_name, same_data, what_differs
+from kis_bench.metrics import rank_quantile
 from kis_bench.results import Run
-from kis_bench.statistics import holm, mcnemar_exact, paired_randomization_test, resampled_means
+from kis_bench.statistics import holm
 
 FIGURES = [
     "dataset", "label_set", "model", "new_model", "metric", "k", "n", "old", "new", "difference", "ci_low", "ci_high",
-    "p", "p_holm", "verdict",
+    "test", "p", "p_holm", "verdict",
 ]  # fmt: skip
 QUERIES = [
     "dataset", "label_set", "model", "new_model", "query_id", "text", "item_id", "old_rank", "new_rank", "octaves",
 ]  # fmt: skip
 CHANGES = ["what", "name", "fact", "old", "new"]
-RESAMPLES, PERMUTATIONS = 10_000, 100_000
+#: What may be compared, as people write it.
+NAMES = (*(name if k is None else f"{name}@{k}" for name, k in MEASURES), "median_rank", "consistency")
+OF_RUN = ("git", "device", "command", "statistics", "interrupted", "privacy")
 LEVEL = 0.05
+NAMED = 5  #: how many queries a remark names
+Pair = tuple[str, str]  #: name of a model in the old run, and in the new one
 
 
 @dataclass(frozen=True)
@@ -37,69 +42,109 @@ class Comparison:
     new: Run
     changes: pd.DataFrame  # CHANGES: of provenance
     figures: pd.DataFrame  # FIGURES: what was measured in both
-    queries: pd.DataFrame  # QUERIES: of these each query; octaves: log2 of new rank / old rank, above 0 is worse
+    queries: pd.DataFrame  # QUERIES: each of them; octaves: log2 of new rank / old rank, above 0 is worse
     remarks: list[str]  # what could not be compared, and why
 
     @property
     def privacy(self) -> bool:
-        return any(bool(run.provenance.get("privacy")) for run in (self.old, self.new))
+        return private([self.old, self.new])
 
 
-def compare_runs(old: Run, new: Run, *, models: Mapping[str, str] | None = None) -> Comparison:
-    """Everything that both measured on the same datasets; ``models``: also old name -> new name.
+def compare_runs(
+    old: Run, new: Run, *, models: Sequence[Pair] = (), measures: Collection[str] | None = None
+) -> Comparison:
+    """Everything that both measured on the same datasets.
+
+    Args:
+        models: pairs of names that are compared too, beside models of the same name.
+        measures: of :data:`NAMES`; default: all. The queries are compared in any case.
 
     Raises:
-        KisBenchError: nothing in common, or a model that is in neither.
+        KisBenchError: nothing in common, or a model that its run doesn't have.
     """
-    pairs = paired_models(old, new, models or {})
+    pairs = paired_models(old, new, models)
+    chosen = [name for name in NAMES if measures is None or name in measures]
     remarks: list[str] = []
     comparable = same_datasets(old, new, remarks)
-    figures: list[dict[str, Any]] = []
+    remarks += in_one_only(old, new, comparable, [name for name, other in pairs if name == other])
+    figures: list[pd.DataFrame] = []
     queries: list[pd.DataFrame] = []
     for key, a, b in cells(old, new, pairs, comparable, remarks):
-        figures += [{**key, **row} for row in measured(a, b)]
+        figures.append(measured(a, b, chosen).assign(**key))
         queries.append(changed(key, a, b))
-    figures += [row for dataset in comparable for row in similarity(old, new, dataset, pairs)]
-    if not figures:
+    judged = [row for dataset in comparable for row in similarity(old, new, dataset, pairs)]
+    if not queries and not judged:
         raise KisBenchError(nothing_in_common(old, new, remarks))
-    table = pd.DataFrame(figures)
-    tested = table["p"].notna()
-    table["p_holm"] = np.nan
-    table.loc[tested, "p_holm"] = table[tested].groupby(["metric", "k"], dropna=False)["p"].transform(holm)
-    table["verdict"] = [verdict(*row) for row in table[["same", "p_holm", "difference"]].itertuples(index=False)]
+    if "consistency" in chosen:
+        figures.append(pd.DataFrame(judged))
+    figures = [table for table in figures if len(table)]
+    if not figures:
+        raise KisBenchError(f"neither run has {' or '.join(chosen)} of what both measured; choose another --metric")
+    table = judge(pd.concat(figures, ignore_index=True))
     whole = pd.concat(queries, ignore_index=True)[QUERIES] if queries else pd.DataFrame(columns=QUERIES)
-    return Comparison(old, new, changes(old, new), table.astype({"k": "Int64"})[FIGURES], whole, remarks)
+    return Comparison(old, new, changes(old, new), table, whole, remarks)
 
 
-def paired_models(old: Run, new: Run, models: Mapping[str, str]) -> list[tuple[str, str]]:
-    known = [{*run.ranks["model"], *run.judgments["model"]} for run in (old, new)]
-    for name, where, run in [(a, known[0], old) for a in models] + [(b, known[1], new) for b in models.values()]:
-        if name not in where:
-            raise KisBenchError(f"there is no model {name!r} in {run.folder}; it has {', '.join(sorted(where))}")
-    return [(name, name) for name in sorted(known[0] & known[1])] + list(models.items())
+def models_of(run: Run) -> set[str]:
+    return {*map(str, run.ranks["model"].unique()), *map(str, run.judgments["model"].unique())}
+
+
+def paired_models(old: Run, new: Run, models: Sequence[Pair]) -> list[Pair]:
+    known = models_of(old), models_of(new)
+    for pair in models:
+        for name, have, run in zip(pair, known, (old, new), strict=True):
+            if name not in have:
+                raise UnknownName("model", name, have, f"These are in {run_name(run)}.")
+    return [*dict.fromkeys([*((name, name) for name in sorted(known[0] & known[1])), *models])]
+
+
+def pair_of(text: str, old: Run, new: Run) -> Pair:
+    """``OLD=NEW`` as two names, either of which may have an equals sign in it."""
+    parts = text.split("=")
+    splits = [("=".join(parts[:i]), "=".join(parts[i:])) for i in range(1, len(parts))]
+    splits = [pair for pair in splits if all(pair)]
+    if not splits:
+        raise KisBenchError(f"--model {text}: write OLD=NEW, names of models in the old and the new run")
+    known = models_of(old), models_of(new)
+    return next((pair for pair in splits if pair[0] in known[0] and pair[1] in known[1]), splits[0])
 
 
 def same_datasets(old: Run, new: Run, remarks: list[str]) -> list[str]:
     """Names of the datasets that are the same in both."""
     a, b = (run.provenance.get("datasets") or {} for run in (old, new))
     found = []
-    for name in a:
-        if name not in b:
-            continue
-        if a[name].get("fingerprint") != b[name].get("fingerprint"):
-            remarks.append(f"dataset {name} is not compared: {what_differs(a[name], b[name])}")
-        else:
+    for name in [name for name in a if name in b]:
+        if same_data(a[name], b[name]):
             found.append(name)
+        else:
+            remarks.append(f"dataset {name} is not compared: {what_differs(a[name], b[name])}")
     return found
 
 
+def in_one_only(old: Run, new: Run, datasets: Collection[str], models: Collection[str]) -> Iterator[str]:
+    """Of datasets and models that both runs have: label sets that a model was measured on in one of them only."""
+    sides = [
+        {
+            (str(dataset), str(labels), str(model))
+            for dataset, labels, model in run.ranks[["dataset", "label_set", "model"]].drop_duplicates().to_numpy()
+            if dataset in datasets and model in models
+        }
+        for run in (old, new)
+    ]
+    for word, lone in (("old", sides[0] - sides[1]), ("new", sides[1] - sides[0])):
+        for dataset, labels in sorted({key[:2] for key in lone}):
+            those = sorted(model for *where, model in lone if where == [dataset, labels])
+            yield f"{dataset}, {labels}: only the {word} run measured {', '.join(those)}"
+
+
 def cells(
-    old: Run, new: Run, pairs: list[tuple[str, str]], datasets: list[str], remarks: list[str]
-) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
+    old: Run, new: Run, pairs: Sequence[Pair], datasets: Sequence[str], remarks: list[str]
+) -> Iterator[tuple[dict[str, str], pd.DataFrame, pd.DataFrame]]:
     """Rows of both runs for the same queries in the same order, for each pair of models and label set."""
     for dataset in datasets:
         sides = [run.ranks[run.ranks["dataset"] == dataset] for run in (old, new)]
-        for label_set in dict.fromkeys(sides[0]["label_set"]):
+        for label_set in map(str, dict.fromkeys(sides[0]["label_set"])):
+            left: dict[str, list[str]] = {}
             for first, second in pairs:
                 a, b = (
                     side[(side["label_set"] == label_set) & (side["model"] == model)].set_index("query_id")
@@ -107,83 +152,110 @@ def cells(
                 )
                 if a.empty or b.empty:
                     continue
-                both = the_same(a, b)
-                if left := len({*a.index, *b.index}) - len(both):
-                    remarks.append(
-                        f"{dataset}, {label_set}, {second}: {left:,} queries are not in both, or not the same"
-                    )
+                both, why = matched(a, b)
+                if why:
+                    left.setdefault(why, []).append(both_names(first, second))
                 if len(both):
                     key = {"dataset": dataset, "label_set": label_set, "model": first, "new_model": second}
                     yield key, a.loc[both], b.loc[both]
+            remarks += [f"{dataset}, {label_set}: {why} ({', '.join(models)})" for why, models in left.items()]
 
 
-def the_same(a: pd.DataFrame, b: pd.DataFrame) -> pd.Index:
-    """Ids of the queries with the same target in both, and the same text where both have one."""
+def both_names(first: str, second: str) -> str:
+    return first if first == second else f"{first} → {second}"
+
+
+def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.Index, str]:
+    """Ids of the queries with the same target in both, and the same text where both have one; what is left out."""
     both = a.index.intersection(b.index, sort=False)
     x, y = a.loc[both], b.loc[both]
     texts = [side["text"].fillna("").astype(str) for side in (x, y)]
-    read = (texts[0] == texts[1]) | (texts[0] == "") | (texts[1] == "")
-    return both[(x["item_id"] == y["item_id"]) & read]
+    target = (x["item_id"] == y["item_id"]).to_numpy()
+    text = ((texts[0] == texts[1]) | (texts[0] == "") | (texts[1] == "")).to_numpy()
+    left = {
+        "only in the old run": a.index.difference(b.index, sort=False),
+        "only in the new run": b.index.difference(a.index, sort=False),
+        "with another target": both[~target], "with another text": both[target & ~text],
+    }  # fmt: skip
+    parts = [
+        f"{len(ids):,} {why}: {', '.join(map(str, ids[:NAMED]))}{', …' if len(ids) > NAMED else ''}"
+        for why, ids in left.items()
+        if len(ids)
+    ]
+    return both[target & text], f"left out are queries, {'; '.join(parts)}" if parts else ""
 
 
-def measured(a: pd.DataFrame, b: pd.DataFrame) -> list[dict[str, Any]]:
-    """Old and new figures with paired tests."""
-    rank = [side["rank"].to_numpy(np.float64) for side in (a, b)]
-    same = bool((a["rank_best"].to_numpy() == b["rank_best"].to_numpy()).all())
-    same = same and bool((a["rank_worst"].to_numpy() == b["rank_worst"].to_numpy()).all())
-    rows = []
-    for metric, k in MEASURES:
-        x, y = (
-            1 / each if k is None else hits_at_k(side["rank_best"], side["rank_worst"], k)
-            for each, side in zip(rank, (a, b), strict=True)
-        )
-        binary = k is not None and bool(np.isin([x, y], (0, 1)).all())
-        p = mcnemar_exact(x, y) if binary else paired_randomization_test(x, y, permutations=PERMUTATIONS)
-        low, high = np.quantile(resampled_means((y - x)[None], resamples=RESAMPLES), [0.025, 0.975])
-        rows.append({
-            "metric": metric, "k": k, "n": len(x), "old": x.mean(), "new": y.mean(),
-            "difference": y.mean() - x.mean(), "ci_low": low, "ci_high": high, "p": p, "same": same,
-        })  # fmt: skip
-    middle = [rank_quantile(each, 0.5) for each in rank]
-    rows.append({
-        "metric": "median_rank", "k": None, "n": len(a), "old": middle[0], "new": middle[1],
-        "difference": middle[1] - middle[0], "ci_low": np.nan, "ci_high": np.nan, "p": np.nan, "same": same,
-    })  # fmt: skip
-    return rows
+def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.DataFrame:
+    """Old and new figures of the same queries, with the tests and intervals of :func:`kis_bench.comparison.compare`."""
+    best, worst = (
+        np.stack([side[column].to_numpy(np.int64) for side in (b, a)]) for column in ("rank_best", "rank_worst")
+    )
+    both = Condition("", "", ("new", "old"), tuple(map(str, a.index)), best, worst, int(a["n_items"].max()))
+    measures = [(m, k) for m, k in MEASURES if (m if k is None else f"{m}@{k}") in chosen]
+    tables = []
+    if measures:
+        columns = ["metric", "k", "value_b", "value_a", "difference", "ci_low", "ci_high", "test", "p"]
+        found = compare(both, measures=measures)[columns]
+        tables.append(found.rename(columns={"value_a": "new", "value_b": "old"}))
+    if "median_rank" in chosen:
+        new, old = (rank_quantile(rank, 0.5) for rank in both.rank)
+        tables.append(pd.DataFrame([{"metric": "median_rank", "old": old, "new": new, "difference": new - old}]))
+    same = bool((best[0] == best[1]).all() and (worst[0] == worst[1]).all())
+    return pd.concat(tables, ignore_index=True).assign(n=len(a), same=same)
 
 
-def similarity(old: Run, new: Run, dataset: str, pairs: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
-    """Consistency with the judgments that both know."""
+def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+    """Consistency with the judgments that have an agreement in both."""
     for first, second in pairs:
         a, b = (
             run.judgments[(run.judgments["dataset"] == dataset) & (run.judgments["model"] == model)]
             for run, model in ((old, first), (new, second))
         )
-        both = a.merge(b, on="judgement_id", suffixes=("", "_new"))
-        if both.empty:
-            continue
+        both = a.merge(b, on=["judgement_id", "triplet_id", "user_id"], suffixes=("", "_new"))
         x, y = (both[name].to_numpy(np.float64) for name in ("agreement", "agreement_new"))
-        difference, low, high, p = paired_test(y, x, Crossed.of(both["user_id"], both["triplet_id"]))
+        same = np.array_equal(x, y, equal_nan=True) and len(both) == len(a) == len(b)
+        known = ~(np.isnan(x) | np.isnan(y))
+        if not known.any():
+            continue
+        part = both[known]
+        difference, low, high, p = paired_test(y[known], x[known], Crossed.of(part["user_id"], part["triplet_id"]))
         yield {"dataset": dataset, "label_set": "", "model": first, "new_model": second, "metric": "consistency",
-               "k": None, "n": len(x), "old": np.nanmean(x), "new": np.nanmean(y), "difference": difference,
-               "ci_low": low, "ci_high": high, "p": p, "same": bool((x == y).all())}  # fmt: skip
+               "n": len(part), "old": x[known].mean(), "new": y[known].mean(), "difference": difference,
+               "ci_low": low, "ci_high": high, "test": "crossed t", "p": p, "same": same}  # fmt: skip
 
 
-def verdict(same: bool, p: float, difference: float) -> str:
+def judge(figures: pd.DataFrame) -> pd.DataFrame:
+    """With p adjusted over all rows of a measure, and what it says."""
+    table = figures.reindex(columns=[*FIGURES, "same"]).astype({"k": "Int64"})
+    tested = table["p"].notna()
+    table["p_holm"] = np.nan
+    if tested.any():
+        adjusted = table[tested].groupby(["metric", "k"], dropna=False)["p"].transform(holm)
+        table.loc[tested, "p_holm"] = adjusted.astype(np.float64)
+    rows = table[["metric", "same", "p_holm", "difference"]].itertuples(index=False, name=None)
+    table["verdict"] = [verdict(*row) for row in rows]
+    return table[FIGURES]
+
+
+def verdict(metric: str, same: bool, p: float, difference: float) -> str:
+    """In words; the median has no test, and stands beside MRR and recall, which have."""
     if same:
         return "identical"
-    if np.isnan(p):
+    if metric == "median_rank":
         return ""
+    if np.isnan(p):
+        return "too few to tell"
     if p >= LEVEL:
         return "no change beyond noise"
     return "better" if difference > 0 else "worse"
 
 
 def changed(key: Mapping[str, Any], a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """Every query with both ranks, the worst change first."""
+    """Every query with both ranks, the one that fell most first."""
     old, new = (side["rank"].to_numpy(np.float64) for side in (a, b))
+    text = a["text"].where(a["text"].fillna("") != "", b["text"])
     table = pd.DataFrame({
-        **key, "query_id": a.index, "text": a["text"].to_numpy(), "item_id": a["item_id"].to_numpy(), "old_rank": old,
+        **key, "query_id": a.index, "text": text.to_numpy(), "item_id": a["item_id"].to_numpy(), "old_rank": old,
         "new_rank": new, "octaves": np.log2(new / old),
     })  # fmt: skip
     return table.sort_values("octaves", ascending=False, kind="stable")
@@ -196,15 +268,12 @@ def changes(old: Run, new: Run) -> pd.DataFrame:
     for kind, word in (("models", "model"), ("datasets", "dataset")):
         before, after = a.get(kind) or {}, b.get(kind) or {}
         for name in dict.fromkeys([*before, *after]):
-            if name not in before or name not in after:
-                rows.append(
-                    (word, name, "measured", "yes" if name in before else "no", "yes" if name in after else "no")
-                )
-                continue
-            rows += differing(word, name, before[name], after[name])
+            if name in before and name in after:
+                rows += differing(word, name, before[name] or {}, after[name] or {})
+            else:
+                rows.append((word, name, "measured", *("yes" if name in side else "no" for side in (before, after))))
     rows += differing("version", "", a.get("versions") or {}, b.get("versions") or {})
-    top = ("git", "device", "command", "statistics", "interrupted", "privacy")
-    rows += differing("run", "", {k: a.get(k) for k in top}, {k: b.get(k) for k in top})
+    rows += differing("run", "", *({key: side.get(key) for key in OF_RUN} for side in (a, b)))
     return pd.DataFrame(rows, columns=CHANGES)
 
 
@@ -217,9 +286,10 @@ def differing(
 
 def nothing_in_common(old: Run, new: Run, remarks: list[str]) -> str:
     def of(run: Run) -> str:
-        cells = pd.concat([run.ranks[["dataset", "model"]], run.judgments[["dataset", "model"]]]).drop_duplicates()
-        listed = [f"{d}: {', '.join(sorted(map(str, part['model'])))}" for d, part in cells.groupby("dataset")]
-        return f"{run.folder.name} has {'; '.join(listed) or 'nothing'}"
+        columns = ["dataset", "model"]
+        found = pd.concat([table[columns] for table in (run.ranks, run.judgments)]).drop_duplicates()
+        listed = [f"{d}: {', '.join(sorted(map(str, part['model'])))}" for d, part in found.groupby("dataset")]
+        return f"{run_name(run)} has {'; '.join(listed) or 'nothing'}"
 
-    said = [f"{of(old)}.", f"{of(new)}.", *remarks, "--model OLD=NEW compares models of different names"]
+    said = [f"{of(old)}.", f"{of(new)}.", *remarks, "--model OLD=NEW compares models of different names."]
     return "\n  ".join(["there is nothing that both runs measured.", *said])

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, of_run, of_runs, positive
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.records import Collection
 
 
@@ -25,7 +25,10 @@ def add(commands: Commands) -> None:
     comparing.add_argument("old", type=Path, metavar="OLD", help="a run folder")
     comparing.add_argument("new", type=Path, metavar="NEW", help="another, of the same datasets")
     comparing.add_argument("--model", action="append", default=[], metavar="OLD=NEW",
-                           help="compare this model of the old run with that of the new; repeatable")  # fmt: skip
+                           help="also compare this model of the old run with that of the new; repeatable")  # fmt: skip
+    comparing.add_argument("--metric", action="append", metavar="METRIC",
+                           help="compare only this: recall@1, 5, 10, 50 or 100, mrr, median_rank, consistency; "
+                           "repeatable (default: all)")  # fmt: skip
     comparing.add_argument("--queries", type=positive, default=20, metavar="N",
                            help="how many queries that fell, and that rose, are shown (default: 20)")  # fmt: skip
     comparing.add_argument("--out", type=Path, metavar="DIR", help="default: NEW/compare-OLD")
@@ -85,23 +88,28 @@ def report(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
+    from kis_bench.merging import run_name
     from kis_bench.report.compared import in_short, write_comparison
     from kis_bench.results import read_run
-    from kis_bench.run_comparison import compare_runs
+    from kis_bench.run_comparison import NAMES, compare_runs, pair_of
 
-    models = {}
-    for pair in arguments.model:
-        old, equals, new = pair.partition("=")
-        if not (old and equals and new):
-            raise KisBenchError(f"--model {pair}: write OLD=NEW, names of models in the old and the new run")
-        models[old] = new
-    runs = read_run(arguments.old), read_run(arguments.new)
-    found = compare_runs(*runs, models=models)
-    out = arguments.out or runs[1].folder / f"compare-{runs[0].folder.resolve().name}"
+    for metric in arguments.metric or ():
+        if metric not in NAMES:
+            raise UnknownName("metric", metric, NAMES)
+    old, new = read_run(arguments.old), read_run(arguments.new)
+    pairs = [pair_of(text, old, new) for text in arguments.model]
+    found = compare_runs(old, new, models=pairs, measures=arguments.metric)
+    out = arguments.out or new.folder / f"compare-{run_name(old)}"
     write_comparison(out, found, most=arguments.queries)
-    print(in_short(found))
-    print(f"\ncomparison: {out / 'compare.md'}")
+    say(in_short(found, most=arguments.queries))
+    say(f"\ncomparison: {out / 'compare.md'}")
     return 0
+
+
+def say(text: str) -> None:
+    """Prints, with question marks for what the terminal can't show: texts come from anywhere."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
 
 
 def export(arguments: argparse.Namespace) -> int:

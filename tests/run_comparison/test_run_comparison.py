@@ -1,135 +1,374 @@
-"""What changed between two runs, with changes planted."""
+"""Two runs with changes planted between them: each is found, said in the right words, and nothing else is."""
 
-from dataclasses import replace
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
+from kis_bench.crossed import Crossed, paired_test
 from kis_bench.errors import KisBenchError
+from kis_bench.metrics import hits_at_k
 from kis_bench.report.compared import in_short, markdown, write_comparison
-from kis_bench.results import ALL_RANKS, JUDGMENTS, TIMINGS, VERDICTS, Run, metrics_table
-from kis_bench.run_comparison import FIGURES, QUERIES, compare_runs
-from kis_bench.statistics import mcnemar_exact
+from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, Run
+from kis_bench.run_comparison import NAMES, compare_runs, pair_of
+from kis_bench.statistics import holm
+
+N = 200
+HOSTILE = ["<script>alert(1)</script>", "a | b", "two\nlines", "=cmd()", "\x1b[31mred\u202e", "'=1"]
 
 
-def run(tmp_path, name, ranks, texts=None, **about):
-    rows = [
-        dict.fromkeys(ALL_RANKS) | {
-            "model": model, "dataset": "d", "label_set": "s", "query_id": f"q{q:03d}",
-            "text": f"text {q}" if texts is None else texts[q], "item_id": str(q), "rank": float(rank),
-            "rank_best": rank, "rank_worst": rank, "n_items": 1000, "truncated": False, "top_item_ids": [],
-        } for model, own in ranks.items() for q, rank in enumerate(own)
-    ]  # fmt: skip
-    table = pd.DataFrame(rows, columns=ALL_RANKS)
-    provenance = {"models": {m: {"key": m} for m in ranks}, "datasets": {"d": {"fingerprint": "f", "n_items": 1000}},
-                  "versions": {"torch": "1"}, "time": "2026-01-01"} | about  # fmt: skip
-    empty = [pd.DataFrame(columns=c) for c in (JUDGMENTS, TIMINGS, VERDICTS)]
-    return Run(tmp_path / name, table, empty[0], metrics_table(table), empty[1], empty[2], provenance)
+def queries(model="a", label_set="short", ranks=None, dataset="mine", ties=None, **columns):
+    """Rows of ranks; as drawn, or as given."""
+    ranks = np.random.default_rng(3).integers(1, 400, N) if ranks is None else np.asarray(ranks)
+    ties = np.zeros(len(ranks), int) if ties is None else ties
+    of_each = {"query_id": "q{:03d}", "text": "text {}", "item_id": "i{}"}
+    frame = pd.DataFrame({
+        "model": model, "dataset": dataset, "label_set": label_set,
+        **{column: [form.format(i) for i in range(len(ranks))] for column, form in of_each.items()},
+        "rank": ranks + ties / 2, "rank_best": ranks, "rank_worst": ranks + ties, "n_items": 10_000,
+    })  # fmt: skip
+    return frame.assign(**columns).reindex(columns=RANKS)
 
 
-def base(seed=0, queries=60):
-    return np.random.default_rng(seed).integers(1, 60, queries).tolist()
+def judged(model, agreement, dataset="study"):
+    n = len(agreement)
+    return pd.DataFrame({
+        "model": model, "dataset": dataset, "judgement_id": [f"j{i}" for i in range(n)],
+        "triplet_id": [f"t{i // 2}" for i in range(n)], "user_id": [f"u{i % 5}" for i in range(n)],
+        "agreement": agreement, "margin": 0.1,
+    })  # fmt: skip
 
 
-def test_a_run_is_identical_with_itself(tmp_path):
-    one = run(tmp_path, "one", {"a": base()})
-    found = compare_runs(one, one)
-    assert list(found.figures.columns) == FIGURES
-    assert set(found.figures.verdict) == {"identical"}
-    assert (found.figures.difference == 0).all()
-    assert (found.queries.octaves == 0).all()
+def made(folder, *ranks, judgments=(), datasets=None, **head):
+    """A run of these tables, not written."""
+    ranks = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=RANKS)
+    judgments = pd.concat(judgments, ignore_index=True) if judgments else pd.DataFrame(columns=JUDGMENTS)
+    models = {name: {"key": f"{name}-fp32"} for name in {*ranks["model"], *judgments["model"]}}
+    names = {*ranks["dataset"], *judgments["dataset"]}
+    about = {name: {"fingerprint": name, "n_items": 10_000, **(datasets or {}).get(name, {})} for name in names}
+    provenance = {"models": models, "datasets": about, "time": "2026-01-01", **head}
+    empty = pd.DataFrame(columns=TIMINGS), pd.DataFrame(columns=VERDICTS)
+    return Run(folder, ranks, judgments, pd.DataFrame(), *empty, provenance)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    def pair(*old_and_new, **head):
+        return [made(tmp_path / name, *ranks, **head) for name, ranks in zip(("old", "new"), old_and_new, strict=True)]
+
+    return pair
+
+
+def figure(found, metric, k=None, **where):
+    rows = found.figures[(found.figures["metric"] == metric) & (found.figures["k"].isna() if k is None else
+                                                                found.figures["k"].eq(k))]  # fmt: skip
+    for column, value in where.items():
+        rows = rows[rows[column] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_a_run_and_itself_are_identical(tmp_path):
+    run = made(tmp_path / "r", queries("a"), queries("b", ranks=[1, 2, 9], ties=np.array([0, 1, 0])),
+               judgments=[judged("a", [1, 0, np.nan, 0.5, 1.0, np.nan])])  # fmt: skip
+    found = compare_runs(run, run)
+    assert set(found.figures["verdict"]) == {"identical"}
+    assert (found.figures["difference"] == 0).all()
+    tested = found.figures[found.figures["metric"] != "median_rank"]
+    assert (tested["p_holm"] == 1).all()
+    assert set(found.queries["octaves"]) == {0.0}
+    assert len(found.queries) == N + 3
     assert found.changes.empty
+    assert found.remarks == []
+    assert "Worse" not in in_short(found)
+    assert "Nothing that is recorded." in markdown(found, 20)
 
 
-def test_one_query_from_3_to_212(tmp_path):
-    old = base()
-    old[17] = 3
-    new = old[:]
-    new[17] = 212
-    found = compare_runs(run(tmp_path, "old", {"a": old}), run(tmp_path, "new", {"a": new}))
-    assert list(found.queries.columns) == QUERIES
-    assert (found.queries.octaves != 0).sum() == 1
-    assert "q017: 3 → 212" in in_short(found)
-    assert "q017: 3 → 212" in "\n".join(markdown(found, 20))
-    assert set(found.figures[found.figures.k.eq(10)].verdict) == {"no change beyond noise"}
+def test_one_query_that_fell_is_found(runs):
+    ranks = queries()["rank_best"].to_numpy().copy()
+    ranks[17] = 3
+    fell = ranks.copy()
+    fell[17] = 212
+    found = compare_runs(*runs([queries(ranks=ranks)], [queries(ranks=fell)]))
+    first = found.queries.iloc[0]
+    assert (first["query_id"], first["old_rank"], first["new_rank"]) == ("q017", 3, 212)
+    assert first["octaves"] == pytest.approx(np.log2(212 / 3))
+    assert (found.queries["octaves"] != 0).sum() == 1
+    assert set(found.figures["verdict"]) == {"no change beyond noise", ""}
+    assert figure(found, "recall", 10)["difference"] == pytest.approx(-1 / N)
+    said = in_short(found)
+    assert "q017: 3 → 212  (mine, short, a)" in said
+    assert "Worse (1):" in said
+    assert "Better" not in said
+    page = "\n".join(markdown(found, 20))
+    assert "| q017: 3 → 212" in page
+    assert "text 17" in page
+    assert "i17" in page
 
 
-def test_a_degraded_model_is_worse_and_the_repaired_one_better(tmp_path):
-    old = base()
-    new = [rank * 9 for rank in old]
-    runs = run(tmp_path, "old", {"a": old}), run(tmp_path, "new", {"a": new})
-    worse = compare_runs(*runs).figures.set_index(["metric", "k"])
-    better = compare_runs(*runs[::-1]).figures.set_index(["metric", "k"])
-    row = worse.loc[("recall", 10)]
-    assert (row.verdict, better.loc[("recall", 10)].verdict) == ("worse", "better")
-    assert row.p == pytest.approx(mcnemar_exact(np.array(old) <= 10, np.array(new) <= 10))
-    assert row.old == pytest.approx(np.mean(np.array(old) <= 10))
-    assert worse.difference.to_numpy() == pytest.approx(-better.difference.to_numpy())
+def test_a_degraded_model_is_worse_and_only_it(runs):
+    good, other = queries("a"), queries("b")
+    bad = queries("a", ranks=good["rank_best"] * 4)
+    found = compare_runs(*runs([good, other], [bad, other]))
+    mine, same = (found.figures[found.figures["model"] == name] for name in "ab")
+    assert set(same["verdict"]) == {"identical"}
+    assert figure(found, "recall", 100, model="a")["verdict"] == "worse"
+    assert figure(found, "mrr", model="a")["verdict"] == "worse"
+    assert (mine[mine["metric"] != "median_rank"]["difference"] <= 0).all()
+    median = figure(found, "median_rank", model="a")
+    assert median["new"] == 4 * median["old"]
+    assert np.isnan(median["p"])
+    back = compare_runs(*runs([bad, other], [good, other]))
+    assert figure(back, "mrr", model="a")["verdict"] == "better"
+    assert figure(back, "mrr", model="a")["difference"] == -figure(found, "mrr", model="a")["difference"]
 
 
-def test_only_the_same_queries_are_compared(tmp_path):
-    texts = [f"text {q}" for q in range(60)]
-    old = run(tmp_path, "old", {"a": base()}, texts)
-    other = run(tmp_path, "new", {"a": base(1)}, ["changed", "", *texts[2:]])
-    found = compare_runs(old, other)
-    assert set(found.figures.n) == {59}  # one text has changed; of the other nothing is known
-    assert any("1 queries are not in both" in remark for remark in found.remarks)
+def test_figures_are_those_of_the_tests_that_they_name(runs):
+    """McNemar's against scipy's binomial test; ties make hits shares, which take the randomization test."""
+    rng = np.random.default_rng(0)
+    old, new = rng.integers(1, 200, N), rng.integers(1, 200, N)
+    ties = np.where(np.arange(N) % 5 == 0, 4, 0)
+    found = compare_runs(*runs([queries(ranks=old)], [queries(ranks=new)]))
+    for k in (1, 5, 10, 50, 100):
+        gained, lost = int(((new <= k) & (old > k)).sum()), int(((new > k) & (old <= k)).sum())
+        row = figure(found, "recall", k)
+        assert row["test"] == "mcnemar"
+        expected = scipy.stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1
+        assert row["p"] == pytest.approx(expected)
+        assert (row["old"], row["new"]) == (np.mean(old <= k), np.mean(new <= k))
+        assert row["ci_low"] <= row["difference"] <= row["ci_high"]
+    assert figure(found, "mrr")["test"] == "randomization"
+    tied = compare_runs(*runs([queries(ranks=old, ties=ties)], [queries(ranks=new, ties=ties)]))
+    row = figure(tied, "recall", 10)
+    assert row["test"] == "randomization"
+    assert row["old"] == pytest.approx(hits_at_k(old, old + ties, 10).mean())
+    drawn = scipy.stats.permutation_test(
+        [hits_at_k(new, new + ties, 10), hits_at_k(old, old + ties, 10)], lambda x, y: np.mean(x) - np.mean(y),
+        permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(1),
+    )  # fmt: skip
+    assert row["p"] == pytest.approx(drawn.pvalue, abs=0.02)
 
 
-def test_another_dataset_is_left_out_and_said_to_be(tmp_path):
-    old = run(tmp_path, "old", {"a": base()})
-    new = run(tmp_path, "new", {"a": base()}, datasets={"d": {"fingerprint": "g", "n_items": 999}})
-    with pytest.raises(KisBenchError, match=r"(?s)nothing that both runs measured.*n_items 1000 and 999"):
-        compare_runs(old, new)
+def test_p_is_adjusted_over_all_rows_of_a_measure(runs):
+    rng = np.random.default_rng(4)
+    names = list(itertools.product("abc", ("short", "long")))
+    old = [queries(m, s, rng.integers(1, 300, 60)) for m, s in names]
+    new = [queries(m, s, np.maximum(1, rows["rank_best"] - rng.integers(0, 60, 60)))
+           for (m, s), rows in zip(names, old, strict=True)]  # fmt: skip
+    found = compare_runs(*runs(old, new)).figures
+    for _, rows in found[found["p"].notna()].groupby(["metric", "k"], dropna=False):
+        assert len(rows) == 6
+        assert rows["p_holm"].tolist() == pytest.approx(holm(rows["p"]).tolist())
+    decided = found[found["verdict"].isin(["better", "worse"])]
+    assert len(decided)
+    assert (decided["p_holm"] < 0.05).all()
+    assert (found[found["verdict"] == "no change beyond noise"]["p_holm"] >= 0.05).all()
 
 
-def test_models_of_other_names(tmp_path):
-    old, new = run(tmp_path, "old", {"a": base()}), run(tmp_path, "new", {"b": base(1)})
-    found = compare_runs(old, new, models={"a": "b"})
-    assert set(zip(found.figures.model, found.figures.new_model, strict=True)) == {("a", "b")}
-    assert "a → b" in in_short(found)
-    with pytest.raises(KisBenchError, match="there is no model 'x' in .*; it has a"):
-        compare_runs(old, new, models={"x": "b"})
-    with pytest.raises(KisBenchError, match=r"--model OLD=NEW"):
-        compare_runs(old, new)
+def test_other_data_is_shown_and_left_out(runs):
+    old, new = runs([queries(), queries(dataset="other")], [queries(), queries(dataset="other")])
+    new.provenance["datasets"]["other"] |= {"fingerprint": "x", "n_items": 9000, "segment_s": 5.0}
+    old.provenance["datasets"]["other"] |= {"segment_s": 10.0}
+    found = compare_runs(old, new)
+    assert set(found.figures["dataset"]) == set(found.queries["dataset"]) == {"mine"}
+    assert found.remarks == [
+        "dataset other is not compared: not the same (n_items 10000 and 9000, segment_s 10.0 and 5.0)"
+    ]
+    assert found.remarks[0] in in_short(found)
+    assert "> dataset other is not compared" in "\n".join(markdown(found, 20))
 
 
-def test_what_was_changed_is_listed(tmp_path):
-    old = run(tmp_path, "old", {"a": base()}, git={"commit": "1"})
-    new = run(tmp_path, "new", {"a": base(), "b": base()}, versions={"torch": "2"}, git={"commit": "2"})
+def test_unmatched_queries_are_counted_and_named(runs):
+    old, new = queries(), queries()
+    new.loc[3, "item_id"] = "elsewhere"
+    new.loc[5, "text"] = "other words"
+    new.loc[7, "text"] = ""  # measured under privacy
+    new.loc[8:, "query_id"] = [f"q{i:03d}" if i < 190 else f"new{i}" for i in range(8, N)]
+    found = compare_runs(*runs([old, old.assign(model="b")], [new, new.assign(model="b")]))
+    assert found.remarks == [
+        "mine, short: left out are queries, 10 only in the old run: q190, q191, q192, q193, q194, …; "
+        "10 only in the new run: new190, new191, new192, new193, new194, …; 1 with another target: q003; "
+        "1 with another text: q005 (a, b)"
+    ]
+    assert set(found.figures["n"]) == {188}
+    assert "q007" in set(found.queries["query_id"])
+    assert found.queries.set_index("query_id")["text"]["q007"].tolist() == ["text 7"] * 2
+    assert not {"q003", "q005", "q190", "new190"} & set(found.queries["query_id"])
+
+
+def test_the_order_of_the_queries_does_not_matter(runs):
+    old, new = queries(), queries(ranks=queries()["rank_best"] + 3)
+    found = compare_runs(*runs([old], [new]))
+    shuffled = compare_runs(*runs([old], [new.sample(frac=1, random_state=0)]))
+    pd.testing.assert_frame_equal(found.figures, shuffled.figures)
+    pd.testing.assert_frame_equal(found.queries, shuffled.queries)
+
+
+def test_what_only_one_run_measured_is_said(runs):
+    old, new = runs([queries("a"), queries("a", "long"), queries("b")], [queries("a"), queries("c")])
+    found = compare_runs(old, new)
+    assert found.remarks == ["mine, long: only the old run measured a"]
+    changed = found.changes[found.changes["fact"] == "measured"]
+    assert changed[["name", "old", "new"]].to_numpy().tolist() == [["b", "yes", "no"], ["c", "no", "yes"]]
+
+
+def test_changes_of_provenance(runs):
+    old, new = runs([queries("a")], [queries("a")])
+    old.provenance.update(versions={"numpy": "1", "torch": "2"}, device="cpu", git={"commit": "x"})
+    new.provenance.update(versions={"numpy": "1", "torch": "3"}, device="cuda", git={"commit": "y"})
+    new.provenance["models"]["a"] |= {"revision": "r2"}
+    old.provenance["models"]["a"] |= {"revision": "r1"}
     rows = compare_runs(old, new).changes[["what", "name", "fact", "old", "new"]].to_numpy().tolist()
-    facts = {(what, name, fact): (before, after) for what, name, fact, before, after in rows}
-    assert facts["version", "", "torch"] == ("1", "2")
-    assert facts["run", "", "git"] == ({"commit": "1"}, {"commit": "2"})
-    assert facts["model", "b", "measured"] == ("no", "yes")
+    assert rows == [
+        ["model", "a", "revision", "r1", "r2"], ["version", "", "torch", "2", "3"],
+        ["run", "", "git", {"commit": "x"}, {"commit": "y"}], ["run", "", "device", "cpu", "cuda"],
+    ]  # fmt: skip
 
 
-def test_agreement_with_people_is_compared_on_the_same_judgments(tmp_path):
-    rows = [(f"j{i}", f"t{i // 2}", f"u{i % 7}") for i in range(80)]
-    old = pd.DataFrame([("a", "d", *row, float(i % 4 != 0), 0.1) for i, row in enumerate(rows)], columns=JUDGMENTS)
-    new = old.assign(agreement=[float(i % 2 == 0) for i in range(80)])
-    runs = [replace(run(tmp_path, name, {"a": base()}), judgments=table) for name, table in (("x", old), ("y", new))]
-    row = compare_runs(*runs).figures.set_index("metric").loc["consistency"]
-    assert (row.old, row.new) == (0.75, 0.5)
-    assert row.verdict == "worse"
+def test_one_model_against_another(runs):
+    old = queries("a")
+    new = [queries("c", ranks=np.maximum(1, old["rank_best"] // 8)), queries("x=y")]
+    pair = runs([old, queries("u=v")], new)
+    found = compare_runs(*pair, models=[("a", "c"), ("a", "x=y"), ("a", "c")])
+    assert found.queries.groupby(["model", "new_model"]).size().to_dict() == {("a", "c"): N, ("a", "x=y"): N}
+    assert figure(found, "mrr", new_model="c")["verdict"] == "better"
+    assert figure(found, "mrr", new_model="x=y")["verdict"] == "identical"
+    assert "(mine, short, a → c)" in in_short(found)
+    assert pair_of("u=v=x=y", *pair) == ("u=v", "x=y")
+    assert pair_of("a=c", *pair) == ("a", "c")
+    for wrong in ("a", "=a", "a="):
+        with pytest.raises(KisBenchError, match="write OLD=NEW"):
+            pair_of(wrong, *pair)
+    with pytest.raises(KisBenchError, match="unknown model 'nobody'.*known are a, u=v. These are in old"):
+        compare_runs(*pair, models=[("nobody", "c")])
+    with pytest.raises(KisBenchError, match="These are in new"):
+        compare_runs(*pair, models=[("a", "nobody")])
 
 
-HOSTILE = ["<script>alert(1)</script>", "a | b", "two\nlines", "=cmd()", "x" * 10_000]
+def test_nothing_in_common_says_what_each_has(runs):
+    old, new = runs([queries("a")], [queries("b"), queries("c", dataset="other")])
+    with pytest.raises(KisBenchError) as caught:
+        compare_runs(old, new)
+    said = str(caught.value)
+    assert "old has mine: a." in said
+    assert "new has mine: b; other: c." in said
+    assert "--model OLD=NEW" in said
+    new = made(new.folder, queries("a"), datasets={"mine": {"fingerprint": "x", "n_items": 3}})
+    with pytest.raises(KisBenchError, match="n_items 10000 and 3"):
+        compare_runs(old, new)
 
 
-def test_hostile_texts_stay_texts_and_privacy_leaves_them_out(tmp_path):
-    texts = [HOSTILE[q % 5] for q in range(60)]
-    new = [rank * 3 for rank in base()]
-    for privacy in (False, True):
-        runs = [run(tmp_path, name, {"a|<b>": ranks}, texts, privacy=privacy)
-                for name, ranks in (("old", base()), ("new", new))]  # fmt: skip
-        folder = tmp_path / str(privacy)
-        write_comparison(folder, compare_runs(*runs))
-        for file in ("compare.md", "compare.html"):
-            said = (folder / file).read_text(encoding="utf-8")
-            assert "<script>alert" not in said
-            assert ("alert(1)" in said) != privacy
-        table = (folder / "compared_queries.csv").read_text(encoding="utf-8")
-        assert ("'=cmd()" in table) != privacy
-        assert ",=cmd()" not in table
+def test_consistency_over_the_judgments_that_both_know(tmp_path):
+    rng = np.random.default_rng(1)
+    old, new = (rng.choice([0.0, 0.5, 1.0], 60) for _ in range(2))
+    old[:4], new[2:6] = np.nan, np.nan
+    sides = [made(tmp_path / name, judgments=[judged("a", each)]) for name, each in (("old", old), ("new", new))]
+    found = compare_runs(*sides)
+    row = figure(found, "consistency")
+    assert row["n"] == 54
+    assert (row["old"], row["new"]) == (old[6:].mean(), new[6:].mean())
+    assert row["difference"] == pytest.approx(row["new"] - row["old"])
+    whole = judged("a", old)[6:]
+    expected = paired_test(new[6:], old[6:], Crossed.of(whole["user_id"], whole["triplet_id"]))
+    assert row[["difference", "ci_low", "ci_high", "p"]].tolist() == pytest.approx(expected)
+    assert found.queries.empty
+    assert "consistency" in in_short(found)
+    assert "Nothing of known-item search was measured in both." in markdown(found, 20)
+
+
+def test_a_model_that_judges_worse(tmp_path):
+    old = np.ones(200)
+    new = np.where(np.random.default_rng(0).random(200) < 0.4, 0.0, 1.0)
+    sides = [made(tmp_path / name, judgments=[judged("a", each)]) for name, each in (("old", old), ("new", new))]
+    assert figure(compare_runs(*sides), "consistency")["verdict"] == "worse"
+    single = [made(side.folder, judgments=[side.judgments.iloc[-1:].assign(agreement=float(i))])
+              for i, side in enumerate(sides)]  # fmt: skip
+    assert figure(compare_runs(*single), "consistency")["verdict"] in ("too few to tell", "no change beyond noise")
+
+
+def test_chosen_measures_change_nothing_about_the_others(runs):
+    pair = runs([queries()], [queries(ranks=queries()["rank_best"] + 9)])
+    whole = compare_runs(*pair)
+    for name in NAMES[:-1]:
+        part = compare_runs(*pair, measures=[name])
+        assert len(part.figures) == 1
+        row = part.figures.iloc[0]
+        k = None if pd.isna(row["k"]) else row["k"]
+        other = figure(whole, row["metric"], k)
+        pd.testing.assert_series_equal(row, other, check_names=False)
+        assert len(part.queries) == N
+    with pytest.raises(KisBenchError, match="neither run has consistency"):
+        compare_runs(*pair, measures=["consistency"])
+
+
+def hostile(tmp_path, **head):
+    n = len(HOSTILE)
+    old = queries(ranks=np.full(n, 2), text=HOSTILE, item_id=HOSTILE, query_id=HOSTILE, model="=a", label_set="a|b")
+    new = old.assign(rank=50.0 + np.arange(n), rank_best=50 + np.arange(n), rank_worst=50 + np.arange(n))
+    return [made(tmp_path / name, table, **head) for name, table in (("old", old), ("new", new))]
+
+
+def test_hostile_texts_stay_texts(tmp_path):
+    found = compare_runs(*hostile(tmp_path))
+    write_comparison(tmp_path / "out", found)
+    html = (tmp_path / "out" / "compare.html").read_text(encoding="utf-8")
+    assert "alert(1)" in html
+    assert "<script>alert" not in html
+    page = (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
+    moved = [line for line in page.splitlines() if ": 2 → 5" in line]
+    assert len(moved) == len(HOSTILE)
+    assert {line.replace("\\|", "").count("|") for line in moved} == {7}
+    assert "\u202e" not in page + html
+    assert "\x1b" not in page + html + in_short(found)
+    for name in ("compared_metrics.csv", "compared_queries.csv"):
+        file = tmp_path / "out" / name
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        for column in {"dataset", "label_set", "model", "new_model", "query_id", "text", "item_id"} & {*table}:
+            assert not table[column].str.match(r"[=+\-@\t\r]").any(), column
+        assert set(table["model"]) == {"'=a"}
+    table = pd.read_csv(tmp_path / "out" / "compared_metrics.csv")
+    assert table["difference"].dtype == float  # numbers stay numbers
+    assert table["difference"].min() == -1
+
+
+def test_privacy_of_either_run_hides_texts(tmp_path):
+    for who in (0, 1):
+        sides = hostile(tmp_path, command=["pytest", "/home/somebody"])
+        sides[1].provenance["command"] = ["pytest", "/home/somebody/else"]
+        sides[who].provenance["privacy"] = True
+        sides[0].provenance["models"]["=a"]["source"] = "openclip:B=/home/somebody"
+        for side in sides:
+            side.ranks["query_id"] = [f"q{i}" for i in range(len(side.ranks))]
+        found = compare_runs(*sides)
+        out = tmp_path / f"out{who}"
+        write_comparison(out, found)
+        for file in out.iterdir():
+            content = file.read_text(encoding="utf-8")
+            assert "alert(1)" not in content, file
+            assert "somebody" not in content, file
+        assert "q0: 2 → 50" in (out / "compare.md").read_text(encoding="utf-8")
+        header = (out / "compared_queries.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert "text" not in header
+        assert "item_id" not in header
+
+
+def test_only_so_many_queries_are_shown_and_all_are_in_the_table(runs, tmp_path):
+    found = compare_runs(*runs([queries()], [queries(ranks=queries()["rank_best"][::-1].to_numpy())]))
+    n = {sign: int((np.sign(found.queries["octaves"]) == sign).sum()) for sign in (-1, 0, 1)}
+    page = "\n".join(markdown(found, 3))
+    assert page.count("→ ") == 6 + 2  # and in both heads
+    assert f"{n[1] - 3:,} more are in" in page
+    rows = [[cell.strip() for cell in line.split("|")] for line in page.splitlines()]
+    assert ["", "mine", "short", "a", *(str(n[sign]) for sign in (-1, 0, 1)), ""] in rows
+    assert in_short(found, 3).count("→") == 6
+    write_comparison(tmp_path / "out", found, most=3)
+    assert len(pd.read_csv(tmp_path / "out" / "compared_queries.csv")) == N
+
+
+def test_a_folder_that_cannot_be_written_is_named(runs, tmp_path):
+    (tmp_path / "file").write_text("x")
+    found = compare_runs(*runs([queries()], [queries()]))
+    with pytest.raises(KisBenchError, match="could not be written to .*file.*--out"):
+        write_comparison(tmp_path / "file", found)
