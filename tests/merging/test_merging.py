@@ -231,7 +231,7 @@ def test_other_choices_and_other_queries_are_refused(tmp_path):
     with pytest.raises(KisBenchError, match="a, study: 1 of 8 judgments differ .* first j1"):
         merge([one, two])
     two = replace(one, folder=two.folder, ranks=one.ranks.iloc[1:])
-    with pytest.raises(KisBenchError, match="a, mine, short: .*12 queries in .*11 in"):
+    with pytest.raises(KisBenchError, match="a, mine, short: 1[12] queries in .*, 1[12] in"):
         merge([one, two])
 
 
