@@ -16,23 +16,23 @@ from kis_bench.conditions import Condition
 from kis_bench.fusion import complement, interleaving_cost, switching_cost
 from kis_bench.held_out import chosen_on_others, parts_of
 from kis_bench.metrics import hits_at_k
-from kis_bench.statistics import resampled_means
+from kis_bench.statistics import bootstrap_interval, holm, resampled_means, sign_flip_tests
 
 Floats = NDArray[np.float64]
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
 GAINS = [
     "dataset", "label_set", "method", "kind", "model_1", "model_2", "model_3", "parameter", "metric", "k", "value",
-    "ci_low", "ci_high", "best_single", "gain", "gain_low", "gain_high", "n",
+    "ci_low", "ci_high", "best_single", "gain", "gain_low", "gain_high", "p", "p_holm", "n",
 ]  # fmt: skip
 ADVICE = [
     "dataset", "label_set", "size", "method", "model_1", "model_2", "model_3", "best_single", "gain", "honest_gain",
-    "p", "tried", "n", "advice",
+    "honest_low", "honest_high", "p", "tried", "n", "advice",
 ]  # fmt: skip
 WAYS = {"rrf": "reciprocal rank fusion", "comb_sum": "CombSUM", "comb_mnz": "CombMNZ", "weighted": "a weighted sum",
         "switch": "switching from one to the other", "interleave": "looking at both in turn"}  # fmt: skip
 SWITCHES = (10, 20, 5, 50, 2, 100, 1, 200, 500)  #: pictures before the switch; of equally good ones the first
-RESAMPLES, LEVEL = 2_000, 0.05
-MOST_IN_TRIPLES = 7  #: of the oracle's triples, those of so many best models
+RESAMPLES, PERMUTATIONS, LEVEL = 2_000, 50_000, 0.05
+MOST_IN_TRIPLES = 10  #: the oracle's triples are those of so many best models
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     """Every combination under every measure against the best single model by it, columns :data:`GAINS`.
 
     ``kind`` is "bound" for the oracle, which nobody can build, else "achievable"; for ``switch`` and ``interleave``
-    ranks are browsing costs. Intervals are percentile bootstrap over queries, drawn jointly.
+    ranks are browsing costs. Intervals are percentile bootstrap over queries, drawn jointly. ``p`` is that of the
+    paired randomization test of the gain, ``p_holm`` adjusts it for all achievable combinations under that measure; a
+    bound has neither, since it can't be below any of its models.
     """
     found = combinations(condition, fused) if len(condition.models) > 1 else []
     tables = []
@@ -108,6 +110,7 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         single = 1.0 / condition.rank if k is None else condition.hits(k)
         best = int(single.mean(axis=1).argmax())
         each = np.stack([one.values(k) for one in found])
+        p, p_holm = tested(each - single[best], [one.kind == "achievable" for one in found])
         drawn = resampled_means(np.concatenate([each, single[best : best + 1]]), resamples=RESAMPLES)
         low, high = np.quantile(drawn[:, :-1], [0.025, 0.975], axis=0)
         gain_low, gain_high = np.quantile(drawn[:, :-1] - drawn[:, -1:], [0.025, 0.975], axis=0)
@@ -116,9 +119,18 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
             "kind": [c.kind for c in found], **named(found), "parameter": [c.parameter for c in found],
             "metric": metric, "k": k, "value": each.mean(axis=1), "ci_low": low, "ci_high": high,
             "best_single": condition.models[best], "gain": each.mean(axis=1) - single[best].mean(),
-            "gain_low": gain_low, "gain_high": gain_high, "n": len(condition.queries),
+            "gain_low": gain_low, "gain_high": gain_high, "p": p, "p_holm": p_holm, "n": len(condition.queries),
         }).astype({"k": "Int64"}))  # fmt: skip
     return pd.concat(tables, ignore_index=True)[GAINS] if tables else pd.DataFrame(columns=GAINS)
+
+
+def tested(differences: Floats, of_family: Sequence[bool]) -> tuple[Floats, Floats]:
+    """p-values ``[c]`` of c rows of paired differences, and adjusted for their number; NaN of those of no family."""
+    some = np.flatnonzero(of_family)
+    p, p_holm = np.full((2, len(differences)), np.nan)
+    p[some] = sign_flip_tests(differences[some], permutations=PERMUTATIONS)
+    p_holm[some] = holm(p[some])
+    return p, p_holm
 
 
 def named(found: Sequence[Combination]) -> dict[str, list[str | None]]:
@@ -130,7 +142,10 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
 
     The best of many combinations owes some of its ``gain`` to luck. ``honest_gain`` repeats the choice, of combination
     and of single model, on nine tenths of the queries and counts what it brings on the others (M. Stone, J. of the
-    Royal Statistical Society B 36, 1974). ``p`` allows for the ``tried`` combinations: :func:`snooping_p`.
+    Royal Statistical Society B 36, 1974); ``honest_low`` and ``honest_high`` are its interval (:func:`widened`).
+    ``p`` allows for the ``tried`` combinations: :func:`snooping_p`. Advised is what passes both. What is learned within
+    a combination (a weight, when to switch) was chosen for each query on others already, but not anew on the nine
+    tenths: the ranks alone don't allow it.
     """
     found = [c for c in combinations(condition, fused) if c.kind == "achievable"] if len(condition.models) > 1 else []
     single, parts = 1.0 / condition.rank, parts_of(condition.queries)
@@ -146,9 +161,11 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         assert pick is not None  # as alone isn't
         row = np.arange(len(parts))
         best = some[int(each.mean(axis=1).argmax())]
+        honest = each[pick, row] - single[alone, row]
+        low, high = widened(honest, int(parts.max()) + 1)
         about = {
             "gain": float(each.mean(axis=1).max() - single[top].mean()),
-            "honest_gain": float(np.mean(each[pick, row] - single[alone, row])),
+            "honest_gain": float(honest.mean()), "honest_low": low, "honest_high": high,
             "p": snooping_p(each - single[top]), "tried": len(some),
         }  # fmt: skip
         rows.append({
@@ -158,6 +175,19 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
             "advice": in_words(best, condition.models[top], about, "pair" if size == 2 else "triple"),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=ADVICE)
+
+
+def widened(values: Floats, parts: int) -> tuple[float, float]:
+    """Bootstrap interval of the mean of ``values [q]``, each under a choice that was made on the other parts.
+
+    The choices overlap in what they saw, so that the means of parts are alike and vary together. For that the variance
+    is multiplied by ``1 + parts / (parts - 1)`` (C. Nadeau and Y. Bengio, Machine Learning 52, 2003). It is an
+    approximation: the exact variance can't be learned from one set of queries.
+    """
+    mean = float(values.mean())
+    factor = math.sqrt(1 + parts / (parts - 1))
+    low, high = (mean + factor * (end - mean) for end in bootstrap_interval(values))
+    return low, high
 
 
 def snooping_p(differences: Floats) -> float:
@@ -180,8 +210,9 @@ def snooping_p(differences: Floats) -> float:
 def in_words(best: Combination, top: str, about: dict[str, float], kind: str) -> str:
     what = f"{', '.join(best.models[:-1])} and {best.models[-1]} by {WAYS.get(best.method, best.method)}"
     tried = f"p = {about['p']:.3f}, allowing for the {about['tried']:,} combinations tried"
-    unseen = f"{about['honest_gain']:+.3f} on queries that the choice did not see"
-    if about["p"] < LEVEL and about["honest_gain"] > 0:
+    interval = f"[{about['honest_low']:+.3f}, {about['honest_high']:+.3f}]"
+    unseen = f"{about['honest_gain']:+.3f} {interval} on queries that the choice did not see"
+    if about["p"] < LEVEL and about["honest_low"] > 0:
         return f"Best {kind}: {what}: {about['gain']:+.3f} MRR over {top}, {unseen} ({tried})."
     return (
         f"No {kind} is worth it: the best, {what}, gains {about['gain']:+.3f} MRR over {top}, {unseen} ({tried}), "

@@ -6,6 +6,7 @@ count from 1.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ RRF_K = 60
 
 
 def complement(*ranks: ArrayLike) -> NDArray[Any]:
-    """The better rank of each query: ``[q]`` from rows ``[q]``, or from one array ``[m, q]``.
+    """The better rank of each query: ``[q]`` from rows ``[q]``, or from one array ``[m, q]``; ``min over m``.
 
     The oracle: to know which list to look at one has to know the answer. An upper bound of every combination that
     leaves lists as they are.
@@ -24,39 +25,67 @@ def complement(*ranks: ArrayLike) -> NDArray[Any]:
     >>> complement([1, 9, 4], [3, 2, 4]).tolist()
     [1, 2, 4]
     """
-    rows = [np.asarray(row) for row in (ranks[0] if len(ranks) == 1 else ranks)]  # type: ignore[union-attr]
-    if not rows or any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
-        raise ValueError("a complement takes rows of ranks of the same queries, shape [q]")
-    checked_ranks(*rows)
+    whole = len(ranks) == 1 and np.ndim(ranks[0]) == 2
+    rows = [np.asarray(row) for row in (np.asarray(ranks[0]) if whole else ranks)]
+    of_same_queries("a complement", *rows)
     return np.asarray(np.minimum.reduce(rows))
 
 
 def reciprocal_rank_fusion(ranks: ArrayLike, k: float = RRF_K) -> Floats:
     """Scores ``[..., n]`` from ranks ``[m, ..., n]``: the sum of 1 / (k + rank) over the lists that hold an item.
 
-    G. Cormack, C. Clarke, S. Büttcher, SIGIR 2009.
+    An item that a list lacks has the rank NaN or infinity there. G. Cormack, C. Clarke, S. Büttcher, SIGIR 2009.
 
     >>> reciprocal_rank_fusion([[1, 2], [1, np.nan]], k=1).tolist()
     [1.0, 0.3333333333333333]
     """
     each = lists(ranks)
-    checked_ranks(each)
-    if k < 0:
+    if (each < 1).any():
+        raise ValueError("ranks count from 1")
+    if not k >= 0:
         raise ValueError(f"k is {k}, and has to be at least 0")
     return np.asarray(np.nansum(1.0 / (k + each), axis=0), np.float64)
 
 
+def ranks_of(scores: ArrayLike) -> Floats:
+    """Ranks ``[..., n]`` within each list by descending score, equal ones in the middle; NaN where there is none stays.
+
+    ``1 + #{higher} + (#{equal} - 1) / 2``, an item being equal to itself.
+
+    >>> ranks_of([0.5, 0.9, 0.5, np.nan]).tolist()
+    [2.5, 1.0, 2.5, nan]
+    """
+    each = finite_or_nan(scores)
+    found = np.full(each.shape, np.nan)
+    for row, into in zip(each.reshape(-1, each.shape[-1]), found.reshape(-1, each.shape[-1]), strict=True):
+        known = ~np.isnan(row)
+        _, level, counts = np.unique(-row[known], return_inverse=True, return_counts=True)
+        into[known] = (counts.cumsum() - (counts - 1) / 2)[level]
+    return found
+
+
 def normalised(scores: ArrayLike, how: str = "min-max") -> Floats:
-    """Scores ``[..., n]`` of each list on one scale, ``min-max`` 0 ... 1 or ``z-score``; of a constant list zeros."""
-    each = np.asarray(scores, np.float64)
+    """Scores ``[..., n]`` of each list on one scale; of a constant list zeros. NaN, where there is none, stays.
+
+    ``min-max``: ``(s - min) / (max - min)``, 0 ... 1; ``z-score``: ``(s - mean) / standard deviation`` (of the list,
+    divisor n).
+    """
+    each = finite_or_nan(scores)
+    known = ~np.isnan(each)
+    low = np.where(known, each, np.inf).min(axis=-1, keepdims=True, initial=np.inf)
+    high = np.where(known, each, -np.inf).max(axis=-1, keepdims=True, initial=-np.inf)
     if how == "min-max":
-        shift = np.nanmin(each, axis=-1, keepdims=True)
-        scale = np.nanmax(each, axis=-1, keepdims=True) - shift
+        shift, scale = low, high - low
     elif how == "z-score":
-        shift, scale = np.nanmean(each, axis=-1, keepdims=True), np.nanstd(each, axis=-1, keepdims=True)
+        count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
+        shift = np.where(known, each, 0.0).sum(axis=-1, keepdims=True) / count
+        scale = np.sqrt((np.where(known, each - shift, 0.0) ** 2).sum(axis=-1, keepdims=True) / count)
     else:
         raise ValueError(f"unknown scale {how!r}: min-max or z-score")
-    return np.asarray((each - shift) / np.where(scale > 0, scale, 1.0), np.float64)
+    # By the extremes: the standard deviation of equal numbers need not come out as 0.
+    varies = high > low
+    shift, scale = np.where(varies, shift, 0.0), np.where(varies, scale, 1.0)
+    return np.asarray(np.where(varies | ~known, (each - shift) / scale, 0.0), np.float64)
 
 
 def comb_sum(scores: ArrayLike, weights: ArrayLike | None = None) -> Floats:
@@ -71,8 +100,8 @@ def comb_sum(scores: ArrayLike, weights: ArrayLike | None = None) -> Floats:
     if weights is None:
         return np.asarray(np.nansum(each, axis=0), np.float64)
     weight = np.asarray(weights, np.float64)
-    if weight.shape != each.shape[:1] or np.isnan(weight).any():
-        raise ValueError(f"{weight.shape} weights for {len(each)} lists")
+    if weight.shape != each.shape[:1] or not np.isfinite(weight).all():
+        raise ValueError(f"weights of shape {list(weight.shape)} for {len(each)} lists: one finite number for each")
     return np.asarray(np.tensordot(weight, np.nan_to_num(each, nan=0.0), axes=1), np.float64)
 
 
@@ -89,17 +118,16 @@ def comb_mnz(scores: ArrayLike) -> Floats:
 def switching_cost(first: ArrayLike, second: ArrayLike, n: int, *, already_seen: ArrayLike | None = None) -> Floats:
     """How many pictures a user looks at until the target: n of one list, then another list from its top; ``[q]``.
 
-    ``first`` where that is at most n, else ``n + second``. ``already_seen [q]``: how many pictures before the target in
-    the second list were among the n; an interface that hides these saves them.
+    ``first`` where that is at most n, else ``n + second - already_seen``. ``already_seen [q]``: how many pictures
+    before the target in the second list were among the n; an interface that hides these saves them. With n = 0 it is
+    the second list, with n the size of the collection the first one. Ranks ``[q]`` may be halves, as of ties.
 
     >>> switching_cost([3, 50], [8, 2], 10).tolist()
     [3.0, 12.0]
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if a.shape != b.shape or a.ndim != 1:
-        raise ValueError("switching takes two rows of ranks of the same queries, shape [q]")
-    checked_ranks(a, b)
-    if n < 0 or n != int(n):
+    of_same_queries("switching", a, b)
+    if not (math.isfinite(n) and n >= 0 and n == int(n)):
         raise ValueError(f"n is {n}, and has to be a whole number from 0")
     seen = np.zeros_like(a) if already_seen is None else np.asarray(already_seen, np.float64)
     if seen.shape != a.shape or not ((seen >= 0) & (seen <= n) & ((seen < b) | (a <= n))).all():
@@ -114,17 +142,26 @@ def interleaving_cost(first: ArrayLike, second: ArrayLike) -> Floats:
     [5.0, 4.0]
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    checked_ranks(a, b)
+    of_same_queries("alternating", a, b)
     return np.asarray(np.minimum(2 * a - 1, 2 * b), np.float64)
 
 
 def lists(values: ArrayLike) -> Floats:
     each = np.asarray(values, np.float64)
-    if each.ndim < 2:
+    if each.ndim < 2 or not len(each):
         raise ValueError(f"expected one row for each list, shape [m, ..., n], not {list(each.shape)}")
     return each
 
 
-def checked_ranks(*rows: NDArray[Any]) -> None:
-    if any((row[~np.isnan(row)] < 1).any() for row in (np.asarray(row, np.float64) for row in rows)):
-        raise ValueError("ranks count from 1")
+def finite_or_nan(scores: ArrayLike) -> Floats:
+    each = np.asarray(scores, np.float64)
+    if each.ndim < 1 or np.isinf(each).any():
+        raise ValueError("scores are rows of finite numbers, and NaN where a list lacks an item")
+    return each
+
+
+def of_same_queries(what: str, *rows: NDArray[Any]) -> None:
+    if not rows or any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
+        raise ValueError(f"{what} takes rows of ranks of the same queries, shape [q]")
+    if not all((row >= 1).all() for row in rows):  # NaN isn't
+        raise ValueError(f"{what} takes known ranks, which count from 1")

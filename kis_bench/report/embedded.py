@@ -3,100 +3,133 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
+import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kis_bench import cache
+from kis_bench.errors import BadFile
+from kis_bench.parallel import ahead
 from kis_bench.pictures import UNREADABLE, open_image, upright
+from kis_bench.progress import progress
 
 if TYPE_CHECKING:
     from kis_bench.records import Collection, Picture
 
 SIDE, QUALITY = 128, 70
 BUDGET = 25_000_000  #: bytes of all pictures in the page, as base64
-CHUNK = 256  #: drawn before it is looked how much room is left
-MISSING, UNREADABLE_FILE, NO_ROOM = "file is missing", "not readable", "left out"
+THREADS = 4  #: Pillow lets others work while it reads or writes a picture
+MISSING, DAMAGED, UNKNOWN, NO_ROOM = "file is missing", "not readable", "no picture here", "left out for size"
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+Item = tuple[str, str]  #: dataset, item id
 
 
 @dataclass
 class Embedded:
-    """Pictures of items by dataset and item id, and why others have none."""
+    """Each distinct picture once, and which one an item has, or why it has none."""
 
-    pictures: dict[tuple[str, str], bytes] = field(default_factory=dict)  # WebP
-    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)  # WebP, by what tells pictures apart
+    of_items: dict[Item, str] = field(default_factory=dict)
+    reasons: dict[Item, str] = field(default_factory=dict)
 
     @property
-    def left_out(self) -> int:
-        """How many would not fit."""
-        return sum(reason == NO_ROOM for reason in self.reasons.values())
+    def left_out(self) -> list[Item]:
+        """Those that would not fit, the most important first."""
+        return [item for item, reason in self.reasons.items() if reason == NO_ROOM]
 
 
-def embed(
-    wanted: Iterable[tuple[str, str]], collections: Mapping[str, Collection], *, budget: int | None = BUDGET
-) -> Embedded:
-    """Pictures of items (dataset, item id), the most important first, until ``budget`` bytes are used; None: all."""
+def embed(wanted: Iterable[Item], collections: Mapping[str, Collection], *, budget: int | None = BUDGET) -> Embedded:
+    """Pictures of items, the most important first, until the next would exceed ``budget`` bytes of base64.
+
+    None is no limit. Once one has no room, none after it is drawn: what is left out is the end of the order.
+    """
     found, used = Embedded(), 0
-    known = [key for key in dict.fromkeys(wanted) if key[0] in collections]
-    once: dict[str, int] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(known), CHUNK):
-            some = known[start : start + CHUNK]
-            if budget is not None and used >= budget:
-                found.reasons |= dict.fromkeys(known[start:], NO_ROOM)
+    contents = {name: digests(collection) for name, collection in collections.items()}
+    first: dict[str, tuple[Picture, str | None]] = {}
+    for item in dict.fromkeys(wanted):
+        collection = collections.get(item[0])
+        place = None if collection is None else collection.position.get(item[1])
+        if collection is None or place is None:
+            found.reasons[item] = UNKNOWN
+            continue
+        digest, picture = contents[item[0]][place], collection.paths[place]
+        name = digest or str(picture)
+        first.setdefault(name, (picture, digest))
+        found.of_items[item] = name
+    reasons = dict.fromkeys(first, NO_ROOM)
+    with ThreadPoolExecutor(THREADS) as pool:
+        drawn = ahead(pool, lambda each: thumbnail(*each), first.values(), 16 * THREADS)
+        for name, made in zip(first, progress(drawn, "thumbnails", unit="image", total=len(first)), strict=False):
+            if isinstance(made, str):
+                reasons[name] = made
+                continue
+            used += base64_length(made)
+            if budget is not None and used > budget:
                 break
-            for key, picture in zip(
-                some, pool.map(lambda key: thumbnail(collections[key[0]], key[1]), some), strict=True
-            ):
-                if isinstance(picture, str):
-                    found.reasons[key] = picture
-                    continue
-                digest = hashlib.sha256(picture).hexdigest()
-                size = 0 if digest in once else 4 * -(-len(picture) // 3)  # the page holds equal ones once
-                if budget is not None and used + size > budget:
-                    found.reasons[key] = NO_ROOM
-                    continue
-                once[digest] = size
-                used += size
-                found.pictures[key] = picture
+            found.pictures[name] = made
+        stop(drawn)
+    for item, name in list(found.of_items.items()):
+        if name not in found.pictures:
+            found.reasons[item] = reasons[name]
+            del found.of_items[item]
     return found
 
 
-def thumbnail(pictures: Collection, item: str) -> bytes | str:
-    """A WebP of at most 128 x 128, or why there is none."""
-    place = pictures.position.get(item)
-    if place is None:
-        return MISSING
-    kept = (
-        cache.folder("thumbnails") / f"{hashlib.sha256(str(pictures.content[place]).encode()).hexdigest()}-{SIDE}.webp"
-    )
-    with contextlib.suppress(OSError):
-        if whole(known := kept.read_bytes()):
-            return known
-    drawn = draw(pictures.paths[place])
-    if isinstance(drawn, bytes):
+def stop(drawn: Iterator[bytes | str]) -> None:
+    """Nothing more is drawn than what is being drawn now."""
+    if isinstance(drawn, Generator):
+        drawn.close()
+
+
+def base64_length(content: bytes) -> int:
+    """Letters that base64 takes for the bytes."""
+    return 4 * -(-len(content) // 3)
+
+
+def digests(collection: Collection) -> Sequence[str | None]:
+    """What tells the contents of a collection's files apart; nothing where files have gone since."""
+    try:
+        known = list(collection.content)
+    except (BadFile, OSError):
+        return [None] * len(collection)
+    return [digest if _DIGEST.fullmatch(digest) else None for digest in known]
+
+
+def thumbnail(picture: Picture, digest: str | None) -> bytes | str:
+    """A WebP of at most 128 x 128, kept in the cache under the digest of the picture's file; or why there is none."""
+    kept = None if digest is None else cache.folder("thumbnails") / f"{digest}-{SIDE}-{QUALITY}.webp"
+    if kept is not None:
+        with contextlib.suppress(OSError):
+            if whole(known := kept.read_bytes()):
+                return known
+    drawn = draw(picture)
+    if kept is not None and isinstance(drawn, bytes):
         keep(kept, drawn)
     return drawn
 
 
 def draw(picture: Picture) -> bytes | str:
+    """The picture upright, small and without anything else that its file holds; or why that can't be."""
+    stream = io.BytesIO()
     try:
         with open_image(picture) as file:
             file.draft("RGB", (2 * SIDE, 2 * SIDE))
             small = upright(file)
-            small.thumbnail((SIDE, SIDE))
+        small.thumbnail((SIDE, SIDE))
+        small.info.clear()  # no place, no camera, no colour profile
+        small.save(stream, "WEBP", quality=QUALITY, method=2)
     except FileNotFoundError:
         return MISSING
     except UNREADABLE:
-        return UNREADABLE_FILE
-    stream = io.BytesIO()
-    small.save(stream, "WEBP", quality=QUALITY, method=2)
+        return DAMAGED
     return stream.getvalue()
 
 
@@ -106,7 +139,7 @@ def whole(webp: bytes) -> bool:
 
 
 def keep(file: Path, content: bytes) -> None:
-    """Under its name at once or not at all; not waiting for the disk, for it can be drawn again."""
+    """Under its name at once or not at all; without waiting for the disk, for it can be drawn again."""
     unfinished = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -117,12 +150,7 @@ def keep(file: Path, content: bytes) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def in_order(targets: Sequence[Iterable[tuple[str, str]]], tops: Sequence[Sequence[Iterable[tuple[str, str]]]]
-             ) -> Iterator[tuple[str, str]]:  # fmt: skip
-    """What matters most: targets, then what stands first under every model, then second, and so on."""
-    for some in targets:
-        yield from some
-    for place in range(max(map(len, tops), default=0)):
-        for each in tops:
-            if place < len(each):
-                yield from each[place]
+def in_turn(lists: Sequence[Sequence[Item]]) -> Iterator[Item]:
+    """One of each list, then the next of each: where room ends, all have had about as much of it."""
+    for row in zip_longest(*lists):
+        yield from (item for item in row if item is not None)

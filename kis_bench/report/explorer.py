@@ -3,158 +3,185 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from kis_bench.report.embedded import BUDGET, NO_ROOM, Embedded, embed, in_order
-from kis_bench.report.plots import styles
+from kis_bench.audit import FLAGS, audit
+from kis_bench.conditions import Condition, conditions
+from kis_bench.report.embedded import BUDGET, NO_ROOM, UNKNOWN, Embedded, Item, embed, in_turn
+from kis_bench.report.plots import PALETTE, styles
 from kis_bench.report.tables import shortened
+from kis_bench.results import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kis_bench.conditions import Condition
     from kis_bench.records import Collection
     from kis_bench.report.findings import Findings
 
-LONGEST = 2_000  #: of a text on the page
-DASHES = ("solid", "dash", "dot", "dashdot")  #: the page's names of those that figures have
+LONGEST = 20_000  #: letters of a text on the page
+DASHES = ("solid", "9px,3px", "3px,2px", "9px,3px,3px,3px")  #: of :mod:`kis_bench.report.plots`, in Plotly's words
+Key = tuple[str, str]
 
 
 def explorer_data(
-    found: Findings, pictures: Mapping[str, Collection], *, privacy: bool, budget: int | None = BUDGET,
+    run: Run | Findings, pictures: Mapping[str, Collection] | None, *, privacy: bool, budget_bytes: int | None = BUDGET,
+    audits: Mapping[Key, pd.DataFrame] | None = None, form: Literal["single", "folder"] | None = None,
     folder: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Plain data for the page; without texts, items and pictures under ``privacy``.
+    """Plain data for :func:`kis_bench.report.html.page`; without texts, items and pictures under ``privacy``.
 
-    ``folder``: pictures are written there as files, however many, and the page loads those that it shows.
+    ``pictures`` leads from a dataset's name to its images, ``audits`` from (dataset, label set) to its
+    :func:`kis_bench.audit.audit`, made here where absent; findings bring theirs. In the form "single" the data holds
+    thumbnails of at most ``budget_bytes`` as base64; in the form "folder", meant where ``folder`` is given, all
+    of them are written into that folder, which lies beside the page.
+
+    Items are numbers, their places in the list ``items`` of their dataset; ``of_items`` holds for each the place of its
+    thumbnail in ``pictures``, or why there is none. In a set, ``best`` and ``worst`` are [m][q] ranks, ``tops``
+    [m][q][k] items. ``models`` of a set are places in the list of all models, best first.
     """
-    models = sorted({model for one in found.conditions.values() for model in one.models})
-    looks = styles(models)
-    colours = sorted({colour for colour, _ in looks.values()})
-    sets = [one_set(found, key, one, models, privacy=privacy) for key, one in found.conditions.items()]
-    items: dict[str, list[str]] = {}
-    for each in sets:
-        number_items(each, items.setdefault(each["dataset"], []))
-    drawn = Embedded() if privacy else embed(wanted(sets, items), pictures, budget=None if folder else budget)
+    if not isinstance(run, Run):
+        audits = audits or run.audits
+        run = run.run
+    form = form or ("single" if folder is None else "folder")
+    found = conditions(run.ranks)
+    looks = styles([str(model) for model in run.ranks["model"].unique()])
+    names = {model: place for place, model in enumerate(looks)}
+    datasets: dict[str, dict[str, int]] = {}  # item id -> its number
+    sets = []
+    for key, one in found.items():
+        rows = run.ranks[(run.ranks["dataset"] == key[0]) & (run.ranks["label_set"] == key[1])]
+        table = (audits or {}).get(key)
+        about = one_set(one, audit(rows, one) if table is None else table, names)
+        if not privacy:
+            known = (pictures or {}).get(key[0])
+            items = datasets.setdefault(key[0], {})
+            about |= asked_and_found(one, rows, items, {} if known is None else known.position)
+        sets.append(about)
+    drawn = Embedded()
+    if not privacy:
+        limit = budget_bytes if form == "single" else None
+        drawn = embed(wanted(sets, datasets), pictures or {}, budget=limit)
+    places = {name: place for place, name in enumerate(drawn.pictures)}
     return {
-        "privacy": privacy,
+        "form": form, "privacy": privacy, "flags": list(FLAGS), "sets": sets,
         "models": [
-            {"name": m, "colour": looks[m][0], "dash": DASHES[i // 7 % len(DASHES)] if colours else "solid"}
-            for i, m in enumerate(models)
+            {"name": model, "colour": looks[model][0], "dash": DASHES[place // len(PALETTE) % len(DASHES)]}
+            for model, place in names.items()
         ],
-        "sets": sets,
-        "items": items,
-        **shown(drawn, items, pictures, folder),
-        "note": left_out(drawn),
+        "datasets": {
+            dataset: {
+                "items": list(items),
+                "of_items": [picture_of(drawn, places, (dataset, item)) for item in items],
+            }
+            for dataset, items in datasets.items()
+        },
+        "pictures": [base64.b64encode(webp).decode("ascii") for webp in drawn.pictures.values()]
+        if form == "single" else written(drawn, folder),
+        "note": note(drawn, sets, datasets, limit=budget_bytes) if not privacy else "",
+    }  # fmt: skip
+
+
+def one_set(condition: Condition, table: pd.DataFrame, names: Mapping[str, int]) -> dict[str, Any]:
+    """Of one dataset and label set what may be shown under privacy: ids, ranks and flags; one entry for each query."""
+    rows = table.assign(query_id=table["query_id"].astype(str)).drop_duplicates("query_id").set_index("query_id")
+    rows = rows.reindex(list(condition.queries))
+    return {
+        "dataset": condition.dataset, "labels": condition.label_set, "n_items": condition.n_items,
+        "left_out": condition.left_out, "models": [names[model] for model in condition.models],
+        "queries": list(condition.queries), "best": condition.best.tolist(), "worst": condition.worst.tolist(),
+        "flags": [[FLAGS.index(flag) for flag in each if flag in FLAGS] for each in map(listed, rows["flags"])],
+        "disagreement": [None if math.isnan(x) else round(x, 3) for x in rows["disagreement"].astype(float)],
+        "why": [each if isinstance(each, str) else "" for each in rows["why"]],
+    }  # fmt: skip
+
+
+def asked_and_found(
+    condition: Condition, rows: pd.DataFrame, items: dict[str, int], known: Mapping[str, int]
+) -> dict[str, Any]:
+    """Texts and targets of the queries, and the first items under each model; numbers items that have none yet."""
+    rows = rows.assign(query_id=rows["query_id"].astype(str)).drop_duplicates(["model", "query_id"])
+    order = list(condition.queries)
+    own = {model: rows[rows["model"] == model].set_index("query_id").reindex(order) for model in condition.models}
+    tops = [[listed(top) for top in own[model]["top_item_ids"]] for model in condition.models]
+    seen = {item for each in tops for top in each for item in top}
+    asked = own[condition.models[0]]
+
+    def numbered(ids: Sequence[str]) -> list[int]:
+        return [items.setdefault(item, len(items)) for item in ids]
+
+    return {
+        "texts": [shortened(text, LONGEST) if isinstance(text, str) else "" for text in asked["text"]],
+        "targets": [
+            numbered([target] if target in seen or target in known else target.split("|"))  # a name may hold a bar
+            for target in map(str, asked["item_id"])
+        ],
+        "tops": [[numbered(top) for top in each] for each in tops],
     }
 
 
-def one_set(
-    found: Findings, key: tuple[str, str], condition: Condition, models: Sequence[str], *, privacy: bool
-) -> dict[str, Any]:
-    """One dataset and label set; lists hold one entry per query, or one list per model."""
-    rows, audit = found.rows(key), found.audits[key].set_index("query_id").loc[list(condition.queries)]
-    about = {
-        "dataset": key[0], "labels": key[1], "n_items": condition.n_items,
-        "models": [models.index(model) for model in condition.models], "queries": list(condition.queries),
-        "best": condition.best.tolist(), "worst": condition.worst.tolist(),
-        "flags": [list(flags) for flags in audit["flags"]], "median": audit["median_rank"].tolist(),
-    }  # fmt: skip
-    if privacy:
-        return about
-    tops: list[list[list[str]]] = []
-    for model in condition.models:
-        own = rows[rows["model"] == model].drop_duplicates("query_id").set_index("query_id")
-        tops.append([listed(top) for top in own["top_item_ids"].loc[list(condition.queries)]])
-    texts = [shortened(text, LONGEST) for text in audit["text"]]
-    return {**about, "texts": texts, "targets": targets_of(audit, tops), "tops": tops, "why": audit["why"].tolist()}
+def listed(cell: Any) -> list[str]:
+    """A cell that may hold several texts, or nothing."""
+    return [str(each) for each in cell] if hasattr(cell, "__len__") and not isinstance(cell, str) else []
 
 
-def listed(top: Any) -> list[str]:
-    return [] if top is None else [str(item) for item in top]
+def wanted(sets: Sequence[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, int]]) -> Iterator[Item]:
+    """Items in the order in which they matter: targets, what stands first under any model, then second, and so on."""
+    names = {dataset: list(items) for dataset, items in datasets.items()}
+    most = max((len(top) for one in sets for each in one["tops"] for top in each), default=0)
 
+    def of(one: Mapping[str, Any], ids: Sequence[int]) -> list[Item]:
+        return [(one["dataset"], names[one["dataset"]][item]) for item in ids]
 
-def targets_of(audit: pd.DataFrame, tops: Sequence[Sequence[Sequence[str]]]) -> list[list[str]]:
-    """The items of each query; several are joined by a bar, which an item that is seen in a list may hold itself."""
-    seen = {item for each in tops for top in each for item in top}
-    return [[item] if item in seen else item.split("|") for item in audit["item_id"].astype(str)]
-
-
-def number_items(one: dict[str, Any], names: list[str]) -> None:
-    """Ids of items by their places in one list of names, which grows."""
-    place = {name: i for i, name in enumerate(names)}
-
-    def numbered(ids: Sequence[str]) -> list[int]:
-        for name in ids:
-            if name not in place:
-                place[name] = len(names)
-                names.append(name)
-        return [place[name] for name in ids]
-
-    if "tops" in one:
-        one["targets"] = [numbered(ids) for ids in one["targets"]]
-        one["tops"] = [[numbered(top) for top in each] for each in one["tops"]]
-
-
-def wanted(sets: Sequence[Mapping[str, Any]], items: Mapping[str, Sequence[str]]) -> Any:
-    """Dataset and item, in the order in which they matter."""
-    targets, tops = [], []
-    for one in sets:
-        names, dataset = items[one["dataset"]], one["dataset"]
-        targets.append([(dataset, names[i]) for ids in one["targets"] for i in ids])
-        most = max((len(top) for each in one["tops"] for top in each), default=0)
-        tops.append([
-            [(dataset, names[top[place]]) for each in one["tops"] for top in each if place < len(top)]
-            for place in range(most)
+    yield from in_turn([of(one, [item for ids in one["targets"] for item in ids]) for one in sets])
+    for place in range(most):
+        yield from in_turn([
+            of(one, [top[place] for tops in zip(*one["tops"], strict=True) for top in tops if place < len(top)])
+            for one in sets
         ])  # fmt: skip
-    return in_order(targets, tops)
 
 
-def shown(
-    drawn: Embedded, items: Mapping[str, Sequence[str]], pictures: Mapping[str, Collection], folder: Path | None
-) -> dict[str, Any]:
-    """Each distinct picture once, and for every item the place of its picture, or why it has none."""
-    sources: list[str] = []
-    place: dict[str, int] = {}
-    of_items: dict[str, list[int | str]] = {}
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    for dataset, names in items.items():
-        row: list[int | str] = []
-        for name in names:
-            picture = drawn.pictures.get((dataset, name))
-            if picture is None:
-                row.append(drawn.reasons.get((dataset, name), "no picture here"))
-                continue
-            digest = hashlib.sha256(picture).hexdigest()[:24]
-            if digest not in place:
-                place[digest] = len(sources)
-                sources.append(written(picture, digest, folder))
-            row.append(place[digest])
-        of_items[dataset] = row
-    return {"pictures": sources, "of_items": of_items, "prefix": "" if folder else "data:image/webp;base64,"}
+def picture_of(drawn: Embedded, places: Mapping[str, int], item: Item) -> int | str:
+    return places[drawn.of_items[item]] if item in drawn.of_items else drawn.reasons.get(item, UNKNOWN)
 
 
-def written(picture: bytes, digest: str, folder: Path | None) -> str:
+def written(drawn: Embedded, folder: Path | None) -> list[str]:
+    """Writes each picture to a file; returns where they lie, seen from the page."""
     if folder is None:
-        return base64.b64encode(picture).decode("ascii")
-    (folder / f"{digest}.webp").write_bytes(picture)
-    return f"{folder.name}/{digest}.webp"
+        raise ValueError('the form "folder" needs a folder for thumbnails')
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.webp"):  # an earlier page may have shown more
+        file.unlink()
+    names = [f"{place:06d}.webp" for place in range(len(drawn.pictures))]
+    for name, webp in zip(names, drawn.pictures.values(), strict=True):
+        (folder / name).write_bytes(webp)
+    return [f"{folder.name}/{name}" for name in names]
 
 
-def left_out(drawn: Embedded) -> str:
-    """A sentence on what is missing, if anything."""
-    total = len(drawn.pictures) + len(drawn.reasons)
-    said = []
-    if drawn.left_out:
+def note(
+    drawn: Embedded, sets: Sequence[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, int]], *, limit: int | None
+) -> str:  # fmt: skip
+    """Sentences on the thumbnails that are not there; empty if all are."""
+    total, said = len(drawn.of_items) + len(drawn.reasons), []
+    if drawn.left_out and limit is not None:
+        gone = {(dataset, datasets[dataset][item]) for dataset, item in drawn.left_out}
+        places = {
+            place
+            for one in sets for tops in one["tops"] for top in tops
+            for place, item in enumerate(top, start=1) if (one["dataset"], item) in gone
+        }  # fmt: skip
+        targets = gone & {(one["dataset"], item) for one in sets for ids in one["targets"] for item in ids}
+        which = [f"those of places {min(places)} to {max(places)}"] if places else []
+        which += [f"{len(targets):,} of targets"] if targets else []
         said.append(
-            f"{drawn.left_out:,} of {total:,} pictures were left out to keep this file small, those farther down the "
-            "lists first; kis-bench report RUN --folder shows all."
+            f"{len(gone):,} of {total:,} thumbnails were left out, so that they take at most {limit / 1e6:,.0f} MB "
+            f"of this file: {' and '.join(which)}. “kis-bench report RUN --folder” shows all."
         )
-    others = [reason for reason in drawn.reasons.values() if reason != NO_ROOM]
+    others = Counter(reason for reason in drawn.reasons.values() if reason != NO_ROOM)
     if others:
-        said.append(f"{len(others):,} of {total:,} pictures could not be drawn: {', '.join(sorted({*others}))}.")
+        why = ", ".join(f"{reason} ({n:,})" for reason, n in sorted(others.items()))
+        said.append(f"{others.total():,} of {total:,} items have no thumbnail: {why}.")
     return " ".join(said)

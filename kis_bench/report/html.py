@@ -1,78 +1,153 @@
-"""The report as one page that needs nothing beside itself."""
+"""The report as one page that needs nothing beside itself and asks nothing of anybody."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kis_bench.records import Collection
+    from kis_bench.report.findings import Findings
+    from kis_bench.results import Run
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 PARTS = Path(__file__).with_name("page")
-#: Nothing is fetched from anywhere; pictures of the folder form lie beside the page.
-POLICY = "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-EXPLORER = '<div id="explorer"></div>\n'
+SHEETS = "plots/worst-"  #: contact sheets; the explorer shows the same, and better
+SHORT = 26  #: letters of a cell that stays on one line
+PLAIN, EXPLORING = ("page.js", "tables.js"), ("charts.js", "queries.js", "query.js", "explorer.js")
+#: Names of elements that the page has by itself.
+OWN_NAMES = (
+    "report", "contents", "bar", "toggle", "theme", "explore", "explore-title", "data", "thumbnails", "set", "curves",
+    "curves-title", "scatter", "scatter-title", "model-x", "model-y", "queries", "queries-title", "search", "flag",
+    "count", "more", "query", "query-title", "back", "js-plotly-tester",
+)  # fmt: skip
+EXPLORER = """<section id="explore" aria-labelledby="explore-title">
+<h2 id="explore-title">Explore the queries</h2>
+<noscript><p>This part of the page needs JavaScript; everything else does not.</p></noscript>
+</section>
+"""
 
 
 def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | None = None) -> str:
     """HTML of the Markdown; pictures named relative to the folder become part of the page.
 
     ``data``: what :func:`kis_bench.report.explorer.explorer_data` gives; the page then lets people explore it, and
-    contact sheets, which show less of the same, are left out.
+    contact sheets, which show less of the same, are left out. Nothing is fetched from anywhere, which the page also
+    forbids to itself; only its own scripts run.
     """
-    body, contents = rendered(markdown, folder, sheets=data is None)
+    beside = data is not None and data["form"] == "folder"
+    body, sections = rendered(markdown, folder, sheets=data is None, above="../" if beside else "")
+    names = [*PLAIN, *(EXPLORING if data is not None else ())]
+    programs = [(PARTS / name).read_text(encoding="utf-8") for name in names]
+    sheets = ["page.css", *(["explorer.css"] if data is not None else [])]
+    style = "".join((PARTS / name).read_text(encoding="utf-8") for name in sheets)
+    blocks: list[str] = []
     if data is not None:
-        first = body.find("<h2")
-        body = body[:first] + EXPLORER + body[first:] if first >= 0 else body + EXPLORER
-    scripts = [script("page.js")]
-    if data is not None:
-        scripts = [plotly(), f'<script type="application/json" id="data">{as_json(data)}</script>', *scripts,
-                   script("explorer.js")]  # fmt: skip
+        body, sections = with_explorer(body, sections)
+        programs.insert(0, plotly())
+        if beside:
+            blocks = [as_block("data", data)]
+        else:  # pictures are most of the page, and read only when the first is shown
+            blocks = [as_block("data", {**data, "pictures": None}), as_block("thumbnails", data["pictures"])]
+    pictures = "data: 'self' file:" if beside else "data:"
     return "\n".join([
         "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-        f"<title>{html.escape(title)}</title>",
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(programs, pictures)}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>\n{(PARTS / 'page.css').read_text(encoding='utf-8')}</style>", "</head>", "<body>",
+        '<meta name="color-scheme" content="light dark">', '<meta name="referrer" content="no-referrer">',
+        f"<title>{html.escape(title)}</title>", f"<style>\n{style}</style>", "</head>", "<body>",
         '<a class="skip" href="#report">Skip to the report</a>',
-        f'<header class="bar"><nav aria-label="Contents">{contents}</nav></header>',
-        f'<main id="report">\n{body}</main>', *scripts, "</body>", "</html>", "",
+        '<header class="bar" id="bar"></header>', '<div class="sheet">',
+        f'<nav class="contents" id="contents" aria-label="Contents">\n{contents_of(sections)}\n</nav>',
+        f'<main id="report" tabindex="-1">\n{body}</main>', "</div>",
+        *blocks, *(f"<script>{program}</script>" for program in programs), "</body>", "</html>", "",
     ])  # fmt: skip
 
 
-def rendered(markdown: str, folder: Path, *, sheets: bool) -> tuple[str, str]:
-    """The body, and a list of its sections."""
+def write_folder_form(
+    folder: Path, markdown: str, title: str, run: Run | Findings, pictures: Mapping[str, Collection] | None, *,
+    privacy: bool,
+    audits: Mapping[tuple[str, str], pd.DataFrame] | None = None,
+) -> Path:  # fmt: skip
+    """The same page as a folder, ``folder``/report, with every thumbnail: ``index.html`` and ``thumbnails/``.
+
+    ``folder``: that of the report, where the Markdown's plots lie. Returns the page's file.
+    """
+    from kis_bench.report.explorer import explorer_data
+
+    target = folder / "report"
+    target.mkdir(parents=True, exist_ok=True)
+    data = explorer_data(run, pictures, privacy=privacy, audits=audits, folder=target / "thumbnails")
+    text = page(markdown, folder, title, data=data)
+    (target / "index.html").write_text(text, encoding="utf-8", errors="replace", newline="\n")
+    return target / "index.html"
+
+
+Sections = list[tuple[str, str, str]]  #: of headings: tag, name, words
+
+
+def rendered(markdown: str, folder: Path, *, sheets: bool, above: str) -> tuple[str, Sections]:
+    """The body, and its sections of the second and third level; ``above``: from the page to the report's folder."""
     from markdown_it import MarkdownIt
 
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = renderer.parse(markdown)
-    sections: list[tuple[str, str, str]] = []
-    taken: dict[str, int] = {}
+    sections: Sections = []
+    taken = dict.fromkeys(OWN_NAMES, 1)
+    near, tables = "Table", 0  # a table is called after the heading above it
     for place, token in enumerate(tokens):
         if token.type in ("td_open", "th_open"):
             token.attrSet("dir", "auto")  # a cell in Arabic or Hebrew runs its own way
+            if len(plain_text(tokens[place + 1])) <= SHORT:
+                token.attrSet("class", "short")
         if token.type == "heading_open":
-            words = plain_text(tokens[place + 1])
+            near = words = plain_text(tokens[place + 1])
             name = anchor(words, taken)
             token.attrSet("id", name)
+            token.attrSet("dir", "auto")
             sections += [(token.tag, name, words)] if token.tag in ("h2", "h3") else []
+        if token.type == "table_open":
+            tables += 1
+            token.meta["label"] = f"Table {tables}: {near}"
         if token.children:
-            token.children = [
-                child for child in token.children
-                if sheets or child.type != "image" or not str(child.attrGet("src")).startswith("plots/worst-")
-            ]  # fmt: skip
+            token.children = [child for child in token.children if sheets or not is_sheet(child)]
         for child in token.children or ():
             if child.type == "image":
-                file = folder / str(child.attrGet("src"))
-                content = base64.b64encode(file.read_bytes()).decode("ascii")
-                child.attrSet("src", f"data:{_TYPES[file.suffix]};base64,{content}")
-                child.attrSet("loading", "lazy")
-    body = renderer.renderer.render(tokens, renderer.options, {}).replace("<p></p>\n", "")
-    body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
-    return body, contents_of(sections)
+                embed_picture(child, folder)
+            elif child.type == "link_open" and not re.match(r"[a-z+.-]+:|[#/]", str(child.attrGet("href")), re.I):
+                child.attrSet("href", f"{above}{child.attrGet('href')}")
+    renderer.add_render_rule("table_open", opened)
+    renderer.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    body = renderer.renderer.render(tokens, renderer.options, {})
+    return body.replace("<p></p>\n", ""), sections
+
+
+def opened(_: Any, tokens: Any, place: int, *__: Any) -> str:
+    """A table that scrolls by itself where it is too wide, also with the keyboard."""
+    label = html.escape(tokens[place].meta["label"])
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{label}"><table>\n'
+
+
+def is_sheet(token: Any) -> bool:
+    return token.type == "image" and str(token.attrGet("src")).startswith(SHEETS)
+
+
+def embed_picture(token: Any, folder: Path) -> None:
+    """The file that an image leads to as part of the page, with its size, so that nothing moves while it is decoded."""
+    file = folder / str(token.attrGet("src"))
+    content = file.read_bytes()
+    token.attrSet("src", f"data:{_TYPES[file.suffix]};base64,{base64.b64encode(content).decode('ascii')}")
+    if file.suffix == ".png":  # width and height follow the first chunk's name
+        token.attrSet("width", str(int.from_bytes(content[16:20], "big")))
+        token.attrSet("height", str(int.from_bytes(content[20:24], "big")))
 
 
 def plain_text(token: Any) -> str:
@@ -80,31 +155,52 @@ def plain_text(token: Any) -> str:
 
 
 def anchor(words: str, taken: dict[str, int]) -> str:
-    """A name of a section; routes of the explorer begin with a slash, these don't."""
-    name = re.sub(r"\W+", "-", words.lower()).strip("-") or "section"
-    taken[name] = taken.get(name, 0) + 1
-    return name if taken[name] == 1 else f"{name}-{taken[name]}"
+    """A name of a section that nothing else has; routes of the explorer begin with a slash, these don't."""
+    name = re.sub(r"\W+", "-", words.lower()).strip("-")[:80] or "section"
+    while name in taken:
+        taken[name] += 1
+        name = f"{name}-{taken[name]}"
+    taken[name] = 1
+    return name
 
 
-def contents_of(sections: list[tuple[str, str, str]]) -> str:
+def with_explorer(body: str, sections: Sections) -> tuple[str, Sections]:
+    """The explorer behind the first section, which gives the answer in short; at the end where there is but one."""
+    second = [place for place, (tag, _, _) in enumerate(sections) if tag == "h2"][1:2]
+    at = body.index(f'<h2 id="{html.escape(sections[second[0]][1])}"') if second else len(body)
+    place = second[0] if second else len(sections)
+    own = ("h2", "explore", "Explore the queries")
+    return body[:at] + EXPLORER + body[at:], [*sections[:place], own, *sections[place:]]
+
+
+def contents_of(sections: Sections) -> str:
     links = "\n".join(
         f'<li class="{tag}"><a href="#{html.escape(name)}" dir="auto">{html.escape(words)}</a></li>'
         for tag, name, words in sections
     )
-    return f'<details><summary>Contents</summary><ul>\n{links}\n</ul></details><span id="tools"></span>'
+    return f"<ul>\n{links}\n</ul>" if links else ""
 
 
-def as_json(data: Mapping[str, Any]) -> str:
-    """JSON that no text in it can leave: of what ends a script in HTML nothing is left."""
+def policy(programs: list[str], pictures: str) -> str:
+    """What the page may do: run these programs, show these pictures, and nothing else."""
+    digests = (base64.b64encode(hashlib.sha256(each.encode()).digest()).decode("ascii") for each in programs)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; img-src {pictures}; style-src 'unsafe-inline'; script-src {allowed}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def as_block(name: str, data: Any) -> str:
+    """JSON in the page that no text in it can leave: nothing is left in it of what could end a script in HTML."""
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def script(name: str) -> str:
-    return f"<script>\n{(PARTS / name).read_text(encoding='utf-8')}</script>"
+    text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return f'<script type="application/json" id="{name}">{text}</script>'
 
 
 def plotly() -> str:
+    """The library that draws; line ends as the browser reads them, for the policy's digest."""
     from plotly.offline import get_plotlyjs
 
-    return f"<script>{get_plotlyjs()}</script>"
+    program: str = get_plotlyjs()
+    return program.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")

@@ -17,7 +17,7 @@ from kis_bench.report.explorer import explorer_data
 from kis_bench.report.findings import Findings, Key
 from kis_bench.report.fusion_plots import draw_gains, draw_growth
 from kis_bench.report.grid import draw_grid
-from kis_bench.report.html import page
+from kis_bench.report.html import page, write_folder_form
 from kis_bench.report.known_items import (
     comparison,
     label_sets,
@@ -224,11 +224,8 @@ def write_report(
     (folder / "report.md").write_text(text, encoding="utf-8", errors="replace", newline="\n")
     beside = folder / "report"
     shutil.rmtree(beside, ignore_errors=True)  # an earlier drawing may show more
-    for place, thumbs in ((folder / "report.html", None), (beside / "index.html", beside / "thumbnails")):
-        if thumbs is None or as_folder:
-            data = None
-            place.parent.mkdir(exist_ok=True)
-            if found.conditions:
-                data = explorer_data(found, pictures or {}, privacy=privacy, folder=thumbs)
-            html = page(text, folder, title, data=data)
-            place.write_text(html, encoding="utf-8", errors="replace", newline="\n")
+    data = explorer_data(found, pictures or {}, privacy=privacy) if found.conditions else None
+    html = page(text, folder, title, data=data)
+    (folder / "report.html").write_text(html, encoding="utf-8", errors="replace", newline="\n")
+    if as_folder:
+        write_folder_form(folder, text, title, found, pictures or {}, privacy=privacy)

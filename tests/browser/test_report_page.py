@@ -1,352 +1,473 @@
-"""The page of the report in a browser without a network, by mouse and by keyboard."""
+"""The page in a browser: with the mouse, with the keyboard, on a phone, printed, and under attack."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import itertools
+import re
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
+from browser_page import ATTACK, HALF, HOSTILE, MINUS, MODELS, QUERIES, SET, Pages, sample_run
 
-from kis_bench.records import Collection
-from kis_bench.report import write_report
-from kis_bench.results import ALL_RANKS, JUDGMENTS, TIMINGS, VERDICTS, Run, metrics_table
+from kis_bench.report.explorer import explorer_data
+from kis_bench.report.html import page as page_of
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-NAMES = ["alpha|<b>1</b>", "beta $x_1$", "gamma"]
-HOSTILE = [
-    "<script>window.hacked = 1</script>", "</script><img src=x onerror='window.hacked = 1'>", "<!-- <script>", "a | b",
-    "two\nlines", "مرحبا \u202eقلعة", "x" * 10_000, "=cmd()|' /C calc'!A0", "👩‍🚀 🏳️‍🌈", "&lt;b&gt;",
-    "",
-]  # fmt: skip
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+Visit = Callable[..., Any]
+PHONE = {"viewport": {"width": 390, "height": 800}}
 
 
-def run_of(folder: Path, names=NAMES, queries=130) -> Run:
-    rng = np.random.default_rng(0)
-    rows = []
-    for label_set in ("short", "a/b ü"):
-        for name in names:
-            for q in range(queries):
-                rank = int(np.exp(rng.uniform(0, 3.6)))
-                top = [f"item {i % 24}" for i in range(q, q + 12) if i % 24 != q % 24][:10]
-                if rank <= 10:
-                    top.insert(rank - 1, f"item {q % 24}")
-                rows.append(dict.fromkeys(ALL_RANKS) | {
-                    "model": name, "dataset": "d&<i>", "label_set": label_set, "query_id": f"q{q}" if q else "q/0 <x>",
-                    "text": HOSTILE[q] if q < len(HOSTILE) else f"picture number {q}", "item_id": f"item {q % 24}",
-                    "rank": float(rank), "rank_best": rank, "rank_worst": rank, "n_items": 40, "truncated": q == 5,
-                    "target_score": 0.1, "top_item_ids": top[:10],
-                })  # fmt: skip
-    ranks = pd.DataFrame(rows, columns=ALL_RANKS)
-    empty = [pd.DataFrame(columns=c) for c in (JUDGMENTS, TIMINGS, VERDICTS)]
-    about = {"models": {name: {"note": "<i>"} for name in names}, "datasets": {"d&<i>": {"fingerprint": "f"}}}
-    return Run(folder, ranks, empty[0], metrics_table(ranks), empty[1], empty[2], about)
+def query(name: str, labels: str = "short") -> str:
+    return f"#/{quote(SET, safe='')}/{labels}/{quote(name, safe='')}"
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """The page, the same as a folder, and the page of a private run with one model."""
-    pictures = tmp_path_factory.mktemp("pictures")
-    for i in range(22):  # two of 24 are missing
-        Image.new("RGB", (200, 120), (10 * i, 90, 200 - 8 * i)).save(pictures / f"{i}.png")
-    ids = tuple(f"item {i}" for i in range(24))
-    collection = Collection("d&<i>", ids, tuple(pictures / f"{i}.png" for i in range(24)), ids)
-    folder, private = tmp_path_factory.mktemp("report"), tmp_path_factory.mktemp("private")
-    write_report(folder, run_of(folder), {"d&<i>": collection}, as_folder=True)
-    write_report(private, run_of(private, NAMES[:1], 12), {}, privacy=True)
-    return {
-        "page": folder / "report.html",
-        "folder": folder / "report" / "index.html",
-        "private": private / "report.html",
-    }
+def column(page: Any, table: int, place: int) -> list[str]:
+    box = page.locator("main .wide").nth(table)
+    cells: list[str] = box.locator(f"tbody tr td:nth-child({place})").all_inner_texts()
+    return cells
 
 
-@pytest.fixture(scope="module")
-def browser():
-    found = os.environ.get("KIS_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        said = f"needs a browser: install one of {', '.join(BROWSERS)}, or say where it is with KIS_CHROMIUM"
-        (pytest.fail if os.environ.get("KIS_REQUIRE_BROWSER") else pytest.skip)(said)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
+def reads(page: Any, selector: str, text: str) -> None:
+    """Waits until there is an element with just that text: addresses are followed a little later."""
+    page.wait_for_function(
+        "([selector, text]) => document.querySelector(selector)?.textContent === text", arg=[selector, text]
+    )
 
 
-@pytest.fixture
-def visit(browser):
-    """Opens a page without a network; whatever it complains of, or asks others for, fails the test."""
-    contexts, complaints = [], []
-
-    def open_page(file, *, viewport=WIDE, scheme="light", route="", bypass_csp=False):
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True, bypass_csp=bypass_csp,
-                                      reduced_motion="reduce")  # fmt: skip
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:", "blob:"))
-                else complaints.append(f"asked for {asked.url}"))  # fmt: skip
-        page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-        page.goto(file.as_uri() + route)
-        return page
-
-    yield open_page
-    hacked = [page.evaluate("window.hacked") for context in contexts for page in context.pages]
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert not any(hacked)
+def first_ids(page: Any, n: int = 3) -> list[str]:
+    links: list[str] = page.locator("#queries tbody a").all_inner_texts()
+    return links[:n]
 
 
-def column(page, place):
-    return page.locator(f"#explorer tbody tr td:nth-child({place})").all_inner_texts()
+@pytest.mark.parametrize("key", [None, "Enter", "Space"])
+def test_tables_sort_by_mouse_and_keys(pages: Pages, visit: Visit, key: str | None) -> None:
+    page = visit(pages.plain)
+
+    def press(name: str) -> Any:
+        button = page.get_by_role("button", name=name, exact=True)
+        button.press(key) if key else button.click()
+        return page.locator("th", has=button)
+
+    before = column(page, 0, 2)
+    head = press("recall@10")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [cell.split("%")[0] for cell in column(page, 0, 2)] == ["9.0", "10.5", "71.0", "100.0"]
+    press("recall@10")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert [cell.split("%")[0] for cell in column(page, 0, 2)] == ["100.0", "71.0", "10.5", "9.0"]
+    press("recall@10")
+    assert head.get_attribute("aria-sort") is None
+    assert column(page, 0, 2) == before
+    press("items")
+    assert column(page, 0, 3) == ["7", "98", "1,234", "12,000"]
+    press("gain")
+    assert column(page, 0, 4) == [f"{MINUS}0.5", "0.25", "+1.5", ""]  # what is missing comes last both ways
+    press("gain")
+    assert column(page, 0, 4) == ["+1.5", "0.25", f"{MINUS}0.5", ""]
+    press("model")
+    assert column(page, 0, 1) == ["alpha", "beta", "delta", "gamma"]
+    assert page.locator("th[aria-sort]").count() == 1
 
 
-def test_tables_are_sorted_by_mouse_and_by_keyboard(files, visit):
-    page = visit(files["page"])
-    table = page.locator("main .wide table").filter(has=page.get_by_role("button", name="recall@10", exact=True)).first
-    button = table.get_by_role("button", name="recall@10", exact=True)
-    place = table.locator("thead th").all_inner_texts().index(button.inner_text()) + 1
-
-    def values():
-        return [float(text.split("%")[0]) for text in table.locator(f"tbody td:nth-child({place})").all_inner_texts()]
-
-    button.click()
-    assert values() == sorted(values(), reverse=True)
-    assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
-    button.focus()
-    page.keyboard.press("Enter")
-    assert values() == sorted(values())
-    assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
-    page.keyboard.press("Space")
-    assert values() == sorted(values(), reverse=True)
-
-
-def test_long_tables_are_filtered(files, visit):
-    page = visit(files["page"])
-    field = page.get_by_label("Rows with these words").first
-    rows = field.locator("xpath=ancestor::div[1]/following-sibling::div[1]").locator("tbody tr")
-    before = rows.count()
-    word = rows.nth(3).locator("td").first.inner_text()
-    field.fill(word)
-    shown = [row for row in rows.all() if row.is_visible()]
-    assert 1 <= len(shown) < before
-    assert all(word.lower() in row.inner_text().lower() for row in shown)
-    assert f"of {before} rows" in field.locator("xpath=..").inner_text()
+def test_long_tables_filter(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.plain)
+    assert page.locator(".filter").count() == 1  # only one table is long
+    field = page.get_by_role("searchbox", name=re.compile("^Filter rows of Table 2: Texts"))
+    field.press_sequentially("ROW 1 SCRIPT")
+    assert page.locator(".filter [role=status]").inner_text() == "4 of 12 rows"  # those of 1, 10 and 11, and alert(1)
+    assert page.locator("main .wide").nth(1).locator("tbody tr:visible").count() == 4
     field.fill("")
-    assert all(row.is_visible() for row in rows.all())
+    assert page.locator("main .wide").nth(1).locator("tbody tr:visible").count() == 12
 
 
-def test_queries_are_searched_sorted_flagged_and_shown_in_parts(files, visit):
-    page = visit(files["page"])
-    assert page.locator("#found").inner_text() == "100 of 130 queries"
-    page.locator("#more").focus()
-    page.keyboard.press("Enter")
-    assert page.locator("#found").inner_text() == "130 of 130 queries"
-    assert page.locator("#more").is_hidden()
-    page.locator("#search").fill("NUMBER 77")
-    assert column(page, 2) == ["picture number 77"]
-    page.locator("#search").fill("")
-    flag = page.locator("#flag option").nth(1).get_attribute("value")
-    page.locator("#flag").select_option(flag)
-    assert all(flag in text for text in column(page, 4))
-    page.locator("#flag").select_option("")
-    button = page.locator("#explorer th").get_by_role("button", name="median rank")
-    button.focus()
-    page.keyboard.press("Enter")
-    values = [float(text.replace(",", "")) for text in column(page, 5)]
-    assert values == sorted(values)
-    page.keyboard.press("Enter")  # the focus is still there
-    values = [float(text.replace(",", "")) for text in column(page, 5)]
-    assert values == sorted(values, reverse=True)
-
-
-def test_a_query_is_opened_read_and_left(files, visit):
-    page = visit(files["page"])
-    page.locator("#search").fill("number 30")
-    link = page.locator("#explorer tbody a").first
-    link.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#query:not([hidden])")
-    assert page.evaluate("document.activeElement.textContent") == "Query q30"
-    assert page.locator("#report").is_hidden()
-    assert page.locator("#query h2").all_inner_texts()[0] == "Target"
-    assert {h.split(":")[0] for h in page.locator("#query h2").all_inner_texts()[1:]} == set(NAMES)
-    tiles = page.locator("#query ol").first.locator("li")
-    assert tiles.count() == 10
-    for model in range(3):
-        marked = page.locator("#query ol").nth(model).locator("li.target")
-        assert marked.count() <= 1
-        if marked.count():
-            assert "target" in marked.inner_text()
-    pictures = page.locator("#query img")
-    assert pictures.count() > 0
-    assert page.evaluate("[...document.querySelectorAll('#query img')].every((i) => i.alt.startsWith('item '))")
-    page.get_by_role("link", name="Next query").click()
-    page.wait_for_function("document.querySelector('#query h1').textContent === 'Query q31'")
-    page.go_back()
-    page.wait_for_function("document.querySelector('#query h1').textContent === 'Query q30'")
-    page.keyboard.press("Escape")
-    page.wait_for_selector("#query", state="hidden")
-    assert page.locator("#explore").is_visible()
-    assert page.evaluate("document.activeElement.textContent") == "q30"
-
-
-def test_links_lead_to_queries_whatever_their_names(files, visit):
-    page = visit(files["page"])
-    page.locator("#which-set").select_option("1")
-    page.locator("#explorer tbody a").first.click()
-    page.wait_for_selector("#query:not([hidden])")
-    route = page.evaluate("location.hash")
-    assert page.locator("#query h1").inner_text() == "Query q/0 <x>"
-    again = visit(files["page"], route=route)
-    assert again.locator("#query h1").inner_text() == "Query q/0 <x>"
-    assert "a/b ü" in again.locator("#query .hint").first.inner_text()
-    wrong = visit(files["page"], route="#/no/such/query")
-    wrong.wait_for_function("location.hash === '#explore'")
-    assert wrong.locator("#query").is_hidden()
-
-
-def test_texts_are_shown_as_they_are(files, visit):
-    page = visit(files["page"])
-    for place, text in enumerate(HOSTILE):
-        page.locator(f"#explorer tbody tr:nth-child({place + 1}) a").click()
-        page.wait_for_selector("#query:not([hidden])")
-        shown = page.locator("#query .quote").text_content()
-        assert shown[:1990] == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")[:1990]
-        page.keyboard.press("Escape")
-        page.wait_for_selector("#query", state="hidden")
-
-
-def test_plots_follow_what_is_chosen(files, visit):
-    page = visit(files["page"])
-    curves = "document.getElementById('curves').data"
-    assert page.evaluate(f"{curves}.length") == 4  # three models and chance
-    box = page.get_by_label("gamma", exact=True)
-    box.focus()
-    page.keyboard.press("Space")
-    assert page.evaluate(f"{curves}.length") == 3
-    page.locator("#model-y").select_option("2")
-    points = page.evaluate("document.getElementById('scatter').data.slice(1).flatMap((t) => t.customdata)")
-    assert sorted(points) == list(range(130))
-    said = page.evaluate("document.getElementById('scatter').data.slice(1).flatMap((t) => t.text).join()")
-    assert "<script" not in said
-    assert "<img" not in said
-    assert page.locator("#curves .main-svg").first.is_visible()
-    assert "better on" in page.locator("#scatter").get_attribute("aria-label")
-
-
-def test_a_point_opens_its_query(files, visit):
-    page = visit(files["page"])
-    page.locator("#scatter").scroll_into_view_if_needed()
-    point = page.locator("#scatter .scatterlayer .points path").nth(5)
-    box = point.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_selector("#scatter .hoverlayer .hovertext")
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_selector("#query:not([hidden])")
-    assert page.locator("#query h1").inner_text().startswith("Query q")
-
-
-def test_colours_are_chosen_and_kept(files, visit):
-    page = visit(files["page"], scheme="dark")
-    background = "getComputedStyle(document.body).backgroundColor"
-    dark = page.evaluate(background)
-    button = page.locator("#theme")
-    button.focus()
-    page.keyboard.press("Enter")
-    assert button.inner_text() == "Colours: light"
-    light = page.evaluate(background)
+def test_contents_and_colours(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single, color_scheme="dark")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(paper)
+    assert page.locator("#contents a").all_inner_texts() == [
+        "In short", "Explore the queries", "Details", "Curves", "Texts"
+    ]  # fmt: skip
+    toggle, theme = page.locator("#toggle"), page.locator("#theme")
+    toggle.click()
+    assert page.locator("#contents").is_hidden()
+    toggle.press("Enter")
+    assert page.locator("#contents").is_visible()
+    page.get_by_role("link", name="Texts").press("Enter")
+    assert page.url.endswith("#texts")
+    theme.click()
+    light = page.evaluate(paper)
+    assert theme.inner_text() == "Colours: light"
     assert light != dark
+    font = "document.getElementById('curves').layout.font.color"
+    inked = page.evaluate(font)
+    theme.press("Space")
+    assert page.evaluate(paper) == dark
+    assert page.evaluate(font) != inked  # plots follow
     page.reload()
-    assert page.evaluate(background) == light
-    page.locator("#theme").click()
-    assert page.evaluate(background) == dark
+    assert page.locator("#theme").inner_text() == "Colours: dark"
+    page.locator("#theme").press("Enter")
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(paper) == light
+    assert page.evaluate(font) == inked
 
 
-def test_the_contents_lead_to_sections(files, visit):
-    page = visit(files["page"], viewport=PHONE)
+def test_skip_link_comes_first(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single)
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
-    summary = page.locator(".bar summary")
-    summary.focus()
+    assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.locator(".bar li").count() > 4
+    assert page.evaluate("document.activeElement.id") == "report"
+    levels = page.evaluate("[...document.querySelectorAll('#report :is(h1,h2,h3,h4)')].map((h) => +h.tagName[1])")
+    assert levels[0] == 1
+    assert all(later <= before + 1 for before, later in itertools.pairwise(levels))
+
+
+def test_no_heading_takes_a_name_of_the_page(pages: Pages, visit: Visit, tmp_path: Path) -> None:
+    names = "[...document.querySelectorAll('body [id]')].map((element) => element.id)"
+    own = visit(pages.single, query("q2")).evaluate(names)
+    data = explorer_data(sample_run(tmp_path), {}, privacy=True)
+    file = tmp_path / "single.html"
+    html = page_of("\n\n".join(f"## {name}" for name in [*own, *own, "größe"]), tmp_path, "", data=data)
+    file.write_text(html, encoding="utf-8")
+    page = visit(file, query("q2"))
+    found = page.evaluate(names)
+    assert [name for name, n in Counter(found).items() if n > 1] == []
+    page.get_by_role("link", name="größe").click()
+    page.locator("h2", has_text="größe").wait_for()
+
+
+def test_contact_sheets_are_only_in_pages_without_explorer(pages: Pages, visit: Visit) -> None:
+    assert visit(pages.plain).locator("main img").count() == 2
+    page = visit(pages.single)
+    assert page.locator("#report img").count() == 1
+    assert page.locator("#report img").get_attribute("width") == "900"
+
+
+def test_search_flags_and_more(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single)
+    count, rows, more = page.locator("#count"), page.locator("#queries tbody tr"), page.locator("#more")
+    assert rows.count() == 200
+    assert count.inner_text() == f"200 shown of {QUERIES} queries"
+    more.press("Enter")
+    assert rows.count() == QUERIES
+    assert page.evaluate("document.activeElement.textContent") == "q200"
+    assert more.is_hidden()
+    search, flag = page.locator("#search"), page.locator("#flag")
+    search.fill("NUMBER 42")
+    assert first_ids(page) == ["q42", "q142"]
+    assert count.inner_text() == f"2 of {QUERIES} queries"
+    search.fill("item-17")
+    assert first_ids(page)[0] == "q17"
+    search.fill("")
+    choices = flag.locator("option").all_inner_texts()
+    assert choices[0] == "with or without"
+    assert "truncated (1)" in choices
+    flag.select_option(label="truncated (1)")
+    assert first_ids(page) == ["q20"]
+    flag.focus()
+    flag.press("Home")
+    assert rows.count() == 200
+
+
+@pytest.mark.parametrize("key", [None, "Enter", "Space"])
+def test_queries_sort(pages: Pages, visit: Visit, key: str | None) -> None:
+    page = visit(pages.single)
+
+    def press(name: str) -> None:
+        button = page.locator("#queries").get_by_role("button", name=name, exact=True)
+        button.press(key) if key else button.click()
+
+    place = MODELS.index("gamma")
+    ranks = page.evaluate("JSON.parse(document.getElementById('data').textContent).sets[0]")
+    best = ranks["best"][ranks["models"].index(place)]
+    press("gamma")
+    press("gamma")
+    head = page.locator("#queries th[aria-sort]")
+    assert head.inner_text().startswith("gamma")
+    assert head.get_attribute("aria-sort") == "descending"
+    worst = sorted(range(QUERIES), key=lambda i: (-best[i], i))[:3]
+    assert first_ids(page) == [ranks["queries"][i] for i in worst]
+    press("query")
+    assert first_ids(page)[:2] == ["a/b?c#d %41 ' é", HALF]
+    assert page.evaluate("document.activeElement.textContent") == "query"
+
+
+def test_choosing_a_dataset_and_hiding_curves(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single)
+    seen = "document.getElementById('curves').data.map((trace) => trace.visible ?? true)"
+    button = page.get_by_role("button", name="gamma").first
+    legend = page.get_by_role("list", name="Models whose curves are shown").get_by_role("button", name="gamma")
+    assert button.count() == 1
+    legend.click()
+    assert legend.get_attribute("aria-pressed") == "false"
+    assert page.evaluate(seen).count(False) == 1
+    legend.press("Space")
+    assert page.evaluate(seen).count(False) == 0
+    choose = page.get_by_label("Dataset and labels")
+    assert choose.locator("option").all_inner_texts() == [f"{SET}, short", f"{SET}, long", "other, only"]
+    choose.select_option(label="other, only")
+    assert page.locator("#queries tbody tr").count() == 12
+    assert "12 queries" in page.locator("#curves").get_attribute("aria-label")
+    choose.focus()
+    choose.press("ArrowUp")
+    assert f"{SET}, long" in page.locator("#curves").get_attribute("aria-label")
+
+
+def test_curves_are_expected_recall(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single)
+    drawn, shown = page.evaluate("""() => {
+        const data = JSON.parse(document.getElementById("data").textContent);
+        return [document.getElementById("curves").data, data];
+    }""")
+    one = shown["sets"][0]
+    for i, model in enumerate(one["models"]):
+        assert drawn[i]["line"]["color"] == shown["models"][model]["colour"]
+        for k, y in list(zip(drawn[i]["x"], drawn[i]["y"], strict=True))[:40:7]:
+            assert y == pytest.approx(100 * sum(best <= k for best in one["best"][i]) / QUERIES)
+    assert re.search(r"^\d+\.\d% \[\d+\.\d, \d+\.\d\]", drawn[0]["text"][3])
+
+
+def test_a_point_opens_its_query(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single)
+    x, y = page.locator("#model-x"), page.locator("#model-y")
+    x.select_option(label="gamma")
+    y.focus()
+    y.press("End")
+    titles = page.evaluate("['xaxis', 'yaxis'].map((a) => document.getElementById('scatter').layout[a].title.text)")
+    assert titles[0] == "rank under gamma"
+    y.select_option(label="alpha")  # q0 is first under alpha and at 200 under gamma
+    box = page.locator("#scatter")
+    box.scroll_into_view_if_needed()
+    spot = page.evaluate("""() => {
+        const box = document.getElementById("scatter"), { xaxis, yaxis } = box._fullLayout;
+        const side = box.data.find((trace) => (trace.customdata || []).includes(0));
+        const i = side.customdata.indexOf(0), at = box.getBoundingClientRect();
+        const [x, y] = [xaxis.l2p(Math.log10(side.x[i])), yaxis.l2p(Math.log10(side.y[i]))];
+        return [at.x + xaxis._offset + x, at.y + yaxis._offset + y, side.text[i]];
+    }""")
+    assert "rank 200 under gamma; first is item-" in spot[2]
+    assert "rank 1 under alpha" in spot[2]
+    page.mouse.move(spot[0], spot[1])
+    page.wait_for_selector("#scatter .hoverlayer text")
+    hover = page.locator("#scatter .hoverlayer").text_content()
+    assert "<script>alert(1)</script>" in hover
+    page.mouse.click(spot[0], spot[1])
+    page.wait_for_selector("#query:not([hidden])")
+    assert page.url.endswith(query("q0"))
+
+
+def test_opening_a_query_and_going_back(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single)
+    link = page.get_by_role("link", name="q30", exact=True)
+    link.press("Enter")
+    assert page.url.endswith(query("q30"))
+    assert page.evaluate("document.activeElement.id") == "query-title"
+    assert page.locator("#query h1").inner_text() == "Query q30"
+    assert page.title().startswith("q30")
+    assert page.locator("#report").is_hidden()
+    view = page.locator("#query")
+    assert view.locator(".quote").inner_text() == "number 30 in short"
+    assert view.locator(".asked .target").inner_text().split() == ["target", "item-30"]
+    assert view.locator(".strip").count() == len(MODELS)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#query img')].every((i) => i.complete && i.naturalWidth)"
+    )
+    page.get_by_role("link", name="Next query").click()
+    reads(page, "#query h1", "Query q31")
+    page.get_by_role("link", name="Previous query").press("Enter")
+    reads(page, "#query h1", "Query q30")
+    page.get_by_role("link", name="long").click()
+    reads(page, ".quote", "number 30 in long")
+    page.go_back()
+    reads(page, ".quote", "number 30 in short")
+    page.go_back()
+    reads(page, "#query h1", "Query q31")
+    page.go_forward()
+    reads(page, "#query h1", "Query q30")
     page.keyboard.press("Escape")
-    assert page.locator(".bar details").get_attribute("open") is None
-    summary.click()
-    page.locator(".bar a", has_text="Overview").click()
-    page.wait_for_function("location.hash === '#overview'")
-    assert page.locator(".bar details").get_attribute("open") is None
+    page.wait_for_selector("#report:not([hidden])")
+    assert page.locator("#query").is_hidden()
+    assert page.evaluate("document.activeElement.textContent") == "q30"
+    link.click()
+    page.get_by_role("link", name="All queries").click()
+    link.click()
+    reads(page, "#query h1", "Query q30")
+    page.get_by_role("link", name="Texts").click()  # the contents lead back, too
+    page.locator("#texts").wait_for()
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_nothing_is_wider_than_the_window(files, visit, viewport):
-    page = visit(files["page"], viewport=viewport)
-    too_wide = "document.documentElement.scrollWidth - innerWidth"
-    assert page.evaluate(too_wide) <= 0
-    page.locator("#explorer tbody a").nth(6).click()  # 10,000 letters without a space
+def test_targets_are_marked(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single, query("q0"))
+    marked = page.locator(".strip .target")
+    assert marked.first.inner_text().split() == ["1.", "target", "item-0"]
+    assert page.locator(".strip .target .frame").first.evaluate("(e) => getComputedStyle(e).outlineStyle") == "solid"
+    assert "rank 200, not among the first 10" in page.locator("h3", has_text="gamma").inner_text()
+
+
+def test_pictures_that_are_not_there_say_so(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single, query("q10"))
+    assert page.locator(".asked .frame").inner_text() == "file is missing"
+    page.goto(pages.single.as_uri() + query("q11"))
+    reads(page, "#query h1", "Query q11")
+    assert page.locator(".asked .frame").inner_text() == "not readable"
+    page.goto(pages.single.as_uri() + query("q12"))
+    reads(page, "#query h1", "Query q12")
+    image = page.locator(".asked img")
+    image.evaluate("(image) => image.decode()")
+    assert image.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [64, 128]  # upright
+
+
+@pytest.mark.parametrize("name", ["a/b?c#d %41 ' é", "q3"])
+def test_copied_links(pages: Pages, visit: Visit, name: str) -> None:
+    page = visit(pages.single, query(name))
+    assert page.locator("#query h1").inner_text() == f"Query {name}"
+
+
+def test_unknown_links_show_the_report(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single)
+    for address in ("#/no/such/query", "#/%E0%A4%A", "#/", "#nothing"):
+        page.evaluate("(address) => { location.hash = address; }", address)
+        page.wait_for_timeout(50)
+        assert page.locator("#report").is_visible()
+        assert page.locator("#query").is_hidden()
+
+
+def test_texts_stay_texts(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single)
+    for place, text in enumerate(HOSTILE):
+        page.goto(pages.single.as_uri() + query(f"q{place}"))
+        reads(page, "#query h1", f"Query q{place}")
+        assert page.locator(".quote").text_content() == text
+        assert page.locator(".quote").get_attribute("dir") == "auto"
+    assert page.locator("#query h3 bdi").all_text_contents().count(MODELS[1]) == 1
+    page.goto(pages.single.as_uri() + "#explore")
+    page.locator("#search").fill("half")
+    link = page.locator("#queries tbody a")
+    link.click()
     page.wait_for_selector("#query:not([hidden])")
-    assert page.evaluate(too_wide) <= 0
+    assert page.locator("#query h1").text_content() == f"Query {HALF}"
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#report:not([hidden])")
+    assert page.locator("blockquote").inner_text() == f"Note: {ATTACK}"
+    assert page.locator("main :is(script, b, iframe, [onerror], [onload])").count() == 0
+    page.locator("#curves").scroll_into_view_if_needed()
+    box = page.locator("#curves").bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 100)
+    page.wait_for_selector("#curves .hoverlayer text")
+    shown = page.locator("#curves .hoverlayer").text_content()
+    assert all(name in shown for name in MODELS)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_axe_finds_nothing_serious(files, visit, scheme, viewport):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = visit(files["page"], viewport=viewport, scheme=scheme, bypass_csp=True)
-
-    def serious():
-        found = Axe().run(page).response["violations"]
-        return [(each["id"], each["nodes"][0]["html"][:300]) for each in found
-                if each["impact"] in ("serious", "critical")]  # fmt: skip
-
-    assert serious() == []
-    page.locator("#explorer tbody a").nth(20).click()
-    page.wait_for_selector("#query:not([hidden])")
-    assert serious() == []
+@pytest.mark.parametrize("address", ["", query("q2")])
+def test_accessible(pages: Pages, visit: Visit, address: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit(pages.single, address, bypass_csp=True)
+    page.locator("#query h1" if address else "#queries").wait_for()
+    if not address:
+        page.locator("#search").fill("script")  # a few rows show the same as hundreds
+    for width, colours in itertools.product((1280, 390), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=colours)
+        found = [each for each in axe.run(page).response["violations"] if each["impact"] in ("serious", "critical")]
+        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_the_folder_form_loads_its_pictures(files, visit):
-    page = visit(files["folder"])
-    page.locator("#explorer tbody a").nth(20).click()
-    page.wait_for_selector("#query:not([hidden])")
-    page.wait_for_function("document.querySelector('#query img').naturalWidth > 0")
-    assert page.locator("#query img").first.get_attribute("src").startswith("thumbnails/")
+def test_wide_tables_scroll_by_themselves(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.plain, **PHONE)
+    box = page.get_by_role("region", name="Table 3: Wide")
+    assert box.get_attribute("tabindex") == "0"
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelectorAll('main .wide')[2].scrollLeft > 0")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_a_private_run_shows_ranks_only(files, visit):
-    page = visit(files["private"])
-    assert page.locator("#explorer thead th").all_inner_texts()[:2] == ["query", "flags"]
-    assert page.locator("#scatter").is_hidden()  # one model
-    page.locator("#explorer tbody a").nth(2).click()
-    page.wait_for_selector("#query:not([hidden])")
-    assert "rank" in page.locator("#query ul").inner_text()
-    assert page.locator("#query img").count() == 0
-    assert "picture number" not in page.content()
+def test_contents_are_a_drawer_on_a_phone(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single, **PHONE)
+    contents, toggle = page.locator("#contents"), page.locator("#toggle")
+    assert contents.is_hidden()
+    toggle.click()
+    assert contents.is_visible()
+    assert toggle.get_attribute("aria-expanded") == "true"
+    page.keyboard.press("Escape")
+    assert contents.is_hidden()
+    assert page.evaluate("document.activeElement.id") == "toggle"
+    toggle.press("Enter")
+    page.get_by_role("link", name="Details").click()
+    assert contents.is_hidden()
+    toggle.click()
+    page.mouse.click(380, 600)  # beside it
+    assert contents.is_hidden()
 
 
-def test_it_prints_without_controls_and_on_white(files, visit):
-    page = visit(files["page"], scheme="dark")
+def test_privacy(pages: Pages, visit: Visit) -> None:
+    html = pages.private.read_text(encoding="utf-8")
+    data = html.split('id="data">')[1].split("</script>")[0]
+    for secret in ("item-", "number 42", "photos/", "webp"):
+        assert secret not in data
+    assert 'id="thumbnails">[]</script>' in html
+    page = visit(pages.private)
+    heads = page.locator("#queries th").all_inner_texts()
+    assert [head.strip(" ↕") for head in heads][:4] == ["query", "flags", "disagreement (octaves)", "median rank"]
+    page.get_by_role("link", name="q5", exact=True).click()
+    reads(page, "#query h1", "Query q5")
+    assert page.locator("#query li").count() == len(MODELS)
+    assert page.locator("#query img, #query .quote").count() == 0
+
+
+def test_folder_form_loads_what_it_shows(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.folder)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    assert asked == []
+    assert page.get_by_role("link", name="A table").get_attribute("href") == "../tables/x.csv"
+    assert page.get_by_role("link", name="elsewhere").get_attribute("href") == "https://a.test/x"
+    page.get_by_role("link", name="q30", exact=True).click()
+    images = page.locator("#query img")
+    assert images.first.get_attribute("loading") == "lazy"
+    assert images.first.get_attribute("width") == "128"
+    page.wait_for_function("() => document.querySelector('#query img').naturalWidth > 0")
+    assert any(url.endswith(".webp") for url in asked)
+
+
+def test_printed(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single, color_scheme="dark")
+    page.locator("#theme").click()
+    page.locator("#theme").click()
+    page.get_by_role("searchbox", name=re.compile("^Filter rows")).fill("row 1")
     page.emulate_media(media="print")
-    assert page.locator("#theme").is_hidden()
-    assert page.locator("#search").is_hidden()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.locator("main table").first.is_visible()
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    for name in ("#bar", "#contents", ".controls", ".plots", ".filter"):
+        assert not any(page.locator(name).nth(i).is_visible() for i in range(page.locator(name).count()))
+    assert page.get_by_role("region", name="Table 2: Texts").locator("tbody tr:visible").count() == 12
+    assert page.locator("#queries tbody tr").count() == QUERIES
+    assert page.pdf().startswith(b"%PDF")
 
 
-def test_without_scripts_everything_is_there_to_read(files, browser):
-    context = browser.new_context(java_script_enabled=False, offline=True)
-    page = context.new_page()
-    page.goto(files["page"].as_uri())
-    assert page.locator("main table").first.is_visible()
-    assert page.locator("main h2", has_text="Overview").is_visible()
-    context.close()
+def test_tables_work_without_plotly(pages: Pages, visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> None:
+    html = pages.single.read_text(encoding="utf-8")
+    start = html.index("<script>", html.index('id="thumbnails"'))
+    file = tmp_path_factory.mktemp("none") / "single.html"
+    file.write_text(html[:start] + html[html.index("</script>", start) + 9 :], encoding="utf-8")
+    page = visit(file)
+    assert "can't draw the plot" in page.locator("#curves").inner_text()
+    page.locator("#search").fill("number 42")
+    page.get_by_role("link", name="q42").click()
+    reads(page, "#query h1", "Query q42")
+
+
+def test_injected_scripts_do_not_run(pages: Pages, visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """If a text ever left its place, the policy of the page would stop it."""
+    file = tmp_path_factory.mktemp("evil") / "single.html"
+    html = pages.single.read_text(encoding="utf-8").replace("<body>", "<body><script>window.__hacked = 1</script>")
+    file.write_text(html, encoding="utf-8")
+    page = visit(file)
+    assert page.evaluate("window.__hacked") == 0
+    assert "Content Security Policy" in visit.problems[0]  # type: ignore[attr-defined]
+    visit.problems.clear()  # type: ignore[attr-defined]

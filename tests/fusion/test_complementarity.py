@@ -6,9 +6,10 @@ import pytest
 
 from kis_bench.complementarity import ADVICE, GAINS, advice, combinations, gains
 from kis_bench.conditions import Condition
-from kis_bench.fusion import complement
-from kis_bench.metrics import recall_at_k
+from kis_bench.fusion import complement, switching_cost
+from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
 from kis_bench.results import FUSED
+from kis_bench.statistics import holm, paired_randomization_test
 
 NONE = pd.DataFrame(columns=FUSED)
 
@@ -64,7 +65,7 @@ def test_models_that_fail_on_different_queries_are_advised():
     assert list(found.columns) == [c for c in ADVICE if c != "size"]
     pair = found.loc[2]
     assert (pair.model_1, pair.model_2, pair.method) == ("m0", "m1", "rrf")
-    assert pair.honest_gain > 0
+    assert 0 < pair.honest_low < pair.honest_gain < pair.honest_high
     assert pair.p < 0.01
     assert pair.advice.startswith("Best pair: m0 and m1 by reciprocal rank fusion: ")
 
@@ -75,19 +76,75 @@ def test_a_combination_of_no_use_is_not_advised():
     found = advice(one, fused(one, best[1]))
     assert found.advice.str.startswith("No pair is worth it").all()
     assert "Stay with m0" in found.advice.iloc[0]
+    assert found.honest_low.iloc[0] <= 0
+
+
+def test_the_best_triple_has_its_own_advice():
+    """Each model finds a third of the queries."""
+    best = np.random.default_rng(6).integers(100, 900, (4, 90))
+    for i in range(3):
+        best[i, 30 * i : 30 * (i + 1)] = 1
+    one = condition(best)
+    three = complement(*best[:3])
+    rows = [fused(one, three, "comb_sum", ("m0", "m1", "m2")), fused(one, best[3], "rrf", ("m0", "m1", "m3"))]
+    found = advice(one, pd.concat(rows)).set_index("size")
+    triple = found.loc[3]
+    assert (triple.method, triple.model_3, triple.tried) == ("comb_sum", "m2", 2)
+    assert triple.honest_gain > found.loc[2].honest_gain > 0
+    assert triple.advice.startswith("Best triple: m0, m1 and m2 by CombSUM")
+
+
+def test_gains_are_tested_on_the_same_queries():
+    one = condition(noise(0))
+    rows = pd.concat([fused(one, noise(1)[0]), fused(one, noise(1)[1], members=("m1", "m2", "m3"))])
+    table = gains(one, rows)
+    single = max(one.best, key=mean_reciprocal_rank)
+    row = table[(table.metric == "mrr") & (table.method == "rrf") & table.model_3.isna()].iloc[0]
+    assert row.gain == pytest.approx(mean_reciprocal_rank(noise(1)[0]) - mean_reciprocal_rank(single))
+    assert row.p == pytest.approx(paired_randomization_test(1 / noise(1)[0], 1 / single), abs=0.01)
+    assert table[table.kind == "bound"][["p", "p_holm"]].isna().all(axis=None)
+    for _, family in table[table.kind == "achievable"].groupby(["metric", "k"], dropna=False):
+        assert family.p_holm.to_numpy() == pytest.approx(holm(family.p))
+
+
+def test_when_to_switch_is_chosen_on_other_queries():
+    """The first model finds half of them within 10 pictures, the other one the rest soon; one odd query."""
+    best = np.array([[8] * 20 + [900] * 20, [700] * 20 + [40] * 20])
+    best[:, 0] = 90, 60
+    one = condition(best)
+    found = {(c.method, *c.models): c for c in combinations(one, NONE)}
+    forth, back = found["switch", "m0", "m1"], found["switch", "m1", "m0"]
+    assert forth.best.tolist() == switching_cost(*best, 10).tolist()
+    assert forth.parameter == 10
+    assert back.best.tolist() == switching_cost(best[1], best[0], 1).tolist()
+    assert found["interleave", "m0", "m1"].best[:3].tolist() == [120, 15, 15]
+
+
+def test_ties_count_as_expectations():
+    best = np.array([[1, 5, 20], [2, 9, 30]])
+    one = Condition("d", "s", ("m0", "m1"), ("a", "b", "c"), best, best + 1, 1000)
+    table = gains(one, NONE)
+    row = table[(table.method == "oracle") & (table.metric == "recall") & (table.k == 1)].iloc[0]
+    assert row.value == pytest.approx(0.5 / 3)
+    row = table[(table.method == "interleave") & (table.metric == "mrr")].iloc[0]
+    assert row.value == pytest.approx(np.mean([2 / (1 + 3), 2 / (9 + 11), 2 / (39 + 41)]))
 
 
 def test_the_honest_gain_of_pure_luck_is_none():
     """Forty combinations of the same quality as the models: the best looks better, on other queries it isn't."""
-    naive, misled = [], []
+    naive, honest, covered, misled = [], [], [], []
     for seed in range(40):
         one = condition(noise(seed, models=2, queries=60))
         rng = np.random.default_rng(1000 + seed)
         rows = [fused(one, np.exp(rng.uniform(0, 5, 60)).astype(np.int64) + 1, f"way {i}") for i in range(40)]
         pair = advice(one, pd.concat(rows)).iloc[0]
         naive.append(pair.gain)
+        honest.append(pair.honest_gain)
+        covered.append(pair.honest_low <= 0 <= pair.honest_high)
         misled.append(pair.p < 0.05)
     assert np.mean(naive) > 0.02
+    assert abs(np.mean(honest)) < 0.02
+    assert np.mean(covered) >= 0.85
     assert np.mean(misled) <= 0.05 + 0.05  # and what chance does to 40 runs
 
 
@@ -95,7 +152,9 @@ def test_the_honest_gain_of_pure_luck_is_none():
 def test_few_queries_and_one_model(queries):
     one = condition(noise(5, models=3, queries=queries))
     assert {*gains(one, NONE).method} >= {"oracle", "interleave"}
-    assert len(advice(one, NONE)) in (0, 1)  # without lists no triple can be built
+    without_lists = advice(one, NONE)
+    assert without_lists["size"].tolist() == ([2] if queries > 1 else [])  # no triple can be built
+    assert without_lists.empty or "Stay with" in without_lists.advice.iloc[0]
     alone = condition(noise(5, models=1, queries=queries))
     assert gains(alone, NONE).empty
     assert advice(alone, NONE).empty

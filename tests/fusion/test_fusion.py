@@ -1,9 +1,11 @@
 """Fused lists against ranx, and browsing against a user who looks at one picture after the other."""
 
 import doctest
+import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from kis_bench.fusion import (
     complement,
     interleaving_cost,
     normalised,
+    ranks_of,
     reciprocal_rank_fusion,
     switching_cost,
 )
@@ -102,14 +105,54 @@ def test_looking_at_both_lists_in_turn(first, second, target):
     assert cost.tolist() == [shown.index(target) + 1]
 
 
+@given(st.integers(1, 12), st.data())
+def test_a_user_who_never_or_at_once_switches(size, data):
+    first, second = (data.draw(st.lists(st.integers(1, size), min_size=3, max_size=3)) for _ in range(2))
+    assert switching_cost(first, second, 0).tolist() == second
+    assert switching_cost(first, second, size).tolist() == first
+
+
+def test_ties_have_the_middle_rank_and_the_middle_cost():
+    scores = np.random.default_rng(2).integers(0, 5, (2, 3, 12)).astype(float)
+    ranks = ranks_of(scores)
+    for row, of in zip(scores.reshape(-1, 12), ranks.reshape(-1, 12), strict=True):
+        assert of.tolist() == scipy.stats.rankdata(-row).tolist()
+    scores[0, 0, :4] = math.nan
+    assert ranks_of(scores)[0, 0, 4:].tolist() == scipy.stats.rankdata(-scores[0, 0, 4:]).tolist()
+    assert np.isnan(ranks_of(scores)[0, 0, :4]).all()
+    assert switching_cost([1.5, 10.5], [4, 2.5], 10).tolist() == [1.5, 12.5]
+    assert interleaving_cost([1.5], [4]).tolist() == [2.0]
+
+
+@pytest.mark.parametrize("how", ["min-max", "z-score"])
+def test_constant_and_empty_lists_are_zeros_and_nothing(how):
+    assert normalised([[0.1] * 3, [0.1, 0.1, math.nan]], how)[0].tolist() == [0, 0, 0]
+    assert normalised([0.1, math.nan, 0.1], how)[[0, 2]].tolist() == [0, 0]
+    assert np.isnan(normalised([[math.nan] * 2, [1.0, 2.0]], how)[0]).all()
+    assert comb_sum(normalised([[math.nan] * 2, [1.0, 2.0]], "min-max")).tolist() == [0, 1]
+    assert reciprocal_rank_fusion([[1, math.inf], [math.nan, math.inf]]).tolist() == [1 / 61, 0]
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         (lambda: complement([1, 2], [1]), "same queries"),
         (lambda: complement([0], [1]), "count from 1"),
+        (lambda: complement([1.0, math.nan], [1, 1]), "known ranks"),
+        (lambda: complement(), "same queries"),
+        (lambda: reciprocal_rank_fusion([[0.5]]), "count from 1"),
+        (lambda: reciprocal_rank_fusion([[1]], k=math.nan), "at least 0"),
+        (lambda: reciprocal_rank_fusion(np.empty((0, 3))), "one row for each list"),
+        (lambda: normalised([1.0, math.inf]), "finite numbers"),
+        (lambda: comb_sum([[1.0]], [math.inf]), "finite number"),
+        (lambda: interleaving_cost([1, 2], [1]), "same queries"),
+        (lambda: interleaving_cost([1], [math.nan]), "known ranks"),
+        (lambda: switching_cost([1], [math.nan], 3), "known ranks"),
+        (lambda: switching_cost([1], [1], math.nan), "whole number from 0"),
+        (lambda: switching_cost([1], [1], 2.5), "whole number from 0"),
         (lambda: reciprocal_rank_fusion([1, 2]), "one row for each list"),
         (lambda: reciprocal_rank_fusion([[1]], k=-1), "at least 0"),
-        (lambda: comb_sum([[1.0]], [1, 2]), "weights for 1 lists"),
+        (lambda: comb_sum([[1.0]], [1, 2]), "for 1 lists"),
         (lambda: normalised([[1.0]], "max"), "min-max or z-score"),
         (lambda: switching_cost([1], [1, 2], 3), "same queries"),
         (lambda: switching_cost([1], [1], -1), "whole number from 0"),

@@ -1,0 +1,95 @@
+"""A run with everything in it that a page may have to show: two datasets, three models, and texts that attack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from kis_bench.records import Collection
+from kis_bench.report.tables import escaped, table
+from kis_bench.results import JUDGMENTS, METRICS, RANKS, TIMINGS, VERDICTS, Run
+
+MODELS = ["alpha", "beta <b>bold</b>", "gamma"]
+QUERIES, ITEMS = 230, 260
+MINUS = "\u2212"
+ATTACK = "<img src=x onerror=alert(1)>"
+HOSTILE = [
+    "<script>alert(1)</script>", "</script><script>alert(2)</script>", "<!-- <script>", "a | b\nc", "\u202ereversed",
+    "👩‍🚀 emoji", "x" * 10_000, ATTACK, '"><svg onload=alert(3)>', "&lt;b&gt; &amp; %{text} <a href='https://a.test'>",
+]  # fmt: skip
+HALF = "half \ud800 character"
+SET = "photos </script>"  # a dataset's name
+
+
+def sample_run(folder: Path) -> Run:
+    """Two datasets, the first with two label sets and more queries than a table shows at once."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for dataset, label_set, n in ((SET, "short", QUERIES), (SET, "long", QUERIES), ("other", "only", 12)):
+        for model in MODELS:
+            ranks = np.ceil(np.exp(rng.normal(2, 1.5, n))).clip(1, ITEMS).astype(int)
+            ranks[0] = {"alpha": 1, "gamma": 200}.get(model, 3)
+            for i, rank in enumerate(ranks.tolist()):
+                top = [f"item-{(7 * i + j) % ITEMS}" for j in range(1, 11)]
+                if rank <= 10:
+                    top[rank - 1] = f"item-{i}"
+                text = HOSTILE[i] if i < len(HOSTILE) else f"number {i} in {label_set}"
+                rows.append(
+                    (model, dataset, label_set, f"q{i}", text, f"item-{i}", float(rank), rank, rank, None, ITEMS,
+                     i == 20, 0.25, top)
+                )  # fmt: skip
+    frame = pd.DataFrame(rows, columns=RANKS)
+    empty = [pd.DataFrame(columns=columns) for columns in (JUDGMENTS, METRICS, TIMINGS, VERDICTS)]
+    return Run(folder, frame, *empty, {})
+
+
+def sample_pictures(folder: Path) -> dict[str, Collection]:
+    """All are different; one is missing, one is damaged, one lies on its side."""
+    folder.mkdir()
+    files = [folder / f"{i}.jpg" for i in range(ITEMS)]
+    for i, file in enumerate(files):
+        Image.new("RGB", (200, 100), (i % 256, 90, i // 2)).save(file, exif=turned() if i == 12 else b"")
+    files[10].unlink()
+    files[11].write_bytes(b"no picture")
+    names = tuple(f"item-{i}" for i in range(ITEMS))
+    return {name: Collection(name, names, files, [f"{i:064x}" for i in range(ITEMS)]) for name in (SET, "other")}
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def sample_markdown(folder: Path) -> str:
+    """Numbers of every kind, a long table, a picture, a contact sheet, and texts that try to be more."""
+    (folder / "plots").mkdir()
+    for name in ("curves", "worst-x"):
+        Image.new("RGB", (900, 300), "#88aacc").save(folder / "plots" / f"{name}.png")
+    figures = [
+        ("alpha", "9.0% [3.1, 15.2]", "1,234", f"{MINUS}0.5"), ("beta", "71.0% [61.2, 79.3]", "98", "0.25"),
+        ("gamma", "10.5% [5.0, 17.0]", "12,000", ""), ("delta", "100.0% [96.3, 100.0]", "7", "+1.5"),
+    ]  # fmt: skip
+    lines = [
+        "# A report", "", f"> **Note:** {escaped(ATTACK)}", "", "## In short", "",
+        table(["model", "recall@10", "items", "gain"], figures, right=(1, 2, 3)), "", "## Details", "",
+        "[A table](tables/x.csv), [elsewhere](https://a.test/x)", "",
+        "### Curves", "", "![Curves of all](plots/curves.png)", "", "![Contact sheet](plots/worst-x.png)", "",
+        "### Texts", "", table(["name", "text"], [(f"row {i}", HOSTILE[i % 10]) for i in range(12)]), "",
+        "#### Wide", "", table([f"column {i}" for i in range(30)], [[f"cell {i}" for i in range(30)]] * 2), "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Files of one page in all its forms."""
+
+    single: Path
+    private: Path
+    plain: Path
+    folder: Path

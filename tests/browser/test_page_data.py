@@ -1,0 +1,164 @@
+"""What a page holds: which thumbnails, what it says about the others, and nothing that is private."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import pytest
+from browser_page import ITEMS, SET, sample_pictures, sample_run
+from PIL import Image
+
+from kis_bench.records import Collection
+from kis_bench.report import embedded
+from kis_bench.report.embedded import embed, in_turn
+from kis_bench.report.explorer import explorer_data
+from kis_bench.report.html import page
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Collection]:
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
+    return sample_pictures(tmp_path / "pictures")
+
+
+def wanted(n: int = ITEMS) -> list[tuple[str, str]]:
+    return [(SET, f"item-{i}") for i in range(n)]
+
+
+def test_thumbnails_are_small_upright_and_without_anything_else(pictures: dict[str, Collection]) -> None:
+    found = embed(wanted(20), pictures)
+    sizes = set()
+    for item, name in found.of_items.items():
+        image = Image.open(io.BytesIO(found.pictures[name]))
+        assert (image.format, len(image.getexif())) == ("WEBP", 0)
+        sizes.add((item[1] == "item-12", image.size))
+    assert sizes == {(False, (128, 64)), (True, (64, 128))}
+    assert found.reasons == {(SET, "item-10"): "file is missing", (SET, "item-11"): "not readable"}
+    assert embed([("none", "x"), (SET, "no-item")], pictures).reasons == {
+        ("none", "x"): "no picture here", (SET, "no-item"): "no picture here"
+    }  # fmt: skip
+
+
+def test_equal_pictures_are_there_once(pictures: dict[str, Collection]) -> None:
+    found = embed([*wanted(5), *(("other", f"item-{i}") for i in range(5))], pictures)
+    assert (len(found.of_items), len(found.pictures)) == (10, 5)
+
+
+def test_what_does_not_fit_is_the_end_of_the_order(pictures: dict[str, Collection]) -> None:
+    order = wanted()[20:]
+    whole = embed(order, pictures)
+    sizes = [4 * -(-len(whole.pictures[whole.of_items[item]]) // 3) for item in order]
+    for n in (0, 1, 100):
+        found = embed(order, pictures, budget=sum(sizes[:n]))
+        assert list(found.of_items) == order[:n]
+        assert found.left_out == order[n:]
+        found = embed(order, pictures, budget=sum(sizes[: n + 1]) - 1)
+        assert list(found.of_items) == order[:n]
+    assert embed(order, pictures, budget=None).left_out == []
+
+
+def test_the_cache_is_used_and_survives_damage(
+    pictures: dict[str, Collection], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = embed(wanted(9), pictures)
+    kept = sorted((tmp_path / "cache" / "thumbnails").iterdir())
+    assert len(kept) == 9
+    kept[0].write_bytes(kept[0].read_bytes()[:-5])  # as a power cut leaves it
+    drawn: list[object] = []
+    draw = embedded.draw
+    monkeypatch.setattr(embedded, "draw", lambda picture: (drawn.append(picture), draw(picture))[1])
+    assert embed(wanted(9), pictures) == first
+    assert len(drawn) == 1
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path / "0.jpg"))
+    (tmp_path / "0.jpg").write_bytes(b"a file where the cache should be")
+    assert embed(wanted(9), pictures) == first
+
+
+def test_names_that_are_no_digests_are_not_kept(pictures: dict[str, Collection], tmp_path: Path) -> None:
+    one = pictures[SET]
+    named = {SET: Collection(SET, one.ids, one.paths, one.ids)}
+    assert len(embed(wanted(4), named).pictures) == 4
+    assert not (tmp_path / "cache" / "thumbnails").exists()
+
+
+def test_room_is_shared(pictures: dict[str, Collection]) -> None:
+    a, b, c = [[(name, str(i)) for i in range(n)] for name, n in (("a", 3), ("b", 1), ("c", 2))]
+    assert [f"{name}{i}" for name, i in in_turn([a, b, c])] == ["a0", "b0", "c0", "a1", "c1", "a2"]
+
+
+def test_targets_first_and_a_note_on_the_rest(pictures: dict[str, Collection], tmp_path: Path) -> None:
+    run = sample_run(tmp_path)
+    everything = explorer_data(run, pictures, privacy=False)
+    total = sum(map(len, everything["pictures"]))
+    assert "left out" not in everything["note"]
+    assert everything["note"].endswith(" items have no thumbnail: file is missing (2), not readable (2).")
+    data = explorer_data(run, pictures, privacy=False, budget_bytes=total // 2)
+    assert sum(map(len, data["pictures"])) <= total // 2
+    place = {name: i for i, name in enumerate(data["datasets"][SET]["items"])}
+    shown = data["datasets"][SET]["of_items"]
+    assert isinstance(shown[place["item-0"]], int)
+    gone = sum(each == "left out for size" for one in data["datasets"].values() for each in one["of_items"])
+    assert data["note"].startswith(f"{gone} of ")
+    assert "to 10" in data["note"]
+    assert "--folder" in data["note"]
+
+
+def test_data_hold_the_run(pictures: dict[str, Collection], tmp_path: Path) -> None:
+    run = sample_run(tmp_path)
+    data = explorer_data(run, pictures, privacy=False)
+    assert data == json.loads(json.dumps(data))
+    one = data["sets"][1]
+    items = data["datasets"][SET]["items"]
+    rows = run.ranks[(run.ranks["dataset"] == SET) & (run.ranks["label_set"] == "long")]
+    for row in rows.sample(40, random_state=0).itertuples():
+        m = [data["models"][i]["name"] for i in one["models"]].index(row.model)
+        q = one["queries"].index(row.query_id)
+        assert (one["best"][m][q], one["worst"][m][q]) == (row.rank_best, row.rank_worst)
+        assert [items[i] for i in one["tops"][m][q]] == row.top_item_ids
+        assert [items[i] for i in one["targets"][q]] == [row.item_id]
+        assert one["texts"][q] == row.text
+
+
+def test_several_targets_and_names_with_bars(pictures: dict[str, Collection], tmp_path: Path) -> None:
+    run = sample_run(tmp_path)
+    ranks = run.ranks[run.ranks["dataset"] == "other"].copy()
+    ranks["item_id"] = ranks["item_id"].replace({"item-1": "item-1|item-2", "item-3": "a|b"})
+    bars = {"other": Collection("other", ("a|b",), [tmp_path / "x.jpg"], ["0" * 64])}
+    from dataclasses import replace
+
+    data = explorer_data(replace(run, ranks=ranks), bars, privacy=False)
+    targets = [[data["datasets"]["other"]["items"][i] for i in ids] for ids in data["sets"][0]["targets"]]
+    assert targets[1] == ["item-1", "item-2"]
+    assert targets[3] == ["a|b"]
+
+
+def test_private_data_and_pages(pictures: dict[str, Collection], tmp_path: Path) -> None:
+    data = explorer_data(sample_run(tmp_path), pictures, privacy=True)
+    text = json.dumps(data)
+    for secret in ("item-", "number 42", "script>alert", str(tmp_path)):
+        assert secret not in text
+    assert data["pictures"] == []
+    assert not (tmp_path / "cache").exists()
+
+
+def test_folder_form_writes_every_picture(pictures: dict[str, Collection], tmp_path: Path) -> None:
+    (tmp_path / "thumbnails").mkdir()
+    (tmp_path / "thumbnails" / "999999.webp").write_bytes(b"of an earlier page")
+    data = explorer_data(
+        sample_run(tmp_path), pictures, privacy=False, budget_bytes=1, folder=tmp_path / "thumbnails"
+    )  # fmt: skip
+    assert data["form"] == "folder"
+    assert sorted(data["pictures"]) == sorted(f"thumbnails/{f.name}" for f in (tmp_path / "thumbnails").iterdir())
+    assert len(data["pictures"]) == len(explorer_data(sample_run(tmp_path), pictures, privacy=False)["pictures"])
+
+
+def test_no_text_ends_a_block_of_data(tmp_path: Path) -> None:
+    data = {"form": "single", "pictures": [base64.b64encode(b"x").decode()], "text": "</script><!-- & \u2028 \ud800"}
+    html = page("# Title", tmp_path, "Title", data=data)
+    block = html.split('id="data">')[1].split("</script>")[0]
+    assert json.loads(block)["text"] == data["text"]
+    assert not {"<", ">", "&", "\u2028"} & {*block}
+    assert html.encode("utf-8")
