@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.stats
 from PIL import Image
 
 from kis_bench.comparison import MEASURES, compare, values
@@ -190,6 +189,8 @@ def test_comparison(queries, benchmark):
 
     def mean_difference(a, b, axis):
         return np.mean(a - b, axis=axis)
+
+    import scipy.stats  # here, for a warm run collects this file and doesn't need it
 
     def scipys(parts):
         started = time.perf_counter()

@@ -95,7 +95,8 @@ def exact_signs(queries: Floats, left: Floats, right: Floats) -> NDArray[np.int8
     difference = float64_scores(queries, left) - float64_scores(queries, right)
     bound = gamma(queries.shape[1], U64) * lengths(queries) * (lengths(left) + lengths(right)) * SLACK
     signs = np.sign(difference).astype(np.int8)
-    same = (left == right).all(axis=1)
+    # Finite numbers times 0 are 0, so a pair may differ where the query is 0.
+    same = ((left == right) | (queries == 0)).all(axis=1)
     signs[same] = 0
     # Where the bound is 0 every product is 0, so the difference of 0 is exact.
     for i in np.flatnonzero((np.abs(difference) <= bound) & (bound > 0) & ~same):
@@ -150,6 +151,10 @@ class ExactScores:
         close = (ends - starts > 1) & (bound > 0)
         for start, end in zip(starts[close].tolist(), ends[close].tolist(), strict=True):
             run = range(start, end)
+            seen = block[by_score[start:end]][..., self.query != 0]
+            if (seen == seen[0]).all():  # nothing to sum, however many they are: a query that all score the same for
+                ordered[start:end] = np.sort(ordered[start:end])
+                continue
             keys = {i: tuple(-part for part in self.key(block[by_score[i]])) for i in run}
             ordered[start:end] = ordered[sorted(keys, key=lambda i: (keys[i], int(positions[by_score[i]])))]
         return ordered

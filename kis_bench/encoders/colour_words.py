@@ -77,14 +77,16 @@ def colours_of_text(text: str) -> Doubles:
     counts = np.zeros(len(NAMES))
     for word in re.findall("[a-z]+", text.lower()):
         counts[NAMED_BY.get(word) or NAMED_BY.get(word.removesuffix("s"), [])] += 1
-    return counts / max(1, counts.sum())
+    shares: Doubles = counts / max(1, counts.sum())
+    return shares
 
 
 def colours_of_image(image: Image.Image) -> Doubles:
     """Share of each basic colour among the pixels, ``[11]``: of the prototype nearest in CIELAB (CIE 1976)."""
-    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.NEAREST)).reshape(-1, 3)
-    distances = np.stack([((cielab(small) - prototype) ** 2).sum(axis=1) for prototype in PROTOTYPES], axis=1)
-    return np.bincount(SHOWN_BY[distances.argmin(axis=1)], minlength=len(NAMES)) / len(small)
+    pixels = cielab(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.NEAREST)).reshape(-1, 3))
+    distances = np.stack([((pixels - prototype) ** 2).sum(axis=1) for prototype in PROTOTYPES], axis=1)
+    shares: Doubles = np.bincount(SHOWN_BY[distances.argmin(axis=1)], minlength=len(NAMES)) / len(pixels)
+    return shares
 
 
 class ColourWords:
