@@ -22,7 +22,8 @@ FLAGS = ("ambiguous", "same text", "hopeless", "solved by one only", "disagreeme
 TOP = 10  #: first places that a user looks through
 HOPELESS, HOPELESS_SHARE = 100, 0.01  #: places, and part of the collection, in which some model should have the target
 FAR = 2.0  #: factor between ranks that counts as a difference
-MOST_DISAGREED, OCTAVES = 10, 3.0  #: so many queries by disagreement are flagged, and all above
+MOST_TIED = 10  #: a model that ties more with the target than so many others knows nothing of the query
+MOST_DISAGREED, DISAGREED_SHARE = 10, 0.1  #: so many queries by disagreement are flagged, or this part of all if more
 NAMED = 5  #: queries or models that a sentence names
 
 
@@ -32,12 +33,12 @@ def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     ``disagreement`` is the standard deviation over models of log2 of the rank, in octaves; NaN with one model.
     ``flags`` is a tuple of :data:`FLAGS`, ``why`` holds a sentence for each, or for each reason:
 
-    - ambiguous: the target is tied under some model; or, under the best model for the query, a near-duplicate is among
+    - ambiguous: the target is tied with up to ten others under some model; or, under the best model for the query, a near-duplicate is among
       the first ten and the target is not, or stands at least twice as far down; or its text asks for other targets too;
     - same text: other queries have the same text, up to case and spaces (empty texts are unknown, not equal);
     - hopeless: no model has the target among the first 100, or the first 1% of a collection larger than 10,000;
     - solved by one only: just one of several models has it among the first ten, all others beyond twice of that;
-    - disagreement: among the ten queries on which models disagree most, by an octave at least, or above three octaves;
+    - disagreement: among the ten queries, or the tenth of all, on which models disagree most, by an octave at least;
     - truncated: some model did not read the whole text.
     """
     own = rows[rows["model"].isin(condition.models)].assign(query_id=rows["query_id"].astype(str))
@@ -78,11 +79,12 @@ def by_disagreement(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tied(condition: Condition) -> dict[str, str]:
-    """Query -> under which models other items score exactly as the target."""
-    found = {}
-    for i in np.flatnonzero((condition.best < condition.worst).any(axis=0)):
-        where = np.flatnonzero(condition.best[:, i] < condition.worst[:, i])
-        most = int((condition.worst - condition.best)[:, i].max())
+    """Query -> under which models a few other items score exactly as the target."""
+    found, others = {}, condition.worst - condition.best
+    few = (others > 0) & (others <= MOST_TIED)
+    for i in np.flatnonzero(few.any(axis=0)):
+        where = np.flatnonzero(few[:, i])
+        most = int(others[where, i].max())
         items = ("up to " if len(where) > 1 and most > 1 else "") + (f"{most:,} others" if most > 1 else "another item")
         found[condition.queries[i]] = (
             f"The target ties with {items} under {listed(condition.models[m] for m in where)}."
@@ -143,8 +145,8 @@ def hopeless(condition: Condition) -> dict[str, str]:
 
 
 def solved_by_one(condition: Condition) -> dict[str, str]:
-    """Query -> which model alone has the target among the first ten."""
-    if len(condition.models) < 2:
+    """Query -> which of three or more models alone has the target among the first ten."""
+    if len(condition.models) < 3:
         return {}
     ranks = np.sort(condition.rank, axis=0)
     only = (ranks[0] <= TOP) & (ranks[1] > TOP) & (ranks[1] >= FAR * TOP)
@@ -160,7 +162,8 @@ def disagreed(table: pd.DataFrame) -> dict[str, str]:
     """Query -> by how much models disagree."""
     order = by_disagreement(table)
     octaves = order["disagreement"].to_numpy(np.float64)
-    chosen = (octaves > OCTAVES) | ((np.arange(len(order)) < MOST_DISAGREED) & (octaves >= 1))
+    most = max(MOST_DISAGREED, int(DISAGREED_SHARE * len(order)))
+    chosen = (np.arange(len(order)) < most) & (octaves >= 1)
     return {
         str(row.query_id): f"Models disagree by {row.disagreement:.1f} octaves: from {place(row.best_rank)} "
         f"({row.best_model}) to {place(row.worst_rank)} ({row.worst_model})."

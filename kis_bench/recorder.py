@@ -68,7 +68,7 @@ class Recorder:
             files = [file for some in hook.pytest_kis_published(config=self.config) for file in some]
             self.folder = write_measured(
                 option.kis_report or self.config.rootpath / "reports",
-                ranks=self.ranks,
+                ranks=self.in_order(),
                 timings=self.timings,
                 similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
                 published=read_published(files, {*self.provenance["datasets"]}),
@@ -84,6 +84,13 @@ class Recorder:
         except KisBenchError as error:
             self.error = error
             session.exitstatus = 2
+
+    def in_order(self) -> list[dict[str, Any]]:
+        """Ranks as datasets and their label sets are declared, whatever order or process tests ran in."""
+        datasets = self.provenance["datasets"]
+        places = {(name, label_set): (list(datasets).index(name), place) for name, about in datasets.items()
+                  for place, label_set in enumerate(about.get("n_queries", ()))}  # fmt: skip
+        return sorted(self.ranks, key=lambda row: places[row["dataset"], row["label_set"]])
 
     def dataset(self, name: str) -> Dataset:
         """A dataset that was measured, here perhaps by another process."""
