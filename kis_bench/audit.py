@@ -33,8 +33,9 @@ def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     ``disagreement`` is the standard deviation over models of log2 of the rank, in octaves; NaN with one model.
     ``flags`` is a tuple of :data:`FLAGS`, ``why`` holds a sentence for each, or for each reason:
 
-    - ambiguous: the target is tied with up to ten others under some model; or, under the best model for the query, a near-duplicate is among
-      the first ten and the target is not, or stands at least twice as far down; or its text asks for other targets too;
+    - ambiguous: the target is tied with up to ten others under some model; or, under the best model for the query, a
+      near-duplicate is among the first ten and the target is not, or stands at least twice as far down; or its text
+      asks for other targets too;
     - same text: other queries have the same text, up to case and spaces (empty texts are unknown, not equal);
     - hopeless: no model has the target among the first 100, or the first 1% of a collection larger than 10,000;
     - solved by one only: just one of several models has it among the first ten, all others beyond twice of that;
