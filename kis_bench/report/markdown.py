@@ -160,9 +160,11 @@ def _overview(found: Findings, folder: Path, style: Mapping[str, Any]) -> list[s
             percent(recall["value"], recall["ci_low"], recall["ci_high"]), ", ".join(equal),
         ])  # fmt: skip
     head = ["dataset", "labels", "queries", "items", "best by MRR", "its recall@10", "can't be told from it"]
-    draw_overview(found.conditions, style, folder / "plots" / "overview")
-    return ["## Overview", "", table(head, rows, right=(2, 3, 5)), "",
-            "![Cumulative curves of all datasets and label sets](plots/overview.png)", ""]  # fmt: skip
+    lines = ["## Overview", "", table(head, rows, right=(2, 3, 5)), ""]
+    if len(found.of_datasets) > 1:  # else the dataset's own curves show the same
+        draw_overview(found.conditions, style, folder / "plots" / "overview")
+        lines += ["![Cumulative curves of all datasets and label sets](plots/overview.png)", ""]
+    return lines
 
 
 def _other_tables(run: Run, tables: Mapping[str, pd.DataFrame]) -> list[str]:
