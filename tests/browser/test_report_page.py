@@ -96,7 +96,7 @@ def test_contents_and_colours(pages: Pages, visit: Visit) -> None:
     toggle.press("Enter")
     assert page.locator("#contents").is_visible()
     page.get_by_role("link", name="Texts").press("Enter")
-    assert page.url.endswith("#texts")
+    page.wait_for_function("location.hash === '#texts'")
     theme.click()
     light = page.evaluate(paper)
     assert theme.inner_text() == "Colours: light"
@@ -119,7 +119,7 @@ def test_skip_link_comes_first(pages: Pages, visit: Visit) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "report"
+    page.wait_for_function("document.activeElement.id === 'report'")
     levels = page.evaluate("[...document.querySelectorAll('#report :is(h1,h2,h3,h4)')].map((h) => +h.tagName[1])")
     assert levels[0] == 1
     assert all(later <= before + 1 for before, later in itertools.pairwise(levels))
@@ -263,6 +263,7 @@ def test_opening_a_query_and_going_back(pages: Pages, visit: Visit) -> None:
     page = visit(pages.single)
     link = page.get_by_role("link", name="q30", exact=True)
     link.press("Enter")
+    reads(page, "#query h1", "Query q30")
     assert page.url.endswith(query("q30"))
     assert page.evaluate("document.activeElement.id") == "query-title"
     assert page.locator("#query h1").inner_text() == "Query q30"
