@@ -72,7 +72,7 @@ class Recorder:
                 timings=self.timings,
                 similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
                 published=read_published(files, {*self.provenance["datasets"]}),
-                fused=pd.concat([pd.DataFrame(), *map(pd.DataFrame, self.fused)], ignore_index=True),
+                fused=pd.concat(map(pd.DataFrame, self.fused), ignore_index=True) if self.fused else None,
                 provenance=self.provenance,
                 command=["pytest", *self.config.invocation_params.args],
                 device=option.kis_device,

@@ -201,7 +201,7 @@ def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.Da
         new, old = (rank_quantile(rank, 0.5) for rank in both.rank)
         tables.append(pd.DataFrame([{"metric": "median_rank", "old": old, "new": new, "difference": new - old}]))
     same = bool((best[0] == best[1]).all() and (worst[0] == worst[1]).all())
-    return pd.concat([pd.DataFrame(), *tables], ignore_index=True).assign(n=len(a), same=same)
+    return pd.concat(tables or [pd.DataFrame()], ignore_index=True).assign(n=len(a), same=same)
 
 
 def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
