@@ -52,8 +52,8 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
     hub.offer(*REPOSITORIES)
     (tmp_path / "alive.py").write_text(PLUGIN, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "alive", "-c", ROOT / "pyproject.toml",
-               ROOT / "benchmarks", "--kis-strict", "-k", "not (complementarity and openmoji)", "--kis-dataset", dataset,
-               "--kis-report", tmp_path / "reports"]  # fmt: skip
+               ROOT / "benchmarks", "--kis-strict", "-k", "not (complementarity and openmoji)",
+               "--kis-dataset", dataset, "--kis-report", tmp_path / "reports"]  # fmt: skip
 
     def run(*arguments, **environment):
         done = subprocess.run(
