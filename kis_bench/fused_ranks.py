@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.exact_scores import gather
-from kis_bench.fusion import RRF_K, normalised
+from kis_bench.fusion import RRF_K, normalised, ranks_of
 from kis_bench.held_out import DECIMALS, FOLDS, SEED, chosen_on_others, parts_of
 from kis_bench.ranking import target_ranks
 
@@ -128,17 +128,9 @@ def blocks(tops: Sequence[Ints], scores: Sequence[Floats], targets: Sequence[Seq
             for j in range(m):
                 at = np.searchsorted(known, tops[j][i])
                 block.scores[j, b, at] = normalised(scores[j][i])
-                block.reciprocal[j, b, at] = 1.0 / (RRF_K + midranks(scores[j][i]))
+                block.reciprocal[j, b, at] = 1.0 / (RRF_K + ranks_of(scores[j][i]))
                 block.held[j, b, at] = 1
         yield block
-
-
-def midranks(scores: Floats) -> Floats:
-    """Ranks from 1 of a list ``[n]`` by score; equal ones share the middle."""
-    _, inverse, counts = np.unique(-scores, return_inverse=True, return_counts=True)
-    last = counts.cumsum()
-    middle: Floats = (last - (counts - 1) / 2)[inverse]
-    return middle
 
 
 def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tuple[Ints, Ints]:

@@ -87,9 +87,9 @@ class Recorder:
 
     def in_order(self) -> list[dict[str, Any]]:
         """Ranks as datasets and their label sets are declared, whatever order or process tests ran in."""
-        datasets = self.provenance["datasets"]
-        places = {(name, label_set): (list(datasets).index(name), place) for name, about in datasets.items()
-                  for place, label_set in enumerate(about.get("n_queries", ()))}  # fmt: skip
+        declared = [(name, label_set) for name, about in self.provenance["datasets"].items()
+                    for label_set in about.get("n_queries", ())]  # fmt: skip
+        places = {key: place for place, key in enumerate(declared)}
         return sorted(self.ranks, key=lambda row: places[row["dataset"], row["label_set"]])
 
     def dataset(self, name: str) -> Dataset:

@@ -13,6 +13,7 @@ from kis_bench.errors import KisBenchError
 from kis_bench.merging import run_name
 from kis_bench.report.html import page
 from kis_bench.report.numbers import missing, number, percent, percent_points, probability, signed, spaced
+from kis_bench.report.similarity import records
 from kis_bench.report.tables import escaped, plain, shortened, table
 from kis_bench.run_comparison import Comparison, both_names
 from kis_bench.spreadsheets import write_csv
@@ -162,10 +163,6 @@ def in_short(found: Comparison, most: int = 20) -> str:
             parts.append("\n".join([f"{title} ({n:,}):", *steps]))
     parts += [f"note: {plain(remark)}" for remark in found.remarks]
     return "\n\n".join(parts)
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
 
 
 def shown(value: Any) -> str:

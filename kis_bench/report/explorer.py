@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kis_bench.audit import FLAGS, audit
-from kis_bench.conditions import Condition, conditions
+from kis_bench.audit import FLAGS
+from kis_bench.conditions import Condition
 from kis_bench.report.embedded import BUDGET, NO_ROOM, UNKNOWN, Embedded, Item, embed, in_turn
+from kis_bench.report.findings import Findings
 from kis_bench.report.plots import PALETTE, styles
 from kis_bench.report.tables import shortened
 from kis_bench.results import Run
@@ -20,22 +21,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kis_bench.records import Collection
-    from kis_bench.report.findings import Findings
 
 LONGEST = 20_000  #: letters of a text on the page
 DASHES = ("solid", "9px,3px", "3px,2px", "9px,3px,3px,3px")  #: of :mod:`kis_bench.report.plots`, in Plotly's words
-Key = tuple[str, str]
 
 
 def explorer_data(
     run: Run | Findings, pictures: Mapping[str, Collection] | None, *, privacy: bool, budget_bytes: int | None = BUDGET,
-    audits: Mapping[Key, pd.DataFrame] | None = None, form: Literal["single", "folder"] | None = None,
+    form: Literal["single", "folder"] | None = None,
     folder: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Plain data for :func:`kis_bench.report.html.page`; without texts, items and pictures under ``privacy``.
 
-    ``pictures`` leads from a dataset's name to its images, ``audits`` from (dataset, label set) to its
-    :func:`kis_bench.audit.audit`, made here where absent; findings bring theirs. In the form "single" the data holds
+    ``pictures`` leads from a dataset's name to its images. In the form "single" the data holds
     thumbnails of at most ``budget_bytes`` as base64; in the form "folder", meant where ``folder`` is given, all
     of them are written into that folder, which lies beside the page.
 
@@ -43,19 +41,15 @@ def explorer_data(
     thumbnail in ``pictures``, or why there is none. In a set, ``best`` and ``worst`` are [m][q] ranks, ``tops``
     [m][q][k] items. ``models`` of a set are places in the list of all models, best first.
     """
-    if not isinstance(run, Run):
-        audits = audits or run.audits
-        run = run.run
+    found = Findings(run) if isinstance(run, Run) else run
     form = form or ("single" if folder is None else "folder")
-    found = conditions(run.ranks)
-    looks = styles([str(model) for model in run.ranks["model"].unique()])
+    looks = styles([str(model) for model in found.run.ranks["model"].unique()])
     names = {model: place for place, model in enumerate(looks)}
     datasets: dict[str, dict[str, int]] = {}  # item id -> its number
     sets = []
-    for key, one in found.items():
-        rows = run.ranks[(run.ranks["dataset"] == key[0]) & (run.ranks["label_set"] == key[1])]
-        table = (audits or {}).get(key)
-        about = one_set(one, audit(rows, one) if table is None else table, names)
+    for key, one in found.conditions.items():
+        rows = found.rows(key)
+        about = one_set(one, found.audits[key], names)
         if not privacy:
             known = (pictures or {}).get(key[0])
             items = datasets.setdefault(key[0], {})

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from kis_bench.records import Collection
     from kis_bench.report.findings import Findings
     from kis_bench.results import Run
@@ -75,7 +73,6 @@ def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | N
 def write_folder_form(
     folder: Path, markdown: str, title: str, run: Run | Findings, pictures: Mapping[str, Collection] | None, *,
     privacy: bool,
-    audits: Mapping[tuple[str, str], pd.DataFrame] | None = None,
 ) -> Path:  # fmt: skip
     """The same page as a folder, ``folder``/report, with every thumbnail: ``index.html`` and ``thumbnails/``.
 
@@ -85,7 +82,7 @@ def write_folder_form(
 
     target = folder / "report"
     target.mkdir(parents=True, exist_ok=True)
-    data = explorer_data(run, pictures, privacy=privacy, audits=audits, folder=target / "thumbnails")
+    data = explorer_data(run, pictures, privacy=privacy, folder=target / "thumbnails")
     text = page(markdown, folder, title, data=data)
     (target / "index.html").write_text(text, encoding="utf-8", errors="replace", newline="\n")
     return target / "index.html"
