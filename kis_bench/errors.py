@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MANY = 20  #: names, of which only close ones are told
+
 
 class KisBenchError(Exception):
     """Wrong input or a missing part: shown to the user as one message, never as a traceback."""
@@ -21,10 +23,21 @@ class UnknownName(KisBenchError):
     """A model, dataset or label set that nobody declared."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
-        known = sorted(known)
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
-        super().__init__(f"unknown {kind} {name!r}: {hint}known are {', '.join(known) or 'none'}. {remedy}".rstrip())
+        super().__init__(f"{unknown(kind, name, known)}. {remedy}".rstrip())
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """What to say of a name that isn't known: names like it, and all that are.
+
+    >>> unknown("key", "metrc", ["metric", "min"])
+    "unknown key 'metrc': did you mean metric? known are metric, min"
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    if close and len(known) > MANY:
+        return f"unknown {kind} {name!r}: {hint}".rstrip()
+    return f"unknown {kind} {name!r}: {hint}known are {', '.join(known) or 'none'}"
 
 
 class NotReady(KisBenchError):

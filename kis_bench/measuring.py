@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,19 +13,34 @@ import pandas as pd
 import pytest
 
 from kis_bench import embed, encoders, search, triplets
-from kis_bench.agreement_tables import Judged, agreed
+from kis_bench.agreement_tables import Judged, agreed, similarity_tables
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.records import Dataset, Embeddings, Ranks
+from kis_bench.gate.verdicts import Cell, sentence
+from kis_bench.gating import FAILURES, gate
+from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
+from kis_bench.records import Dataset, Embeddings, Ranks, digest
 from kis_bench.relevance import NearDuplicates, Sets, targets
-from kis_bench.results import STUDY_SOURCE
+from kis_bench.results import ALL_RANKS, RECALL_AT, STUDY_SOURCE
 from kis_bench.session import PAYLOAD, QuerySet, line_up, searching_models, usable_model, visible_progress
 from kis_bench.store import Store, default_store
 from kis_bench.triplets import Floats
 
+BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for
 WIDER_SETS = pytest.StashKey[dict[tuple[DatasetRow, str | None, str], tuple[Sets, ...]]]()
+
+
+def contents(dataset: Dataset) -> dict[str, str]:
+    """Digests of a dataset's parts, to tell which of them is another one when the fingerprints differ."""
+    parts: dict[str, Iterable[object]] = {
+        "pictures": dataset.collection.content, "item ids": dataset.collection.ids,
+        "groups and times": [*(dataset.collection.groups or ()), *(dataset.collection.times_s or ())],
+        **{f"queries of {name}": dataset.queries(name) for name in dataset.label_sets},
+        "triplets": dataset.triplets, "judgments": [*dataset.judgments, *dataset.participants],
+    }  # fmt: skip
+    return {name: digest(part)[:16] for name, part in parts.items()}
 
 
 class Measurement:
@@ -63,7 +78,35 @@ class Measurement:
                 "note": checkpoint.note, "licence": checkpoint.licence}  # fmt: skip
 
     def hand_on(self, **payload: Any) -> None:
+        self.handed_on = payload
         self.request.node.user_properties.append((PAYLOAD, {"timings": self.timings, **payload}))
+
+    def timed_by_benchmark(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        """What a step gives; pytest-benchmark times it where it was asked to."""
+        if BENCHMARK not in self.request.fixturenames:
+            return step(*arguments)
+        return self.request.getfixturevalue(BENCHMARK).pedantic(step, arguments)
+
+    def tell(self, model: str, dataset: Dataset, label_set: str, figures: Mapping[str, float]) -> None:
+        """Puts a cell's figures into JUnit's properties of the test, and beside the times of pytest-benchmark."""
+        about = {"model": model, "dataset": dataset.name} | ({"label_set": label_set} if label_set else {})
+        self.request.node.user_properties += [*about.items(), *figures.items()]
+        if BENCHMARK in self.request.fixturenames:
+            steps = {row["step"]: row for row in self.timings}
+            speeds = {f"{step} per second": row["per_second"] for step, row in steps.items()
+                      if step.startswith("embed") and not row["cached"]}  # fmt: skip
+            self.request.getfixturevalue(BENCHMARK).extra_info.update(about | dict(figures) | speeds)
+
+    def judge(self, cell: Cell, provenance: Mapping[str, Any], tables: Callable[[], dict[str, pd.DataFrame]]) -> None:
+        """Asks the gate about a cell; if it fails, the test will, once it has come to its end."""
+        found, node = gate(self.config), self.request.node
+        if found is None:
+            return
+        rows, failures = found.judged(cell, provenance, tables())
+        node.user_properties.append((PAYLOAD, {"timings": [], "provenance": {}, "verdicts": rows}))
+        node.user_properties += [(f"{one['rule']} {one['metric']}".rstrip(), f"{one['verdict']}: {sentence(one)}")
+                                 for one in rows]  # fmt: skip
+        node.stash.setdefault(FAILURES, []).extend(failures)
 
 
 class KnownItemSearch(Measurement):
@@ -71,7 +114,16 @@ class KnownItemSearch(Measurement):
 
     def __call__(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> Any:
         """The ranks of the queries' targets (:class:`kis_bench.records.Ranks`)."""
-        return self.measured(model, dataset, query_set)[0]
+        ranks = self.measured(model, dataset, query_set)[0]
+        label_set, found = str(query_set.label_set), self.handed_on
+        recalls = {f"recall@{k}": recall_at_k(ranks.best, ranks.worst, k) for k in RECALL_AT}
+        others = {"mrr": mean_reciprocal_rank(ranks.rank), "median_rank": rank_quantile(ranks.rank, 0.5)}
+        self.tell(model.name, dataset, label_set, recalls | others)
+        self.judge(
+            Cell(model.name, dataset.name, label_set), found["provenance"],
+            lambda: {"ranks": pd.DataFrame(found["ranks"], columns=ALL_RANKS)},
+        )  # fmt: skip
+        return ranks
 
     def measured(
         self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet
@@ -94,10 +146,10 @@ class KnownItemSearch(Measurement):
                         collection, queries, items, segment_s=option.kis_segment, alike=alike
                     )
         with step("rank", len(queries)):
-            ranks = search.measure(collection, queries, items, texts, kept[about])
+            ranks = self.timed_by_benchmark(search.measure, collection, queries, items, texts, kept[about])
         rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
         about_dataset = {
-            "fingerprint": dataset.fingerprint, "n_items": len(collection),
+            "fingerprint": dataset.fingerprint, "contents": contents(dataset), "n_items": len(collection),
             "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
             "n_groups": len(set(collection.groups or ())), "layout": query_set.dataset.layout,
             "segment_s": option.kis_segment, "near_duplicates": str(alike), "note": dataset.note,
@@ -164,8 +216,12 @@ class ImageSimilarity(Measurement):
             items = self.embed_images(model, dataset, "")
         with self.timed("compare", len(dataset.triplets), model, dataset, ""):
             places = triplets.positions(dataset.triplets, dataset.collection)
-            measured = triplets.cosine_distances(items.vectors, places, self.option.kis_image_similarity)
-        return self.record(dataset, {model.name: measured}, {model.name: self.about_model(model, items)})[model.name]
+            measured = self.timed_by_benchmark(
+                triplets.cosine_distances, items.vectors, places, self.option.kis_image_similarity
+            )
+        found = self.record(dataset, {model.name: measured}, {model.name: self.about_model(model, items)})
+        self.tell(model.name, dataset, "", {"consistency": found[model.name]})
+        return found[model.name]
 
     def of_study(self, dataset: Dataset) -> dict[str, float]:
         """The consistency of each extractor whose distances stand in the dataset's own files; nothing is computed."""
@@ -188,12 +244,22 @@ class ImageSimilarity(Measurement):
             )
         layout = line_up(self.config).dataset(dataset.name).layout
         about = {
-            "fingerprint": dataset.fingerprint, "n_items": len(dataset.collection), "layout": layout,
+            "fingerprint": dataset.fingerprint, "contents": contents(dataset), "n_items": len(dataset.collection),
+            "layout": layout,
             "n_triplets": len(dataset.triplets), "n_judgments": len(dataset.judgments),
             "n_indifferent": int((~judged.decided).sum()),
             "n_participants": len(dataset.participants), "image_similarity": self.option.kis_image_similarity,
             "remarks": [] if self.option.kis_privacy else list(dataset.remarks), "note": dataset.note,
         }  # fmt: skip
         distances = [(dataset.name, name, *(each.T.tolist()), m.tolist()) for name, (each, m) in measured.items()]
-        self.hand_on(distances=distances, provenance={"models": dict(models), "datasets": {dataset.name: about}})
+        provenance = {"models": dict(models), "datasets": {dataset.name: about}}
+        self.hand_on(distances=distances, provenance=provenance)
+        for name, own in measured.items():
+            self.judge(Cell(name, dataset.name, ""), provenance, partial(of_similarity, dataset, name, own))
         return found
+
+
+def of_similarity(dataset: Dataset, model: str, measured: tuple[Floats, Floats]) -> dict[str, pd.DataFrame]:
+    """What the gate takes of one model's distances."""
+    tables = similarity_tables(dataset, {model: measured})
+    return {name: tables[name] for name in ("judgments", "metrics")}

@@ -117,6 +117,8 @@ def what_differs(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
             found += [f"{key} of {name} {x.get(name, 'none')} and {y.get(name, 'none')}" for name in sets]
         else:
             found.append(f"{key} {x} and {y}")
+    x, y = a.get("contents") or {}, b.get("contents") or {}
+    found += [f"other {part}" for part in dict.fromkeys([*x, *y]) if x and y and x.get(part) != y.get(part)]
     return f"not the same ({', '.join(found)})" if found else "equally large, but other pictures, ids or texts"
 
 

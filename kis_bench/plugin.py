@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from kis_bench import datasets, encoders
+from kis_bench import datasets
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
-from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.recorder import Recorder
+from kis_bench.gating import FAILURES, GATE, gate
+from kis_bench.options import add_options, fill_in
+from kis_bench.recorder import SELECTED, Recorder
 from kis_bench.records import Checkpoint, Dataset
-from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
-from kis_bench.session import QuerySet, line_up, load_dataset, query_sets, searching_models, usable_model
-from kis_bench.triplets import VECTOR_RULES
+from kis_bench.session import PAYLOAD, QuerySet, line_up, load_dataset, query_sets, searching_models, usable_model
 
 if TYPE_CHECKING:
+    from kis_bench.gate.judging import Selected
     from kis_bench.measuring import Complementarity, ImageSimilarity, KnownItemSearch
 
 NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
 RECORDER = pytest.StashKey[Recorder]()
+WRONG_OPTIONS = pytest.StashKey[str]()
+BENCHMARKED = ("known_item_search", "image_similarity")  #: fixtures whose steps pytest-benchmark can time
 
 
 class Hooks:
@@ -51,47 +53,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("kis", "known-item search benchmarks (kis-bench)")
-    add = group.addoption
-    add("--kis-model", action="append", default=[], metavar="NAME",
-        help=f"measure this model: a name that is declared or known, or {FORMS}; repeatable "
-        "(default: all declared)")  # fmt: skip
-    add("--kis-dataset", action="append", default=[], metavar="NAME[=FOLDER]",
-        help="search this dataset, in FOLDER if given; repeatable (default: all declared)")  # fmt: skip
-    add("--kis-labels", action="append", default=[], metavar="NAME",
-        help="use only this label set; repeatable (default: all that a dataset has)")  # fmt: skip
-    add("--kis-data", type=Path, metavar="DIR", help="folder in which dataset folders lie (default: $KIS_DATA)")
-    add("--kis-store", type=Path, metavar="DIR",
-        help="folder of embeddings, reused between runs (default: $KIS_STORE, else the user's cache)")  # fmt: skip
-    add("--kis-segment", type=seconds, default=SEGMENT_S, metavar="SECONDS",
-        help="the segment rank counts pictures of the target's group up to this many seconds from it, unless its query "
-        f"says which (default: {SEGMENT_S:g})")  # fmt: skip
-    add("--kis-near-duplicates", default=IDENTICAL, metavar="METHOD",
-        help=f"which pictures the near-duplicate rank takes for the target: {METHODS}; cosine is that of each model's "
-        "own vectors (default: identical files)")  # fmt: skip
-    add("--kis-image-similarity", default="mean", choices=VECTOR_RULES,
-        help="similarity of two images under a model with several vectors per image: that of the mean vectors, or the "
-        "max over all pairs (default: mean)")  # fmt: skip
-    add("--kis-device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (default: auto)")
-    add("--kis-precision", default="fp32", choices=encoders.PRECISIONS,
-        help="arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)")  # fmt: skip
-    add("--kis-batch-size", type=int, metavar="N",
-        help="images encoded at once; halved when memory is short (default: what suits model and device)")  # fmt: skip
-    add("--kis-download", action="store_true", help="download the weights of models that are not here yet")
-    add("--kis-report", type=Path, metavar="DIR", help="where run folders are written (default: reports/)")
-    add("--kis-strict", action="store_true", help="a dataset or model that is missing fails instead of skipping")
-    add("--kis-privacy", action="store_true", help="leave texts, paths and pictures out of tables and reports")
+    add_options(parser)
 
 
-def seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError
-    return value
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "throughput: loads models and times them; runs only with -m throughput")
+    try:
+        fill_in(config)
+    except KisBenchError as error:  # told when a session starts; pytest --help shall work nevertheless
+        config.stash[WRONG_OPTIONS] = str(error)
     if not hasattr(config, "workerinput"):
         config.stash[RECORDER] = Recorder(config)
         config.pluginmanager.register(config.stash[RECORDER], "kis-bench-recorder")
@@ -105,14 +76,64 @@ def in_use(config: pytest.Config) -> bool:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return line_up(config).header() if in_use(config) else []
+    stop_at_wrong_options(config)
+    if not in_use(config):
+        return []
+    judge = None if config.option.collectonly else gate(config)
+    return line_up(config).header() + ([f"kis-bench gate: {judge.about()}"] if judge else [])
+
+
+def stop_at_wrong_options(config: pytest.Config) -> None:
+    if message := config.stash.get(WRONG_OPTIONS, ""):
+        pytest.exit(f"kis-bench: {message}", returncode=2)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Wrong names end the session here with one message; later it would be one traceback per test file."""
+    stop_at_wrong_options(session.config)
     if in_use(session.config):
         query_sets(session.config)
+        if not session.config.option.collectonly:
+            gate(session.config)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tells the gate what will be measured, after everything was deselected."""
+    if in_use(session.config) and not session.config.option.collectonly and (judge := gate(session.config)):
+        judge.selected = [cell for item in session.items for cell in selected(item)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With ``-n``: all tests of a model in one process, so that it is loaded once; other ``--dist`` are left alone."""
+    if config.option.dist != "load" or not in_use(config):
+        return None
+    from kis_bench.spreading import ByModel
+
+    return ByModel(config, log, [model.name for model in line_up(config).models])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of pytest-xdist tells the one that writes what it collected; all of them collect the same."""
+    judge = session.config.stash.get(GATE, None)
+    if judge is not None and hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[SELECTED] = judge.selected
+
+
+def selected(item: pytest.Item) -> list[Selected]:
+    """The cells that a test measures."""
+    callspec, uses = getattr(item, "callspec", None), getattr(item, "fixturenames", ())
+    if callspec is None or not uses_dataset(item):
+        return []
+    query_set, dataset = callspec.params.get("query_set"), callspec.params.get("dataset")
+    model = model_of(item)
+    if "known_item_search" in uses and model and isinstance(query_set, QuerySet):
+        return [(model, query_set.dataset.name, query_set.label_set)]
+    if {"image_similarity", "study_distances"} & {*uses} and isinstance(dataset, DatasetRow):
+        return [(model or "*", dataset.name, "")]
+    return []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -166,6 +187,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[slot] = item
     # What takes all models comes after the tests that load them one by one.
     items.sort(key=takes_all_models)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Lets pytest-benchmark time the steps of a test where its times were asked for; else its table would be noise."""
+    names = getattr(item, "fixturenames", None)
+    if names is not None and "benchmark" not in names and {*BENCHMARKED} & {*names} and wants_times(item.config):
+        names.append("benchmark")
+
+
+def wants_times(config: pytest.Config) -> bool:
+    asked = ("json", "save", "autosave", "compare", "only", "enable", "histogram")
+    return any(bool(getattr(config.option, f"benchmark_{name}", None)) for name in asked)
 
 
 def model_of(item: pytest.Item) -> str:
@@ -260,6 +293,9 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    item.stash[FAILURES] = []
+    # Where a test is run again, as by pytest-rerunfailures, it still has what it measured before.
+    item.user_properties[:] = [one for one in item.user_properties if one[0] != PAYLOAD]
     with named_skip(item):
         return (yield)
 
@@ -267,7 +303,10 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     with named_skip(item):
-        return (yield)
+        result = yield
+        if failures := item.stash.get(FAILURES, []):
+            raise pytest.fail.Exception("\n".join(failures), pytrace=False)
+        return result
 
 
 @pytest.fixture

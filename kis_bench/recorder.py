@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,23 @@ import numpy as np
 import pytest
 
 from kis_bench.errors import KisBenchError
+from kis_bench.gating import GATE
 from kis_bench.records import Collection, Dataset
 from kis_bench.session import PAYLOAD, line_up, load_dataset
 
 if TYPE_CHECKING:
+    from kis_bench.gate.verdicts import Row
     from kis_bench.triplets import Floats
+
+VERDICT_KEY = (
+    "model",
+    "dataset",
+    "label_set",
+    "metric",
+    "rule",
+    "judged_by",
+)  #: a test that is run again gives it anew
+SELECTED = "kis_bench_selected"  #: under which a process of pytest-xdist says what it collected
 
 
 class Recorder:
@@ -27,6 +40,8 @@ class Recorder:
         self.distances: dict[str, dict[str, tuple[Floats, Floats]]] = {}  # dataset -> model -> distances, margins
         self.fused: list[dict[str, list[Any]]] = []  # of each query set: column -> values
         self.provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
+        self.verdicts: dict[tuple[str, ...], Row] = {}
+        self.problems: list[str] = []  # why the gate can't be said to have passed
         self.folder: Path | None = None
         self.error: KisBenchError | None = None
 
@@ -37,9 +52,11 @@ class Recorder:
         if not mine:
             return
         report.user_properties = [(name, value) for name, value in report.user_properties if name != PAYLOAD]
-        if report.when != "call":  # pytest repeats the properties in the report on the teardown
-            return
+        if report.when != "call" or report.outcome not in ("passed", "failed", "skipped"):
+            return  # pytest repeats the properties in the report on the teardown; what is run again comes again
         for payload in mine:
+            for one in payload.get("verdicts", []):
+                self.verdicts[tuple(one[name] for name in VERDICT_KEY)] = one
             rows = payload.get("ranks", [])
             measured = {(row["model"], row["dataset"], row["label_set"]) for row in rows}
             if measured and measured <= self.measured:  # alone and then among others, from the same vectors
@@ -55,7 +72,15 @@ class Recorder:
                 for name, facts in found.items():
                     self.provenance[kind].setdefault(name, {}).update(facts)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a process of pytest-xdist collected; this one collects nothing then."""
+        judge = self.config.stash.get(GATE, None)
+        if judge is not None and (cells := getattr(node, "workeroutput", {}).get(SELECTED)):
+            judge.selected = [tuple(cell) for cell in cells]
+
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self.judge_the_rest(session, exitstatus)
         if not self.ranks and not self.distances:
             return
         import pandas as pd
@@ -76,13 +101,26 @@ class Recorder:
                 provenance=self.provenance,
                 command=["pytest", *self.config.invocation_params.args],
                 device=option.kis_device,
-                interrupted=exitstatus == pytest.ExitCode.INTERRUPTED,
+                interrupted=stopped(session, exitstatus),
+                verdicts=[*self.verdicts.values()],
+                remarks=self.problems,
                 pictures=self.pictures(),
                 privacy=option.kis_privacy,
                 repository=self.config.rootpath,
             )
         except KisBenchError as error:
             self.error = error
+            session.exitstatus = 2
+
+    def judge_the_rest(self, session: pytest.Session, exitstatus: int) -> None:
+        """A gate that was given something to judge by, and didn't judge, has not passed: exit code 2."""
+        judge = self.config.stash.get(GATE, None)
+        if judge is None or stopped(session, exitstatus) or session.config.option.collectonly:
+            return
+        unusable = [one for one in self.verdicts.values() if one["verdict"] == "unusable"]
+        self.problems = judge.not_judged(self.verdicts.values())
+        passed = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if unusable or (self.problems and passed):
             session.exitstatus = 2
 
     def in_order(self) -> list[dict[str, Any]]:
@@ -106,11 +144,53 @@ class Recorder:
             terminalreporter.section("kis-bench", red=True)
             terminalreporter.write_line(f"the run was measured, but not written: {self.error}", red=True)
         if self.folder is None:
+            self.tell_gate(terminalreporter)
             return
         from kis_bench.results import read_run
         from kis_bench.runs import summaries
 
-        for title, table in summaries(read_run(self.folder)).items():
+        run = read_run(self.folder)
+        for title, table in summaries(run).items():
             terminalreporter.section(title)
             terminalreporter.write_line(table)
+        self.tell_gate(terminalreporter)
         terminalreporter.write_line(f"\nreport: {self.folder / 'report.md'}")
+
+    def tell_gate(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """What was judged, for people at a terminal and, where GitHub runs this, for its pages."""
+        judge = self.config.stash.get(GATE, None)
+        if judge is None or self.config.option.collectonly:
+            return
+        import pandas as pd
+
+        from kis_bench.gate.github import error_lines
+        from kis_bench.gate.verdicts import sentence
+        from kis_bench.report.verdicts import in_words, section
+        from kis_bench.results import ALL_VERDICTS
+
+        rows = [*self.verdicts.values()]
+        bad = [one for one in rows if one["verdict"] in ("fail", "unusable")]
+        terminalreporter.section("gate", red=bool(bad or self.problems), green=not (bad or self.problems))
+        table = pd.DataFrame(rows, columns=ALL_VERDICTS)
+        terminalreporter.write_line(f"{in_words(table)} ({judge.about()})")
+        for one in bad:
+            cell = ", ".join(part for part in (one["dataset"], one["label_set"], one["model"]) if part)
+            terminalreporter.write_line(f"{one['verdict']}: {cell}: {sentence(one)}", red=True)
+        new = [f"{one['dataset']} {one['label_set']}".strip() + f" {one['model']}" for one in rows
+               if one["verdict"] == "not compared"]  # fmt: skip
+        if new:
+            terminalreporter.write_line(f"not in the baseline: {', '.join(new)}")
+        for problem in self.problems:
+            terminalreporter.write_line(f"kis-bench: {problem}", red=True)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in error_lines(rows, self.problems):
+                terminalreporter.write_line(line)
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            text = "\n".join(["## kis-bench", "", *section(table, self.problems, most=50)]) + "\n"
+            with open(summary, "a", encoding="utf-8") as file:
+                file.write(text)
+
+
+def stopped(session: pytest.Session, exitstatus: int) -> bool:
+    """Whether the session ended before all that it was asked for, by Ctrl-C, ``-x`` and the like."""
+    return exitstatus == pytest.ExitCode.INTERRUPTED or bool(session.shouldstop or session.shouldfail)

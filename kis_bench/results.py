@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -53,6 +53,9 @@ PUBLISHED = ["dataset", "label_set", "model", "metric", "k", "value", "n", "tole
 METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
 TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
 VERDICTS = ["model", "dataset", "label_set", "metric", "expected", "obtained", "verdict"]
+#: Which rule judged, by what (a file and line, or a baseline), how sure the figure is, and which queries fell.
+OTHER_VERDICTS = ["rule", "judged_by", "ci_low", "ci_high", "p", "queries"]
+ALL_VERDICTS = [*VERDICTS, *OTHER_VERDICTS]
 STUDY_SOURCE = "study:distances"  #: of models whose distances came with a study's own files
 RECALL_AT = (1, 5, 10, 50, 100)
 
@@ -68,8 +71,10 @@ _PARQUET_TYPES = {
 _NULLABLE = {"int64": "Int64", "bool": "boolean"}
 _CSV_TEXT = {
     "model", "dataset", "label_set", "metric", "step", "verdict", "kind", "protocol", "counts", "part", "group",
-    "model_a", "model_b", "published_as", "source",
+    "model_a", "model_b", "published_as", "source", "expected", "rule", "judged_by", "queries",
 }  # fmt: skip
+#: Columns that a table may lack: what an older version didn't write, and ranks that a collection doesn't have.
+_MAY_LACK = {*OTHER_RANKS, *OTHER_VERDICTS}
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,14 @@ def of_study(provenance: Mapping[str, Any], model: str) -> bool:
     return str(about.get("source", "")).startswith(STUDY_SOURCE.partition(":")[0] + ":")
 
 
+def run_of(folder: Path, provenance: Mapping[str, Any], **tables: pd.DataFrame) -> Run:
+    """A run of the tables that are named; the others are empty."""
+    columns = {"ranks": ALL_RANKS, "judgments": JUDGMENTS, "metrics": METRICS, "timings": TIMINGS,
+               "verdicts": ALL_VERDICTS}  # fmt: skip
+    whole = {name: pd.DataFrame(columns=names) for name, names in columns.items()} | tables
+    return Run(folder=folder, provenance=dict(provenance), **whole)
+
+
 #: Tables that a run has only where there is something in them: file and columns.
 OPTIONAL_TABLES = {
     "distances": ("distances.parquet", DISTANCES),
@@ -108,15 +121,16 @@ OPTIONAL_TABLES = {
 }
 
 
-def metrics_table(ranks: pd.DataFrame) -> pd.DataFrame:
+def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.DataFrame:
     """Recall, MRR and quartiles of the rank with 95% intervals, for each model, dataset and label set.
 
-    Of the other relevances, where they are known: recall and median, over the queries that have such a rank.
+    Of the other relevances, where they are known: recall and median, over the queries that have such a rank. ``at``
+    are the cut-offs of recall.
     """
     rows: list[tuple[Any, ...]] = []
     for key, group in ranks.groupby(["model", "dataset", "label_set"], sort=False):
         rank, n = group["rank"].to_numpy(np.float64), len(group)
-        rows += recalls(key, "", group)
+        rows += recalls(key, "", group, at)
         rows.append((*key, "mrr", None, mean_reciprocal_rank(rank), *bootstrap_interval(1.0 / rank), n))
         for name, q in (("median_rank", 0.5), ("lower_quartile_rank", 0.25), ("upper_quartile_rank", 0.75)):
             rows.append((*key, name, None, rank_quantile(rank, q), *quantile_interval(rank, q), n))
@@ -124,7 +138,7 @@ def metrics_table(ranks: pd.DataFrame) -> pd.DataFrame:
             known = group[group[f"{name}_rank_best"].notna()]
             if len(known):
                 rank = known[f"{name}_rank"].to_numpy(np.float64)
-                rows += recalls(key, f"{name}_", known)
+                rows += recalls(key, f"{name}_", known, at)
                 middle = rank_quantile(rank, 0.5), *quantile_interval(rank, 0.5)
                 rows.append((*key, f"{name}_median_rank", None, *middle, len(known)))
     table = pd.DataFrame(rows, columns=METRICS)
@@ -132,7 +146,7 @@ def metrics_table(ranks: pd.DataFrame) -> pd.DataFrame:
     return table.astype(types)
 
 
-def recalls(key: Any, prefix: str, group: pd.DataFrame) -> list[tuple[Any, ...]]:
+def recalls(key: Any, prefix: str, group: pd.DataFrame, at: Sequence[int]) -> list[tuple[Any, ...]]:
     """Recall at each cut-off with Wilson's interval, of the ranks whose columns have that prefix."""
     best = group[f"{prefix}rank_best"].to_numpy(np.int64)
     worst = group[f"{prefix}rank_worst"].to_numpy(np.int64)
@@ -140,13 +154,13 @@ def recalls(key: Any, prefix: str, group: pd.DataFrame) -> list[tuple[Any, ...]]
     return [
         (*key, f"{prefix}recall", k, recall_at_k(best, worst, k),
          *wilson_interval(float(np.sum(hits_at_k(best, worst, k))), n), n)
-        for k in RECALL_AT
+        for k in at
     ]  # fmt: skip
 
 
 def _columns(frame: pd.DataFrame, columns: list[str], name: str) -> pd.DataFrame:
     """The named columns in their order; an empty table may come without any, and any without other ranks."""
-    missing = [c for c in columns if c not in frame.columns and c not in OTHER_RANKS]
+    missing = [c for c in columns if c not in frame.columns and c not in _MAY_LACK]
     if missing and len(frame):
         raise KisBenchError(f"the table {name} lacks the column(s) {', '.join(missing)}")
     return frame.reindex(columns=columns)
@@ -244,7 +258,7 @@ def write_run(
                 write = _write_csv if file.endswith(".csv") else _write_parquet
                 write(table, columns, hidden / file)
         _write_csv(timings, TIMINGS, hidden / "timings.csv")
-        _write_csv(verdicts, VERDICTS, hidden / "verdicts.csv")
+        _write_csv(verdicts, ALL_VERDICTS, hidden / "verdicts.csv")
         if draw is not None:
             draw(hidden)
         for path in [*hidden.rglob("*"), hidden]:
@@ -298,10 +312,20 @@ def _read_csv(file: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def _checked(frame: pd.DataFrame, columns: list[str], file: Path) -> pd.DataFrame:
-    missing = [c for c in columns if c not in frame.columns and c not in OTHER_RANKS]
+    missing = [c for c in columns if c not in frame.columns and c not in _MAY_LACK]
     if missing:
         raise BadFile(file, [f"the column {c!r} is missing" for c in missing])
     return frame.reindex(columns=[*frame.columns, *(c for c in columns if c not in frame.columns)])
+
+
+def check_schema(head: Any, file: Path) -> None:
+    """BadFile unless what a run says about itself is of a version that can be read."""
+    version = head.get("schema_version") if isinstance(head, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise BadFile(file, ["schema_version is missing or not a whole number"])
+    if version > SCHEMA_VERSION:
+        newer = f"written with schema version {version}, this kis-bench reads up to {SCHEMA_VERSION}"
+        raise BadFile(file, [f"{newer}; install a newer kis-bench"])
 
 
 def read_run(folder: Path) -> Run:
@@ -320,19 +344,14 @@ def read_run(folder: Path) -> Run:
         head = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise BadFile(file, [f"not readable as JSON: {error}"]) from error
-    version = head.get("schema_version") if isinstance(head, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool):
-        raise BadFile(file, ["schema_version is missing or not a whole number"])
-    if version > SCHEMA_VERSION:
-        newer = f"written with schema version {version}, this kis-bench reads up to {SCHEMA_VERSION}"
-        raise BadFile(file, [f"{newer}; install a newer kis-bench"])
+    check_schema(head, file)
     return Run(
         folder=folder,
         ranks=_read_parquet(folder / "ranks.parquet", ALL_RANKS),
         judgments=_read_parquet(folder / "judgments.parquet", JUDGMENTS),
         metrics=_read_csv(folder / "metrics.csv", METRICS),
         timings=_read_csv(folder / "timings.csv", TIMINGS),
-        verdicts=_read_csv(folder / "verdicts.csv", VERDICTS),
+        verdicts=_read_csv(folder / "verdicts.csv", ALL_VERDICTS),
         provenance=head,
         **{
             table: (_read_csv if file.endswith(".csv") else _read_parquet)(folder / file, columns)

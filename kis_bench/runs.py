@@ -43,6 +43,8 @@ def write_measured(
     similar: Sequence[tuple[Dataset, Measured]] = (),
     published: pd.DataFrame | None = None,
     fused: pd.DataFrame | None = None,
+    verdicts: Sequence[Mapping[str, Any]] = (),
+    remarks: Sequence[str] = (),
 ) -> Path:
     """Writes one run folder with tables, plots and report, whole or not at all; returns it.
 
@@ -50,6 +52,7 @@ def write_measured(
         similar: datasets with judgments, and what each model's distances over their triplets are.
         published: figures of others to compare with.
         fused: ranks under combinations of models.
+        verdicts: what the gate said of each figure; remarks: what it couldn't say.
     """
     every = [similarity_tables(dataset, measured) for dataset, measured in similar]
     tables = {name: pd.concat([one[name] for one in every], ignore_index=True) for name in (every[0] if every else ())}
@@ -65,7 +68,7 @@ def write_measured(
         judgments=judgments,
         tables=tables,
         timings=pd.DataFrame(timings, columns=results.TIMINGS),
-        verdicts=pd.DataFrame(columns=results.VERDICTS),
+        verdicts=pd.DataFrame(verdicts, columns=results.ALL_VERDICTS),
         provenance={
             **provenance,
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -76,6 +79,7 @@ def write_measured(
             "versions": versions(),
             "statistics": {"confidence": 0.95, "resamples": RESAMPLES, "seed": SEED},
             "privacy": privacy,
+            **({"remarks": [*remarks]} if remarks else {}),
         },
         draw=draw,
     )

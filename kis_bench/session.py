@@ -89,12 +89,19 @@ def usable_model(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
     if option.kis_download:
         with visible_progress(config):
             encoders.fetch(checkpoint)
-    encoder = LazyEncoder(checkpoint, device=option.kis_device, precision=option.kis_precision)
+    encoder = LazyEncoder(checkpoint, device=device_of(config), precision=option.kis_precision)
     if not encoder.key_known:  # else all that is asked of it may lie in the store
         state = encoders.readiness(checkpoint)
         if not state.ready:
             raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
     return encoder
+
+
+def device_of(config: pytest.Config) -> str:
+    """What was asked for; processes of pytest-xdist take GPUs in turn."""
+    device: str = config.option.kis_device
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    return f"{device}@{worker.removeprefix('gw')}" if worker and device in ("auto", "cuda") else device
 
 
 @contextmanager

@@ -22,7 +22,9 @@ def add(commands: Commands) -> None:
     drawing.add_argument("--folder", action="store_true",
                          help="the page as a folder RUN/report/ with all pictures, however many")  # fmt: skip
     comparing = add_command(commands, "compare", compare)
-    comparing.add_argument("old", type=Path, metavar="OLD", help="a run folder")
+    comparing.add_argument(
+        "old", type=Path, metavar="OLD", help="a run folder, or a file that kis-bench baseline save wrote"
+    )
     comparing.add_argument("new", type=Path, metavar="NEW", help="another, of the same datasets")
     comparing.add_argument("--model", action="append", default=[], metavar="OLD=NEW",
                            help="also compare this model of the old run with that of the new; repeatable")  # fmt: skip
@@ -32,6 +34,27 @@ def add(commands: Commands) -> None:
     comparing.add_argument("--queries", type=positive, default=20, metavar="N",
                            help="how many queries that fell, and that rose, are shown (default: 20)")  # fmt: skip
     comparing.add_argument("--out", type=Path, metavar="DIR", help="default: NEW/compare-OLD")
+    limiting = add_command(commands, "thresholds", thresholds)
+    limiting.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
+    limiting.add_argument("--margin", default="interval", metavar="MARGIN",
+                          help="how much worse a figure may be: a share such as 0.02, a part of it such as 5%%, or "
+                          "interval, the worse end of its 95%% interval (default)")  # fmt: skip
+    limiting.add_argument("--metric", action="append", default=[], metavar="METRIC",
+                          help="only this, such as recall@10 or median_rank; repeatable (default: recall@1, 10 and "
+                          "100, mrr, median_rank, consistency)")  # fmt: skip
+    limiting.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/thresholds.toml")
+    limiting.add_argument("--force", action="store_true", help="write over a file that is there")
+    saving = commands.add_parser("baseline", help=str(baseline_save.__doc__)).add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    keeping = add_command(saving, "save", baseline_save)
+    keeping.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
+    keeping.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/baseline.kis.zip")
+    keeping.add_argument("--model", action="append", default=[], metavar="NAME",
+                         help="keep only this model; repeatable (default: all)")  # fmt: skip
+    keeping.add_argument("--dataset", action="append", default=[], metavar="NAME",
+                         help="keep only this dataset; repeatable (default: all)")  # fmt: skip
+    keeping.add_argument("--force", action="store_true", help="write over a file that is there")
     exporting = add_command(commands, "export", export)
     exporting.add_argument("form", choices=("trec", "csv", "parquet", "reset-csv"), help="which form")
     exporting.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
@@ -88,6 +111,7 @@ def report(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
+    from kis_bench.gate.baselines import read_baseline
     from kis_bench.merging import run_name
     from kis_bench.report.compared import in_short, write_comparison
     from kis_bench.results import read_run
@@ -96,7 +120,7 @@ def compare(arguments: argparse.Namespace) -> int:
     for metric in arguments.metric or ():
         if metric not in NAMES:
             raise UnknownName("metric", metric, NAMES)
-    old, new = read_run(arguments.old), read_run(arguments.new)
+    old, new = read_baseline(arguments.old), read_run(arguments.new)
     pairs = [pair_of(text, old, new) for text in arguments.model]
     found = compare_runs(old, new, models=pairs, measures=arguments.metric)
     out = arguments.out or new.folder / f"compare-{run_name(old)}"
@@ -104,6 +128,40 @@ def compare(arguments: argparse.Namespace) -> int:
     say(in_short(found, most=arguments.queries))
     say(f"\ncomparison: {out / 'compare.md'}")
     return 0
+
+
+def thresholds(arguments: argparse.Namespace) -> int:
+    """Writes a thresholds file from what a run obtained, for pytest --kis-thresholds."""
+    from kis_bench.gate.threshold_files import Margin, write_thresholds
+    from kis_bench.results import read_run
+
+    margin, run = Margin(arguments.margin), read_run(arguments.run)
+    file = free(arguments.out or run.folder / "thresholds.toml", arguments.force)
+    n = write_thresholds(run, file, margin, arguments.metric)
+    say(f"{n:,} thresholds written to {file}")
+    return 0
+
+
+def baseline_save(arguments: argparse.Namespace) -> int:
+    """Keeps what a later run is compared with in one file, for pytest --kis-baseline; texts are left out."""
+    from kis_bench.gate.baselines import SUFFIX, save_baseline
+    from kis_bench.results import read_run
+
+    run = read_run(arguments.run)
+    file = free(arguments.out or run.folder / f"baseline{SUFFIX}", arguments.force)
+    for line in save_baseline(run, file, models=arguments.model, datasets=arguments.dataset):
+        say(line)
+    say(f"written to {file} ({file.stat().st_size:,} bytes)")
+    return 0
+
+
+def free(file: Path, force: bool) -> Path:
+    """The file, unless something is there that would be lost."""
+    if file.is_dir():
+        raise KisBenchError(f"{file} is a folder; name a file with --out")
+    if file.exists() and not force:
+        raise KisBenchError(f"{file} is there already; --force writes over it, --out names another")
+    return file
 
 
 def say(text: str) -> None:

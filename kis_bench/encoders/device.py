@@ -8,9 +8,15 @@ from kis_bench.errors import KisBenchError
 
 
 def choose(device: str) -> torch.device:
-    """``auto``: the first GPU where there is one, else the CPU; a GPU asked for and not there is an error."""
+    """``auto``: the first GPU where there is one, else the CPU; a GPU asked for and not there is an error.
+
+    ``auto@N`` and ``cuda@N`` are for the N-th of several processes, which take the GPUs in turn.
+    """
+    device, shared, process = device.partition("@")
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if shared and device == "cuda" and torch.cuda.device_count():
+        device = f"cuda:{int(process) % torch.cuda.device_count()}"
     try:
         chosen = torch.device(device)
     except RuntimeError as error:

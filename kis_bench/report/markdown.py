@@ -31,6 +31,7 @@ from kis_bench.report.numbers import number, percent
 from kis_bench.report.plots import draw_curves, draw_overview, styles
 from kis_bench.report.tables import escaped, file_name, table
 from kis_bench.report.thumbnails import Thumbnails
+from kis_bench.report.verdicts import section
 from kis_bench.spreadsheets import write_csv
 
 if TYPE_CHECKING:
@@ -172,10 +173,6 @@ def _other_tables(run: Run, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     if tables:
         links = ", ".join(f"[{name}](tables/{name})" for name in tables)
         lines += ["## Tables", "", f"All figures of this report, for a spreadsheet: {links}.", ""]
-    if len(run.verdicts):
-        head = list(run.verdicts.columns)
-        cells = run.verdicts.astype(object).where(run.verdicts.notna(), "").to_numpy().tolist()
-        lines += ["## Thresholds", "", table(head, cells), ""]
     if len(run.timings):
         head = ["model", "dataset", "label set", "step", "seconds", "n", "per second", "from cache"]
         timings: Any = run.timings.itertuples()
@@ -191,7 +188,7 @@ def _other_tables(run: Run, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 def write_report(
     folder: Path, run: Run, pictures: Pictures | None, privacy: bool = False, *, as_folder: bool = False
 ) -> None:
-    """Write report.md, report.html, plots/ and tables/ of a run into the folder.
+    """Write report.md, report.html, plots/ and tables/ of a run into the folder, and gate.md where it was judged.
 
     `pictures` leads from a dataset's name to its images. With `privacy` neither texts nor
     items, paths or pictures are shown. With `as_folder` there is also report/index.html with every picture as a
@@ -210,6 +207,10 @@ def write_report(
     if run.provenance.get("interrupted"):
         lines += ["> **This run was interrupted:** what follows is only what had been measured by then.\n"]
     lines += _notes(run.provenance)
+    if len(run.verdicts):
+        gate = section(run.verdicts, [escaped(one, 1000) for one in run.provenance.get("remarks") or ()])
+        (folder / "gate.md").write_text("\n".join(["# Gate", "", *gate]), encoding="utf-8", newline="\n")
+        lines += ["## Gate", "", *gate]
     ranked = " Rank 1 is the best." if len(run.ranks) or not len(run.judgments) else ""
     lines += [f"Shares with their 95% intervals in brackets.{ranked}", ""]
     lines += _overview(found, folder, style)

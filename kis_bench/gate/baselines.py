@@ -1,0 +1,135 @@
+"""What a run is compared with: another run, or what was saved of one in a single file that can be kept in git."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from kis_bench import results
+from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.files import write_whole
+from kis_bench.merging import run_name
+from kis_bench.results import JUDGMENTS, RANKS, Run
+from kis_bench.run_comparison import models_of
+
+SUFFIX = ".kis.zip"
+#: The ranks of a baseline: no texts, and no items but the target, for those need not be shown to compare.
+KEPT_RANKS = [column for column in RANKS if column not in ("text", "top_item_ids", "group_rank", "truncated")]
+KEPT_JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement"]
+PROVENANCE = ("schema_version", "time", "models", "datasets", "versions", "git", "device", "statistics", "interrupted",
+              "privacy", "merged_from")  # fmt: skip
+MEMBERS = ("baseline.json", "ranks.parquet", "judgments.parquet")
+LARGEST = 2**30  #: bytes of a part of a baseline when unpacked
+EPOCH = (1980, 1, 1, 0, 0, 0)  #: of all parts, so that the same run gives the same bytes
+
+
+def read_baseline(place: Path) -> Run:
+    """The run in a folder, or what :func:`save_baseline` kept of one.
+
+    Raises:
+        KisBenchError: it isn't there, isn't whole, is of a newer version, or was interrupted.
+    """
+    if not place.exists():
+        raise KisBenchError(f"there is no baseline {place}; it is a run folder such as reports/latest, or a file that "
+                            "kis-bench baseline save wrote")  # fmt: skip
+    run = results.read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
+    if run.provenance.get("interrupted"):
+        raise KisBenchError(f"the baseline {place} was stopped before its end, so what it lacks would never be "
+                            "compared; measure it again to the end")  # fmt: skip
+    if not len(run.ranks) and not len(run.judgments):
+        raise KisBenchError(f"the baseline {place} has nothing in it that was measured")
+    return run
+
+
+def named(run: Run) -> str:
+    """How a baseline is called in verdicts: the name of its run."""
+    return str(run.provenance.get("baseline_of") or run_name(run))
+
+
+def read_file(file: Path) -> Run:
+    tables: dict[str, pd.DataFrame] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            absent = [name for name in MEMBERS if name not in archive.namelist()]
+            if absent:
+                raise BadFile(file, [f"not a baseline: it lacks {', '.join(absent)}"])
+            if large := [name for name in MEMBERS if archive.getinfo(name).file_size > LARGEST]:
+                raise BadFile(file, [f"{name} is larger than {LARGEST:,} bytes when unpacked" for name in large])
+            content = {name: archive.read(name) for name in MEMBERS}
+        head = json.loads(content["baseline.json"])
+        for name in MEMBERS[1:]:
+            tables[name] = pd.read_parquet(io.BytesIO(content[name]))
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, KeyError) as error:
+        problem = f"not a readable baseline: {error}; save it again with kis-bench baseline save RUN"
+        raise BadFile(file, [problem]) from error
+    results.check_schema(head, file)
+    for name, columns in (("ranks.parquet", KEPT_RANKS), ("judgments.parquet", KEPT_JUDGMENTS)):
+        if missing := [column for column in columns if column not in tables[name]]:
+            raise BadFile(file, [f"{name}: the column {column!r} is missing" for column in missing])
+    ranks = tables["ranks.parquet"].reindex(columns=results.ALL_RANKS)
+    ranks["text"] = ""
+    judgments = tables["judgments.parquet"].reindex(columns=JUDGMENTS)
+    return results.run_of(file, head, ranks=ranks, judgments=judgments)
+
+
+def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), datasets: Collection[str] = ()) -> list[str]:
+    """Writes what a comparison needs of a run to one file; returns what is in it, a line for each condition.
+
+    Args:
+        models, datasets: only these; default: all.
+
+    Raises:
+        KisBenchError: a name that the run doesn't have, nothing left, or a run that was interrupted.
+    """
+    for kind, wanted, known in (("model", models, models_of(run)), ("dataset", datasets, datasets_of(run))):
+        for name in wanted:
+            if name not in known:
+                raise UnknownName(kind, name, known, f"These are in {run_name(run)}.")
+    if run.provenance.get("interrupted"):
+        raise KisBenchError(f"{run.folder} was stopped before its end; a baseline is made of a whole run")
+    kept = part_of(run, models or models_of(run), datasets or datasets_of(run))
+    if not len(kept.ranks) and not len(kept.judgments):
+        raise KisBenchError(f"{run.folder} measured nothing of these models on these datasets")
+    head = {key: kept.provenance[key] for key in PROVENANCE if key in kept.provenance}
+    head["baseline_of"] = named(run)
+    parts = {
+        "baseline.json": json.dumps(head, indent=1, sort_keys=True, default=str).encode(),
+        "ranks.parquet": kept.ranks[KEPT_RANKS].to_parquet(index=False),
+        "judgments.parquet": kept.judgments[KEPT_JUDGMENTS].astype({"agreement": "float64"}).to_parquet(index=False),
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
+    write_whole(file, packed.getvalue())
+    said = [f"{dataset}, {label_set}: {', '.join(dict.fromkeys(rows['model']))}"
+            for (dataset, label_set), rows in kept.ranks.groupby(["dataset", "label_set"], sort=False)]  # fmt: skip
+    return said + [f"{dataset}, judgments: {', '.join(dict.fromkeys(rows['model']))}"
+                   for dataset, rows in kept.judgments.groupby("dataset", sort=False)]  # fmt: skip
+
+
+def datasets_of(run: Run) -> set[str]:
+    return {*map(str, run.ranks["dataset"].unique()), *map(str, run.judgments["dataset"].unique())}
+
+
+def part_of(run: Run, models: Collection[str], datasets: Collection[str], label_set: str | None = None) -> Run:
+    """A run as if it had measured only these models and datasets, and only one label set if it is named."""
+    ranks, judgments = (
+        table[table["model"].isin([*models]) & table["dataset"].isin([*datasets])]
+        for table in (run.ranks, run.judgments)
+    )
+    if label_set is not None:
+        ranks = ranks[ranks["label_set"] == label_set]
+    provenance = {
+        **run.provenance,
+        "models": {name: about for name, about in (run.provenance.get("models") or {}).items() if name in models},
+        "datasets": {name: about for name, about in (run.provenance.get("datasets") or {}).items() if name in datasets},
+    }
+    return dataclasses.replace(run, ranks=ranks, judgments=judgments, provenance=provenance)

@@ -1,0 +1,46 @@
+"""Annotations as GitHub's runners take them from the output of a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kis_bench.gate.verdicts import FAIL, UNUSABLE, Cell, sentence
+
+MOST = 10  #: of one kind that GitHub shows of a step
+_PLACE = re.compile(r"(.+), line (\d+)")
+
+
+def error_lines(rows: Iterable[Mapping[str, Any]], problems: Iterable[str] = ()) -> list[str]:
+    """One line for each cell that failed, at the threshold that it missed if there is one; the rest as a count."""
+    found: dict[Cell, list[Mapping[str, Any]]] = {}
+    for one in rows:
+        if one["verdict"] in (FAIL, UNUSABLE):
+            found.setdefault(Cell(one["model"], one["dataset"], one["label_set"]), []).append(one)
+    lines = [command("kis-bench", problem, None) for problem in problems]
+    for cell, failed in found.items():
+        places = [match for one in failed if (match := _PLACE.fullmatch(str(one["judged_by"])))]
+        queries = next((f"\nqueries: {one['queries']}" for one in failed if one["queries"]), "")
+        text = "\n".join(sentence(one) for one in failed) + queries
+        lines.append(command(str(cell), text, places[0] if places else None))
+    if len(lines) > MOST:
+        more = len(lines) - MOST + 1
+        lines = [*lines[: MOST - 1], command("kis-bench", f"{more:,} more failed; see the summary", None)]
+    return lines
+
+
+def command(title: str, text: str, place: re.Match[str] | None) -> str:
+    """``::error title=...::...`` with everything escaped that would end it."""
+    properties = {"title": title} | ({} if place is None else {"file": place[1], "line": place[2]})
+    written = ",".join(f"{key}={escaped(value, ':,')}" for key, value in properties.items())
+    return f"::error {written}::{escaped(text[:4000])}"
+
+
+def escaped(text: str, more: str = "") -> str:
+    """Percent signs, ends of lines, and ``more`` as GitHub's own toolkit writes them.
+
+    >>> escaped("50%\\nof a: b", ":")
+    '50%25%0Aof a%3A b'
+    """
+    return "".join(f"%{ord(c):02X}" if c in "%\r\n" + more else c for c in text)

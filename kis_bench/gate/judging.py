@@ -1,0 +1,127 @@
+"""A run's cells before its thresholds and its baseline, one after the other, and whether all of them came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kis_bench.gate.baselines import named
+from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
+from kis_bench.gate.thresholds import Threshold, check, cut_offs, figures_of
+from kis_bench.gate.verdicts import FAIL, NAMED, UNUSABLE, Cell, Row, sentence
+from kis_bench.results import Run, metrics_table, run_of
+from kis_bench.run_comparison import models_of
+
+CHANGES_SHOWN = 8
+#: A cell that a test of this session stands for; the label set is None where the dataset isn't there, the model "*"
+#: where the dataset itself says which.
+Selected = tuple[str, str, "str | None"]
+
+
+@dataclass
+class Gate:
+    """What a session's cells are judged by."""
+
+    thresholds: tuple[Threshold, ...]
+    baseline: Run | None
+    rules: Rules
+    surroundings: dict[str, Any] = field(default_factory=dict)  # of provenance: versions, git, device of this run
+    selected: list[Selected] = field(default_factory=list)
+
+    @cached_property
+    def cells(self) -> int:
+        """How many cells of this session are compared with the baseline, for which their tests are adjusted."""
+        base = self.baseline
+        if base is None:
+            return 0
+        return max(1, sum(
+            in_baseline(base, self.rules, Cell(model, dataset, label_set))
+            for model, dataset, label_set in self.selected if label_set is not None
+        ))  # fmt: skip
+
+    def judged(
+        self, cell: Cell, provenance: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
+    ) -> tuple[list[Row], list[str]]:
+        """The verdicts on a cell, of which there are provenance and tables of a run; and what to say if it fails."""
+        new = run_of(Path("this run"), {**provenance, **self.surroundings}, **tables)
+        rows: list[Row] = []
+        if any(one.matches(cell) for one in self.thresholds):
+            metrics = metrics_table(new.ranks, cut_offs(self.thresholds)) if cell.label_set else new.metrics
+            rows += check(self.thresholds, cell, figures_of(metrics))
+        if self.baseline is not None:
+            rows += compared(self.baseline, new, cell, self.rules, self.cells)
+        return rows, self.failure(cell, rows, new)
+
+    def failure(self, cell: Cell, rows: Sequence[Row], new: Run) -> list[str]:
+        """Lines of a message, most important first; none if nothing failed."""
+        bad = [one for one in rows if one["verdict"] in (FAIL, UNUSABLE)]
+        if not bad:
+            return []
+        lines = [f"{cell}: {sentence(bad[0])}", *(f"  {sentence(one)}" for one in bad[1:])]
+        if queries := next((one["queries"] for one in bad if one["queries"]), ""):
+            lines.append(f"  worst: {shortened_list(queries)}")
+        if self.baseline is not None and any(one["judged_by"] == named(self.baseline) for one in bad):
+            found = what_changed(self.baseline, new, cell, self.rules)
+            told = "; ".join(found[:CHANGES_SHOWN]) or "nothing that is recorded"
+            more = f"; and {len(found) - CHANGES_SHOWN} more" if len(found) > CHANGES_SHOWN else ""
+            lines.append(f"  changed since the baseline: {told}{more}")
+        return lines
+
+    def not_judged(self, rows: Iterable[Row]) -> list[str]:
+        """What a gate was given for but nothing was measured, so that it can't be said to have passed.
+
+        Only what this session was asked to run counts: ``-k`` and the like leave things out by intention. But if
+        nothing at all was judged by the thresholds, or by the baseline, that is no passing gate either.
+        """
+        done = [Cell(one["model"], one["dataset"], one["label_set"]) for one in rows if one["rule"] != "threshold"]
+        used = {one["judged_by"] for one in rows if one["rule"] == "threshold"}
+        problems = []
+        for one in self.thresholds:
+            asked = any(one.matches(Cell(one.model if model == "*" else model, dataset, one.label_set if labels is None
+                                         else labels)) for model, dataset, labels in self.selected)  # fmt: skip
+            if one.source not in used and asked:
+                problems.append(f"no figure was measured for the threshold {one}")
+        if self.thresholds and not used and not problems:
+            problems.append("none of the thresholds is about what was run")
+        if self.baseline is not None:
+            absent = [cell for cell in self.in_baseline_and_asked() if cell not in done]
+            problems += [f"the baseline has {cell}, which was not measured" for cell in absent]
+            if not any(one["verdict"] in ("pass", FAIL, UNUSABLE) for one in rows if one["rule"] != "threshold"):
+                has = ", ".join(sorted(models_of(self.baseline)))
+                problems.append(f"nothing that was run could be compared with the baseline, which has {has}; "
+                                "--kis-incumbent MODEL compares other models with one of these")  # fmt: skip
+        return problems
+
+    def in_baseline_and_asked(self) -> list[Cell]:
+        """Cells that this session should have compared."""
+        base = self.baseline
+        assert base is not None
+        found = []
+        for model, dataset, label_set in self.selected:
+            if model == "*":
+                continue
+            old = self.rules.of(Cell(model, dataset, ""))
+            table = base.judgments if label_set == "" else base.ranks
+            mine = table[(table["dataset"] == dataset) & (table["model"] == old)]
+            sets = [""] * bool(len(mine)) if label_set == "" else [*map(str, mine["label_set"].unique())]
+            found += [Cell(model, dataset, name) for name in sets if label_set in (None, name)]
+        return [*dict.fromkeys(found)]
+
+    def about(self) -> str:
+        """By what is judged, in short."""
+        parts = [f"{len(self.thresholds):,} thresholds"] * bool(self.thresholds)
+        if self.baseline is not None:
+            exact = ", exactly" if self.rules.exact else f", false alarms {self.rules.alpha:g} a run"
+            parts.append(f"baseline {named(self.baseline)}{exact}")
+        return "; ".join(parts)
+
+
+def shortened_list(queries: str) -> str:
+    """The first of ``q1: 1 → 5; q2: ...``, and how many there are."""
+    every = queries.split("; ")
+    return "; ".join(every[:NAMED]) + (f" (of {len(every):,})" if len(every) > NAMED else "")

@@ -1,0 +1,211 @@
+"""One cell of a run against a baseline, on the same queries: better, same or worse, and on which queries."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kis_bench.errors import KisBenchError, unknown
+from kis_bench.gate.baselines import named, part_of
+from kis_bench.gate.verdicts import (
+    BASELINE,
+    EXACT,
+    LISTED,
+    NEW,
+    QUERY,
+    SIGNIFICANCE,
+    TOLERANCE,
+    UNUSABLE,
+    Cell,
+    Row,
+    moves,
+    row,
+    shown,
+)
+from kis_bench.merging import MEANINGS, same_data, what_differs
+from kis_bench.results import Run
+from kis_bench.run_comparison import NAMES, changes, compare_runs, matched
+from kis_bench.statistics import holm
+
+#: What may be compared by a test; the median has none.
+MEASURES = tuple(name for name in NAMES if name != "median_rank")
+DRIFT = re.compile(r"(\d+(?:\.\d+)?)(%?)")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What counts as worse."""
+
+    alpha: float = 0.05  # rate of runs that fail although nothing is worse than noise makes it
+    tolerance: float | None = None  # a share that falls by more fails, noise or not
+    query_factor: float | None = None  # a query whose rank grows by a larger factor fails
+    measures: tuple[str, ...] = MEASURES
+    exact: bool = False  # nothing may change: in place of all the others
+    drift: str = "0"  # by how many places a rank may change then; with % by which part of the old rank
+    incumbent: str = ""  # the model of the baseline that all are compared with; "": the one of the same name
+
+    def __post_init__(self) -> None:
+        problems = [said for said, wrong in (
+            (f"--kis-alpha {self.alpha:g}: must be above 0 and below 1", not 0 < self.alpha < 1),
+            (f"--kis-tolerance {self.tolerance}: must be a share from 0 to 1, such as 0.02",
+             self.tolerance is not None and not 0 <= self.tolerance <= 1),
+            (f"--kis-query-factor {self.query_factor}: must be at least 1",
+             self.query_factor is not None and not 1 <= self.query_factor < np.inf),
+            (f"--kis-drift {self.drift}: write a number of places, or a part of the rank such as 1%",
+             not DRIFT.fullmatch(self.drift)),
+            *((f"--kis-gate-metric: {unknown('metric', name, MEASURES)}", name not in MEASURES)
+              for name in self.measures),
+        ) if wrong]  # fmt: skip
+        if problems:
+            raise KisBenchError("\n  ".join(problems))
+
+    def allowed_drift(self, old: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how many places each of the old ranks ``[q]`` may differ."""
+        number, percent = DRIFT.fullmatch(self.drift).groups()  # type: ignore[union-attr]  # checked above
+        return float(number) / 100 * old if percent else np.full(len(old), float(number))
+
+    def of(self, cell: Cell) -> str:
+        """The model of the baseline that a cell is compared with."""
+        return self.incumbent or cell.model
+
+
+def in_baseline(baseline: Run, rules: Rules, cell: Cell) -> bool:
+    """Whether the baseline measured what a cell is compared with."""
+    table = baseline.ranks if cell.label_set else baseline.judgments
+    some = (table["dataset"] == cell.dataset) & (table["model"] == rules.of(cell))
+    return bool((some & (table["label_set"] == cell.label_set)).any() if cell.label_set else some.any())
+
+
+def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> list[Row]:
+    """The verdicts on a cell.
+
+    A measure is worse if its paired test says so, one-sided and at ``rules.alpha`` over the whole run: p is half of
+    the two-sided one where the figure fell (both null distributions are symmetric), adjusted by Holm over the measures
+    of the cell and times ``cells`` (Bonferroni), because each cell is judged before the others are known.
+
+    Args:
+        new: the cell alone, with what its provenance says.
+        cells: how many cells this run compares.
+    """
+    old_model, source = rules.of(cell), named(baseline)
+    if not in_baseline(baseline, rules, cell):
+        return [row(cell, BASELINE, source, "", f"{old_model} in the baseline", None, NEW)]
+    old = part_of(baseline, [old_model], [cell.dataset], cell.label_set)
+    if problem := unlike(old, new, cell):
+        return [row(cell, BASELINE, source, "", problem, None, UNUSABLE)]
+    if rules.exact:
+        return exact(old, new, cell, rules, source)
+    found = compare_runs(old, new, models=[(old_model, cell.model)], measures=rules.measures)
+    figures = found.figures[found.figures["new_model"] == cell.model]
+    return [*significance(figures, found.queries, cell, rules, source, cells),
+            *tolerance(figures, cell, rules, source), *query_factor(found.queries, cell, rules, source)]  # fmt: skip
+
+
+def unlike(old: Run, new: Run, cell: Cell) -> str:
+    """Why a cell can't be compared with the baseline's; empty if it can."""
+    a, b = ((run.provenance.get("datasets") or {}).get(cell.dataset) or {} for run in (old, new))
+    problems = []
+    if not same_data(a, b):
+        problems.append(f"the dataset is another than the baseline's: {what_differs(a, b)}")
+    if cell.label_set:
+        problems.append(matched(*(run.ranks.set_index("query_id") for run in (old, new)))[1])
+    elif a.get("image_similarity") != b.get("image_similarity"):
+        option, (before, now) = MEANINGS["image_similarity"], (x.get("image_similarity") for x in (a, b))
+        problems.append(f"the baseline was measured with {option} {before}, this run with {now}")
+    return "; ".join(problem for problem in problems if problem)
+
+
+def significance(
+    figures: pd.DataFrame, queries: pd.DataFrame, cell: Cell, rules: Rules, source: str, cells: int
+) -> list[Row]:
+    """A verdict for each measure; those that fail list the queries that fell, the farthest first."""
+    p = figures["p"].to_numpy(np.float64)
+    tested = ~np.isnan(p)
+    fell = figures["difference"].to_numpy(np.float64) < 0
+    one_sided = np.where(fell, p / 2, 1 - p / 2)
+    adjusted = np.full(len(p), np.nan)
+    if tested.any():
+        adjusted[tested] = np.minimum(1.0, holm(one_sided[tested]) * cells)
+    rows = []
+    for one, own in zip(figures.to_dict("records"), adjusted.tolist(), strict=True):
+        metric = one["metric"] if pd.isna(one["k"]) else f"{one['metric']}@{int(one['k'])}"
+        worse = own < rules.alpha  # not where there is no test
+        rows.append(
+            row(cell, SIGNIFICANCE, source, metric, f"not below {shown(metric, one['old'])} beyond noise", one["new"],
+                not worse, p=own, queries=moves(fallen(queries, cell), LISTED) if worse else "")
+        )  # fmt: skip
+    return rows
+
+
+def tolerance(figures: pd.DataFrame, cell: Cell, rules: Rules, source: str) -> list[Row]:
+    if rules.tolerance is None:
+        return []
+    rows = []
+    for one in figures.to_dict("records"):
+        metric = one["metric"] if pd.isna(one["k"]) else f"{one['metric']}@{int(one['k'])}"
+        least = one["old"] - rules.tolerance
+        ok = one["new"] >= least - 1e-12  # 0.7 - 0.02 is not exactly 0.68
+        expected = f"at least {shown(metric, least)}, {rules.tolerance:g} below {shown(metric, one['old'])}"
+        rows.append(row(cell, TOLERANCE, source, metric, expected, one["new"], ok))
+    return rows
+
+
+def query_factor(queries: pd.DataFrame, cell: Cell, rules: Rules, source: str) -> list[Row]:
+    """One verdict: whether no query fell by a larger factor; lists those that did."""
+    if rules.query_factor is None or not len(queries):
+        return []
+    fell = fallen(queries, cell)
+    beyond = [one for one in fell if one[2] > rules.query_factor * one[1]]
+    largest = fell[0][2] / fell[0][1] if fell else 1.0
+    expected = f"no query's rank grows by more than {rules.query_factor:g} times"
+    return [row(cell, QUERY, source, "rank", expected, largest, not beyond, queries=moves(beyond, LISTED))]
+
+
+def fallen(queries: pd.DataFrame, cell: Cell) -> list[tuple[str, float, float]]:
+    """Queries with a larger rank than before, with both ranks; those that fell by the largest factor first."""
+    own = queries[(queries["new_model"] == cell.model) & (queries["octaves"] > 0)]
+    order = own.sort_values("octaves", ascending=False, kind="stable")
+    columns = order["query_id"], order["old_rank"], order["new_rank"]
+    return [(str(name), float(old), float(new)) for name, old, new in zip(*columns, strict=True)]
+
+
+def exact(old: Run, new: Run, cell: Cell, rules: Rules, source: str) -> list[Row]:
+    """One verdict: whether no rank, or no agreement with a judgment, differs by more than is allowed."""
+    if not cell.label_set:
+        return exact_judgments(old, new, cell, source)
+    a, b = (
+        run.ranks.set_index("query_id")[["rank_best", "rank_worst", "rank"]].astype(np.float64) for run in (old, new)
+    )
+    b = b.loc[a.index]
+    drift = np.abs(b.to_numpy() - a.to_numpy()).max(axis=1)
+    beyond = drift > rules.allowed_drift(a["rank"].to_numpy())
+    order = [i for i in np.argsort(-drift, kind="stable") if beyond[i]]
+    listed = [(str(a.index[i]), float(a["rank"].iloc[i]), float(b["rank"].iloc[i])) for i in order]
+    least = "no rank differs" if rules.drift == "0" else f"no rank differs by more than {rules.drift}"
+    largest = float(drift.max()) if len(drift) else 0.0
+    return [row(cell, EXACT, source, "rank", least, largest, not listed, queries=moves(listed, LISTED))]
+
+
+def exact_judgments(old: Run, new: Run, cell: Cell, source: str) -> list[Row]:
+    a, b = (run.judgments.set_index("judgement_id")["agreement"].astype(np.float64) for run in (old, new))
+    both = pd.concat({"old": a, "new": b}, axis=1)
+    other = both.index[~np.isclose(both["old"], both["new"])]  # also where one lacks it
+    told = "; ".join(map(str, other[:LISTED])) + (f"; and {len(other) - LISTED:,} more" if len(other) > LISTED else "")
+    expected = "every judgment is agreed with as before"
+    return [row(cell, EXACT, source, "agreement", expected, float(len(other)), not len(other), queries=told)]
+
+
+def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]:
+    """What provenance says was other when the baseline was measured, in words, such as ``torch: 2.4 → 2.5``."""
+    old = part_of(baseline, [rules.of(cell)], [cell.dataset], cell.label_set)
+    known = {key: value for key, value in old.provenance.items() if key in new.provenance}
+    lines = []
+    for one in changes(dataclasses.replace(old, provenance=known), new).to_dict("records"):
+        name = " ".join(part for part in (one["what"], one["name"], one["fact"]) if part)
+        lines.append(f"{name.removeprefix('version ')}: {one['old']} → {one['new']}")
+    return lines

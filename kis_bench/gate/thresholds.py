@@ -1,0 +1,200 @@
+"""thresholds.toml: what figures have to reach, for datasets, label sets and models by name or pattern."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kis_bench.encoders.catalogue import read_toml
+from kis_bench.errors import BadFile, unknown
+from kis_bench.gate.verdicts import THRESHOLD, Cell, Figure, Row, is_rank, is_share, row, shown
+from kis_bench.results import RECALL_AT, RELEVANCES
+from kis_bench.triplets import NORMALISATIONS
+
+PATTERNS = ("dataset", "label_set", "model")
+KEYS = (*PATTERNS, "metric", "min", "max", "on")
+ON = {"value": "value", "ci_low": "low", "ci_high": "high"}  #: as written -> of a Figure
+RECALLS = ("recall", *(f"{name}_recall" for name in RELEVANCES))
+#: Metrics without a cut-off, as in metrics.csv.
+OTHERS = (
+    "mrr", "median_rank", "lower_quartile_rank", "upper_quartile_rank", *(f"{name}_median_rank" for name in RELEVANCES),
+    *(f"consistency{counting}{rule}" for counting in ("", "_per_triplet") for rule in ("", "_published")),
+    *(f"{kind}_{way}" for kind in ("pearson", "spearman") for way in NORMALISATIONS),
+)  # fmt: skip
+_HEADER = re.compile(r"\s*\[\[\s*(threshold|\"threshold\"|'threshold')\s*\]\]")
+_KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*=""")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A figure's least or largest allowed value. The patterns are those of shells: ``*``, ``?``, ``[abc]``."""
+
+    metric: str  # as in metrics.csv, recall with its cut-off: recall@10
+    dataset: str = "*"
+    label_set: str = "*"
+    model: str = "*"
+    min: float | None = None
+    max: float | None = None
+    on: str = "value"  # or ci_low, ci_high: the end of the 95% interval that has to keep it
+    file: str = ""  # that says so
+    place: str = ""  # and where in it, such as "line 12"
+
+    def matches(self, cell: Cell) -> bool:
+        return all(fnmatchcase(getattr(cell, key), getattr(self, key)) for key in PATTERNS)
+
+    @property
+    def source(self) -> str:
+        return f"{self.file}, {self.place}"
+
+    @property
+    def expected(self) -> str:
+        ends = [(self.min, "at least"), (self.max, "at most")]
+        limits = " and ".join(f"{word} {shown(self.metric, value)}" for value, word in ends if value is not None)
+        return limits if self.on == "value" else f"{limits} for the {'low' if self.on == 'ci_low' else 'high'}er end"
+
+    def judged(self, cell: Cell, figure: Figure) -> Row:
+        """The verdict on a figure of a cell that this threshold matches; an unknown one fails."""
+        value = getattr(figure, ON[self.on])
+        ok = (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+        interval = figure.low, figure.high
+        expected = self.expected
+        return row(cell, THRESHOLD, self.source, self.metric, expected, figure.value, ok, interval=interval)
+
+    def __str__(self) -> str:
+        which = ", ".join(f"{key} {getattr(self, key)}" for key in PATTERNS if getattr(self, key) != "*")
+        return f"{self.source}: {self.metric} {self.expected}{f' ({which})' if which else ''}"
+
+
+def check(thresholds: Iterable[Threshold], cell: Cell, figures: Mapping[str, Figure]) -> list[Row]:
+    """The verdicts of all thresholds on a cell for whose metric it has a figure."""
+    return [one.judged(cell, figures[one.metric]) for one in thresholds if one.matches(cell) and one.metric in figures]
+
+
+def cut_offs(thresholds: Iterable[Threshold]) -> tuple[int, ...]:
+    """Where recalls have to be measured for these, beside the usual ones."""
+    return tuple(sorted({*RECALL_AT, *(int(one.metric.partition("@")[2]) for one in thresholds if "@" in one.metric)}))
+
+
+def figures_of(metrics: pd.DataFrame) -> dict[str, Figure]:
+    """Of the rows of metrics.csv of one cell: name of a metric, recall with its cut-off -> figure."""
+    return {
+        metric if pd.isna(k) else f"{metric}@{int(k)}": Figure(float(value), float(low), float(high))
+        for metric, k, value, low, high in metrics[["metric", "k", "value", "ci_low", "ci_high"]].itertuples(
+            index=False, name=None
+        )
+    }
+
+
+def read_thresholds(file: Path, named: str = "") -> tuple[Threshold, ...]:
+    """The rows of a thresholds.toml, in its order.
+
+    Args:
+        named: how the file is called in verdicts; default: its name.
+
+    Raises:
+        BadFile: with the line of every problem, and what was probably meant.
+    """
+    content = read_toml(file)
+    rows = content.get("threshold", [])
+    problems = [f"{unknown('key', key, ['threshold'])}; thresholds are declared as [[threshold]]"
+                for key in content if key != "threshold"]  # fmt: skip
+    if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
+        raise BadFile(file, [*problems, "threshold is not a list of tables; declare each as [[threshold]]"])
+    if not rows and not problems:
+        problems.append("there is no [[threshold]] in it, so nothing would be checked")
+    lines = lines_of(file.read_text(encoding="utf-8"), len(rows))
+    found = []
+    for number, (own, at) in enumerate(zip(rows, lines, strict=True), start=1):
+        place = f"[[threshold]] {number}"
+        wrong = problems_of(own)
+        problems += [f"line {at.get(key, at[''])}: {said}" if at else f"{place}: {said}" for key, said in wrong]
+        if not wrong:
+            found.append(Threshold(**own, file=named or file.name, place=f"line {at['']}" if at else place))
+    if problems:
+        raise BadFile(file, problems)
+    return tuple(found)
+
+
+def lines_of(text: str, tables: int) -> list[dict[str, int]]:
+    """For each [[threshold]] the line of every key, and its own under ""; empty where they can't be told."""
+    found: list[dict[str, int]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _HEADER.match(line):
+            found.append({"": number})
+        elif found and (key := _KEY.match(line)):
+            found[-1].setdefault(key[1], number)
+    return found if len(found) == tables else [{}] * tables
+
+
+def problems_of(own: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(key, what is wrong with it) of one table."""
+    wrong = [(key, unknown("key", key, KEYS)) for key in own if key not in KEYS]
+    wrong += [(key, f"{key} is not a text in quotes") for key in (*PATTERNS, "metric", "on")
+              if not isinstance(own.get(key, ""), str)]  # fmt: skip
+    if wrong:
+        return wrong
+    metric = own.get("metric")
+    if metric is None:
+        return [("", 'metric is missing, such as "recall@10"')]
+    if said := wrong_metric(metric):
+        return [("metric", said)]
+    if own.get("on", "value") not in ON:
+        wrong.append(("on", unknown("bound", own["on"], ON)))
+    limits = {key: own[key] for key in ("min", "max") if key in own}
+    if not limits:
+        wrong.append(("", f"neither min nor max is given, so {metric} may be anything"))
+    for key, value in limits.items():
+        wrong += [(key, said) for said in wrong_limit(metric, key, value)]
+    if len(limits) == 2 and not wrong and limits["min"] > limits["max"]:
+        wrong.append(("min", f"min {limits['min']} is above max {limits['max']}"))
+    return wrong
+
+
+def wrong_metric(metric: str) -> str:
+    """What is wrong with the name of a metric; empty if nothing is."""
+    name, at, k = metric.partition("@")
+    if name in RECALLS:
+        good = at and k.isdecimal() and int(k) >= 1 and k == str(int(k))
+        return "" if good else f"metric {metric!r}: write {name} with its cut-off, such as {name}@10"
+    return "" if metric in OTHERS else unknown("metric", metric, [*(f"{recall}@K" for recall in RECALLS), *OTHERS])
+
+
+def wrong_limit(metric: str, key: str, value: Any) -> list[str]:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return [f"{key} = {value!r} is not a number"]
+    if is_share(metric) and not 0 <= value <= 1:
+        return [f"{key} = {value}: {metric} is a share from 0 to 1" + (f"; {value / 100:g}?" if value <= 100 else "")]
+    if is_rank(metric) and value < 1:
+        return [f"{key} = {value}: ranks count from 1"]
+    return []
+
+
+def unmatchable(
+    thresholds: Sequence[Threshold], datasets: Mapping[str, Collection[str] | None], models: Collection[str]
+) -> list[str]:
+    """What is wrong with thresholds that no cell of a suite can ever match.
+
+    Args:
+        datasets: name -> its label sets, None where nobody knows them because it isn't here.
+        models: all names that are declared or asked for.
+    """
+    problems = []
+    for one in thresholds:
+        mine = [name for name in datasets if fnmatchcase(name, one.dataset)]
+        sets = [datasets[name] for name in mine]
+        if not mine:
+            problems.append(f"{one.place}: {unknown('dataset', one.dataset, datasets)}")
+        elif None not in sets:
+            known = {label_set for some in sets for label_set in some or ()}
+            if not any(fnmatchcase(label_set, one.label_set) for label_set in known):
+                problems.append(f"{one.place}: {unknown('label set', one.label_set, known)} in {', '.join(mine)}")
+        if not any(fnmatchcase(name, one.model) for name in models):
+            problems.append(f"{one.place}: {unknown('model', one.model, models)}")
+    return problems

@@ -1,0 +1,93 @@
+"""The gate of one pytest session: what it is given by options, and where tests find it. Light unless it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kis_bench import datasets
+from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.session import line_up, query_sets
+
+if TYPE_CHECKING:
+    from kis_bench.gate.judging import Gate
+    from kis_bench.gate.thresholds import Threshold
+
+GATE: pytest.StashKey[Gate | None] = pytest.StashKey()
+FAILURES = pytest.StashKey[list[str]]()  #: of a test: what its cell failed by
+
+
+def gate(config: pytest.Config) -> Gate | None:
+    """What this session is judged by, None if nothing; files that are wrong end it with exit code 2."""
+    if GATE not in config.stash:
+        try:
+            config.stash[GATE] = made(config)
+        except KisBenchError as error:
+            pytest.exit(f"kis-bench: {error}", returncode=2)
+    return config.stash[GATE]
+
+
+def made(config: pytest.Config) -> Gate | None:
+    option = config.option
+    if option.kis_baseline is None:
+        alone = [name for name in ("incumbent", "exact", "tolerance", "query-factor", "gate-metric")
+                 if getattr(option, f"kis_{name.replace('-', '_')}")]  # fmt: skip
+        if alone:
+            raise KisBenchError(f"--kis-{alone[0]} compares with a baseline; add --kis-baseline RUN")
+    if option.kis_drift != "0" and not option.kis_exact:
+        raise KisBenchError(f"--kis-drift {option.kis_drift} has no meaning without --kis-exact")
+    if option.kis_thresholds is None and option.kis_baseline is None:
+        return None
+    from kis_bench.gate.baselines import read_baseline
+    from kis_bench.gate.judging import Gate
+    from kis_bench.gate.rules import MEASURES, Rules
+    from kis_bench.gate.thresholds import read_thresholds
+    from kis_bench.run_comparison import models_of
+    from kis_bench.runs import git_state, versions
+
+    rules = Rules(
+        option.kis_alpha, option.kis_tolerance, option.kis_query_factor, tuple(option.kis_gate_metric) or MEASURES,
+        option.kis_exact, option.kis_drift, option.kis_incumbent or "",
+    )  # fmt: skip
+    thresholds: tuple[Threshold, ...] = ()
+    if option.kis_thresholds is not None:
+        file = option.kis_thresholds
+        thresholds = read_thresholds(file, relative(file, config.rootpath))
+        check_names(config, thresholds, file)
+    baseline = None if option.kis_baseline is None else read_baseline(option.kis_baseline)
+    if baseline is not None and rules.incumbent and rules.incumbent not in models_of(baseline):
+        raise UnknownName("model", rules.incumbent, models_of(baseline), f"These are in {option.kis_baseline}.")
+    about = {"versions": versions(), "git": git_state(config.rootpath), "device": option.kis_device}
+    return Gate(thresholds, baseline, rules, about)
+
+
+def relative(file: Path, root: Path) -> str:
+    """As seen from the project, which is how continuous integration names files."""
+    try:
+        return file.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return file.name
+
+
+def check_names(config: pytest.Config, thresholds: Sequence[Threshold], file: Path) -> None:
+    """BadFile with every threshold that is about nothing this suite declares, such as a misspelt name."""
+    from kis_bench.gate.thresholds import unmatchable
+
+    lined, hook = line_up(config), config.hook
+    declared = [row.name for rows in hook.pytest_kis_datasets(config=config) for row in rows]
+    models = {row.name for rows in hook.pytest_kis_models(config=config) for row in rows}
+    models |= {row.name for row in lined.models}
+    sets: dict[str, set[str] | None] = dict.fromkeys(declared)  # None: left out or not here, so nobody knows
+    for row in lined.datasets:
+        sets[row.name] = None
+        if datasets.readiness(row).ready:
+            judged = datasets.has_triplets(row)
+            models |= {*datasets.extractor_names(row)} if judged else set()
+            if not config.option.kis_labels:
+                found = {one.label_set for one in query_sets(config) if one.dataset == row and one.label_set}
+                sets[row.name] = found | ({""} if judged else set())
+    if problems := unmatchable(thresholds, sets, models):
+        raise BadFile(file, problems)

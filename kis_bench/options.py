@@ -1,0 +1,187 @@
+"""The options of the plugin: on the command line, in [tool.kis_bench] of pyproject.toml, or as kis_… in an ini file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kis_bench import encoders
+from kis_bench.encoders.catalogue import FORMS, read_toml
+from kis_bench.errors import BadFile, KisBenchError, unknown
+from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
+from kis_bench.triplets import VECTOR_RULES
+
+TABLE = "kis_bench"  #: [tool.kis_bench]
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+@dataclass(frozen=True)
+class Option:
+    """``--kis-NAME``, ``NAME`` in [tool.kis_bench], ``kis_NAME`` in an ini file; the first that is given counts."""
+
+    name: str
+    help: str
+    metavar: str = ""
+    kind: Callable[[str], Any] = str  # from text; its errors are ValueErrors
+    default: Any = None
+    choices: Sequence[str] = ()
+    many: bool = False  # may be given several times
+    variable: str = ""  # of the environment, which counts more than files
+
+    @property
+    def flag(self) -> bool:
+        return self.default is False
+
+    @property
+    def attribute(self) -> str:
+        return "kis_" + self.name.replace("-", "_")
+
+
+OPTIONS = (
+    Option("model", f"measure this model: a name that is declared or known, or {FORMS}; repeatable "
+           "(default: all declared)", "NAME", many=True),
+    Option("dataset", "search this dataset, in FOLDER if given; repeatable (default: all declared)", "NAME[=FOLDER]",
+           many=True),
+    Option("labels", "use only this label set; repeatable (default: all that a dataset has)", "NAME", many=True),
+    Option("data", "folder in which dataset folders lie (default: $KIS_DATA)", "DIR", Path, variable="KIS_DATA"),
+    Option("store", "folder of embeddings, reused between runs (default: $KIS_STORE, else the user's cache)", "DIR",
+           Path, variable="KIS_STORE"),
+    Option("segment", "the segment rank counts pictures of the target's group up to this many seconds from it, unless "
+           f"its query says which (default: {SEGMENT_S:g})", "SECONDS", seconds, SEGMENT_S),
+    Option("near-duplicates", f"which pictures the near-duplicate rank takes for the target: {METHODS}; cosine is that "
+           "of each model's own vectors (default: identical files)", "METHOD", default=IDENTICAL),
+    Option("image-similarity", "similarity of two images under a model with several vectors per image: that of the "
+           "mean vectors, or the max over all pairs (default: mean)", default="mean", choices=VECTOR_RULES),
+    Option("device", "auto, cpu, cuda or cuda:N; with -n, processes under auto or cuda take GPUs in turn "
+           "(default: auto)", "DEVICE", default="auto"),
+    Option("precision", "arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)", default="fp32",
+           choices=encoders.PRECISIONS),
+    Option("batch-size", "images encoded at once; halved when memory is short (default: what suits model and device)",
+           "N", int),
+    Option("download", "download the weights of models that are not here yet", default=False),
+    Option("report", "where run folders are written (default: reports/)", "DIR", Path),
+    Option("strict", "a dataset or model that is missing fails instead of skipping", default=False),
+    Option("privacy", "leave texts, paths and pictures out of tables and reports", default=False),
+    Option("thresholds", "fail tests whose figures miss a threshold of this file, such as one written by kis-bench "
+           "thresholds", "FILE", Path),
+    Option("baseline", "fail tests that are worse than this run, or a file written by kis-bench baseline save, on the "
+           "same queries", "RUN|FILE", Path),
+    Option("alpha", "how often a run that is not worse than the baseline may fail by chance (default: 0.05)", "P",
+           float, 0.05),
+    Option("tolerance", "also fail if a figure falls by more than this share, noise or not, such as 0.02", "SHARE",
+           float),
+    Option("query-factor", "also fail if the rank of any query grows by more than this factor", "FACTOR", float),
+    Option("gate-metric", "compare only this with the baseline: recall@1, 5, 10, 50 or 100, mrr, consistency; "
+           "repeatable (default: all)", "METRIC", many=True),
+    Option("incumbent", "compare every model with this one of the baseline (default: with the one of its name)",
+           "MODEL"),
+    Option("exact", "fail if any rank differs from the baseline's at all, as after an upgrade of a library",
+           default=False),
+    Option("drift", "with --kis-exact: by how many places a rank may differ, or by which part of it, such as 1% "
+           "(default: 0)", "N|P%", default="0"),
+)  # fmt: skip
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """What isn't given is None until :func:`fill_in` looks elsewhere."""
+    group = parser.getgroup("kis", "known-item search benchmarks (kis-bench)")
+    for one in OPTIONS:
+        settings: dict[str, Any] = {"dest": one.attribute, "default": None, "help": one.help.replace("%", "%%")}
+        if one.flag:
+            settings["action"] = "store_true"
+        else:
+            settings |= {"type": one.kind, "action": "append" if one.many else "store"}
+            settings |= {"choices": one.choices} if one.choices else {"metavar": one.metavar}
+        group.addoption(f"--kis-{one.name}", **settings)
+        kind: Any = "bool" if one.flag else "linelist" if one.many else "string"
+        parser.addini(one.attribute, f"--kis-{one.name}, if the command line and [tool.{TABLE}] don't give it", kind,
+                      default=None)  # fmt: skip
+
+
+def fill_in(config: pytest.Config) -> None:
+    """Gives every option that the command line left out its value: from pyproject.toml, the ini file, or by default.
+
+    Raises:
+        KisBenchError: a key that isn't known, or a value that can't be.
+    """
+    file = project_file(config)
+    table = read_table(file)
+    problems = [unknown("key", key, [one.name for one in OPTIONS]) for key in table
+                if key.replace("_", "-") not in {one.name for one in OPTIONS}]  # fmt: skip
+    if problems:
+        raise BadFile(file, [f"[tool.{TABLE}]: {problem}" for problem in problems])
+    table = {key.replace("_", "-"): value for key, value in table.items()}
+    for one in OPTIONS:
+        if getattr(config.option, one.attribute, None) is not None:
+            continue
+        value, where, folder = table.get(one.name), f"{file}: [tool.{TABLE}] {one.name}", file.parent
+        if value is None:
+            value, where = config.getini(one.attribute), f"{config.inipath}: {one.attribute}"
+            folder = config.inipath.parent if config.inipath else folder
+        if value is None or os.environ.get(one.variable):
+            value = [] if one.many else one.default
+        else:
+            value = taken(one, value, where, folder)
+        setattr(config.option, one.attribute, value)
+
+
+def project_file(config: pytest.Config) -> Path:
+    """The pyproject.toml at pytest's root or, where that has none, above the folder in which pytest was started.
+
+    pytest finds its root before it knows our options: of ``--kis-baseline /elsewhere/file`` it takes the path for that
+    of a test, and the root may become a folder that holds nothing.
+    """
+    started = config.invocation_params.dir
+    places = [config.rootpath, started, *started.parents]
+    files = [place / "pyproject.toml" for place in places]
+    return next((file for file in files if file.is_file()), files[0])
+
+
+def read_table(file: Path) -> Mapping[str, Any]:
+    """[tool.kis_bench], empty where there is none."""
+    if not file.is_file():
+        return {}
+    table = (read_toml(file).get("tool") or {}).get(TABLE, {})
+    if not isinstance(table, dict):
+        raise BadFile(file, [f"[tool.{TABLE}] is not a table"])
+    return table
+
+
+def taken(one: Option, value: Any, where: str, folder: Path) -> Any:
+    """The value of an option as it stands in a file, whose relative paths start at its folder."""
+    if one.flag:
+        if not isinstance(value, bool):
+            raise KisBenchError(f"{where} = {value!r}: write true or false")
+        return value
+    if one.many:
+        if isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise KisBenchError(f"{where} = {value!r}: write a list of texts")
+        return [placed(each, folder) if one.name == "dataset" else each for each in value]
+    if isinstance(value, bool | list | dict):
+        raise KisBenchError(f"{where} = {value!r}: write one value")
+    try:
+        found = one.kind(str(value))
+    except ValueError:
+        raise KisBenchError(f"{where} = {value!r}: {one.help}") from None
+    if one.choices and found not in one.choices:
+        raise KisBenchError(f"{where}: {unknown('value', str(found), one.choices)}")
+    return folder / found.expanduser() if isinstance(found, Path) else found
+
+
+def placed(dataset: str, folder: Path) -> str:
+    """``NAME=FOLDER`` with the folder as seen from that of the file."""
+    name, equals, place = dataset.partition("=")
+    return f"{name}={folder / Path(place).expanduser()}" if equals else name

@@ -1,0 +1,193 @@
+"""A run kept in one file: whole, small, without texts, the same bytes each time; and files that can't be taken."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kis_bench.errors import KisBenchError
+from kis_bench.gate.baselines import KEPT_JUDGMENTS, KEPT_RANKS, MEMBERS, named, part_of, read_baseline, save_baseline
+from kis_bench.gate.rules import Rules, compared
+from kis_bench.gate.verdicts import Cell
+from kis_bench.results import ALL_RANKS, TIMINGS, VERDICTS, read_run, write_run
+
+
+def ranks(model, label_set="short", n=50):
+    best = np.random.default_rng(len(model)).integers(1, 99, n)
+    return pd.DataFrame({
+        "model": model, "dataset": "mine", "label_set": label_set, "query_id": [f"q{i}" for i in range(n)],
+        "text": [f"secret text {i}" for i in range(n)], "item_id": [f"i{i}" for i in range(n)], "rank": best,
+        "rank_best": best, "rank_worst": best, "group_rank": None, "n_items": 100, "truncated": False,
+        "target_score": 0.5, "top_item_ids": [["a", "b"]] * n,
+    }).reindex(columns=ALL_RANKS)  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path):
+    judged = pd.DataFrame({
+        "model": ["a"] * 3, "dataset": "study", "judgement_id": ["j1", "j2", "j3"], "triplet_id": ["t"] * 3,
+        "user_id": ["u"] * 3, "agreement": [1.0, 0.0, 0.5], "margin": 0.1,
+    })  # fmt: skip
+    folder = write_run(
+        tmp_path / "reports", ranks=pd.concat([ranks("a"), ranks("bb"), ranks("a", "long")], ignore_index=True),
+        judgments=judged, timings=pd.DataFrame(columns=TIMINGS), verdicts=pd.DataFrame(columns=VERDICTS),
+        provenance={"models": {"a": {"key": "k"}, "bb": {"key": "l"}}, "versions": {"torch": "2"}, "interrupted": False,
+                    "datasets": {"mine": {"fingerprint": "f"}, "study": {"fingerprint": "g"}},
+                    "command": ["pytest", "/home/me"]},
+    )  # fmt: skip
+    return read_run(folder)
+
+
+def test_what_is_saved_is_read_back_and_compares_as_the_run_does(run, tmp_path):
+    file = tmp_path / "baseline.kis.zip"
+    said = save_baseline(run, file)
+    assert said == ["mine, short: a, bb", "mine, long: a", "study, judgments: a"]
+    kept = read_baseline(file)
+    pd.testing.assert_frame_equal(kept.ranks[KEPT_RANKS], run.ranks[KEPT_RANKS])
+    pd.testing.assert_frame_equal(kept.judgments[KEPT_JUDGMENTS], run.judgments[KEPT_JUDGMENTS])
+    assert named(kept) == named(run) == run.folder.name
+    for cell in (Cell("a", "mine", "short"), Cell("bb", "mine", "short"), Cell("a", "study", "")):
+        for rules in (Rules(), Rules(exact=True)):
+            alone = part_of(run, [cell.model], [cell.dataset], cell.label_set or None)
+            rows = compared(kept, alone, cell, rules, 1)
+            assert rows == compared(run, alone, cell, rules, 1)
+            assert {row["verdict"] for row in rows} == {"pass"}
+
+
+def test_it_has_neither_texts_nor_commands_and_always_the_same_bytes(run, tmp_path):
+    file, again = tmp_path / "one.kis.zip", tmp_path / "two.kis.zip"
+    save_baseline(run, file)
+    save_baseline(read_run(run.folder), again)
+    assert file.read_bytes() == again.read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        whole = b"".join(archive.read(name) for name in archive.namelist())
+    assert b"secret" not in whole
+    assert b"/home/me" not in whole
+    assert file.stat().st_size < 20_000
+
+
+def test_a_baseline_can_be_saved_of_a_baseline_of_the_run_folder(run, tmp_path):
+    first, second = tmp_path / "first.kis.zip", tmp_path / "second.kis.zip"
+    save_baseline(run, first)
+    save_baseline(read_baseline(first), second, models=["a"], datasets=["mine"])
+    kept = read_baseline(second)
+    assert named(kept) == run.folder.name
+    assert set(kept.ranks["model"]) == {"a"}
+    assert len(kept.judgments) == 0
+    assert set(kept.provenance["models"]) == {"a"}
+
+
+@pytest.mark.parametrize(("chosen", "said"), [
+    ({"models": ["aa"]}, "unknown model 'aa'"), ({"datasets": ["mnie"]}, "did you mean mine?"),
+    ({"models": ["bb"], "datasets": ["study"]}, "measured nothing of these models on these datasets"),
+])  # fmt: skip
+def test_what_the_run_does_not_have_is_refused(run, tmp_path, chosen, said):
+    with pytest.raises(KisBenchError, match=said.replace("?", r"\?")):
+        save_baseline(run, tmp_path / "b.kis.zip", **chosen)
+    assert not (tmp_path / "b.kis.zip").exists()
+
+
+def test_a_run_that_was_stopped_is_no_baseline(run, tmp_path):
+    head = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps(head | {"interrupted": True}))
+    with pytest.raises(KisBenchError, match="stopped before its end"):
+        save_baseline(read_run(run.folder), tmp_path / "b.kis.zip")
+    with pytest.raises(KisBenchError, match="stopped before its end"):
+        read_baseline(run.folder)
+
+
+def test_a_folder_that_lacks_something_or_is_not_there(run, tmp_path):
+    with pytest.raises(KisBenchError, match="there is no baseline"):
+        read_baseline(tmp_path / "absent")
+    (run.folder / "ranks.parquet").unlink()
+    with pytest.raises(KisBenchError, match="not a whole run: missing ranks.parquet"):
+        read_baseline(run.folder)
+
+
+def repacked(file, **changes):
+    """The file with some of its parts changed; None: left out."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts |= changes
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            if content is not None:
+                archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"ranks.parquet": None}, "it lacks ranks.parquet"),
+    ({"ranks.parquet": b"PAR1 no table"}, "not a readable baseline"),
+    ({"ranks.parquet": b""}, "not a readable baseline"),
+    ({"baseline.json": b"{"}, "not a readable baseline"),
+    ({"baseline.json": b"[]"}, "schema_version is missing"),
+    ({"baseline.json": b'{"schema_version": 99}'}, "install a newer kis-bench"),
+    ({"baseline.json": b"\xff"}, "not a readable baseline"),
+])  # fmt: skip
+def test_files_that_are_damaged_newer_or_something_else(run, tmp_path, changes, said):
+    file = tmp_path / "b.kis.zip"
+    save_baseline(run, file)
+    repacked(file, **changes)
+    with pytest.raises(KisBenchError) as caught:
+        read_baseline(file)
+    assert said in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 half"])
+def test_no_archive(tmp_path, content):
+    file = tmp_path / "b.kis.zip"
+    file.write_bytes(content)
+    with pytest.raises(KisBenchError, match="not a readable baseline"):
+        read_baseline(file)
+
+
+def test_every_cut_of_a_file_is_refused(run, tmp_path):
+    file = tmp_path / "b.kis.zip"
+    save_baseline(run, file)
+    whole = file.read_bytes()
+    for end in range(0, len(whole), max(1, len(whole) // 40)):
+        file.write_bytes(whole[:end])
+        with pytest.raises(KisBenchError):
+            read_baseline(file)
+
+
+def test_flipped_bytes_are_refused_or_change_nothing(run, tmp_path):
+    file = tmp_path / "b.kis.zip"
+    save_baseline(run, file)
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for place in rng.choice(len(whole), 60, replace=False):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        file.write_bytes(bytes(damaged))
+        try:
+            kept = read_baseline(file)
+        except KisBenchError:
+            continue
+        pd.testing.assert_frame_equal(kept.ranks[KEPT_RANKS], run.ranks[KEPT_RANKS])
+
+
+def test_a_part_that_is_larger_than_it_may_be_is_not_unpacked(run, tmp_path, monkeypatch):
+    file = tmp_path / "b.kis.zip"
+    save_baseline(run, file)
+    monkeypatch.setattr("kis_bench.gate.baselines.LARGEST", 100)
+    with pytest.raises(KisBenchError, match="larger than 100 bytes"):
+        read_baseline(file)
+
+
+def test_a_column_that_is_missing(run, tmp_path):
+    file, table = tmp_path / "b.kis.zip", run.ranks[KEPT_RANKS].drop(columns=["rank_best"])
+    save_baseline(run, file)
+    repacked(file, **{"ranks.parquet": table.to_parquet(index=False)})
+    with pytest.raises(KisBenchError, match=r"ranks.parquet: the column 'rank_best' is missing"):
+        read_baseline(file)
+
+
+def test_members_are_what_is_documented(run, tmp_path):
+    save_baseline(run, tmp_path / "b.kis.zip")
+    with zipfile.ZipFile(tmp_path / "b.kis.zip") as archive:
+        assert archive.namelist() == [*MEMBERS]
+    assert Path(named(read_baseline(tmp_path / "b.kis.zip"))).name

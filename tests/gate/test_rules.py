@@ -1,0 +1,249 @@
+"""Paired comparison with a baseline: planted losses are found and named, noise alone is not."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from kis_bench.errors import KisBenchError
+from kis_bench.gate.baselines import part_of
+from kis_bench.gate.judging import Gate
+from kis_bench.gate.rules import MEASURES, Rules, compared, what_changed
+from kis_bench.gate.verdicts import Cell
+from kis_bench.results import JUDGMENTS, RANKS, run_of
+
+CELL = Cell("a", "mine", "short")
+
+
+def ranks_of(ranks, model="a", label_set="short", worst=None):
+    ranks = np.asarray(ranks)
+    n = len(ranks)
+    worst = ranks if worst is None else np.asarray(worst)
+    return pd.DataFrame({
+        "model": model, "dataset": "mine", "label_set": label_set, "query_id": [f"q{i:03d}" for i in range(n)],
+        "text": "", "item_id": [f"i{i}" for i in range(n)], "rank": (ranks + worst) / 2, "rank_best": ranks,
+        "rank_worst": worst, "n_items": 10_000,
+    }).reindex(columns=RANKS)  # fmt: skip
+
+
+def run(*ranks, judgments=None, datasets=None, **head):
+    table = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=RANKS)
+    judgments = pd.DataFrame(columns=JUDGMENTS) if judgments is None else judgments
+    names = {*table["model"], *judgments["model"]}
+    about = datasets or {name: {"fingerprint": "same"} for name in {*table["dataset"], *judgments["dataset"]}}
+    provenance = {"models": {name: {"key": f"{name}-1"} for name in names}, "datasets": about, **head}
+    return run_of(Path("reports/one"), provenance, ranks=table, judgments=judgments)
+
+
+def drawn(rng, q, spread=0.8):
+    """Ranks of two runs of one model that differ by resampling noise only, exchangeable, and where they came from."""
+    level = rng.normal(2.5, 1.8, q)
+    return [np.clip(np.exp(level + rng.normal(0, spread, q)).astype(int) + 1, 1, 9_999) for _ in range(2)]
+
+
+def by(rows, **wanted):
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cells", "alpha"), [(1, 0.05), (3, 0.05), (1, 0.2)])
+def test_noise_alone_fails_at_most_at_the_declared_rate(cells, alpha):
+    """1,000 runs of a model against itself under resampling noise; a run fails if any of its cells does."""
+    rng = np.random.default_rng(cells)
+    rules, runs, failed = Rules(alpha=alpha), 1_000, 0
+    for _ in range(runs):
+        for part in range(cells):
+            # The first cell that fails ends the run, as it would under -x; the others are drawn all the same.
+            old, new = drawn(rng, 50 + 25 * part)
+            cell = Cell("a", "mine", f"set-{part}")
+            pair = (run(ranks_of(each, label_set=cell.label_set)) for each in (old, new))
+            if by(compared(*pair, cell, rules, cells), verdict="fail"):
+                failed += 1
+                break
+    most = stats.binom.ppf(0.999, runs, alpha)
+    assert failed <= most, f"{failed} of {runs} runs failed, at most {most:.0f} should have"
+    assert failed > 0  # else the test couldn't fail either: the rule has to use the rate that it is given
+
+
+@pytest.mark.parametrize(("strength", "share", "fails"), [(1.0, 0.0, False), (1.5, 0.015, False), (30.0, 0.2, True),
+                                                         (300.0, 0.1, True), (1000.0, 0.3, True)])  # fmt: skip
+def test_a_planted_loss_is_found_when_it_should_and_its_queries_are_named(strength, share, fails):
+    rng = np.random.default_rng(5)
+    old = rng.integers(1, 30, 200)
+    chosen = rng.choice(200, int(share * 200), replace=False)
+    new = old.copy()
+    new[chosen] = np.minimum(new[chosen] * strength, 9_999).astype(int)
+
+    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(), 1)
+
+    failed = by(rows, verdict="fail")
+    assert bool(failed) == fails
+    for row in failed:
+        named = {one.split(":")[0] for one in row["queries"].split("; ")}
+        assert named == {f"q{i:03d}" for i in chosen if new[i] > old[i]}
+        first = int(row["queries"][1:4])
+        assert new[first] / old[first] == max(new[chosen] / old[chosen])
+        assert row["queries"].startswith(f"q{first:03d}: {old[first]:,} → {new[first]:,}")
+
+
+def test_a_gain_never_fails():
+    old = np.random.default_rng(1).integers(20, 500, 100)
+    rows = compared(run(ranks_of(old)), run(ranks_of(np.ones(100, int))), CELL, Rules(tolerance=0, query_factor=1), 1)
+    assert {row["verdict"] for row in rows} == {"pass"}
+    assert {row["metric"] for row in rows} == {*MEASURES, "rank"} - {"consistency"}
+
+
+def test_the_p_value_is_one_sided_adjusted_over_measures_and_cells():
+    """40 queries drop out of the first ten, none comes in: by hand."""
+    old, new = np.full(100, 3), np.full(100, 3)
+    new[:8] = 200
+    rules = Rules(measures=("recall@10", "recall@100"))
+    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, rules, 7)
+    one_sided = 0.5**8
+    assert [row["p"] for row in rows] == pytest.approx([min(1, one_sided * 2 * 7)] * 2)
+    assert {row["verdict"] for row in rows} == {"fail" if one_sided * 14 < 0.05 else "pass"}
+    lenient = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, rules, 1)
+    assert {row["verdict"] for row in lenient} == {"fail"}
+
+
+@pytest.mark.parametrize(("tolerance", "verdict"), [(0.0, "fail"), (0.019, "fail"), (0.02, "pass"), (0.5, "pass")])
+def test_tolerance_holds_also_where_the_loss_may_be_noise(tolerance, verdict):
+    old, new = np.full(100, 3), np.full(100, 3)
+    new[:2] = 50
+    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(tolerance=tolerance), 1)
+    assert {row["verdict"] for row in by(rows, rule="significance")} == {"pass"}
+    assert by(rows, rule="tolerance", metric="recall@10")[0]["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("factor", "named"), [(70.6, "q007: 3 → 212"), (70.7, ""), (1.5, "q007: 3 → 212; q009: 3 → 6")]
+)
+def test_a_query_that_falls_too_far_is_named(factor, named):
+    old, new = np.full(100, 3), np.full(100, 3)
+    new[[7, 9, 11]] = 212, 6, 1
+    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(query_factor=factor), 1)
+    row = by(rows, rule="query factor")[0]
+    assert (row["verdict"], row["queries"]) == ("fail" if named else "pass", named)
+    assert row["obtained"] == pytest.approx(212 / 3)
+
+
+@pytest.mark.parametrize(("drift", "named"), [
+    ("0", "q004: 400 → 404; q002: 3 → 1"), ("2", "q004: 400 → 404"), ("3.9", "q004: 400 → 404"), ("4", ""),
+    ("1%", "q002: 3 → 1"), ("0.5%", "q004: 400 → 404; q002: 3 → 1"), ("100%", ""),
+])  # fmt: skip
+def test_exact_mode_finds_any_rank_that_differs(drift, named):
+    old = np.array([1, 2, 3, 50, 400])
+    new = np.array([1, 2, 1, 50, 404])
+    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(exact=True, drift=drift), 1)
+    assert len(rows) == 1
+    assert (rows[0]["verdict"], rows[0]["queries"]) == ("fail" if named else "pass", named)
+    assert rows[0]["obtained"] == 4
+
+
+def test_exact_mode_sees_ties_that_came_or_went():
+    old, new = ranks_of([2, 5], worst=[2, 5]), ranks_of([1, 5], worst=[3, 5])
+    assert (old["rank"] == new["rank"]).all()
+    (row,) = compared(run(old), run(new), CELL, Rules(exact=True), 1)
+    assert row["verdict"] == "fail"
+
+
+def judgments(agreement, model="a"):
+    n = len(agreement)
+    return pd.DataFrame({
+        "model": model, "dataset": "study", "judgement_id": [f"j{i}" for i in range(n)],
+        "triplet_id": [f"t{i // 2}" for i in range(n)], "user_id": [f"u{i % 7}" for i in range(n)],
+        "agreement": np.asarray(agreement, float), "margin": 0.1,
+    })  # fmt: skip
+
+
+def test_agreement_with_people_is_compared_too():
+    rng = np.random.default_rng(2)
+    old = rng.random(600) < 0.8
+    new = old & (rng.random(600) < 0.7)
+    cell = Cell("a", "study", "")
+    pair = run(judgments=judgments(old)), run(judgments=judgments(new))
+    (row,) = compared(*pair, cell, Rules(), 1)
+    assert (row["metric"], row["rule"], row["verdict"]) == ("consistency", "significance", "fail")
+    assert row["obtained"] == pytest.approx(new.mean())
+    (same,) = compared(pair[0], pair[0], cell, Rules(), 1)
+    assert same["verdict"] == "pass"
+    (differing,) = compared(*pair, cell, Rules(exact=True), 1)
+    assert differing["verdict"] == "fail"
+    assert differing["obtained"] == (old != new).sum()
+    assert differing["queries"].split("; ")[0] == f"j{np.flatnonzero(old != new)[0]}"
+
+
+def test_judgments_that_only_one_run_has_are_found_in_exact_mode():
+    cell = Cell("a", "study", "")
+    (row,) = compared(run(judgments=judgments([1, 0, 1])), run(judgments=judgments([1, 0])), cell, Rules(exact=True), 1)
+    assert (row["verdict"], row["queries"]) == ("fail", "j2")
+
+
+def test_an_incumbent_stands_for_all_models():
+    rng = np.random.default_rng(3)
+    good, bad = rng.integers(1, 20, 100), rng.integers(300, 900, 100)
+    baseline = run(ranks_of(good, "incumbent"), ranks_of(bad, "other"))
+    new = run(ranks_of(bad, "candidate"))
+    cell = Cell("candidate", "mine", "short")
+    (alone,) = compared(baseline, new, cell, Rules(), 1)
+    assert alone["verdict"] == "not compared"
+    rows = compared(baseline, new, cell, Rules(incumbent="incumbent"), 1)
+    assert by(rows, metric="recall@10")[0]["verdict"] == "fail"
+    rows = compared(baseline, new, cell, Rules(incumbent="other"), 1)
+    assert {row["verdict"] for row in rows} == {"pass"}
+
+
+def test_another_dataset_or_query_set_is_no_baseline():
+    old = run(
+        ranks_of([1, 2, 3]), datasets={"mine": {"fingerprint": "x", "n_items": 10, "contents": {"pictures": "p"}}}
+    )
+    new = run(
+        ranks_of([1, 2, 3, 4]), datasets={"mine": {"fingerprint": "y", "n_items": 11, "contents": {"pictures": "r"}}}
+    )
+    (row,) = compared(old, new, CELL, Rules(), 1)
+    assert row["verdict"] == "unusable"
+    assert "n_items 10 and 11, other pictures" in row["expected"]
+    assert "1 only in the new run: q003" in row["expected"]
+
+
+def test_other_similarity_of_images_is_no_baseline():
+    def of(rule):
+        return run(judgments=judgments([1, 0]), datasets={"study": {"fingerprint": "x", "image_similarity": rule}})
+
+    (row,) = compared(of("mean"), of("max"), Cell("a", "study", ""), Rules(), 1)
+    assert row["verdict"] == "unusable"
+    assert "--kis-image-similarity mean, this run with max" in row["expected"]
+
+
+def test_what_changed_is_told_of_this_model_only():
+    old = run(ranks_of([1]), ranks_of([1], "b"), versions={"torch": "2.4", "numpy": "2.0"}, command=["pytest"])
+    new = run(ranks_of([1]), versions={"torch": "2.5", "numpy": "2.0"})
+    new.provenance["models"]["a"]["key"] = "a-2"
+    assert what_changed(old, new, CELL, Rules()) == ["model a key: a-1 → a-2", "torch: 2.4 → 2.5"]
+
+
+@pytest.mark.parametrize("wrong", [
+    {"alpha": 0}, {"alpha": 1}, {"alpha": float("nan")}, {"tolerance": -0.1}, {"tolerance": 2}, {"query_factor": 0.5},
+    {"query_factor": float("nan")}, {"drift": "-1"}, {"drift": "a"}, {"drift": ""}, {"measures": ("recall@7",)},
+])  # fmt: skip
+def test_rules_that_mean_nothing_are_refused(wrong):
+    name = "gate-metric" if "measures" in wrong else next(iter(wrong)).replace("_", "-")
+    with pytest.raises(KisBenchError, match=f"--kis-{name}"):
+        Rules(**wrong)
+
+
+def test_a_gate_adjusts_for_the_cells_that_it_compares():
+    baseline = run(ranks_of([1, 2]), ranks_of([1, 2], label_set="long"), judgments=judgments([1, 0]))
+    gate = Gate((), baseline, Rules(), selected=[
+        ("a", "mine", "short"), ("a", "mine", "long"), ("a", "study", ""), ("b", "mine", "short"),
+        ("a", "other", "short"), ("a", "mine", None),
+    ])  # fmt: skip
+    assert gate.cells == 3
+
+
+def test_part_of_a_run_has_the_provenance_of_that_part():
+    part = part_of(run(ranks_of([1]), ranks_of([2], "b")), ["b"], ["mine"])
+    assert set(part.ranks["model"]) == {"b"}
+    assert set(part.provenance["models"]) == {"b"}
