@@ -10,7 +10,8 @@ import pytest
 
 from kis_bench import datasets
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
-from kis_bench.session import line_up, query_sets
+from kis_bench.options import GIVEN
+from kis_bench.session import line_up, of_the_study, query_sets
 
 if TYPE_CHECKING:
     from kis_bench.gate.judging import Gate
@@ -32,12 +33,13 @@ def gate(config: pytest.Config) -> Gate | None:
 
 def made(config: pytest.Config) -> Gate | None:
     option = config.option
+    given = config.stash[GIVEN] if not hasattr(config, "workerinput") else frozenset()
     if option.kis_baseline is None:
         alone = [name for name in ("incumbent", "exact", "tolerance", "query-factor", "gate-metric")
-                 if getattr(option, f"kis_{name.replace('-', '_')}")]  # fmt: skip
+                 if name in given and getattr(option, f"kis_{name.replace('-', '_')}")]  # fmt: skip
         if alone:
             raise KisBenchError(f"--kis-{alone[0]} compares with a baseline; add --kis-baseline RUN")
-    if option.kis_drift != "0" and not option.kis_exact:
+    if "drift" in given and option.kis_drift != "0" and not option.kis_exact:
         raise KisBenchError(f"--kis-drift {option.kis_drift} has no meaning without --kis-exact")
     if option.kis_thresholds is None and option.kis_baseline is None:
         return None
@@ -61,7 +63,7 @@ def made(config: pytest.Config) -> Gate | None:
     if baseline is not None and rules.incumbent and rules.incumbent not in models_of(baseline):
         raise UnknownName("model", rules.incumbent, models_of(baseline), f"These are in {option.kis_baseline}.")
     about = {"versions": versions(), "git": git_state(config.rootpath), "device": option.kis_device}
-    return Gate(thresholds, baseline, rules, about)
+    return Gate(thresholds, baseline, rules, about, asked=bool({"thresholds", "baseline"} & given))
 
 
 def relative(file: Path, root: Path) -> str:
@@ -81,13 +83,17 @@ def check_names(config: pytest.Config, thresholds: Sequence[Threshold], file: Pa
     models = {row.name for rows in hook.pytest_kis_models(config=config) for row in rows}
     models |= {row.name for row in lined.models}
     sets: dict[str, set[str] | None] = dict.fromkeys(declared)  # None: left out or not here, so nobody knows
+    studies = []
     for row in lined.datasets:
         sets[row.name] = None
+        judged = datasets.has_triplets(row)
+        if judged and not datasets.readiness(row).ready:
+            studies.append(row.name)
         if datasets.readiness(row).ready:
-            judged = datasets.has_triplets(row)
-            models |= {*datasets.extractor_names(row)} if judged else set()
+            if judged:
+                models |= {name for known in datasets.extractor_names(row) for name in (known, of_the_study(known))}
             if not config.option.kis_labels:
                 found = {one.label_set for one in query_sets(config) if one.dataset == row and one.label_set}
                 sets[row.name] = found | ({""} if judged else set())
-    if problems := unmatchable(thresholds, sets, models):
+    if problems := unmatchable(thresholds, sets, models, studies):
         raise BadFile(file, problems)

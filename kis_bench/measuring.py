@@ -24,7 +24,16 @@ from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
 from kis_bench.records import Dataset, Embeddings, Ranks, digest
 from kis_bench.relevance import NearDuplicates, Sets, targets
 from kis_bench.results import ALL_RANKS, RECALL_AT, STUDY_SOURCE
-from kis_bench.session import PAYLOAD, QuerySet, line_up, searching_models, usable_model, visible_progress
+from kis_bench.session import (
+    PAYLOAD,
+    TIMED,
+    QuerySet,
+    line_up,
+    of_the_study,
+    searching_models,
+    usable_model,
+    visible_progress,
+)
 from kis_bench.store import Store, default_store
 from kis_bench.triplets import Floats
 
@@ -49,6 +58,7 @@ class Measurement:
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self.request, self.config, self.option = request, request.config, request.config.option
         self.timings: list[dict[str, Any]] = []
+        self.times = False  # whether pytest-benchmark timed a step of this
         self.store = Store(self.option.kis_store or default_store())
 
     @contextmanager
@@ -82,16 +92,18 @@ class Measurement:
         self.request.node.user_properties.append((PAYLOAD, {"timings": self.timings, **payload}))
 
     def timed_by_benchmark(self, step: Callable[..., Any], *arguments: Any) -> Any:
-        """What a step gives; pytest-benchmark times it where it was asked to."""
-        if BENCHMARK not in self.request.fixturenames:
+        """What a step gives; pytest-benchmark times the first one of a test, where it was asked to."""
+        stash = self.request.node.stash
+        if not stash.get(TIMED, False):
             return step(*arguments)
+        stash[TIMED], self.times = False, True
         return self.request.getfixturevalue(BENCHMARK).pedantic(step, arguments)
 
     def tell(self, model: str, dataset: Dataset, label_set: str, figures: Mapping[str, float]) -> None:
         """Puts a cell's figures into JUnit's properties of the test, and beside the times of pytest-benchmark."""
         about = {"model": model, "dataset": dataset.name} | ({"label_set": label_set} if label_set else {})
         self.request.node.user_properties += [*about.items(), *figures.items()]
-        if BENCHMARK in self.request.fixturenames:
+        if self.times:
             steps = {row["step"]: row for row in self.timings}
             speeds = {f"{step} per second": row["per_second"] for step, row in steps.items()
                       if step.startswith("embed") and not row["cached"]}  # fmt: skip
@@ -227,7 +239,7 @@ class ImageSimilarity(Measurement):
         """The consistency of each extractor whose distances stand in the dataset's own files; nothing is computed."""
         models = {model.name for model in line_up(self.config).models}
         measured = {
-            f"{name} (of the study)" if name in models else name: (each, each[:, 1] - each[:, 0])
+            of_the_study(name) if name in models else name: (each, each[:, 1] - each[:, 0])
             for name, each in dataset.distances.items()
         }
         return self.record(dataset, measured, {name: {"source": STUDY_SOURCE} for name in measured})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
 from kis_bench.triplets import VECTOR_RULES
 
 TABLE = "kis_bench"  #: [tool.kis_bench]
+GIVEN = pytest.StashKey[frozenset[str]]()  #: options that stood on the command line
 
 
 def seconds(text: str) -> float:
@@ -34,7 +36,7 @@ class Option:
     help: str
     metavar: str = ""
     kind: Callable[[str], Any] = str  # from text; its errors are ValueErrors
-    default: Any = None
+    default: Any = None  # of a flag: False
     choices: Sequence[str] = ()
     many: bool = False  # may be given several times
     variable: str = ""  # of the environment, which counts more than files
@@ -42,6 +44,15 @@ class Option:
     @property
     def flag(self) -> bool:
         return self.default is False
+
+    @property
+    def nothing(self) -> Any:
+        """What it is where nobody gives it."""
+        return [] if self.many else self.default
+
+    def from_text(self, text: str) -> Any:
+        """The value; "" for nothing, which a file may not overrule."""
+        return self.kind(text) if text else ""
 
     @property
     def attribute(self) -> str:
@@ -94,14 +105,14 @@ OPTIONS = (
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """What isn't given is None until :func:`fill_in` looks elsewhere."""
+    """What isn't given is None until :func:`fill_in` looks elsewhere; ``--kis-NAME=`` stands for nothing at all."""
     group = parser.getgroup("kis", "known-item search benchmarks (kis-bench)")
     for one in OPTIONS:
         settings: dict[str, Any] = {"dest": one.attribute, "default": None, "help": one.help.replace("%", "%%")}
         if one.flag:
-            settings["action"] = "store_true"
+            settings["action"] = argparse.BooleanOptionalAction
         else:
-            settings |= {"type": one.kind, "action": "append" if one.many else "store"}
+            settings |= {"type": one.from_text, "action": "append" if one.many else "store"}
             settings |= {"choices": one.choices} if one.choices else {"metavar": one.metavar}
         group.addoption(f"--kis-{one.name}", **settings)
         kind: Any = "bool" if one.flag else "linelist" if one.many else "string"
@@ -111,6 +122,8 @@ def add_options(parser: pytest.Parser) -> None:
 
 def fill_in(config: pytest.Config) -> None:
     """Gives every option that the command line left out its value: from pyproject.toml, the ini file, or by default.
+
+    A process of pytest-xdist is given what the first one found, and finds nothing left out.
 
     Raises:
         KisBenchError: a key that isn't known, or a value that can't be.
@@ -122,18 +135,21 @@ def fill_in(config: pytest.Config) -> None:
     if problems:
         raise BadFile(file, [f"[tool.{TABLE}]: {problem}" for problem in problems])
     table = {key.replace("_", "-"): value for key, value in table.items()}
+    given = [one for one in OPTIONS if getattr(config.option, one.attribute, None) is not None]
+    config.stash[GIVEN] = frozenset(one.name for one in given)
+    for one in given:
+        value = getattr(config.option, one.attribute)
+        if value in ("", [""]):
+            setattr(config.option, one.attribute, one.nothing)
     for one in OPTIONS:
-        if getattr(config.option, one.attribute, None) is not None:
+        if one in given:
             continue
         value, where, folder = table.get(one.name), f"{file}: [tool.{TABLE}] {one.name}", file.parent
         if value is None:
             value, where = config.getini(one.attribute), f"{config.inipath}: {one.attribute}"
             folder = config.inipath.parent if config.inipath else folder
-        if value is None or os.environ.get(one.variable):
-            value = [] if one.many else one.default
-        else:
-            value = taken(one, value, where, folder)
-        setattr(config.option, one.attribute, value)
+        left_out = value is None or os.environ.get(one.variable)
+        setattr(config.option, one.attribute, one.nothing if left_out else taken(one, value, where, folder))
 
 
 def project_file(config: pytest.Config) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,7 +17,7 @@ from kis_bench.gating import FAILURES, GATE, gate
 from kis_bench.options import add_options, fill_in
 from kis_bench.recorder import SELECTED, Recorder
 from kis_bench.records import Checkpoint, Dataset
-from kis_bench.session import PAYLOAD, QuerySet, line_up, load_dataset, query_sets, searching_models, usable_model
+from kis_bench.session import TIMED, QuerySet, line_up, load_dataset, query_sets, searching_models, usable_model
 
 if TYPE_CHECKING:
     from kis_bench.gate.judging import Selected
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
 RECORDER = pytest.StashKey[Recorder]()
+PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test before it ran
 WRONG_OPTIONS = pytest.StashKey[str]()
 BENCHMARKED = ("known_item_search", "image_similarity")  #: fixtures whose steps pytest-benchmark can time
 
@@ -72,7 +73,8 @@ def in_use(config: pytest.Config) -> bool:
     """Whether this session declares or asks for anything of ours; the plugin is there in other projects too."""
     hook, option = config.hook, config.option
     declared = hook.pytest_kis_models.get_hookimpls() or hook.pytest_kis_datasets.get_hookimpls()
-    return bool(declared or option.kis_model or option.kis_dataset or option.kis_labels)
+    asked = option.kis_model, option.kis_dataset, option.kis_labels, option.kis_thresholds, option.kis_baseline
+    return bool(declared or any(asked))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -193,7 +195,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Lets pytest-benchmark time the steps of a test where its times were asked for; else its table would be noise."""
     names = getattr(item, "fixturenames", None)
     if names is not None and "benchmark" not in names and {*BENCHMARKED} & {*names} and wants_times(item.config):
-        names.append("benchmark")
+        item.fixturenames = [*names, "benchmark"]  # type: ignore[attr-defined]  # a list of its own: tests share theirs
+        item.stash[TIMED] = True
 
 
 def wants_times(config: pytest.Config) -> bool:
@@ -295,7 +298,7 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     item.stash[FAILURES] = []
     # Where a test is run again, as by pytest-rerunfailures, it still has what it measured before.
-    item.user_properties[:] = [one for one in item.user_properties if one[0] != PAYLOAD]
+    item.user_properties[:] = item.stash.setdefault(PROPERTIES, [*item.user_properties])
     with named_skip(item):
         return (yield)
 

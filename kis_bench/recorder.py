@@ -103,6 +103,7 @@ class Recorder:
                 device=option.kis_device,
                 interrupted=stopped(session, exitstatus),
                 verdicts=[*self.verdicts.values()],
+                gate=None if (judge := self.config.stash.get(GATE, None)) is None else judge.about(),
                 remarks=self.problems,
                 pictures=self.pictures(),
                 privacy=option.kis_privacy,
@@ -115,11 +116,12 @@ class Recorder:
     def judge_the_rest(self, session: pytest.Session, exitstatus: int) -> None:
         """A gate that was given something to judge by, and didn't judge, has not passed: exit code 2."""
         judge = self.config.stash.get(GATE, None)
-        if judge is None or stopped(session, exitstatus) or session.config.option.collectonly:
+        if judge is None or session.config.option.collectonly:
             return
-        unusable = [one for one in self.verdicts.values() if one["verdict"] == "unusable"]
-        self.problems = judge.not_judged(self.verdicts.values())
+        if not stopped(session, exitstatus):  # else what is missing is missing for that reason
+            self.problems = judge.not_judged(self.verdicts.values())
         passed = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        unusable = any(one["verdict"] == "unusable" for one in self.verdicts.values())
         if unusable or (self.problems and passed):
             session.exitstatus = 2
 
@@ -183,12 +185,21 @@ class Recorder:
         for problem in self.problems:
             terminalreporter.write_line(f"kis-bench: {problem}", red=True)
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            for line in error_lines(rows, self.problems):
+            for line in error_lines(rows, self.problems, below(self.config.rootpath)):
                 terminalreporter.write_line(line)
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             text = "\n".join(["## kis-bench", "", *section(table, self.problems, most=50)]) + "\n"
             with open(summary, "a", encoding="utf-8") as file:
                 file.write(text)
+
+
+def below(project: Path) -> str:
+    """Where the project lies in the repository that GitHub runs, as a prefix of its files."""
+    whole = os.environ.get("GITHUB_WORKSPACE", "")
+    if not whole or not project.resolve().is_relative_to(Path(whole).resolve()):
+        return ""
+    inside = project.resolve().relative_to(Path(whole).resolve()).as_posix()
+    return "" if inside == "." else f"{inside}/"
 
 
 def stopped(session: pytest.Session, exitstatus: int) -> bool:

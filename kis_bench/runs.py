@@ -44,6 +44,7 @@ def write_measured(
     published: pd.DataFrame | None = None,
     fused: pd.DataFrame | None = None,
     verdicts: Sequence[Mapping[str, Any]] = (),
+    gate: str | None = None,
     remarks: Sequence[str] = (),
 ) -> Path:
     """Writes one run folder with tables, plots and report, whole or not at all; returns it.
@@ -52,7 +53,7 @@ def write_measured(
         similar: datasets with judgments, and what each model's distances over their triplets are.
         published: figures of others to compare with.
         fused: ranks under combinations of models.
-        verdicts: what the gate said of each figure; remarks: what it couldn't say.
+        verdicts: what the gate said of each figure; gate: by what; remarks: what it couldn't say.
     """
     every = [similarity_tables(dataset, measured) for dataset, measured in similar]
     tables = {name: pd.concat([one[name] for one in every], ignore_index=True) for name in (every[0] if every else ())}
@@ -79,6 +80,7 @@ def write_measured(
             "versions": versions(),
             "statistics": {"confidence": 0.95, "resamples": RESAMPLES, "seed": SEED},
             "privacy": privacy,
+            **({"gate": gate} if gate else {}),
             **({"remarks": [*remarks]} if remarks else {}),
         },
         draw=draw,

@@ -16,6 +16,7 @@ from kis_bench.lineup import LineUp
 from kis_bench.records import Checkpoint, Dataset, Query
 from kis_bench.relevance import NearDuplicates
 
+TIMED = pytest.StashKey[bool]()  #: of a test: pytest-benchmark waits for its first step
 PAYLOAD = "kis_bench"  #: under which a test's report carries what it measured
 LINE_UP = pytest.StashKey[LineUp]()
 LOADED = pytest.StashKey[dict[DatasetRow, Dataset]]()
@@ -76,6 +77,11 @@ def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
         with visible_progress(config):
             kept[row] = datasets.load(row.name, row.folder, layout=row.layout)
     return kept[row]
+
+
+def of_the_study(name: str) -> str:
+    """What an extractor of a study is called where a model of this session has its name."""
+    return f"{name} (of the study)"
 
 
 def searching_models(config: pytest.Config) -> tuple[Checkpoint, ...]:

@@ -17,10 +17,10 @@ class ByModel(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         config.option.loadscopereorder = False  # tests of all models together stay last
         # The longest first: a name may be part of another.
         names = "|".join(re.escape(name) for name in sorted(models, key=len, reverse=True))
-        self.model = re.compile(rf"[\[-](?:{names})[\]-]")
+        self.model = re.compile(rf"[\[-]({names})(?=[\]-])")
 
     def _split_scope(self, nodeid: str) -> str:
         """The last model that an id names; it stands at the end of ours. A wrong guess costs time, nothing else."""
         _, bracket, parameters = nodeid.rpartition("[")
         found = self.model.findall(bracket + parameters) if bracket else []
-        return found[-1].strip("[]-") if found else nodeid
+        return found[-1] if found else nodeid

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.records import Collection, Triplet
@@ -182,4 +181,6 @@ def pearson(x: Floats, y: Floats) -> float:
 
 def midranks(values: Floats) -> Floats:
     """Ranks from 1; equal values share the middle of theirs. NaN stays NaN and takes no rank."""
-    return np.asarray(pd.Series(values).rank(), np.float64)
+    from scipy.stats import rankdata  # here, because a run in which nothing is measured needn't wait for it
+
+    return np.asarray(rankdata(values, nan_policy="omit"), np.float64)

@@ -111,8 +111,7 @@ def report(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
-    from kis_bench.gate.baselines import read_baseline
-    from kis_bench.merging import run_name
+    from kis_bench.gate.baselines import SUFFIX, named, read_earlier
     from kis_bench.report.compared import in_short, write_comparison
     from kis_bench.results import read_run
     from kis_bench.run_comparison import NAMES, compare_runs, pair_of
@@ -120,10 +119,10 @@ def compare(arguments: argparse.Namespace) -> int:
     for metric in arguments.metric or ():
         if metric not in NAMES:
             raise UnknownName("metric", metric, NAMES)
-    old, new = read_baseline(arguments.old), read_run(arguments.new)
+    old, new = read_earlier(arguments.old), read_run(arguments.new)
     pairs = [pair_of(text, old, new) for text in arguments.model]
     found = compare_runs(old, new, models=pairs, measures=arguments.metric)
-    out = arguments.out or new.folder / f"compare-{run_name(old)}"
+    out = arguments.out or new.folder / f"compare-{named(old).removesuffix(SUFFIX)}"
     write_comparison(out, found, most=arguments.queries)
     say(in_short(found, most=arguments.queries))
     say(f"\ncomparison: {out / 'compare.md'}")

@@ -21,28 +21,40 @@ from kis_bench.run_comparison import models_of
 
 SUFFIX = ".kis.zip"
 #: The ranks of a baseline: no texts, and no items but the target, for those need not be shown to compare.
-KEPT_RANKS = [column for column in RANKS if column not in ("text", "top_item_ids", "group_rank", "truncated")]
+KEPT_RANKS = [column for column in RANKS if column not in ("text", "top_item_ids", "truncated")]
 KEPT_JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement"]
 PROVENANCE = ("schema_version", "time", "models", "datasets", "versions", "git", "device", "statistics", "interrupted",
               "privacy", "merged_from")  # fmt: skip
+#: What is told of models and datasets in free words, which may name people and folders.
+LEFT_OUT = ("note", "remarks")
 MEMBERS = ("baseline.json", "ranks.parquet", "judgments.parquet")
 LARGEST = 2**30  #: bytes of a part of a baseline when unpacked
 EPOCH = (1980, 1, 1, 0, 0, 0)  #: of all parts, so that the same run gives the same bytes
 
 
 def read_baseline(place: Path) -> Run:
-    """The run in a folder, or what :func:`save_baseline` kept of one.
+    """What a gate compares with: :func:`read_earlier`, if it was measured to its end.
 
     Raises:
-        KisBenchError: it isn't there, isn't whole, is of a newer version, or was interrupted.
+        KisBenchError: also if it was interrupted.
     """
-    if not place.exists():
-        raise KisBenchError(f"there is no baseline {place}; it is a run folder such as reports/latest, or a file that "
-                            "kis-bench baseline save wrote")  # fmt: skip
-    run = results.read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
+    run = read_earlier(place)
     if run.provenance.get("interrupted"):
         raise KisBenchError(f"the baseline {place} was stopped before its end, so what it lacks would never be "
                             "compared; measure it again to the end")  # fmt: skip
+    return run
+
+
+def read_earlier(place: Path) -> Run:
+    """The run in a folder, or what :func:`save_baseline` kept of one.
+
+    Raises:
+        KisBenchError: it isn't there, isn't whole, is of a newer version, or has nothing in it.
+    """
+    if not place.exists():
+        raise KisBenchError(f"there is no baseline {place}; it is a run folder such as reports/latest, or a file that "
+                            "kis-bench baseline save wrote (--kis-baseline= runs without one)")  # fmt: skip
+    run = results.read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
     if not len(run.ranks) and not len(run.judgments):
         raise KisBenchError(f"the baseline {place} has nothing in it that was measured")
     return run
@@ -99,6 +111,11 @@ def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), dataset
         raise KisBenchError(f"{run.folder} measured nothing of these models on these datasets")
     head = {key: kept.provenance[key] for key in PROVENANCE if key in kept.provenance}
     head["baseline_of"] = named(run)
+    for facts in (head.get("models") or {}), (head.get("datasets") or {}):
+        for name, about in facts.items():
+            facts[name] = {key: value for key, value in about.items() if key not in LEFT_OUT}
+            if "local-dir:" in str(about.get("source", "")):
+                del facts[name]["source"]
     parts = {
         "baseline.json": json.dumps(head, indent=1, sort_keys=True, default=str).encode(),
         "ranks.parquet": kept.ranks[KEPT_RANKS].to_parquet(index=False),

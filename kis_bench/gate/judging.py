@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,8 @@ import pandas as pd
 from kis_bench.gate.baselines import named
 from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
 from kis_bench.gate.thresholds import Threshold, check, cut_offs, figures_of
-from kis_bench.gate.verdicts import FAIL, NAMED, UNUSABLE, Cell, Row, sentence
-from kis_bench.results import Run, metrics_table, run_of
+from kis_bench.gate.verdicts import FAIL, NAMED, PASS, THRESHOLD, UNUSABLE, Cell, Row, sentence
+from kis_bench.results import Run, metrics_table, of_study, run_of
 from kis_bench.run_comparison import models_of
 
 CHANGES_SHOWN = 8
@@ -32,6 +32,7 @@ class Gate:
     rules: Rules
     surroundings: dict[str, Any] = field(default_factory=dict)  # of provenance: versions, git, device of this run
     selected: list[Selected] = field(default_factory=list)
+    asked: bool = True  # for this run, not for all of a project by a file
 
     @cached_property
     def cells(self) -> int:
@@ -39,10 +40,9 @@ class Gate:
         base = self.baseline
         if base is None:
             return 0
-        return max(1, sum(
-            in_baseline(base, self.rules, Cell(model, dataset, label_set))
-            for model, dataset, label_set in self.selected if label_set is not None
-        ))  # fmt: skip
+        cells = [Cell(model, dataset, labels) for model, dataset, labels in self.selected if labels is not None]
+        named_ones = sum(self.rules.judge(cell) and in_baseline(base, self.rules, cell) for cell in cells)
+        return max(1, named_ones + sum(len(extractors(base, cell.dataset)) for cell in cells if cell.model == "*"))
 
     def judged(
         self, cell: Cell, provenance: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
@@ -72,26 +72,28 @@ class Gate:
             lines.append(f"  changed since the baseline: {told}{more}")
         return lines
 
-    def not_judged(self, rows: Iterable[Row]) -> list[str]:
+    def not_judged(self, rows: Collection[Row]) -> list[str]:
         """What a gate was given for but nothing was measured, so that it can't be said to have passed.
 
         Only what this session was asked to run counts: ``-k`` and the like leave things out by intention. But if
-        nothing at all was judged by the thresholds, or by the baseline, that is no passing gate either.
+        nothing at all was judged by the thresholds, or by the baseline, that is no passing gate either, unless they
+        stand in a file for every run of a project.
         """
-        done = [Cell(one["model"], one["dataset"], one["label_set"]) for one in rows if one["rule"] != "threshold"]
-        used = {one["judged_by"] for one in rows if one["rule"] == "threshold"}
+        done = [Cell(one["model"], one["dataset"], one["label_set"]) for one in rows if one["rule"] != THRESHOLD]
+        used = {one["judged_by"] for one in rows if one["rule"] == THRESHOLD}
         problems = []
         for one in self.thresholds:
             asked = any(one.matches(Cell(one.model if model == "*" else model, dataset, one.label_set if labels is None
                                          else labels)) for model, dataset, labels in self.selected)  # fmt: skip
             if one.source not in used and asked:
                 problems.append(f"no figure was measured for the threshold {one}")
-        if self.thresholds and not used and not problems:
+        if self.asked and self.thresholds and not used and not problems:
             problems.append("none of the thresholds is about what was run")
         if self.baseline is not None:
             absent = [cell for cell in self.in_baseline_and_asked() if cell not in done]
             problems += [f"the baseline has {cell}, which was not measured" for cell in absent]
-            if not any(one["verdict"] in ("pass", FAIL, UNUSABLE) for one in rows if one["rule"] != "threshold"):
+            compared = any(one["verdict"] in (PASS, FAIL, UNUSABLE) for one in rows if one["rule"] != THRESHOLD)
+            if self.asked and not compared:
                 has = ", ".join(sorted(models_of(self.baseline)))
                 problems.append(f"nothing that was run could be compared with the baseline, which has {has}; "
                                 "--kis-incumbent MODEL compares other models with one of these")  # fmt: skip
@@ -110,11 +112,12 @@ class Gate:
             mine = table[(table["dataset"] == dataset) & (table["model"] == old)]
             sets = [""] * bool(len(mine)) if label_set == "" else [*map(str, mine["label_set"].unique())]
             found += [Cell(model, dataset, name) for name in sets if label_set in (None, name)]
-        return [*dict.fromkeys(found)]
+        return [cell for cell in dict.fromkeys(found) if self.rules.judge(cell)]
 
     def about(self) -> str:
         """By what is judged, in short."""
-        parts = [f"{len(self.thresholds):,} thresholds"] * bool(self.thresholds)
+        n = len(self.thresholds)
+        parts = [f"{n:,} threshold{'s' if n > 1 else ''}"] * bool(n)
         if self.baseline is not None:
             exact = ", exactly" if self.rules.exact else f", false alarms {self.rules.alpha:g} a run"
             parts.append(f"baseline {named(self.baseline)}{exact}")
@@ -125,3 +128,9 @@ def shortened_list(queries: str) -> str:
     """The first of ``q1: 1 → 5; q2: ...``, and how many there are."""
     every = queries.split("; ")
     return "; ".join(every[:NAMED]) + (f" (of {len(every):,})" if len(every) > NAMED else "")
+
+
+def extractors(run: Run, dataset: str) -> list[str]:
+    """The models of a run whose distances came with a dataset."""
+    names = run.judgments.loc[run.judgments["dataset"] == dataset, "model"].unique()
+    return [str(name) for name in names if of_study(run.provenance, str(name))]

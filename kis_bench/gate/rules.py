@@ -69,6 +69,14 @@ class Rules:
         number, percent = DRIFT.fullmatch(self.drift).groups()  # type: ignore[union-attr]  # checked above
         return float(number) / 100 * old if percent else np.full(len(old), float(number))
 
+    def measured(self, cell: Cell) -> tuple[str, ...]:
+        """The measures that a cell of its kind can have."""
+        return tuple(name for name in self.measures if (name == "consistency") == (not cell.label_set))
+
+    def judge(self, cell: Cell) -> bool:
+        """Whether there is anything that a cell of its kind can fail by."""
+        return self.exact or bool(self.measured(cell)) or bool(cell.label_set and self.query_factor is not None)
+
     def of(self, cell: Cell) -> str:
         """The model of the baseline that a cell is compared with."""
         return self.incumbent or cell.model
@@ -93,6 +101,8 @@ def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> l
         cells: how many cells this run compares.
     """
     old_model, source = rules.of(cell), named(baseline)
+    if not rules.judge(cell):
+        return []
     if not in_baseline(baseline, rules, cell):
         return [row(cell, BASELINE, source, "", f"{old_model} in the baseline", None, NEW)]
     old = part_of(baseline, [old_model], [cell.dataset], cell.label_set)
@@ -100,8 +110,11 @@ def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> l
         return [row(cell, BASELINE, source, "", problem, None, UNUSABLE)]
     if rules.exact:
         return exact(old, new, cell, rules, source)
-    found = compare_runs(old, new, models=[(old_model, cell.model)], measures=rules.measures)
-    figures = found.figures[found.figures["new_model"] == cell.model]
+    measures = rules.measured(cell)
+    # Of ranks the queries are compared in any case; a measure has to be named nevertheless.
+    found = compare_runs(old, new, models=[(old_model, cell.model)], measures=measures or ("mrr",))
+    mine = (found.figures["new_model"] == cell.model) & bool(measures)
+    figures = found.figures[mine]
     return [*significance(figures, found.queries, cell, rules, source, cells),
             *tolerance(figures, cell, rules, source), *query_factor(found.queries, cell, rules, source)]  # fmt: skip
 
@@ -134,11 +147,14 @@ def significance(
     rows = []
     for one, own in zip(figures.to_dict("records"), adjusted.tolist(), strict=True):
         metric = one["metric"] if pd.isna(one["k"]) else f"{one['metric']}@{int(one['k'])}"
-        worse = own < rules.alpha  # not where there is no test
-        rows.append(
-            row(cell, SIGNIFICANCE, source, metric, f"not below {shown(metric, one['old'])} beyond noise", one["new"],
-                not worse, p=own, queries=moves(fallen(queries, cell), LISTED) if worse else "")
-        )  # fmt: skip
+        worse, expected = own < rules.alpha, f"not below {shown(metric, one['old'])} beyond noise"
+        if np.isnan(own):
+            rows.append(
+                row(cell, SIGNIFICANCE, source, metric, f"{expected}, for which there is no test", one["new"], NEW)
+            )
+            continue
+        told = moves(fallen(queries, cell), LISTED) if worse else ""
+        rows.append(row(cell, SIGNIFICANCE, source, metric, expected, one["new"], not worse, p=own, queries=told))
     return rows
 
 
@@ -207,5 +223,10 @@ def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]
     lines = []
     for one in changes(dataclasses.replace(old, provenance=known), new).to_dict("records"):
         name = " ".join(part for part in (one["what"], one["name"], one["fact"]) if part)
-        lines.append(f"{name.removeprefix('version ')}: {one['old']} → {one['new']}")
+        before, after = (
+            side.get("commit") if one["fact"] == "git" and side else side for side in (one["old"], one["new"])
+        )
+        # What only one of them says is told elsewhere: a cell has only its own half of what a run says of a dataset.
+        if all(isinstance(value, str | int | float) for value in (before, after)) and before != after:
+            lines.append(f"{name.removeprefix('version ').replace('run git', 'git commit')}: {before} → {after}")
     return lines

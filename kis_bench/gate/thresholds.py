@@ -47,7 +47,10 @@ class Threshold:
     place: str = ""  # and where in it, such as "line 12"
 
     def matches(self, cell: Cell) -> bool:
-        return all(fnmatchcase(getattr(cell, key), getattr(self, key)) for key in PATTERNS)
+        """Whether it is about a cell; figures of judgments exist only where the label set is ""."""
+        return of_judgments(self.metric) == (not cell.label_set) and all(
+            fnmatchcase(getattr(cell, key), getattr(self, key)) for key in PATTERNS
+        )
 
     @property
     def source(self) -> str:
@@ -70,6 +73,11 @@ class Threshold:
     def __str__(self) -> str:
         which = ", ".join(f"{key} {getattr(self, key)}" for key in PATTERNS if getattr(self, key) != "*")
         return f"{self.source}: {self.metric} {self.expected}{f' ({which})' if which else ''}"
+
+
+def of_judgments(metric: str) -> bool:
+    """Whether a metric is one of image similarity."""
+    return metric.startswith(("consistency", "pearson_", "spearman_"))
 
 
 def check(thresholds: Iterable[Threshold], cell: Cell, figures: Mapping[str, Figure]) -> list[Row]:
@@ -177,13 +185,15 @@ def wrong_limit(metric: str, key: str, value: Any) -> list[str]:
 
 
 def unmatchable(
-    thresholds: Sequence[Threshold], datasets: Mapping[str, Collection[str] | None], models: Collection[str]
-) -> list[str]:
+    thresholds: Sequence[Threshold], datasets: Mapping[str, Collection[str] | None], models: Collection[str],
+    studies: Collection[str] = (),
+) -> list[str]:  # fmt: skip
     """What is wrong with thresholds that no cell of a suite can ever match.
 
     Args:
         datasets: name -> its label sets, None where nobody knows them because it isn't here.
         models: all names that are declared or asked for.
+        studies: datasets with judgments that aren't here, whose extractors nobody knows.
     """
     problems = []
     for one in thresholds:
@@ -192,9 +202,14 @@ def unmatchable(
         if not mine:
             problems.append(f"{one.place}: {unknown('dataset', one.dataset, datasets)}")
         elif None not in sets:
-            known = {label_set for some in sets for label_set in some or ()}
-            if not any(fnmatchcase(label_set, one.label_set) for label_set in known):
+            judged = of_judgments(one.metric)
+            known = {label_set for some in sets for label_set in some or () if judged == (not label_set)}
+            if not known:
+                what = "judgments" if judged else "queries"
+                problems.append(f"{one.place}: {one.metric} is of {what}, which {', '.join(mine)} has none of")
+            elif not any(fnmatchcase(label_set, one.label_set) for label_set in known):
                 problems.append(f"{one.place}: {unknown('label set', one.label_set, known)} in {', '.join(mine)}")
-        if not any(fnmatchcase(name, one.model) for name in models):
+        extractor = of_judgments(one.metric) and any(fnmatchcase(name, one.dataset) for name in studies)
+        if not extractor and not any(fnmatchcase(name, one.model) for name in models):
             problems.append(f"{one.place}: {unknown('model', one.model, models)}")
     return problems

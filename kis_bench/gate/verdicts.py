@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 PASS, FAIL = "pass", "fail"
-NEW = "not compared"  #: the baseline doesn't have this model
+NEW = "not compared"  #: the baseline doesn't have this model, or there is no test for so few
 UNUSABLE = "unusable"  #: the baseline is of something else, so that nothing can be said
 THRESHOLD, SIGNIFICANCE, TOLERANCE = "threshold", "significance", "tolerance"
 QUERY, EXACT, BASELINE = "query factor", "exact", "baseline"

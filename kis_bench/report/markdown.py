@@ -207,7 +207,7 @@ def write_report(
     if run.provenance.get("interrupted"):
         lines += ["> **This run was interrupted:** what follows is only what had been measured by then.\n"]
     lines += _notes(run.provenance)
-    if len(run.verdicts):
+    if len(run.verdicts) or run.provenance.get("gate"):
         gate = section(run.verdicts, [escaped(one, 1000) for one in run.provenance.get("remarks") or ()])
         (folder / "gate.md").write_text("\n".join(["# Gate", "", *gate]), encoding="utf-8", newline="\n")
         lines += ["## Gate", "", *gate]

@@ -21,11 +21,13 @@ def in_words(verdicts: pd.DataFrame) -> str:
     >>> in_words(pd.DataFrame({"verdict": ["pass", "fail", "pass"]}))
     '3 checks: 1 failed, 2 passed'
     """
-    words = {"fail": "failed", "unusable": "without a usable baseline", "not compared": "without a baseline",
+    words = {"fail": "failed", "unusable": "without a usable baseline", "not compared": "not compared",
              "pass": "passed"}  # fmt: skip
     counts = verdicts["verdict"].value_counts()
     parts = [f"{int(counts[word]):,} {said}" for word, said in words.items() if word in counts]
-    return f"{len(verdicts):,} checks: {', '.join(parts)}"
+    if not parts:
+        return "nothing was checked"
+    return f"{len(verdicts):,} check{'s' if len(verdicts) > 1 else ''}: {', '.join(parts)}"
 
 
 def section(verdicts: pd.DataFrame, remarks: Sequence[str] = (), *, most: int | None = None) -> list[str]:

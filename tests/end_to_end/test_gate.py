@@ -157,6 +157,7 @@ def refused(project, *arguments, said, code=2, **more):
     ('model = "fir*"', 'model = "frist"', ["line 2: unknown model 'frist'", "did you mean first?"]),
     ('dataset = "numbers"', 'dataset = "numbres"', ["line 2: unknown dataset 'numbres': did you mean numbers?"]),
     ('model = "fir*"', 'label_set = "shrot"', ["line 2: unknown label set 'shrot': did you mean short?"]),
+    ('metric = "recall@7"', 'metric = "consistency"', ["line 2: consistency is of judgments, which numbers has none of"]),
     ('metric = "recall@7"', 'metrc = "recall@7"', ["line 5: unknown key 'metrc': did you mean metric?"]),
 ])  # fmt: skip
 def test_a_threshold_that_can_match_nothing_ends_the_run_before_it_begins(project, processes, before, after, said):
@@ -169,7 +170,6 @@ def test_a_threshold_that_can_match_nothing_ends_the_run_before_it_begins(projec
 @pytest.mark.parametrize(("row", "said"), [
     ('dataset = "absent"\nmetric = "mrr"\nmin = 0', "no figure was measured for the threshold other.toml, line 1"),
     ('dataset = "numbers"\nmetric = "group_recall@5"\nmin = 0', "no figure was measured for the threshold other.toml"),
-    ('dataset = "numbers"\nmetric = "consistency"\nmin = 0', "no figure was measured for the threshold other.toml"),
 ])  # fmt: skip
 def test_a_threshold_for_which_nothing_was_measured_is_no_passing_gate(project, processes, row, said):
     (project / "other.toml").write_text(f"[[threshold]]\n{row}\n{THRESHOLDS}")
@@ -259,7 +259,36 @@ report = "elsewhere"
     done = run(project, "--kis-query-factor", "100", "--kis-model", "second", "--kis-report", "reports", "-n", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(verdicts(project)["model"]) == {"second"}
+    done = run(project, "--kis-baseline=", "--kis-thresholds=", "--kis-report=", "--no-kis-strict", WORSE=WORSE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(verdicts(project)) == 0
     shutil.rmtree(project / "elsewhere")
+
+
+def test_a_gate_of_a_project_leaves_sessions_alone_that_are_about_something_else(project):
+    (project / "pyproject.toml").write_text('[tool.kis_bench]\ndataset = "numbers"\nthresholds = "first.toml"\n')
+    (project / "first.toml").write_text(THRESHOLDS.partition("[[threshold]]\nmetric")[0])
+    done = run(project, "-k", "second")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing was checked (1 threshold)" in done.stdout
+
+
+def test_a_gate_without_anything_that_is_measured_has_not_passed(project, tmp_path):
+    (tmp_path / "test_other.py").write_text("def test_nothing():\n    pass\n")
+    done = run(tmp_path, f"--kis-baseline={project / 'base' / 'latest'}", KIS_STORE=str(project / "store"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "nothing that was run could be compared with the baseline" in done.stdout
+
+
+def test_an_interrupted_run_may_still_be_looked_at(project):
+    run(project, *NUMBERS, *BASE, "-x", WORSE=WORSE)
+    shutil.copytree((project / "reports" / "latest").resolve(), project / "stopped")
+    try:
+        compared = gated_project.cli(project, "compare", "stopped", "base/latest")
+        assert compared.returncode == 0, compared.stderr
+        refused(project, *NUMBERS, "--kis-baseline=stopped", said="was stopped before its end")
+    finally:
+        shutil.rmtree(project / "stopped")
 
 
 def test_options_may_stand_in_an_ini_file(project):
@@ -337,7 +366,7 @@ def test_last_failed_stepwise_and_first_failure(project):
 @pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["plain", "n2"])
 def test_a_test_that_is_run_again_counts_once(project, processes):
     pytest.importorskip("pytest_rerunfailures")
-    done = run(project, *NUMBERS, *BASE, "--reruns", "2", *processes, WORSE=WORSE)
+    done = run(project, *NUMBERS, *BASE, "--reruns", "2", "--junitxml", "junit.xml", *processes, WORSE=WORSE)
     assert done.returncode == 1
     assert "2 rerun" in done.stdout
     assert "12 checks: " in done.stdout
@@ -346,6 +375,9 @@ def test_a_test_that_is_run_again_counts_once(project, processes):
     assert not ranks.duplicated(["model", "dataset", "label_set", "query_id"]).any()
     timings = latest(project).timings
     assert not timings.duplicated(["model", "dataset", "label_set", "step"]).any()
+    for case in ET.parse(project / "junit.xml").iter("testcase"):
+        names = [one.get("name") for one in case.iter("property")]
+        assert len(names) == len(set(names)) > 5
 
 
 @pytest.mark.parametrize("seed", ["1", "2", "3"])
@@ -401,6 +433,19 @@ def test_benchmarks_carry_quality_when_times_are_asked_for(project):
     compared = run(project, *NUMBERS, "--benchmark-compare", "--benchmark-only")
     assert compared.returncode == 0, compared.stdout + compared.stderr
     assert "2 passed" in compared.stdout
+    (project / "test_own.py").write_text("""
+def test_own(model, dataset, query_set, known_item_search, benchmark):
+    benchmark(lambda: None)
+    known_item_search(model, dataset, query_set)
+    known_item_search(model, dataset, query_set)
+
+def test_twice(model, dataset, query_set, known_item_search):
+    known_item_search(model, dataset, query_set)
+    known_item_search(model, dataset, query_set)
+""")
+    own = run(project, *NUMBERS, "--benchmark-json", "own.json", "test_own.py")
+    (project / "test_own.py").unlink()
+    assert own.returncode == 0, own.stdout + own.stderr
     off = run(project, *NUMBERS, "--benchmark-json", "none.json", "--benchmark-disable")
     assert off.returncode == 0, off.stdout
     assert "2 passed" in off.stdout

@@ -25,6 +25,7 @@ from kis_bench.gate.verdicts import Cell, Figure
 from kis_bench.results import RANKS, metrics_table, run_of
 
 CELL = Cell("siglip", "mvk", "long")
+STUDY = Cell("siglip", "reset", "")
 GOOD = """
 [[threshold]]
 dataset = "mvk"
@@ -141,7 +142,7 @@ def test_the_value_or_the_end_of_its_interval_has_to_keep_the_limit(on, limits, 
 
 @pytest.mark.parametrize("on", ["value", "ci_low", "ci_high"])
 def test_a_figure_that_nobody_knows_never_passes(on):
-    (row,) = check([Threshold("consistency", min=0.0, on=on)], CELL, {"consistency": Figure(math.nan)})
+    (row,) = check([Threshold("consistency", min=0.0, on=on)], STUDY, {"consistency": Figure(math.nan)})
     assert (row["verdict"], row["obtained"]) == ("fail", None)
 
 
@@ -156,7 +157,14 @@ def test_names_that_nothing_has_are_found_and_what_is_not_here_is_left_open():
     def wrong(**parts):
         return unmatchable([Threshold("mrr", min=0, place="line 3", **parts)], datasets, models)
 
-    assert wrong() == wrong(dataset="lsc", label_set="anything") == wrong(dataset="r*", label_set="") == []
+    assert wrong() == wrong(dataset="lsc", label_set="anything") == []
+    assert wrong(dataset="r*", label_set="") == ["line 3: mrr is of queries, which reset has none of"]
+    judged = Threshold("consistency", min=0, place="line 4", dataset="mvk")
+    assert unmatchable([judged], datasets, models) == ["line 4: consistency is of judgments, which mvk has none of"]
+    assert unmatchable([Threshold("consistency", min=0, dataset="reset")], datasets, models) == []
+    extractor = Threshold("consistency", min=0, place="line 5", dataset="lsc", model="of-a-study")
+    assert unmatchable([extractor], datasets, models, ["lsc"]) == []
+    assert len(unmatchable([extractor], datasets, models)) == 1
     assert wrong(dataset="mvkk") == ["line 3: unknown dataset 'mvkk': did you mean mvk? known are lsc, mvk, reset"]
     assert wrong(model="sigclip")[0].startswith("line 3: unknown model 'sigclip': did you mean siglip or clip?")
     assert wrong(dataset="mvk", label_set="lnog") == [
