@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -223,10 +225,14 @@ def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]
     lines = []
     for one in changes(dataclasses.replace(old, provenance=known), new).to_dict("records"):
         name = " ".join(part for part in (one["what"], one["name"], one["fact"]) if part)
-        before, after = (
-            side.get("commit") if one["fact"] == "git" and side else side for side in (one["old"], one["new"])
-        )
+        before, after = (plain_fact(one[side]) for side in ("old", "new"))
         # What only one of them says is told elsewhere: a cell has only its own half of what a run says of a dataset.
-        if all(isinstance(value, str | int | float) for value in (before, after)) and before != after:
+        if before is not None and after is not None and before != after:
             lines.append(f"{name.removeprefix('version ').replace('run git', 'git commit')}: {before} → {after}")
     return lines
+
+
+def plain_fact(value: Any) -> str | int | float | None:
+    """A fact of provenance as one value, of a repository its commit; None for lists, tables and nothing."""
+    fact = value.get("commit") if isinstance(value, Mapping) else value
+    return fact if isinstance(fact, str | int | float) and fact == fact else None  # NaN stands for nothing

@@ -39,7 +39,7 @@ class Margin:
                 raise KisBenchError(f"--margin {text}: write {good}")
 
     def limit(self, metric: str, figure: Figure) -> tuple[str, float] | None:
-        """``min`` or ``max`` and its value, rounded away from the figure; None where this margin says nothing."""
+        """``min`` or ``max`` and its value, rounded away from the figure; None where nothing could miss it."""
         rank = is_rank(metric)
         if self.text == INTERVAL:
             worst = figure.high if rank else figure.low
@@ -54,7 +54,7 @@ class Margin:
         if rank:
             return "max", math.ceil(worst * 10) / 10
         low = math.floor(worst * 1000 + 1e-9) / 1000
-        return "min", max(0.0, low) if is_share(metric) else low
+        return None if is_share(metric) and low <= 0 else ("min", low)
 
 
 def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[str] = ()) -> int:

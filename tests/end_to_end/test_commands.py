@@ -144,7 +144,20 @@ def test_saves_of_the_thesis_are_imported(cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["datasets", "datasets check", "import", "import vbs", "import m3rt", "export", "report", "embed"]
+    "command",
+    [
+        "datasets",
+        "datasets check",
+        "import",
+        "import vbs",
+        "import m3rt",
+        "export",
+        "report",
+        "embed",
+        "compare",
+        "thresholds",
+        "baseline save",
+    ],
 )
 def test_help_says_what_a_command_does(cli, command):
     said = cli(*command.split(), "--help")

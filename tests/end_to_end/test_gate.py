@@ -157,7 +157,7 @@ def refused(project, *arguments, said, code=2, **more):
     ('model = "fir*"', 'model = "frist"', ["line 2: unknown model 'frist'", "did you mean first?"]),
     ('dataset = "numbers"', 'dataset = "numbres"', ["line 2: unknown dataset 'numbres': did you mean numbers?"]),
     ('model = "fir*"', 'label_set = "shrot"', ["line 2: unknown label set 'shrot': did you mean short?"]),
-    ('metric = "recall@7"', 'metric = "consistency"', ["line 2: consistency is of judgments, which numbers has none of"]),
+    ('metric = "recall@7"', 'metric = "consistency"', ["line 2: consistency is of judgments, which numbers"]),
     ('metric = "recall@7"', 'metrc = "recall@7"', ["line 5: unknown key 'metrc': did you mean metric?"]),
 ])  # fmt: skip
 def test_a_threshold_that_can_match_nothing_ends_the_run_before_it_begins(project, processes, before, after, said):

@@ -230,6 +230,15 @@ def test_what_changed_is_told_of_this_model_only():
     new = run(ranks_of([1]), versions={"torch": "2.5", "numpy": "2.0"})
     new.provenance["models"]["a"]["key"] = "a-2"
     assert what_changed(old, new, CELL, Rules()) == ["model a key: a-1 → a-2", "torch: 2.4 → 2.5"]
+    old.provenance["git"] = {"commit": "abc", "dirty": False}
+    new.provenance["git"] = {"commit": "def", "dirty": True}
+    assert what_changed(old, new, CELL, Rules())[-1] == "git commit: abc → def"
+
+
+def test_what_changed_is_told_outside_of_a_repository_too():
+    old = run(ranks_of([1]), git={"commit": "abc"}, versions={"torch": "2.4", "timm": "1"})
+    new = run(ranks_of([1]), git=None, versions={"torch": "2.4", "lavis": "2"})
+    assert what_changed(old, new, CELL, Rules()) == []
 
 
 @pytest.mark.parametrize("wrong", [

@@ -198,7 +198,10 @@ def test_a_run_keeps_the_thresholds_that_were_written_from_it(tmp_path, margin):
     file = tmp_path / "t.toml"
     n = write_thresholds(run, file, Margin(margin))
     thresholds = read_thresholds(file)
-    assert n == len(thresholds) == (4 if margin in ("0.02", "0") else 5)  # a share says nothing of ranks
+    ranked = [one for one in thresholds if one.metric == "median_rank"]
+    assert len(ranked) == (margin not in ("0.02", "0"))  # a share says nothing of ranks
+    assert n == len(thresholds) >= 3
+    assert all(one.max or one.min for one in thresholds)  # none that nothing could miss
     rows = check(thresholds, Cell("clip", "mvk", "long"), figures_of(run.metrics))
     assert [row["verdict"] for row in rows] == ["pass"] * n
     half = figures_of(metrics_table(measured(ranks["rank"] * 2)))
@@ -236,7 +239,7 @@ def test_a_limit_never_excludes_the_figure_that_it_was_made_of(value, size, metr
     for text in (f"{size:.6f}", f"{100 * size:.6f}%", "interval"):
         limit = Margin(text).limit(metric, figure)
         if limit is None:
-            assert metric == "median_rank"
+            assert metric == "median_rank" or value * (1 - size) < 0.001 or value - size < 0.001
             continue
         kind, bound = limit
         assert (

@@ -160,9 +160,13 @@ def test_suite_is_found_in_a_wheel_and_in_an_editable_install(run_anywhere, exam
     assert found == {"test_complementarity", "test_known_item_search", "test_throughput"}
 
 
+def verdicts(folder):
+    return pd.read_csv(folder / "reports" / "latest" / "verdicts.csv")
+
+
 def thresholds(folder):
     """The verdicts on thresholds in the newest run."""
-    return pd.read_csv(folder / "reports" / "latest" / "verdicts.csv").query("rule == 'threshold'")
+    return verdicts(folder).query("rule == 'threshold'")
 
 
 @pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["plain", "xdist"])
@@ -178,6 +182,8 @@ def test_example(run, example, what, passed, processes):
     held = thresholds(example)
     assert len(held) == 3
     assert set(held.verdict) == {"pass"}
+    assert verdicts(example).rule.value_counts().to_dict() == {"significance": 24, "threshold": 3}
+    assert set(verdicts(example).verdict) == {"pass"}
 
 
 def test_example_is_held_to_its_thresholds(run, example):
@@ -192,6 +198,22 @@ def test_example_is_held_to_its_thresholds(run, example):
         ["shapes", "short", "own-model", "recall@1"]
     ]
     assert measured(example) == QUERIES  # measured and reported all the same
+
+
+def test_example_is_compared_with_its_baseline(run, example):
+    """A model that mixes colours up is worse than the one that was saved, and the message says where."""
+    model = example / "own_model.py"
+    text = model.read_text(encoding="utf-8")
+    model.write_text(
+        text.replace("def load(", "COLOURS = dict(zip(COLOURS, [*COLOURS.values()][::-1]))\n\n\ndef load(")
+    )
+
+    done = run("pytest", "--pyargs", "kis_bench.suite", "-k", "own-model", "--kis-thresholds=", cwd=example)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "beyond noise" in done.stdout
+    assert "worst: " in done.stdout
+    assert set(verdicts(example).query("verdict == 'fail'").model) == {"own-model"}
 
 
 def shapes(folder):
