@@ -18,7 +18,6 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.gate.verdicts import Cell, sentence
 from kis_bench.gating import FAILURES, gate
 from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
 from kis_bench.records import Dataset, Embeddings, Ranks, digest
@@ -36,6 +35,7 @@ from kis_bench.session import (
 )
 from kis_bench.store import Store, default_store
 from kis_bench.triplets import Floats
+from kis_bench.verdicts import Cell, sentence
 
 BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for
 WIDER_SETS = pytest.StashKey[dict[tuple[DatasetRow, str | None, str], tuple[Sets, ...]]]()

@@ -15,8 +15,8 @@ from kis_bench.records import Collection, Dataset
 from kis_bench.session import PAYLOAD, line_up, load_dataset
 
 if TYPE_CHECKING:
-    from kis_bench.gate.verdicts import Row
     from kis_bench.triplets import Floats
+    from kis_bench.verdicts import Row
 
 VERDICT_KEY = (
     "model",
@@ -166,29 +166,29 @@ class Recorder:
         import pandas as pd
 
         from kis_bench.gate.github import error_lines
-        from kis_bench.gate.verdicts import sentence
         from kis_bench.report.verdicts import in_words, section
         from kis_bench.results import ALL_VERDICTS
+        from kis_bench.verdicts import NEW, Cell, failed_cells, sentence, told
 
         rows = [*self.verdicts.values()]
-        bad = [one for one in rows if one["verdict"] in ("fail", "unusable")]
+        bad = failed_cells(rows)
         terminalreporter.section("gate", red=bool(bad or self.problems), green=not (bad or self.problems))
         table = pd.DataFrame(rows, columns=ALL_VERDICTS)
         terminalreporter.write_line(f"{in_words(table)} ({judge.about()})")
-        for one in bad:
-            cell = ", ".join(part for part in (one["dataset"], one["label_set"], one["model"]) if part)
-            terminalreporter.write_line(f"{one['verdict']}: {cell}: {sentence(one)}", red=True)
-        new = [f"{one['dataset']} {one['label_set']}".strip() + f" {one['model']}" for one in rows
-               if one["verdict"] == "not compared"]  # fmt: skip
-        if new:
-            terminalreporter.write_line(f"not in the baseline: {', '.join(new)}")
+        for cell, failed in bad.items():
+            terminalreporter.write_line(f"{cell}:", red=True)
+            for line in told(failed):
+                terminalreporter.write_line(f"  {line}", red=True)
+        for one in [one for one in rows if one["verdict"] == NEW]:
+            cell = Cell(one["model"], one["dataset"], one["label_set"])
+            terminalreporter.write_line(f"not compared: {cell}: {sentence(one)}")
         for problem in self.problems:
             terminalreporter.write_line(f"kis-bench: {problem}", red=True)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for line in error_lines(rows, self.problems, below(self.config.rootpath)):
                 terminalreporter.write_line(line)
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            text = "\n".join(["## kis-bench", "", *section(table, self.problems, most=50)]) + "\n"
+            text = "\n".join(["## kis-bench", "", *section(table, judge.about(), self.problems, most=50)]) + "\n"
             with open(summary, "a", encoding="utf-8") as file:
                 file.write(text)
 

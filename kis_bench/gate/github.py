@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kis_bench.gate.verdicts import FAIL, UNUSABLE, Cell, sentence
+from kis_bench.verdicts import failed_cells, told
 
 MOST = 10  #: of one kind that GitHub shows of a step
 _PLACE = re.compile(r"(.+), line (\d+)")
@@ -17,16 +17,10 @@ def error_lines(rows: Iterable[Mapping[str, Any]], problems: Iterable[str] = (),
 
     ``folder`` is where the files of thresholds lie in the repository: "" or with a slash at its end.
     """
-    found: dict[Cell, list[Mapping[str, Any]]] = {}
-    for one in rows:
-        if one["verdict"] in (FAIL, UNUSABLE):
-            found.setdefault(Cell(one["model"], one["dataset"], one["label_set"]), []).append(one)
     lines = [command("kis-bench", problem) for problem in problems]
-    for cell, failed in found.items():
+    for cell, failed in failed_cells(rows).items():
         places = [match for one in failed if (match := _PLACE.fullmatch(str(one["judged_by"])))]
-        queries = next((f"\nqueries: {one['queries']}" for one in failed if one["queries"]), "")
-        text = "\n".join(sentence(one) for one in failed) + queries
-        lines.append(command(str(cell), text, places[0] if places else None, folder))
+        lines.append(command(str(cell), "\n".join(told(failed)), places[0] if places else None, folder))
     if len(lines) > MOST:
         more = len(lines) - MOST + 1
         lines = [*lines[: MOST - 1], command("kis-bench", f"{more:,} more failed; see the summary")]

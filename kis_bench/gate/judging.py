@@ -13,9 +13,9 @@ import pandas as pd
 from kis_bench.gate.baselines import named
 from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
 from kis_bench.gate.thresholds import Threshold, check, cut_offs, figures_of
-from kis_bench.gate.verdicts import FAIL, NAMED, PASS, THRESHOLD, UNUSABLE, Cell, Row, sentence
 from kis_bench.results import Run, metrics_table, of_study, run_of
 from kis_bench.run_comparison import models_of
+from kis_bench.verdicts import FAIL, PASS, THRESHOLD, UNUSABLE, Cell, Row, failures, told
 
 CHANGES_SHOWN = 8
 #: A cell that a test of this session stands for; the label set is None where the dataset isn't there, the model "*"
@@ -59,17 +59,15 @@ class Gate:
 
     def failure(self, cell: Cell, rows: Sequence[Row], new: Run) -> list[str]:
         """Lines of a message, most important first; none if nothing failed."""
-        bad = [one for one in rows if one["verdict"] in (FAIL, UNUSABLE)]
-        if not bad:
+        said = told(rows)
+        if not said:
             return []
-        lines = [f"{cell}: {sentence(bad[0])}", *(f"  {sentence(one)}" for one in bad[1:])]
-        if queries := next((one["queries"] for one in bad if one["queries"]), ""):
-            lines.append(f"  worst: {shortened_list(queries)}")
-        if self.baseline is not None and any(one["judged_by"] == named(self.baseline) for one in bad):
+        lines = [f"{cell}: {said[0]}", *(f"  {line}" for line in said[1:])]
+        if self.baseline is not None and any(one["judged_by"] == named(self.baseline) for one in failures(rows)):
             found = what_changed(self.baseline, new, cell, self.rules)
-            told = "; ".join(found[:CHANGES_SHOWN]) or "nothing that is recorded"
+            shown = "; ".join(found[:CHANGES_SHOWN]) or "nothing that is recorded"
             more = f"; and {len(found) - CHANGES_SHOWN} more" if len(found) > CHANGES_SHOWN else ""
-            lines.append(f"  changed since the baseline: {told}{more}")
+            lines.append(f"  changed since the baseline {named(self.baseline)}: {shown}{more}")
         return lines
 
     def not_judged(self, rows: Collection[Row]) -> list[str]:
@@ -122,12 +120,6 @@ class Gate:
             exact = ", exactly" if self.rules.exact else f", false alarms {self.rules.alpha:g} a run"
             parts.append(f"baseline {named(self.baseline)}{exact}")
         return "; ".join(parts)
-
-
-def shortened_list(queries: str) -> str:
-    """The first of ``q1: 1 → 5; q2: ...``, and how many there are."""
-    every = queries.split("; ")
-    return "; ".join(every[:NAMED]) + (f" (of {len(every):,})" if len(every) > NAMED else "")
 
 
 def extractors(run: Run, dataset: str) -> list[str]:

@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 
 from kis_bench.errors import KisBenchError, unknown
 from kis_bench.gate.baselines import named, part_of
-from kis_bench.gate.verdicts import (
+from kis_bench.merging import MEANINGS, same_data, what_differs
+from kis_bench.results import Run
+from kis_bench.run_comparison import NAMES, changes, compare_runs, matched
+from kis_bench.statistics import holm
+from kis_bench.verdicts import (
     BASELINE,
     EXACT,
     LISTED,
@@ -29,10 +33,6 @@ from kis_bench.gate.verdicts import (
     row,
     shown,
 )
-from kis_bench.merging import MEANINGS, same_data, what_differs
-from kis_bench.results import Run
-from kis_bench.run_comparison import NAMES, changes, compare_runs, matched
-from kis_bench.statistics import holm
 
 #: What may be compared by a test; the median has none.
 MEASURES = tuple(name for name in NAMES if name != "median_rank")
@@ -106,7 +106,7 @@ def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> l
     if not rules.judge(cell):
         return []
     if not in_baseline(baseline, rules, cell):
-        return [row(cell, BASELINE, source, "", f"{old_model} in the baseline", None, NEW)]
+        return [row(cell, BASELINE, source, "", f"{old_model} is not in the baseline", None, NEW)]
     old = part_of(baseline, [old_model], [cell.dataset], cell.label_set)
     if problem := unlike(old, new, cell):
         return [row(cell, BASELINE, source, "", problem, None, UNUSABLE)]

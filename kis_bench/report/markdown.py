@@ -208,7 +208,10 @@ def write_report(
         lines += ["> **This run was interrupted:** what follows is only what had been measured by then.\n"]
     lines += _notes(run.provenance)
     if len(run.verdicts) or run.provenance.get("gate"):
-        gate = section(run.verdicts, [escaped(one, 1000) for one in run.provenance.get("remarks") or ()])
+        about = run.provenance
+        gate = section(
+            run.verdicts, str(about.get("gate") or ""), about.get("remarks") or () if about.get("gate") else ()
+        )
         (folder / "gate.md").write_text("\n".join(["# Gate", "", *gate]), encoding="utf-8", newline="\n")
         lines += ["## Gate", "", *gate]
     ranked = " Rank 1 is the best." if len(run.ranks) or not len(run.judgments) else ""

@@ -91,7 +91,7 @@ def test_the_message_names_the_worst_queries_and_what_changed(project):
     assert named.endswith("(of 12)")
     listed = verdicts(project).query("metric == 'recall@10' and verdict == 'fail'")["queries"].iloc[0].split("; ")
     assert {one.split(":")[0] for one in listed} == {f"q{i:03d}" for i in range(5, 17)}
-    assert f"changed since the baseline: model first key: numbered-1- → numbered-1-{WORSE}" in block
+    assert f": model first key: numbered-1- → numbered-1-{WORSE}" in block
 
 
 def test_a_saved_baseline_does_the_same_as_its_run(project):
@@ -133,7 +133,7 @@ def test_verdicts_go_to_junit_and_to_github(project):
     assert errors[0].startswith(
         "::error title=numbers%2C short%2C first,file=thresholds.toml,line=2::recall@7 is 80.0%25"
     )
-    assert "%0Aqueries: q005: 1 → " in errors[0]
+    assert "%0Aworst: q005: 1 → " in errors[0]
     summary = (project / "summary.md").read_text()
     assert "| fail" in summary
     assert "15 checks: 6 failed, 9 passed" in summary
@@ -198,7 +198,7 @@ def test_models_that_the_baseline_lacks_are_told_and_alone_they_are_no_gate(proj
     gated_project.cli(project, "baseline", "save", "base/latest", "--model", "first", "--out", "one.kis.zip", "--force")
     done = run(project, *NUMBERS, "--kis-baseline=one.kis.zip")
     assert done.returncode == 0, done.stdout
-    assert "not in the baseline: numbers short second" in done.stdout
+    assert "not compared: numbers, short, second: second is not in the baseline" in done.stdout
     said = ["nothing that was run could be compared with the baseline, which has first", "--kis-incumbent"]
     refused(project, *NUMBERS, "--kis-baseline=one.kis.zip", "--kis-model", "second", said=said)
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from kis_bench.gate.github import MOST, error_lines, escaped
-from kis_bench.gate.verdicts import QUERY, SIGNIFICANCE, THRESHOLD, Cell, row
+from kis_bench.verdicts import QUERY, SIGNIFICANCE, THRESHOLD, Cell, row
 
 LINE = re.compile(r"::error ([^:]*)::(.*)")
 
@@ -32,7 +32,7 @@ def test_a_cell_has_one_error_with_all_that_failed_and_its_queries():
     about, text = parsed(line)
     assert "file" not in about
     assert text.count("%0A") == 2
-    assert text.endswith("queries: q1: 3 → 9")
+    assert text.endswith("worst: q1: 3 → 9")
 
 
 @pytest.mark.parametrize("text", ["a,b: c%\r\n::error::x", "::set-output name=a::b", "\n::add-mask::x"])

@@ -21,8 +21,8 @@ from kis_bench.gate.thresholds import (
     read_thresholds,
     unmatchable,
 )
-from kis_bench.gate.verdicts import Cell, Figure
 from kis_bench.results import RANKS, metrics_table, run_of
+from kis_bench.verdicts import Cell, Figure
 
 CELL = Cell("siglip", "mvk", "long")
 STUDY = Cell("siglip", "reset", "")

@@ -49,12 +49,17 @@ def row(
     }  # fmt: skip
 
 
+def missing(value: Any) -> bool:
+    """Whether a row has nothing there: None when it was made, NaN when it was read."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def known(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
+    return None if value is None or missing(value) else float(value)
 
 
-def failures(rows: Iterable[Row]) -> list[Row]:
-    return [one for one in rows if one["verdict"] == FAIL]
+def failures(rows: Iterable[Mapping[Any, Any]]) -> list[Mapping[Any, Any]]:
+    return [one for one in rows if one["verdict"] in (FAIL, UNUSABLE)]
 
 
 def is_share(metric: str) -> bool:
@@ -72,7 +77,7 @@ def shown(metric: str, value: Any) -> str:
     >>> shown("recall@10", 0.4213), shown("mrr", 0.31), shown("median_rank", 1212.5)
     ('42.1%', '0.310', '1,212.5')
     """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if missing(value):
         return "unknown"
     if metric == "mrr" or not (is_share(metric) or is_rank(metric)):
         return f"{value:.3f}"
@@ -97,16 +102,31 @@ def sentence(one: Mapping[str, Any]) -> str:
     if one["rule"] == BASELINE:
         return str(expected)
     interval = ""
-    if one["rule"] == THRESHOLD and one["ci_low"] is not None and one["ci_high"] is not None:
+    if one["rule"] == THRESHOLD and not (missing(one["ci_low"]) or missing(one["ci_high"])):
         low, high = (shown(metric, one[side]).rstrip("%") for side in ("ci_low", "ci_high"))
         interval = f" [{low}, {high}]"
-    because = (
-        f"adjusted p = {p_value(one['p'])}, against {one['judged_by']}"
-        if one["rule"] == SIGNIFICANCE
-        else one["judged_by"]
-    )
-    return f"{metric} is {shown(metric, value)}{interval}, expected {expected} ({because})"
+    why = {THRESHOLD: f" ({one['judged_by']})", SIGNIFICANCE: f" (adjusted p = {p_value(one['p'])})"}
+    return f"{metric} is {shown(metric, value)}{interval}, expected {expected}{why.get(one['rule'], '')}"
+
+
+def failed_cells(rows: Iterable[Mapping[Any, Any]]) -> dict[Cell, list[Mapping[Any, Any]]]:
+    """Each cell with the verdicts on it that didn't pass."""
+    found: dict[Cell, list[Mapping[Any, Any]]] = {}
+    for one in failures(rows):
+        names = ("" if missing(one[name]) else str(one[name]) for name in Cell._fields)
+        found.setdefault(Cell(*names), []).append(one)
+    return found
+
+
+def told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of the verdicts on one cell: a sentence for each that didn't pass, and the queries that fell most."""
+    bad = failures(rows)
+    lines = [sentence(one) for one in bad]
+    every = next((str(one["queries"]).split("; ") for one in bad if not missing(one["queries"]) and one["queries"]), [])
+    if every:
+        lines.append(f"worst: {'; '.join(every[:NAMED])}" + (f" (of {len(every):,})" if len(every) > NAMED else ""))
+    return lines
 
 
 def p_value(p: Any) -> str:
-    return "unknown" if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
+    return "unknown" if missing(p) else "<0.0001" if p < 0.0001 else f"{p:.4f}"
