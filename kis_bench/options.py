@@ -152,6 +152,13 @@ def fill_in(config: pytest.Config) -> None:
         setattr(config.option, one.attribute, one.nothing if left_out else taken(one, value, where, folder))
 
 
+def take_defaults(config: pytest.Config) -> None:
+    """For a session that ends with a message about its options: what looks at them before finds something there."""
+    for one in OPTIONS:
+        if getattr(config.option, one.attribute, None) is None:
+            setattr(config.option, one.attribute, one.nothing)
+
+
 def project_file(config: pytest.Config) -> Path:
     """The pyproject.toml at pytest's root or, where that has none, above the folder in which pytest was started.
 
@@ -165,8 +172,8 @@ def project_file(config: pytest.Config) -> Path:
 
 
 def read_table(file: Path) -> Mapping[str, Any]:
-    """[tool.kis_bench], empty where there is none."""
-    if not file.is_file():
+    """[tool.kis_bench], empty where there is none; other people's files may be broken as they like."""
+    if not file.is_file() or TABLE.encode() not in file.read_bytes():
         return {}
     table = (read_toml(file).get("tool") or {}).get(TABLE, {})
     if not isinstance(table, dict):

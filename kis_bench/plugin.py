@@ -14,7 +14,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gating import FAILURES, GATE, gate
-from kis_bench.options import add_options, fill_in
+from kis_bench.options import add_options, fill_in, take_defaults
 from kis_bench.recorder import SELECTED, Recorder
 from kis_bench.records import Checkpoint, Dataset
 from kis_bench.session import TIMED, QuerySet, line_up, load_dataset, query_sets, searching_models, usable_model
@@ -64,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         fill_in(config)
     except KisBenchError as error:  # told when a session starts; pytest --help shall work nevertheless
         config.stash[WRONG_OPTIONS] = str(error)
+        take_defaults(config)
     if not hasattr(config, "workerinput"):
         config.stash[RECORDER] = Recorder(config)
         config.pluginmanager.register(config.stash[RECORDER], "kis-bench-recorder")

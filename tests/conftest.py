@@ -17,6 +17,7 @@ os.environ |= {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_XET": "1",
     "DISABLE_SAFETENSORS_CONVERSION": "1",
+    "PYTEST_ADDOPTS": "-p no:randomly",  # of sessions that tests start; it is installed for one test of its own
 }
 
 

@@ -111,7 +111,7 @@ def test_contents_and_colours(pages: Pages, visit: Visit) -> None:
     page.locator("#theme").press("Enter")
     page.emulate_media(color_scheme="light")
     assert page.evaluate(paper) == light
-    assert page.evaluate(font) == inked
+    page.wait_for_function(f"{font} === '{inked}'")  # the page hears of the change a moment later
 
 
 def test_skip_link_comes_first(pages: Pages, visit: Visit) -> None:

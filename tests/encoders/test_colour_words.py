@@ -90,7 +90,7 @@ def test_where_two_colours_meet_there_is_no_third():
 def test_cielab_is_that_of_scikit_image(pixels):
     from skimage.color import rgb2lab
 
-    np.testing.assert_allclose(cielab(pixels.reshape(-1, 3)), rgb2lab(pixels).reshape(-1, 3), atol=0.02)
+    np.testing.assert_allclose(cielab(pixels.reshape(-1, 3)), rgb2lab(pixels).reshape(-1, 3), atol=0.03)
 
 
 @settings(deadline=None, max_examples=20)
