@@ -14,13 +14,13 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gating import FAILURES, GATE, gate
+from kis_bench.items import has_no_dataset, model_of, selected, takes_all_models, uses_dataset
 from kis_bench.options import add_options, fill_in, take_defaults
 from kis_bench.recorder import SELECTED, Recorder
 from kis_bench.records import Checkpoint, Dataset
 from kis_bench.session import TIMED, QuerySet, line_up, load_dataset, query_sets, searching_models, usable_model
 
 if TYPE_CHECKING:
-    from kis_bench.gate.judging import Selected
     from kis_bench.measuring import Complementarity, ImageSimilarity, KnownItemSearch
 
 NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
@@ -125,20 +125,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.workeroutput[SELECTED] = judge.selected
 
 
-def selected(item: pytest.Item) -> list[Selected]:
-    """The cells that a test measures."""
-    callspec, uses = getattr(item, "callspec", None), getattr(item, "fixturenames", ())
-    if callspec is None or not uses_dataset(item):
-        return []
-    query_set, dataset = callspec.params.get("query_set"), callspec.params.get("dataset")
-    model = model_of(item)
-    if "known_item_search" in uses and model and isinstance(query_set, QuerySet):
-        return [(model, query_set.dataset.name, query_set.label_set)]
-    if {"image_similarity", "study_distances"} & {*uses} and isinstance(dataset, DatasetRow):
-        return [(model or "*", dataset.name, "")]
-    return []
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names, config = ours(metafunc), metafunc.config
     if "query_set" in names:
@@ -203,28 +189,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def wants_times(config: pytest.Config) -> bool:
     asked = ("json", "save", "autosave", "compare", "only", "enable", "histogram")
     return any(bool(getattr(config.option, f"benchmark_{name}", None)) for name in asked)
-
-
-def model_of(item: pytest.Item) -> str:
-    callspec = getattr(item, "callspec", None)
-    model = callspec.params.get("model") if callspec else None
-    return model.name if isinstance(model, Checkpoint) else ""
-
-
-def takes_all_models(item: pytest.Item) -> bool:
-    return "complementarity" in getattr(item, "fixturenames", ()) and uses_dataset(item)
-
-
-def uses_dataset(item: pytest.Item) -> bool:
-    """Whether a test is one over a model or dataset of ours."""
-    callspec = getattr(item, "callspec", None)
-    return bool(model_of(item)) or (callspec is not None and isinstance(callspec.params.get("dataset"), DatasetRow))
-
-
-def has_no_dataset(item: pytest.Item) -> bool:
-    """Whether it stands for a test that no dataset of the line-up is made for."""
-    callspec = getattr(item, "callspec", None)
-    return callspec is not None and callspec.params.get("dataset", item) is None
 
 
 def not_ready(config: pytest.Config, message: str) -> NoReturn:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, unknown
 from kis_bench.gate.baselines import named, part_of
 from kis_bench.merging import MEANINGS, same_data, what_differs
@@ -226,6 +227,8 @@ def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]
     for one in changes(dataclasses.replace(old, provenance=known), new).to_dict("records"):
         name = " ".join(part for part in (one["what"], one["name"], one["fact"]) if part)
         before, after = (plain_fact(one[side]) for side in ("old", "new"))
+        if one["fact"] == "source":  # without folders, which a private run has no more
+            before, after = (None if each is None else short_name(str(each)) for each in (before, after))
         # What only one of them says is told elsewhere: a cell has only its own half of what a run says of a dataset.
         if before is not None and after is not None and before != after:
             lines.append(f"{name.removeprefix('version ').replace('run git', 'git commit')}: {before} → {after}")

@@ -235,6 +235,15 @@ def test_what_changed_is_told_of_this_model_only():
     assert what_changed(old, new, CELL, Rules())[-1] == "git commit: abc → def"
 
 
+def test_what_changed_names_no_folders():
+    old, new = run(ranks_of([1])), run(ranks_of([1]))
+    old.provenance["models"]["a"]["source"] = "openclip:local-dir:/home/me/ours"
+    new.provenance["models"]["a"]["source"] = "openclip.ours"  # as under privacy
+    assert what_changed(old, new, CELL, Rules()) == []
+    new.provenance["models"]["a"]["source"] = "openclip:local-dir:/home/you/theirs"
+    assert what_changed(old, new, CELL, Rules()) == ["model a source: openclip.ours → openclip.theirs"]
+
+
 def test_what_changed_is_told_outside_of_a_repository_too():
     old = run(ranks_of([1]), git={"commit": "abc"}, versions={"torch": "2.4", "timm": "1"})
     new = run(ranks_of([1]), git=None, versions={"torch": "2.4", "lavis": "2"})

@@ -1,0 +1,52 @@
+"""What a collected test stands for: which of our models and datasets it is over, and which cells it measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kis_bench.datasets import DatasetRow
+from kis_bench.records import Checkpoint
+from kis_bench.session import QuerySet
+
+if TYPE_CHECKING:
+    from kis_bench.gate.judging import Selected
+
+
+def model_of(item: pytest.Item) -> str:
+    """The name of its model, "" where it has none of ours."""
+    callspec = getattr(item, "callspec", None)
+    model = callspec.params.get("model") if callspec else None
+    return model.name if isinstance(model, Checkpoint) else ""
+
+
+def takes_all_models(item: pytest.Item) -> bool:
+    """Whether it combines all models of the session."""
+    return "complementarity" in getattr(item, "fixturenames", ()) and uses_dataset(item)
+
+
+def uses_dataset(item: pytest.Item) -> bool:
+    """Whether a test is one over a model or dataset of ours."""
+    callspec = getattr(item, "callspec", None)
+    return bool(model_of(item)) or (callspec is not None and isinstance(callspec.params.get("dataset"), DatasetRow))
+
+
+def has_no_dataset(item: pytest.Item) -> bool:
+    """Whether it stands for a test that no dataset of the line-up is made for."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and callspec.params.get("dataset", item) is None
+
+
+def selected(item: pytest.Item) -> list[Selected]:
+    """The cells that a test measures."""
+    callspec, uses = getattr(item, "callspec", None), getattr(item, "fixturenames", ())
+    if callspec is None or not uses_dataset(item):
+        return []
+    query_set, dataset = callspec.params.get("query_set"), callspec.params.get("dataset")
+    model = model_of(item)
+    if "known_item_search" in uses and model and isinstance(query_set, QuerySet):
+        return [(model, query_set.dataset.name, query_set.label_set)]
+    if {"image_similarity", "study_distances"} & {*uses} and isinstance(dataset, DatasetRow):
+        return [(model or "*", dataset.name, "")]
+    return []
