@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kis_bench.gate.thresholds import Threshold
 
 GATE: pytest.StashKey[Gate | None] = pytest.StashKey()
+OF_A_BASELINE = ("incumbent", "exact", "tolerance", "query-factor", "gate-metric", "alpha")
 FAILURES = pytest.StashKey[list[str]]()  #: of a test: what its cell failed by
 
 
@@ -35,8 +36,8 @@ def made(config: pytest.Config) -> Gate | None:
     option = config.option
     given = config.stash[GIVEN] if not hasattr(config, "workerinput") else frozenset()
     if option.kis_baseline is None:
-        alone = [name for name in ("incumbent", "exact", "tolerance", "query-factor", "gate-metric")
-                 if name in given and getattr(option, f"kis_{name.replace('-', '_')}")]  # fmt: skip
+        values = {name: getattr(option, f"kis_{name.replace('-', '_')}") for name in OF_A_BASELINE if name in given}
+        alone = [name for name, value in values.items() if value is not None and value is not False and value != []]
         if alone:
             raise KisBenchError(f"--kis-{alone[0]} compares with a baseline; add --kis-baseline RUN")
     if "drift" in given and option.kis_drift != "0" and not option.kis_exact:
@@ -69,9 +70,10 @@ def made(config: pytest.Config) -> Gate | None:
 def relative(file: Path, root: Path) -> str:
     """As seen from the project, which is how continuous integration names files."""
     try:
-        return file.resolve().relative_to(root.resolve()).as_posix()
+        name = file.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
-        return file.name
+        name = file.name
+    return name.encode("utf-8", "replace").decode()
 
 
 def check_names(config: pytest.Config, thresholds: Sequence[Threshold], file: Path) -> None:

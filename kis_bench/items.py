@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kis_bench import datasets
 from kis_bench.datasets import DatasetRow
 from kis_bench.records import Checkpoint
-from kis_bench.session import QuerySet
+from kis_bench.session import QuerySet, line_up, of_the_study
 
 if TYPE_CHECKING:
     from kis_bench.gate.judging import Selected
@@ -48,5 +49,13 @@ def selected(item: pytest.Item) -> list[Selected]:
     if "known_item_search" in uses and model and isinstance(query_set, QuerySet):
         return [(model, query_set.dataset.name, query_set.label_set)]
     if {"image_similarity", "study_distances"} & {*uses} and isinstance(dataset, DatasetRow):
-        return [(model or "*", dataset.name, "")]
+        return [(name, dataset.name, "") for name in ([model] if model else extractors(item.config, dataset))]
     return []
+
+
+def extractors(config: pytest.Config, dataset: DatasetRow) -> list[str]:
+    """What the extractors of a study are called in this session; "*" where its files aren't here."""
+    if not datasets.readiness(dataset).ready:
+        return ["*"]
+    models = {model.name for model in line_up(config).models}
+    return [of_the_study(name) if name in models else name for name in datasets.extractor_names(dataset)]

@@ -243,6 +243,8 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
     apart = (*merged, "time", "command", "versions", "remarks", "merged_from")
     for key in dict.fromkeys(key for head in heads for key in head if key not in apart):
         merged[key] = heads[0].get(key) if all(head.get(key) == heads[0].get(key) for head in heads) else None
+    if gates := [*dict.fromkeys(str(head["gate"]) for head in heads if head.get("gate"))]:
+        merged["gate"] = "; ".join(gates)
     versions: list[Mapping[str, Any]] = [head.get("versions") or {} for head in heads]
     merged["versions"] = {name: v for name, v in versions[0].items() if all(other.get(name) == v for other in versions)}
     merged["interrupted"] = any(bool(head.get("interrupted")) for head in heads)

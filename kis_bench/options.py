@@ -139,8 +139,10 @@ def fill_in(config: pytest.Config) -> None:
     config.stash[GIVEN] = frozenset(one.name for one in given)
     for one in given:
         value = getattr(config.option, one.attribute)
-        if value in ("", [""]):
+        if value == "":
             setattr(config.option, one.attribute, one.nothing)
+        elif isinstance(value, list) and "" in value:  # takes back what stands before it, as in addopts
+            setattr(config.option, one.attribute, value[len(value) - value[::-1].index("") :])
     for one in OPTIONS:
         if one in given:
             continue
@@ -166,8 +168,9 @@ def project_file(config: pytest.Config) -> Path:
     of a test, and the root may become a folder that holds nothing.
     """
     started = config.invocation_params.dir
-    places = [config.rootpath, started, *started.parents]
-    files = [place / "pyproject.toml" for place in places]
+    files = [place / "pyproject.toml" for place in (config.rootpath, started, *started.parents)]
+    if config.inipath is not None and config.inipath.suffix == ".toml":  # as -c names it
+        files.insert(0, config.inipath)
     return next((file for file in files if file.is_file()), files[0])
 
 
@@ -183,6 +186,8 @@ def read_table(file: Path) -> Mapping[str, Any]:
 
 def taken(one: Option, value: Any, where: str, folder: Path) -> Any:
     """The value of an option as it stands in a file, whose relative paths start at its folder."""
+    if value == "":
+        return one.nothing
     if one.flag:
         if not isinstance(value, bool):
             raise KisBenchError(f"{where} = {value!r}: write true or false")

@@ -271,10 +271,18 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     with named_skip(item):
-        result = yield
-        if failures := item.stash.get(FAILURES, []):
-            raise pytest.fail.Exception("\n".join(failures), pytrace=False)
+        try:
+            result = yield
+        except pytest.skip.Exception:
+            fail_by_gate(item)  # a test that skips itself after it measured is not excused
+            raise
+        fail_by_gate(item)
         return result
+
+
+def fail_by_gate(item: pytest.Item) -> None:
+    if failures := item.stash.get(FAILURES, []):
+        raise pytest.fail.Exception("\n".join(failures), pytrace=False) from None
 
 
 @pytest.fixture

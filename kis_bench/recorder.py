@@ -102,7 +102,7 @@ class Recorder:
                 command=["pytest", *self.config.invocation_params.args],
                 device=option.kis_device,
                 interrupted=stopped(session, exitstatus),
-                verdicts=[*self.verdicts.values()],
+                verdicts=self.verdicts_in_order(),
                 gate=None if (judge := self.config.stash.get(GATE, None)) is None else judge.about(),
                 remarks=self.problems,
                 pictures=self.pictures(),
@@ -131,6 +131,18 @@ class Recorder:
                     for label_set in about.get("n_queries", ())]  # fmt: skip
         places = {key: place for place, key in enumerate(declared)}
         return sorted(self.ranks, key=lambda row: places[row["dataset"], row["label_set"]])
+
+    def verdicts_in_order(self) -> list[Row]:
+        """As datasets, their label sets and models are declared, whatever order or process tests ran in."""
+        found = line_up(self.config)
+        order = {"dataset": [one.name for one in found.datasets], "model": [one.name for one in found.models]}
+        sets = [name for about in self.provenance["datasets"].values() for name in about.get("n_queries", ())]
+
+        def place(row: Row) -> tuple[int, ...]:
+            names = (("dataset", order["dataset"]), ("label_set", sets), ("model", order["model"]))
+            return tuple(known.index(row[key]) if row[key] in known else len(known) for key, known in names)
+
+        return sorted(self.verdicts.values(), key=place)
 
     def dataset(self, name: str) -> Dataset:
         """A dataset that was measured, here perhaps by another process."""
@@ -170,7 +182,7 @@ class Recorder:
         from kis_bench.results import ALL_VERDICTS
         from kis_bench.verdicts import NEW, Cell, failed_cells, sentence, told
 
-        rows = [*self.verdicts.values()]
+        rows = self.verdicts_in_order()
         bad = failed_cells(rows)
         terminalreporter.section("gate", red=bool(bad or self.problems), green=not (bad or self.problems))
         table = pd.DataFrame(rows, columns=ALL_VERDICTS)
@@ -189,8 +201,11 @@ class Recorder:
                 terminalreporter.write_line(line)
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             text = "\n".join(["## kis-bench", "", *section(table, judge.about(), self.problems, most=50)]) + "\n"
-            with open(summary, "a", encoding="utf-8") as file:
-                file.write(text)
+            try:
+                with open(summary, "a", encoding="utf-8", errors="replace") as file:
+                    file.write(text)
+            except OSError as error:
+                terminalreporter.write_line(f"$GITHUB_STEP_SUMMARY can't be written: {error.strerror}", red=True)
 
 
 def below(project: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -124,7 +125,9 @@ def told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [sentence(one) for one in bad]
     every = next((str(one["queries"]).split("; ") for one in bad if not missing(one["queries"]) and one["queries"]), [])
     if every:
-        lines.append(f"worst: {'; '.join(every[:NAMED])}" + (f" (of {len(every):,})" if len(every) > NAMED else ""))
+        more = re.fullmatch(r"and ([\d,]+) more", every[-1])  # a row doesn't list them all
+        n = len(every) - 1 + int(more[1].replace(",", "")) if more else len(every)
+        lines.append(f"worst: {'; '.join(every[:NAMED])}" + (f" (of {n:,})" if n > NAMED else ""))
     return lines
 
 

@@ -25,8 +25,8 @@ TYPES: dict[str, Any] = {field.name: NUMBERS.get(field.name, str) for field in d
 
 def read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except ValueError as error:  # also of tomllib and of what is no text
         raise BadFile(file, [str(error)]) from error
     except OSError as error:
         raise BadFile(file, [f"can't be read: {error.strerror}"]) from error

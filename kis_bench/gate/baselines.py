@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from kis_bench import results
+from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.files import write_whole
 from kis_bench.merging import run_name
@@ -51,7 +53,11 @@ def read_earlier(place: Path) -> Run:
     Raises:
         KisBenchError: it isn't there, isn't whole, is of a newer version, or has nothing in it.
     """
-    if not place.exists():
+    try:
+        there = place.exists()
+    except OSError as error:  # a name that no file can have, or a folder that may not be entered
+        raise KisBenchError(f"the baseline {place} can't be read: {error.strerror or error}") from error
+    if not there:
         raise KisBenchError(f"there is no baseline {place}; it is a run folder such as reports/latest, or a file that "
                             "kis-bench baseline save wrote (--kis-baseline= runs without one)")  # fmt: skip
     run = results.read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
@@ -82,6 +88,8 @@ def read_file(file: Path) -> Run:
         problem = f"not a readable baseline: {error}; save it again with kis-bench baseline save RUN"
         raise BadFile(file, [problem]) from error
     results.check_schema(head, file)
+    if wrong := [kind for kind in ("models", "datasets") if not is_table(head.get(kind, {}))]:
+        raise BadFile(file, [f"baseline.json: {kind} is not a table of tables" for kind in wrong])
     for name, columns in (("ranks.parquet", KEPT_RANKS), ("judgments.parquet", KEPT_JUDGMENTS)):
         if missing := [column for column in columns if column not in tables[name]]:
             raise BadFile(file, [f"{name}: the column {column!r} is missing" for column in missing])
@@ -89,6 +97,10 @@ def read_file(file: Path) -> Run:
     ranks["text"] = ""
     judgments = tables["judgments.parquet"].reindex(columns=JUDGMENTS)
     return results.run_of(file, head, ranks=ranks, judgments=judgments)
+
+
+def is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(about, dict) for about in value.values())
 
 
 def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), datasets: Collection[str] = ()) -> list[str]:
@@ -109,13 +121,15 @@ def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), dataset
     kept = part_of(run, models or models_of(run), datasets or datasets_of(run))
     if not len(kept.ranks) and not len(kept.judgments):
         raise KisBenchError(f"{run.folder} measured nothing of these models on these datasets")
-    head = {key: kept.provenance[key] for key in PROVENANCE if key in kept.provenance}
+    head = copy.deepcopy({key: kept.provenance[key] for key in PROVENANCE if key in kept.provenance})
     head["baseline_of"] = named(run)
     for facts in (head.get("models") or {}), (head.get("datasets") or {}):
         for name, about in facts.items():
             facts[name] = {key: value for key, value in about.items() if key not in LEFT_OUT}
-            if "local-dir:" in str(about.get("source", "")):
-                del facts[name]["source"]
+            if any(mark in str(about.get("source", "")) for mark in (":local-dir:", "=")):
+                facts[name]["source"] = short_name(about["source"])
+    for one in head.get("merged_from") or ():
+        one.pop("command", None)
     parts = {
         "baseline.json": json.dumps(head, indent=1, sort_keys=True, default=str).encode(),
         "ranks.parquet": kept.ranks[KEPT_RANKS].to_parquet(index=False),

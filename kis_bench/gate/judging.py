@@ -13,13 +13,13 @@ import pandas as pd
 from kis_bench.gate.baselines import named
 from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
 from kis_bench.gate.thresholds import Threshold, check, cut_offs, figures_of
-from kis_bench.results import Run, metrics_table, of_study, run_of
+from kis_bench.results import Run, metrics_table, run_of
 from kis_bench.run_comparison import models_of
-from kis_bench.verdicts import FAIL, PASS, THRESHOLD, UNUSABLE, Cell, Row, failures, told
+from kis_bench.verdicts import FAIL, PASS, SIGNIFICANCE, THRESHOLD, UNUSABLE, Cell, Row, failures, told
 
 CHANGES_SHOWN = 8
-#: A cell that a test of this session stands for; the label set is None where the dataset isn't there, the model "*"
-#: where the dataset itself says which.
+#: A cell that a test of this session stands for; where the dataset isn't there the label set is None, and the model of
+#: a study's extractors "*".
 Selected = tuple[str, str, "str | None"]
 
 
@@ -40,9 +40,8 @@ class Gate:
         base = self.baseline
         if base is None:
             return 0
-        cells = [Cell(model, dataset, labels) for model, dataset, labels in self.selected if labels is not None]
-        named_ones = sum(self.rules.judge(cell) and in_baseline(base, self.rules, cell) for cell in cells)
-        return max(1, named_ones + sum(len(extractors(base, cell.dataset)) for cell in cells if cell.model == "*"))
+        cells = [Cell(*one[:2], one[2]) for one in dict.fromkeys(self.selected) if one[2] is not None]
+        return max(1, sum(self.rules.judge(cell) and in_baseline(base, self.rules, cell) for cell in cells))
 
     def judged(
         self, cell: Cell, provenance: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
@@ -54,7 +53,9 @@ class Gate:
             metrics = metrics_table(new.ranks, cut_offs(self.thresholds)) if cell.label_set else new.metrics
             rows += check(self.thresholds, cell, figures_of(metrics))
         if self.baseline is not None:
-            rows += compared(self.baseline, new, cell, self.rules, self.cells)
+            # A test that chose its model itself wasn't counted; there may be as many as the baseline has.
+            foreign = len(cells_of(self.baseline)) if tuple(cell) not in self.selected else 0
+            rows += compared(self.baseline, new, cell, self.rules, self.cells + foreign)
         return rows, self.failure(cell, rows, new)
 
     def failure(self, cell: Cell, rows: Sequence[Row], new: Run) -> list[str]:
@@ -92,10 +93,16 @@ class Gate:
             problems += [f"the baseline has {cell}, which was not measured" for cell in absent]
             compared = any(one["verdict"] in (PASS, FAIL, UNUSABLE) for one in rows if one["rule"] != THRESHOLD)
             if self.asked and not compared:
-                has = ", ".join(sorted(models_of(self.baseline)))
-                problems.append(f"nothing that was run could be compared with the baseline, which has {has}; "
-                                "--kis-incumbent MODEL compares other models with one of these")  # fmt: skip
+                problems.append(f"nothing that was run could be compared with the baseline, {self.why_not(rows)}")
         return problems
+
+    def why_not(self, rows: Collection[Row]) -> str:
+        """Why nothing was compared with the baseline."""
+        assert self.baseline is not None
+        if any(one["rule"] == SIGNIFICANCE for one in rows):
+            return "for there are too few queries or judgments; --kis-tolerance and --kis-query-factor need no test"
+        has = ", ".join(sorted(models_of(self.baseline)))
+        return f"which has {has}; --kis-incumbent MODEL compares other models with one of these"
 
     def in_baseline_and_asked(self) -> list[Cell]:
         """Cells that this session should have compared."""
@@ -122,7 +129,8 @@ class Gate:
         return "; ".join(parts)
 
 
-def extractors(run: Run, dataset: str) -> list[str]:
-    """The models of a run whose distances came with a dataset."""
-    names = run.judgments.loc[run.judgments["dataset"] == dataset, "model"].unique()
-    return [str(name) for name in names if of_study(run.provenance, str(name))]
+def cells_of(run: Run) -> set[Cell]:
+    """All that a run measured."""
+    ranked = run.ranks[["model", "dataset", "label_set"]].drop_duplicates().to_numpy()
+    judged = run.judgments[["model", "dataset"]].drop_duplicates().to_numpy()
+    return {Cell(*map(str, one)) for one in ranked} | {Cell(str(model), str(dataset), "") for model, dataset in judged}

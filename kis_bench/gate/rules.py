@@ -150,6 +150,11 @@ def significance(
     rows = []
     for one, own in zip(figures.to_dict("records"), adjusted.tolist(), strict=True):
         metric = one["metric"] if pd.isna(one["k"]) else f"{one['metric']}@{int(one['k'])}"
+        if metric != "consistency" and cells * tested.sum() * 0.5 ** one["n"] >= rules.alpha:
+            # Not even the loss of every query would be called worse; so that none is says nothing.
+            few = f"not below {shown(metric, one['old'])} beyond noise, for which {int(one['n'])} queries are too few"
+            rows.append(row(cell, SIGNIFICANCE, source, metric, few, one["new"], NEW))
+            continue
         worse, expected = own < rules.alpha, f"not below {shown(metric, one['old'])} beyond noise"
         if np.isnan(own):
             rows.append(
@@ -222,6 +227,8 @@ def exact_judgments(old: Run, new: Run, cell: Cell, source: str) -> list[Row]:
 def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]:
     """What provenance says was other when the baseline was measured, in words, such as ``torch: 2.4 → 2.5``."""
     old = part_of(baseline, [rules.of(cell)], [cell.dataset], cell.label_set)
+    incumbent = (old.provenance.get("models") or {}).get(rules.of(cell), {})
+    old = dataclasses.replace(old, provenance={**old.provenance, "models": {cell.model: incumbent}})
     known = {key: value for key, value in old.provenance.items() if key in new.provenance}
     lines = []
     for one in changes(dataclasses.replace(old, provenance=known), new).to_dict("records"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,7 +116,7 @@ def read_thresholds(file: Path, named: str = "") -> tuple[Threshold, ...]:
         raise BadFile(file, [*problems, "threshold is not a list of tables; declare each as [[threshold]]"])
     if not rows and not problems:
         problems.append("there is no [[threshold]] in it, so nothing would be checked")
-    lines = lines_of(file.read_text(encoding="utf-8"), len(rows))
+    lines = lines_of(file.read_text(encoding="utf-8-sig"), len(rows))
     found = []
     for number, (own, at) in enumerate(zip(rows, lines, strict=True), start=1):
         place = f"[[threshold]] {number}"
@@ -169,14 +168,14 @@ def wrong_metric(metric: str) -> str:
     """What is wrong with the name of a metric; empty if nothing is."""
     name, at, k = metric.partition("@")
     if name in RECALLS:
-        good = at and k.isdecimal() and int(k) >= 1 and k == str(int(k))
+        good = at and re.fullmatch("[1-9][0-9]{0,8}", k)
         return "" if good else f"metric {metric!r}: write {name} with its cut-off, such as {name}@10"
     return "" if metric in OTHERS else unknown("metric", metric, [*(f"{recall}@K" for recall in RECALLS), *OTHERS])
 
 
 def wrong_limit(metric: str, key: str, value: Any) -> list[str]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return [f"{key} = {value!r} is not a number"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
+        return [f"{key} = {repr(value)[:40]} is not a number that a figure can be"]
     if is_share(metric) and not 0 <= value <= 1:
         return [f"{key} = {value}: {metric} is a share from 0 to 1" + (f"; {value / 100:g}?" if value <= 100 else "")]
     if is_rank(metric) and value < 1:

@@ -75,6 +75,7 @@ def test_each_option_in_one_and_in_several_processes(project, processes, options
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout
     table = verdicts(project)
+    assert table["model"].tolist() == sorted(table["model"])  # as declared, not as they came
     assert ("fail" in set(table["verdict"])) == (code == 1)
     assert set(table["model"]) == {"first", "second"}
     if code:
@@ -230,6 +231,7 @@ def test_baselines_that_cannot_be_read(project):
 @pytest.mark.parametrize(("options", "said"), [
     (["--kis-exact"], "--kis-exact compares with a baseline; add --kis-baseline RUN"),
     (["--kis-tolerance", "0.1"], "--kis-tolerance compares with a baseline"),
+    (["--kis-tolerance=0"], "--kis-tolerance compares with a baseline"),
     ([*BASE, "--kis-drift", "3"], "--kis-drift 3 has no meaning without --kis-exact"),
     ([*BASE, "--kis-incumbent", "frist"], "unknown model 'frist': did you mean first?"),
     ([*BASE, "--kis-alpha", "2"], "--kis-alpha 2: must be above 0 and below 1"),
@@ -278,6 +280,27 @@ def test_a_gate_without_anything_that_is_measured_has_not_passed(project, tmp_pa
     done = run(tmp_path, f"--kis-baseline={project / 'base' / 'latest'}", KIS_STORE=str(project / "store"))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "nothing that was run could be compared with the baseline" in done.stdout
+
+
+def test_a_test_that_skips_itself_after_it_measured_is_not_excused_and_one_that_is_expected_to_fail_is(project):
+    text = (project / "test_numbers.py").read_text().replace("test_search", "test_own").strip() + "\n"
+    (project / "test_own.py").write_text(f"import pytest\n\n{text}    pytest.skip('odd')\n")
+    try:
+        done = run(project, *NUMBERS, *BASE, "test_own.py", "-k", "first", WORSE=WORSE)
+        assert done.returncode == 1, done.stdout
+        assert "worst: q005" in done.stdout
+        (project / "test_own.py").write_text(f"import pytest\n\n@pytest.mark.xfail\n{text}")
+        done = run(project, *NUMBERS, *BASE, "test_own.py", "-k", "first", WORSE=WORSE)
+        assert done.returncode == 0, done.stdout
+        assert "1 xfailed" in done.stdout
+    finally:
+        (project / "test_own.py").unlink()
+
+
+def test_a_summary_that_cannot_be_written_is_told(project):
+    done = run(project, *NUMBERS, *BASE, "-k", "second", GITHUB_STEP_SUMMARY=str(project / "absent" / "x"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "$GITHUB_STEP_SUMMARY can't be written" in done.stdout
 
 
 def test_an_interrupted_run_may_still_be_looked_at(project):

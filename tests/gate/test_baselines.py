@@ -178,6 +178,32 @@ def test_a_part_that_is_larger_than_it_may_be_is_not_unpacked(run, tmp_path, mon
         read_baseline(file)
 
 
+@pytest.mark.parametrize("wrong", [{"models": [1]}, {"datasets": "x"}, {"models": {"a": 3}}])
+def test_provenance_that_is_no_table(run, tmp_path, wrong):
+    file = tmp_path / "b.kis.zip"
+    save_baseline(run, file)
+    with zipfile.ZipFile(file) as archive:
+        head = json.loads(archive.read("baseline.json"))
+    repacked(file, **{"baseline.json": json.dumps(head | wrong).encode()})
+    with pytest.raises(KisBenchError, match=f"{next(iter(wrong))} is not a table of tables"):
+        read_baseline(file)
+
+
+def test_a_name_that_no_file_can_have():
+    with pytest.raises(KisBenchError, match="can't be read|there is no baseline"):
+        read_baseline(Path("x" * 5000))
+
+
+def test_folders_and_commands_of_the_machine_are_left_out(run, tmp_path):
+    run.provenance["models"]["a"]["source"] = "extractor:vlad-sift=/home/alice/code.npz"
+    run.provenance["models"]["bb"]["source"] = "openclip:local-dir:/home/alice/ours"
+    run.provenance["merged_from"] = [{"run": "one", "command": ["pytest", "--kis-data=/home/alice"]}]
+    save_baseline(run, tmp_path / "b.kis.zip")
+    with zipfile.ZipFile(tmp_path / "b.kis.zip") as archive:
+        assert b"alice" not in archive.read("baseline.json")
+    assert "alice" in str(run.provenance)  # the run itself is as it was
+
+
 def test_a_column_that_is_missing(run, tmp_path):
     file, table = tmp_path / "b.kis.zip", run.ranks[KEPT_RANKS].drop(columns=["rank_best"])
     save_baseline(run, file)

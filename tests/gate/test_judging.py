@@ -19,8 +19,8 @@ def judged(gate, cell=Cell(*HERE), ranks=(1, 2, 3)):  # noqa: B008  # a tuple
 
 
 def test_all_was_judged():
-    gate = Gate((LIMIT,), run(ranks_of([1, 2, 3])), Rules(), selected=[HERE])
-    rows, failure = judged(gate)
+    gate = Gate((LIMIT,), run(ranks_of([1] * 30)), Rules(), selected=[HERE])
+    rows, failure = judged(gate, ranks=[1] * 30)
     assert failure == []
     assert gate.not_judged(rows) == []
 
@@ -34,6 +34,33 @@ def test_a_failure_says_all_and_the_most_important_first():
     assert "  worst: q000: 1 → 500; q001: 1 → 500;" in failure[-2]
     assert failure[-2].endswith("(of 30)")
     assert "torch: 2.4 → 2.5" in failure[-1]
+
+
+def test_few_queries_that_can_show_nothing_are_no_passing_gate():
+    """Even if all six fell to the end, no test could tell."""
+    gate = Gate((), run(ranks_of([1] * 6)), Rules(), selected=[HERE])
+    rows, failure = judged(gate, ranks=[500] * 6)
+    assert failure == []
+    assert {row["verdict"] for row in rows} == {"not compared"}
+    assert rows[0]["expected"].endswith("for which 6 queries are too few")
+    (problem,) = gate.not_judged(rows)
+    assert "for there are too few queries or judgments" in problem
+    rows, failure = judged(Gate((), run(ranks_of([1] * 6)), Rules(tolerance=0.1), selected=[HERE]), ranks=[500] * 6)
+    assert "at least 90.0%" in failure[0]
+
+
+def test_a_test_that_chose_its_model_itself_counts_for_all_that_the_baseline_has():
+    baseline = run(ranks_of([1] * 40), ranks_of([1] * 40, "b"), ranks_of([1] * 40, label_set="long"))
+    ranks = [1] * 30 + [200] * 10
+    declared, _ = judged(Gate((), baseline, Rules(), selected=[HERE]), ranks=ranks)
+    itself, _ = judged(Gate((), baseline, Rules(), selected=[]), ranks=ranks)
+    for one, other in zip(declared, itself, strict=True):
+        assert other["p"] == pytest.approx(min(1, one["p"] * 4))
+
+
+def test_a_cell_of_two_tests_counts_once():
+    gate = Gate((), run(ranks_of([1])), Rules(), selected=[HERE, HERE])
+    assert gate.cells == 1
 
 
 @pytest.mark.parametrize(("selected", "said"), [

@@ -235,6 +235,11 @@ def test_what_changed_is_told_of_this_model_only():
     assert what_changed(old, new, CELL, Rules())[-1] == "git commit: abc → def"
 
 
+def test_what_changed_compares_with_the_incumbent():
+    old, new = run(ranks_of([1], "old")), run(ranks_of([1]))
+    assert what_changed(old, new, CELL, Rules(incumbent="old")) == ["model a key: old-1 → a-1"]
+
+
 def test_what_changed_names_no_folders():
     old, new = run(ranks_of([1])), run(ranks_of([1]))
     old.provenance["models"]["a"]["source"] = "openclip:local-dir:/home/me/ours"

@@ -109,6 +109,20 @@ def test_a_file_without_thresholds_checks_nothing_and_is_refused(tmp_path, text)
         read_thresholds(write(tmp_path, text))
 
 
+def test_a_mark_in_front_of_a_file_of_windows_is_no_part_of_it(tmp_path):
+    file = tmp_path / "thresholds.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert len(read_thresholds(file)) == 2
+
+
+@pytest.mark.parametrize("zeros", [400, 5_000])
+def test_numbers_that_no_figure_can_be(tmp_path, zeros):
+    with pytest.raises(BadFile):
+        read_thresholds(write(tmp_path, GOOD.replace("max = 30", "max = 1" + "0" * zeros)))
+    with pytest.raises(BadFile, match="write recall with its cut-off"):
+        read_thresholds(write(tmp_path, GOOD.replace("recall@10", "recall@1" + "0" * 20)))
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b'[[threshold]]\nmetric = "\xe9"\n'])
 def test_a_file_that_is_no_text_is_refused(tmp_path, content):
     file = tmp_path / "thresholds.toml"
