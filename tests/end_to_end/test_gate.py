@@ -375,8 +375,9 @@ def test_last_failed_stepwise_and_first_failure(project):
     gate = [*NUMBERS, *BASE]
     assert run(project, *gate, WORSE=WORSE).returncode == 1
     again = run(project, *gate, "--lf", WORSE=WORSE)
-    assert "1 failed" in again.stdout
-    assert "second" not in set(verdicts(project)["model"])
+    assert again.returncode == 1, again.stdout + again.stderr
+    assert "1 failed, 1 deselected" in again.stdout, again.stdout + again.stderr
+    assert set(verdicts(project)["model"]) == {"first"}, again.stdout + again.stderr
     assert run(project, *gate, "--lf").returncode == 0
     stopped = run(project, *gate, "-x", WORSE=WORSE)
     assert "stopping after 1 failures" in stopped.stdout
