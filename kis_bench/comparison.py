@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,15 @@ ALPHA, POWER = 0.05, 0.8
 TEXT = {"dataset", "label_set", "metric", "model_a", "model_b", "test"}
 #: For more than 52 tiers: Greek, Cyrillic, Chinese and so on.
 OTHER_LETTERS = [c for c in map(chr, range(0x3B1, 0xA000)) if c.isalpha()]
+
+
+def measure_name(metric: str, k: Any) -> str:
+    """As people write it; ``k`` is missing where a metric has none.
+
+    >>> measure_name("recall", 10), measure_name("mrr", None)
+    ('recall@10', 'mrr')
+    """
+    return metric if pd.isna(k) else f"{metric}@{int(k)}"
 
 
 def values(condition: Condition, metric: str, k: int | None) -> Floats:

@@ -13,6 +13,7 @@ from kis_bench.errors import KisBenchError
 from kis_bench.gating import GATE
 from kis_bench.records import Collection, Dataset
 from kis_bench.session import PAYLOAD, line_up, load_dataset
+from kis_bench.verdicts import UNUSABLE
 
 if TYPE_CHECKING:
     from kis_bench.triplets import Floats
@@ -121,7 +122,7 @@ class Recorder:
         if not stopped(session, exitstatus):  # else what is missing is missing for that reason
             self.problems = judge.not_judged(self.verdicts.values())
         passed = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        unusable = any(one["verdict"] == "unusable" for one in self.verdicts.values())
+        unusable = any(one["verdict"] == UNUSABLE for one in self.verdicts.values())
         if unusable or (self.problems and passed):
             session.exitstatus = 2
 
@@ -163,8 +164,7 @@ class Recorder:
         from kis_bench.results import read_run
         from kis_bench.runs import summaries
 
-        run = read_run(self.folder)
-        for title, table in summaries(run).items():
+        for title, table in summaries(read_run(self.folder)).items():
             terminalreporter.section(title)
             terminalreporter.write_line(table)
         self.tell_gate(terminalreporter)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.comparison import MEASURES, compare
+from kis_bench.comparison import MEASURES, compare, measure_name
 from kis_bench.conditions import Condition
 from kis_bench.crossed import Crossed, paired_test
 from kis_bench.errors import KisBenchError, UnknownName
@@ -27,7 +27,7 @@ QUERIES = [
 ]  # fmt: skip
 CHANGES = ["what", "name", "fact", "old", "new"]
 #: What may be compared, as people write it.
-NAMES = (*(name if k is None else f"{name}@{k}" for name, k in MEASURES), "median_rank", "consistency")
+NAMES = (*(measure_name(*each) for each in MEASURES), "median_rank", "consistency")
 OF_RUN = ("git", "device", "command", "statistics", "interrupted", "privacy")
 LEVEL = 0.05
 NAMED = 5  #: how many queries a remark names
@@ -191,7 +191,7 @@ def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.Da
         np.stack([side[column].to_numpy(np.int64) for side in (b, a)]) for column in ("rank_best", "rank_worst")
     )
     both = Condition("", "", ("new", "old"), tuple(map(str, a.index)), best, worst, int(a["n_items"].max()))
-    measures = [(m, k) for m, k in MEASURES if (m if k is None else f"{m}@{k}") in chosen]
+    measures = [each for each in MEASURES if measure_name(*each) in chosen]
     tables = []
     if measures:
         columns = ["metric", "k", "value_b", "value_a", "difference", "ci_low", "ci_high", "test", "p"]

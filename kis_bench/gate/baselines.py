@@ -20,6 +20,7 @@ from kis_bench.files import write_whole
 from kis_bench.merging import run_name
 from kis_bench.results import JUDGMENTS, RANKS, Run
 from kis_bench.run_comparison import models_of
+from kis_bench.verdicts import Cell
 
 SUFFIX = ".kis.zip"
 #: The ranks of a baseline: no texts, and no items but the target, for those need not be shown to compare.
@@ -146,8 +147,15 @@ def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), dataset
                    for dataset, rows in kept.judgments.groupby("dataset", sort=False)]  # fmt: skip
 
 
+def cells_of(run: Run) -> list[Cell]:
+    """All that a run measured, in its order."""
+    ranked = run.ranks[["model", "dataset", "label_set"]].drop_duplicates().to_numpy()
+    judged = run.judgments[["model", "dataset"]].drop_duplicates().to_numpy()
+    return [Cell(*map(str, one)) for one in ranked] + [Cell(str(model), str(dataset), "") for model, dataset in judged]
+
+
 def datasets_of(run: Run) -> set[str]:
-    return {*map(str, run.ranks["dataset"].unique()), *map(str, run.judgments["dataset"].unique())}
+    return {cell.dataset for cell in cells_of(run)}
 
 
 def part_of(run: Run, models: Collection[str], datasets: Collection[str], label_set: str | None = None) -> Run:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.gate.baselines import named
+from kis_bench.gate.baselines import cells_of, named
 from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
 from kis_bench.gate.thresholds import Threshold, check, cut_offs, figures_of
 from kis_bench.results import Run, metrics_table, run_of
@@ -40,7 +40,8 @@ class Gate:
         base = self.baseline
         if base is None:
             return 0
-        cells = [Cell(*one[:2], one[2]) for one in dict.fromkeys(self.selected) if one[2] is not None]
+        known = (one for one in dict.fromkeys(self.selected) if one[2] is not None)
+        cells = [Cell(model, dataset, str(label_set)) for model, dataset, label_set in known]
         return max(1, sum(self.rules.judge(cell) and in_baseline(base, self.rules, cell) for cell in cells))
 
     def judged(
@@ -106,17 +107,14 @@ class Gate:
 
     def in_baseline_and_asked(self) -> list[Cell]:
         """Cells that this session should have compared."""
-        base = self.baseline
-        assert base is not None
-        found = []
+        assert self.baseline is not None
+        has, found = cells_of(self.baseline), []
         for model, dataset, label_set in self.selected:
-            if model == "*":
-                continue
-            old = self.rules.of(Cell(model, dataset, ""))
-            table = base.judgments if label_set == "" else base.ranks
-            mine = table[(table["dataset"] == dataset) & (table["model"] == old)]
-            sets = [""] * bool(len(mine)) if label_set == "" else [*map(str, mine["label_set"].unique())]
-            found += [Cell(model, dataset, name) for name in sets if label_set in (None, name)]
+            if model != "*":
+                old = self.rules.of(Cell(model, dataset, ""))
+                # A dataset that isn't there was asked for the sake of its queries; nobody knew of which label sets.
+                found += [Cell(model, dataset, one.label_set) for one in has if one[:2] == (old, dataset)
+                          and (one.label_set == label_set or (label_set is None and one.label_set))]  # fmt: skip
         return [cell for cell in dict.fromkeys(found) if self.rules.judge(cell)]
 
     def about(self) -> str:
@@ -127,10 +125,3 @@ class Gate:
             exact = ", exactly" if self.rules.exact else f", false alarms {self.rules.alpha:g} a run"
             parts.append(f"baseline {named(self.baseline)}{exact}")
         return "; ".join(parts)
-
-
-def cells_of(run: Run) -> set[Cell]:
-    """All that a run measured."""
-    ranked = run.ranks[["model", "dataset", "label_set"]].drop_duplicates().to_numpy()
-    judged = run.judgments[["model", "dataset"]].drop_duplicates().to_numpy()
-    return {Cell(*map(str, one)) for one in ranked} | {Cell(str(model), str(dataset), "") for model, dataset in judged}

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.comparison import measure_name
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, unknown
-from kis_bench.gate.baselines import named, part_of
+from kis_bench.gate.baselines import cells_of, named, part_of
 from kis_bench.merging import MEANINGS, same_data, what_differs
 from kis_bench.results import Run
 from kis_bench.run_comparison import NAMES, changes, compare_runs, matched
@@ -87,9 +88,7 @@ class Rules:
 
 def in_baseline(baseline: Run, rules: Rules, cell: Cell) -> bool:
     """Whether the baseline measured what a cell is compared with."""
-    table = baseline.ranks if cell.label_set else baseline.judgments
-    some = (table["dataset"] == cell.dataset) & (table["model"] == rules.of(cell))
-    return bool((some & (table["label_set"] == cell.label_set)).any() if cell.label_set else some.any())
+    return cell._replace(model=rules.of(cell)) in cells_of(baseline)
 
 
 def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> list[Row]:
@@ -149,7 +148,7 @@ def significance(
         adjusted[tested] = np.minimum(1.0, holm(one_sided[tested]) * cells)
     rows = []
     for one, own in zip(figures.to_dict("records"), adjusted.tolist(), strict=True):
-        metric = one["metric"] if pd.isna(one["k"]) else f"{one['metric']}@{int(one['k'])}"
+        metric = measure_name(one["metric"], one["k"])
         if metric != "consistency" and cells * tested.sum() * 0.5 ** one["n"] >= rules.alpha:
             # Not even the loss of every query would be called worse; so that none is says nothing.
             few = f"not below {shown(metric, one['old'])} beyond noise, for which {int(one['n'])} queries are too few"
@@ -171,7 +170,7 @@ def tolerance(figures: pd.DataFrame, cell: Cell, rules: Rules, source: str) -> l
         return []
     rows = []
     for one in figures.to_dict("records"):
-        metric = one["metric"] if pd.isna(one["k"]) else f"{one['metric']}@{int(one['k'])}"
+        metric = measure_name(one["metric"], one["k"])
         least = one["old"] - rules.tolerance
         ok = one["new"] >= least - 1e-12  # 0.7 - 0.02 is not exactly 0.68
         expected = f"at least {shown(metric, least)}, {rules.tolerance:g} below {shown(metric, one['old'])}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.comparison import measure_name
 from kis_bench.encoders.catalogue import read_toml
 from kis_bench.errors import BadFile, unknown
 from kis_bench.results import RECALL_AT, RELEVANCES
@@ -92,7 +93,7 @@ def cut_offs(thresholds: Iterable[Threshold]) -> tuple[int, ...]:
 def figures_of(metrics: pd.DataFrame) -> dict[str, Figure]:
     """Of the rows of metrics.csv of one cell: name of a metric, recall with its cut-off -> figure."""
     return {
-        metric if pd.isna(k) else f"{metric}@{int(k)}": Figure(float(value), float(low), float(high))
+        measure_name(metric, k): Figure(float(value), float(low), float(high))
         for metric, k, value, low, high in metrics[["metric", "k", "value", "ci_low", "ci_high"]].itertuples(
             index=False, name=None
         )
