@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
-from kis_bench.encoders.protocol import Encoder, PreparingEncoder
+from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoding import CheckedModel, Input, TextVectors
 from kis_bench.errors import KisBenchError
 from kis_bench.parallel import ahead
 from kis_bench.pictures import read_image
@@ -35,25 +33,32 @@ def embed_collection(
 
     Raises:
         BadFile: an image can't be read. BadVector: the encoder returned NaN, infinity or no length.
-        KisBenchError: the store can't be written. What was finished before stays.
+        KisBenchError: the encoder failed, or returned other than it has to; the store can't be written. What was
+            finished before stays, and nothing of the batch is kept.
     """
     entry = images_entry(collection, encoder.key, store)
     missing = entry.missing()
     if missing:
         model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
-        prepare, encode = image_steps(model)
-        batches = Batches(model, batch_size)
+        checked, batches = CheckedModel(model), Batches(model, batch_size)
         first = first_of_content(collection)
         own = [[i for i in range(shard.start, shard.stop) if first[i] == i] for shard in missing]
-        pictures = (collection.paths[i] for some in own for i in some)
+        places = (i for some in own for i in some)
+
+        def prepare(place: int) -> Input:
+            return checked.prepared(collection.ids[place], read_image(collection.paths[place]))
+
         with ThreadPoolExecutor(decoders) as pool:
             # Twice a batch: while one is encoded, the next is made ready.
-            prepared = ahead(pool, lambda picture: prepare(read_image(picture)), pictures, 2 * batches.size)
+            prepared = ahead(pool, prepare, places, 2 * batches.size)
             what = f"{collection.name}: images with {encoder.name}"
             for shard, encoded in zip(shards_with_progress(entry, missing, what), own, strict=True):
                 vectors: list[Vectors] = []
-                while left := len(encoded) - sum(len(part) for part in vectors):
-                    vectors += batches.run(encode, list(islice(prepared, min(batches.size, left))))
+                left = len(encoded)
+                while left:
+                    batch = list(islice(prepared, min(batches.size, left)))
+                    vectors += batches.run(checked.images, batch)
+                    left -= len(batch)
                 entry.write_shard(shard, with_copies(entry, shard, first, encoded, vectors))
     return complete(entry, encoder, wrote=bool(missing))
 
@@ -67,11 +72,10 @@ def embed_texts(
     missing = entry.missing()
     if missing:
         model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
-        batches = Batches(model, batch_size)
+        checked, batches = CheckedModel(model), Batches(model, batch_size)
+        inputs = [Input(*pair) for pair in zip(entry.ids, texts, strict=True)]
         for shard in shards_with_progress(entry, missing, f"{name}: texts with {encoder.name}"):
-            parts: list[tuple[Vectors, NDArray[np.bool_]]] = batches.run(
-                model.encode_texts, texts[shard.start : shard.stop]
-            )
+            parts: list[TextVectors] = batches.run(checked.texts, inputs[shard.start : shard.stop])
             entry.write_shard(shard, np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
     return complete(entry, encoder, wrote=bool(missing))
 
@@ -124,10 +128,3 @@ def complete(entry: Entry, encoder: Encoder, *, wrote: bool) -> Embeddings:
     if embeddings is None:
         raise KisBenchError(f"{entry.folder}: a shard vanished or was damaged meanwhile; run again")
     return embeddings
-
-
-def image_steps(encoder: Encoder) -> tuple[Callable[[Image.Image], Any], Callable[[Sequence[Any]], Vectors]]:
-    """What is done to one image in the decoding threads, and what to a batch of them."""
-    if isinstance(encoder, PreparingEncoder):
-        return encoder.prepare_image, encoder.encode_prepared
-    return lambda image: image, encoder.encode_images

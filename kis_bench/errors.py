@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 MANY = 20  #: names, of which only close ones are told
@@ -60,3 +61,10 @@ class BadFile(KisBenchError):
 
 class BadVector(KisBenchError):
     """A vector with NaN, infinity or no length."""
+
+
+def raised(error: BaseException) -> str:
+    """What a user's code raised, and where: the line of the last frame."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"

@@ -141,7 +141,7 @@ class KnownItemSearch(Measurement):
         self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet
     ) -> tuple[Ranks, Embeddings, Embeddings]:
         """Also the vectors of images and texts."""
-        if model.checkpoint.image_only:
+        if model.image_only:
             raise NotReady(f"model {model.name}", "has no text side", "It serves image similarity only")
         option, queries, collection = self.option, query_set.queries, dataset.collection
         step = partial(self.timed, model=model, dataset=dataset, label_set=query_set.label_set)

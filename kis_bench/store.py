@@ -23,9 +23,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kis_bench.errors import BadVector, KisBenchError
+from kis_bench.errors import KisBenchError
 from kis_bench.files import write_whole
 from kis_bench.records import Embeddings, Vectors
+from kis_bench.unit_vectors import check_vectors
 
 SCHEMA_VERSION = 1
 SHARD_ITEMS = 512  #: what a killed run loses at most
@@ -56,7 +57,14 @@ class Store:
         self.path, self.shard_items = Path(path), shard_items
 
     def entry(self, dataset: str, fingerprint: str, key: str, role: str, ids: Sequence[str]) -> Entry:
-        """The place of one dataset's vectors under one encoder. ``role``: ``images`` or ``texts-...``."""
+        """The place of one dataset's vectors under one encoder. ``role``: ``images`` or ``texts-...``.
+
+        Raises:
+            KisBenchError: the key says nothing.
+        """
+        if not key.strip():
+            raise KisBenchError(f"the key of a model is {key!r}, under which vectors of any model could lie; it has to "
+                                "be a text that changes whenever the vectors could")  # fmt: skip
         folder = self.path / f"{safe(dataset)}-{fingerprint[:16]}" / safe(key) / safe(role)
         return Entry(folder, key, tuple(ids), self.shard_items)
 
@@ -164,23 +172,6 @@ class Entry:
         ]
         manifest = {"schema_version": SCHEMA_VERSION, "key": self.key, "n": len(self.ids), **about, "shards": shards}
         write_whole(self.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
-
-
-def check_vectors(ids: Sequence[str], vectors: Vectors) -> None:
-    if vectors.ndim != 3 or len(vectors) != len(ids) or vectors.dtype != np.float32:
-        raise KisBenchError(
-            f"an encoder returned {vectors.dtype} {list(vectors.shape)} for {len(ids)} items; "
-            "float32 [n, v, d] is needed"
-        )
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=2)
-    for wrong, what in (
-        (~np.isfinite(lengths), "NaN or infinity"),
-        (lengths == 0, "length zero"),
-        (np.abs(lengths - 1) > 1e-3, "a length other than 1; encoders return unit vectors"),
-    ):
-        if wrong.any():
-            row = int(np.flatnonzero(wrong.any(axis=1))[0])
-            raise BadVector(f"the vector of item {ids[row]!r} has {what}")
 
 
 def vectors_of(table: pa.Table) -> Vectors:

@@ -115,9 +115,9 @@ def embed(arguments: argparse.Namespace) -> int:
     store = Store(arguments.store or default_store())
     items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
     print(f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}")
-    if checkpoint.image_only and dataset.label_sets:
-        print(f"{checkpoint.name} has no text side; no texts are embedded")
-    for label_set in () if checkpoint.image_only else dataset.label_sets:
+    if encoder.image_only and dataset.label_sets:
+        print(f"{encoder.name} has no text side; no texts are embedded")
+    for label_set in () if encoder.image_only else dataset.label_sets:
         texts = embed_texts(dataset.queries(label_set), encoder, store, name=f"{dataset.name}-{label_set}")
         cut = int(texts.truncated.sum()) if texts.truncated is not None else 0
         print(f"{dataset.name} {label_set}: {len(texts.ids)} texts, {cut} longer than the model reads")

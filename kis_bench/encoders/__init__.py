@@ -120,7 +120,8 @@ class LazyEncoder:
 
     def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "fp32") -> None:
         self.checkpoint, self.device, self.precision = checkpoint, device, precision
-        self.name = checkpoint.name
+        self.name = checkpoint.name  # a function's object may have one of its own
+        self._image_only = checkpoint.image_only
         self._encoder: Encoder | None = None
         self._key: str | None = back_end(checkpoint).key(checkpoint, precision)
 
@@ -128,6 +129,9 @@ class LazyEncoder:
     def encoder(self) -> Encoder:
         if self._encoder is None:
             self._encoder = load(self.checkpoint, device=self.device, precision=self.precision)
+            self._key = self._encoder.key
+            self.name = self._encoder.name
+            self._image_only |= bool(getattr(self._encoder, "image_only", False))
         return self._encoder
 
     @property
@@ -140,6 +144,18 @@ class LazyEncoder:
             self._encoder = None
             gc.collect()
             free()
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a user's object, which has to be built before anything of it is known."""
+        return self.checkpoint.source.startswith("python:")
+
+    @property
+    def image_only(self) -> bool:
+        """Whether it has no text side."""
+        if self.is_function and self._key is None:
+            return bool(getattr(self.encoder, "image_only", False))
+        return self._image_only
 
     @property
     def key_known(self) -> bool:

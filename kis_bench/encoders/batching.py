@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, TypeVar
+
+from kis_bench.errors import KisBenchError
 
 T = TypeVar("T")
 DEFAULT = 64  #: for encoders that suggest nothing
@@ -16,10 +19,16 @@ class Batches:
 
     Args:
         size: what to begin with; None: what the encoder suggests as ``batch_size``, else 64.
+
+    Raises:
+        KisBenchError: a size that can't be.
     """
 
     def __init__(self, encoder: object, size: int | None = None) -> None:
-        self.size = size or int(getattr(encoder, "batch_size", DEFAULT))
+        self.size = getattr(encoder, "batch_size", DEFAULT) if size is None else size
+        if not isinstance(self.size, Integral) or isinstance(self.size, bool) or self.size < 1:
+            raise KisBenchError(f"model {getattr(encoder, 'name', '')}: batch_size is {self.size!r}; it has to be a "
+                                "whole number of at least 1")  # fmt: skip
 
     def run(self, encode: Callable[[Sequence[Any]], T], inputs: Sequence[Any]) -> list[T]:
         """``encode`` of one batch after the other.
