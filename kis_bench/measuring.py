@@ -35,7 +35,7 @@ from kis_bench.session import (
 )
 from kis_bench.store import Store, default_store
 from kis_bench.triplets import Floats
-from kis_bench.verdicts import Cell, sentence
+from kis_bench.verdicts import Cell, listing, sentence
 
 BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for
 WIDER_SETS = pytest.StashKey[dict[tuple[DatasetRow, str | None, str], tuple[Sets, ...]]]()
@@ -116,8 +116,9 @@ class Measurement:
             return
         rows, failures = found.judged(cell, provenance, tables())
         node.user_properties.append((PAYLOAD, {"timings": [], "provenance": {}, "verdicts": rows}))
-        node.user_properties += [(f"{one['rule']} {one['metric']}".rstrip(), f"{one['verdict']}: {sentence(one)}")
-                                 for one in rows]  # fmt: skip
+        for one in rows:
+            text = "; ".join(part for part in (sentence(one), listing(one)) if part)
+            node.user_properties.append((f"{one['rule']} {one['metric']}".rstrip(), f"{one['verdict']}: {text}"))
         node.stash.setdefault(FAILURES, []).extend(failures)
 
 

@@ -53,8 +53,9 @@ PUBLISHED = ["dataset", "label_set", "model", "metric", "k", "value", "n", "tole
 METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
 TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
 VERDICTS = ["model", "dataset", "label_set", "metric", "expected", "obtained", "verdict"]
-#: Which rule judged, by what (a file and line, or a baseline), how sure the figure is, and which queries fell.
-OTHER_VERDICTS = ["rule", "judged_by", "ci_low", "ci_high", "p", "queries"]
+#: Which rule judged, by what (a file and line, or a baseline), how sure the figure is, by which queries it failed and
+#: by how many; the queries are a tuple, in the file a JSON list.
+OTHER_VERDICTS = ["rule", "judged_by", "ci_low", "ci_high", "p", "queries", "n_queries"]
 ALL_VERDICTS = [*VERDICTS, *OTHER_VERDICTS]
 STUDY_SOURCE = "study:distances"  #: of models whose distances came with a study's own files
 RECALL_AT = (1, 5, 10, 50, 100)
@@ -196,6 +197,30 @@ def _write_csv(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
     write_csv(_columns(frame, columns, file.stem), file)
 
 
+def with_lists(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """With each tuple of queries as text, JSON; empty where there is none."""
+    if "queries" not in verdicts:
+        return verdicts
+    texts = ["" if not isinstance(own, tuple) or not own else json.dumps(own, ensure_ascii=False)
+             for own in verdicts["queries"]]  # fmt: skip
+    return verdicts.assign(queries=pd.Series(texts, verdicts.index, object))
+
+
+def without_lists(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """With each text of :func:`with_lists` as a tuple; what an older version wrote there counts as one query's."""
+
+    def listed(text: object) -> tuple[str, ...]:
+        if not isinstance(text, str) or not text:
+            return ()
+        try:
+            return tuple(map(str, json.loads(text)))
+        except (ValueError, TypeError):
+            return (text,)
+
+    lists = pd.Series([listed(text) for text in verdicts["queries"]], verdicts.index, object)
+    return verdicts.assign(queries=lists)
+
+
 def _sync(path: Path) -> None:
     """Make a file or folder durable; folders cannot be opened on every system."""
     try:
@@ -258,7 +283,7 @@ def write_run(
                 write = _write_csv if file.endswith(".csv") else _write_parquet
                 write(table, columns, hidden / file)
         _write_csv(timings, TIMINGS, hidden / "timings.csv")
-        _write_csv(verdicts, ALL_VERDICTS, hidden / "verdicts.csv")
+        _write_csv(with_lists(verdicts), ALL_VERDICTS, hidden / "verdicts.csv")
         if draw is not None:
             draw(hidden)
         for path in [*hidden.rglob("*"), hidden]:
@@ -351,7 +376,7 @@ def read_run(folder: Path) -> Run:
         judgments=_read_parquet(folder / "judgments.parquet", JUDGMENTS),
         metrics=_read_csv(folder / "metrics.csv", METRICS),
         timings=_read_csv(folder / "timings.csv", TIMINGS),
-        verdicts=_read_csv(folder / "verdicts.csv", ALL_VERDICTS),
+        verdicts=without_lists(_read_csv(folder / "verdicts.csv", ALL_VERDICTS)),
         provenance=head,
         **{
             table: (_read_csv if file.endswith(".csv") else _read_parquet)(folder / file, columns)

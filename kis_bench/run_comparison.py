@@ -185,12 +185,17 @@ def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.Index, str]:
     return both[target & text], f"left out are queries, {'; '.join(parts)}" if parts else ""
 
 
-def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.DataFrame:
-    """Old and new figures of the same queries, with the tests and intervals of :func:`kis_bench.comparison.compare`."""
+def side_by_side(a: pd.DataFrame, b: pd.DataFrame) -> Condition:
+    """Rows of the same queries of an old and a new run as those of two models, the new one first."""
     best, worst = (
         np.stack([side[column].to_numpy(np.int64) for side in (b, a)]) for column in ("rank_best", "rank_worst")
     )
-    both = Condition("", "", ("new", "old"), tuple(map(str, a.index)), best, worst, int(a["n_items"].max()))
+    return Condition("", "", ("new", "old"), tuple(map(str, a.index)), best, worst, int(a["n_items"].max()))
+
+
+def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.DataFrame:
+    """Old and new figures of the same queries, with the tests and intervals of :func:`kis_bench.comparison.compare`."""
+    both = side_by_side(a, b)
     measures = [each for each in MEASURES if measure_name(*each) in chosen]
     tables = []
     if measures:
@@ -200,7 +205,7 @@ def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.Da
     if "median_rank" in chosen:
         new, old = (rank_quantile(rank, 0.5) for rank in both.rank)
         tables.append(pd.DataFrame([{"metric": "median_rank", "old": old, "new": new, "difference": new - old}]))
-    same = bool((best[0] == best[1]).all() and (worst[0] == worst[1]).all())
+    same = all(bool((ranks[0] == ranks[1]).all()) for ranks in (both.best, both.worst))
     return pd.concat(tables or [pd.DataFrame()], ignore_index=True).assign(n=len(a), same=same)
 
 

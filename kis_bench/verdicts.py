@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,8 +11,8 @@ NEW = "not compared"  #: the baseline doesn't have this model, or there is no te
 UNUSABLE = "unusable"  #: the baseline is of something else, so that nothing can be said
 THRESHOLD, SIGNIFICANCE, TOLERANCE = "threshold", "significance", "tolerance"
 QUERY, EXACT, BASELINE = "query factor", "exact", "baseline"
-NAMED = 10  #: queries that a sentence names
-LISTED = 200  #: queries that a row lists
+NAMED = 10  #: queries or judgments that a sentence names
+LISTED = 200  #: queries or judgments that a row lists
 
 Row = dict[str, Any]  #: the columns ``results.ALL_VERDICTS`` as plain values, which can go to another process
 
@@ -39,14 +38,19 @@ class Figure(NamedTuple):
 
 def row(
     cell: Cell, rule: str, source: str, metric: str, expected: str, obtained: float | None, ok: bool | str,
-    *, interval: tuple[float, float] | None = None, p: float | None = None, queries: str = "",
+    *, interval: tuple[float, float] | None = None, p: float | None = None, queries: Sequence[str] = (),
 ) -> Row:  # fmt: skip
-    """A verdict; ``ok`` says whether it passed, or is a word for what kept it from being judged."""
+    """A verdict; ``ok`` says whether it passed, or is a word for what kept it from being judged.
+
+    ``queries`` are those, or the judgments, by which this very rule failed on this very metric, the worst first, such
+    as ``q017: 3 → 212``. The row lists the first of them and counts all.
+    """
     low, high = interval or (None, None)
     return {
         **cell._asdict(), "metric": metric, "expected": expected, "obtained": known(obtained),
         "verdict": ok if isinstance(ok, str) else PASS if ok else FAIL, "rule": rule, "judged_by": source,
-        "ci_low": known(low), "ci_high": known(high), "p": known(p), "queries": queries,
+        "ci_low": known(low), "ci_high": known(high), "p": known(p),
+        "queries": tuple(queries[:LISTED]), "n_queries": len(queries),
     }  # fmt: skip
 
 
@@ -85,11 +89,13 @@ def shown(metric: str, value: Any) -> str:
     return f"{100 * value:.1f}%" if is_share(metric) else f"{value:,.6g}"
 
 
-def moves(queries: Sequence[tuple[str, float, float]], most: int = NAMED) -> str:
-    """``q017: 3 → 212``, those first that are first, and how many more there are."""
-    told = [f"{name}: {old:,.6g} → {new:,.6g}" for name, old, new in queries[:most]]
-    more = len(queries) - len(told)
-    return "; ".join(told) + (f"; and {more:,} more" if more else "")
+def move(name: str, old: float, new: float) -> str:
+    """A query whose rank changed.
+
+    >>> move("q017", 3, 1212.5)
+    'q017: 3 → 1,212.5'
+    """
+    return f"{name}: {old:,.6g} → {new:,.6g}"
 
 
 def sentence(one: Mapping[str, Any]) -> str:
@@ -120,15 +126,50 @@ def failed_cells(rows: Iterable[Mapping[Any, Any]]) -> dict[Cell, list[Mapping[A
 
 
 def told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of the verdicts on one cell: a sentence for each that didn't pass, and the queries that fell most."""
-    bad = failures(rows)
-    lines = [sentence(one) for one in bad]
-    every = next((str(one["queries"]).split("; ") for one in bad if not missing(one["queries"]) and one["queries"]), [])
-    if every:
-        more = re.fullmatch(r"and ([\d,]+) more", every[-1])  # a row doesn't list them all
-        n = len(every) - 1 + int(more[1].replace(",", "")) if more else len(every)
-        lines.append(f"worst: {'; '.join(every[:NAMED])}" + (f" (of {n:,})" if n > NAMED else ""))
+    """Of the verdicts on one cell: a sentence for each that didn't pass, and behind it the queries it failed by.
+
+    A list that two verdicts share, such as a test and a tolerance of one metric, is given once.
+    """
+    lines: list[str] = []
+    for one in failures(rows):
+        lines += [line for line in (sentence(one), listing(one)) if line and line not in lines]
     return lines
+
+
+def listing(one: Mapping[str, Any]) -> str:
+    """Which queries or judgments a verdict failed by, and how many; empty if it names none."""
+    queries = one["queries"]
+    if missing(queries) or not queries:
+        return ""
+    n = len(queries) if missing(one["n_queries"]) else int(one["n_queries"])
+    nouns = ("judgment", "judgments") if is_of_judgments(str(one["metric"])) else ("query", "queries")
+    what = f"{n:,} {nouns[n != 1]} {why_listed(str(one['rule']), str(one['metric']))}"
+    return f"{f'worst of the {what}' if n > NAMED else what}: {'; '.join(queries[:NAMED])}"
+
+
+def is_of_judgments(metric: str) -> bool:
+    """Whether a metric is counted over judgments of image similarity, not over queries."""
+    return metric == "agreement" or metric.startswith("consistency")
+
+
+def why_listed(rule: str, metric: str) -> str:
+    """What the queries or judgments that a verdict lists did.
+
+    >>> why_listed("significance", "recall@1"), why_listed("tolerance", "mrr"), why_listed("threshold", "recall@10")
+    ('that left first place', 'that lost reciprocal rank', 'not among the first 10')
+    """
+    if rule == EXACT:
+        return "that changed"
+    if rule == QUERY:
+        return "that fell by a larger factor"
+    if "recall@" in metric:
+        k = int(metric.partition("@")[2])
+        if rule == THRESHOLD:
+            return "not in first place" if k == 1 else f"not among the first {k:,}"
+        return "that left first place" if k == 1 else f"that left the first {k:,}"
+    if rule == THRESHOLD:
+        return "that are worst"
+    return "no longer agreed with" if is_of_judgments(metric) else "that lost reciprocal rank"
 
 
 def p_value(p: Any) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ from kis_bench.comparison import measure_name
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, unknown
 from kis_bench.gate.baselines import cells_of, named, part_of
+from kis_bench.gate.exact import exact
+from kis_bench.gate.losses import fallen, lost
 from kis_bench.merging import MEANINGS, same_data, what_differs
 from kis_bench.results import Run
 from kis_bench.run_comparison import NAMES, changes, compare_runs, matched
 from kis_bench.statistics import holm
 from kis_bench.verdicts import (
     BASELINE,
-    EXACT,
-    LISTED,
     NEW,
     QUERY,
     SIGNIFICANCE,
@@ -31,7 +32,7 @@ from kis_bench.verdicts import (
     UNUSABLE,
     Cell,
     Row,
-    moves,
+    move,
     row,
     shown,
 )
@@ -39,6 +40,8 @@ from kis_bench.verdicts import (
 #: What may be compared by a test; the median has none.
 MEASURES = tuple(name for name in NAMES if name != "median_rank")
 DRIFT = re.compile(r"(\d+(?:\.\d+)?)(%?)")
+#: Name of a measure and its k -> the queries or judgments that it fell by, in words, worst first.
+Lost = Callable[[str, Any], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -111,14 +114,15 @@ def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> l
     if problem := unlike(old, new, cell):
         return [row(cell, BASELINE, source, "", problem, None, UNUSABLE)]
     if rules.exact:
-        return exact(old, new, cell, rules, source)
+        return exact(old, new, cell, rules.drift, rules.allowed_drift, source)
     measures = rules.measured(cell)
     # Of ranks the queries are compared in any case; a measure has to be named nevertheless.
     found = compare_runs(old, new, models=[(old_model, cell.model)], measures=measures or ("mrr",))
     mine = (found.figures["new_model"] == cell.model) & bool(measures)
     figures = found.figures[mine]
-    return [*significance(figures, found.queries, cell, rules, source, cells),
-            *tolerance(figures, cell, rules, source), *query_factor(found.queries, cell, rules, source)]  # fmt: skip
+    by = partial(lost, old, new)
+    return [*significance(figures, by, cell, rules, source, cells), *tolerance(figures, by, cell, rules, source),
+            *query_factor(found.queries, cell, rules, source)]  # fmt: skip
 
 
 def unlike(old: Run, new: Run, cell: Cell) -> str:
@@ -135,10 +139,8 @@ def unlike(old: Run, new: Run, cell: Cell) -> str:
     return "; ".join(problem for problem in problems if problem)
 
 
-def significance(
-    figures: pd.DataFrame, queries: pd.DataFrame, cell: Cell, rules: Rules, source: str, cells: int
-) -> list[Row]:
-    """A verdict for each measure; those that fail list the queries that fell, the farthest first."""
+def significance(figures: pd.DataFrame, by: Lost, cell: Cell, rules: Rules, source: str, cells: int) -> list[Row]:
+    """A verdict for each measure; those that fail list the queries or judgments that this measure fell by."""
     p = figures["p"].to_numpy(np.float64)
     tested = ~np.isnan(p)
     fell = figures["difference"].to_numpy(np.float64) < 0
@@ -160,12 +162,13 @@ def significance(
                 row(cell, SIGNIFICANCE, source, metric, f"{expected}, for which there is no test", one["new"], NEW)
             )
             continue
-        told = moves(fallen(queries, cell), LISTED) if worse else ""
-        rows.append(row(cell, SIGNIFICANCE, source, metric, expected, one["new"], not worse, p=own, queries=told))
+        names = by(one["metric"], one["k"]) if worse else ()
+        rows.append(row(cell, SIGNIFICANCE, source, metric, expected, one["new"], not worse, p=own, queries=names))
     return rows
 
 
-def tolerance(figures: pd.DataFrame, cell: Cell, rules: Rules, source: str) -> list[Row]:
+def tolerance(figures: pd.DataFrame, by: Lost, cell: Cell, rules: Rules, source: str) -> list[Row]:
+    """A verdict for each measure, which lists as :func:`significance` does; none without a tolerance."""
     if rules.tolerance is None:
         return []
     rows = []
@@ -174,7 +177,8 @@ def tolerance(figures: pd.DataFrame, cell: Cell, rules: Rules, source: str) -> l
         least = one["old"] - rules.tolerance
         ok = one["new"] >= least - 1e-12  # 0.7 - 0.02 is not exactly 0.68
         expected = f"at least {shown(metric, least)}, {rules.tolerance:g} below {shown(metric, one['old'])}"
-        rows.append(row(cell, TOLERANCE, source, metric, expected, one["new"], ok))
+        names = () if ok else by(one["metric"], one["k"])
+        rows.append(row(cell, TOLERANCE, source, metric, expected, one["new"], ok, queries=names))
     return rows
 
 
@@ -186,41 +190,7 @@ def query_factor(queries: pd.DataFrame, cell: Cell, rules: Rules, source: str) -
     beyond = [one for one in fell if one[2] > rules.query_factor * one[1]]
     largest = fell[0][2] / fell[0][1] if fell else 1.0
     expected = f"no query's rank grows by more than {rules.query_factor:g} times"
-    return [row(cell, QUERY, source, "rank", expected, largest, not beyond, queries=moves(beyond, LISTED))]
-
-
-def fallen(queries: pd.DataFrame, cell: Cell) -> list[tuple[str, float, float]]:
-    """Queries with a larger rank than before, with both ranks; those that fell by the largest factor first."""
-    own = queries[(queries["new_model"] == cell.model) & (queries["octaves"] > 0)]
-    order = own.sort_values("octaves", ascending=False, kind="stable")
-    columns = order["query_id"], order["old_rank"], order["new_rank"]
-    return [(str(name), float(old), float(new)) for name, old, new in zip(*columns, strict=True)]
-
-
-def exact(old: Run, new: Run, cell: Cell, rules: Rules, source: str) -> list[Row]:
-    """One verdict: whether no rank, or no agreement with a judgment, differs by more than is allowed."""
-    if not cell.label_set:
-        return exact_judgments(old, new, cell, source)
-    a, b = (
-        run.ranks.set_index("query_id")[["rank_best", "rank_worst", "rank"]].astype(np.float64) for run in (old, new)
-    )
-    b = b.loc[a.index]
-    drift = np.abs(b.to_numpy() - a.to_numpy()).max(axis=1)
-    beyond = drift > rules.allowed_drift(a["rank"].to_numpy())
-    order = [i for i in np.argsort(-drift, kind="stable") if beyond[i]]
-    listed = [(str(a.index[i]), float(a["rank"].iloc[i]), float(b["rank"].iloc[i])) for i in order]
-    least = "no rank differs" if rules.drift == "0" else f"no rank differs by more than {rules.drift}"
-    largest = float(drift.max()) if len(drift) else 0.0
-    return [row(cell, EXACT, source, "rank", least, largest, not listed, queries=moves(listed, LISTED))]
-
-
-def exact_judgments(old: Run, new: Run, cell: Cell, source: str) -> list[Row]:
-    a, b = (run.judgments.set_index("judgement_id")["agreement"].astype(np.float64) for run in (old, new))
-    both = pd.concat({"old": a, "new": b}, axis=1)
-    other = both.index[~np.isclose(both["old"], both["new"])]  # also where one lacks it
-    told = "; ".join(map(str, other[:LISTED])) + (f"; and {len(other) - LISTED:,} more" if len(other) > LISTED else "")
-    expected = "every judgment is agreed with as before"
-    return [row(cell, EXACT, source, "agreement", expected, float(len(other)), not len(other), queries=told)]
+    return [row(cell, QUERY, source, "rank", expected, largest, not beyond, queries=[move(*query) for query in beyond])]
 
 
 def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]:

@@ -97,7 +97,8 @@ def label(folder: Path, texts=lambda i: f"number {i}", n: int = N) -> None:
 def environment(folder: Path, **more: str) -> dict[str, str]:
     dropped = ("KIS_", "PYTEST", "GITHUB_", "CI", "PY_COLORS", "COLUMNS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    mine = {"KIS_STORE": str(folder / "store"), "KIS_CACHE": str(folder / "cache"), "PYTHONPATH": str(folder)}
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    mine = {"KIS_STORE": str(folder / "store"), "KIS_CACHE": str(folder / "cache"), "PYTHONPATH": path}
     return kept | mine | {"COLUMNS": "200"} | more
 
 

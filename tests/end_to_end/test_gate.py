@@ -67,7 +67,7 @@ BASE = ["--kis-baseline", "base/latest"]
     ([*BASE, "--kis-query-factor", "50"], "5:0.4", 1, "expected that no query's rank grows by more than 50 times"),
     ([*BASE, "--kis-gate-metric", "recall@100"], WORSE, 0, "2 checks: 2 passed"),
     ([*BASE, "--kis-incumbent", "second", "--kis-gate-metric", "mrr"], WORSE, 1, "2 checks: 1 failed, 1 passed"),
-    ([*BASE, "--kis-exact"], "5:0.4", 1, "worst: q005: 1 → "),
+    ([*BASE, "--kis-exact"], "5:0.4", 1, "1 query that changed: q005: 1 → "),
     ([*BASE, "--kis-exact", "--kis-drift", "60"], "5:0.4", 0, "2 checks: 2 passed (baseline"),
 ])  # fmt: skip
 def test_each_option_in_one_and_in_several_processes(project, processes, options, worse, code, said):
@@ -86,12 +86,13 @@ def test_each_option_in_one_and_in_several_processes(project, processes, options
 
 def test_the_message_names_the_worst_queries_and_what_changed(project):
     done = run(project, *NUMBERS, *BASE, "--kis-model", "first", WORSE=WORSE)
-    block = done.stdout.partition("FAILURES")[2]
-    named = block.partition("worst: ")[2].partition("\n")[0]
-    assert named.count("→") == 10
-    assert named.endswith("(of 12)")
-    listed = verdicts(project).query("metric == 'recall@10' and verdict == 'fail'")["queries"].iloc[0].split("; ")
-    assert {one.split(":")[0] for one in listed} == {f"q{i:03d}" for i in range(5, 17)}
+    block = done.stdout.partition("FAILURES")[2].partition("known-item search")[0]
+    for named in ("that left first place: ", "that left the first 10: ", "that lost reciprocal rank: "):
+        assert block.count(f"  worst of the 12 queries {named}") == 1
+        assert block.partition(named)[2].partition("\n")[0].count("→") == 10
+    row = verdicts(project).query("metric == 'recall@10' and verdict == 'fail'").iloc[0]
+    assert row["n_queries"] == 12
+    assert {one.split(":")[0] for one in json.loads(row["queries"])} == {f"q{i:03d}" for i in range(5, 17)}
     assert f": model first key: numbered-1- → numbered-1-{WORSE}" in block
 
 
@@ -128,13 +129,14 @@ def test_verdicts_go_to_junit_and_to_github(project):
     assert float(properties["recall@10"]) == pytest.approx(0.8)
     assert properties["threshold recall@7"].startswith("fail: recall@7 is 80.0%")
     assert properties["significance recall@100"].startswith("pass: ")
+    assert "; worst of the 12 queries that left first place: q005: 1 → " in properties["significance recall@1"]
     assert "expected at least 95.0%" in case.find("failure").text
     errors = [line for line in done.stdout.splitlines() if line.startswith("::error")]
     assert len(errors) == 1
     assert errors[0].startswith(
         "::error title=numbers%2C short%2C first,file=thresholds.toml,line=2::recall@7 is 80.0%25"
     )
-    assert "%0Aworst: q005: 1 → " in errors[0]
+    assert "%0Aworst of the 12 queries that left first place: q005: 1 → " in errors[0]
     summary = (project / "summary.md").read_text()
     assert "| fail" in summary
     assert "15 checks: 6 failed, 9 passed" in summary

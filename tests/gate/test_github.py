@@ -10,7 +10,7 @@ from kis_bench.verdicts import QUERY, SIGNIFICANCE, THRESHOLD, Cell, row
 LINE = re.compile(r"::error ([^:]*)::(.*)")
 
 
-def failed(model="a", rule=THRESHOLD, judged_by="fixtures/thresholds.toml, line 12", queries="", ok=False):
+def failed(model="a", rule=THRESHOLD, judged_by="fixtures/thresholds.toml, line 12", queries=(), ok=False):
     return row(Cell(model, "mvk", "long"), rule, judged_by, "recall@10", "at least 45.0%", 0.4, ok, queries=queries)
 
 
@@ -27,12 +27,12 @@ def test_an_error_stands_at_the_line_of_its_threshold():
 
 
 def test_a_cell_has_one_error_with_all_that_failed_and_its_queries():
-    rows = [failed(rule=SIGNIFICANCE, judged_by="run-1", queries="q1: 3 → 9"), failed(rule=QUERY, judged_by="run-1")]
+    rows = [failed(rule=SIGNIFICANCE, judged_by="run-1", queries=["q1: 3 → 9"]), failed(rule=QUERY, judged_by="run-1")]
     (line,) = error_lines(rows)
     about, text = parsed(line)
     assert "file" not in about
     assert text.count("%0A") == 2
-    assert text.endswith("worst: q1: 3 → 9")
+    assert text.split("%0A")[1] == "1 query that left the first 10: q1: 3 → 9"
 
 
 @pytest.mark.parametrize("text", ["a,b: c%\r\n::error::x", "::set-output name=a::b", "\n::add-mask::x"])

@@ -14,7 +14,7 @@ from kis_bench.gate.baselines import part_of
 from kis_bench.gate.judging import Gate
 from kis_bench.gate.rules import MEASURES, Rules, compared, significance, what_changed
 from kis_bench.results import JUDGMENTS, RANKS, run_of
-from kis_bench.verdicts import Cell
+from kis_bench.verdicts import LISTED, NAMED, Cell, listing
 
 CELL = Cell("a", "mine", "short")
 
@@ -89,11 +89,11 @@ def test_a_planted_loss_is_found_when_it_should_and_its_queries_are_named(streng
     failed = by(rows, verdict="fail")
     assert bool(failed) == fails
     for row in failed:
-        named = {one.split(":")[0] for one in row["queries"].split("; ")}
-        assert named == {f"q{i:03d}" for i in chosen if new[i] > old[i]}
-        first = int(row["queries"][1:4])
-        assert new[first] / old[first] == max(new[chosen] / old[chosen])
-        assert row["queries"].startswith(f"q{first:03d}: {old[first]:,} → {new[first]:,}")
+        named = {one.split(":")[0] for one in row["queries"]}
+        k = None if row["metric"] == "mrr" else int(row["metric"].partition("@")[2])
+        assert named == {f"q{i:03d}" for i in chosen if new[i] > old[i] and (k is None or old[i] <= k < new[i])}
+        first = int(row["queries"][0][1:4])
+        assert row["queries"][0] == f"q{first:03d}: {old[first]:,} → {new[first]:,}"
 
 
 def test_a_gain_never_fails():
@@ -126,7 +126,7 @@ def test_tolerance_holds_also_where_the_loss_may_be_noise(tolerance, verdict):
 
 
 @pytest.mark.parametrize(
-    ("factor", "named"), [(70.6, "q007: 3 → 212"), (70.7, ""), (1.5, "q007: 3 → 212; q009: 3 → 6")]
+    ("factor", "named"), [(70.6, ("q007: 3 → 212",)), (70.7, ()), (1.5, ("q007: 3 → 212", "q009: 3 → 6"))]
 )
 def test_a_query_that_falls_too_far_is_named(factor, named):
     old, new = np.full(100, 3), np.full(100, 3)
@@ -138,8 +138,8 @@ def test_a_query_that_falls_too_far_is_named(factor, named):
 
 
 @pytest.mark.parametrize(("drift", "named"), [
-    ("0", "q004: 400 → 404; q002: 3 → 1"), ("2", "q004: 400 → 404"), ("3.9", "q004: 400 → 404"), ("4", ""),
-    ("1%", "q002: 3 → 1"), ("0.5%", "q004: 400 → 404; q002: 3 → 1"), ("100%", ""),
+    ("0", ("q004: 400 → 404", "q002: 3 → 1")), ("2", ("q004: 400 → 404",)), ("3.9", ("q004: 400 → 404",)), ("4", ()),
+    ("1%", ("q002: 3 → 1",)), ("0.5%", ("q004: 400 → 404", "q002: 3 → 1")), ("100%", ()),
 ])  # fmt: skip
 def test_exact_mode_finds_any_rank_that_differs(drift, named):
     old = np.array([1, 2, 3, 50, 400])
@@ -180,13 +180,13 @@ def test_agreement_with_people_is_compared_too():
     (differing,) = compared(*pair, cell, Rules(exact=True), 1)
     assert differing["verdict"] == "fail"
     assert differing["obtained"] == (old != new).sum()
-    assert differing["queries"].split("; ")[0] == f"j{np.flatnonzero(old != new)[0]}"
+    assert differing["queries"][0] == f"j{np.flatnonzero(old != new)[0]}"
 
 
 def test_judgments_that_only_one_run_has_are_found_in_exact_mode():
     cell = Cell("a", "study", "")
     (row,) = compared(run(judgments=judgments([1, 0, 1])), run(judgments=judgments([1, 0])), cell, Rules(exact=True), 1)
-    assert (row["verdict"], row["queries"]) == ("fail", "j2")
+    assert (row["verdict"], row["queries"]) == ("fail", ("j2",))
 
 
 def test_an_incumbent_stands_for_all_models():
@@ -297,6 +297,62 @@ def test_a_figure_without_a_test_is_not_compared():
     figures = pd.DataFrame(
         [{"metric": "consistency", "k": None, "old": 0.9, "new": 0.1, "difference": -0.8, "p": np.nan}]
     )
-    (row,) = significance(figures, pd.DataFrame(), Cell("a", "study", ""), Rules(), "base", 1)
+    (row,) = significance(figures, lambda *_: [], Cell("a", "study", ""), Rules(), "base", 1)
     assert (row["verdict"], row["p"], row["obtained"]) == ("not compared", None, 0.1)
     assert row["expected"] == "not below 90.0% beyond noise, for which there is no test"
+
+
+def test_the_queries_named_are_those_by_which_the_measure_fell():
+    """By hand: 14 queries leave first place but stay among the first ten; ten others fall far behind the 50th."""
+    old = np.repeat([1, 60, 7, 2], [14, 10, 50, 26])
+    new = old.copy()
+    new[:14], new[14:24] = np.arange(2, 9).repeat(2), 9_000
+
+    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(tolerance=0.05, query_factor=3), 1)
+
+    left = {f"q{i:03d}: 1 → {new[i]}" for i in range(14)}
+    far = {f"q{i:03d}: 60 → 9,000" for i in range(14, 24)}
+    for rule in ("significance", "tolerance"):
+        assert {*by(rows, rule=rule, metric="recall@1")[0]["queries"]} == left
+        assert by(rows, rule=rule, metric="recall@1")[0]["queries"][0] == "q012: 1 → 8"
+        assert {*by(rows, rule=rule, metric="recall@100")[0]["queries"]} == far
+        assert by(rows, rule=rule, metric="recall@10")[0]["queries"] == ()  # it did not fail
+        mrr = by(rows, rule=rule, metric="mrr")[0]["queries"]
+        assert {*mrr[:14]} == left  # 7/8 of a reciprocal rank is more than all of 1/60
+        assert {*mrr[14:]} == far
+    assert {*by(rows, rule="query factor")[0]["queries"]} == far | {one for one in left if int(one[-1]) > 3}
+
+
+def test_of_ties_the_part_that_was_lost_counts():
+    """Ranks 1 to 4 tie with chance 1/4 of first place: less is lost by them than by who falls from 1 to 3."""
+    old, new = [1] * 30, [1] * 8 + [3] * 11 + [1] * 11
+    worst = [1] * 19 + [4] * 11
+    rows = compared(run(ranks_of(old)), run(ranks_of(new, worst=np.maximum(new, worst))), CELL, Rules(), 1)
+    names = by(rows, metric="recall@1")[0]["queries"]
+    assert list(names) == [*(f"q{i:03d}: 1 → 3" for i in range(8, 19)), *(f"q{i:03d}: 1 → 2.5" for i in range(19, 30))]
+
+
+def test_judgments_that_are_no_longer_agreed_with_are_named():
+    old, new = np.ones(600), np.ones(600)
+    new[100:200], old[50:60] = 0, 0
+    new[150] = 0.5  # now a tie
+    pair = (run(judgments=judgments(each)) for each in (old, new))
+    (row,) = compared(*pair, Cell("a", "study", ""), Rules(), 1)
+    assert row["verdict"] == "fail"
+    assert row["n_queries"] == len(row["queries"]) == 100
+    assert row["queries"][0] == "j100: 1 → 0"
+    assert row["queries"][-1] == "j150: 1 → 0.5"
+    assert listing(row).startswith("worst of the 100 judgments no longer agreed with: j100: 1 → 0; j101")
+
+
+@pytest.mark.parametrize("n", [1, 2, NAMED, NAMED + 1, 24, LISTED, LISTED + 1])
+def test_queries_are_counted_not_read_from_a_sentence(n):
+    """Whatever their ids are: one may look like what a sentence says, or hold its separator."""
+    ids = [f"a; and {i} more" for i in range(n)]
+    old, new = (ranks_of(ranks).assign(query_id=[*ids, "last"]) for ranks in ([3] * (n + 1), [40] * n + [3]))
+    (failed,) = by(compared(run(old), run(new), CELL, Rules(query_factor=2), 1), rule="query factor")
+    assert (failed["n_queries"], len(failed["queries"])) == (n, min(n, LISTED))
+    said = listing(failed)
+    plural = "query" if n == 1 else "queries"
+    assert said.startswith(f"{n} {plural} that" if n <= NAMED else f"worst of the {n} {plural} that")
+    assert said.count("3 → 40") == min(n, NAMED)

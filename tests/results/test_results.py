@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, read_run, write_run
+from kis_bench.results import ALL_VERDICTS, JUDGMENTS, RANKS, TIMINGS, VERDICTS, read_run, write_run
+from kis_bench.verdicts import Cell, listing, row
 
 TEXTS = ["<script>", "a | b", "two\nlines", "مرحبا", "x" * 10_000]
 
@@ -62,6 +63,26 @@ def test_round_trip(tmp_path: Path) -> None:
     assert recalls["value"].tolist() == pytest.approx([0.1, 0.9, 1, 1, 1])
     assert str(pq.read_schema(folder / "judgments.parquet").field("margin").type) == "double"
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([folder.name, "latest"])
+
+
+def test_lists_of_queries_survive_whatever_their_ids_are(tmp_path: Path) -> None:
+    names = [(), ("q1: 3 → 9",), ('a; and 7 more: 1 → 2"', "b, c\n: 1 → 2", "=d: 1 → 2"), ("[]: 1 → 2",)]
+    rows = [row(Cell("m", "d", "s"), "exact", "run", "rank", "", 1.0, not own, queries=own) for own in names]
+    folder = write_run(tmp_path, **tables() | {"verdicts": pd.DataFrame(rows, columns=ALL_VERDICTS)})
+    back = read_run(folder).verdicts
+    assert back["queries"].tolist() == names
+    assert back["n_queries"].tolist() == [0, 1, 3, 1]
+    assert [listing(one) for one in back.to_dict("records")] == [listing(one) for one in rows]
+
+
+def test_what_an_older_version_wrote_of_queries_is_still_read(tmp_path: Path) -> None:
+    one = row(Cell("m", "d", "s"), "exact", "run", "rank", "", 1.0, False, queries=["q1: 3 → 9"])
+    folder = write_run(tmp_path, **tables() | {"verdicts": pd.DataFrame([one], columns=ALL_VERDICTS)})
+    text = (folder / "verdicts.csv").read_text(encoding="utf-8")
+    old = text.replace(",n_queries", "").replace('"[""q1: 3 → 9""]",1', "q1: 3 → 9; q2: 1 → 2")
+    assert old.count("[") == 0
+    (folder / "verdicts.csv").write_text(old, encoding="utf-8")
+    assert read_run(folder).verdicts["queries"].tolist() == [("q1: 3 → 9; q2: 1 → 2",)]
 
 
 def test_latest_leads_to_the_last(tmp_path: Path) -> None:
