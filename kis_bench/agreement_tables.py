@@ -39,6 +39,11 @@ class Judged:
         return np.array([place[j.triplet_id] for j in self.dataset.judgments], np.int64)
 
     @cached_property
+    def targets(self) -> Ints:
+        """[t] a number of each triplet's target picture."""
+        return numbered([t.target for t in self.dataset.triplets])
+
+    @cached_property
     def person(self) -> Ints:
         """[j] a number of each judgment's person."""
         return numbered([j.user_id for j in self.dataset.judgments])
@@ -63,7 +68,11 @@ class Judged:
     @cached_property
     def crossed(self) -> Crossed:
         """Of the decided judgments."""
-        return Crossed.of(self.person[self.decided], self.triplet[self.decided])
+        return self.crossed_of(self.decided)
+
+    def crossed_of(self, chosen: NDArray[np.bool_]) -> Crossed:
+        triplet = self.triplet[chosen]
+        return Crossed.of(self.person[chosen], triplet, self.targets[triplet])
 
     @cached_property
     def parts(self) -> dict[str, NDArray[Any]]:
@@ -125,11 +134,12 @@ def judgments_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
     """One row per model and judgment that counts; margin: similarity of the chosen candidate less that of the other."""
     some = judged.decided
     ids = np.array([(j.judgement_id, j.triplet_id, j.user_id) for j in judged.dataset.judgments], object)[some]
+    target = np.array([t.target for t in judged.dataset.triplets], object)[judged.triplet[some]]
     frames = []
     for column, (model, (_, margins)) in enumerate(measured.items()):
         counted = ~np.isnan(values[:, column])
         margin = (-judged.choice * margins[judged.triplet])[some][counted]
-        cells = (model, judged.dataset.name, *ids[counted].T, values[counted, column], margin + 0.0)
+        cells = (model, judged.dataset.name, *ids[counted].T, values[counted, column], margin + 0.0, target[counted])
         frames.append(pd.DataFrame(dict(zip(JUDGMENTS, cells, strict=True)), columns=JUDGMENTS))
     return pd.concat(frames, ignore_index=True)
 
@@ -148,7 +158,8 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
         here = crossed.where(counted)
         return {"dataset": judged.dataset.name, "kind": kind, "model": model, "counts": "judgments",
                 "value": triplets.consistency(each[chosen]), "ci_low": interval[0], "ci_high": interval[1],
-                "n": int(counted.sum()), "n_triplets": here.n_triplets, "n_participants": here.n_people,
+                "n": int(counted.sum()), "n_triplets": here.n_triplets, "n_targets": here.n_targets,
+                "n_participants": here.n_people, "ceiling": triplets.ceiling(choice[counted], here.triplets),
                 "ties": 0, "missing": 0}  # fmt: skip
 
     def add(columns: Floats, chosen: NDArray[np.bool_], **about: str) -> None:
@@ -189,6 +200,7 @@ def per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
     rows = []
     classes = np.array([t.category for t in judged.dataset.triplets], object)
     groups = sorted(set(classes.tolist()), key=in_order) if "class" in judged.parts else []
+    crossed = Crossed.of(np.zeros(len(classes)), np.arange(len(classes)), judged.targets)
     choice = triplets.majority(judged.choice, judged.triplet, len(classes))
     for protocol in triplets.PROTOCOLS:
         for model, (_, margins) in measured.items():
@@ -199,16 +211,28 @@ def per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
                 n, missing = int(known.sum()), int((chosen & (choice != 0) & ~known).sum())
                 if n + missing == 0:  # nobody judged a second time
                     continue
-                low, high = wilson_interval(float(each[known].sum()), n) if n else (np.nan, np.nan)
+                here = crossed.where(known)
+                low, high = interval_per_triplet(each[known], here)
                 asked = np.isin(judged.triplet, np.flatnonzero(known))
                 rows.append(
                     {"dataset": judged.dataset.name, "kind": "model", "model": model, "protocol": protocol,
                      "counts": "triplets", "part": part, "group": group or (NOT_STATED if part == "class" else ""),
                      "value": triplets.consistency(each[chosen]), "ci_low": low, "ci_high": high, "n": n,
-                     "n_triplets": n, "n_participants": len(set(judged.person[asked].tolist())),
+                     "n_triplets": n, "n_targets": here.n_targets,
+                     "n_participants": len(set(judged.person[asked].tolist())), "ceiling": 1.0 if n else np.nan,
                      "ties": int((margins[known] == 0).sum()), "missing": missing}
                 )  # fmt: skip
     return rows
+
+
+def interval_per_triplet(agreed: Floats, crossed: Crossed) -> Sequence[float]:
+    """Wilson's interval of the mean of ``agreed [t]``; where triplets share targets, over these."""
+    if not len(agreed):
+        return np.nan, np.nan
+    if crossed.n_targets in (1, crossed.n_triplets):
+        return wilson_interval(float(agreed.sum()), len(agreed))
+    low, high = mean_intervals(agreed[:, None], crossed)[0].tolist()
+    return low, high
 
 
 def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict[str, Any]]:
@@ -219,9 +243,10 @@ def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict
         known = ~np.isnan(values[:, i])
         n = np.bincount(person[known], minlength=len(users))
         total = np.bincount(person[known], values[known, i], len(users))
-        both = np.unique(np.stack([triplet[known], person[known]]), axis=1)
-        alone = np.bincount(both[0])[both[0]] == 1  # triplets that nobody else judged
-        n_triplets = len(np.unique(both[0])) - np.bincount(both[1][alone], minlength=len(users))
+        n_triplets, n_targets = (
+            without(np.unique(np.stack([codes[known], person[known]]), axis=1), len(users))
+            for codes in (triplet, judged.targets[triplet])
+        )
         for code, user in sorted(users.items(), key=lambda pair: in_order(pair[1])):
             left = int(known.sum() - n[code])
             if n[code] and left:
@@ -229,10 +254,16 @@ def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict
                     {"dataset": judged.dataset.name, "kind": "model", "model": model, "protocol": "default",
                      "counts": "judgments", "part": "without participant", "group": user,
                      "value": float(total.sum() - total[code]) / left, "n": left,
-                     "n_triplets": int(n_triplets[code]),
+                     "n_triplets": int(n_triplets[code]), "n_targets": int(n_targets[code]),
                      "n_participants": int((n > 0).sum()) - 1, "ties": 0, "missing": 0}
                 )  # fmt: skip
     return rows
+
+
+def without(judged: Ints, n_users: int) -> Ints:
+    """How many are left without each person, of all that anybody judged: ``[2, n]``, what and who, no pair twice."""
+    alone = np.bincount(judged[0])[judged[0]] == 1
+    return np.asarray(len(np.unique(judged[0])) - np.bincount(judged[1][alone], minlength=n_users))
 
 
 def pairs_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
@@ -263,7 +294,7 @@ def metrics_table(judged: Judged, measured: Measured, agreement: pd.DataFrame) -
         for way, each in triplets.normalised(distances, margins).items():
             known = np.isfinite(each[judged.triplet]) & asked
             x, y = each[judged.triplet[known]], judged.degree[known]
-            crossed = Crossed.of(judged.person[known], judged.triplet[known])
+            crossed = judged.crossed_of(known)
             for name, a, b in (("pearson", x, y), ("spearman", triplets.midranks(x), triplets.midranks(y))):
                 interval = correlation_interval(a, b, crossed)
                 value = triplets.pearson(a, b)

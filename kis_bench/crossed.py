@@ -1,7 +1,7 @@
 """Intervals and tests for judgments, which are crossed: each belongs to a person and to a triplet.
 
-Judgments of one person are alike, and so are judgments on one triplet. Treating them as independent makes intervals too
-narrow; both factors have to be drawn anew.
+Judgments of one person are alike, so are judgments on one triplet, and so are those on triplets of one target picture.
+Treating them as independent makes intervals too narrow; people and pictures have to be drawn anew.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.statistics import CHUNK, check_confidence, wilson_interval
@@ -22,23 +23,30 @@ RESAMPLES, SEED = 10_000, 0
 
 @dataclass(frozen=True)
 class Crossed:
-    """Who judged what, for j judgments."""
+    """Who judged what, for j judgments. Triplets are nested in their target pictures, and people cross both."""
 
     people: NDArray[np.int64]  # [j] a number of each judgment's person
-    triplets: NDArray[np.int64]  # [j] and of its triplet
+    triplets: NDArray[np.int64]  # [j] of its triplet
+    targets: NDArray[np.int64]  # [j] and of that one's target picture, in the order of their first triplets
 
     @classmethod
-    def of(cls, people: Any, triplets: Any) -> Crossed:
-        """From names or numbers ``[j]`` of any kind; numbered from 0 without gaps."""
-        return cls(
-            *(np.unique(np.asarray(names), return_inverse=True)[1].astype(np.int64) for names in (people, triplets))
-        )
+    def of(cls, people: Any, triplets: Any, targets: Any = None) -> Crossed:
+        """From names or numbers ``[j]`` of any kind; numbered from 0 without gaps.
+
+        Args:
+            targets: a triplet whose target picture is missing (None, NaN) shares it with no other; so do all without.
+
+        Raises:
+            ValueError: a triplet has two target pictures.
+        """
+        people, triplets = numbered(people), numbered(triplets)
+        return cls(people, triplets, triplets if targets is None else targets_of(triplets, targets))
 
     def where(self, chosen: NDArray[np.bool_]) -> Crossed:
         """Only the chosen judgments."""
         if chosen.all():
             return self
-        return Crossed.of(self.people[chosen], self.triplets[chosen])
+        return Crossed.of(self.people[chosen], self.triplets[chosen], self.targets[chosen])
 
     @cached_property
     def n_people(self) -> int:
@@ -49,14 +57,30 @@ class Crossed:
         return int(self.triplets.max(initial=-1)) + 1
 
     @cached_property
+    def n_targets(self) -> int:
+        return int(self.targets.max(initial=-1)) + 1
+
+    @property
+    def clusters(self) -> NDArray[np.int64]:
+        """[j] what is drawn anew beside people: target pictures, with all their triplets.
+
+        Triplets if all have the same target: nobody can know about others, and figures speak of that picture only.
+        """
+        return self.targets if self.n_targets > 1 else self.triplets
+
+    @property
+    def n_clusters(self) -> int:
+        return self.n_targets if self.n_targets > 1 else self.n_triplets
+
+    @cached_property
     def pairs(self) -> NDArray[np.int64]:
-        """[j] a number of person and triplet together: a person may have judged a triplet more than once."""
-        return numbered(self.people * self.n_triplets + self.triplets)
+        """[j] a number of person and cluster together: a person may have judged several triplets of a target."""
+        return numbered(self.people * self.n_clusters + self.clusters)
 
     @property
     def levels(self) -> int:
         """Of the smaller factor that has more than one level; 1 if there is none."""
-        return min([n for n in (self.n_people, self.n_triplets) if n > 1], default=1)
+        return min([n for n in (self.n_people, self.n_clusters) if n > 1], default=1)
 
     def quantile(self, confidence: float) -> float:
         """Two-sided, of Student's t with one degree of freedom less than :attr:`levels`."""
@@ -70,22 +94,33 @@ def numbered(names: Any) -> NDArray[np.int64]:
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64).reshape(-1)
 
 
-def variance(values: Floats, crossed: Crossed) -> float:
-    """Variance of the mean of ``values [j]`` over other people and other triplets; NaN where nobody can know.
+def targets_of(triplets: NDArray[np.int64], targets: Any) -> NDArray[np.int64]:
+    """A number of each judgment's target picture ``[j]``; equal to ``triplets`` where no two of these share one."""
+    names = pd.factorize(np.asarray(targets, object))[0].astype(np.int64)  # -1: missing
+    names = np.where(names < 0, names.max(initial=-1) + 1 + triplets, names)
+    where = np.unique(triplets, return_index=True)[1]
+    if not (names == names[where][triplets]).all():
+        raise ValueError("a triplet has two target pictures")
+    _, first, number = np.unique(names[where], return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[number.reshape(-1)][triplets], np.int64)
 
-    V(people) + V(triplets) - V(person and triplet) (C. Cameron, J. Gelbach, D. Miller, J. of Business & Economic
+
+def variance(values: Floats, crossed: Crossed) -> float:
+    """Variance of the mean of ``values [j]`` over other people and other targets; NaN where nobody can know.
+
+    V(people) + V(targets) - V(person and target) (C. Cameron, J. Gelbach, D. Miller, J. of Business & Economic
     Statistics 29, 2011), each by leaving out one level after the other (J. MacKinnon, M. Nielsen, M. Webb, 2023,
-    prefer that for few or unequal levels). At least half of the last term, because the sum is a noisy estimate and may
-    come out negative. A factor with a single level can't be drawn anew: then the mean speaks about that person, or that
-    triplet, only.
+    prefer that for few or unequal levels). Triplets are nested in targets, so V(targets) holds what triplets vary by.
+    At least half of the last term, because the sum is a noisy estimate and may come out negative. A factor with a
+    single level can't be drawn anew: then the mean speaks about that person, or that target picture, only.
     """
-    both = crossed.n_people > 1 and crossed.n_triplets > 1
+    both = crossed.n_people > 1 and crossed.n_clusters > 1
     single = left_out(values, crossed.pairs)
     if not both:
-        others = [codes for codes, n in ((crossed.people, crossed.n_people), (crossed.triplets, crossed.n_triplets))
+        others = [codes for codes, n in ((crossed.people, crossed.n_people), (crossed.clusters, crossed.n_clusters))
                   if n > 1]  # fmt: skip
         return left_out(values, others[0]) if others else np.nan
-    return max(left_out(values, crossed.people) + left_out(values, crossed.triplets) - single, single / 2)
+    return max(left_out(values, crossed.people) + left_out(values, crossed.clusters) - single, single / 2)
 
 
 def left_out(values: Floats, codes: NDArray[np.int64]) -> float:
@@ -100,15 +135,16 @@ def left_out(values: Floats, codes: NDArray[np.int64]) -> float:
 def weights(crossed: Crossed, resamples: int = RESAMPLES, seed: int = SEED) -> Iterator[NDArray[np.float32]]:
     """How often each judgment counts in each resample, ``[r, j]`` at a time.
 
-    People and triplets are drawn with replacement, independently, and a judgment counts the product of its two
-    (A. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007). Chunks hold a bounded number of values.
+    People, and targets with all their triplets, are drawn with replacement, independently, and a judgment counts the
+    product of its two (A. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007). Chunks hold a bounded
+    number of values.
     """
     rng = np.random.default_rng(seed)
     step = max(1, CHUNK // max(1, len(crossed.people)))
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         total = counts(rng, size, crossed.n_people)[:, crossed.people]
-        total *= counts(rng, size, crossed.n_triplets)[:, crossed.triplets]
+        total *= counts(rng, size, crossed.n_clusters)[:, crossed.clusters]
         yield total
 
 
@@ -125,7 +161,7 @@ def mean_intervals(
     """Intervals ``[m, 2]`` of the means of m columns ``[j, m]`` of shares 0 ... 1; NaN in a column does not count.
 
     Quantiles of the resampled means, drawn towards the mean as :func:`calibrated` says. All columns share the draws.
-    Where all values are equal, resampling would pretend certainty: then Wilson's interval over the triplets is given.
+    Where all values are equal, resampling would pretend certainty: then Wilson's interval over the targets is given.
     """
     check_confidence(confidence)
     known = ~np.isnan(values)
@@ -145,7 +181,7 @@ def mean_intervals(
             continue
         own, part = values[some, column], crossed.where(some)
         if (own == own[0]).all():
-            found[column] = wilson_interval(own[0] * part.n_triplets, part.n_triplets, confidence)
+            found[column] = wilson_interval(own[0] * part.n_clusters, part.n_clusters, confidence)
         else:
             found[column] = calibrated(draws[:, column], own, part, confidence)
     return np.asarray(np.clip(found, 0.0, 1.0))
@@ -155,9 +191,9 @@ def calibrated(draws: Floats, values: Floats, crossed: Crossed, confidence: floa
     """The interval ``[2]`` of the mean of ``values [j]`` from resampled means ``[r]``, with the spread that is right.
 
     Drawing two factors counts what is peculiar to single judgments three times (Owen 2007): the draws vary by
-    V(people) + V(triplets) + V(person and triplet), where :func:`variance` has a minus. They are moved towards the
+    V(people) + V(targets) + V(person and target), where :func:`variance` has a minus. They are moved towards the
     mean by the ratio of the two standard deviations, and away from it by that of Student's and the normal quantile.
-    Draws that don't vary, because all clusters have one mean, pretend certainty: then it is Wilson's over the triplets.
+    Draws that don't vary, because all clusters have one mean, pretend certainty: then it is Wilson's over the targets.
     """
     from scipy.special import ndtri
 
@@ -166,7 +202,7 @@ def calibrated(draws: Floats, values: Floats, crossed: Crossed, confidence: floa
     if not np.isfinite(right) or crossed.levels == 1:
         return np.array([np.nan, np.nan])
     if spread == 0 or right == 0:
-        return np.array(wilson_interval(mean * crossed.n_triplets, crossed.n_triplets, confidence))
+        return np.array(wilson_interval(mean * crossed.n_clusters, crossed.n_clusters, confidence))
     ratio = float(np.sqrt(right) / spread) * crossed.quantile(confidence) / ndtri(1 - tail)
     return np.asarray(mean + ratio * (np.nanquantile(draws, [tail, 1 - tail]) - mean), np.float64)
 
@@ -175,7 +211,7 @@ def paired_test(first: Floats, second: Floats, crossed: Crossed, confidence: flo
     """Difference of two means over the same judgments ``[j]``, its interval, and the two-sided p-value.
 
     Student's t of the difference over the root of its :func:`variance`. NaN where either is NaN, which leaves the
-    judgment out; where the differences don't vary, p is that of a sign test over the people, or triplets if fewer, and
+    judgment out; where the differences don't vary, p is that of a sign test over the people, or targets if fewer, and
     there is no interval.
     """
     from scipy.special import stdtr

@@ -259,7 +259,8 @@ class ImageSimilarity(Measurement):
         about = {
             "fingerprint": dataset.fingerprint, "contents": contents(dataset), "n_items": len(dataset.collection),
             "layout": layout,
-            "n_triplets": len(dataset.triplets), "n_judgments": len(dataset.judgments),
+            "n_triplets": len(dataset.triplets), "n_targets": len({t.target for t in dataset.triplets}),
+            "n_judgments": len(dataset.judgments),
             "n_indifferent": int((~judged.decided).sum()),
             "n_participants": len(dataset.participants), "image_similarity": self.option.kis_image_similarity,
             "remarks": [] if self.option.kis_privacy else list(dataset.remarks), "note": dataset.note,

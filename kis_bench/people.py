@@ -57,9 +57,9 @@ def interval_of_people(
 ) -> tuple[float, float]:  # fmt: skip
     """Interval of the mean of a rule of :data:`RULES` over decided judgments.
 
-    A person counts twice: as the judge, and as one of the others by whom judges are measured. So each person, triplet,
-    and person on a triplet is left out of both, in turn, and all is counted anew; from these
-    V(people) + V(triplets) - V(person and triplet), at least V(triplets), and Student's t as in
+    A person counts twice: as the judge, and as one of the others by whom judges are measured. So each person, target
+    picture, and person on a target is left out of both, in turn, and all is counted anew; from these
+    V(people) + V(targets) - V(person and target), at least V(targets), and Student's t as in
     :mod:`kis_bench.crossed`. NaN where fewer than two people or triplets can be compared.
 
     Args:
@@ -100,15 +100,18 @@ def interval_of_people(
         estimates, n = known[0] / known[1], known.shape[1]
         return float((n - 1) / n * np.sum((estimates - sums[0] / sums[1]) ** 2)) if n > 1 else np.nan
 
-    triplets, people = (numbered(votes[column]) for column in ("t", "p"))
-    of_triplets = left_out(triplets, np.stack([total, number]))
-    three = left_out(people, lost) + of_triplets - left_out(np.arange(len(votes)), lost)
-    counted = number > 0
-    part = Crossed.of(people[counted], triplets[counted])
-    value, variance = float(sums[0] / sums[1]), np.fmax(three, of_triplets)
+    first = np.unique(crossed.triplets, return_index=True)[1]
+    whole = Crossed.of(votes["p"], votes["t"], crossed.targets[first][votes["t"]])
+    part = whole.where(number > 0)
+    if part.n_targets == 1:  # then figures speak of that target only, and its triplets are what varies
+        whole = Crossed.of(whole.people, whole.triplets)
+    of_targets = left_out(whole.clusters, np.stack([total, number]))
+    pairs = numbered(whole.clusters * whole.n_people + whole.people)
+    three = left_out(whole.people, lost) + of_targets - left_out(pairs, lost)
+    value, variance = float(sums[0] / sums[1]), np.fmax(three, of_targets)
     if not np.isfinite(variance):
         return np.nan, np.nan
     if variance == 0:
-        return wilson_interval(value * part.n_triplets, part.n_triplets, confidence)
+        return wilson_interval(value * part.n_clusters, part.n_clusters, confidence)
     half = part.quantile(confidence) * np.sqrt(variance)
     return float(max(0.0, value - half)), float(min(1.0, value + half))

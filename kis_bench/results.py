@@ -33,7 +33,7 @@ RELEVANCES = ("segment", "group", "near_duplicate")
 #: Columns of ranks that a table may lack.
 OTHER_RANKS = [c for n in RELEVANCES for c in (f"{n}_rank", f"{n}_rank_best", f"{n}_rank_worst") if c not in RANKS]
 ALL_RANKS = [*RANKS, *OTHER_RANKS]
-JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "margin"]
+JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "margin", "target_item"]
 #: Cosine distances of every triplet; margin: similarity of target and candidate 1 less that of target and candidate 2
 DISTANCES = [
     "model", "dataset", "triplet_id", "distance_candidate1", "distance_candidate2", "distance_candidates", "margin",
@@ -41,7 +41,7 @@ DISTANCES = [
 #: Agreement with people: kind is model or people; protocol default or published; counts judgments or triplets.
 AGREEMENT = [
     "dataset", "kind", "model", "protocol", "counts", "part", "group", "value", "ci_low", "ci_high", "n", "n_triplets",
-    "n_participants", "ties", "missing",
+    "n_participants", "ties", "missing", "n_targets", "ceiling",
 ]  # fmt: skip
 PAIRS = ["dataset", "model_a", "model_b", "difference", "ci_low", "ci_high", "p", "p_holm", "n", "correlation"]
 #: Ranks of the targets where models are combined; model_3 is missing for pairs, parameter where a method has none.
@@ -75,7 +75,7 @@ _CSV_TEXT = {
     "model_a", "model_b", "published_as", "source", "expected", "rule", "judged_by", "queries",
 }  # fmt: skip
 #: Columns that a table may lack: what an older version didn't write, and ranks that a collection doesn't have.
-_MAY_LACK = {*OTHER_RANKS, *OTHER_VERDICTS}
+_MAY_LACK = {*OTHER_RANKS, *OTHER_VERDICTS, "target_item", "n_targets", "ceiling"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from kis_bench.crossed import Crossed, paired_test
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.merging import private, run_name, same_data, what_differs
 from kis_bench.metrics import rank_quantile
-from kis_bench.results import Run
+from kis_bench.results import JUDGMENTS, Run
 from kis_bench.statistics import holm
 
 FIGURES = [
@@ -214,6 +214,8 @@ def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Itera
     for first, second in pairs:
         a, b = (
             run.judgments[(run.judgments["dataset"] == dataset) & (run.judgments["model"] == model)]
+            .reindex(columns=JUDGMENTS)
+            .astype({"target_item": object})  # which an older run doesn't have
             for run, model in ((old, first), (new, second))
         )
         both = a.merge(b, on=["judgement_id", "triplet_id", "user_id"], suffixes=("", "_new"))
@@ -223,7 +225,9 @@ def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Itera
         if not known.any():
             continue
         part = both[known]
-        difference, low, high, p = paired_test(y[known], x[known], Crossed.of(part["user_id"], part["triplet_id"]))
+        targets = part["target_item"].where(part["target_item"].notna(), part["target_item_new"])
+        crossed = Crossed.of(part["user_id"], part["triplet_id"], targets)
+        difference, low, high, p = paired_test(y[known], x[known], crossed)
         yield {"dataset": dataset, "label_set": "", "model": first, "new_model": second, "metric": "consistency",
                "n": len(part), "old": x[known].mean(), "new": y[known].mean(), "difference": difference,
                "ci_low": low, "ci_high": high, "test": "crossed t", "p": p, "same": same}  # fmt: skip

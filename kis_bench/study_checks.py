@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kis_bench.crossed import numbered
 from kis_bench.datasets.reset import JUDGMENTS, PARTICIPANTS, TRIPLETS, Study, triplet_file
 from kis_bench.model_checks import Check
 from kis_bench.records import Collection, Judgment
 from kis_bench.statistics import wilson_interval
 from kis_bench.text_checks import listed
+from kis_bench.triplets import ceiling
 
 TABLES = (PARTICIPANTS, JUDGMENTS, *TRIPLETS)
 
@@ -72,8 +74,8 @@ def people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
     yield Check("human agreement", True, said)
     split = sum(vote.first > 0 and vote.second > 0 for vote in shared)
     said = f"on {split:,} of {len(shared):,} triplets ({share(split, len(shared))}) people chose differently"
-    most = sum(max(vote.first, vote.second) for vote in votes.values())
-    meaning = f"nothing can agree with all; the consistency of a perfect model is {share(most, len(decided))}"
+    best = ceiling([judgment.choice for judgment in decided], numbered([judgment.triplet_id for judgment in decided]))
+    meaning = f"nothing can agree with all; the consistency of a perfect model is {100 * best:.1f}%"
     yield Check("contradictions", None if split else True, f"{said}; {meaning}" if split else said)
 
 

@@ -152,6 +152,26 @@ def majority(choices: ArrayLike, triplets: Ints, n_triplets: int, least: int = 2
     return np.asarray(np.sign(total) * enough, np.int64)
 
 
+def ceiling(choices: ArrayLike, triplets: Ints) -> float:
+    """The largest :func:`consistency` with decided judgments that a model can reach, which has one choice per triplet.
+
+    That of whoever chooses as most people did on each triplet. Below 1 where people contradict each other, or
+    themselves; NaN without judgments.
+
+    >>> ceiling([-1, -1, 1, 1], np.array([0, 0, 0, 1]))
+    0.75
+
+    Args:
+        choices: -1 or 1 ``[j]``.
+        triplets: a number of each judgment's triplet ``[j]``.
+    """
+    choice = np.asarray(choices, np.float64)
+    if not len(choice):
+        return math.nan
+    most = (np.bincount(triplets) + np.abs(np.bincount(triplets, choice))) / 2
+    return float(most.sum() / len(choice))
+
+
 def normalised(distances: Floats, margins: Floats | None = None) -> dict[str, Floats]:
     """How much more similar candidate 1 is, in the three ways of the study, float64 ``[t]`` each.
 

@@ -25,7 +25,7 @@ from kis_bench.verdicts import Cell
 SUFFIX = ".kis.zip"
 #: The ranks of a baseline: no texts, and no items but the target, for those need not be shown to compare.
 KEPT_RANKS = [column for column in RANKS if column not in ("text", "top_item_ids", "truncated")]
-KEPT_JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement"]
+KEPT_JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "target_item"]
 PROVENANCE = ("schema_version", "time", "models", "datasets", "versions", "git", "device", "statistics", "interrupted",
               "privacy", "merged_from")  # fmt: skip
 #: What is told of models and datasets in free words, which may name people and folders.
@@ -92,7 +92,7 @@ def read_file(file: Path) -> Run:
     if wrong := [kind for kind in ("models", "datasets") if not is_table(head.get(kind, {}))]:
         raise BadFile(file, [f"baseline.json: {kind} is not a table of tables" for kind in wrong])
     for name, columns in (("ranks.parquet", KEPT_RANKS), ("judgments.parquet", KEPT_JUDGMENTS)):
-        if missing := [column for column in columns if column not in tables[name]]:
+        if missing := [column for column in columns if column not in tables[name] and column != "target_item"]:
             raise BadFile(file, [f"{name}: the column {column!r} is missing" for column in missing])
     ranks = tables["ranks.parquet"].reindex(columns=results.ALL_RANKS)
     ranks["text"] = ""
@@ -134,7 +134,9 @@ def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), dataset
     parts = {
         "baseline.json": json.dumps(head, indent=1, sort_keys=True, default=str).encode(),
         "ranks.parquet": kept.ranks[KEPT_RANKS].to_parquet(index=False),
-        "judgments.parquet": kept.judgments[KEPT_JUDGMENTS].astype({"agreement": "float64"}).to_parquet(index=False),
+        "judgments.parquet": kept.judgments.reindex(columns=KEPT_JUDGMENTS)
+        .astype({"agreement": "float64", "target_item": "string"})
+        .to_parquet(index=False),
     }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
