@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.conditions import Condition
-from kis_bench.fusion import complement, interleaving_cost, switching_cost
 from kis_bench.held_out import chosen_on_others, parts_of
 from kis_bench.metrics import hits_at_k
 from kis_bench.statistics import bootstrap_interval, holm, resampled_means, sign_flip_tests
+from kis_bench.tied_ranks import (
+    interleaving_hits,
+    interleaving_rank,
+    smallest_hits,
+    smallest_rank,
+    switching_hits,
+    switching_rank,
+)
 
 Floats = NDArray[np.float64]
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
@@ -30,7 +38,7 @@ ADVICE = [
 ]  # fmt: skip
 WAYS = {"rrf": "reciprocal rank fusion", "comb_sum": "CombSUM", "comb_mnz": "CombMNZ", "weighted": "a weighted sum",
         "switch": "switching from one to the other", "interleave": "looking at both in turn"}  # fmt: skip
-SWITCHES = (10, 20, 5, 50, 2, 100, 1, 200, 500)  #: pictures before the switch; of equally good ones the first
+SWITCHES = (10, 20, 5, 50, 2, 100, 1, 200, 500)  #: pictures before a switch; of equally good ones the first
 RESAMPLES, PERMUTATIONS, LEVEL = 2_000, 50_000, 0.05
 MOST_IN_TRIPLES = 10  #: the oracle's triples are those of so many best models
 
@@ -41,9 +49,9 @@ class Combination:
 
     method: str
     models: tuple[str, ...]
-    best: NDArray[Any]  # [q]
-    worst: NDArray[Any]  # [q]
-    parameter: float = math.nan  # the median over queries
+    rank: Floats  # [q] the mean, where models tie
+    hits: Callable[[int], Floats]  # k -> [q] the chance to be among the first k
+    parameter: float = math.nan  # that of most queries
 
     @property
     def kind(self) -> str:
@@ -51,37 +59,62 @@ class Combination:
 
     def values(self, k: int | None) -> Floats:
         """What each query adds: its hit within k, or 1 / rank."""
-        return hits_at_k(self.best, self.worst, k) if k else np.asarray(2.0 / (self.best + self.worst), np.float64)
+        return self.hits(k) if k else 1.0 / self.rank
 
 
 def combinations(condition: Condition, fused: pd.DataFrame) -> list[Combination]:
-    """All that can be said of models together: from their ranks alone, and from ranks in fused lists, where given."""
-    return [*oracles(condition), *policies(condition), *from_table(condition, fused)]
+    """All that can be said of models together: from their ranks alone, and from ranks in fused lists, where given.
+
+    What comes down to one of its models alone is no combination, and left out.
+    """
+    real = [*policies(condition), *from_table(condition, fused)]
+    return [*oracles(condition), *(one for one in real if not alone(one, condition))]
+
+
+def alone(one: Combination, condition: Condition) -> bool:
+    """Whether it is one of its models: on every query, or by the weight or the switch that most queries were given."""
+    if one.parameter in {"weighted": (0, 1), "switch": (0, condition.n_items)}.get(one.method, ()):
+        return True
+    rows = [condition.models.index(model) for model in one.models]
+    same = np.ones(len(rows), bool)
+    for _, k in MEASURES:
+        single = 1.0 / condition.rank[rows] if k is None else condition.hits(k)[rows]
+        same &= (single == one.values(k)).all(axis=1)
+    return bool(same.any())
 
 
 def oracles(condition: Condition) -> Iterator[Combination]:
     m = len(condition.models)
     triples = itertools.combinations(range(min(m, MOST_IN_TRIPLES)), 3)
     for some in [*itertools.combinations(range(m), 2), *triples]:
-        rows = list(some)
-        models = tuple(condition.models[i] for i in rows)
-        yield Combination("oracle", models, complement(condition.best[rows]), complement(condition.worst[rows]))
+        models, places = tuple(condition.models[i] for i in some), (condition.best[[*some]], condition.worst[[*some]])
+        yield Combination("oracle", models, smallest_rank(*places), partial(smallest_hits, *places))
 
 
 def policies(condition: Condition) -> Iterator[Combination]:
-    """Alternating between two lists, and switching to the other after n pictures, n chosen on other queries."""
+    """Alternating between two lists, and switching to the other after n pictures, n chosen on other queries.
+
+    Among the choices are never to switch and to switch at once.
+    """
     parts = parts_of(condition.queries)
-    row = np.arange(len(condition.queries))
+    switches = np.array([condition.n_items, *(n for n in SWITCHES if n < condition.n_items), 0])
+    places = list(zip(condition.best, condition.worst, strict=True))
     for i, j in itertools.permutations(range(len(condition.models)), 2):
-        models = condition.models[i], condition.models[j]
-        pairs = [(side[i], side[j]) for side in (condition.best, condition.worst)]
+        models, pair = (condition.models[i], condition.models[j]), (places[i], places[j])
         if i < j:
-            yield Combination("interleave", models, interleaving_cost(*pairs[0]), interleaving_cost(*pairs[1]))
-        best, worst = (np.stack([switching_cost(a, b, n) for n in SWITCHES], axis=1) for a, b in pairs)
-        pick = chosen_on_others(2 / (best + worst), parts)
+            yield Combination("interleave", models, interleaving_rank(*pair), partial(interleaving_hits, *pair))
+        ranks = np.stack([switching_rank(*pair, n) for n in switches], axis=1)
+        pick = chosen_on_others(1.0 / ranks, parts)
         if pick is not None:
-            after = float(np.median(np.array(SWITCHES)[pick]))
-            yield Combination("switch", models, best[row, pick], worst[row, pick], after)
+            n = switches[pick]
+            hits = partial(switching_hits, *pair, n)
+            yield Combination("switch", models, switching_rank(*pair, n), hits, most_frequent(n))
+
+
+def most_frequent(values: ArrayLike) -> float:
+    """NaN of nothing but NaN; of equally frequent ones the smallest."""
+    found, counts = np.unique(np.asarray(values, np.float64), return_counts=True)
+    return float(found[counts.argmax()])
 
 
 def from_table(condition: Condition, fused: pd.DataFrame) -> Iterator[Combination]:
@@ -93,16 +126,18 @@ def from_table(condition: Condition, fused: pd.DataFrame) -> Iterator[Combinatio
         if {*condition.queries} <= {*at.index} and {*models} <= {*condition.models}:
             at = at.loc[list(condition.queries)]
             best, worst = at["rank_best"].to_numpy(np.int64), at["rank_worst"].to_numpy(np.int64)
-            yield Combination(str(method), models, best, worst, float(at["parameter"].astype(float).median()))
+            hits = partial(hits_at_k, best, worst)
+            yield Combination(str(method), models, (best + worst) / 2, hits, most_frequent(at["parameter"]))
 
 
 def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     """Every combination under every measure against the best single model by it, columns :data:`GAINS`.
 
-    ``kind`` is "bound" for the oracle, which nobody can build, else "achievable"; for ``switch`` and ``interleave``
-    ranks are browsing costs. Intervals are percentile bootstrap over queries, drawn jointly. ``p`` is that of the
-    paired randomization test of the gain, ``p_holm`` adjusts it for all achievable combinations under that measure; a
-    bound has neither, since it can't be below any of its models.
+    ``kind`` is "bound" for the oracle, which nobody can build, else "achievable"; it bounds choices between lists,
+    ``switch`` and ``interleave``, whose ranks are browsing costs, but not lists that are made anew of scores or ranks.
+    Models tie independently of one another (:mod:`kis_bench.tied_ranks`). Intervals are percentile bootstrap over
+    queries, drawn jointly. ``p`` is that of the paired randomization test of the gain, ``p_holm`` adjusts it for all
+    achievable combinations under that measure; a bound has neither, since it can't be below any of its models.
     """
     found = combinations(condition, fused) if len(condition.models) > 1 else []
     tables = []
@@ -110,16 +145,16 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         single = 1.0 / condition.rank if k is None else condition.hits(k)
         best = int(single.mean(axis=1).argmax())
         each = np.stack([one.values(k) for one in found])
-        p, p_holm = tested(each - single[best], [one.kind == "achievable" for one in found])
-        drawn = resampled_means(np.concatenate([each, single[best : best + 1]]), resamples=RESAMPLES)
-        low, high = np.quantile(drawn[:, :-1], [0.025, 0.975], axis=0)
-        gain_low, gain_high = np.quantile(drawn[:, :-1] - drawn[:, -1:], [0.025, 0.975], axis=0)
+        differences = each - single[best]
+        p, p_holm = tested(differences, [one.kind == "achievable" for one in found])
+        drawn = resampled_means(np.concatenate([each, differences]), resamples=RESAMPLES)
+        low, high = np.quantile(drawn, [0.025, 0.975], axis=0).reshape(2, 2, len(found))
         tables.append(pd.DataFrame({
             "dataset": condition.dataset, "label_set": condition.label_set, "method": [c.method for c in found],
             "kind": [c.kind for c in found], **named(found), "parameter": [c.parameter for c in found],
-            "metric": metric, "k": k, "value": each.mean(axis=1), "ci_low": low, "ci_high": high,
-            "best_single": condition.models[best], "gain": each.mean(axis=1) - single[best].mean(),
-            "gain_low": gain_low, "gain_high": gain_high, "p": p, "p_holm": p_holm, "n": len(condition.queries),
+            "metric": metric, "k": k, "value": each.mean(axis=1), "ci_low": low[0], "ci_high": high[0],
+            "best_single": condition.models[best], "gain": differences.mean(axis=1),
+            "gain_low": low[1], "gain_high": high[1], "p": p, "p_holm": p_holm, "n": len(condition.queries),
         }).astype({"k": "Int64"}))  # fmt: skip
     return pd.concat(tables, ignore_index=True)[GAINS] if tables else pd.DataFrame(columns=GAINS)
 
@@ -164,7 +199,7 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         honest = each[pick, row] - single[alone, row]
         low, high = widened(honest, int(parts.max()) + 1)
         about = {
-            "gain": float(each.mean(axis=1).max() - single[top].mean()),
+            "gain": float((each - single[top]).mean(axis=1).max()),
             "honest_gain": float(honest.mean()), "honest_low": low, "honest_high": high,
             "p": snooping_p(each - single[top]), "tried": len(some),
         }  # fmt: skip

@@ -20,7 +20,8 @@ def complement(*ranks: ArrayLike) -> NDArray[Any]:
     """The better rank of each query: ``[q]`` from rows ``[q]``, or from one array ``[m, q]``; ``min over m``.
 
     The oracle: to know which list to look at one has to know the answer. An upper bound of every combination that
-    leaves lists as they are.
+    leaves lists as they are, such as switching; a list that is made anew, of ranks or sums of scores, can exceed it.
+    For ranks without ties; the smaller of two tied ranks is a distribution: :mod:`kis_bench.tied_ranks`.
 
     >>> complement([1, 9, 4], [3, 2, 4]).tolist()
     [1, 2, 4]
@@ -120,7 +121,7 @@ def switching_cost(first: ArrayLike, second: ArrayLike, n: int, *, already_seen:
 
     ``first`` where that is at most n, else ``n + second - already_seen``. ``already_seen [q]``: how many pictures
     before the target in the second list were among the n; an interface that hides these saves them. With n = 0 it is
-    the second list, with n the size of the collection the first one. Ranks ``[q]`` may be halves, as of ties.
+    the second list, with n the size of the collection the first one. For ranks without ties, as :func:`complement`.
 
     >>> switching_cost([3, 50], [8, 2], 10).tolist()
     [3.0, 12.0]
@@ -137,6 +138,8 @@ def switching_cost(first: ArrayLike, second: ArrayLike, n: int, *, already_seen:
 
 def interleaving_cost(first: ArrayLike, second: ArrayLike) -> Floats:
     """How many pictures until the target if one looks at one of each list in turn: ``min(2 first - 1, 2 second)``.
+
+    For ranks without ties, as :func:`complement`.
 
     >>> interleaving_cost([3, 50], [8, 2]).tolist()
     [5.0, 4.0]

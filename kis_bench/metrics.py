@@ -14,17 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 Number = TypeVar("Number", bound=np.generic)
 
 
-def hits_at_k(best: ArrayLike, worst: ArrayLike, k: int) -> NDArray[np.float64]:
+def hits_at_k(best: ArrayLike, worst: ArrayLike, k: ArrayLike) -> NDArray[np.float64]:
     """Chance of each query's target to be among the first k when ties are broken at random: float64 ``[q]``.
 
     ``clip((k - best + 1) / (worst - best + 1), 0, 1)``: the target stands at any of the places ``best`` to ``worst``
-    with the same probability (F. McSherry and M. Najork, ECIR 2008, on metrics under ties).
+    with the same probability (F. McSherry and M. Najork, ECIR 2008, on metrics under ties). k may be ``[q]``.
 
     >>> hits_at_k([1, 2, 5], [1, 5, 5], 3).tolist()
     [1.0, 0.5, 0.0]
     """
     first, last = np.asarray(best, dtype=np.float64), np.asarray(worst, dtype=np.float64)
-    share: NDArray[np.float64] = np.clip((k - first + 1) / (last - first + 1), 0.0, 1.0)
+    share: NDArray[np.float64] = np.clip((np.asarray(k) - first + 1) / (last - first + 1), 0.0, 1.0)
     return share
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.report.combinations import combination, method
+from kis_bench.report.combinations import combination, members, method
 from kis_bench.report.numbers import missing, signed
 from kis_bench.report.plots import MOST_BANDS, STYLE, WIDTH, calm, fitting, log_axis, new_figure, save_figure
 
@@ -20,7 +20,7 @@ MEASURES = {"mrr": "MRR", "recall": "recall"}
 
 
 def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
-    """The best combinations over the best single model under one measure, and hollow the bound of the same models.
+    """The best combinations over the best single model under one measure, and hollow the oracle of the same models.
 
     Args:
         gains: rows of one condition and measure, as :func:`kis_bench.complementarity.gains` gives them; ``dataset``,
@@ -61,16 +61,12 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
         marks = [
             (Line2D([], [], color=REAL, marker="o", markersize=4.5, linewidth=1.6), "achievable, with 95% interval"),
             (Line2D([], [], color=BOUND, marker="o", markersize=7, markerfacecolor="white", linewidth=0),
-             "bound (oracle): the better rank of each query, which needs the answer"),
+             "oracle: the better rank of each query; bounds choices between lists, not fused ones"),
         ]  # fmt: skip
         shown = [mark for mark, used in zip(marks, (len(real), len(bound)), strict=True) if used]
         figure.legend([m for m, _ in shown], [text for _, text in shown], loc="outside lower left", ncols=2,
                       fontsize=7, frameon=False)  # fmt: skip
         save_figure(figure, f"{_about(gains)}what combinations gain", stem, size=9)
-
-
-def members(row: Any) -> list[str]:
-    return [str(name) for name in (row["model_1"], row["model_2"], row["model_3"]) if not missing(name)]
 
 
 def _way(row: Any) -> str:

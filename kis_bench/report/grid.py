@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kis_bench.fusion import complement
 from kis_bench.report.plots import (
     STYLE,
     WIDTH,
@@ -21,9 +20,11 @@ from kis_bench.report.plots import (
     new_figure,
     rank_axes,
     save_figure,
+    shown_ranks,
     text_width,
 )
 from kis_bench.report.tables import plain, shortened
+from kis_bench.tied_ranks import smallest_hits
 
 if TYPE_CHECKING:
     from kis_bench.conditions import Condition
@@ -33,15 +34,15 @@ EXPLAINED = (
     "Above the diagonal: each query's rank under the column's model (to the right) and the row's (up); larger points: "
     "several queries.\n↑ queries on which the column's model is better, ← the row's, = both alike. On the diagonal: "
     "numbers of queries by rank, and the median.\nBelow it: recall@k of both; dotted: oracle of both, the better rank "
-    "of each query, an upper bound that no combination reaches."
+    "of each query, an upper bound of every choice between both lists, though not of fused ones."
 )
-BOUND = ("#444444", (0, (1, 1.1)))  #: of the complement, which is no model
+BOUND = ("#444444", (0, (1, 1.1)))  #: of the oracle, which is no model
 NAMES = 7  #: points
 LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.38, 0.62, 0.82  # margins in inches
 
 
 def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem: Path) -> None:
-    """2 to 5 models: above the diagonal ranks of both, below cumulative curves of both and of their complement.
+    """2 to 5 models: above the diagonal ranks of both, below cumulative curves of both and of their oracle.
 
     A point is a query; x is the rank under the column's model, y that under the row's, so that the row's model wins
     below the line. Its size grows with the number of queries at the same place.
@@ -154,8 +155,9 @@ def _curves(axes: Any, condition: Condition, i: int, j: int, limit: int, style: 
     for k in rows:
         look = style[condition.models[k]]
         draw_curve(axes, condition.best[k], condition.worst[k], n_items, look, band=0.1, width=1.1)
-    best, worst = complement(condition.best[rows]), complement(condition.worst[rows])
-    draw_curve(axes, best, worst, n_items, BOUND, band=0, width=1.1)
+    ks = shown_ranks(n_items)
+    both = [100 * smallest_hits(condition.best[rows], condition.worst[rows], int(k)).mean() for k in ks]
+    axes.plot(ks, both, color=BOUND[0], linestyle=BOUND[1], linewidth=1.1)
     rank_axes(axes, n_items)
     log_axis(axes, 0.7, 1.4 * limit, ticks=5)
     axes.set_yticks([0, 50, 100])

@@ -82,7 +82,7 @@ def lacking_letters() -> Iterator[None]:
         yield
 
 
-def _shown_ranks(n_items: int) -> NDArray[np.int64]:
+def shown_ranks(n_items: int) -> NDArray[np.int64]:
     """The ranks at which a curve is drawn: all small ones, then evenly on the log axis."""
     spread = np.geomspace(1, n_items, 160).round().astype(np.int64)
     return np.unique(np.concatenate([np.arange(1, min(n_items, 20) + 1), spread]))
@@ -93,7 +93,7 @@ def draw_curve(
     *, band: float = 0.15, width: float = 2.0,
 ) -> tuple[float, Any]:  # fmt: skip
     """Recall@k against k with Wilson's band; returns the area under it, by which legends are sorted, and the line."""
-    ks = _shown_ranks(n_items)
+    ks = shown_ranks(n_items)
     curve = np.array([recall_at_k(best, worst, int(k)) for k in ks])
     (line,) = axes.plot(ks, 100 * curve, color=look[0], linestyle=look[1], linewidth=width)
     if band:
@@ -133,7 +133,7 @@ def banded(models: int) -> str:
 
 
 def draw_chance(axes: Any, n_items: int) -> Any:
-    shown = _shown_ranks(n_items)
+    shown = shown_ranks(n_items)
     (line,) = axes.plot(shown, 100 * shown / n_items, color="#888888", linestyle=(0, (4, 3)), linewidth=1.2)
     return line
 

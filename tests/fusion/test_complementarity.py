@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kis_bench.complementarity import ADVICE, GAINS, advice, combinations, gains
 from kis_bench.conditions import Condition
@@ -86,7 +88,7 @@ def test_the_best_triple_has_its_own_advice():
         best[i, 30 * i : 30 * (i + 1)] = 1
     one = condition(best)
     three = complement(*best[:3])
-    rows = [fused(one, three, "comb_sum", ("m0", "m1", "m2")), fused(one, best[3], "rrf", ("m0", "m1", "m3"))]
+    rows = [fused(one, three, "comb_sum", ("m0", "m1", "m2")), fused(one, best[3] + 1, "rrf", ("m0", "m1", "m3"))]
     found = advice(one, pd.concat(rows)).set_index("size")
     triple = found.loc[3]
     assert (triple.method, triple.model_3, triple.tried) == ("comb_sum", "m2", 2)
@@ -113,21 +115,83 @@ def test_when_to_switch_is_chosen_on_other_queries():
     best[:, 0] = 90, 60
     one = condition(best)
     found = {(c.method, *c.models): c for c in combinations(one, NONE)}
-    forth, back = found["switch", "m0", "m1"], found["switch", "m1", "m0"]
-    assert forth.best.tolist() == switching_cost(*best, 10).tolist()
+    forth = found["switch", "m0", "m1"]
+    assert forth.rank.tolist() == switching_cost(*best, 10).tolist()
     assert forth.parameter == 10
-    assert back.best.tolist() == switching_cost(best[1], best[0], 1).tolist()
-    assert found["interleave", "m0", "m1"].best[:3].tolist() == [120, 15, 15]
+    assert ("switch", "m1", "m0") not in found  # to look at once where half of them are first is better
+    assert found["interleave", "m0", "m1"].rank[:3].tolist() == [120, 15, 15]
 
 
-def test_ties_count_as_expectations():
-    best = np.array([[1, 5, 20], [2, 9, 30]])
-    one = Condition("d", "s", ("m0", "m1"), ("a", "b", "c"), best, best + 1, 1000)
+def tied(models, n_items=1000):
+    """A condition of rows of (best, worst)."""
+    best, worst = np.moveaxis(np.array(models), 2, 0)
+    names, queries = (tuple(f"{letter}{i}" for i in range(n)) for letter, n in zip("mq", best.shape, strict=True))
+    return Condition("d", "s", names, queries, best, worst, n_items)
+
+
+def of(table, method, metric, k=None):
+    rows = table[(table.method == method) & (table.metric == metric)]
+    return rows[rows.k.isna() if k is None else rows.k == k].iloc[0]
+
+
+def test_each_model_breaks_its_own_ties():
+    table = gains(tied([[(1, 2), (5, 6), (20, 21)], [(2, 3), (9, 10), (30, 31)]]), NONE)
+    assert of(table, "oracle", "recall", 1).value == pytest.approx(0.5 / 3)
+    # Of 1 or 2 and 2 or 3 the smaller is 1, 1, 2, 2. In turn, the first list's odd places, the second one's even ones.
+    assert of(table, "oracle", "mrr").value == pytest.approx(np.mean([1 / 1.5, 1 / 5.5, 1 / 20.5]))
+    costs = [np.mean([1, 1, 3, 3]), np.mean([9, 9, 11, 11]), np.mean([39, 39, 41, 41])]
+    assert of(table, "interleave", "mrr").value == pytest.approx(np.mean(1 / np.array(costs)))
+
+
+def test_a_model_that_knows_nothing_is_found_by_luck_only():
+    """One target at rank 20 of 1,000, beside a constant model: it is among ten pictures once in a hundred times."""
+    constant = [(1, 1000)] * 4
+    table = gains(tied([[(20, 20)] * 4, constant]), NONE)
+    assert of(table, "oracle", "recall", 10).value == pytest.approx(0.01)
+    assert of(table, "oracle", "mrr").value == pytest.approx(1000 / sum(min(20, r) for r in range(1, 1001)))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9)), min_size=2, max_size=12),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 60)), min_size=12, max_size=12),
+)
+@settings(max_examples=20, deadline=None)
+def test_a_partner_that_never_helps_gains_exactly_nothing(own, behind):
+    """One whose best place is at or behind the other's last: no bound and no switch is a bit above the model."""
+    first = [(best, best + width) for best, width in own]
+    second = [(last + far, last + far + width) for (_, last), (far, width) in zip(first, behind, strict=False)]
+    table = gains(tied([first, second]), NONE)
+    assert (table[table.method == "oracle"][["gain", "gain_low", "gain_high"]] == 0).all(axis=None)
+    assert (table.gain <= 0).all()
+    assert "switch" not in set(table.method)  # never to switch is never worse
+
+
+def test_a_constant_partner_is_never_advised():
+    """Half of the targets among the first, none behind the middle: switching to chance can only lose."""
+    rng = np.random.default_rng(7)
+    best = np.concatenate([rng.integers(1, 10, 50), rng.integers(10, 500, 50)])
+    one = tied([list(zip(best, best, strict=True)), [(1, 1000)] * 100])
     table = gains(one, NONE)
-    row = table[(table.method == "oracle") & (table.metric == "recall") & (table.k == 1)].iloc[0]
-    assert row.value == pytest.approx(0.5 / 3)
-    row = table[(table.method == "interleave") & (table.metric == "mrr")].iloc[0]
-    assert row.value == pytest.approx(np.mean([2 / (1 + 3), 2 / (9 + 11), 2 / (39 + 41)]))
+    achievable = table[table.kind == "achievable"]
+    assert set(achievable.method) == {"interleave"}
+    assert (achievable[achievable.metric == "mrr"].gain < 0).all()
+    assert advice(one, NONE).advice.str.startswith("No pair is worth it").all()
+
+
+def test_what_is_one_model_alone_is_no_combination():
+    one = condition(noise(0))
+    weighted = fused(one, noise(1)[0], "weighted")
+    half = np.where(np.arange(len(weighted)) % 2 == 0, 0.5, 0.4)
+    tables = [
+        weighted.assign(parameter=0.0), weighted.assign(parameter=1.0), weighted.assign(parameter=half),
+        fused(one, one.best[1]), fused(one, one.best[2]),  # that of another model is a list of its own
+    ]  # fmt: skip
+    assert [any(c.method in ("weighted", "rrf") for c in combinations(one, table)) for table in tables] == [
+        False, False, True, False, True,
+    ]  # fmt: skip
+    perfect = condition(np.stack([np.ones(20, int), noise(1)[0, :20]]))
+    assert {c.method for c in combinations(perfect, NONE)} == {"oracle"}
+    assert advice(perfect, NONE).empty
 
 
 def test_the_honest_gain_of_pure_luck_is_none():

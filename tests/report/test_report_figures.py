@@ -13,10 +13,9 @@ from PIL import Image
 
 from kis_bench.complementarity import gains
 from kis_bench.conditions import Condition
-from kis_bench.fusion import complement
 from kis_bench.growth import growth
 from kis_bench.metrics import cumulative_curve
-from kis_bench.report import fusion_plots, grid, plots
+from kis_bench.report import combinations, fusion_plots, grid, plots
 from kis_bench.report.plots import draw_curves, draw_overview, ink, styles
 from kis_bench.results import FUSED
 from kis_bench.statistics import wilson_interval
@@ -208,10 +207,10 @@ def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
     grid.draw_grid(one, one.models[::-1], styles(NAMES), Path("x"))
     panels = np.array(drawn[0].axes).reshape(3, 3)
     assert "oracle of both" in words(drawn[0])
-    assert "upper bound" in words(drawn[0])
-    best, worst = complement(one.best[1:]), complement(one.worst[1:])
+    assert "upper bound of every choice between both lists, though not of fused ones" in words(drawn[0])
     oracle = next(line for line in curves(panels[1, 0]) if line.get_color() == grid.BOUND[0])
-    assert oracle.get_ydata() == pytest.approx(100 * cumulative_curve(best, worst, 400)[oracle.get_xdata() - 1])
+    missed = [np.prod(1 - one.hits(int(k))[1:], axis=0).mean() for k in oracle.get_xdata()]
+    assert oracle.get_ydata() == pytest.approx(100 * (1 - np.array(missed)))
     for each in one.rank:
         counts, edges = grid.histogram(each, 400)
         assert counts.sum() == 60
@@ -255,10 +254,10 @@ def test_what_only_an_oracle_reaches_is_hollow_and_named(drawn):
     filled = [line for line in marks if line.get_markerfacecolor() != "white"]
     top = rows[rows["kind"] == "achievable"].sort_values("value", ascending=False, kind="stable").head(12)
     assert [line.get_xdata()[0] for line in filled] == pytest.approx(top["gain"].tolist())
-    bounds = {frozenset(fusion_plots.members(r)): r["gain"] for _, r in rows[rows["kind"] == "bound"].iterrows()}
-    wanted = [bounds[members] for members in (frozenset(fusion_plots.members(r)) for _, r in top.iterrows())]
+    bounds = {frozenset(combinations.members(r)): r["gain"] for _, r in rows[rows["kind"] == "bound"].iterrows()}
+    wanted = [bounds[members] for members in (frozenset(combinations.members(r)) for _, r in top.iterrows())]
     assert [line.get_xdata()[0] for line in marks if line not in filled] == pytest.approx(wanted)
-    assert "bound (oracle)" in words(drawn[0])
+    assert "bounds choices between lists, not fused ones" in words(drawn[0])
     fusion_plots.draw_gains(rows[rows["kind"] == "bound"], Path("x"))
     assert "achievable" not in words(drawn[1])
 
