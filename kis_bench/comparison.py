@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from kis_bench.clusters import design_effects
 from kis_bench.conditions import Condition
-from kis_bench.statistics import bootstrap_means, check_confidence, holm, mcnemar_tests, sign_flip_tests
+from kis_bench.paired_intervals import hit_intervals, mean_differences, mean_intervals, standard_deviation
+from kis_bench.statistics import hit_tests, holm, sign_flip_tests
 
 Floats = NDArray[np.float64]
 #: What models are compared by: the name of the metric and k.
 MEASURES = (("recall", 1), ("recall", 5), ("recall", 10), ("recall", 50), ("recall", 100), ("mrr", None))
 COMPARISONS = [
-    "dataset", "label_set", "metric", "k", "model_a", "model_b", "n", "value_a", "value_b", "difference", "ci_low",
-    "ci_high", "test", "p", "p_holm", "wins", "ties", "losses", "effect_size", "queries_needed",
+    "dataset", "label_set", "metric", "k", "model_a", "model_b", "n", "n_targets", "value_a", "value_b", "difference",
+    "ci_low", "ci_high", "test", "p", "p_holm", "wins", "ties", "losses", "effect_size", "queries_needed",
 ]  # fmt: skip
 ALPHA, POWER = 0.05, 0.8
 TEXT = {"dataset", "label_set", "metric", "model_a", "model_b", "test"}
@@ -51,12 +53,13 @@ def compare(
     """Every pair of models under every measure, one row each with the columns :data:`COMPARISONS`.
 
     a stands before b in ``condition.models``; ``difference`` is a less b, its 95% interval ``ci_low`` to ``ci_high``
-    that of :func:`paired_score_intervals` for recall and of :func:`mean_intervals` for the MRR. Where both models' hits
+    that of :func:`hit_intervals` for recall and of :func:`mean_intervals` for the MRR. Where both models' hits
     are all 0 or 1, ``test`` is "mcnemar", McNemar's exact test; where ties make them shares, and for the MRR, it is
     "randomization", the sign-flip test, with the same flips for all pairs. ``p_holm`` is adjusted for the family of all
     pairs under one measure in this condition; other measures and conditions are families of their own. ``wins``,
     ``ties`` and ``losses`` count queries where a ranks the target better, equally, worse, whatever the measure. For
-    ``effect_size`` and ``queries_needed`` see the functions of those names.
+    ``effect_size`` and ``queries_needed`` see the functions of those names. Intervals and tests are clustered by
+    ``condition.clusters``, of which there are ``n_targets``.
     """
     first, second = np.triu_indices(len(condition.models), 1)
     if not len(first):
@@ -65,111 +68,50 @@ def compare(
     differences, means = each[:, first] - each[:, second], each.mean(axis=2)
     binary = np.isin(each, (0.0, 1.0)).all(axis=2) & np.array([[metric == "recall"] for metric, _ in measures])
     exact = binary[:, first] & binary[:, second]
-    p = p_values(differences, exact, permutations, seed)
+    clusters = condition.clusters
+    p = p_values(differences, exact, permutations, seed, clusters)
     names, won = np.array(condition.models, dtype=object), win_tie_loss(condition)[first, second]
     tables = []
     for i, (metric, k) in enumerate(measures):
         own, hits = differences[i], metric == "recall"
         low, high = (
-            paired_score_intervals(*gained_and_lost(own), each.shape[2]) if hits
-            else mean_intervals(own, resamples=resamples, seed=seed)
+            hit_intervals(own, clusters) if hits
+            else mean_intervals(own, resamples=resamples, seed=seed, clusters=clusters)
         ).T  # fmt: skip
         tables.append(pd.DataFrame({
             "dataset": condition.dataset, "label_set": condition.label_set, "metric": metric,
             "k": pd.array([k] * len(own), "Int64"), "model_a": names[first], "model_b": names[second],
-            "n": each.shape[2], "value_a": means[i, first], "value_b": means[i, second],
+            "n": each.shape[2], "n_targets": condition.n_targets,
+            "value_a": means[i, first], "value_b": means[i, second],
             "difference": mean_differences(own), "ci_low": low, "ci_high": high,
             "test": np.where(exact[i], "mcnemar", "randomization"), "p": p[i], "p_holm": holm(p[i]),
             "wins": won[:, 0], "ties": won[:, 1], "losses": won[:, 2], "effect_size": effect_size(own),
-            "queries_needed": queries_needed(own, hits=hits),
+            "queries_needed": queries_needed(own, hits=hits, clusters=clusters),
         }))  # fmt: skip
     return typed(pd.concat(tables, ignore_index=True))
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
     kinds = dict.fromkeys(COMPARISONS, "float64") | dict.fromkeys(TEXT, "object")
-    kinds |= dict.fromkeys(("n", "wins", "ties", "losses"), "int64") | {"k": "Int64", "queries_needed": "Int64"}
+    kinds |= dict.fromkeys(("n", "n_targets", "wins", "ties", "losses"), "int64") | {
+        "k": "Int64",
+        "queries_needed": "Int64",
+    }
     return table[COMPARISONS].astype(kinds)
 
 
-def p_values(differences: Floats, exact: NDArray[np.bool_], permutations: int, seed: int) -> Floats:
+def p_values(
+    differences: Floats,
+    exact: NDArray[np.bool_],
+    permutations: int,
+    seed: int,
+    clusters: NDArray[np.int64] | None = None,
+) -> Floats:
     """``[measures, pairs]`` of differences ``[measures, pairs, q]``: McNemar's where ``exact``, else by sign flips."""
     p = np.empty(exact.shape)
-    p[exact] = mcnemar_tests(*gained_and_lost(differences[exact]))
-    p[~exact] = sign_flip_tests(differences[~exact], permutations=permutations, seed=seed)
+    p[exact] = hit_tests(differences[exact], clusters)
+    p[~exact] = sign_flip_tests(differences[~exact], permutations=permutations, seed=seed, clusters=clusters)
     return p
-
-
-def gained_and_lost(differences: Floats) -> tuple[Floats, Floats]:
-    """Of rows ``[c, q]`` of differences of hits: the numbers ``[c]`` of queries that only one finds, then the other."""
-    return np.maximum(differences, 0.0).sum(axis=-1), np.maximum(-differences, 0.0).sum(axis=-1)
-
-
-def mean_differences(differences: Floats) -> Floats:
-    """Means ``[c]`` of rows ``[c, q]``; exactly 0 where the values cancel out up to rounding."""
-    mean = differences.mean(axis=-1)
-    return np.where(np.abs(mean) > 1e-12 * np.abs(differences).mean(axis=-1), mean, 0.0)
-
-
-def paired_score_intervals(gained: ArrayLike, lost: ArrayLike, n: int, confidence: float = 0.95) -> Floats:
-    """Intervals ``[..., 2]`` of the difference of two recalls (T. Tango, Statistics in Medicine 17, 1998).
-
-    The paired form of Wilson's interval. ``gained`` b and ``lost`` c of n queries are found by one model only; they may
-    be expectations, as under ties. The interval holds every d with ``|b - c - n d| <= z sqrt(n (2 s + d (1 - d)))``, s
-    being the likeliest share of lost queries under d. It covers the truth in 95% also if few queries differ, where a
-    bootstrap covers it far less often, and where it gives [0, 0] if none does.
-
-    >>> paired_score_intervals([10, 0], [2, 0], 100).round(3).tolist()
-    [[0.014, 0.158], [-0.037, 0.037]]
-    """
-    from scipy.special import ndtri
-
-    check_confidence(confidence)
-    b, c = np.asarray(gained, np.float64), np.asarray(lost, np.float64)
-    z = float(ndtri((1 + confidence) / 2))
-
-    def distance(d: Floats) -> Floats:
-        half = ((2 * n - b + c) * d - b - c) / 2
-        share = (np.sqrt(np.maximum(half * half + 2 * n * c * d * (1 - d), 0.0)) - half) / (2 * n)
-        spread = np.sqrt(np.maximum(n * (2 * share + d * (1 - d)), 1e-300))
-        return np.asarray(np.abs(b - c - n * d) / spread, np.float64)
-
-    ends = []
-    for end in (-1.0, 1.0):
-        inside, outside = (b - c) / n, np.full_like(b, end)
-        for _ in range(52):  # each halves a distance of at most 2
-            middle = (inside + outside) / 2
-            within = distance(middle) <= z
-            inside, outside = np.where(within, middle, inside), np.where(within, outside, middle)
-        ends.append(outside)
-    return np.stack(ends, axis=-1)
-
-
-def mean_intervals(differences: Floats, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Floats:
-    """Intervals ``[c, 2]`` of the means of differences ``[c, q]``: percentile bootstrap, or Student's t if wider.
-
-    Reciprocal ranks have heavy tails: few queries near the top make most of the mean. At 100 simulated queries, with
-    ranks of the two models correlated by about 0.7 and an MRR of 0.04 to 0.5, the percentile bootstrap alone held the
-    truth in 91 to 94.5%, BCa and bootstrap-t did no better, Student's t in 94 to 95.5% (the first and the last are in
-    ``tests/comparison/test_calibration.py``); it is also what the test by sign flips tends to. It holds less if models
-    are nearly the same, or an MRR is below 0.01. All rows share the draws. Equal differences give their value, as
-    nothing tells how they vary.
-    """
-    from scipy.special import stdtrit
-
-    n = differences.shape[1]
-    found = bootstrap_means(differences, confidence=confidence, resamples=resamples, seed=seed)
-    if n < 2:
-        return found
-    half = stdtrit(n - 1, (1 + confidence) / 2) * standard_deviation(differences) / np.sqrt(n)
-    mean = mean_differences(differences)
-    return np.stack([np.minimum(found[:, 0], mean - half), np.maximum(found[:, 1], mean + half)], axis=1)
-
-
-def standard_deviation(differences: Floats) -> Floats:
-    """Of rows ``[c, q]``, with q - 1; 0 for one query and, without rounding, for equal values."""
-    equal = (differences == differences[:, :1]).all(axis=1)
-    return np.where(equal, 0.0, differences.std(axis=1, ddof=min(1, differences.shape[1] - 1)))
 
 
 def effect_size(differences: Floats) -> Floats:
@@ -183,14 +125,15 @@ def effect_size(differences: Floats) -> Floats:
         return np.where(mean == 0, 0.0, np.where(spread > 0, mean / spread, np.nan))
 
 
-def queries_needed(differences: Floats, *, hits: bool) -> Floats:
+def queries_needed(differences: Floats, *, hits: bool, clusters: NDArray[np.int64] | None = None) -> Floats:
     """How many queries like these ``[c, q]`` a two-sided test at 5% takes to see their mean with 80% power: ``[c]``.
 
     ``((z_a + z_b) / d_z)^2`` with normal quantiles z and :func:`effect_size`. For hits the formula for McNemar's test,
     ``((z_a sqrt(s) + z_b sqrt(s - d^2)) / d)^2`` with the share s of queries that differ and the difference d of the
     recalls (O. Miettinen, Biometrics 24, 1968; R. Connor, Biometrics 43, 1987); under ties s is the mean square. Both
     are approximations for large numbers. NaN where the mean is 0 or nothing tells how the differences vary: no number
-    is enough, or none can be given.
+    is enough, or none can be given. With clusters it takes :func:`kis_bench.clusters.design_effects` as many, if
+    targets have as many queries each as these.
     """
     from scipy.special import ndtri
 
@@ -200,9 +143,10 @@ def queries_needed(differences: Floats, *, hits: bool) -> Floats:
         if hits:
             share = np.mean(differences**2, axis=1)
             root = at_alpha * np.sqrt(share) + at_power * np.sqrt(np.maximum(share - mean**2, 0.0))
-            needed = np.ceil((root / mean) ** 2)
+            needed = (root / mean) ** 2
         else:
-            needed = np.ceil(((at_alpha + at_power) / effect_size(differences)) ** 2)
+            needed = ((at_alpha + at_power) / effect_size(differences)) ** 2
+        needed = np.ceil(needed * design_effects(differences, clusters))
     return np.where((mean != 0) & (needed < 1e15), needed, np.nan)  # what is more is rounding
 
 

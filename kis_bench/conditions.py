@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.clusters import count, numbered, of_targets
 from kis_bench.metrics import hits_at_k
 
 
@@ -24,6 +26,7 @@ class Condition:
     worst: NDArray[np.int64]  # [m, q] rank_worst
     n_items: int
     left_out: int = 0  # queries that some model was not asked
+    clusters: NDArray[np.int64] | None = None  # [q] of queries with a target in common; None: each has its own
 
     @property
     def name(self) -> str:
@@ -35,6 +38,16 @@ class Condition:
         middle: NDArray[np.float64] = (self.best + self.worst) / 2
         return middle
 
+    @property
+    def n_targets(self) -> int:
+        """How many independent things were searched: queries with a target in common count as one."""
+        return count(self.clusters, len(self.queries))
+
+    @property
+    def parts(self) -> Sequence[Hashable]:
+        """[q] what folds of cross-validation may not part, for :func:`kis_bench.held_out.parts_of`."""
+        return self.queries if self.clusters is None else self.clusters.tolist()
+
     def hits(self, k: int) -> NDArray[np.float64]:
         """[m, q] chance to be among the first k, as :func:`kis_bench.metrics.hits_at_k`."""
         return hits_at_k(self.best, self.worst, k)
@@ -42,17 +55,23 @@ class Condition:
     def of(self, models: tuple[str, ...]) -> Condition:
         """Only these models, in this order."""
         rows = [self.models.index(model) for model in models]
-        return Condition(
-            self.dataset, self.label_set, models, self.queries, self.best[rows], self.worst[rows], self.n_items,
-            self.left_out,
-        )  # fmt: skip
+        return replace(self, models=models, best=self.best[rows], worst=self.worst[rows])
+
+    def asked(self, queries: Sequence[str]) -> Condition:
+        """Only these queries, in this order."""
+        place = {query: i for i, query in enumerate(self.queries)}
+        at = [place[query] for query in queries]
+        clusters = None if self.clusters is None else numbered(self.clusters[at], len(at))
+        return replace(
+            self, queries=tuple(queries), best=self.best[:, at], worst=self.worst[:, at], left_out=0, clusters=clusters
+        )
 
 
 def conditions(ranks: pd.DataFrame) -> dict[tuple[str, str], Condition]:
     """(dataset, label set) -> its condition, of a run's table of ranks (``results.RANKS``), in the table's order.
 
     Queries that not all models of a condition were asked are left out and counted; where that leaves none, so is the
-    condition.
+    condition. Their clusters are those of their targets, where the table has these.
     """
     found = {}
     for (dataset, label_set), rows in ranks.groupby(["dataset", "label_set"], sort=False):
@@ -67,8 +86,11 @@ def conditions(ranks: pd.DataFrame) -> dict[tuple[str, str], Condition]:
         names = [str(name) for name in tables[0].index]
         rank = (best + worst) / 2
         order = sorted(range(len(names)), key=lambda i: (-float(np.mean(1 / rank[i])), names[i]))
+        queries = tables[0].columns[whole]
+        item = rows.drop_duplicates("query_id").set_index("query_id")["item_id"] if "item_id" in rows else None
         found[str(dataset), str(label_set)] = Condition(
-            str(dataset), str(label_set), tuple(names[i] for i in order), tuple(map(str, tables[0].columns[whole])),
+            str(dataset), str(label_set), tuple(names[i] for i in order), tuple(map(str, queries)),
             best[order], worst[order], int(rows["n_items"].max()), int((~whole).sum()),
+            None if item is None else of_targets(item.loc[queries]),
         )  # fmt: skip
     return found

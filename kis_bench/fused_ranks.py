@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.clusters import linked
 from kis_bench.exact_scores import gather
 from kis_bench.fusion import RRF_K, normalised, ranks_of
 from kis_bench.held_out import DECIMALS, FOLDS, SEED, chosen_on_others, parts_of
@@ -59,8 +60,8 @@ def fused_ranks(
         items: of each model float32 ``[n, v, d]``, in memory or mapped.
         targets: of each query the positions of its items.
         depth: how many items of each list are fused.
-        folds: parts of the queries; the weights that rank those of one part are chosen on the others. Queries with the
-            same targets are in one part.
+        folds: parts of the queries; the weights that rank those of one part are chosen on the others. Queries with a
+            target in common are in one part.
 
     Methods are ``rrf`` (reciprocal rank fusion, k = 60), ``comb_sum`` and ``comb_mnz`` (over scores that are scaled to
     0 ... 1 within each list), and for pairs ``weighted``: comb_sum with that weight of model_1 (``parameter``) of 0,
@@ -82,7 +83,7 @@ def fused_ranks(
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets others work while it does
             found.append(list(pool.map(partial(ranked, some, n), *zip(*ways, strict=True))))
     names = np.array([models[i] for i in chosen], object)
-    parts = parts_of([tuple(sorted(some)) for some in targets], folds, seed)
+    parts = parts_of(linked(targets).tolist(), folds, seed)
     tables = []
     for i, (combination, method) in enumerate(ways):
         high, low = (np.concatenate([block[i][side] for block in found]) for side in (0, 1))  # [q, weights]

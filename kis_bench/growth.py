@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from kis_bench.clusters import share_intervals
 from kis_bench.conditions import Condition
-from kis_bench.statistics import check_confidence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,7 +20,6 @@ KS = (1, 10, 100)
 PRIORS = (0.5, 1.0, 0.0)  #: of the share of rivals that outrank a target; the first gives the value
 STEPS = 12  #: sizes in each power of ten
 SMALLEST = 10
-RARE = 3.0  #: queries of nothing but 0 and 1 that the variance near 0 and 1 is mixed with
 SUMMED = 4096  #: places of a tie that are summed one by one; a longer one is the difference of two sums
 
 
@@ -158,9 +157,9 @@ def growth(
 ) -> pd.DataFrame:
     """Recall@k of every model at sizes from ten items to ``upto``, columns :data:`GROWTH`.
 
-    ``ci_low`` and ``ci_high``: 95% over queries (:func:`share_intervals`); at the whole collection Wilson's, where no
-    target is tied. ``low`` and ``high``: beyond the collection, the least and the most that the priors 0, 0.5 and 1
-    give, which is 1 and 0 unless k is near the size of the collection; within it ``value``.
+    ``ci_low`` and ``ci_high``: 95% over queries (:func:`kis_bench.clusters.share_intervals`); at the whole collection
+    Wilson's, where no target is tied. ``low`` and ``high``: beyond the collection, the least and the most that the
+    priors 0, 0.5 and 1 give, which is 1 and 0 unless k is near the size of the collection; within it ``value``.
     """
     n, shape = condition.n_items, condition.best.shape
     wanted = spread(n, upto) if sizes is None else np.unique(checked_sizes(sizes, 1, None))
@@ -172,7 +171,7 @@ def growth(
         chances = [np.concatenate([parts, hits_beyond(best, worst, n, k, beyond, prior)]) for prior in PRIORS]
         each = np.stack(chances).reshape(len(PRIORS), len(wanted), *shape).swapaxes(1, 2)  # [priors, m, s, q]
         means = each.mean(axis=3).reshape(len(PRIORS), -1)
-        low, high = share_intervals(each[0].reshape(-1, shape[1]))
+        low, high = share_intervals(each[0].reshape(-1, shape[1]), clusters=condition.clusters)
         tables.append(pd.DataFrame({
             "dataset": condition.dataset, "label_set": condition.label_set,
             "model": np.repeat(np.array(condition.models, object), len(wanted)), "k": k,
@@ -180,27 +179,6 @@ def growth(
             "low": means.min(axis=0), "high": means.max(axis=0), "extrapolated": np.tile(wanted > n, shape[0]),
         }))  # fmt: skip
     return pd.concat(tables, ignore_index=True)[GROWTH] if tables else pd.DataFrame(columns=GROWTH)
-
-
-def share_intervals(values: Floats, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Intervals ``[c], [c]`` of the means of c rows of shares ``[c, q]`` from 0 to 1, over queries.
-
-    Wilson's, of as many queries as would vary so little if each were 0 or 1, q p (1 - p) / variance (C. Franco,
-    R. Little, T. Louis, E. Slud, J. of Survey Statistics and Methodology 7, 2019, on such effective numbers); rows of
-    nothing but 0 and 1 get Wilson's own. Near 0 and 1 the variance misses rare queries that a sample lacks: it counts
-    as much as q min(p, 1 - p) queries do against :data:`RARE` ones of nothing but 0 and 1.
-    """
-    from scipy.special import ndtri
-
-    check_confidence(confidence)
-    p, n = np.clip(values.mean(axis=1), 0.0, 1.0), values.shape[1]
-    most, seen = p * (1 - p), n * np.minimum(p, 1 - p)
-    ratio = np.divide(values.var(axis=1), most, out=np.ones(len(p)), where=most > 0)
-    ratio = (np.clip(ratio, 0.0, 1.0) * seen + RARE) / (seen + RARE)
-    weight = float(ndtri((1 + confidence) / 2)) ** 2 / n * ratio
-    half = np.sqrt(weight * most + weight**2 / 4) / (1 + weight)
-    middle = (p + weight / 2) / (1 + weight)
-    return np.minimum(np.maximum(middle - half, 0.0), p), np.maximum(np.minimum(middle + half, 1.0), p)
 
 
 def spread(n_items: int, upto: int) -> Ints:

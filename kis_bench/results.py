@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from kis_bench.clusters import count, of_targets
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile, recall_at_k
+from kis_bench.paired_intervals import mean_intervals
 from kis_bench.spreadsheets import unguarded, write_csv
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
 
@@ -30,9 +33,11 @@ RANKS = [
 ]  # fmt: skip
 #: What counts as found, beside the item itself: prefixes of columns of ranks and of names of metrics.
 RELEVANCES = ("segment", "group", "near_duplicate")
+#: Where known: who wrote the text, and which group (video, day, burst) the target is of.
+ABOUT_QUERIES = ["annotator", "target_group"]
 #: Columns of ranks that a table may lack.
 OTHER_RANKS = [c for n in RELEVANCES for c in (f"{n}_rank", f"{n}_rank_best", f"{n}_rank_worst") if c not in RANKS]
-ALL_RANKS = [*RANKS, *OTHER_RANKS]
+ALL_RANKS = [*RANKS, *ABOUT_QUERIES, *OTHER_RANKS]
 JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "margin", "target_item"]
 #: Cosine distances of every triplet; margin: similarity of target and candidate 1 less that of target and candidate 2
 DISTANCES = [
@@ -50,7 +55,8 @@ FUSED = [
     "rank_worst",
 ]  # fmt: skip
 PUBLISHED = ["dataset", "label_set", "model", "metric", "k", "value", "n", "tolerance", "published_as", "source"]
-METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n"]
+#: n_targets: where several of the n queries have one target, by which the intervals are clustered then.
+METRICS = ["model", "dataset", "label_set", "metric", "k", "value", "ci_low", "ci_high", "n", "n_targets"]
 TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second", "cached"]
 VERDICTS = ["model", "dataset", "label_set", "metric", "expected", "obtained", "verdict"]
 #: Which rule judged, by what (a file and line, or a baseline), how sure the figure is, by which queries it failed and
@@ -75,7 +81,7 @@ _CSV_TEXT = {
     "model_a", "model_b", "published_as", "source", "expected", "rule", "judged_by", "queries",
 }  # fmt: skip
 #: Columns that a table may lack: what an older version didn't write, and ranks that a collection doesn't have.
-_MAY_LACK = {*OTHER_RANKS, *OTHER_VERDICTS, "target_item", "n_targets", "ceiling"}
+_MAY_LACK = {*OTHER_RANKS, *ABOUT_QUERIES, *OTHER_VERDICTS, "target_item", "n_targets", "ceiling"}
 
 
 @dataclass(frozen=True)
@@ -126,35 +132,50 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
     """Recall, MRR and quartiles of the rank with 95% intervals, for each model, dataset and label set.
 
     Of the other relevances, where they are known: recall and median, over the queries that have such a rank. ``at``
-    are the cut-offs of recall.
+    are the cut-offs of recall. Intervals are clustered by target.
     """
     rows: list[tuple[Any, ...]] = []
     for key, group in ranks.groupby(["model", "dataset", "label_set"], sort=False):
-        rank, n = group["rank"].to_numpy(np.float64), len(group)
+        rank = group["rank"].to_numpy(np.float64)
+        clusters = of_targets(group["item_id"])
+        n = len(group), count(clusters, len(group))
         rows += recalls(key, "", group, at)
-        rows.append((*key, "mrr", None, mean_reciprocal_rank(rank), *bootstrap_interval(1.0 / rank), n))
+        mrr = mean_reciprocal_rank(rank), *mrr_interval(rank, clusters)
+        rows.append((*key, "mrr", None, *mrr, *n))
         for name, q in (("median_rank", 0.5), ("lower_quartile_rank", 0.25), ("upper_quartile_rank", 0.75)):
-            rows.append((*key, name, None, rank_quantile(rank, q), *quantile_interval(rank, q), n))
+            interval = quantile_interval(rank, q, clusters=clusters)
+            rows.append((*key, name, None, rank_quantile(rank, q), *interval, *n))
         for name in (name for name in RELEVANCES if f"{name}_rank_best" in group):
             known = group[group[f"{name}_rank_best"].notna()]
             if len(known):
-                rank = known[f"{name}_rank"].to_numpy(np.float64)
+                rank, clusters = known[f"{name}_rank"].to_numpy(np.float64), of_targets(known["item_id"])
                 rows += recalls(key, f"{name}_", known, at)
-                middle = rank_quantile(rank, 0.5), *quantile_interval(rank, 0.5)
-                rows.append((*key, f"{name}_median_rank", None, *middle, len(known)))
+                middle = rank_quantile(rank, 0.5), *quantile_interval(rank, 0.5, clusters=clusters)
+                n = len(known), count(clusters, len(known))
+                rows.append((*key, f"{name}_median_rank", None, *middle, *n))
     table = pd.DataFrame(rows, columns=METRICS)
-    types = {"k": "Int64", "value": "float64", "ci_low": "float64", "ci_high": "float64", "n": "int64"}
+    types = {"k": "Int64", "n": "int64", "n_targets": "Int64"}
+    types |= dict.fromkeys(("value", "ci_low", "ci_high"), "float64")
     return table.astype(types)
 
 
+def mrr_interval(rank: NDArray[np.float64], clusters: NDArray[np.int64] | None) -> tuple[float, float]:
+    """Percentile bootstrap over queries; of clusters, :func:`kis_bench.paired_intervals.mean_intervals`."""
+    if clusters is None:
+        return bootstrap_interval(1.0 / rank)
+    low, high = mean_intervals(1.0 / rank[None], clusters=clusters)[0]
+    return max(0.0, float(low)), min(1.0, float(high))
+
+
 def recalls(key: Any, prefix: str, group: pd.DataFrame, at: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Recall at each cut-off with Wilson's interval, of the ranks whose columns have that prefix."""
+    """Recall at each cut-off with Wilson's interval by target, of the ranks whose columns have that prefix."""
     best = group[f"{prefix}rank_best"].to_numpy(np.int64)
     worst = group[f"{prefix}rank_worst"].to_numpy(np.int64)
-    n = len(group)
+    clusters = of_targets(group["item_id"])
+    n = len(group), count(clusters, len(group))
     return [
         (*key, f"{prefix}recall", k, recall_at_k(best, worst, k),
-         *wilson_interval(float(np.sum(hits_at_k(best, worst, k))), n), n)
+         *wilson_interval(hits_at_k(best, worst, k), clusters=clusters), *n)
         for k in at
     ]  # fmt: skip
 

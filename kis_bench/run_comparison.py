@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kis_bench.clusters import of_targets
 from kis_bench.comparison import MEASURES, compare, measure_name
 from kis_bench.conditions import Condition
 from kis_bench.crossed import Crossed, paired_test
@@ -19,8 +20,8 @@ from kis_bench.results import JUDGMENTS, Run
 from kis_bench.statistics import holm
 
 FIGURES = [
-    "dataset", "label_set", "model", "new_model", "metric", "k", "n", "old", "new", "difference", "ci_low", "ci_high",
-    "test", "p", "p_holm", "verdict",
+    "dataset", "label_set", "model", "new_model", "metric", "k", "n", "n_targets", "old", "new", "difference", "ci_low",
+    "ci_high", "test", "p", "p_holm", "verdict",
 ]  # fmt: skip
 QUERIES = [
     "dataset", "label_set", "model", "new_model", "query_id", "text", "item_id", "old_rank", "new_rank", "octaves",
@@ -190,7 +191,10 @@ def side_by_side(a: pd.DataFrame, b: pd.DataFrame) -> Condition:
     best, worst = (
         np.stack([side[column].to_numpy(np.int64) for side in (b, a)]) for column in ("rank_best", "rank_worst")
     )
-    return Condition("", "", ("new", "old"), tuple(map(str, a.index)), best, worst, int(a["n_items"].max()))
+    clusters = of_targets(a["item_id"])
+    return Condition(
+        "", "", ("new", "old"), tuple(map(str, a.index)), best, worst, int(a["n_items"].max()), clusters=clusters
+    )
 
 
 def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.DataFrame:
@@ -206,7 +210,9 @@ def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.Da
         new, old = (rank_quantile(rank, 0.5) for rank in both.rank)
         tables.append(pd.DataFrame([{"metric": "median_rank", "old": old, "new": new, "difference": new - old}]))
     same = all(bool((ranks[0] == ranks[1]).all()) for ranks in (both.best, both.worst))
-    return pd.concat(tables or [pd.DataFrame()], ignore_index=True).assign(n=len(a), same=same)
+    return pd.concat(tables or [pd.DataFrame()], ignore_index=True).assign(
+        n=len(a), n_targets=both.n_targets, same=same
+    )
 
 
 def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
@@ -235,7 +241,7 @@ def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Itera
 
 def judge(figures: pd.DataFrame) -> pd.DataFrame:
     """With p adjusted over all rows of a measure, and what it says."""
-    table = figures.reindex(columns=[*FIGURES, "same"]).astype({"k": "Int64"})
+    table = figures.reindex(columns=[*FIGURES, "same"]).astype({"k": "Int64", "n_targets": "Int64"})
     tested = table["p"].notna()
     table["p_holm"] = np.nan
     if tested.any():

@@ -1,4 +1,9 @@
-"""Confidence intervals and paired tests of figures over queries. Seeds are fixed: the same values, the same result."""
+"""Confidence intervals and paired tests of figures over queries. Seeds are fixed: the same values, the same result.
+
+``clusters``, everywhere: names or numbers of the queries' targets ``[q]``, see :mod:`kis_bench.clusters`. Queries of
+one target aren't independent, so that whole clusters are drawn and flipped. Without, or where each query has a target
+of its own, queries are independent.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +14,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kis_bench.clusters import cluster_sums, design_effects, numbered, quantile, share_intervals, whole_flip_tests
+
 Floats = NDArray[np.float64]
 CHUNK = 2**21  #: resampled values held at once
 ROWS = 2**12  #: sign patterns held at once: few enough for their sums to stay in the processor's cache
 
 
-def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(
+    successes: ArrayLike, n: int | None = None, confidence: float = 0.95, *, clusters: ArrayLike | None = None
+) -> tuple[float, float]:
     """Score interval of a proportion, without continuity correction (E. B. Wilson, JASA 22, 1927).
 
     With p = successes / n and z the normal quantile of (1 + confidence) / 2:
-    ``(p + z^2/2n +- z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)``. ``successes`` may be an expectation, as under ties.
+    ``(p + z^2/2n +- z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)``. ``successes`` is their number, which may be an
+    expectation, as under ties; or the row of hits ``[q]``, which ``clusters`` need. With these it is the interval of as
+    many independent queries as tell as much: :func:`kis_bench.clusters.share_intervals`.
 
     >>> low, high = wilson_interval(50, 100)
     >>> round(low, 4), round(high, 4)
     (0.4038, 0.5962)
+    >>> low, high = wilson_interval([1, 1, 0, 0] * 50, clusters=[*range(100)] * 2)
+    >>> round(low, 4), round(high, 4)
+    (0.4027, 0.5973)
     """
     from scipy.special import ndtri  # here, because it would slow down every start
 
     check_confidence(confidence)
+    if np.ndim(successes) or n is None:
+        hits = row_of(successes)
+        if n not in (None, len(hits)):
+            raise ValueError(f"{len(hits)} hits of {n} queries: each query needs one")
+        if numbered(clusters, len(hits)) is not None:
+            low, high = share_intervals(hits[None], confidence, clusters=clusters)
+            return float(low[0]), float(high[0])
+        successes, n = float(hits.sum()), len(hits)
+    elif clusters is not None:
+        raise ValueError("clusters need the hits of each query, not their number")
+    successes = float(successes)  # type: ignore[arg-type]  # a number, as has been seen
     if n < 1 or not -1e-9 * n <= successes <= n * (1 + 1e-9):  # sums of shares may be off by rounding
         raise ValueError(f"{successes} successes among {n} are not a proportion")
     p = min(max(successes / n, 0.0), 1.0)
@@ -45,11 +70,12 @@ def bootstrap_interval(
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> tuple[float, float]:
-    """Percentile bootstrap over queries (B. Efron, Annals of Statistics 7, 1979).
+    """Percentile bootstrap over queries (B. Efron, Annals of Statistics 7, 1979), or over whole clusters of them.
 
     ``values [q]`` are drawn with replacement in chunks of bounded memory; ``statistic`` maps ``[r, q]`` with
-    ``axis=1`` to ``[r]``.
+    ``axis=1`` to ``[r]``. Where clusters are drawn r is 1, as their sizes may differ, but for the mean.
 
     >>> bootstrap_interval([0.1, 0.1, 0.1])
     (0.1, 0.1)
@@ -58,11 +84,21 @@ def bootstrap_interval(
     check_confidence(confidence)
     if resamples < 1:
         raise ValueError(f"{resamples} resamples: at least 1 is needed")
+    groups = numbered(clusters, len(data))
     if (data == data[0]).all():  # every resample is the same, but a mean of equal values can be rounded
-        data = data[:1]
+        data, groups = data[:1], None
     rng = np.random.default_rng(seed)
     chunk = max(1, CHUNK // len(data))
     drawn = np.empty(resamples)
+    if groups is not None:
+        if statistic is np.mean:
+            drawn = resampled_means(data[None], resamples=resamples, seed=seed, clusters=groups)[:, 0]
+        else:
+            members = np.split(data[np.argsort(groups, kind="stable")], np.cumsum(np.bincount(groups))[:-1])
+            for i in range(resamples):
+                picked = np.concatenate([members[j] for j in rng.integers(0, len(members), len(members))])
+                drawn[i] = np.asarray(statistic(picked[None], axis=1))[0]
+        resamples = 0
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
         picked = data[rng.integers(0, len(data), (size, len(data)), dtype=np.int32)]
@@ -72,13 +108,17 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> tuple[float, float]:
+def quantile_interval(
+    values: ArrayLike, q: float, confidence: float = 0.95, *, clusters: ArrayLike | None = None
+) -> tuple[float, float]:
     """Distribution-free interval of the q-quantile from order statistics (H. A. David and H. N. Nagaraja, 2003, 7.1).
 
     The number B of values below the quantile is binomial(n, q), so ``[x_(l), x_(u)]`` covers it with probability
     ``P(l <= B < u)``; l is the largest with ``P(B < l) <= tail``, u the smallest with ``P(B < u) >= 1 - tail``. It
     needs no resampling and is, up to neighbouring order statistics, what a bootstrap of the quantile tends to. With
-    too few values for such l or u the extremes are given, which cover less.
+    too few values for such l or u the extremes are given, which cover less. With ``clusters`` B varies more: it is
+    taken for normal with the :func:`kis_bench.clusters.design_effects` of the values up to the quantile (R. Woodruff,
+    JASA 47, 1952).
 
     >>> quantile_interval(range(1, 101), 0.5)
     (40.0, 61.0)
@@ -90,6 +130,10 @@ def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> 
     if not 0 <= q <= 1:
         raise ValueError(f"{q} is not between 0 and 1")
     n, tail = len(data), (1 - confidence) / 2
+    if (groups := numbered(clusters, n)) is not None:
+        effect = float(design_effects((np.asarray(values) <= np.quantile(data, q))[None].astype(np.float64), groups)[0])
+        half = quantile(groups, n, confidence) * math.sqrt(q * (1 - q) * effect * n)
+        return float(data[max(0, math.floor(n * q - half) - 1)]), float(data[min(n - 1, math.ceil(n * q + half))])
     at_most = bdtr(np.arange(n, dtype=np.float64), n, q)  # P(B <= k) for k = 0 ... n-1
     low = int(np.searchsorted(at_most, tail, side="right"))
     high = int(np.searchsorted(at_most, 1 - tail, side="left")) + 1
@@ -97,14 +141,20 @@ def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> 
 
 
 def paired_randomization_test(
-    first: ArrayLike, second: ArrayLike, *, permutations: int = 100_000, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    permutations: int = 100_000,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> float:
     """Two-sided p-value of the mean difference of two systems on the same queries, values ``[q]`` of each.
 
     Under the hypothesis that the systems are alike the sign of each query's difference is a coin (R. A. Fisher, The
     Design of Experiments, 1935; M. Smucker, J. Allan, B. Carterette, CIKM 2007). All sign patterns of the differences
     that aren't 0 are gone through where there are not more than ``permutations``; else that many are drawn, and p is
-    (as extreme + 1) / (drawn + 1), which is never 0. Without any difference p is 1.
+    (as extreme + 1) / (drawn + 1), which is never 0. Without any difference p is 1. With ``clusters`` the coin is
+    thrown for all differences of a cluster together.
 
     >>> paired_randomization_test([1, 1, 1, 1], [0, 0, 0, 0])
     0.125
@@ -114,16 +164,19 @@ def paired_randomization_test(
         raise ValueError(f"{len(a)} and {len(b)} values: a paired test needs both on the same queries")
     if not (np.isfinite(a) & np.isfinite(b)).all():
         raise ValueError("a paired test needs finite values")
-    return float(sign_flip_tests((a - b)[None], permutations=permutations, seed=seed)[0])
+    return float(sign_flip_tests((a - b)[None], permutations=permutations, seed=seed, clusters=clusters)[0])
 
 
-def sign_flip_tests(differences: Floats, *, permutations: int = 100_000, seed: int = 0) -> Floats:
+def sign_flip_tests(
+    differences: Floats, *, permutations: int = 100_000, seed: int = 0, clusters: ArrayLike | None = None
+) -> Floats:
     """p-values ``[c]`` of the randomization test for c rows of paired differences ``[c, q]``, all over the same draws.
 
     A row's p depends on its own values only, not on the other rows. Memory does not grow with ``permutations``. Sums
-    that equal the observed one up to rounding are as extreme as it.
+    that equal the observed one up to rounding are as extreme as it. Of ``clusters`` the sums are flipped.
     """
     d = np.asarray(differences, np.float64)
+    d = cluster_sums(d, numbered(clusters, d.shape[1]))
     if permutations < 1:
         raise ValueError(f"{permutations} permutations: at least 1 is needed")
     counts = (d != 0).sum(axis=1)
@@ -169,15 +222,18 @@ def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[NDArray[np.float
         yield signs
 
 
-def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> float:
+def mcnemar_exact(first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | None = None) -> float:
     """Two-sided p-value for hits 0 or 1 of two systems on the same queries ``[q]``, as :func:`mcnemar_tests`.
 
-    Two numbers instead of rows are those of the queries that only the first finds and that only the second finds.
+    Two numbers instead of rows are those of the queries that only the first finds and that only the second finds. With
+    ``clusters`` it is the test of :func:`kis_bench.clusters.whole_flip_tests`, which without is McNemar's.
 
     >>> mcnemar_exact(1, 8), mcnemar_exact([1, 1, 0], [0, 1, 0])
     (0.0390625, 1.0)
     """
     if np.ndim(first) == 0 and np.ndim(second) == 0:
+        if clusters is not None:
+            raise ValueError("clusters need the hits of each query, not their number")
         counts = np.array([first, second], np.float64)
         if not (np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))).all():
             raise ValueError(f"{counts.tolist()} are not numbers of queries")
@@ -187,7 +243,16 @@ def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> float:
         raise ValueError(f"{len(hits[0])} and {len(hits[1])} hits: a paired test needs both on the same queries")
     if not all(np.isin(each, (0, 1)).all() for each in hits):
         raise ValueError("hits are 0 or 1; where ties make them shares, use paired_randomization_test")
-    return float(mcnemar_tests(np.sum(hits[0] > hits[1]), np.sum(hits[0] < hits[1])))
+    return float(hit_tests((hits[0] - hits[1])[None], clusters)[0])
+
+
+def hit_tests(differences: Floats, clusters: ArrayLike | None = None) -> Floats:
+    """p-values ``[c]`` of :func:`mcnemar_exact` for c rows of differences -1, 0, 1 ``[c, q]``."""
+    totals = cluster_sums(differences, numbered(clusters, differences.shape[-1]))
+    found = mcnemar_tests((totals > 0).sum(axis=-1), (totals < 0).sum(axis=-1))
+    several = (np.abs(totals) > 1).any(axis=-1)
+    found[several] = whole_flip_tests(totals[several])
+    return found
 
 
 def mcnemar_tests(gained: ArrayLike, lost: ArrayLike) -> Floats:
@@ -203,7 +268,14 @@ def mcnemar_tests(gained: ArrayLike, lost: ArrayLike) -> Floats:
     return np.asarray(np.minimum(1.0, 2 * bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)), np.float64)
 
 
-def bootstrap_means(values: Floats, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Floats:
+def bootstrap_means(
+    values: Floats,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
+) -> Floats:
     """Percentile bootstrap intervals ``[c, 2]`` of the means of c rows ``[c, q]``, over the same draws of queries.
 
     >>> bootstrap_means(np.array([[0.1, 0.1, 0.1], [1.0, 1.0, 1.0]])).tolist()
@@ -212,16 +284,22 @@ def bootstrap_means(values: Floats, *, confidence: float = 0.95, resamples: int 
     check_confidence(confidence)
     data = np.asarray(values, np.float64)
     tail = (1 - confidence) / 2
-    found = np.quantile(resampled_means(data, resamples=resamples, seed=seed), [tail, 1 - tail], axis=0).T
+    drawn = resampled_means(data, resamples=resamples, seed=seed, clusters=clusters)
+    found = np.quantile(drawn, [tail, 1 - tail], axis=0).T
     equal = (data == data[:, :1]).all(axis=1)  # a mean of equal values can be rounded
     return np.where(equal[:, None], data[:, :1], found)
 
 
-def resampled_means(values: Floats, *, resamples: int = 10_000, seed: int = 0) -> Floats:
-    """Means ``[resamples, c]`` of c rows of values ``[c, q]`` over queries drawn with replacement, jointly."""
+def resampled_means(
+    values: Floats, *, resamples: int = 10_000, seed: int = 0, clusters: ArrayLike | None = None
+) -> Floats:
+    """Means ``[resamples, c]`` of c rows ``[c, q]`` over queries, or clusters, drawn with replacement, jointly."""
     data = np.asarray(values, np.float64)
     if resamples < 1:
         raise ValueError(f"{resamples} resamples: at least 1 is needed")
+    groups = numbered(clusters, data.shape[1])
+    sizes = np.ones(data.shape[1]) if groups is None else np.bincount(groups) * 1.0
+    data = cluster_sums(data, groups)
     n = data.shape[1]
     rng = np.random.default_rng(seed)
     found = np.empty((resamples, len(data)))
@@ -229,8 +307,9 @@ def resampled_means(values: Floats, *, resamples: int = 10_000, seed: int = 0) -
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         drawn = rng.integers(0, n, (size, n), dtype=np.int64) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        found[start : start + size] = counts.astype(np.float64) @ data.T / n
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        total = n if groups is None else (counts @ sizes)[:, None]
+        found[start : start + size] = counts @ data.T / total
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.clusters import counted
 from kis_bench.comparison import measure_name
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, unknown
@@ -151,9 +152,10 @@ def significance(figures: pd.DataFrame, by: Lost, cell: Cell, rules: Rules, sour
     rows = []
     for one, own in zip(figures.to_dict("records"), adjusted.tolist(), strict=True):
         metric = measure_name(one["metric"], one["k"])
-        if metric != "consistency" and cells * tested.sum() * 0.5 ** one["n"] >= rules.alpha:
+        if metric != "consistency" and cells * tested.sum() * 0.5 ** one["n_targets"] >= rules.alpha:
             # Not even the loss of every query would be called worse; so that none is says nothing.
-            few = f"not below {shown(metric, one['old'])} beyond noise, for which {int(one['n'])} queries are too few"
+            asked = counted(one["n"], one["n_targets"])
+            few = f"not below {shown(metric, one['old'])} beyond noise, for which {asked} are too few"
             rows.append(row(cell, SIGNIFICANCE, source, metric, few, one["new"], NEW))
             continue
         worse, expected = own < rules.alpha, f"not below {shown(metric, one['old'])} beyond noise"

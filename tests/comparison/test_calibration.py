@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from kis_bench.comparison import gained_and_lost, mean_intervals, paired_score_intervals
 from kis_bench.metrics import hits_at_k
+from kis_bench.paired_intervals import gained_and_lost, mean_intervals, paired_score_intervals
 from kis_bench.statistics import bootstrap_means, mcnemar_tests, sign_flip_tests, wilson_interval
 
 pytestmark = pytest.mark.slow

@@ -12,21 +12,20 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench import comparison, statistics
+from kis_bench import comparison, paired_intervals, statistics
 from kis_bench.comparison import (
     COMPARISONS,
     MEASURES,
     compare,
     effect_size,
     letters,
-    mean_intervals,
-    paired_score_intervals,
     queries_needed,
     tiers,
     values,
     win_tie_loss,
 )
 from kis_bench.conditions import Condition
+from kis_bench.paired_intervals import mean_intervals, paired_score_intervals
 from kis_bench.statistics import holm, mcnemar_exact, paired_randomization_test, wilson_interval
 
 
@@ -51,6 +50,7 @@ def under(table, metric, k):
 
 def test_the_examples_hold():
     assert doctest.testmod(comparison).failed == 0
+    assert doctest.testmod(paired_intervals).failed == 0
 
 
 @pytest.mark.parametrize("ties", [False, True])
