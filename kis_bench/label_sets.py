@@ -14,20 +14,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.clusters import count, of_targets
 from kis_bench.conditions import Condition, conditions
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank
-from kis_bench.statistics import holm, mcnemar_exact, resampled_means, sign_flip_tests, wilson_interval
+from kis_bench.statistics import hit_tests, holm, resampled_means, sign_flip_tests, wilson_interval
 
 Floats = NDArray[np.float64]
 SUMMARY = [
-    "dataset", "label_set_a", "label_set_b", "model", "metric", "k", "n", "value_a", "value_b", "difference", "ci_low",
-    "ci_high", "p", "p_holm",
+    "dataset", "label_set_a", "label_set_b", "model", "metric", "k", "n", "n_targets", "value_a", "value_b",
+    "difference", "ci_low", "ci_high", "p", "p_holm",
 ]  # fmt: skip
 GAINS = [
     "dataset", "label_set_a", "label_set_b", "model", "query_a", "query_b", "item_id", "rank_a", "rank_b", "ratio",
 ]  # fmt: skip
 LENGTHS = [
-    "dataset", "label_set", "model", "words_low", "words_high", "n", "recall_at_10", "ci_low", "ci_high", "mrr",
+    "dataset", "label_set", "model", "words_low", "words_high", "n", "n_targets", "recall_at_10", "ci_low", "ci_high",
+    "mrr",
 ]  # fmt: skip
 CORRELATIONS = ["dataset", "model", "measure", "rho", "ci_low", "ci_high", "n"]
 MEASURES = ("words", "characters", "detail")  #: of a text
@@ -90,7 +92,7 @@ def compare_label_sets(ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
         pairs = matched(*own).pairs
         if not models or not pairs:
             continue
-        sides = [picked(of[name].of(models), [pair[side] for pair in pairs]) for side, name in enumerate((a, b))]
+        sides = [of[name].of(models).asked([pair[side] for pair in pairs]) for side, name in enumerate((a, b))]
         names = {"dataset": of[a].dataset, "label_set_a": a, "label_set_b": b}
         summaries += [pd.DataFrame({**names, **columns}) for columns in compared(*sides)]
         item = dict(zip(own[0]["query_id"].astype(str), own[0]["item_id"].astype(str), strict=True))
@@ -113,36 +115,29 @@ def asked(ranks: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     return own[own["query_id"].astype(str).isin(condition.queries)]
 
 
-def picked(condition: Condition, queries: list[str]) -> Condition:
-    """Only these queries, in this order."""
-    place = {query: i for i, query in enumerate(condition.queries)}
-    columns = [place[query] for query in queries]
-    return Condition(
-        condition.dataset, condition.label_set, condition.models, tuple(queries), condition.best[:, columns],
-        condition.worst[:, columns], condition.n_items,
-    )  # fmt: skip
-
-
 def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
-    """For each metric the columns from ``model`` of :data:`SUMMARY`; query i of a and of b ask for the same target."""
+    """For each metric the columns from ``model`` of :data:`SUMMARY`; query i of a and of b ask for the same target.
+
+    Where several pairs ask for one target, intervals and tests are clustered by it.
+    """
     m, n = a.rank.shape
     hits = [(a.hits(k), b.hits(k)) for k in KS]
     shares = [*hits, (1 / a.rank, 1 / b.rank), (-np.log2(a.rank), -np.log2(b.rank))]
     differences = np.stack([second - first for first, second in shares])  # [metrics, m, n]
-    drawn = resampled_means(differences.reshape(-1, n))
+    drawn = resampled_means(differences.reshape(-1, n), clusters=a.clusters)
     low, high = np.quantile(drawn, TAILS, axis=0).reshape(2, len(shares), m)
     p = np.ones(differences.shape[:2])
     exact = np.array([bool(np.isin(pair, (0.0, 1.0)).all()) for pair in shares])
     for i in np.flatnonzero(exact):
-        p[i] = [mcnemar_exact(np.sum(row < 0), np.sum(row > 0)) for row in differences[i]]
+        p[i] = hit_tests(differences[i], a.clusters)
     if not exact.all():
-        p[~exact] = sign_flip_tests(differences[~exact].reshape(-1, n)).reshape(-1, m)
+        p[~exact] = sign_flip_tests(differences[~exact].reshape(-1, n), clusters=a.clusters).reshape(-1, m)
 
     def columns(metric: str, k: int | None, values: Any, difference: Any, interval: Any, p: Any) -> dict[str, Any]:
         return {
-            "model": list(a.models), "metric": metric, "k": pd.array([k] * m, "Int64"), "n": n, "value_a": values[0],
-            "value_b": values[1], "difference": difference, "ci_low": interval[0], "ci_high": interval[1], "p": p,
-            "p_holm": p if np.isnan(p).any() else holm(p),
+            "model": list(a.models), "metric": metric, "k": pd.array([k] * m, "Int64"), "n": n,
+            "n_targets": a.n_targets, "value_a": values[0], "value_b": values[1], "difference": difference,
+            "ci_low": interval[0], "ci_high": interval[1], "p": p, "p_holm": p if np.isnan(p).any() else holm(p),
         }  # fmt: skip
 
     for row, (metric, k) in enumerate([*(("recall", k) for k in KS), ("mrr", None)]):
@@ -157,6 +152,12 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
 def median_interval(a: Condition, b: Condition, seed: int = 0) -> Floats:
     """Percentile interval ``[2, m]`` of the median rank under b less that under a, pairs of queries drawn jointly."""
     rng, n = np.random.default_rng(seed), len(a.queries)
+    if a.clusters is not None:
+        members = np.split(np.argsort(a.clusters, kind="stable"), np.cumsum(np.bincount(a.clusters))[:-1])
+        draws = rng.integers(0, len(members), (RESAMPLES_OF_MEDIANS, len(members)))
+        some = [np.concatenate([members[i] for i in draw]) for draw in draws]
+        each = [[np.median(y[x]) - np.median(z[x]) for x in some] for z, y in zip(a.rank, b.rank, strict=True)]
+        return np.asarray(np.quantile(each, TAILS, axis=1), np.float64)
     drawn = rng.integers(0, n, (RESAMPLES_OF_MEDIANS, n))
     each = [np.median(y[drawn], axis=1) - np.median(x[drawn], axis=1) for x, y in zip(a.rank, b.rank, strict=True)]
     return np.asarray(np.quantile(each, TAILS, axis=1), np.float64)
@@ -204,7 +205,8 @@ def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
     """Recall@10 with Wilson's interval, and MRR, by the number of words, of one dataset, columns :data:`LENGTHS`.
 
     Bins are the quarters of all its texts, whatever their label set (``label_set`` is empty), merged where a quartile
-    repeats; ``words_low`` and ``words_high`` are the fewest and most in a bin. Without rows where no text is known.
+    repeats; ``words_low`` and ``words_high`` are the fewest and most in a bin. Several texts of a target may be in one:
+    intervals are clustered by target. Without rows where no text is known.
     """
     known = measured_texts(ranks)
     if known.empty:
@@ -219,9 +221,10 @@ def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
             if not len(part := own[own["words"].between(low, high)]):
                 continue
             hits, n = hits_at_k(part["rank_best"].to_numpy(), part["rank_worst"].to_numpy(), 10), len(part)
+            clusters = of_targets(part["item_id"])
             found.append((
-                part["dataset"].iloc[0], "", str(model), low, high, n, float(hits.mean()),
-                *wilson_interval(float(hits.sum()), n), mean_reciprocal_rank(part["rank"].to_numpy(np.float64)),
+                part["dataset"].iloc[0], "", str(model), low, high, n, count(clusters, n), float(hits.mean()),
+                *wilson_interval(hits, clusters=clusters), mean_reciprocal_rank(part["rank"].to_numpy(np.float64)),
             ))  # fmt: skip
     return pd.DataFrame(found, columns=LENGTHS)
 
@@ -236,8 +239,9 @@ def length_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
     known, found = measured_texts(ranks), []
     for model, own in known.groupby("model", sort=False):
         x = own[list(MEASURES)].to_numpy(np.float64).T
-        target = own["item_id"].astype(str).map(lambda items: "|".join(sorted(items.split("|"))))
-        rows = correlations(x, own["rank"].to_numpy(np.float64), pd.factorize(target)[0])
+        clusters = of_targets(own["item_id"])
+        each = np.arange(len(own)) if clusters is None else clusters
+        rows = correlations(x, own["rank"].to_numpy(np.float64), each)
         found += [
             (own["dataset"].iloc[0], str(model), measure, *row, len(own))
             for measure, row in zip(MEASURES, rows, strict=True)

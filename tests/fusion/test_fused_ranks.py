@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kis_bench import fused_ranks as module
+from kis_bench.clusters import linked
 from kis_bench.fused_ranks import FUSED, WEIGHTS, fused_ranks
 from kis_bench.held_out import chosen_on_others, parts_of
 
@@ -74,7 +75,9 @@ def test_weights_are_learned_without_the_query():
     rows = table[(table.method == "weighted") & (table.model_1 == "m0") & (table.model_2 == "m2")]
     every = {w: brute(texts, items, targets, (0, 2), "weighted", 1000, w) for w in WEIGHTS.tolist()}
     gain = {w: np.array([2 / (a + b) for a, b in places]) for w, places in every.items()}
-    parts = parts_of([tuple(some) for some in targets], 5, 0)
+    parts = parts_of(linked(targets).tolist(), 5, 0)
+    assert all(parts[a] == parts[b] for a in range(15) for b in range(15) if {*targets[a]} & {*targets[b]})
+    assert any({*targets[a]} & {*targets[b]} and {*targets[a]} != {*targets[b]} for a in range(15) for b in range(15))
     for q, row in enumerate(rows.itertuples()):
         others = parts != parts[q]
         best = max(round(float(gain[w][others].mean()), 12) for w in gain)

@@ -23,7 +23,7 @@ from kis_bench.label_sets import (
     matched,
     words,
 )
-from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
+from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
 from kis_bench.statistics import holm, mcnemar_exact, paired_randomization_test, wilson_interval
 
 
@@ -219,8 +219,11 @@ def test_lengths_against_brute_force():
         own = ranks[(ranks["model"] == row["model"]) & n_words.between(row["words_low"], row["words_high"])]
         assert row["n"] == len(own)
         assert row["recall_at_10"] == pytest.approx(recall_at_k(own["rank_best"], own["rank_worst"], 10))
-        interval = wilson_interval(row["recall_at_10"] * len(own), len(own))
-        assert (row["ci_low"], row["ci_high"]) == pytest.approx(interval)
+        assert row["n_targets"] == own["item_id"].nunique()
+        hits = hits_at_k(own["rank_best"], own["rank_worst"], 10)
+        low, high = wilson_interval(hits, clusters=own["item_id"])
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high))
+        assert (high - low > np.ptp(wilson_interval(hits))) == (row["n_targets"] < row["n"])
         assert row["mrr"] == pytest.approx(mean_reciprocal_rank(own["rank"]))
     assert found.groupby("model")["n"].sum().eq(80).all()
     assert found.groupby("model").size().eq(4).all()
