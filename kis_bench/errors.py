@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import traceback
 from collections.abc import Iterable
 
@@ -24,7 +25,8 @@ class UnknownName(KisBenchError):
     """A model, dataset or label set that nobody declared."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
-        super().__init__(f"{unknown(kind, name, known)}. {remedy}".rstrip())
+        said = unknown(kind, name, known)
+        super().__init__(f"{said}{'' if said.endswith('?') else '.'} {remedy}".rstrip())
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -42,9 +44,13 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 class NotReady(KisBenchError):
-    """A known model or dataset that can't be used here and now; says how to get it. Tests skip with it."""
+    """A known model or dataset that can't be used here and now; says how to get it.
 
-    def __init__(self, what: str, state: str, remedy: str) -> None:
+    Tests skip with it, unless what it ``concerns`` was asked for by name.
+    """
+
+    def __init__(self, what: str, state: str, remedy: str, *, concerns: str = "") -> None:
+        self.concerns = concerns or what
         super().__init__(f"{what}: {state}. {remedy}".rstrip())
 
 
@@ -64,7 +70,33 @@ class BadVector(KisBenchError):
 
 
 def raised(error: BaseException) -> str:
-    """What a user's code raised, and where: the line of the last frame."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
+    """What a user's code raised, and where: the last line of their own, for libraries call each other far below it."""
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if os.path.isfile(frame.filename)]
+    if not frames or (isinstance(error, SyntaxError) and error.filename):  # which says itself where it is
+        return said
+    frame = [frame for frame in frames if is_own(frame.filename)][-1:] or frames[-1:]
+    return f"{said} ({frame[0].filename}, line {frame[0].lineno})"
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is neither of this package, nor of Python's library or what is installed beside that."""
+    others = (os.path.dirname(os.__file__), os.path.dirname(__file__))
+    return not os.path.abspath(file).startswith(tuple(folder + os.sep for folder in others))
+
+
+MOST_IN_A_LINE = 3  #: problems of a file
+
+
+def in_one_line(error: KisBenchError) -> str:
+    """An error as a line of a list: of a file's problems the first few, and how many there are more.
+
+    >>> in_one_line(BadFile("labels.csv", ["line 2: text is empty", "line 3: text is empty"]))
+    'labels.csv: line 2: text is empty; line 3: text is empty'
+    """
+    if not isinstance(error, BadFile):
+        return "; ".join(filter(None, map(str.strip, str(error).splitlines())))
+    shown = error.problems[:MOST_IN_A_LINE]
+    more = len(error.problems) - len(shown)
+    said = f"{error.file}: {'; '.join(shown)}" + (f"; and {more} more" if more else "")
+    return " ".join(said.split())

@@ -33,6 +33,14 @@ def uses_dataset(item: pytest.Item) -> bool:
     return bool(model_of(item)) or (callspec is not None and isinstance(callspec.params.get("dataset"), DatasetRow))
 
 
+def has_no_text_side(item: pytest.Item) -> bool:
+    """Whether it stands for a search with a model that can't search."""
+    callspec = getattr(item, "callspec", None)
+    parameters = callspec.params if callspec else {}
+    model = parameters.get("model")
+    return isinstance(model, Checkpoint) and model.image_only and "query_set" in parameters
+
+
 def has_no_dataset(item: pytest.Item) -> bool:
     """Whether it stands for a test that no dataset of the line-up is made for."""
     callspec = getattr(item, "callspec", None)

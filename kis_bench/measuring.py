@@ -224,7 +224,8 @@ class ImageSimilarity(Measurement):
     def __call__(self, model: LazyEncoder, dataset: Dataset) -> float:
         """The consistency of one model with the judgments over a dataset's triplets, 0 to 1."""
         if not len(dataset.collection):
-            raise NotReady(f"dataset {dataset.name}", "has no images", "Put them into keyframes/ of its folder")
+            raise NotReady(f"dataset {dataset.name}", "has no images", "Put them into keyframes/ of its folder",
+                           concerns=f"model {model.name}")  # fmt: skip
         with visible_progress(self.config):
             items = self.embed_images(model, dataset, "")
         with self.timed("compare", len(dataset.triplets), model, dataset, ""):

@@ -18,6 +18,7 @@ from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
 from kis_bench.triplets import VECTOR_RULES
 
 TABLE = "kis_bench"  #: [tool.kis_bench]
+TOLD = "kis_bench_given"  #: under which a process of pytest-xdist is told the same
 GIVEN = pytest.StashKey[frozenset[str]]()  #: options that stood on the command line
 
 
@@ -61,9 +62,9 @@ class Option:
 
 OPTIONS = (
     Option("model", f"measure this model: a name that is declared or known, or {FORMS}; repeatable "
-           "(default: all declared)", "NAME", many=True),
-    Option("dataset", "search this dataset, in FOLDER if given; repeatable (default: all declared)", "NAME[=FOLDER]",
-           many=True),
+           "(default: all declared); exit code 2 if it can't be measured", "NAME", many=True),
+    Option("dataset", "search this dataset, in FOLDER if given; repeatable (default: all declared); exit code 2 if it "
+           "isn't there", "NAME[=FOLDER]", many=True),
     Option("labels", "use only this label set; repeatable (default: all that a dataset has)", "NAME", many=True),
     Option("data", "folder in which dataset folders lie (default: $KIS_DATA)", "DIR", Path, variable="KIS_DATA"),
     Option("store", "folder of embeddings, reused between runs (default: $KIS_STORE, else the user's cache)", "DIR",
@@ -82,7 +83,8 @@ OPTIONS = (
            "N", int),
     Option("download", "download the weights of models that are not here yet", default=False),
     Option("report", "where run folders are written (default: reports/)", "DIR", Path),
-    Option("strict", "a dataset or model that is missing fails instead of skipping", default=False),
+    Option("strict", "a dataset or model that is declared and missing fails instead of skipping; one that is asked for "
+           "by name and missing ends the session with exit code 2 in any case", default=False),
     Option("privacy", "leave texts, paths and pictures out of tables and reports", default=False),
     Option("thresholds", "fail tests whose figures miss a threshold of this file, such as one written by kis-bench "
            "thresholds", "FILE", Path),
@@ -152,6 +154,12 @@ def fill_in(config: pytest.Config) -> None:
             folder = config.inipath.parent if config.inipath else folder
         left_out = value is None or os.environ.get(one.variable)
         setattr(config.option, one.attribute, one.nothing if left_out else taken(one, value, where, folder))
+
+
+def given(config: pytest.Config) -> frozenset[str]:
+    """The options that stood on the command line, also in a process of pytest-xdist."""
+    told = getattr(config, "workerinput", {}).get(TOLD)
+    return config.stash[GIVEN] if told is None else frozenset(told)
 
 
 def take_defaults(config: pytest.Config) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,16 +14,27 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gating import FAILURES, GATE, gate
-from kis_bench.items import has_no_dataset, model_of, selected, takes_all_models, uses_dataset
-from kis_bench.options import add_options, fill_in, take_defaults
-from kis_bench.recorder import SELECTED, Recorder
+from kis_bench.items import has_no_dataset, has_no_text_side, model_of, selected, takes_all_models, uses_dataset
+from kis_bench.named import offer, refuse
+from kis_bench.options import TOLD, add_options, fill_in, given, take_defaults
+from kis_bench.recorder import ABSENT, SELECTED, Recorder
 from kis_bench.records import Checkpoint, Dataset
-from kis_bench.session import TIMED, QuerySet, line_up, load_dataset, query_sets, searching_models, usable_model
+from kis_bench.session import (
+    PAYLOAD,
+    TIMED,
+    QuerySet,
+    asked_by_name,
+    in_use,
+    line_up,
+    load_dataset,
+    query_sets,
+    searching_models,
+    usable_model,
+)
 
 if TYPE_CHECKING:
     from kis_bench.measuring import Complementarity, ImageSimilarity, KnownItemSearch
 
-NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
 RECORDER = pytest.StashKey[Recorder]()
 PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test before it ran
 WRONG_OPTIONS = pytest.StashKey[str]()
@@ -70,14 +81,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(config.stash[RECORDER], "kis-bench-recorder")
 
 
-def in_use(config: pytest.Config) -> bool:
-    """Whether this session declares or asks for anything of ours; the plugin is there in other projects too."""
-    hook, option = config.hook, config.option
-    declared = hook.pytest_kis_models.get_hookimpls() or hook.pytest_kis_datasets.get_hookimpls()
-    asked = option.kis_model, option.kis_dataset, option.kis_labels, option.kis_thresholds, option.kis_baseline
-    return bool(declared or any(asked))
-
-
 def pytest_report_header(config: pytest.Config) -> list[str]:
     stop_at_wrong_options(config)
     if not in_use(config):
@@ -93,7 +96,7 @@ def stop_at_wrong_options(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
-    """Wrong names end the session here with one message; later it would be one traceback per test file."""
+    """Wrong files end the session here with one message; later it would be one traceback per test file."""
     stop_at_wrong_options(session.config)
     if in_use(session.config):
         query_sets(session.config)
@@ -101,10 +104,23 @@ def pytest_collection(session: pytest.Session) -> None:
             gate(session.config)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tells the gate what will be measured, after everything was deselected."""
-    if in_use(session.config) and not session.config.option.collectonly and (judge := gate(session.config)):
+    """After everything was deselected: ends the session at names that can't be measured, and tells the gate the rest.
+
+    A model's module may lie beside tests, where it can be imported only now.
+    """
+    if not in_use(session.config):
+        return
+    refuse(session.config, session.items)
+    if not session.config.option.collectonly and (judge := gate(session.config)):
         judge.selected = [cell for item in session.items for cell in selected(item)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells a process of pytest-xdist, where all options are given, which of them stood on the command line."""
+    node.workerinput[TOLD] = sorted(given(node.config))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -127,8 +143,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names, config = ours(metafunc), metafunc.config
+    of_use = True
     if "query_set" in names:
         sets = query_sets(config)
+        of_use = bool(sets)
+        offer(config, "dataset", [one.dataset for one in sets])
         both: list[object] = [(s.dataset, s) for s in sets] or [(None, None)]
         ids = [s.id for s in sets] or ["none"]
         metafunc.parametrize(("dataset", "query_set"), both, ids=ids, indirect=True, scope="session")
@@ -138,12 +157,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             judged = has_distances
         of_triplets = bool(names & {"image_similarity", "study_distances"})
         rows = [row for row in line_up(config).datasets if not of_triplets or judged(row)]
+        of_use = bool(rows)
+        offer(config, "dataset", rows)
         ids = [row.name for row in rows] or ["none"]
         metafunc.parametrize("dataset", rows or [None], ids=ids, indirect=True, scope="session")
     if "model" in names:
         models = line_up(config).models
         if "query_set" in names and not config.option.kis_model:
             models = searching_models(config) or models
+        offer(config, "model", [m for m in models if of_use and not ("query_set" in names and m.image_only)])
         metafunc.parametrize("model", models, ids=[m.name for m in models], indirect=True, scope="session")
 
 
@@ -158,7 +180,16 @@ def ours(metafunc: pytest.Metafunc) -> set[str]:
     return {name for name, definitions in found.items() if definitions[-1].func.__module__ == __name__}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    arrange(config, items)
+    yield
+    # What can't search is measured where it can be, and if nothing of that is selected, the session ends.
+    useful = {model_of(item) for item in items if not has_no_text_side(item)}
+    leave_out(config, items, [item for item in items if has_no_text_side(item) and model_of(item) in useful])
+
+
+def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
     timed = "throughput" in (config.option.markexpr or "")
     alone = in_use(config) and len(searching_models(config)) < 2
     out = [
@@ -166,16 +197,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if has_no_dataset(item) or (item.get_closest_marker("throughput") and not timed)
         or (alone and takes_all_models(item))
     ]  # fmt: skip
-    if out:
-        config.hook.pytest_deselected(items=out)
-        gone = set(out)
-        items[:] = [item for item in items if item not in gone]
+    leave_out(config, items, out)
     # One model at a time in memory: its tests stand together, in the slots that such tests have.
     slots = [i for i, item in enumerate(items) if model_of(item)]
     for slot, item in zip(slots, sorted((items[i] for i in slots), key=model_of), strict=True):
         items[slot] = item
     # What takes all models comes after the tests that load them one by one.
     items.sort(key=takes_all_models)
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item], out: list[pytest.Item]) -> None:
+    if out:
+        config.hook.pytest_deselected(items=out)
+        gone = set(out)
+        items[:] = [item for item in items if item not in gone]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -191,19 +226,13 @@ def wants_times(config: pytest.Config) -> bool:
     return any(bool(getattr(config.option, f"benchmark_{name}", None)) for name in asked)
 
 
-def not_ready(config: pytest.Config, message: str) -> NoReturn:
-    if config.option.kis_strict:
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
-
-
 @pytest.fixture(scope="session")
 def dataset(request: pytest.FixtureRequest) -> Dataset:
     """One dataset of the line-up, loaded: its collection, queries and triplets."""
     row: DatasetRow = request.param
     state = datasets.readiness(row)
     if not state.ready:
-        not_ready(request.config, f"dataset {row.name}: {state.state}. {state.remedy}")
+        raise NotReady(f"dataset {row.name}", state.state, state.remedy)
     return load_dataset(request.config, row)
 
 
@@ -212,17 +241,14 @@ def query_set(request: pytest.FixtureRequest, dataset: Dataset) -> QuerySet:
     """One label set of the dataset: ``.label_set`` and ``.queries``."""
     chosen: QuerySet = request.param
     if chosen.label_set is None:  # a dataset that isn't there has been skipped before
-        not_ready(request.config, f"dataset {dataset.name}: no queries. {NO_LABELS}")
+        raise datasets.no_queries(chosen.dataset)
     return QuerySet(chosen.dataset, chosen.label_set, dataset.queries(chosen.label_set))
 
 
 @pytest.fixture(scope="session")
 def model(request: pytest.FixtureRequest) -> Iterator[LazyEncoder]:
     """One model of the line-up; loaded only when something has to be encoded, and given up before the next."""
-    try:
-        encoder = usable_model(request.config, request.param)
-    except NotReady as error:
-        not_ready(request.config, str(error))
+    encoder = usable_model(request.config, request.param)
     yield encoder
     encoder.unload()
 
@@ -245,7 +271,7 @@ def study_distances(request: pytest.FixtureRequest) -> Callable[[Dataset], dict[
 
 @contextmanager
 def named_skip(item: pytest.Item) -> Iterator[None]:
-    """A model that turns out not to be usable while it is fetched or loaded is skipped by name too.
+    """Skips what is declared and not here, with the reason; what somebody asked for by name fails.
 
     Other errors over a model or a dataset are one message: our traceback would tell nobody anything.
     """
@@ -254,7 +280,9 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
     except KisBenchError as error:
         if not uses_dataset(item):
             raise
-        if isinstance(error, NotReady) and not item.config.option.kis_strict:
+        wanted = item.config.option.kis_strict
+        if isinstance(error, NotReady) and not (wanted or asked_by_name(item.config, error.concerns)):
+            item.user_properties.append((PAYLOAD, {ABSENT: str(error)}))
             raise pytest.skip.Exception(str(error)) from None
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 

@@ -11,8 +11,9 @@ import pytest
 
 from kis_bench.errors import KisBenchError
 from kis_bench.gating import GATE
+from kis_bench.named import REFUSED, stop
 from kis_bench.records import Collection, Dataset
-from kis_bench.session import PAYLOAD, line_up, load_dataset
+from kis_bench.session import PAYLOAD, in_use, line_up, load_dataset, query_sets
 from kis_bench.verdicts import UNUSABLE
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ VERDICT_KEY = (
     "rule",
     "judged_by",
 )  #: a test that is run again gives it anew
+ABSENT = "absent"  #: in what a skipped test hands on: what it lacked, and how to get it
 SELECTED = "kis_bench_selected"  #: under which a process of pytest-xdist says what it collected
 
 
@@ -43,6 +45,8 @@ class Recorder:
         self.provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
         self.verdicts: dict[tuple[str, ...], Row] = {}
         self.problems: list[str] = []  # why the gate can't be said to have passed
+        self.absent: dict[str, set[str]] = {}  # what isn't here -> tests that were skipped for it
+        self.ran = False  # whether any test was not skipped
         self.folder: Path | None = None
         self.error: KisBenchError | None = None
 
@@ -50,7 +54,14 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes the measurements off the report, before JUnit XML and others print them."""
         mine: list[Any] = [value for name, value in report.user_properties if name == PAYLOAD]
-        if not mine:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            for payload in mine:
+                if ABSENT in payload:
+                    self.absent.setdefault(payload[ABSENT], set()).add(report.nodeid)
+        elif report.when == "call" or report.failed:
+            self.ran = True
+        mine = [payload for payload in mine if ABSENT not in payload]
+        if not any(name == PAYLOAD for name, _ in report.user_properties):
             return
         report.user_properties = [(name, value) for name, value in report.user_properties if name != PAYLOAD]
         if report.when != "call" or report.outcome not in ("passed", "failed", "skipped"):
@@ -79,9 +90,13 @@ class Recorder:
         judge = self.config.stash.get(GATE, None)
         if judge is not None and (cells := getattr(node, "workeroutput", {}).get(SELECTED)):
             judge.selected = [tuple(cell) for cell in cells]
+        if lines := getattr(node, "workeroutput", {}).get(REFUSED):
+            stop(lines)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.judge_the_rest(session, exitstatus)
+        if self.absent and not self.ran and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = 2  # all that was selected isn't here
         if not self.ranks and not self.distances:
             return
         import pandas as pd
@@ -154,7 +169,26 @@ class Recorder:
             return {}
         return {name: self.dataset(name).collection for name in self.provenance["datasets"]}
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+        self.tell_figures(terminalreporter)
+        self.tell_absent(terminalreporter)
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            for line in choices(self.config):
+                terminalreporter.write_line(line)
+
+    def tell_absent(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """What was declared and isn't here, one line per reason, unless pytest was asked for that."""
+        if not self.absent:
+            return
+        nothing, listed = not self.ran, terminalreporter.hasopt("skipped")
+        if nothing or not listed:
+            terminalreporter.section("not here", red=nothing)
+        if nothing:
+            terminalreporter.write_line("kis-bench: nothing was measured: all that was selected isn't here", red=True)
+        for reason, tests in () if listed else self.absent.items():
+            terminalreporter.write_line(f"skipped {len(tests)}: {reason}")
+
+    def tell_figures(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.error is not None:
             terminalreporter.section("kis-bench", red=True)
             terminalreporter.write_line(f"the run was measured, but not written: {self.error}", red=True)
@@ -206,6 +240,20 @@ class Recorder:
                     file.write(text)
             except OSError as error:
                 terminalreporter.write_line(f"$GITHUB_STEP_SUMMARY can't be written: {error.strerror}", red=True)
+
+
+def choices(config: pytest.Config) -> list[str]:
+    """Where nothing was selected: what there is to select from."""
+    lined = line_up(config)
+    if not in_use(config):
+        return []
+    sets = dict.fromkeys(one.label_set for one in query_sets(config) if one.label_set)
+    kinds = (
+        ("datasets", [row.name for row in lined.datasets]), ("label sets", [*sets]),
+        ("models", [model.name for model in lined.models]),
+    )  # fmt: skip
+    told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names)
+    return [f"kis-bench: no test was selected; there are {told}"]
 
 
 def below(project: Path) -> str:

@@ -18,6 +18,7 @@ from kis_bench.relevance import NearDuplicates
 
 TIMED = pytest.StashKey[bool]()  #: of a test: pytest-benchmark waits for its first step
 PAYLOAD = "kis_bench"  #: under which a test's report carries what it measured
+PROBLEMS = pytest.StashKey[list[KisBenchError]]()
 LINE_UP = pytest.StashKey[LineUp]()
 LOADED = pytest.StashKey[dict[DatasetRow, Dataset]]()
 
@@ -38,8 +39,16 @@ class QuerySet:
 QUERY_SETS = pytest.StashKey[list[QuerySet]]()
 
 
+def in_use(config: pytest.Config) -> bool:
+    """Whether this session declares or asks for anything of ours; the plugin is there in other projects too."""
+    hook, option = config.hook, config.option
+    declared = hook.pytest_kis_models.get_hookimpls() or hook.pytest_kis_datasets.get_hookimpls()
+    asked = option.kis_model, option.kis_dataset, option.kis_labels, option.kis_thresholds, option.kis_baseline
+    return bool(declared or any(asked))
+
+
 def line_up(config: pytest.Config) -> LineUp:
-    """Which models and datasets take part; wrong names end the session with exit code 2."""
+    """Which models and datasets take part; wrong options end the session with exit code 2, wrong names are problems."""
     if LINE_UP not in config.stash:
         option = config.option
         if option.kis_batch_size is not None and option.kis_batch_size < 1:
@@ -53,22 +62,33 @@ def line_up(config: pytest.Config) -> LineUp:
                 dataset_names=option.kis_dataset,
                 label_sets=option.kis_labels,
                 data=option.kis_data,
+                problems=problems(config),
             )
-            for checkpoint in config.stash[LINE_UP].models:
-                encoders.readiness(checkpoint)  # a source that is written wrong shows now
         except KisBenchError as error:
             pytest.exit(f"kis-bench: {error}", returncode=2)
     return config.stash[LINE_UP]
 
 
 def query_sets(config: pytest.Config) -> list[QuerySet]:
-    """What is measured; wrong names end the session with exit code 2."""
+    """What is measured; wrong names are problems."""
     if QUERY_SETS not in config.stash:
-        try:
-            config.stash[QUERY_SETS] = [QuerySet(row, name) for row, name in line_up(config).query_sets()]
-        except KisBenchError as error:
-            pytest.exit(f"kis-bench: {error}", returncode=2)
+        found = line_up(config).query_sets(problems(config))
+        config.stash[QUERY_SETS] = [QuerySet(row, name) for row, name in found]
     return config.stash[QUERY_SETS]
+
+
+def problems(config: pytest.Config) -> list[KisBenchError]:
+    """Names that stand for nothing; they end the session once all the others have been looked at too."""
+    return config.stash.setdefault(PROBLEMS, [])
+
+
+def asked_by_name(config: pytest.Config, what: str) -> bool:
+    """Whether somebody named it, as ``dataset NAME`` or ``model NAME``, or else it is only declared.
+
+    Where somebody named one, only those that somebody named take part.
+    """
+    kind = what.partition(" ")[0]
+    return kind in ("dataset", "model") and bool(getattr(config.option, f"kis_{kind}"))
 
 
 def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +13,13 @@ from kis_bench.datasets.folder import read_dataset
 from kis_bench.datasets.labels import label_files
 from kis_bench.datasets.labels import label_sets as label_sets_of_files
 from kis_bench.datasets.layouts import LAYOUTS, layout_of
+from kis_bench.datasets.nearly import unread_tables
 from kis_bench.datasets.reset import triplet_file
 from kis_bench.errors import NotReady, UnknownName
 from kis_bench.records import Dataset, Participant, Readiness
 
 EMBEDDED = ("openmoji", "openmoji-triplets")  #: come with the package
+NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
 BUILT_IN = (*EMBEDDED, *LAYOUTS)  #: known by name; all but the embedded ones need a folder
 
 
@@ -58,8 +61,25 @@ def readiness(row: DatasetRow) -> Readiness:
             False, "no data", f"{get}then --kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names"
         )
     if not row.folder.is_dir():
-        return Readiness(False, "no data", f"there is no folder {row.folder}; {get}--kis-dataset {row.name}=FOLDER")
+        where = f"there is no folder {row.folder}{like(row.folder)}"
+        return Readiness(False, "no data", f"{where}; {get}--kis-dataset {row.name}=FOLDER")
     return Readiness(True, "ready")
+
+
+def like(folder: Path) -> str:
+    """Names of folders beside one that isn't there, if any is much like it, as a question."""
+    try:
+        beside = [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(folder.name, beside, n=2, cutoff=0.75)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
+
+
+def no_queries(row: DatasetRow) -> NotReady:
+    """Of a dataset that is there: what to do so that it can be searched, and which of its tables aren't read."""
+    unread = [] if row.folder is None else unread_tables(row.folder, labelled=False)
+    return NotReady(f"dataset {row.name}", "no queries", "; ".join(unread) or NO_LABELS)
 
 
 def label_sets(row: DatasetRow) -> tuple[str, ...]:
@@ -83,20 +103,17 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
         layout: how its files are named, one of LAYOUTS; None: that of the name, else any folder.
 
     Raises:
-        UnknownName: neither embedded nor below ``KIS_DATA``; NotReady: known by name, but its folder is not.
+        UnknownName: neither embedded nor below ``KIS_DATA``. NotReady: its folder isn't there.
         BadFile: files of the dataset have problems; all of them are named.
     """
-    row = resolve(DatasetRow(name, None if root is None else Path(root)))
-    if name in LAYOUTS and root is None and (row.folder is None or not row.folder.is_dir()):
-        where = "" if row.folder is None else f"there is no folder {row.folder}; "
-        remedy = f"{where}{LAYOUTS[name].get}; then name its folder, or put it into the folder KIS_DATA names"
-        raise NotReady(f"dataset {name}", "no data", remedy)
+    row = resolve(DatasetRow(name, None if root is None else Path(root), layout=layout))
+    if root is None and name not in BUILT_IN and (row.folder is None or not row.folder.is_dir()):
+        where = "Give its folder, or set KIS_DATA." if row.folder is None else f"There is no folder {row.folder}."
+        raise UnknownName("dataset", name, BUILT_IN, where)
+    if not (state := readiness(row)).ready:
+        raise NotReady(f"dataset {name}", state.state, state.remedy)
     if row.folder is not None:
-        if root is None and not row.folder.is_dir():
-            raise UnknownName("dataset", name, BUILT_IN, f"There is no folder {row.folder}.")
         return read_dataset(name, row.folder, layout_of(name, layout))
-    if name not in EMBEDDED:
-        raise UnknownName("dataset", name, BUILT_IN, "Give its folder, or set KIS_DATA.")
     emoji = read_dataset("openmoji", openmoji.prepare(cache_folder()), LAYOUTS["folder"], note=openmoji.NOTE)
     if name == "openmoji":
         return emoji

@@ -32,6 +32,7 @@ __all__ = [
     "load",
     "read_models",
     "readiness",
+    "require",
     "upright",
     "weights",
 ]
@@ -65,6 +66,19 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     """Whether the model could be loaded now; nothing is loaded to find out."""
     found: Readiness = back_end(checkpoint).readiness(checkpoint)
     return found
+
+
+def require(checkpoint: Checkpoint) -> None:
+    """Returns if the model could be loaded now; of a function of one's own the module is imported to find out.
+
+    Raises:
+        NotReady: it can't be had here, and why. KisBenchError: the module can't be imported or has no such function.
+    """
+    state = readiness(checkpoint)
+    if not state.ready:
+        raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
+    if (module := back_end(checkpoint)).__name__ == BACK_ENDS["python"]:
+        module.function_of(checkpoint)
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
@@ -105,9 +119,7 @@ def load(name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32
         raise KisBenchError(f"precision {precision!r} is not offered; choose one of {', '.join(PRECISIONS)}")
     if download:
         fetch(checkpoint)
-    state = readiness(checkpoint)
-    if not state.ready:
-        raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
+    require(checkpoint)
     encoder: Encoder = back_end(checkpoint).load(checkpoint, device, precision)
     return encoder
 

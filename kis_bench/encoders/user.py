@@ -26,7 +26,11 @@ OPTIONAL = ("prepare_image", "encode_prepared", "batch_size")
 
 
 def parts(checkpoint: Checkpoint) -> tuple[str, str]:
-    _, module, function = checkpoint.source.split(":")
+    _, _, named = checkpoint.source.partition(":")
+    module, _, function = named.partition(":")
+    if not (function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        said = f"source {checkpoint.source!r} names no function; write python:MODULE:FUNCTION"
+        raise KisBenchError(f"model {checkpoint.name}: {said}")
     return module, function
 
 
@@ -40,10 +44,12 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # as python -m does; last, so that nothing is hidden
     try:
-        found = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        found = None
-    if found is None:
+        found = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError as error:
+        found = not f"{module}.".startswith(f"{error.name}.")  # else a package around it lacks something else
+    except Exception:  # of a package around it; told when it is imported
+        found = True
+    if not found:
         return Readiness(False, "no module", f"there is no Python module {module}; run where it can be imported")
     return Readiness(True, "ready")
 
@@ -56,6 +62,19 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
     """The function's own affair; its key tells."""
     return {}
+
+
+def function_of(checkpoint: Checkpoint) -> Callable[..., Any]:
+    """The function itself. Raises KisBenchError with the error and the line at which its module can't be imported."""
+    module, function = parts(checkpoint)
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        said = f"module {module} can't be imported: {raised(error)}"
+        raise KisBenchError(f"model {checkpoint.name}: {said}") from error
+    if not callable(found):
+        raise KisBenchError(f"model {checkpoint.name}: module {module} has no function {function}")
+    return found  # type: ignore[no-any-return]
 
 
 class OwnEncoder:
@@ -85,9 +104,7 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     object doesn't say that it uses just that, asking for something is an error.
     """
     module, function = parts(checkpoint)
-    make = getattr(importlib.import_module(module), function, None)
-    if not callable(make):
-        raise KisBenchError(f"model {checkpoint.name}: module {module} has no function {function}")
+    make = function_of(checkpoint)
     given = handed_over(make, device, precision)
     try:
         own = make(**given)

@@ -206,29 +206,17 @@ def test_wrong_options_are_refused(tmp_path, options, said):
     assert "Traceback" not in output
 
 
-def test_a_dataset_without_labels_is_skipped_by_name(drawings, tmp_path):
-    root = shutil.copytree(drawings, tmp_path / "bare")
-    (root / "labels.csv").unlink()
-    command = ["-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "--kis-model", "demo", "--kis-dataset",
-               f"bare={root}", "--kis-report", tmp_path / "reports"]  # fmt: skip
-    done, said = run(*command)
-    assert done.returncode == 0, said
-    assert "dataset bare: no queries. write labels.csv into its folder" in said
-    done, said = run(*command, "--kis-strict")
-    assert done.returncode == 1
-
-
-def test_a_bad_dataset_does_not_stop_the_others(drawings, tmp_path):
-    bad = shutil.copytree(drawings, tmp_path / "bad")
+def test_a_bad_dataset_that_is_only_declared_does_not_stop_the_others(drawings, tmp_path):
+    bad = shutil.copytree(drawings, tmp_path / "photos")
+    shutil.copytree(drawings, tmp_path / "mvk")
     (bad / "labels.csv").write_text("query_id,item_id,label_set,text\nq1,nowhere,short\nq2,nowhere,short,red\n")
-    done, said = run("-m", "pytest", "benchmarks", "-q", "-p", "no:cacheprovider", "--kis-model", "demo",
-                     "--kis-dataset", f"bad={bad}", "--kis-dataset", f"good={drawings}",
-                     "--kis-report", tmp_path / "reports")  # fmt: skip
+    done, said = run("-m", "pytest", "benchmarks", "-q", "-p", "no:cacheprovider", "--kis-model", "colour-words",
+                     "-k", "photos or mvk", "--kis-data", tmp_path, "--kis-report", tmp_path / "reports")  # fmt: skip
     assert done.returncode == 1
     assert "line 2: 3 cells where the header has 4" in said
     assert "line 3: item 'nowhere' is not in the collection" in said
     assert "Traceback" not in said
-    assert set(read_run(tmp_path / "reports" / "latest").ranks.dataset) == {"good"}
+    assert set(read_run(tmp_path / "reports" / "latest").ranks.dataset) == {"mvk"}
 
 
 @pytest.mark.parametrize(

@@ -116,10 +116,14 @@ def test_with_one_model_there_is_nothing_to_combine(project):
 
 
 def test_a_model_that_is_not_here_is_left_out_or_under_strict_fails(project):
-    ours = ("--kis-model", "reddish", "--kis-model", "align", "-k", "complementarity")
-    done, _ = measured(project, *ours)
+    conftest = (project / "conftest.py").read_text()
+    other = 'Checkpoint("absent", "hf-hub:nobody/nothing")'
+    conftest = conftest.replace('("reddish", "bluish")]', f'("reddish",)] + [{other}]')
+    assert other in conftest
+    (project / "conftest.py").write_text(conftest)
+    done, _ = measured(project)
     assert "complementarity: takes two models, and only reddish is here" in done.stdout
-    assert done.returncode == 0
-    done, _ = measured(project, *ours, "--kis-strict")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done, _ = measured(project, "--kis-strict")
     assert done.returncode == 1
-    assert "model align: not downloaded" in done.stdout
+    assert "model absent: not downloaded" in done.stdout

@@ -118,18 +118,26 @@ def test_faults_are_one_message(hub, dataset, tmp_path):
     (tmp_path / "broken").mkdir()
     REPOSITORIES["laion/CLIP-ViT-H-14-laion2B-s32B-b79K"](tmp_path / "broken")
     (tmp_path / "broken" / "open_clip_model.safetensors").write_bytes(b"nothing")
-    models = ["lab-kmeans-4", "hf-hub:nobody/nothing", f"openclip:local-dir:{tmp_path / 'broken'}"]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "benchmarks", "--kis-dataset", dataset,
-               "--kis-store", str(tmp_path / "store"), "--kis-report", str(tmp_path / "reports"), "--kis-download",
-               *(part for model in models for part in ("--kis-model", model))]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    said = done.stdout + done.stderr
-    assert "SKIPPED" in said
+    broken = f"openclip:local-dir:{tmp_path / 'broken'}"
+
+    def run(*models):
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "benchmarks", "--kis-dataset", dataset,
+                   "--kis-store", str(tmp_path / "store"), "--kis-report", str(tmp_path / "reports"), "--kis-download",
+                   *(part for model in models for part in ("--kis-model", model))]  # fmt: skip
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said
+        assert "in named_skip" not in said
+        assert "During handling" not in said
+        return done.returncode, said
+
+    code, said = run("lab-kmeans-4", "hf-hub:nobody/nothing", broken)
+    assert code == 2
     assert "model lab-kmeans-4: has no text side" in said
     assert "model hf-hub.nobody.nothing: not downloaded. nobody/nothing (revision main) can't be downloaded" in said
+    assert "2 problems; nothing was measured" in said
+    code, said = run(broken)  # what shows only when it is loaded
+    assert code == 1
     assert "model openclip.broken:" in said
     assert "can't be loaded" in said
-    assert "4 failed, 4 skipped" in said  # two of these with the models together
-    assert "Traceback" not in said
-    assert "in named_skip" not in said
-    assert "During handling" not in said
+    assert "2 failed" in said

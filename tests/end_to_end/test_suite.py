@@ -97,18 +97,8 @@ def test_wrong_names_end_with_code_2_and_close_matches(tmp_path, arguments, said
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_dataset_is_a_named_skip_or_under_strict_a_failure(tmp_path):
-    gone = f"gone={tmp_path / 'nowhere'}"
-    done = run("--kis-dataset", gone, "--kis-report", str(tmp_path / "reports"))
-    assert done.returncode == 0
-    assert "dataset gone: no data. there is no folder" in done.stdout
-    done = run("--kis-dataset", gone, "--kis-strict")
-    assert done.returncode == 1
-
-
 def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):
-    done = run("--kis-privacy", "-k", "short", "--kis-report", str(tmp_path), f"--kis-dataset=gone={tmp_path}/secret",
-               "--kis-dataset", "openmoji")  # fmt: skip
+    done = run("--kis-privacy", "-k", "openmoji and short", "--kis-report", str(tmp_path), f"--kis-data={tmp_path}")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = (tmp_path / "latest").resolve()
     assert str(tmp_path.parent) not in (folder / "run.json").read_text(encoding="utf-8")

@@ -1,0 +1,156 @@
+"""What was asked for by name and can't be measured: found before the first test, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pytest
+
+from kis_bench import datasets, encoders
+from kis_bench.datasets import DatasetRow
+from kis_bench.encoders import LazyEncoder
+from kis_bench.errors import KisBenchError, NotReady, in_one_line
+from kis_bench.items import has_no_text_side, model_of
+from kis_bench.options import given
+from kis_bench.records import Checkpoint
+from kis_bench.session import (
+    QuerySet,
+    asked_by_name,
+    device_of,
+    line_up,
+    load_dataset,
+    problems,
+    query_sets,
+    visible_progress,
+)
+
+REFUSED = "kis_bench_refused"  #: under which a process of pytest-xdist says why it ended
+#: "dataset NAME" and "model NAME" for which a collected function makes tests, whatever is selected of them then.
+OFFERED = pytest.StashKey[set[str]]()
+
+
+def refuse(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Ends the session with exit code 2 if anything that was asked for by name can't be measured.
+
+    In several processes the first of them looks. None of them is given a test before all have told what they collected.
+    """
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    if worker not in (None, "gw0"):
+        return
+    if lines := refusals(config, items):
+        if worker is not None:
+            config.workeroutput[REFUSED] = lines  # type: ignore[attr-defined]
+        stop(lines)
+
+
+def stop(lines: Sequence[str]) -> None:
+    said = "; nothing was measured" if len(lines) == 1 else f": {len(lines)} problems; nothing was measured"
+    pytest.exit("\n  ".join([f"kis-bench: asked for by name{said}", *lines]), returncode=2)
+
+
+def refusals(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """One line for each of them, with what to do."""
+    lined = line_up(config)
+    found = {str(error): in_one_line(error) for error in problems(config)}
+    checks: dict[str, Callable[[], None]] = {}
+    if asked_by_name(config, "dataset"):
+        checks |= {f"dataset {row.name}": partial(check_dataset, config, row) for row in lined.datasets}
+    if asked_by_name(config, "model"):
+        checks |= {f"model {model.name}": partial(check_model, config, model, items) for model in lined.models}
+    for what, check in checks.items():
+        try:
+            check()
+        except KisBenchError as error:
+            line = in_one_line(error)
+            found[what] = line if line.startswith(what) else f"{what}: {line}"
+    return [*(of_no_use(config) | found).values()]
+
+
+def check_dataset(config: pytest.Config, row: DatasetRow) -> None:
+    """Returns if a dataset can be measured, as far as can be known without opening its pictures.
+
+    With ``--collect-only`` only its tables are looked at.
+    """
+    state = datasets.readiness(row)
+    if not state.ready:
+        raise NotReady(f"dataset {row.name}", state.state, state.remedy)
+    known: tuple[str, ...] = ()
+    if datasets.has_queries(row) and not (known := datasets.label_sets(row)):
+        raise datasets.no_queries(row)
+    wanted = line_up(config).label_sets
+    others = any(one.label_set for one in query_sets(config))  # else it is the name of the label set that is wrong
+    if wanted and known and others and not datasets.has_triplets(row) and not {*known} & {*wanted}:
+        raise NotReady(f"dataset {row.name}", f"no label set {' or '.join(wanted)}", f"It has {', '.join(known)}")
+    if row.folder is not None and not config.option.collectonly:
+        load_dataset(config, row)
+
+
+def check_model(config: pytest.Config, checkpoint: Checkpoint, items: Sequence[pytest.Item]) -> None:
+    """Returns if a model is here, or all that the selected tests ask of it lies in the store."""
+    own = [item for item in items if model_of(item) == checkpoint.name]
+    if config.option.kis_download and not config.option.collectonly:
+        with visible_progress(config):
+            encoders.fetch(checkpoint)
+    state = encoders.readiness(checkpoint)
+    if not state.ready and not all_stored(config, checkpoint, own):
+        raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
+    if state.ready and not config.option.collectonly:
+        encoders.require(checkpoint)
+    if own and all(map(has_no_text_side, own)):
+        raise no_text_side(checkpoint)
+
+
+def no_text_side(checkpoint: Checkpoint) -> NotReady:
+    remedy = "It serves image similarity only, and no selected test is about that"
+    return NotReady(f"model {checkpoint.name}", "has no text side", remedy)
+
+
+def all_stored(config: pytest.Config, checkpoint: Checkpoint, own: Sequence[pytest.Item]) -> bool:
+    """Whether tests of a model would find every vector; looked at only where the model isn't here."""
+    encoder = LazyEncoder(checkpoint, device=device_of(config), precision=config.option.kis_precision)
+    if not encoder.key_known or not own:
+        return False
+    from kis_bench.embed import images_entry, texts_entry
+    from kis_bench.store import Store, default_store
+
+    store = Store(config.option.kis_store or default_store())
+    for item in own:
+        if not {"known_item_search", "image_similarity"} & {*getattr(item, "fixturenames", ())}:
+            return False  # nobody knows what it does with the model
+        parameters = item.callspec.params  # type: ignore[attr-defined]  # only such have a model
+        row, query_set = parameters.get("dataset"), parameters.get("query_set")
+        if not isinstance(row, DatasetRow) or not datasets.readiness(row).ready:
+            return False
+        dataset = load_dataset(config, row)
+        if images_entry(dataset.collection, encoder.key, store).missing():
+            return False
+        if isinstance(query_set, QuerySet) and query_set.label_set is not None:
+            queries, name = dataset.queries(query_set.label_set), f"{dataset.name}-{query_set.label_set}"
+            if texts_entry(queries, encoder.key, store, name)[0].missing():
+                return False
+    return True
+
+
+def offer(config: pytest.Config, kind: str, rows: Sequence[DatasetRow] | Sequence[Checkpoint]) -> None:
+    """Notes for which datasets or models a collected function makes tests."""
+    config.stash.setdefault(OFFERED, set()).update(f"{kind} {row.name}" for row in rows)
+
+
+def of_no_use(config: pytest.Config) -> dict[str, str]:
+    """Names of the command line for which no collected function makes a test, each with a line.
+
+    Those in files are what a project measures, and a command may be about a part of that. So may ``-k``, and ``--lf``.
+    """
+    offered, lined = config.stash.get(OFFERED, set()), line_up(config)
+    if not offered or getattr(config.option, "lf", False):
+        return {}
+    found = {}
+    # A wrong name, as of a label set, is reason enough.
+    for row in lined.datasets if "dataset" in given(config) and not problems(config) else ():
+        has = "judgments and no queries" if datasets.has_triplets(row) else "queries and no judgments"
+        found[f"dataset {row.name}"] = f"dataset {row.name}: no collected test can use it. It has {has}"
+    for model in lined.models if "model" in given(config) else ():
+        if model.image_only:
+            found[f"model {model.name}"] = str(no_text_side(model))
+    return {what: line for what, line in found.items() if what not in offered}
