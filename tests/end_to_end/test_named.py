@@ -90,7 +90,7 @@ WRONG = {
     "--kis-dataset=gone={root}/colour": "dataset gone: no data. "
     "there is no folder {root}/colour (did you mean colours?)",
     "--kis-dataset=bare={root}/bare": "dataset bare: no queries. Labels.csv is not read; call it labels.csv",
-    "--kis-dataset=lsc={root}/days": "dataset lsc: {root}/days: black: no date and time as in 20200101_103717 in its name",
+    "--kis-dataset=lsc={root}/days": "dataset lsc: {root}/days: black: no date and time as in 2020",
     "--kis-model=nowhere:load": "model nowhere.load: no module. there is no Python module nowhere",
     "--kis-model=raises:load": "module raises can't be imported: JSONDecodeError",
     "--kis-model=needs:load": "No module named 'a_package_that_nobody_has' ({root}/needs.py, line 1)",
