@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterable
 
 MANY = 20  #: names, of which only close ones are told
+MOST_IN_A_LINE = 3  #: problems of a file
 
 
 class KisBenchError(Exception):
@@ -83,9 +84,6 @@ def is_own(file: str) -> bool:
     """Whether a file is neither of this package, nor of Python's library or what is installed beside that."""
     others = (os.path.dirname(os.__file__), os.path.dirname(__file__))
     return not os.path.abspath(file).startswith(tuple(folder + os.sep for folder in others))
-
-
-MOST_IN_A_LINE = 3  #: problems of a file
 
 
 def in_one_line(error: KisBenchError) -> str:
