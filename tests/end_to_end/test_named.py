@@ -134,7 +134,7 @@ def test_a_module_beside_the_tests_is_found_as_pytest_finds_it(session):
     """In every process, though its folder is known to Python only once the tests are collected."""
     code, said, reports = session("benchmarks", "--kis-model=beside:load", "--kis-dataset=colours", "-n", "2")
     assert code == 0, said
-    assert set(read_run(reports / "latest").ranks.model) == {"beside.load"}
+    assert set(read_run(reports / "latest").ranks.model) == {"beside"}
 
 
 def test_names_in_files_are_asked_for_too(session, project, tmp_path):
