@@ -1,7 +1,9 @@
 """Where targets stand in fused lists: the vectors of several models -> ranks under every pair and triple of them.
 
-What is fused is what a system would have at hand, the first ``depth`` items of each model's list. An item that is in
-none of them scores 0: the target then shares the places behind all others.
+What is fused is what a system would have at hand, the first ``depth`` items of each model's list, without those that
+tie across its end: which of them come first would be up to the order of the collection. A list of nothing but ties
+holds no item, and where only one list of a combination holds any, that list is the fused one, to its end. An item that
+is in none of several scores 0: the target then shares the places behind all others.
 """
 
 from __future__ import annotations
@@ -69,17 +71,19 @@ def fused_ranks(
     """
     if len(models) < 2 or not len(models) == len(texts) == len(items):
         raise ValueError(f"{len(models)} models, {len(texts)} texts and {len(items)} items: two of each are needed")
-    depth = min(depth, len(items[0]))
-    tops = [target_ranks(t, i, targets, top_k=depth) for t, i in zip(texts, items, strict=True)]
+    n = len(items[0])
+    tops = [target_ranks(t, i, targets, top_k=min(depth + 1, n)) for t, i in zip(texts, items, strict=True)]
     order = sorted(range(len(models)), key=lambda i: -float(np.mean(1 / tops[i].rank)))
     chosen = sorted(order[:MOST_IN_PAIRS])
     best = [i for i, model in enumerate(chosen) if model in order[:MOST_IN_TRIPLES]]
     scores = [top_scores(texts[i], items[i], tops[i].top_items) for i in chosen]
+    lengths = np.stack([lengths_of(each, depth) for each in scores])  # [m, q]
+    own = [(tops[i].best, tops[i].worst) for i in chosen]
     combinations = [*itertools.combinations(range(len(chosen)), 2), *itertools.combinations(best, 3)]
     ways = [(combination, method) for combination in combinations for method in METHODS
             if method != "weighted" or len(combination) == 2]  # fmt: skip
-    n, found = len(items[0]), []
-    for some in blocks([tops[i].top_items for i in chosen], scores, targets, n):
+    found = []
+    for some in blocks([tops[i].top_items for i in chosen], scores, lengths, targets, n):
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets others work while it does
             found.append(list(pool.map(partial(ranked, some, n), *zip(*ways, strict=True))))
     names = np.array([models[i] for i in chosen], object)
@@ -87,6 +91,7 @@ def fused_ranks(
     tables = []
     for i, (combination, method) in enumerate(ways):
         high, low = (np.concatenate([block[i][side] for block in found]) for side in (0, 1))  # [q, weights]
+        take_over((high, low), [own[j] for j in combination], lengths[[*combination]], method)
         row = np.arange(len(high))
         pick = chosen_on_others(2.0 / (high + low), parts) if method == "weighted" else 0 * row
         if pick is None:
@@ -108,15 +113,37 @@ def top_scores(texts: NDArray[np.float32], items: Any, top: Ints) -> Floats:
     return np.round(found, DECIMALS)  # what differs less is equal, as identical pictures are
 
 
-def blocks(tops: Sequence[Ints], scores: Sequence[Floats], targets: Sequence[Sequence[int]], n: int) -> Iterator[Lists]:
+def lengths_of(scores: Floats, depth: int) -> Ints:
+    """How many items of each list ``[q]`` are fused, of descending scores ``[q, at most depth + 1]``."""
+    above = np.count_nonzero(scores > scores[:, -1:], axis=1)
+    return above if scores.shape[1] > depth else np.where(above > 0, scores.shape[1], 0)
+
+
+def take_over(places: tuple[Ints, Ints], own: Sequence[tuple[Ints, Ints]], lengths: Ints, method: str) -> None:
+    """Puts a model's own ranks in place of fused ones ``[q, w]`` where only its list holds anything, or weighs."""
+    filled = lengths > 0
+    single, which = filled.sum(axis=0) == 1, filled.argmax(axis=0)
+    for side, fused in enumerate(places):
+        for member, ranks in enumerate(own):
+            here = single & (which == member)
+            fused[here] = ranks[side][here, None]
+            if method == "weighted":
+                fused[:, member == 1 - WEIGHTS] = ranks[side][:, None]
+
+
+def blocks(
+    tops: Sequence[Ints], scores: Sequence[Floats], lengths: Ints, targets: Sequence[Sequence[int]], n: int
+) -> Iterator[Lists]:
     """The lists of some queries at a time, over those items that are in any list or wanted."""
     q, m = len(targets), len(tops)
-    widest = min(n, sum(top.shape[1] for top in tops) + max(map(len, targets)))
+    widest = min(n, sum(int(each.max()) for each in lengths) + max(map(len, targets)))
     step = max(1, MOST_BYTES // (m * widest * 17))
     for start in range(0, q, step):
         rows = range(start, min(start + step, q))
-        columns = [np.unique(np.concatenate([*(top[i] for top in tops), np.asarray(targets[i], np.int64)]))
-                   for i in rows]  # fmt: skip
+        columns = [
+            np.unique(np.concatenate([*(top[i, :k] for top, k in zip(tops, lengths[:, i], strict=True)), targets[i]]))
+            for i in rows
+        ]
         shape = (m, len(rows), max(map(len, columns)))
         own = [sorted({*targets[i]}) for i in rows]
         wanted = np.zeros((len(rows), max(map(len, own))), np.int64)
@@ -127,9 +154,12 @@ def blocks(tops: Sequence[Ints], scores: Sequence[Floats], targets: Sequence[Seq
             wanted[b] = np.searchsorted(known, own[b][0])
             wanted[b, : len(own[b])] = np.searchsorted(known, own[b])
             for j in range(m):
-                at = np.searchsorted(known, tops[j][i])
-                block.scores[j, b, at] = normalised(scores[j][i])
-                block.reciprocal[j, b, at] = 1.0 / (RRF_K + ranks_of(scores[j][i]))
+                k = lengths[j, i]
+                at = np.searchsorted(known, tops[j][i, :k])
+                # Those that tie at the end are left out, and the end of the scale.
+                tied = k < scores[j].shape[1] - 1
+                block.scores[j, b, at] = normalised(scores[j][i, : k + tied])[:k]
+                block.reciprocal[j, b, at] = 1.0 / (RRF_K + ranks_of(scores[j][i, :k]))
                 block.held[j, b, at] = 1
         yield block
 

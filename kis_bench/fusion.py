@@ -58,6 +58,8 @@ def ranks_of(scores: ArrayLike) -> Floats:
     """
     each = finite_or_nan(scores)
     found = np.full(each.shape, np.nan)
+    if not each.size:
+        return found
     for row, into in zip(each.reshape(-1, each.shape[-1]), found.reshape(-1, each.shape[-1]), strict=True):
         known = ~np.isnan(row)
         _, level, counts = np.unique(-row[known], return_inverse=True, return_counts=True)

@@ -1,5 +1,6 @@
 """Real pytest runs in which models are combined, of a project with two small models of its own."""
 
+import itertools
 import subprocess
 import sys
 from textwrap import dedent
@@ -98,6 +99,29 @@ def test_combinations_are_measured_and_written(project, workers):
     page = (latest / "report.md").read_text(encoding="utf-8")
     assert "What combinations find" in page
     assert {"combinations.csv", "advice.csv"} <= {file.name for file in (latest / "tables").iterdir()}
+
+
+def test_a_model_that_knows_nothing_gains_nothing(project):
+    """The oracle's luck is what going through all places gives; all but alternating is the other model."""
+    blind = dedent(CONFTEST).replace("bluish", "blind").replace("(0.1, 0.2, 1)", "(0, 0, 0)")
+    (project / "conftest.py").write_text(blind)
+    done, latest = measured(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run, table = read_run(latest), pd.read_csv(latest / "tables" / "combinations.csv")
+    assert run.fused.groupby("method").size().eq(30).all()
+    of = {model: rows.set_index("query_id") for model, rows in run.ranks.groupby("model")}
+    assert (of["blind"]["rank_best"].eq(1) & of["blind"]["rank_worst"].eq(30)).all()
+    places = [[range(own.loc[f"q{i}", "rank_best"], own.loc[f"q{i}", "rank_worst"] + 1) for own in of.values()]
+              for i in range(30)]  # fmt: skip
+    found = [[min(pair) for pair in itertools.product(*both)] for both in places]
+    oracle = table[table.method == "oracle"].fillna({"k": 0}).set_index("k")["value"]
+    for k in (1, 10):
+        assert oracle[k] == pytest.approx(np.mean([np.mean(np.array(ranks) <= k) for ranks in found]))
+    assert oracle[0] == pytest.approx(np.mean([1 / np.mean(ranks) for ranks in found]))
+    assert set(table.method) == {"oracle", "interleave"}
+    page = (latest / "report.md").read_text(encoding="utf-8")
+    assert "No pair is worth it" in page
+    assert "weighted sum, " not in page
 
 
 def test_alone_it_has_the_single_models_too(project):

@@ -10,6 +10,7 @@ from kis_bench.complementarity import ADVICE, GAINS, advice, combinations, gains
 from kis_bench.conditions import Condition
 from kis_bench.fusion import complement, switching_cost
 from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
+from kis_bench.report.combinations import complementarity, method
 from kis_bench.results import FUSED
 from kis_bench.statistics import holm, paired_randomization_test
 
@@ -166,6 +167,21 @@ def test_a_partner_that_never_helps_gains_exactly_nothing(own, behind):
     assert "switch" not in set(table.method)  # never to switch is never worse
 
 
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=5, max_size=5), min_size=2, max_size=3
+    )
+)
+@settings(max_examples=20, deadline=None)
+def test_no_choice_between_lists_exceeds_the_oracle(rows):
+    """Of any query under any measure."""
+    found = combinations(tied([[(best, best + width) for best, width in row] for row in rows]), NONE)
+    oracle = {one.models: one for one in found if one.method == "oracle"}
+    for one in found:
+        for k in (None, 1, 10, 100):
+            assert (one.values(k) <= oracle[tuple(sorted(one.models))].values(k) + 1e-12).all()
+
+
 def test_a_constant_partner_is_never_advised():
     """Half of the targets among the first, none behind the middle: switching to chance can only lose."""
     rng = np.random.default_rng(7)
@@ -192,6 +208,13 @@ def test_what_is_one_model_alone_is_no_combination():
     perfect = condition(np.stack([np.ones(20, int), noise(1)[0, :20]]))
     assert {c.method for c in combinations(perfect, NONE)} == {"oracle"}
     assert advice(perfect, NONE).empty
+    shown = complementarity(gains(perfect, NONE), advice(perfect, NONE))
+    assert any("oracle: the better rank of each query" in line and "1.000" in line for line in shown)
+
+
+def test_a_switch_after_one_picture_is_in_the_singular():
+    assert method({"method": "switch", "parameter": 1.0}) == "switch after 1 picture"
+    assert method({"method": "switch", "parameter": 20.0}) == "switch after 20 pictures"
 
 
 def test_the_honest_gain_of_pure_luck_is_none():

@@ -9,6 +9,7 @@ from kis_bench import fused_ranks as module
 from kis_bench.clusters import linked
 from kis_bench.fused_ranks import FUSED, WEIGHTS, fused_ranks
 from kis_bench.held_out import chosen_on_others, parts_of
+from kis_bench.ranking import target_ranks
 
 
 def unit(rows):
@@ -33,10 +34,16 @@ def brute(texts, items, targets, chosen, method, depth, weight=None):
     n = len(items[0])
     for q, wanted in enumerate(targets):
         totals, counts = np.zeros(n), np.zeros(n)
-        for place, i in enumerate(chosen):
-            scores = np.round((items[i].astype(float) @ texts[i][q].astype(float)).max(axis=1), 12)
-            order = sorted(range(n), key=lambda item: (-scores[item], item))[:depth]
-            low, high = scores[order].min(), scores[order].max()
+        every = [np.round((items[i].astype(float) @ texts[i][q].astype(float)).max(axis=1), 12) for i in chosen]
+        held = [first(scores, depth) for scores in every]
+        telling = [place for place, (order, _) in enumerate(held) if order]
+        if weight in (0, 1) or len(telling) == 1:
+            alone = {None: telling[0] if telling else None, 1: 0, 0: 1}[weight if weight in (0, 1) else None]
+            found.append(stands(every[alone], wanted))
+            continue
+        for place, scores in enumerate(every):
+            order, low = held[place]
+            high = scores.max()
             for item in order:
                 rank = np.mean([p + 1 for p, other in enumerate(order) if scores[other] == scores[item]])
                 scaled = (scores[item] - low) / (high - low) if high > low else 0.0
@@ -45,17 +52,47 @@ def brute(texts, items, targets, chosen, method, depth, weight=None):
                 counts[item] += 1
         if method == "comb_mnz":
             totals *= counts
-        target = max(totals[item] for item in wanted)
-        others = [item for item in range(n) if item not in wanted]
-        above = sum(totals[item] > target + 1e-13 for item in others)
-        level = sum(abs(totals[item] - target) <= 1e-13 for item in others)
-        found.append((above + 1, above + level + 1))
+        found.append(stands(totals, wanted))
     return found
 
 
-@pytest.mark.parametrize(("v", "depth"), [(1, 1000), (3, 1000), (1, 7)])
+def first(scores, depth):
+    """The items of a list that are fused, and the end of its scale."""
+    order = sorted(range(len(scores)), key=lambda item: -scores[item])
+    if scores.min() == scores.max():
+        return [], 0.0
+    if len(scores) <= depth or scores[order[depth]] < scores[order[depth - 1]]:
+        return order[:depth], scores[order[:depth]].min()
+    return [item for item in order if scores[item] > scores[order[depth]]], scores[order[depth]]
+
+
+def stands(totals, wanted):
+    target = max(totals[item] for item in wanted)
+    others = [item for item in range(len(totals)) if item not in wanted]
+    above = sum(totals[item] > target + 1e-13 for item in others)
+    level = sum(abs(totals[item] - target) <= 1e-13 for item in others)
+    return above + 1, above + level + 1
+
+
+def coarse(m=3, q=12, n=30):
+    """Models that tie much: few different pictures, and texts on which the last model knows nothing."""
+    rng = np.random.default_rng(3)
+    kinds = unit(rng.standard_normal((m, 4, 1, 8)))
+    items = [each[rng.integers(0, 4, n)] for each in kinds]
+    texts = [unit(rng.standard_normal((q, 8))) for _ in range(m)]
+    items[m - 1][:], texts[m - 1][q // 2 :] = unit(np.eye(8)[[0] * n])[:, None], unit(np.eye(8)[[1] * (q - q // 2)])
+    return (
+        texts,
+        items,
+        [[int(t)] for t in rng.integers(0, n, q)],
+        [f"m{i}" for i in range(m)],
+        [f"q{i}" for i in range(q)],
+    )
+
+
+@pytest.mark.parametrize(("v", "depth"), [(1, 1000), (3, 1000), (1, 7), (0, 1000), (0, 9), (0, 30), (0, 29)])
 def test_like_going_through_all_items(v, depth):
-    texts, items, targets, names, queries = models(v=v)
+    texts, items, targets, names, queries = models(v=v) if v else coarse()
     table = fused_ranks(texts, items, targets, names, queries, depth=depth)
     assert list(table.columns) == FUSED
     for size, method in itertools.product((2, 3), ("rrf", "comb_sum", "comb_mnz")):
@@ -84,6 +121,53 @@ def test_weights_are_learned_without_the_query():
         equal = [w for w in gain if round(float(gain[w][others].mean()), 12) == best]
         assert row.parameter == min(equal, key=lambda w: WEIGHTS.tolist().index(w))
         assert (row.rank_best, row.rank_worst) == every[row.parameter][q]
+
+
+@pytest.mark.parametrize("depth", [1000, 7])
+def test_all_weight_on_a_model_is_that_model(monkeypatch, depth):
+    """To the end of its list, and by its own ties."""
+    for weight in (1.0, 0.0):
+        monkeypatch.setattr(module, "WEIGHTS", np.array([weight]))
+        texts, items, targets, names, queries = models(m=2)
+        table = fused_ranks(texts, items, targets, names, queries, depth=depth)
+        rows = table[table.method == "weighted"]
+        own = target_ranks(texts[1 - int(weight)], items[1 - int(weight)], targets)
+        assert rows.parameter.eq(weight).all()
+        assert (rows.rank_best.tolist(), rows.rank_worst.tolist()) == (own.best.tolist(), own.worst.tolist())
+
+
+@pytest.mark.parametrize("depth", [1000, 30, 29, 7])
+def test_a_list_that_tells_nothing_changes_nothing(depth):
+    """Fused with a constant model every method gives the model's own ranks; items aren't preferred by their order."""
+    texts, items, targets, names, queries = models(m=2)
+    constant = np.zeros((len(items[0]), 1, 8), np.float32)
+    constant[:, 0, 0] = 1
+    for place in (0, 1):
+        pair = [(texts[0], items[0]), (texts[1], constant)][:: 1 - 2 * place]
+        table = fused_ranks(*map(list, zip(*pair, strict=True)), targets, names, queries, depth=depth)
+        own = target_ranks(texts[0], items[0], targets)
+        assert {*table.method} == {"rrf", "comb_sum", "comb_mnz", "weighted"}
+        for _, rows in table[table.parameter != place].groupby("method"):  # but with all weight on the constant one
+            at = [queries.index(query) for query in rows.query_id]
+            assert len(at) > 4
+            assert rows.rank_best.tolist() == own.best[at].tolist()
+            assert rows.rank_worst.tolist() == own.worst[at].tolist()
+
+
+@pytest.mark.parametrize("depth", [1000, 9])
+def test_the_order_of_the_collection_changes_nothing(depth):
+    texts, items, targets, names, queries = coarse()
+    there = np.random.default_rng(1).permutation(30)
+    back = there.argsort()
+    moved = fused_ranks(
+        texts, [each[there] for each in items], [[int(back[t]) for t in some] for some in targets], names, queries,
+        depth=depth,
+    )  # fmt: skip
+    assert (
+        fused_ranks(texts, items, targets, names, queries, depth=depth)
+        .drop(columns="parameter")
+        .equals(moved.drop(columns="parameter"))
+    )
 
 
 def test_blocks_change_nothing(monkeypatch):

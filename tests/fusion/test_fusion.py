@@ -112,7 +112,7 @@ def test_a_user_who_never_or_at_once_switches(size, data):
     assert switching_cost(first, second, size).tolist() == first
 
 
-def test_ties_have_the_middle_rank_and_the_middle_cost():
+def test_ties_have_the_middle_rank():
     scores = np.random.default_rng(2).integers(0, 5, (2, 3, 12)).astype(float)
     ranks = ranks_of(scores)
     for row, of in zip(scores.reshape(-1, 12), ranks.reshape(-1, 12), strict=True):
@@ -120,8 +120,7 @@ def test_ties_have_the_middle_rank_and_the_middle_cost():
     scores[0, 0, :4] = math.nan
     assert ranks_of(scores)[0, 0, 4:].tolist() == scipy.stats.rankdata(-scores[0, 0, 4:]).tolist()
     assert np.isnan(ranks_of(scores)[0, 0, :4]).all()
-    assert switching_cost([1.5, 10.5], [4, 2.5], 10).tolist() == [1.5, 12.5]
-    assert interleaving_cost([1.5], [4]).tolist() == [2.0]
+    assert ranks_of(np.empty((2, 0))).shape == (2, 0)
 
 
 @pytest.mark.parametrize("how", ["min-max", "z-score"])
