@@ -159,7 +159,7 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
         return {"dataset": judged.dataset.name, "kind": kind, "model": model, "counts": "judgments",
                 "value": triplets.consistency(each[chosen]), "ci_low": interval[0], "ci_high": interval[1],
                 "n": int(counted.sum()), "n_triplets": here.n_triplets, "n_targets": here.n_targets,
-                "n_participants": here.n_people, "ceiling": triplets.ceiling(choice[counted], here.triplets),
+                "n_participants": here.n_people,
                 "ties": 0, "missing": 0}  # fmt: skip
 
     def add(columns: Floats, chosen: NDArray[np.bool_], **about: str) -> None:
@@ -167,7 +167,10 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
         for i, (model, interval) in enumerate(zip(measured, intervals, strict=True)):
             unknown = np.isnan(columns[:, i])
             ties, missing = chosen & (margins[:, i] == 0), chosen & unknown
-            counts = {"ties": int(ties.sum()), "missing": int(missing.sum())}
+            counts: dict[str, float] = {"ties": int(ties.sum()), "missing": int(missing.sum())}
+            if about["protocol"] == "default":  # else a tie counts as the left, which may change within a triplet
+                counted = chosen & ~unknown
+                counts["ceiling"] = triplets.ceiling(choice[counted], crossed.where(counted).triplets)
             rows.append(row("model", model, columns[:, i], chosen, interval) | counts | about)
 
     def add_people(chosen: NDArray[np.bool_], **about: str) -> None:

@@ -18,6 +18,8 @@ from kis_bench.statistics import wilson_interval
 from kis_bench.text_checks import listed
 from kis_bench.triplets import ceiling
 
+FEW_TARGETS = 15  #: below, 95% intervals held the truth in less than 93% of simulated studies
+SHARED = 2  #: triplets of a candidate on average; above, in less than 92%
 TABLES = (PARTICIPANTS, JUDGMENTS, *TRIPLETS)
 
 
@@ -39,8 +41,29 @@ def study_checks(study: Study) -> Iterator[Check]:
         yield Check("decided judgments", False, f"{said} have a preference; {meaning}")
         return
     yield Check("decided judgments", True, f"{said} have a preference and count")
+    yield pictures(study, decided)
     yield from people(study, decided)
     yield sides(decided)
+
+
+def pictures(study: Study, decided: Sequence[Judgment]) -> Check:
+    """How many triplets share a target picture, which intervals count, and how many a candidate, which they don't."""
+    judged = {judgment.triplet_id for judgment in decided}
+    those = [triplet for triplet in study.triplets if triplet.triplet_id in judged]
+    targets = len({triplet.target for triplet in those})
+    uses = 2 * len(those) / len({candidate for t in those for candidate in (t.candidate1, t.candidate2)})
+    said = (
+        f"{len(those):,} judged triplets have {targets:,} target pictures, {len(those) / targets:.1f} triplets each; a "
+        f"candidate is in {uses:.1f} triplets on average"
+    )
+    odd = []
+    if targets == 1 < len(those):
+        odd.append("figures speak of this target only, and intervals say nothing about others; add triplets of others")
+    elif targets < min(FEW_TARGETS, len(those)):
+        odd.append("with so few targets for all triplets intervals are too narrow; add triplets of others")
+    if uses > SHARED:
+        odd.append("intervals don't count that triplets share candidates, and are too narrow; draw more candidates")
+    return Check("shared pictures", None if odd else True, "; ".join([said, *odd]))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ BEST = 10  #: models in tables that have a column for each group
 PANELS = 12
 COLUMNS = 12  #: groups in a table
 NAMED = 5
+CEILING = "ceiling of models"
 SEPARATED = 0.05
 CONSISTENCY = {
     "consistency": "each judgment",
@@ -121,7 +122,46 @@ def _counts(study: Similarity) -> str:
         said = [f"{own[column].nunique():,} {words}" for column, words in columns]
     left = about.get("n_indifferent")
     out = f"; {int(left):,} judgments without preference are left out" if left is not None else ""
+    shared = about.get("n_targets")
+    if shared is not None and int(shared) < int(about["n_triplets"]):
+        said[0] += f" of {_pictures(int(shared))}"
     return ", ".join(said) + out + "."
+
+
+def _pictures(n: int) -> str:
+    return f"{n:,} target pictures" if n > 1 else "one target picture"
+
+
+def _drawn(study: Similarity) -> list[str]:
+    """What the intervals count as drawn by chance, where there are intervals."""
+    known = [row for row in study.models.values() if not math.isnan(row["ci_low"])]
+    if not known:
+        return []
+    most = max(known, key=lambda row: int(row["n"]))
+    people, n, targets = int(most["n_participants"]), int(most["n_triplets"]), float(most["n_targets"])
+    over = f"{people:,} people and " * (people > 1) + f"{n:,} triplets"
+    if 1 < targets < n:
+        over += f" of {_pictures(int(targets))}, each drawn with all of its triplets"
+    elif not math.isnan(targets):
+        over += f" of {_pictures(int(targets))}"
+    said = [f"Intervals: 95%, over {over}."]
+    if nothing := ["people"] * (people == 1) + ["target pictures"] * (targets == 1):
+        said.append(f"They say nothing about other {' or '.join(nothing)}.")
+    if math.isnan(targets):
+        said.append("This older run did not count target pictures that triplets share, without which they are narrow.")
+    return said
+
+
+def _ceiling(study: Similarity) -> list[str]:
+    """The most that a model can reach, since it has one choice per triplet and people contradict each other."""
+    found = study.ceilings.values()
+    if not found:
+        return []
+    least, most = min(found), max(found)
+    if least == 1:
+        return ["Ceiling: 100%; no triplet has judgments that contradict each other."]
+    reach = _percent(most) if most == least else f"{_percent(least)} to {_percent(most)}, as images are missing"
+    return [f"Ceiling: {reach}. No model can reach more, since judgments on the same triplet contradict each other."]
 
 
 def _main(study: Similarity) -> list[str]:
@@ -147,6 +187,9 @@ def _main(study: Similarity) -> list[str]:
     lacking = any(r["missing"] for r in models.values())
     if lacking:
         columns.append(("missing", [_count(r["missing"]) for r in models.values()]))
+    ceilings = study.ceilings
+    if len({*ceilings.values()}) > 1:
+        columns.append(("ceiling", [_percent(ceilings.get(model, math.nan)) for model in models]))
     columns.append(("judgments", [_count(r["n"]) for r in models.values()]))
     if known("consistency_published"):
         columns.append(("published rules", [cell(m, "consistency_published", interval=False) for m in models]))
@@ -159,6 +202,7 @@ def _main(study: Similarity) -> list[str]:
     ]
     head = [title for title, _ in columns]
     said = ["Consistency: how often a model chooses as the judge did. Guessing earns 50%; ties count half."]
+    said += [*_ceiling(study), *_drawn(study)]
     if lacking:
         said.append("Missing: judgments left out since an image is missing; compare models over the same number.")
     if "published rules" in head:
@@ -191,12 +235,14 @@ def _bars(study: Similarity, folder: Path) -> list[str]:
             published.setdefault(str(row["model"]) if model is None else model, []).append(float(row["value"]))
     person = _share(study.people[PERSON]) if PERSON in study.people else None
     stem = file_name("consistency", study.name)
-    draw_consistency(study.name, shares, study.originals, person, published, folder / "plots" / stem)
+    ceiling = max(study.ceilings.values(), default=math.nan)
+    draw_consistency(study.name, shares, study.originals, person, published, folder / "plots" / stem, ceiling=ceiling)
     best = next(iter(shares))
     noun = "model" if len(shares) == 1 else "models"
     alt = f"Bars: consistency of {len(shares):,} {noun} with the judgments on {escaped(study.name, 60)}"
     alt += f"; the best is {escaped(best, 60)} with {_percent(shares[best].value)}" if shares[best].n else ""
     alt += f", another person reaches {_percent(person.value)}" if person else ""
+    alt += f", no model can reach more than {_percent(ceiling)}" if ceiling < 1 else ""
     return _picture(alt, stem)
 
 
@@ -265,6 +311,8 @@ def _division(study: Similarity, part: str, title: str) -> list[str]:
     of_people = study.of_part(part, "people")
     if any((PERSON, group) in of_people for group in shown):
         best.append((PERSON, of_people))
+    if ceilings := study.ceilings_of(part):
+        best.append((CEILING, {(CEILING, group): {"value": value} for group, value in ceilings.items()}))
     rows = [
         [name, *(_percent(float(own[name, group]["value"])) if (name, group) in own else "" for group in shown)]
         for name, own in best
@@ -375,6 +423,11 @@ def similarity_summary(run: Run) -> str:
     for name in similarity_datasets(run):
         study = Similarity(name, run)
         people = {f"({PERSON})": study.people[PERSON]} if PERSON in study.people else {}
+        ceiling = max(study.ceilings.values(), default=math.nan)
+        if not math.isnan(ceiling):
+            none = {"ci_low": math.nan, "ci_high": math.nan}
+            most = max(int(row["n"]) for row in study.models.values())
+            people = {f"({CEILING})": {"value": ceiling, "n": most, **none}, **people}
         for model, row in (*study.models.items(), *people.items()):
             share = _share(row)
             per_triplet = study.metrics.get((model, "consistency_per_triplet"), {"value": math.nan})

@@ -17,6 +17,7 @@ from kis_bench.report.tables import plain, shortened
 GUESS = 0.5
 OURS, ORIGINAL, BAND, REFERENCE = PALETTE[0], PALETTE[4], PALETTE[2], PALETTE[1]
 GREY = "#777777"
+LIMIT = "#222222"
 NAME_LENGTH = 40
 NUMBERED = 20  #: so many models at most have numbers in the cells of the heat map
 _STEP = 5  # percent: axes begin and end at multiples of this
@@ -78,7 +79,15 @@ def _guessing(axes: Any, low: float, high: float) -> bool:
     return inside
 
 
-def _legend(figure: Any, kinds: Collection[bool], *, mark: str, shown: Collection[str], columns: int = 3) -> None:
+def _legend(
+    figure: Any,
+    kinds: Collection[bool],
+    *,
+    mark: str,
+    shown: Collection[str],
+    columns: int = 3,
+    ceiling: float = math.nan,
+) -> None:
     """What the colours mean; `kinds` has True for distances of the study, False for our own."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -94,6 +103,8 @@ def _legend(figure: Any, kinds: Collection[bool], *, mark: str, shown: Collectio
          "published figure", "published" in shown),
         (Patch(facecolor=BAND, alpha=0.3), "another person, 95% interval", "person" in shown),
         (Line2D([], [], color="#888888", linestyle=(0, (4, 3)), linewidth=1.2), "guessing", "guessing" in shown),
+        (Line2D([], [], color=LIMIT, linestyle=(0, (1, 1.5)), linewidth=1.6),
+         f"ceiling {100 * ceiling:.1f}%: people contradict each other", ceiling < 1),
     ]  # fmt: skip
     handles = [(handle, text) for handle, text, used in entries if used]
     figure.legend(
@@ -113,6 +124,8 @@ def draw_consistency(
     person: Share | None,
     published: Mapping[str, Sequence[float]],
     stem: Path,
+    *,
+    ceiling: float = math.nan,
 ) -> None:
     """One bar for each model, best on top; written as `stem`.png and .svg.
 
@@ -121,6 +134,7 @@ def draw_consistency(
         originals: those of them whose distances came with the study.
         person: how often another person chooses the same, where it is known.
         published: figures of others, by model; a model that was not measured gets a row without a bar.
+        ceiling: what no model can reach more of; drawn where it is below 1.
     """
     import matplotlib
 
@@ -131,7 +145,8 @@ def draw_consistency(
     shares = [models.get(name, Share(math.nan)) for name in names]
     everything = [*places.values(), *(v for values in ticks.values() for v in values)]
     everything += [v for s in (*shares, person or Share(math.nan)) for v in (s.value, s.low, s.high)]
-    low, high = _bounds(everything, [GUESS])
+    limited = ceiling < 1
+    low, high = _bounds([*everything, ceiling] if limited else everything, [GUESS])
     with matplotlib.rc_context(STYLE):
         figure = new_figure(9.2, 1.9 + 0.25 * max(2, len(names)))
         axes = figure.subplots()
@@ -154,6 +169,8 @@ def draw_consistency(
         _percent_axis(axes, low, high)
         if _guessing(axes, low, high):
             shown.add("guessing")
+        if limited:
+            axes.axvline(100 * ceiling, color=LIMIT, linestyle=(0, (1, 1.5)), linewidth=1.6, zorder=2.5)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_yticks(rows, [_named(name) for name in names], fontsize=8.5)
         for label, name in zip(axes.get_yticklabels(), names, strict=True):
@@ -167,7 +184,7 @@ def draw_consistency(
                 xycoords=("data", "axes fraction"), xytext=(0, 4), textcoords="offset points", va="bottom",
                 ha="right" if place > 0.8 else "left" if place < 0.2 else "center", fontsize=8.5, color="#00664b",
             )  # fmt: skip
-        _legend(figure, {name in originals for name in models}, mark="bar", shown=shown)
+        _legend(figure, {name in originals for name in models}, mark="bar", shown=shown, ceiling=ceiling)
         save_figure(figure, f"{_named(dataset)}: how often models choose as the judges did", stem)
 
 

@@ -60,6 +60,12 @@ class Similarity:
         found = {str(row["model"]): row for row in records(rows)}
         return {name: found[name] for name in (PERSON, MAJORITY) if name in found}
 
+    @property
+    def ceilings(self) -> dict[str, float]:
+        """Model -> the largest consistency with the judgments that it was measured on; older runs don't say."""
+        found = {model: float(row["ceiling"]) for model, row in self.models.items()}
+        return {model: value for model, value in found.items() if not math.isnan(value)}
+
     @cached_property
     def metrics(self) -> dict[tuple[str, str], Row]:
         """(model, metric) -> its row of metrics."""
@@ -83,6 +89,12 @@ class Similarity:
             found += [(model, row) for model in measured or [None]]
         return found
 
+    def ceilings_of(self, part: str) -> dict[str, float]:
+        """Group -> what no model exceeds on its judgments, also where some lack images; older runs don't say."""
+        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
+        found = rows.groupby("group")["ceiling"].max().dropna()
+        return {str(group): float(value) for group, value in found.items()}
+
     def groups(self, part: str) -> list[str]:
         """The groups of a division in their order."""
         rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
@@ -105,6 +117,7 @@ def of_judgments(part: pd.DataFrame) -> Row:
     each = part["agreement"].astype(float)
     return {
         "value": float(each.mean()), "ci_low": math.nan, "ci_high": math.nan, "n": len(part),
-        "n_triplets": part["triplet_id"].nunique(), "n_participants": part["user_id"].nunique(),
+        "n_triplets": part["triplet_id"].nunique(), "n_targets": math.nan, "ceiling": math.nan,
+        "n_participants": part["user_id"].nunique(),
         "ties": int((each == 0.5).sum()), "missing": 0,
     }  # fmt: skip

@@ -1,13 +1,17 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
-from kis_bench.agreement_tables import Judged, in_order, similarity_tables
+from kis_bench.agreement_tables import Judged, agreed, in_order, similarity_tables
+from kis_bench.crossed import Crossed, correlation_interval, mean_intervals, paired_test
+from kis_bench.people import RULES, interval_of_people
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
 from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS
+from kis_bench.triplets import agreement, majority
 
 EMPTY = Collection("study", (), (), ())
 
@@ -186,6 +190,72 @@ def test_one_judge_and_no_degrees():
     assert only.ci_low < 0.75 < only.ci_high
     assert set(tables["agreement"].counts) == {"judgments"}  # nobody judged a second time
     assert len(tables["pairs"]) == 0
+
+
+def shared(rng, targets=10, per_target=4, people=6, judgments=160):
+    """A study whose triplets share target pictures, with two models of equal quality."""
+    triplets = tuple(Triplet(f"t{i}", f"a{i // per_target}", "b", "c", "") for i in range(targets * per_target))
+    made = tuple(
+        Judgment(f"j{k}", f"t{k % len(triplets)}", f"u{rng.integers(people)}", int(rng.choice([-1, -1, 1])))
+        for k in range(judgments)
+    )
+    who = tuple(Participant(f"u{i}") for i in range(people))
+    return Dataset("shared", EMPTY, triplets=triplets, judgments=made, participants=who)
+
+
+def test_targets_that_triplets_share_are_counted_everywhere():
+    """Each figure with an interval has that of the same judgments crossed with targets, and says how many these are."""
+    rng = np.random.default_rng(5)
+    dataset = shared(rng)
+    models = {name: measured(*rng.choice([-0.1, 0.1], 40, p=[0.3, 0.7])) for name in ("m", "n")}
+    judged, tables = Judged(dataset), similarity_tables(dataset, models)
+    c = judged.crossed
+    assert (c.n_triplets, c.n_targets, c.n_people) == (40, 10, 6)
+    values = agreed(judged, models)
+    own = whole(tables, "m")
+    assert (own.n_triplets, own.n_targets, own.n_participants) == (40, 10, 6)
+    assert [own.ci_low, own.ci_high] == pytest.approx(mean_intervals(values, c)[0])
+    pair = row(tables["pairs"], model_a="m", model_b="n")
+    assert pair[["difference", "ci_low", "ci_high", "p"]].tolist() == pytest.approx(paired_test(*values.T, c))
+    another = row(tables["agreement"], model="another person")
+    expected = interval_of_people(RULES["another person"], judged.choice, c, judged.decided)
+    assert [another.ci_low, another.ci_high] == pytest.approx(expected)
+    per_triplet = whole(tables, "m", counts="triplets")
+    assert per_triplet.n_targets == 10
+    each = agreement(models["m"][1], majority(judged.choice, judged.triplet, 40))
+    known = ~np.isnan(each)
+    over = Crossed.of(np.zeros(known.sum()), np.flatnonzero(known), judged.targets[known])
+    assert [per_triplet.ci_low, per_triplet.ci_high] == pytest.approx(mean_intervals(each[known][:, None], over)[0])
+    assert tables["judgments"].target_item.tolist() == [dataset.triplets[i].target for i in judged.triplet] * 2
+    left = whole(tables, "m", part="without participant", group="u0")
+    others = [int(t) for t, p in zip(judged.triplet, judged.person, strict=True) if p != 0]
+    assert (left.n_triplets, left.n_targets) == (len(set(others)), len({t // 4 for t in others}))
+
+
+def test_correlations_count_shared_targets():
+    rng = np.random.default_rng(6)
+    dataset = shared(rng)
+    degrees = rng.integers(-2, 3, len(dataset.judgments)).tolist()
+    made = tuple(replace(j, choice=int(np.sign(d)), degree=d) for j, d in zip(dataset.judgments, degrees, strict=True))
+    dataset = replace(dataset, judgments=made)
+    models = {"m": measured(*rng.normal(0, 0.1, 40))}
+    judged = Judged(dataset)
+    found = row(similarity_tables(dataset, models)["metrics"], metric="pearson_difference")
+    x = models["m"][1][judged.triplet]
+    every = Crossed.of(judged.person, judged.triplet, judged.triplet // 4)
+    assert [found.ci_low, found.ci_high] == pytest.approx(correlation_interval(x, judged.degree, every))
+    assert found.ci_low != pytest.approx(
+        correlation_interval(x, judged.degree, Crossed.of(judged.person, judged.triplet))[0]
+    )
+
+
+def test_no_model_exceeds_the_ceiling_and_the_best_reaches_it(study, tables):
+    """t1 agrees, t2 has two against one: 5 of 6. 'part' lacks t1: 2 of 3."""
+    assert whole(tables, "good").ceiling == whole(tables, "good").value == pytest.approx(5 / 6)
+    assert whole(tables, "part").ceiling == pytest.approx(2 / 3)
+    assert whole(tables, "good", part="ml_expert", group="yes").ceiling == 1  # u1 alone
+    assert math.isnan(whole(tables, "good", "published").ceiling)  # there a tie is the left one, whichever that is
+    assert whole(tables, "good", counts="triplets").ceiling == 1
 
 
 def test_swapping_the_candidates_changes_nothing(study, tables):

@@ -74,6 +74,36 @@ def test_without_any_preference_nothing_can_be_measured():
     assert found["decided judgments"][0] is False
 
 
+def pictured(*triplets):
+    """What is said of the pictures of judged triplets (target, candidate, candidate); a last one nobody judged."""
+    those = [Triplet(str(i), *images, "") for i, images in enumerate([*triplets, ("x", "y", "z")])]
+    judgments = tuple(Judgment(str(i), str(i), "ann", 1) for i in range(len(triplets)))
+    return said_of(Study(tuple(those), judgments, remarks=("counts",)))["shared pictures"]
+
+
+def test_pictures_that_triplets_share():
+    many = [(f"t{i}", f"a{i}", f"b{i}") for i in range(15)]
+    said = "15 judged triplets have 15 target pictures, 1.0 triplets each; a candidate is in 1.0 triplets on average"
+    assert pictured(*many) == (True, said)
+    passed, said = pictured(*many, *[("t0", f"c{i}", f"d{i}") for i in range(15)])
+    assert (passed, said[:65]) == (True, "30 judged triplets have 15 target pictures, 2.0 triplets each; a ")
+    assert pictured(*many[:4])[0] is True
+    passed, said = pictured(*many[:14], ("t0", "c", "d"))
+    assert passed is None
+    assert said.endswith(
+        "; with so few targets that triplets share intervals hold the truth less often than they say; "
+        "add triplets of others"
+    )
+    passed, said = pictured(*[("t", f"c{i}", f"d{i}") for i in range(15)])
+    assert passed is None
+    assert said.endswith(
+        "; figures speak of this target only, and intervals say nothing about others; add triplets of others"
+    )
+    passed, said = pictured(*[(f"t{i}", f"a{i % 3}", f"b{i % 3}") for i in range(15)])
+    assert passed is None
+    assert "a candidate is in 5.0 triplets on average; intervals don't count that triplets share candidates" in said
+
+
 def test_judges_of_different_triplets_tell_nothing_of_agreement():
     passed, said = said_of(made((0, "ann", 1, 1), (1, "ben", 1, 2)))["human agreement"]
     assert passed is None

@@ -1,5 +1,7 @@
 """A run kept in one file: whole, small, without texts, the same bytes each time; and files that can't be taken."""
 
+import dataclasses
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -27,10 +29,17 @@ def ranks(model, label_set="short", n=50):
 
 @pytest.fixture
 def run(tmp_path):
-    judged = pd.DataFrame({
-        "model": ["a"] * 3, "dataset": "study", "judgement_id": ["j1", "j2", "j3"], "triplet_id": ["t"] * 3,
-        "user_id": ["u"] * 3, "agreement": [1.0, 0.0, 0.5], "margin": 0.1,
-    })  # fmt: skip
+    judged = pd.DataFrame(
+        {
+            "model": ["a"] * 3,
+            "dataset": "study",
+            "judgement_id": ["j1", "j2", "j3"],
+            "triplet_id": ["t"] * 3,
+            "user_id": ["u"] * 3,
+            "agreement": [1.0, 0.0, 0.5],
+            "margin": 0.1,
+        }
+    )
     folder = write_run(
         tmp_path / "reports", ranks=pd.concat([ranks("a"), ranks("bb"), ranks("a", "long")], ignore_index=True),
         judgments=judged, timings=pd.DataFrame(columns=TIMINGS), verdicts=pd.DataFrame(columns=VERDICTS),
@@ -55,6 +64,48 @@ def test_what_is_saved_is_read_back_and_compares_as_the_run_does(run, tmp_path):
             rows = compared(kept, alone, cell, rules, 1)
             assert rows == compared(run, alone, cell, rules, 1)
             assert {row["verdict"] for row in rows} == {"pass"}
+
+
+def test_the_gate_counts_targets_that_triplets_share_also_by_a_file(run, tmp_path):
+    """A loss on the triplets of one target is no loss on others; files of older versions lack targets."""
+    n = 120
+    old = pd.DataFrame(
+        {
+            "model": "a",
+            "dataset": "study",
+            "judgement_id": [f"j{i}" for i in range(n)],
+            "triplet_id": [f"t{i}" for i in range(n)],
+            "user_id": [f"u{i % 11}" for i in range(n)],
+            "agreement": 1.0,
+            "margin": 0.1,
+            "target_item": [f"p{i // 20}" for i in range(n)],
+        }
+    )
+    new = old.assign(agreement=np.where(np.arange(n) < 20, 0.0, 1.0))
+    cell, file, told = Cell("a", "study", ""), tmp_path / "baseline.kis.zip", {}
+    for name, columns in (("with", list(old)), ("without", [c for c in old if c != "target_item"])):
+        before, after = (
+            dataclasses.replace(part_of(run, ["a"], ["study"], ""), judgments=t[columns]) for t in (old, new)
+        )
+        save_baseline(before, file)
+        if name == "without":
+            drop_targets(file)
+        kept = read_baseline(file)
+        assert kept.judgments["target_item"].notna().all() == (name == "with")
+        (row,) = told[name] = compared(kept, after, cell, Rules(), 1)
+        assert compared(before, after, cell, Rules(), 1) == [row]
+    assert [told[name][0]["verdict"] for name in ("with", "without")] == ["pass", "fail"]
+
+
+def drop_targets(file):
+    """As a version wrote it that did not know them."""
+    with zipfile.ZipFile(file) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    table = pd.read_parquet(io.BytesIO(content["judgments.parquet"])).drop(columns="target_item")
+    content["judgments.parquet"] = table.to_parquet(index=False)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, part in content.items():
+            archive.writestr(name, part)
 
 
 def test_it_has_neither_texts_nor_commands_and_always_the_same_bytes(run, tmp_path):

@@ -34,10 +34,11 @@ HOSTILE = ["good", "a|b", "$x$ _y_", "<script>alert(1)</script>"]
 TRIPLETS = 60
 
 
-def study(classes: tuple[str, ...] = CLASSES, people: int = 4) -> Dataset:
+def study(classes: tuple[str, ...] = CLASSES, people: int = 4, targets: int = 1) -> Dataset:
     """Candidate 1 is nearer; everybody sees it, but every fifth judgment differs and every ninth has no preference."""
     triplets = tuple(
-        Triplet(f"t{i}", "a", "b", "c", classes[i % len(classes)], (1, 2 + i % 3)) for i in range(TRIPLETS)
+        Triplet(f"t{i}", f"a{i % targets}", "b", "c", classes[i % len(classes)], (1, 2 + i % 3))
+        for i in range(TRIPLETS)
     )
     judgments = []
     for i in range(TRIPLETS):
@@ -77,7 +78,8 @@ def similar_run(folder: Path, dataset: Dataset | None = None, models: list[str] 
     )  # fmt: skip
     choices = [j.choice for j in dataset.judgments]
     about = {
-        "n_triplets": len(dataset.triplets), "n_judgments": len(choices), "n_indifferent": choices.count(0),
+        "n_triplets": len(dataset.triplets), "n_targets": len({t.target for t in dataset.triplets}),
+        "n_judgments": len(choices), "n_indifferent": choices.count(0),
         "n_participants": len(dataset.participants), "remarks": ["- 7 rows <b> left out"],
     }  # fmt: skip
     sources = {model: {"source": "study:distances" if model == "good" else "openclip"} for model in models}
@@ -144,6 +146,62 @@ def test_main_table_has_the_figures_of_the_run_best_first(tmp_path: Path) -> Non
     assert [int(cell) for row, cell in zip(rows[1:], column(rows, "missing"), strict=True) if row[0] == "a|b"] != [0]
 
 
+def best_possible(dataset: Dataset, triplets: set[str]) -> float:
+    """By trying both choices on each triplet."""
+    decided = [j for j in dataset.judgments if j.choice and j.triplet_id in triplets]
+    most = sum(
+        max(sum(j.choice == choice for j in decided if j.triplet_id == one) for choice in (-1, 1)) for one in triplets
+    )
+    return most / len(decided)
+
+
+def test_the_ceiling_stands_beside_tables_and_bars(tmp_path: Path) -> None:
+    dataset = study()
+    run = similar_run(tmp_path, dataset)
+    text = written(tmp_path, run)
+    names = {t.triplet_id for t in dataset.triplets}
+    whole, less = (100 * best_possible(dataset, some) for some in (names, names - {f"t{TRIPLETS - 1}"}))
+    assert whole != less
+    low, high = sorted((whole, less))
+    assert f"Ceiling: {low:.1f}% to {high:.1f}%, as images are missing. No model can reach more" in text
+    rows = table_with(text, "consistency", "ties")
+    found = dict(zip(column(rows, "model"), column(rows, "ceiling"), strict=True))
+    assert found.pop("a|b") == f"{less:.1f}%"
+    assert set(found.values()) == {f"{whole:.1f}%"}
+    assert re.search(rf"!\[Bars: .*no model can reach more than {high:.1f}%\]", text)
+    bars = next((tmp_path / "plots").glob("consistency-*.svg")).read_text(encoding="utf-8")
+    assert f"ceiling {high:.1f}%" in bars
+    assert "(ceiling of models)" in similarity_summary(run)
+    alone = similar_run(tmp_path, study(people=1), ["good"])
+    text = written(tmp_path / "alone", alone)
+    assert "Ceiling: 100%; no triplet has judgments that contradict each other." in text
+    assert "ceiling" not in next((tmp_path / "alone" / "plots").glob("consistency-*.svg")).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("people", "targets", "said"),
+    [
+        (4, 12, "Intervals: 95%, over 4 people and 60 triplets of 12 target pictures, each drawn with all of its trip"),
+        (4, 60, "Intervals: 95%, over 4 people and 60 triplets of 60 target pictures."),
+        (
+            4,
+            1,
+            "Intervals: 95%, over 4 people and 60 triplets of one target picture. They say nothing about other target ",
+        ),
+        (1, 12, "each drawn with all of its triplets. They say nothing about other people."),
+    ],
+)
+def test_what_intervals_count_is_said(tmp_path: Path, people: int, targets: int, said: str) -> None:
+    run = similar_run(tmp_path, study(people=people, targets=targets), ["good", "m"])
+    text = "\n".join(agreement_section("reset <1>", run, tmp_path))
+    assert said in text
+    assert ("60 triplets of 12 target pictures, " in text.splitlines()[2]) == (targets == 12)
+    older = replace(run, agreement=run.agreement.assign(n_targets=np.nan, ceiling=np.nan))
+    text = "\n".join(agreement_section("reset <1>", older, tmp_path))
+    assert "This older run did not count target pictures that triplets share" in text
+    assert "Ceiling" not in text
+
+
 def test_people_stand_below(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
     rows = table_with(written(tmp_path, run), "people")
@@ -176,7 +234,8 @@ def test_groups(tmp_path: Path) -> None:
     size = own.n + own.missing
     rows = table_with(text, f"scuba (n = {size})")
     assert column(rows, f"scuba (n = {size})")[column(rows, "model").index("good")] == f"{100 * own.value:.1f}%"
-    assert column(rows, "model")[-1] == "another person"
+    assert column(rows, "model")[-2:] == ["another person", "ceiling of models"]
+    assert rows[-1][rows[0].index(f"scuba (n = {size})")] == f"{100 * own.ceiling:.1f}%"
     for part in ("By how far", "By age group", "By whether"):
         assert f"### {part}" in text
     assert "By education" not in text  # all have the same
@@ -243,9 +302,10 @@ def test_names_stay_text(tmp_path: Path) -> None:
     assert "- \\- 7 rows" in text
 
 
-@pytest.mark.parametrize(("ranked", "title"), [
-    (False, "# Image similarity: report"), (True, "# Known-item search and image similarity: report")
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("ranked", "title"),
+    [(False, "# Image similarity: report"), (True, "# Known-item search and image similarity: report")],
+)
 def test_titles(tmp_path: Path, ranked: bool, title: str) -> None:
     run = similar_run(tmp_path)
     if ranked:

@@ -222,9 +222,11 @@ def test_changes_of_provenance(runs):
     old.provenance["models"]["a"] |= {"revision": "r1"}
     rows = compare_runs(old, new).changes[["what", "name", "fact", "old", "new"]].to_numpy().tolist()
     assert rows == [
-        ["model", "a", "revision", "r1", "r2"], ["version", "", "torch", "2", "3"],
-        ["run", "", "git", {"commit": "x"}, {"commit": "y"}], ["run", "", "device", "cpu", "cuda"],
-    ]  # fmt: skip
+        ["model", "a", "revision", "r1", "r2"],
+        ["version", "", "torch", "2", "3"],
+        ["run", "", "git", {"commit": "x"}, {"commit": "y"}],
+        ["run", "", "device", "cpu", "cuda"],
+    ]
 
 
 def test_one_model_against_another(runs):
@@ -276,6 +278,27 @@ def test_consistency_over_the_judgments_that_both_know(tmp_path):
     assert found.queries.empty
     assert "consistency" in in_short(found)
     assert "Nothing of known-item search was measured in both." in markdown(found, 20)
+
+
+@pytest.mark.parametrize("known", ["both", "only the new", "only the old", "neither"])
+def test_triplets_that_share_a_target_are_compared_together(tmp_path, known):
+    """A saved run says which target each triplet has; an older one doesn't, but of the same dataset the other does."""
+    rng = np.random.default_rng(7)
+    tables = [judged("a", rng.choice([0.0, 1.0], 120)) for _ in range(2)]
+    target = (tables[0]["triplet_id"].str[1:].astype(int) // 6).astype(str)
+    sides = [
+        made(
+            tmp_path / name,
+            judgments=[table.assign(target_item=target) if known in ("both", f"only the {name}") else table],
+        )
+        for name, table in zip(("old", "new"), tables, strict=True)
+    ]
+    row = figure(compare_runs(*sides), "consistency")
+    people, triplets = tables[0]["user_id"], tables[0]["triplet_id"]
+    crossed = Crossed.of(people, triplets, None if known == "neither" else target)
+    assert crossed.n_clusters == (60 if known == "neither" else 10)
+    expected = paired_test(*(table["agreement"].to_numpy() for table in tables[::-1]), crossed)
+    assert row[["difference", "ci_low", "ci_high", "p"]].tolist() == pytest.approx(expected)
 
 
 def test_a_model_that_judges_worse(tmp_path):

@@ -1,6 +1,7 @@
 import doctest
 import math
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from kis_bench import triplets
 from kis_bench.records import Collection, Triplet
-from kis_bench.triplets import agreement, consistency, cosine_distances, majority, normalised
+from kis_bench.triplets import agreement, ceiling, consistency, cosine_distances, majority, normalised
 
 CHOICES = st.sampled_from([-1, 0, 1])
 
@@ -188,3 +189,17 @@ def test_correlations_are_those_of_scipy():
     x[0] = np.nan
     assert triplets.pearson(x, y) == pytest.approx(scipy.stats.pearsonr(x[1:], y[1:]).statistic)
     assert math.isnan(triplets.midranks(x)[0])
+
+
+@given(st.lists(st.tuples(st.sampled_from([-1, 1]), st.integers(0, 3)), min_size=1, max_size=20))
+def test_the_ceiling_is_the_best_of_all_models(judgments):
+    """Every model is tried: one choice or a tie on each triplet."""
+    choices, of = (np.array(each) for each in zip(*judgments, strict=True))
+    of = np.unique(of, return_inverse=True)[1]
+    models = product([-1.0, 0.0, 1.0], repeat=int(of.max()) + 1)
+    best = max(consistency(agreement(np.array(model)[of], choices)) for model in models)
+    assert ceiling(choices, of) == pytest.approx(best)
+
+
+def test_without_judgments_there_is_no_ceiling():
+    assert math.isnan(ceiling([], np.array([], np.int64)))
