@@ -290,7 +290,7 @@ def metrics_table(judged: Judged, measured: Measured, agreement: pd.DataFrame) -
     whole = agreement[(agreement["part"] == "all") & (agreement["kind"] == "model")]
     for row in whole.to_dict("records"):
         name = f"consistency{COUNTING[row['counts']]}{RULE[row['protocol']]}"
-        figures = (row[column] for column in ("value", "ci_low", "ci_high", "n"))
+        figures = (row[column] for column in ("value", "ci_low", "ci_high", "n", "n_targets"))
         rows.append((row["model"], row["dataset"], "", name, None, *figures))
     asked = ~np.isnan(judged.degree)
     for model, (distances, margins) in measured.items() if asked.any() else ():
@@ -301,5 +301,7 @@ def metrics_table(judged: Judged, measured: Measured, agreement: pd.DataFrame) -
             for name, a, b in (("pearson", x, y), ("spearman", triplets.midranks(x), triplets.midranks(y))):
                 interval = correlation_interval(a, b, crossed)
                 value = triplets.pearson(a, b)
-                rows.append((model, judged.dataset.name, "", f"{name}_{way}", None, value, *interval, len(x)))
+                rows.append(
+                    (model, judged.dataset.name, "", f"{name}_{way}", None, value, *interval, len(x), crossed.n_targets)
+                )
     return pd.DataFrame(rows, columns=METRICS).astype({"k": "Int64"})

@@ -235,7 +235,8 @@ def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Itera
         crossed = Crossed.of(part["user_id"], part["triplet_id"], targets)
         difference, low, high, p = paired_test(y[known], x[known], crossed)
         yield {"dataset": dataset, "label_set": "", "model": first, "new_model": second, "metric": "consistency",
-               "n": len(part), "old": x[known].mean(), "new": y[known].mean(), "difference": difference,
+               "n": len(part), "n_targets": crossed.n_targets if targets.notna().all() else None,
+               "old": x[known].mean(), "new": y[known].mean(), "difference": difference,
                "ci_low": low, "ci_high": high, "test": "crossed t", "p": p, "same": same}  # fmt: skip
 
 

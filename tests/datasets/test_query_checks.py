@@ -582,6 +582,10 @@ def test_a_sound_study_passes_everything(tmp_path):
     assert findings(root) == {
         "judgments": (True, read_study(root).remarks[0]),
         "decided judgments": (True, "8 of 8 judgments (100.0%) have a preference and count"),
+        "shared pictures": (
+            True,
+            "4 judged triplets have 4 target pictures, 1.0 triplets each; a candidate is in 1.6 triplets on average",
+        ),
         "human agreement": (
             True, "4 of 4 triplets have two or more judgments, 4 of them decided ones of different people"
         ),

@@ -90,10 +90,7 @@ def test_pictures_that_triplets_share():
     assert pictured(*many[:4])[0] is True
     passed, said = pictured(*many[:14], ("t0", "c", "d"))
     assert passed is None
-    assert said.endswith(
-        "; with so few targets that triplets share intervals hold the truth less often than they say; "
-        "add triplets of others"
-    )
+    assert said.endswith("; with so few targets for all triplets intervals are too narrow; add triplets of others")
     passed, said = pictured(*[("t", f"c{i}", f"d{i}") for i in range(15)])
     assert passed is None
     assert said.endswith(

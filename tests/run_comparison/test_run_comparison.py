@@ -297,6 +297,7 @@ def test_triplets_that_share_a_target_are_compared_together(tmp_path, known):
     people, triplets = tables[0]["user_id"], tables[0]["triplet_id"]
     crossed = Crossed.of(people, triplets, None if known == "neither" else target)
     assert crossed.n_clusters == (60 if known == "neither" else 10)
+    assert pd.isna(row["n_targets"]) if known == "neither" else row["n_targets"] == 10
     expected = paired_test(*(table["agreement"].to_numpy() for table in tables[::-1]), crossed)
     assert row[["difference", "ci_low", "ci_high", "p"]].tolist() == pytest.approx(expected)
 
