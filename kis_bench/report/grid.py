@@ -34,7 +34,7 @@ EXPLAINED = (
     "Above the diagonal: each query's rank under the column's model (to the right) and the row's (up); larger points: "
     "several queries.\n↑ queries on which the column's model is better, ← the row's, = both alike. On the diagonal: "
     "numbers of queries by rank, and the median.\nBelow it: recall@k of both; dotted: oracle of both, the better rank "
-    "of each query, an upper bound of every choice between both lists, though not of fused ones."
+    "of each query, an upper bound of choices between both lists, not of fused ones."
 )
 BOUND = ("#444444", (0, (1, 1.1)))  #: of the oracle, which is no model
 NAMES = 7  #: points

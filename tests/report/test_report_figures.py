@@ -207,7 +207,7 @@ def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
     grid.draw_grid(one, one.models[::-1], styles(NAMES), Path("x"))
     panels = np.array(drawn[0].axes).reshape(3, 3)
     assert "oracle of both" in words(drawn[0])
-    assert "upper bound of every choice between both lists, though not of fused ones" in words(drawn[0])
+    assert "upper bound of choices between both lists, not of fused ones" in words(drawn[0])
     oracle = next(line for line in curves(panels[1, 0]) if line.get_color() == grid.BOUND[0])
     missed = [np.prod(1 - one.hits(int(k))[1:], axis=0).mean() for k in oracle.get_xdata()]
     assert oracle.get_ydata() == pytest.approx(100 * (1 - np.array(missed)))
@@ -217,6 +217,15 @@ def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
         assert (np.floor(edges[1:] - 1e-9) >= np.ceil(edges[:-1])).all()  # no bin that must stay empty
     median = f"median {np.median(one.rank[2]):,.10g}"
     assert median in {text.get_text() for text in panels[0, 0].texts}
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_what_a_grid_says_of_itself_is_not_cut(drawn, m):
+    one = condition(NAMES[:m], 60, 400)
+    grid.draw_grid(one, one.models, styles(NAMES), Path("x"))
+    said = next(text for text in drawn[0].texts if "upper bound" in text.get_text())
+    box = said.get_window_extent(drawn[0].canvas.get_renderer())
+    assert drawn[0].bbox.x0 < box.x0 < box.x1 < drawn[0].bbox.x1
 
 
 def test_a_grid_takes_two_to_five_models():
