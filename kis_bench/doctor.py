@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -24,12 +26,35 @@ def installation() -> Iterator[Check]:
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         writable = os.access(there, os.W_OK)
         yield Check(name, writable, str(folder) if writable else f"{there} is not writable; set KIS_STORE or KIS_CACHE")
+    yield unused(default_store())
     for checkpoint in encoders.catalogue().values():
         state = encoders.readiness(checkpoint)
         yield Check(f"model {checkpoint.name}", state.ready or None, said(state))
     for built_in in datasets.BUILT_IN:
         state = datasets.readiness(datasets.DatasetRow(built_in))
         yield Check(f"dataset {built_in}", state.ready, said(state))
+
+
+def unused(store: Path) -> Check:
+    """Vectors of functions that were stored under the object's own key alone, for which nothing looks any more."""
+    from kis_bench.store import KEYS
+
+    found: dict[str, list[Path]] = {}
+    for manifest in sorted(store.glob("*/*/*/manifest.json")):
+        try:
+            about = json.loads(manifest.read_text(encoding="utf-8"))
+            key, keys, source = str(about["key"]), about.get("keys", 1), str(about.get("source", ""))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # of no use either, but nobody knows whose it is
+        if keys < KEYS and not source and not key.startswith(encoders.KEYS_OF_BACK_ENDS):
+            found.setdefault(key, []).append(manifest.parent)
+    if not found:
+        return Check("stored vectors", True, "none that nothing looks for")
+    size = sum(file.stat().st_size for folders in found.values() for one in folders for file in one.iterdir())
+    shown = "; ".join(f"{key} ({', '.join(sorted({one.parent.name for one in folders}))} in "
+                      f"{', '.join(sorted({one.parents[1].name for one in folders}))})" for key, folders in found.items())  # fmt: skip
+    told = f"unused since keys of functions cover their code, {size / 2**20:,.1f} MB: {shown}"
+    return Check("stored vectors", None, f"{told}; these folders of {store} can be removed")
 
 
 def said(state: Readiness) -> str:

@@ -59,7 +59,7 @@ def embed_collection(
                     batch = list(islice(prepared, min(batches.size, left)))
                     vectors += batches.run(checked.images, batch)
                     left -= len(batch)
-                entry.write_shard(shard, with_copies(entry, shard, first, encoded, vectors))
+                entry.write_shard(shard, with_copies(entry, shard, first, encoded, vectors), made=checked.made())
     return complete(entry, encoder, wrote=bool(missing))
 
 
@@ -76,7 +76,8 @@ def embed_texts(
         inputs = [Input(*pair) for pair in zip(entry.ids, texts, strict=True)]
         for shard in shards_with_progress(entry, missing, f"{name}: texts with {encoder.name}"):
             parts: list[TextVectors] = batches.run(checked.texts, inputs[shard.start : shard.stop])
-            entry.write_shard(shard, np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))
+            vectors, cut = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+            entry.write_shard(shard, vectors, cut, made=checked.made())
     return complete(entry, encoder, wrote=bool(missing))
 
 
@@ -110,11 +111,16 @@ def images_entry(collection: Collection, key: str, store: Store) -> Entry:
 
 
 def texts_entry(queries: Sequence[Query] | Sequence[str], key: str, store: Store, name: str) -> tuple[Entry, list[str]]:
-    texts = [q.text if isinstance(q, Query) else q for q in queries]
-    ids = [q.query_id if isinstance(q, Query) else str(i) for i, q in enumerate(queries)]
+    ids, texts = texts_of(queries)
     if not texts:
         raise KisBenchError(f"{name}: there are no texts to embed")
     return store.entry(name, digest([*ids, *texts]), key, "texts", ids), texts
+
+
+def texts_of(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[str]]:
+    """Ids and texts; texts without ids are counted from 0."""
+    ids = [q.query_id if isinstance(q, Query) else str(i) for i, q in enumerate(queries)]
+    return ids, [q.text if isinstance(q, Query) else q for q in queries]
 
 
 def shards_with_progress(entry: Entry, missing: list[Shard], what: str) -> Iterator[Shard]:

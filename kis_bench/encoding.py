@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -78,6 +80,11 @@ class CheckedModel:
         found: Vectors = vectors
         return found
 
+    def made(self) -> dict[str, str | None]:
+        """Device, precision and threads as used; None: nobody knows."""
+        found = {name: getattr(self.encoder, name, None) for name in ("device", "precision")}
+        return {**{name: None if one is None else str(one) for name, one in found.items()}, "threads": str(threads())}
+
     def refuse(self, problem: str) -> None:
         raise KisBenchError(f"model {self.encoder.name}: {problem}")
 
@@ -98,3 +105,12 @@ class CheckedModel:
             self.named(kind, encode, [one])
         alone = f"({of([one.id for one in batch])}), and on none of them alone"
         raise KisBenchError(f"{fails} {len(batch)} {kind}s at once {alone}: {raised(failed)}") from failed
+
+
+def threads() -> int:
+    """How many threads this process computes with: as torch says, or as many as it has cores, or is allowed."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return int(torch.get_num_threads())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(allowed)) if allowed.isdigit() and int(allowed) else cores

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kis_bench import datasets
+from kis_bench import datasets, encoders
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.options import GIVEN
 from kis_bench.session import line_up, of_the_study, query_sets
@@ -63,7 +63,7 @@ def made(config: pytest.Config) -> Gate | None:
     baseline = None if option.kis_baseline is None else read_baseline(option.kis_baseline)
     if baseline is not None and rules.incumbent and rules.incumbent not in models_of(baseline):
         raise UnknownName("model", rules.incumbent, models_of(baseline), f"These are in {option.kis_baseline}.")
-    about = {"versions": versions(), "git": git_state(config.rootpath), "device": option.kis_device}
+    about = {"versions": versions(), "git": git_state(config.rootpath)}
     return Gate(thresholds, baseline, rules, about, asked=bool({"thresholds", "baseline"} & given))
 
 
@@ -97,5 +97,7 @@ def check_names(config: pytest.Config, thresholds: Sequence[Threshold], file: Pa
             if not config.option.kis_labels:
                 found = {one.label_set for one in query_sets(config) if one.dataset == row and one.label_set}
                 sets[row.name] = found | ({""} if judged else set())
-    if problems := unmatchable(thresholds, sets, models, studies):
+    if problems := unmatchable(
+        thresholds, sets, None if any(map(encoders.nameless, lined.models)) else models, studies
+    ):
         raise BadFile(file, problems)

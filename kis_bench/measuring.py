@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from kis_bench import embed, encoders, search, triplets
+from kis_bench import embed, encoders, search, triplets, verification
 from kis_bench.agreement_tables import Judged, agreed, similarity_tables
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
@@ -38,6 +38,7 @@ from kis_bench.triplets import Floats
 from kis_bench.verdicts import Cell, listing, sentence
 
 BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for
+VERIFIED = pytest.StashKey[dict[tuple[str, str], int]]()  #: key, what -> how many vectors were made anew
 WIDER_SETS = pytest.StashKey[dict[tuple[DatasetRow, str | None, str], tuple[Sets, ...]]]()
 
 
@@ -78,13 +79,28 @@ class Measurement:
     def embed_images(self, model: LazyEncoder, dataset: Dataset, label_set: str | None) -> Embeddings:
         collection = dataset.collection
         with self.timed("embed images", len(collection), model, dataset, label_set):
-            return embed.embed_collection(collection, model, self.store, batch_size=self.option.kis_batch_size)
+            items = embed.embed_collection(collection, model, self.store, batch_size=self.option.kis_batch_size)
+        self.verify(model, f"{dataset.name} images", partial(verification.verify_collection, collection, items))
+        return items
+
+    def verify(self, model: LazyEncoder, what: str, compare: Callable[[LazyEncoder, int], int]) -> None:
+        """Compares some stored vectors with new ones, once a session, where that is asked for or due."""
+        done = self.config.stash.setdefault(VERIFIED, {})
+        if (model.key, what) not in done:
+            judged = gate(self.config) is not None
+            n = verification.sample_size(model, self.option.kis_verify, judged=judged)
+            done[model.key, what] = compare(model, n)
 
     def about_model(self, model: LazyEncoder, items: Embeddings) -> dict[str, Any]:
         checkpoint = model.checkpoint
+        if model.name != checkpoint.name and (judge := gate(self.config)) is not None:
+            judge.called(checkpoint.name, model.name)
         source = short_name(checkpoint.source) if self.option.kis_privacy else checkpoint.source
-        return {"source": source, "revision": checkpoint.revision, "key": model.key,
-                "weights": encoders.weights(checkpoint), "dim": items.vectors.shape[2],
+        own = {"own_key": model.own_key, "row": checkpoint.name} if model.is_function else {}
+        return {"source": source, "revision": checkpoint.revision, "key": model.key, **own,
+                "weights": encoders.weights(checkpoint), "dim": items.vectors.shape[2], **items.made,
+                "verified": {what: n for (key, what), n in self.config.stash.get(VERIFIED, {}).items()
+                             if key == model.key},
                 "note": checkpoint.note, "licence": checkpoint.licence}  # fmt: skip
 
     def hand_on(self, **payload: Any) -> None:
@@ -151,6 +167,7 @@ class KnownItemSearch(Measurement):
             items = self.embed_images(model, dataset, query_set.label_set)
             with step("embed texts", len(queries)):
                 texts = embed.embed_texts(queries, model, self.store, name=f"{dataset.name}-{query_set.label_set}")
+            self.verify(model, f"{query_set.id} texts", partial(verification.verify_texts, queries, texts))
             own = model.name if alike.method == "cosine" else ""  # else they are the same for all models
             kept, about = self.config.stash.setdefault(WIDER_SETS, {}), (query_set.dataset, query_set.label_set, own)
             with step("relevance", len(queries)):
@@ -183,7 +200,9 @@ class Complementarity(Measurement):
         absent: list[NotReady] = []
         for checkpoint in searching_models(self.config):
             try:
-                found[checkpoint.name] = self.vectors(usable_model(self.config, checkpoint), dataset, query_set)
+                model = usable_model(self.config, checkpoint)
+                vectors = self.vectors(model, dataset, query_set)
+                found[model.name] = vectors  # a function's object may have a name of its own
             except NotReady as error:
                 absent.append(error)
         if absent and self.option.kis_strict:

@@ -15,6 +15,7 @@ from kis_bench.items import has_no_text_side, model_of
 from kis_bench.options import given
 from kis_bench.records import Checkpoint
 from kis_bench.session import (
+    NOT_FOR_ALL,
     QuerySet,
     asked_by_name,
     device_of,
@@ -88,6 +89,8 @@ def check_dataset(config: pytest.Config, row: DatasetRow) -> None:
 
 def check_model(config: pytest.Config, checkpoint: Checkpoint, items: Sequence[pytest.Item]) -> None:
     """Returns if a model is here, or all that the selected tests ask of it lies in the store."""
+    if problem := encoders.unused(checkpoint, device_of(config), config.option.kis_precision):
+        raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
     own = [item for item in items if model_of(item) == checkpoint.name]
     if config.option.kis_download and not config.option.collectonly:
         with visible_progress(config):

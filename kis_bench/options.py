@@ -29,6 +29,13 @@ def seconds(text: str) -> float:
     return value
 
 
+def whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
 @dataclass(frozen=True)
 class Option:
     """``--kis-NAME``, ``NAME`` in [tool.kis_bench], ``kis_NAME`` in an ini file; the first that is given counts."""
@@ -81,6 +88,8 @@ OPTIONS = (
            choices=encoders.PRECISIONS),
     Option("batch-size", "images encoded at once; halved when memory is short (default: what suits model and device)",
            "N", int),
+    Option("verify", "encode so many stored items and texts anew and compare, without loading torch for it; 0 turns it "
+           "off (default: 4 for functions, and in the gate for models whose weights have no digest)", "N", whole),
     Option("download", "download the weights of models that are not here yet", default=False),
     Option("report", "where run folders are written (default: reports/)", "DIR", Path),
     Option("strict", "a dataset or model that is declared and missing fails instead of skipping; one that is asked for "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class Recorder:
         self.problems: list[str] = []  # why the gate can't be said to have passed
         self.absent: dict[str, set[str]] = {}  # what isn't here -> tests that were skipped for it
         self.ran = False  # whether any test was not skipped
+        self.clashes: list[str] = []  # models that can't be told apart: exit code 2
         self.folder: Path | None = None
         self.error: KisBenchError | None = None
 
@@ -69,6 +71,7 @@ class Recorder:
         for payload in mine:
             for one in payload.get("verdicts", []):
                 self.verdicts[tuple(one[name] for name in VERDICT_KEY)] = one
+            self.clashes += clashes(self.provenance["models"], payload["provenance"].get("models", {}))
             rows = payload.get("ranks", [])
             measured = {(row["model"], row["dataset"], row["label_set"]) for row in rows}
             if measured and measured <= self.measured:  # alone and then among others, from the same vectors
@@ -97,6 +100,9 @@ class Recorder:
         self.judge_the_rest(session, exitstatus)
         if self.absent and not self.ran and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = 2  # all that was selected isn't here
+        self.clashes = [*dict.fromkeys(self.clashes)]
+        if self.clashes:
+            session.exitstatus = 2
         if not self.ranks and not self.distances:
             return
         import pandas as pd
@@ -116,11 +122,11 @@ class Recorder:
                 fused=pd.concat(map(pd.DataFrame, self.fused), ignore_index=True) if self.fused else None,
                 provenance=self.provenance,
                 command=["pytest", *self.config.invocation_params.args],
-                device=option.kis_device,
+                device=used(self.provenance["models"], "device") or option.kis_device,
                 interrupted=stopped(session, exitstatus),
                 verdicts=self.verdicts_in_order(),
                 gate=None if (judge := self.config.stash.get(GATE, None)) is None else judge.about(),
-                remarks=self.problems,
+                remarks=[*self.clashes, *self.problems],
                 pictures=self.pictures(),
                 privacy=option.kis_privacy,
                 repository=self.config.rootpath,
@@ -134,6 +140,8 @@ class Recorder:
         judge = self.config.stash.get(GATE, None)
         if judge is None or session.config.option.collectonly:
             return
+        for name, about in self.provenance["models"].items():
+            judge.called(about.get("row", name), name)
         if not stopped(session, exitstatus):  # else what is missing is missing for that reason
             self.problems = judge.not_judged(self.verdicts.values())
         passed = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -189,6 +197,8 @@ class Recorder:
             terminalreporter.write_line(f"skipped {len(tests)}: {reason}")
 
     def tell_figures(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for clash in self.clashes:
+            terminalreporter.write_line(f"kis-bench: {clash}", red=True)
         if self.error is not None:
             terminalreporter.section("kis-bench", red=True)
             terminalreporter.write_line(f"the run was measured, but not written: {self.error}", red=True)
@@ -254,6 +264,26 @@ def choices(config: pytest.Config) -> list[str]:
     )  # fmt: skip
     told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names)
     return [f"kis-bench: no test was selected; there are {told}"]
+
+
+def used(models: Mapping[str, Mapping[str, Any]], what: str) -> str:
+    """What the models of a run were computed on or with; empty: nobody knows."""
+    return " and ".join(sorted({str(about[what]) for about in models.values() if about.get(what)}))
+
+
+def clashes(known: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Models that have a name or a key in common, so that results or stored vectors could be the other's."""
+    found = []
+    for name, about in new.items():
+        before = known.get(name, about)
+        if before.get("key") != about.get("key"):
+            sources = f"{before.get('source')} and {about.get('source')}"
+            found.append(f"two models are called {name}: {sources}; give one of them another name")
+        for other, facts in known.items():
+            for key in ("key", "own_key"):
+                if other != name and about.get(key) and facts.get(key) == about[key]:
+                    found.append(f"models {other} and {name} have one key, {about[key]!r}; give each a key of its own")
+    return found
 
 
 def below(project: Path) -> str:

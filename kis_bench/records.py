@@ -160,6 +160,7 @@ class Embeddings:
     vectors: Vectors  # float32 [n, v, d]; memory-mapped unless small
     key: str  # what they were made under
     truncated: NDArray[np.bool_] | None = None  # [n], texts only: longer than the encoder's context
+    made: Mapping[str, str] = field(default_factory=dict)  # device, precision, threads that computed them, where known
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from kis_bench.records import Checkpoint, Dataset, Query
 from kis_bench.relevance import NearDuplicates
 
 TIMED = pytest.StashKey[bool]()  #: of a test: pytest-benchmark waits for its first step
+NOT_FOR_ALL = "Other models may use it; leave it out for this one"
 PAYLOAD = "kis_bench"  #: under which a test's report carries what it measured
 PROBLEMS = pytest.StashKey[list[KisBenchError]]()
 LINE_UP = pytest.StashKey[LineUp]()
@@ -115,6 +116,8 @@ def usable_model(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
     if option.kis_download:
         with visible_progress(config):
             encoders.fetch(checkpoint)
+    if problem := encoders.unused(checkpoint, device_of(config), option.kis_precision):
+        raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
     encoder = LazyEncoder(checkpoint, device=device_of(config), precision=option.kis_precision)
     if not encoder.key_known:  # else all that is asked of it may lie in the store
         state = encoders.readiness(checkpoint)

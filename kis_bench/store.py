@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files import write_whole
+from kis_bench.files import content_digest, write_whole
 from kis_bench.records import Embeddings, Vectors
 from kis_bench.unit_vectors import check_vectors
 
 SCHEMA_VERSION = 1
+KEYS = 2  #: of what keys are made: 2: those of functions cover their code
 SHARD_ITEMS = 512  #: what a killed run loses at most
 READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
 
@@ -93,11 +94,14 @@ class Entry:
         return [Shard(i, min(i + self.shard_items, n)) for i in range(0, n, self.shard_items)]
 
     def missing(self) -> list[Shard]:
-        """Shards that are not there, or damaged; damaged ones are removed."""
+        """Shards that are not there, or damaged; damaged ones will be written over."""
         return [shard for shard in self.shards() if self.read_shard(shard) is None]
 
-    def write_shard(self, shard: Shard, vectors: Vectors, truncated: NDArray[np.bool_] | None = None) -> None:
-        """``vectors``: float32 ``[stop - start, v, d]``, unit length.
+    def write_shard(
+        self, shard: Shard, vectors: Vectors, truncated: NDArray[np.bool_] | None = None,
+        made: Mapping[str, str | None] | None = None,
+    ) -> None:  # fmt: skip
+        """``vectors``: float32 ``[stop - start, v, d]``, unit length; ``made``: device and the like that made them.
 
         Raises:
             BadVector: NaN, infinity, or not of unit length; names the item.
@@ -105,37 +109,45 @@ class Entry:
         """
         ids = self.ids[shard.start : shard.stop]
         check_vectors(ids, vectors)
+        if self.read_shard(shard) is not None:
+            return  # another process was faster; what has been read of it stays
         n, v, d = vectors.shape
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
         columns = {"id": pa.array(ids, pa.string()), "vectors": pa.FixedSizeListArray.from_arrays(flat, v * d)}
         if truncated is not None:
             columns["truncated"] = pa.array(truncated, pa.bool_())
         table = pa.table(columns).replace_schema_metadata(
-            {"kis_bench": json.dumps({"schema_version": SCHEMA_VERSION, "key": self.key, "shape": [v, d]})}
-        )
+            {"kis_bench": json.dumps({"schema_version": SCHEMA_VERSION, "key": self.key, "shape": [v, d],
+                                      "made": dict(made or {})})}
+        )  # fmt: skip
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table, max_chunksize=n)
         payload = sink.getvalue().to_pybytes()
-        # The digest of the payload stands in a file beside it, so that damage shows before the manifest exists.
-        write_whole(self.folder / (shard.file_name + ".sha256"), hashlib.sha256(payload).hexdigest().encode())
+        # A file beside it bears the digest of the payload, so that damage shows before the manifest exists. Its name
+        # does: of processes that write other vectors at once, as of a model with chance in it, each has a file.
+        write_whole(self.digest_file(shard, hashlib.sha256(payload).hexdigest()), b"")
         write_whole(self.folder / shard.file_name, payload)
+
+    def digest_file(self, shard: Shard, digest: str) -> Path:
+        return self.folder / f"{shard.file_name}.{digest}"
 
     def read_shard(self, shard: Shard) -> pa.Table | None:
         """The mapped shard, or None if it is missing or damaged."""
         file = self.folder / shard.file_name
         try:
-            expected = Path(f"{file}.sha256").read_text(encoding="ascii")
             with pa.memory_map(str(file)) as source:
                 mapped = source.read_buffer()
+            digest = hashlib.sha256(mapped).hexdigest()
+            # Of an older version the digest stands in a file of one name.
+            known = self.digest_file(shard, digest).exists() or Path(f"{file}.sha256").read_text("ascii") == digest
         except (OSError, UnicodeDecodeError):
             return None
-        if hashlib.sha256(mapped).hexdigest() != expected:
-            file.unlink(missing_ok=True)
+        if not known:
             return None
         table = pa.ipc.open_file(pa.BufferReader(mapped)).read_all()
-        about = json.loads(table.schema.metadata[b"kis_bench"])
-        same = about["schema_version"] == SCHEMA_VERSION and about["key"] == self.key
+        said = about(table)
+        same = said["schema_version"] == SCHEMA_VERSION and said["key"] == self.key
         return table if same and tuple(table["id"].to_pylist()) == self.ids[shard.start : shard.stop] else None
 
     def vectors(self, shard: Shard) -> Vectors:
@@ -157,25 +169,37 @@ class Entry:
         truncated = None
         if tables and "truncated" in tables[0].column_names:
             truncated = np.concatenate([table["truncated"].to_numpy() for table in tables])
-        return Embeddings(self.ids, join(parts), self.key, truncated)
+        made: dict[str, list[str]] = {}
+        for name, value in (pair for table in tables for pair in about(table).get("made", {}).items()):
+            if value is not None and value not in made.setdefault(name, []):
+                made[name].append(value)
+        joined = {name: " and ".join(values) for name, values in made.items() if values}
+        return Embeddings(self.ids, join(parts), self.key, truncated, joined)
 
-    def finish(self, about: dict[str, Any]) -> None:
-        """Writes the manifest: what the shards are, their digests, and ``about`` the encoder."""
+    def finish(self, encoder: Mapping[str, Any]) -> None:
+        """Writes the manifest: what the shards are, their digests, and about the encoder."""
         shards = [
             {
                 "file": shard.file_name,
                 "start": shard.start,
                 "stop": shard.stop,
-                "sha256": (self.folder / (shard.file_name + ".sha256")).read_text(encoding="ascii"),
+                "sha256": content_digest(self.folder / shard.file_name),
             }
             for shard in self.shards()
         ]
-        manifest = {"schema_version": SCHEMA_VERSION, "key": self.key, "n": len(self.ids), **about, "shards": shards}
+        manifest = {"schema_version": SCHEMA_VERSION, "keys": KEYS, "key": self.key, "n": len(self.ids), **encoder,
+                    "shards": shards}  # fmt: skip
         write_whole(self.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
 
 
+def about(table: pa.Table) -> dict[str, Any]:
+    """What a shard says of itself."""
+    said: dict[str, Any] = json.loads(table.schema.metadata[b"kis_bench"])
+    return said
+
+
 def vectors_of(table: pa.Table) -> Vectors:
-    v, d = json.loads(table.schema.metadata[b"kis_bench"])["shape"]
+    v, d = about(table)["shape"]
     flat: Vectors = table["vectors"].chunk(0).flatten().to_numpy(zero_copy_only=True)
     return flat.reshape(-1, v, d)
 

@@ -72,7 +72,6 @@ class OwnModel:
     dim = len(WEIGHTS)
     vectors_per_item = 1
     context_length = None  # reads texts of any length
-    key = "own-model-1"  # another one whenever the vectors could change
 
     def encode_images(self, images):
         return unit([see(image) for image in images])

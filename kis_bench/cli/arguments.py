@@ -87,6 +87,13 @@ def positive(text: str) -> int:
     return value
 
 
+def natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
 def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
     from tabulate import tabulate
 

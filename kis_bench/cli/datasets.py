@@ -16,6 +16,7 @@ from kis_bench.cli.arguments import (
     dataset_row,
     folders_of,
     load_dataset,
+    natural,
     positive,
     print_table,
 )
@@ -47,6 +48,9 @@ def add(commands: Commands) -> None:
     embedding.add_argument("--batch-size", type=positive, metavar="N",
                            help="images encoded at once (default: what suits model and device)")  # fmt: skip
     embedding.add_argument("--precision", default="fp32", choices=encoders.PRECISIONS, help="default: fp32")
+    embedding.add_argument("--verify", "--kis-verify", type=natural, metavar="N",
+                           help="encode so many stored images and texts anew and compare; 0 turns it off (default: 4 "
+                           "for functions)")  # fmt: skip
     embedding.add_argument("--download", action="store_true", help="download the weights if they are not here")
     importing = commands.add_parser("import", help="Takes over what others wrote: tasks of VBS, saves of M3RT.")
     kinds = importing.add_subparsers(required=True, metavar="KIND")
@@ -106,6 +110,7 @@ def embed(arguments: argparse.Namespace) -> int:
     from kis_bench.embed import embed_collection, embed_texts
     from kis_bench.encoders import LazyEncoder
     from kis_bench.store import Store, default_store
+    from kis_bench.verification import sample_size, verify_collection, verify_texts
 
     checkpoint = encoders.find(arguments.model)
     dataset = load_dataset(arguments)
@@ -114,13 +119,21 @@ def embed(arguments: argparse.Namespace) -> int:
     encoder = LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
     store = Store(arguments.store or default_store())
     items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
+    verify = sample_size(encoder, arguments.verify, judged=False)
+    checked = [verify_collection(dataset.collection, items, encoder, verify)]
     print(f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}")
     if encoder.image_only and dataset.label_sets:
         print(f"{encoder.name} has no text side; no texts are embedded")
     for label_set in () if encoder.image_only else dataset.label_sets:
         texts = embed_texts(dataset.queries(label_set), encoder, store, name=f"{dataset.name}-{label_set}")
+        checked.append(verify_texts(dataset.queries(label_set), texts, encoder, verify))
         cut = int(texts.truncated.sum()) if texts.truncated is not None else 0
         print(f"{dataset.name} {label_set}: {len(texts.ids)} texts, {cut} longer than the model reads")
+    if sum(checked):
+        print(f"encoded anew and found the same: {sum(checked)}")
+    elif arguments.verify:
+        print("nothing was encoded anew: all vectors lie in the store, under a key that covers the weights, and torch "
+              "would have to be loaded for it")  # fmt: skip
     print(f"store: {store.path}")
     return 0
 

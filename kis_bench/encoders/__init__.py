@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kis_bench.encoders.batching import free
-from kis_bench.encoders.catalogue import catalogue, find, read_models
+from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.pictures import upright
@@ -30,9 +31,11 @@ __all__ = [
     "fetch",
     "find",
     "load",
+    "nameless",
     "read_models",
     "readiness",
     "require",
+    "unused",
     "upright",
     "weights",
 ]
@@ -49,7 +52,11 @@ BACK_ENDS = {
     "blip2": "kis_bench.encoders.blip2",
     "lavis": "kis_bench.encoders.blip2",
 }
+#: How keys of vectors begin that don't come from a function.
+KEYS_OF_BACK_ENDS = ("demo-", "colour-words-", "hf-hub-", "openclip-", "transformers-", "timm-", "extractor-", "blip2-")
 PRECISIONS = ("fp32", "bf16", "fp16")
+ON_CPU = ("colour-words", "extractor")  #: back ends that have no use for a GPU, and need no torch
+IN_FP32 = ("demo", *ON_CPU)  #: that compute in one precision
 
 
 def back_end(checkpoint: Checkpoint) -> ModuleType:
@@ -102,6 +109,17 @@ def fetch(checkpoint: Checkpoint) -> bool:
     return True
 
 
+def unused(checkpoint: Checkpoint, device: str, precision: str) -> str:
+    """Which of device and precision is asked for and not used by a model; empty: all is, or its function will tell."""
+    kind, asked = checkpoint.source.partition(":")[0], device.partition("@")[0]
+    wrong = []
+    if kind in IN_FP32 and precision != "fp32":
+        wrong.append(f"precision {precision} was asked for, but it computes in fp32")
+    if kind in ON_CPU and asked not in ("auto", "cpu"):
+        wrong.append(f"device {asked} was asked for, but it runs on the CPU")
+    return "; ".join(wrong)
+
+
 def load(name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32", download: bool = False) -> Encoder:
     """The encoder of a name, ready to encode.
 
@@ -117,6 +135,8 @@ def load(name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32
     checkpoint = find(name) if isinstance(name, str) else name
     if precision not in PRECISIONS:
         raise KisBenchError(f"precision {precision!r} is not offered; choose one of {', '.join(PRECISIONS)}")
+    if problem := unused(checkpoint, device, precision):
+        raise KisBenchError(f"model {checkpoint.name}: {problem}")
     if download:
         fetch(checkpoint)
     require(checkpoint)
@@ -128,11 +148,17 @@ class LazyEncoder:
     """An encoder that is loaded when it first has to encode; its key is known before where possible.
 
     With every vector in the store already, no deep-learning library is ever imported.
+
+    Raises:
+        KisBenchError: a device or precision is asked for that the model doesn't use.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "fp32") -> None:
+        if problem := unused(checkpoint, device, precision):
+            raise KisBenchError(f"model {checkpoint.name}: {problem}")
         self.checkpoint, self.device, self.precision = checkpoint, device, precision
         self.name = checkpoint.name  # a function's object may have one of its own
+        self.own_key = ""  # and a key, which is a part of ours
         self._image_only = checkpoint.image_only
         self._encoder: Encoder | None = None
         self._key: str | None = back_end(checkpoint).key(checkpoint, precision)
@@ -143,6 +169,7 @@ class LazyEncoder:
             self._encoder = load(self.checkpoint, device=self.device, precision=self.precision)
             self._key = self._encoder.key
             self.name = self._encoder.name
+            self.own_key = getattr(self._encoder, "own_key", "")
             self._image_only |= bool(getattr(self._encoder, "image_only", False))
         return self._encoder
 
@@ -168,6 +195,14 @@ class LazyEncoder:
         if self.is_function and self._key is None:
             return bool(getattr(self.encoder, "image_only", False))
         return self._image_only
+
+    @property
+    def checkable(self) -> bool:
+        """Whether stored vectors can be compared with new ones without loading torch where it isn't loaded."""
+        if self.loaded or self.is_function:
+            return True
+        light = self.checkpoint.source.partition(":")[0] in ON_CPU
+        return (light or "torch" in sys.modules) and readiness(self.checkpoint).ready
 
     @property
     def key_known(self) -> bool:

@@ -89,6 +89,11 @@ def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
     raise UnknownName("model", name, known, f"Without a row, a model is named {FORMS}.")
 
 
+def nameless(checkpoint: Checkpoint) -> bool:
+    """Whether it is a function that no table gave a name: then that of its object counts."""
+    return checkpoint.source == f"python:{checkpoint.name[::-1].replace('.', ':', 1)[::-1]}"
+
+
 def short_name(source: str) -> str:
     """A source as part of a test's id: no characters that ``-k`` or file systems mind, no folders of this machine."""
     named = re.sub(r"(:local-dir:|=)(.*)", lambda found: f":{Path(found[2]).name}", source)

@@ -92,7 +92,7 @@ def colours_of_image(image: Image.Image) -> Doubles:
 class ColourWords:
     """Colour names as an Encoder; pictures are looked at in the decoding threads."""
 
-    dim, vectors_per_item = DIM, 1
+    dim, vectors_per_item, device, precision = DIM, 1, "cpu", "fp32"
     context_length: int | None = None
 
     def __init__(self, name: str, key: str) -> None:

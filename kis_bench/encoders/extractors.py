@@ -96,7 +96,7 @@ NAMES = (*EXTRACTORS, "vlad-sift")
 class Extractor:
     """A feature of single images as an Encoder; features are computed in the decoding threads."""
 
-    vectors_per_item = 1
+    vectors_per_item, device, precision = 1, "cpu", "fp32"
     context_length: int | None = None
     image_only = True
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.cache import file_digest
+from kis_bench.encoders.catalogue import nameless
 from kis_bench.encoders.own_code import code_digest
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, raised
@@ -32,11 +33,6 @@ def parts(checkpoint: Checkpoint) -> tuple[str, str]:
         said = f"source {checkpoint.source!r} names no function; write python:MODULE:FUNCTION"
         raise KisBenchError(f"model {checkpoint.name}: {said}")
     return module, function
-
-
-def name_of(source: str) -> str:
-    """What a function is called that no table gives a name; then the object's own name counts in results."""
-    return source.removeprefix("python:").replace(":", ".")
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
@@ -82,7 +78,7 @@ class OwnEncoder:
 
     def __init__(self, checkpoint: Checkpoint, own: Any, key: str, device: str | None, precision: str | None) -> None:
         self.own, self.key, self.device, self.precision = own, key, device, precision
-        self.name: str = own.name if checkpoint.name == name_of(checkpoint.source) else checkpoint.name
+        self.name: str = own.name if nameless(checkpoint) else checkpoint.name
         self.own_key: str = getattr(own, "key", "")
         self.image_only = bool(getattr(own, "image_only", False))
         self.dim, self.vectors_per_item = int(own.dim), int(own.vectors_per_item)

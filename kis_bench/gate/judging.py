@@ -44,6 +44,11 @@ class Gate:
         cells = [Cell(model, dataset, str(label_set)) for model, dataset, label_set in known]
         return max(1, sum(self.rules.judge(cell) and in_baseline(base, self.rules, cell) for cell in cells))
 
+    def called(self, row: str, name: str) -> None:
+        """Learns the name that the object of a function gives itself, where no table named it."""
+        self.selected = [(name if model == row else model, dataset, labels) for model, dataset, labels in self.selected]
+        self.__dict__.pop("cells", None)
+
     def judged(
         self, cell: Cell, provenance: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
     ) -> tuple[list[Row], list[str]]:
@@ -52,7 +57,7 @@ class Gate:
         rows: list[Row] = []
         if any(one.matches(cell) for one in self.thresholds):
             metrics = metrics_table(new.ranks, cut_offs(self.thresholds)) if cell.label_set else new.metrics
-            rows += check(self.thresholds, cell, figures_of(metrics))
+            rows += check(self.thresholds, cell, figures_of(metrics), new.ranks)
         if self.baseline is not None:
             # A test that chose its model itself wasn't counted; there may be as many as the baseline has.
             foreign = len(cells_of(self.baseline)) if tuple(cell) not in self.selected else 0

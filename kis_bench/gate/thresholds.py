@@ -62,13 +62,19 @@ class Threshold:
         limits = " and ".join(f"{word} {shown(self.metric, value)}" for value, word in ends if value is not None)
         return limits if self.on == "value" else f"{limits} for the {'low' if self.on == 'ci_low' else 'high'}er end"
 
-    def judged(self, cell: Cell, figure: Figure) -> Row:
-        """The verdict on a figure of a cell that this threshold matches; an unknown one fails."""
+    def judged(self, cell: Cell, figure: Figure, ranks: pd.DataFrame) -> Row:
+        """The verdict on a figure of a cell that this threshold matches; an unknown one fails.
+
+        Args:
+            ranks: the cell's own, of which the worst queries are named if the figure isn't good enough.
+        """
         value = getattr(figure, ON[self.on])
         ok = (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
-        interval = figure.low, figure.high
-        expected = self.expected
-        return row(cell, THRESHOLD, self.source, self.metric, expected, figure.value, ok, interval=interval)
+        limit = self.max if is_rank(self.metric) else self.min
+        bad = limit is not None and (value > limit if is_rank(self.metric) else value < limit)
+        interval, named = (figure.low, figure.high), worst(self.metric, ranks, limit) if bad else ()
+        source, value = self.source, figure.value
+        return row(cell, THRESHOLD, source, self.metric, self.expected, value, ok, interval=interval, queries=named)
 
     def __str__(self) -> str:
         which = ", ".join(f"{key} {getattr(self, key)}" for key in PATTERNS if getattr(self, key) != "*")
@@ -80,9 +86,27 @@ def of_judgments(metric: str) -> bool:
     return metric.startswith(("consistency", "pearson_", "spearman_"))
 
 
-def check(thresholds: Iterable[Threshold], cell: Cell, figures: Mapping[str, Figure]) -> list[Row]:
-    """The verdicts of all thresholds on a cell for whose metric it has a figure."""
-    return [one.judged(cell, figures[one.metric]) for one in thresholds if one.matches(cell) and one.metric in figures]
+def check(thresholds: Iterable[Threshold], cell: Cell, figures: Mapping[str, Figure], ranks: pd.DataFrame) -> list[Row]:
+    """The verdicts of all thresholds on a cell for whose metric it has a figure; ``ranks`` are the cell's own."""
+    mine = (one for one in thresholds if one.matches(cell) and one.metric in figures)
+    return [one.judged(cell, figures[one.metric], ranks) for one in mine]
+
+
+def worst(metric: str, ranks: pd.DataFrame, limit: float | None) -> list[str]:
+    """The queries that keep a figure of ranks from being better, those of the largest rank first.
+
+    For recall these are the ones not, or by a tie not surely, among the first k; for the MRR those not in first place;
+    for a quantile of the ranks those beyond its limit.
+    """
+    name, _, k = metric.partition("@")
+    if of_judgments(metric) or not len(ranks):
+        return []
+    prefix = next((f"{one}_" for one in RELEVANCES if name.startswith(f"{one}_")), "")
+    beyond = f"{prefix}rank_worst" if k else f"{prefix}rank"
+    at = float(k) if k else float(limit) if is_rank(metric) and limit is not None else 1.0
+    bad = ranks[ranks[beyond].astype("float64") > at]
+    bad = bad.sort_values([f"{prefix}rank", "query_id"], ascending=[False, True], kind="stable")
+    return [f"{query}: rank {rank:,.6g}" for query, rank in zip(bad["query_id"], bad[f"{prefix}rank"], strict=True)]
 
 
 def cut_offs(thresholds: Iterable[Threshold]) -> tuple[int, ...]:
@@ -185,14 +209,14 @@ def wrong_limit(metric: str, key: str, value: Any) -> list[str]:
 
 
 def unmatchable(
-    thresholds: Sequence[Threshold], datasets: Mapping[str, Collection[str] | None], models: Collection[str],
+    thresholds: Sequence[Threshold], datasets: Mapping[str, Collection[str] | None], models: Collection[str] | None,
     studies: Collection[str] = (),
 ) -> list[str]:  # fmt: skip
     """What is wrong with thresholds that no cell of a suite can ever match.
 
     Args:
         datasets: name -> its label sets, None where nobody knows them because it isn't here.
-        models: all names that are declared or asked for.
+        models: all names that are declared or asked for; None: some are known only once their functions have run.
         studies: datasets with judgments that aren't here, whose extractors nobody knows.
     """
     problems = []
@@ -210,6 +234,6 @@ def unmatchable(
             elif not any(fnmatchcase(label_set, one.label_set) for label_set in known):
                 problems.append(f"{one.place}: {unknown('label set', one.label_set, known)} in {', '.join(mine)}")
         extractor = of_judgments(one.metric) and any(fnmatchcase(name, one.dataset) for name in studies)
-        if not extractor and not any(fnmatchcase(name, one.model) for name in models):
+        if not extractor and models is not None and not any(fnmatchcase(name, one.model) for name in models):
             problems.append(f"{one.place}: {unknown('model', one.model, models)}")
     return problems

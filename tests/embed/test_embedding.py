@@ -225,3 +225,55 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
 
     few, many = peak(300), peak(900)
     assert many - few < 300, (few, many)  # MiB; 600 images more would be 3,000
+
+
+def test_what_made_the_vectors_comes_back_with_them(collection, tmp_path):
+    store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
+    encoder.device, encoder.precision = "cuda:1", "bf16"
+    made = embed_collection(collection, encoder, store).made
+    assert (made["device"], made["precision"]) == ("cuda:1", "bf16")
+    assert int(made["threads"]) >= 1
+    sorted(images_entry(collection, encoder.key, store).folder.glob("*.arrow"))[1].unlink()
+    encoder.device = "cpu"
+    assert embed_collection(collection, encoder, store).made["device"] == "cuda:1 and cpu"
+    assert "device" not in embed_collection(collection, Colour(), Store(tmp_path / "other")).made
+
+
+def test_processes_that_write_different_vectors_at_once_leave_whole_shards(collection, tmp_path, monkeypatch):
+    """Every order in which two writers' files can appear; what is there afterwards is whole, and one of the two."""
+    from itertools import combinations
+
+    from kis_bench import store
+
+    def files_of(entry, row):
+        held = []
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "write_whole", lambda *file_and_content: held.append(file_and_content))
+            entry.write_shard(entry.shards()[0], np.tile(np.float32([[row]]), (20, 1, 1)))
+        return held
+
+    for number, first in enumerate(combinations(range(4), 2)):
+        entry = Store(tmp_path / str(number)).entry("colours", "0" * 64, "random-1", "images", collection.ids)
+        one, other = iter(files_of(entry, [1, 0])), iter(files_of(entry, [0, 1]))
+        for step in range(4):
+            store.write_whole(*next(one if step in first else other))
+        assert entry.missing() == []
+        assert entry.read().vectors[0, 0].tolist() in ([1, 0], [0, 1])
+
+
+def test_a_shard_that_is_there_is_not_written_over(collection, tmp_path):
+    entry = Store(tmp_path / "store").entry("colours", "0" * 64, "random-1", "images", collection.ids)
+    for row in ([1, 0], [0, 1]):
+        entry.write_shard(entry.shards()[0], np.tile(np.float32([[row]]), (20, 1, 1)))
+    assert entry.read().vectors[0, 0].tolist() == [1, 0]
+
+
+def test_shards_of_older_versions_are_read(collection, tmp_path):
+    store, encoder = Store(tmp_path / "store"), Colour()
+    expected = np.array(embed_collection(collection, encoder, store).vectors)
+    folder = images_entry(collection, encoder.key, store).folder
+    (digest,) = [file for file in folder.iterdir() if ".arrow." in file.name]
+    digest.rename(folder / "000000-000020.arrow.sha256").write_text(digest.name.rpartition(".")[2])
+    encoder.seen = 0
+    np.testing.assert_array_equal(embed_collection(collection, encoder, store).vectors, expected)
+    assert encoder.seen == 0

@@ -21,6 +21,7 @@ from kis_bench.records import Checkpoint
 class DemoEncoder:
     dim, vectors_per_item = DIM, 1
     context_length: int | None = CONTEXT_LENGTH
+    precision = "fp32"
 
     def __init__(self, checkpoint: Checkpoint, device: str, key: str) -> None:
         self.name, self.key = checkpoint.name, key
