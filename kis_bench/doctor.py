@@ -51,10 +51,10 @@ def unused(store: Path) -> Check:
     if not found:
         return Check("stored vectors", True, "none that nothing looks for")
     size = sum(file.stat().st_size for folders in found.values() for one in folders for file in one.iterdir())
-    shown = "; ".join(f"{key} ({', '.join(sorted({one.parent.name for one in folders}))} in "
-                      f"{', '.join(sorted({one.parents[1].name for one in folders}))})" for key, folders in found.items())  # fmt: skip
+    datasets_of = {key: ", ".join(sorted({one.parents[1].name for one in folders})) for key, folders in found.items()}
+    shown = "; ".join(f"{key} ({names})" for key, names in datasets_of.items())
     told = f"unused since keys of functions cover their code, {size / 2**20:,.1f} MB: {shown}"
-    return Check("stored vectors", None, f"{told}; these folders of {store} can be removed")
+    return Check("stored vectors", None, f"{told}; folders of these names below {store} can be removed")
 
 
 def said(state: Readiness) -> str:

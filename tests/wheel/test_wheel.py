@@ -201,7 +201,8 @@ def test_example_is_held_to_its_thresholds(run, example):
 
 
 def test_example_is_compared_with_its_baseline(run, example):
-    """A model that mixes colours up is worse than the one that was saved, and the message says where."""
+    """A model that mixes colours up is worse than the one that was saved, also with its vectors in the store."""
+    assert run("pytest", "--pyargs", "kis_bench.suite", "-k", "own-model", cwd=example).returncode == 0
     model = example / "own_model.py"
     text = model.read_text(encoding="utf-8")
     model.write_text(
