@@ -62,7 +62,7 @@ class Threshold:
         limits = " and ".join(f"{word} {shown(self.metric, value)}" for value, word in ends if value is not None)
         return limits if self.on == "value" else f"{limits} for the {'low' if self.on == 'ci_low' else 'high'}er end"
 
-    def judged(self, cell: Cell, figure: Figure, ranks: pd.DataFrame) -> Row:
+    def judged(self, cell: Cell, figure: Figure, ranks: pd.DataFrame | None = None) -> Row:
         """The verdict on a figure of a cell that this threshold matches; an unknown one fails.
 
         Args:
@@ -86,20 +86,22 @@ def of_judgments(metric: str) -> bool:
     return metric.startswith(("consistency", "pearson_", "spearman_"))
 
 
-def check(thresholds: Iterable[Threshold], cell: Cell, figures: Mapping[str, Figure], ranks: pd.DataFrame) -> list[Row]:
+def check(
+    thresholds: Iterable[Threshold], cell: Cell, figures: Mapping[str, Figure], ranks: pd.DataFrame | None = None
+) -> list[Row]:
     """The verdicts of all thresholds on a cell for whose metric it has a figure; ``ranks`` are the cell's own."""
     mine = (one for one in thresholds if one.matches(cell) and one.metric in figures)
     return [one.judged(cell, figures[one.metric], ranks) for one in mine]
 
 
-def worst(metric: str, ranks: pd.DataFrame, limit: float | None) -> list[str]:
+def worst(metric: str, ranks: pd.DataFrame | None, limit: float | None) -> list[str]:
     """The queries that keep a figure of ranks from being better, those of the largest rank first.
 
     For recall these are the ones not, or by a tie not surely, among the first k; for the MRR those not in first place;
     for a quantile of the ranks those beyond its limit.
     """
     name, _, k = metric.partition("@")
-    if of_judgments(metric) or not len(ranks):
+    if of_judgments(metric) or ranks is None or not len(ranks):
         return []
     prefix = next((f"{one}_" for one in RELEVANCES if name.startswith(f"{one}_")), "")
     beyond = f"{prefix}rank_worst" if k else f"{prefix}rank"

@@ -31,7 +31,10 @@ def test_a_failure_says_all_and_the_most_important_first():
     _, failure = judged(gate, ranks=[500] * 30)
     assert failure[0] == "mine, short, a: recall@10 is 0.0% [0.0, 11.4], expected at least 50.0% (t.toml, line 1)"
     assert any(line.startswith("  mrr is 0.002, expected not below 1.000 beyond noise") for line in failure)
-    assert failure[2] == "  worst of the 30 queries that left first place: " + "; ".join(
+    assert failure[1] == "  worst of the 30 queries not among the first 10: " + "; ".join(
+        f"q{i:03d}: rank 500" for i in range(10)
+    )
+    assert failure[3] == "  worst of the 30 queries that left first place: " + "; ".join(
         f"q{i:03d}: 1 → 500" for i in range(10)
     )
     assert failure[-2].startswith(

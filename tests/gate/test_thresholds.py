@@ -265,3 +265,38 @@ def test_a_limit_never_excludes_the_figure_that_it_was_made_of(value, size, metr
 
 def test_every_metric_of_the_usual_ones_is_known():
     assert all(name in OTHERS or name.partition("@")[0] in RECALLS for name in USUAL)
+
+
+def ranks_of(best, worst, **others):
+    table = {"query_id": [f"q{i}" for i in range(len(best))], "rank_best": best, "rank_worst": worst, **others}
+    table["rank"] = [(a + b) / 2 for a, b in zip(best, worst, strict=True)]
+    return pd.DataFrame(table)
+
+
+@pytest.mark.parametrize(
+    ("limits", "figure", "queries"),
+    [
+        (("recall@1", {"min": 0.9}), 0.4, ("q3: rank 40", "q4: rank 12", "q1: rank 2.5")),
+        (("recall@10", {"min": 0.9}), 0.6, ("q3: rank 40", "q4: rank 12")),
+        (("recall@3", {"min": 0.9}), 0.5, ("q3: rank 40", "q4: rank 12", "q1: rank 2.5")),  # 1 to 4: not surely
+        (("mrr", {"min": 0.9}), 0.5, ("q3: rank 40", "q4: rank 12", "q1: rank 2.5")),
+        (("median_rank", {"max": 2}), 2.5, ("q3: rank 40", "q4: rank 12", "q1: rank 2.5")),
+        (("segment_recall@1", {"min": 0.9}), 0.5, ("q4: rank 3",)),
+        (("segment_median_rank", {"max": 2}), 2.5, ("q4: rank 3",)),
+        (("recall@1", {"min": 0.3}), 0.4, ()),  # it passes
+        (("recall@1", {"max": 0.3}), 0.4, ()),  # too good: no query is to blame
+        (("median_rank", {"min": 5}), 2.5, ()),
+    ],
+)
+def test_the_worst_queries_are_named(limits, figure, queries):
+    metric, ends = limits
+    nan = float("nan")
+    segment = {name: [1, nan, 1, 1, 3] for name in ("segment_rank", "segment_rank_best", "segment_rank_worst")}
+    table = ranks_of([1, 1, 1, 40, 12], [1, 4, 1, 40, 12], **segment)
+    (row,) = check([Threshold(metric, **ends)], CELL, {metric: Figure(figure)}, table)
+    assert (row["queries"], row["n_queries"]) == (queries, len(queries))
+
+
+def test_figures_of_judgments_name_no_queries():
+    (row,) = check([Threshold("consistency", min=0.9)], CELL._replace(label_set=""), {"consistency": Figure(0.5)})
+    assert (row["verdict"], row["queries"]) == ("fail", ())
