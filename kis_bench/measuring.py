@@ -103,6 +103,11 @@ class Measurement:
                              if key == model.key},
                 "note": checkpoint.note, "licence": checkpoint.licence}  # fmt: skip
 
+    def not_searched(self, dataset: Dataset) -> dict[str, Any]:
+        """What a reader has to know of a dataset, and what of its folder was not read."""
+        unread = [] if self.option.kis_privacy else [*dataset.unread]
+        return {"note": dataset.note, "left_out": dict(dataset.left_out), "unread": unread}
+
     def hand_on(self, **payload: Any) -> None:
         self.handed_on = payload
         self.request.node.user_properties.append((PAYLOAD, {"timings": self.timings, **payload}))
@@ -182,7 +187,7 @@ class KnownItemSearch(Measurement):
             "fingerprint": dataset.fingerprint, "contents": contents(dataset), "n_items": len(collection),
             "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
             "n_groups": len(set(collection.groups or ())), "layout": query_set.dataset.layout,
-            "segment_s": option.kis_segment, "near_duplicates": str(alike), "note": dataset.note,
+            "segment_s": option.kis_segment, "near_duplicates": str(alike), **self.not_searched(dataset),
         }  # fmt: skip
         provenance = {"models": {model.name: self.about_model(model, items)}, "datasets": {dataset.name: about_dataset}}
         self.hand_on(ranks=rows, provenance=provenance)
@@ -283,7 +288,7 @@ class ImageSimilarity(Measurement):
             "n_judgments": len(dataset.judgments),
             "n_indifferent": int((~judged.decided).sum()),
             "n_participants": len(dataset.participants), "image_similarity": self.option.kis_image_similarity,
-            "remarks": [] if self.option.kis_privacy else list(dataset.remarks), "note": dataset.note,
+            "remarks": [] if self.option.kis_privacy else list(dataset.remarks), **self.not_searched(dataset),
         }  # fmt: skip
         distances = [(dataset.name, name, *(each.T.tolist()), m.tolist()) for name, (each, m) in measured.items()]
         provenance = {"models": dict(models), "datasets": {dataset.name: about}}

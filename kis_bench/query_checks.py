@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench import encoders
-from kis_bench.datasets.folder import of_interest, picture_folder, read_images, study_in
+from kis_bench.datasets.folder import of_interest, read_images, study_in
 from kis_bench.datasets.labels import label_files, read_labels
 from kis_bench.datasets.layouts import Layout, layout_of
+from kis_bench.datasets.left_out import by_kind, in_words
+from kis_bench.datasets.nearly import unread_tables
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.hashes import perceptual_hashes
 from kis_bench.model_checks import Check
@@ -25,14 +27,13 @@ from kis_bench.progress import progress
 from kis_bench.records import Checkpoint, Collection
 from kis_bench.relevance import NearDuplicates, differing_bits
 from kis_bench.report.tables import plain
-from kis_bench.study_checks import missing_pictures, study_checks, tables_in
+from kis_bench.study_checks import missing_pictures, study_checks
 from kis_bench.text_checks import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
 
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
 BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64
 CLIP_CONTEXT = 77
 UNLIMITED = "colour-words:"  #: a source of models that read texts of any length
-PHOTOS = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
 
 
 def check_dataset(
@@ -71,8 +72,6 @@ def examine(name: str, root: Path, layout: Layout, models: Sequence[Checkpoint],
             return
         collection, ignored = read_images(name, root, layout, only=of_interest(study, files))
         subject = Subject(collection, read_labels(files, collection))
-        if picture_folder(root) == root:  # there, the tables lie among the pictures
-            ignored[".csv"] -= len(files) + tables_in(root)
     except (KisBenchError, OSError) as error:
         yield Check("images", False, f"can't be listed, so nothing else was checked\n{problems_of(error)}")
         return
@@ -82,6 +81,7 @@ def examine(name: str, root: Path, layout: Layout, models: Sequence[Checkpoint],
         yield missing_pictures(study, collection)
     if files or study is None:
         yield from labels(subject)
+    yield from tables_not_read(root, bool(files))
     if subject.queries:
         for topic, look, show in IN_EACH_SET:
             yield from notes(topic, subject.in_each_set(look, show))
@@ -97,12 +97,13 @@ def images(collection: Collection, ignored: Counter[str]) -> Iterator[Check]:
     groups = "no" if collection.groups is None else len(set(collection.groups))
     timed = sum(not math.isnan(time) for time in collection.times_s or ())
     yield Check("images", True, f"{len(collection)} images, {groups} groups, {timed} images with a time")
-    left = {suffix or "without suffix": count for suffix, count in ignored.most_common() if count > 0}
-    if left:
-        kinds = listed([f"{count} {suffix}" for suffix, count in left.items()], len(left))
-        photos = ", ".join(sorted(PHOTOS.intersection(left)))
-        mend = f"convert {photos} to JPEG" if photos else "fine if they are no pictures"
-        yield Check("files not read", None, f"{kinds}; what they show can't be found; {mend}")
+    if left_out := by_kind(ignored):
+        yield Check("files not read", None, in_words(left_out))
+
+
+def tables_not_read(root: Path, labelled: bool) -> Iterator[Check]:
+    if unread := unread_tables(root, labelled=labelled):
+        yield Check("tables not read", None, "; ".join(unread))
 
 
 def labels(subject: Subject) -> Iterator[Check]:

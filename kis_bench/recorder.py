@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from kis_bench.datasets.left_out import in_words
 from kis_bench.errors import KisBenchError
 from kis_bench.gating import GATE
 from kis_bench.named import REFUSED, stop
@@ -97,6 +98,8 @@ class Recorder:
             stop(lines)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.ranks or self.distances:
+            self.arrange()
         self.judge_the_rest(session, exitstatus)
         if self.absent and not self.ran and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = 2  # all that was selected isn't here
@@ -115,7 +118,7 @@ class Recorder:
             files = [file for some in hook.pytest_kis_published(config=self.config) for file in some]
             self.folder = write_measured(
                 option.kis_report or self.config.rootpath / "reports",
-                ranks=self.in_order(),
+                ranks=self.ranks,
                 timings=self.timings,
                 similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
                 published=read_published(files, {*self.provenance["datasets"]}),
@@ -124,7 +127,7 @@ class Recorder:
                 command=["pytest", *self.config.invocation_params.args],
                 device=used(self.provenance["models"], "device") or option.kis_device,
                 interrupted=stopped(session, exitstatus),
-                verdicts=self.verdicts_in_order(),
+                verdicts=[*self.verdicts.values()],
                 gate=None if (judge := self.config.stash.get(GATE, None)) is None else judge.about(),
                 remarks=[*self.clashes, *self.problems],
                 pictures=self.pictures(),
@@ -149,24 +152,40 @@ class Recorder:
         if unusable or (self.problems and passed):
             session.exitstatus = 2
 
-    def in_order(self) -> list[dict[str, Any]]:
-        """Ranks as datasets and their label sets are declared, whatever order or process tests ran in."""
-        declared = [(name, label_set) for name, about in self.provenance["datasets"].items()
-                    for label_set in about.get("n_queries", ())]  # fmt: skip
-        places = {key: place for place, key in enumerate(declared)}
-        return sorted(self.ranks, key=lambda row: places[row["dataset"], row["label_set"]])
+    def arrange(self) -> None:
+        """Puts all that was measured into one order, whatever order or process the tests ran in.
 
-    def verdicts_in_order(self) -> list[Row]:
-        """As datasets, their label sets and models are declared, whatever order or process tests ran in."""
-        found = line_up(self.config)
-        order = {"dataset": [one.name for one in found.datasets], "model": [one.name for one in found.models]}
-        sets = [name for about in self.provenance["datasets"].values() for name in about.get("n_queries", ())]
+        That is the order in which datasets, their label sets and models are declared; what an object or a study calls
+        its own comes after.
+        """
+        from kis_bench.results import of_study
 
-        def place(row: Row) -> tuple[int, ...]:
-            names = (("dataset", order["dataset"]), ("label_set", sets), ("model", order["model"]))
-            return tuple(known.index(row[key]) if row[key] in known else len(known) for key, known in names)
+        lined, about = line_up(self.config), self.provenance
+        datasets = [one.name for one in lined.datasets]
+        label_sets = {name: [*facts.get("n_queries", ())] for name, facts in about["datasets"].items()}
+        models = {one.name: (place, 0, "") for place, one in enumerate(lined.models)}
 
-        return sorted(self.verdicts.values(), key=place)
+        def of_model(name: str) -> tuple[int, int, str]:
+            if name in models or not name:
+                return models.get(name, (len(models), 2, ""))
+            studied = of_study(about, name)
+            return len(models), int(studied), "" if studied else name  # a study's are in the order of its table
+
+        def of_cell(dataset: str, label_set: str | None, model: str) -> tuple[Any, ...]:
+            sets = label_sets.get(dataset, [])
+            return place_in(datasets, dataset), place_in(sets, label_set or ""), of_model(model)
+
+        def of_row(row: Mapping[str, Any]) -> tuple[Any, ...]:
+            return of_cell(row["dataset"], row["label_set"], row["model"])
+
+        self.ranks.sort(key=of_row)
+        self.timings.sort(key=of_row)
+        self.verdicts = dict(sorted(self.verdicts.items(), key=lambda one: of_row(one[1])))
+        self.fused.sort(key=lambda table: of_cell(table["dataset"][0], table["label_set"][0], ""))
+        self.distances = {
+            name: dict(sorted(measured.items(), key=lambda one: of_model(one[0])))
+            for name, measured in sorted(self.distances.items(), key=lambda one: place_in(datasets, one[0]))
+        }
 
     def dataset(self, name: str) -> Dataset:
         """A dataset that was measured, here perhaps by another process."""
@@ -179,10 +198,19 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         self.tell_figures(terminalreporter)
+        self.tell_left_out(terminalreporter)
         self.tell_absent(terminalreporter)
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             for line in choices(self.config):
                 terminalreporter.write_line(line)
+
+    def tell_left_out(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Which files of measured datasets were not searched."""
+        for name, about in self.provenance["datasets"].items():
+            if about.get("left_out"):
+                terminalreporter.write_line(f"left out of {name}: {in_words(about['left_out'])}", yellow=True)
+            for line in about.get("unread", ()):
+                terminalreporter.write_line(f"left out of {name}: {line}", yellow=True)
 
     def tell_absent(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What was declared and isn't here, one line per reason, unless pytest was asked for that."""
@@ -193,8 +221,8 @@ class Recorder:
             terminalreporter.section("not here", red=nothing)
         if nothing:
             terminalreporter.write_line("kis-bench: nothing was measured: all that was selected isn't here", red=True)
-        for reason, tests in () if listed else self.absent.items():
-            terminalreporter.write_line(f"skipped {len(tests)}: {reason}")
+        for reason in () if listed else sorted(self.absent):
+            terminalreporter.write_line(f"skipped {len(self.absent[reason])}: {reason}")
 
     def tell_figures(self, terminalreporter: pytest.TerminalReporter) -> None:
         for clash in self.clashes:
@@ -226,7 +254,7 @@ class Recorder:
         from kis_bench.results import ALL_VERDICTS
         from kis_bench.verdicts import NEW, Cell, failed_cells, sentence, told
 
-        rows = self.verdicts_in_order()
+        rows = [*self.verdicts.values()]
         bad = failed_cells(rows)
         terminalreporter.section("gate", red=bool(bad or self.problems), green=not (bad or self.problems))
         table = pd.DataFrame(rows, columns=ALL_VERDICTS)
@@ -250,6 +278,11 @@ class Recorder:
                     file.write(text)
             except OSError as error:
                 terminalreporter.write_line(f"$GITHUB_STEP_SUMMARY can't be written: {error.strerror}", red=True)
+
+
+def place_in(names: Sequence[str], name: str) -> int:
+    """Where a name stands among some; behind them if it is none of them."""
+    return names.index(name) if name in names else len(names)
 
 
 def choices(config: pytest.Config) -> list[str]:

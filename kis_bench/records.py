@@ -121,6 +121,9 @@ class Dataset:
     distances: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, compare=False, repr=False)
     note: str = ""  # what a reader of results has to know, shown in reports
     remarks: tuple[str, ...] = ()  # what was counted or left out in reading
+    # kind of file -> how many of it lie beside the pictures and aren't searched
+    left_out: Mapping[str, int] = field(default_factory=dict, compare=False)
+    unread: tuple[str, ...] = field(default=(), compare=False)  # tables that seem to be meant, and what to do
     _sets: dict[str, tuple[Query, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:

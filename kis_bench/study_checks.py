@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from kis_bench.crossed import numbered
-from kis_bench.datasets.reset import JUDGMENTS, PARTICIPANTS, TRIPLETS, Study, triplet_file
+from kis_bench.datasets.reset import Study
 from kis_bench.model_checks import Check
 from kis_bench.records import Collection, Judgment
 from kis_bench.statistics import wilson_interval
@@ -20,12 +19,6 @@ from kis_bench.triplets import ceiling
 
 FEW_TARGETS = 15  #: below, 95% intervals held the truth in less than 93% of simulated studies
 SHARED = 2  #: triplets of a candidate on average; above, in less than 92%
-TABLES = (PARTICIPANTS, JUDGMENTS, *TRIPLETS)
-
-
-def tables_in(root: Path) -> int:
-    """How many tables of a study lie in a folder; none if there are no triplets."""
-    return sum((root / name).is_file() for name in TABLES) if triplet_file(root) else 0
 
 
 def study_checks(study: Study) -> Iterator[Check]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kis_bench import datasets
+from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
-from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.records import Dataset
+from kis_bench.errors import KisBenchError, UnknownName, in_one_line
+from kis_bench.records import Checkpoint, Dataset
 
 if TYPE_CHECKING:
     from kis_bench.results import Run
@@ -51,6 +51,38 @@ def dataset_row(arguments: argparse.Namespace) -> DatasetRow:
 def load_dataset(arguments: argparse.Namespace) -> Dataset:
     row = dataset_row(arguments)
     return datasets.load(row.name, row.folder, layout=row.layout)
+
+
+def usable(name: str, *, download: bool = False, weights: bool = True) -> Checkpoint:
+    """The model of a name, if it could be asked now for what isn't stored.
+
+    Args:
+        download: fetch what is missing.
+        weights: without them it is of no use.
+    """
+    checkpoint = encoders.find(name)
+    if download:
+        encoders.fetch(checkpoint)
+    enough = not weights and encoders.readiness(checkpoint).downloadable
+    if not enough and not encoders.LazyEncoder(checkpoint).key_known:  # else all of it may be stored
+        encoders.require(checkpoint)
+    return checkpoint
+
+
+def every(steps: Iterable[Callable[[], Any]]) -> list[Any]:
+    """What each step gives. Raises one KisBenchError with a line for each that fails."""
+    found, lines = [], []
+    for step in steps:
+        try:
+            found.append(step())
+        except KisBenchError as error:
+            lines.append(in_one_line(error))
+            last = error
+    if len(lines) == 1:
+        raise last
+    if lines:
+        raise KisBenchError("\n  ".join([f"{len(lines)} problems; nothing was done", *lines]))
+    return found
 
 
 def folders_of(given: Iterable[str]) -> dict[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from kis_bench import datasets, encoders
@@ -14,17 +15,20 @@ from kis_bench.cli.arguments import (
     add_folders,
     add_store,
     dataset_row,
+    every,
     folders_of,
     load_dataset,
     natural,
     positive,
     print_table,
+    usable,
 )
 from kis_bench.cli.models import WORDS
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
+from kis_bench.datasets.left_out import in_words
 from kis_bench.encoders.catalogue import FORMS
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, NotReady
 
 
 def add(commands: Commands) -> None:
@@ -95,11 +99,16 @@ def check(arguments: argparse.Namespace) -> int:
 
     name, equals, folder = arguments.dataset.partition("=")
     root = Path(folder if equals else name).expanduser()
+    row = DatasetRow(name if equals else root.resolve().name, root, layout=arguments.layout)
+
+    def is_there() -> None:
+        if not (state := datasets.readiness(row)).ready:
+            raise NotReady(f"dataset {row.name}", state.state, state.remedy)
+
+    # A tokenizer may be here where the weights aren't.
+    _, *models = every([is_there, *(partial(usable, model, weights=False) for model in arguments.model)])
     failed = False
-    for found in check_dataset(
-        name if equals else root.resolve().name, root, layout=arguments.layout, near_bits=arguments.near,
-        models=[encoders.find(model) for model in arguments.model],
-    ):  # fmt: skip
+    for found in check_dataset(row.name, root, layout=arguments.layout, near_bits=arguments.near, models=models):
         print(f"{WORDS[found.passed]}  {found.name}: {found.finding}", flush=True)
         failed |= found.passed is False
     return int(failed)
@@ -112,10 +121,8 @@ def embed(arguments: argparse.Namespace) -> int:
     from kis_bench.store import Store, default_store
     from kis_bench.verification import sample_size, verify_collection, verify_texts
 
-    checkpoint = encoders.find(arguments.model)
-    dataset = load_dataset(arguments)
-    if arguments.download:
-        encoders.fetch(checkpoint)
+    model = partial(usable, arguments.model, download=arguments.download)
+    checkpoint, dataset = every([model, partial(load_dataset, arguments)])
     encoder = LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
     store = Store(arguments.store or default_store())
     items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
@@ -134,6 +141,12 @@ def embed(arguments: argparse.Namespace) -> int:
     elif arguments.verify:
         print("nothing was encoded anew: all vectors lie in the store, under a key that covers the weights, and torch "
               "would have to be loaded for it")  # fmt: skip
+    if not dataset.label_sets and not dataset.triplets:
+        print(f"{dataset.name}: no label files, so no texts are embedded")
+    if dataset.left_out:
+        print(f"left out of {dataset.name}: {in_words(dataset.left_out)}")
+    for line in dataset.unread:
+        print(f"left out of {dataset.name}: {line}")
     print(f"store: {store.path}")
     return 0
 

@@ -10,12 +10,16 @@ from pathlib import Path
 
 from kis_bench.datasets.labels import label_files, read_labels, read_rows, seconds, unexpected
 from kis_bench.datasets.layouts import Groups, Layout, Times, given
-from kis_bench.datasets.listing import Digests, Listing, Pictures, list_pictures
-from kis_bench.datasets.reset import Study, read_study, triplet_file
+from kis_bench.datasets.left_out import UNLISTED, by_kind
+from kis_bench.datasets.listing import Digests, Listing, Pictures, list_pictures, walk
+from kis_bench.datasets.nearly import unread_tables
+from kis_bench.datasets.reset import TRIPLETS, Study, read_study, triplet_file
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.pictures import SUFFIXES
 from kis_bench.records import Collection, Dataset
 
 PICTURE_FOLDERS = ("images", "keyframes", "data")  #: the first that is there; else the dataset folder itself
+OWN_TABLES = {"images.csv", "labels.csv", "participants.csv", "triplet_judgements.csv", *TRIPLETS}
 COLUMNS, OPTIONAL = ("item_id", "path"), ("group", "time_s")
 
 
@@ -25,7 +29,8 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
         raise KisBenchError(f"dataset {name}: there is no folder {root}")
     files = label_files(root)
     study = study_in(root, layout)
-    collection = read_images(name, root, layout, only=of_interest(study, files))[0]
+    collection, ignored = read_images(name, root, layout, only=of_interest(study, files))
+    left_out = {} if study is not None and not files else by_kind(ignored)
     study = study or Study()
     labels = read_labels(files, collection)
     wrong = [BadFile(file, problems) for file, problems in labels.problems.items() if problems]
@@ -33,7 +38,8 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
     return Dataset(
         name, collection, tuple(labels.queries), study.triplets, study.judgments, study.participants,
-        study.distances, note, (*study.remarks, *missing_images(study.images, collection)),
+        study.distances, note, (*study.remarks, *missing_images(study.images, collection)), left_out,
+        tuple(unread_tables(root, labelled=bool(files))),
     )  # fmt: skip
 
 
@@ -70,13 +76,15 @@ def read_collection(name: str, root: Path, layout: Layout) -> Collection:
 def read_images(
     name: str, root: Path, layout: Layout, *, only: Set[str] | None = None
 ) -> tuple[Collection, Counter[str]]:
-    """The images of a dataset folder, and how many files of which suffix beside them are no pictures.
+    """The images of a dataset folder, and how many files of which suffix beside them are not read.
 
     With ``only`` just the images of these ids that are there, perhaps none.
     """
     table = root / "images.csv"
     if table.is_file():
         listing, groups, times = of_ids(only, *read_listing(table, root))
+        if only is None:
+            listing.ignored = beside_list(root, listing)
     else:
         listing = list_pictures(name, picture_folder(root), only=only)
         groups, times = layout.read(root, listing)
@@ -84,8 +92,24 @@ def read_images(
             groups = given(root, listing, listing.groups)
         if listing.times_s is not None:
             times = tuple(math.nan if time is None else time for time in listing.times_s)
+    if picture_folder(root) == root:  # there, the tables lie among the pictures
+        own = sum(entry.name in OWN_TABLES for entry in root.glob("*.csv"))
+        listing.ignored[".csv"] -= own + len([file for file in label_files(root) if file.name not in OWN_TABLES])
     digests = Digests(name, listing.pictures)
     return Collection(name, tuple(listing.ids), listing.pictures, digests, groups, times), listing.ignored
+
+
+def beside_list(root: Path, listing: Listing) -> Counter[str]:
+    """How many files of which suffix lie where pictures do, but in no row of images.csv; dropped rows may be a slip."""
+    folder = picture_folder(root)
+    prefix = "" if folder == root else f"{folder.name}/"
+    listed = {os.path.normpath(entry) for entry in listing.pictures.entries if isinstance(entry, str)}
+    found: Counter[str] = Counter()
+    for path in walk(folder):
+        if os.path.normpath(prefix + path) not in listed:
+            suffix = os.path.splitext(path)[1].lower()
+            found[UNLISTED if suffix in SUFFIXES else suffix] += 1
+    return found
 
 
 def picture_folder(root: Path) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.comparison import tiers
+from kis_bench.datasets.left_out import in_words
 from kis_bench.report.agreement import agreement_section, similarity_datasets
 from kis_bench.report.combinations import audited, complementarity, growth
 from kis_bench.report.explorer import explorer_data
@@ -45,13 +46,21 @@ DRAWN = ("plots/*.png", "plots/*.svg", "plots/*.pdf", "tables/*.csv")
 # Under privacy only these are shown of the provenance; others may hold paths or names of people.
 _HARMLESS = {"time", "git_commit", "dirty", "git_dirty", "versions", "device", "schema_version", "python", "platform",
              "revision", "weights", "weight_digest", "digest", "key", "fingerprint", "counts", "n_items", "n_queries",
-             "precision", "items", "queries", "interrupted"}  # fmt: skip
+             "precision", "items", "queries", "interrupted", "left_out"}  # fmt: skip
 
 
 def _title(run: Run) -> str:
     if not len(run.judgments):
         return "Known-item search: report"
     return "Known-item search and image similarity: report" if len(run.ranks) else "Image similarity: report"
+
+
+def left_out(facts: object) -> list[str]:
+    """What of a dataset's folder was not read: a smaller collection flatters every model."""
+    if not isinstance(facts, Mapping):
+        return []
+    counts = facts.get("left_out")
+    return ([in_words(counts)] if counts else []) + [*map(str, facts.get("unread") or ())]
 
 
 def _notes(provenance: Mapping[str, Any]) -> list[str]:
@@ -61,6 +70,8 @@ def _notes(provenance: Mapping[str, Any]) -> list[str]:
         for name, facts in sorted((provenance.get(kind) or {}).items()):
             if isinstance(facts, Mapping) and facts.get("note"):
                 lines.append(f"> **{word} {escaped(name)}:** {escaped(facts['note'], 2000)}\n")
+            for said in left_out(facts):
+                lines.append(f"> **{word} {escaped(name)}, left out:** {escaped(said, 2000)}\n")
     return lines
 
 

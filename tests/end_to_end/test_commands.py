@@ -73,6 +73,20 @@ def test_the_check_passes_or_fails(cli, folder):
     cli("datasets", "check", folder, "--near", "99", code=2)
 
 
+def test_names_that_cannot_be_used_are_told_all_at_once_and_nothing_is_done(cli, folder):
+    """In the words of a test session, with exit code 2."""
+    gone = folder.parent / "nowhere"
+    said = cli("embed", f"gone={gone}", "--model", "no_module:load", code=2)
+    assert "2 problems; nothing was done" in said
+    assert f"dataset gone: no data. there is no folder {gone}" in said
+    assert "model no_module.load: no module. there is no Python module no_module" in said
+    said = cli("datasets", "check", f"gone={gone}", "--model", "no_module:load", "--model", "dmeo", code=2)
+    assert "3 problems; nothing was done" in said
+    assert f"dataset gone: no data. there is no folder {gone}" in said
+    assert "unknown model 'dmeo': did you mean demo?" in said
+    assert "dataset nowhere: no data" in cli("datasets", "check", gone, code=2)
+
+
 def test_tasks_of_the_showdown_are_imported_and_measured(cli, folder, tmp_path):
     hints = ["red", "red, and no green", "red, and no green at all"]
     tasks = [
