@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from kis_bench.clusters import variances
 from kis_bench.conditions import Condition
 from kis_bench.held_out import chosen_on_others, parts_of
 from kis_bench.metrics import hits_at_k
@@ -27,14 +28,15 @@ from kis_bench.tied_ranks import (
 )
 
 Floats = NDArray[np.float64]
+Clusters = NDArray[np.int64] | None
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
 GAINS = [
     "dataset", "label_set", "method", "kind", "model_1", "model_2", "model_3", "parameter", "metric", "k", "value",
-    "ci_low", "ci_high", "best_single", "gain", "gain_low", "gain_high", "p", "p_holm", "n",
+    "ci_low", "ci_high", "best_single", "gain", "gain_low", "gain_high", "p", "p_holm", "n", "n_targets",
 ]  # fmt: skip
 ADVICE = [
     "dataset", "label_set", "size", "method", "model_1", "model_2", "model_3", "best_single", "gain", "honest_gain",
-    "honest_low", "honest_high", "p", "tried", "n", "advice",
+    "honest_low", "honest_high", "p", "tried", "n", "n_targets", "advice",
 ]  # fmt: skip
 WAYS = {"rrf": "reciprocal rank fusion", "comb_sum": "CombSUM", "comb_mnz": "CombMNZ", "weighted": "a weighted sum",
         "switch": "switching from one to the other", "interleave": "looking at both in turn"}  # fmt: skip
@@ -96,7 +98,7 @@ def policies(condition: Condition) -> Iterator[Combination]:
 
     Among the choices are never to switch and to switch at once.
     """
-    parts = parts_of(condition.queries)
+    parts = parts_of(condition.parts)
     switches = np.array([condition.n_items, *(n for n in SWITCHES if n < condition.n_items), 0])
     places = list(zip(condition.best, condition.worst, strict=True))
     for i, j in itertools.permutations(range(len(condition.models)), 2):
@@ -137,7 +139,8 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     ``switch`` and ``interleave``, whose ranks are browsing costs, but not lists that are made anew of scores or ranks.
     Models tie independently of one another (:mod:`kis_bench.tied_ranks`). Intervals are percentile bootstrap over
     queries, drawn jointly. ``p`` is that of the paired randomization test of the gain, ``p_holm`` adjusts it for all
-    achievable combinations under that measure; a bound has neither, since it can't be below any of its models.
+    achievable combinations under that measure; a bound has neither, since it can't be below any of its models. Queries
+    with a target in common are drawn, flipped and kept in one fold together.
     """
     found = combinations(condition, fused) if len(condition.models) > 1 else []
     tables = []
@@ -146,8 +149,9 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         best = int(single.mean(axis=1).argmax())
         each = np.stack([one.values(k) for one in found])
         differences = each - single[best]
-        p, p_holm = tested(differences, [one.kind == "achievable" for one in found])
-        drawn = resampled_means(np.concatenate([each, differences]), resamples=RESAMPLES)
+        p, p_holm = tested(differences, [one.kind == "achievable" for one in found], condition.clusters)
+        rows = np.concatenate([each, differences])
+        drawn = resampled_means(rows, resamples=RESAMPLES, clusters=condition.clusters)
         low, high = np.quantile(drawn, [0.025, 0.975], axis=0).reshape(2, 2, len(found))
         tables.append(pd.DataFrame({
             "dataset": condition.dataset, "label_set": condition.label_set, "method": [c.method for c in found],
@@ -155,15 +159,16 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
             "metric": metric, "k": k, "value": each.mean(axis=1), "ci_low": low[0], "ci_high": high[0],
             "best_single": condition.models[best], "gain": differences.mean(axis=1),
             "gain_low": low[1], "gain_high": high[1], "p": p, "p_holm": p_holm, "n": len(condition.queries),
+            "n_targets": condition.n_targets,
         }).astype({"k": "Int64"}))  # fmt: skip
     return pd.concat(tables, ignore_index=True)[GAINS] if tables else pd.DataFrame(columns=GAINS)
 
 
-def tested(differences: Floats, of_family: Sequence[bool]) -> tuple[Floats, Floats]:
+def tested(differences: Floats, of_family: Sequence[bool], clusters: Clusters) -> tuple[Floats, Floats]:
     """p-values ``[c]`` of c rows of paired differences, and adjusted for their number; NaN of those of no family."""
     some = np.flatnonzero(of_family)
     p, p_holm = np.full((2, len(differences)), np.nan)
-    p[some] = sign_flip_tests(differences[some], permutations=PERMUTATIONS)
+    p[some] = sign_flip_tests(differences[some], permutations=PERMUTATIONS, clusters=clusters)
     p_holm[some] = holm(p[some])
     return p, p_holm
 
@@ -183,7 +188,7 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     tenths: the ranks alone don't allow it.
     """
     found = [c for c in combinations(condition, fused) if c.kind == "achievable"] if len(condition.models) > 1 else []
-    single, parts = 1.0 / condition.rank, parts_of(condition.queries)
+    single, parts = 1.0 / condition.rank, parts_of(condition.parts)
     alone = chosen_on_others(single.T, parts)
     top = int(single.mean(axis=1).argmax())
     rows: list[dict[str, Any]] = []
@@ -197,22 +202,22 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         row = np.arange(len(parts))
         best = some[int(each.mean(axis=1).argmax())]
         honest = each[pick, row] - single[alone, row]
-        low, high = widened(honest, int(parts.max()) + 1)
+        low, high = widened(honest, int(parts.max()) + 1, condition.clusters)
         about = {
             "gain": float((each - single[top]).mean(axis=1).max()),
             "honest_gain": float(honest.mean()), "honest_low": low, "honest_high": high,
-            "p": snooping_p(each - single[top]), "tried": len(some),
+            "p": snooping_p(each - single[top], condition.clusters), "tried": len(some),
         }  # fmt: skip
         rows.append({
             "dataset": condition.dataset, "label_set": condition.label_set, "size": size, "method": best.method,
             **{name: values[0] for name, values in named([best]).items()}, "best_single": condition.models[top],
-            **about, "n": len(parts),
+            **about, "n": len(parts), "n_targets": condition.n_targets,
             "advice": in_words(best, condition.models[top], about, "pair" if size == 2 else "triple"),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=ADVICE)
 
 
-def widened(values: Floats, parts: int) -> tuple[float, float]:
+def widened(values: Floats, parts: int, clusters: Clusters = None) -> tuple[float, float]:
     """Bootstrap interval of the mean of ``values [q]``, each under a choice that was made on the other parts.
 
     The choices overlap in what they saw, so that the means of parts are alike and vary together. For that the variance
@@ -221,22 +226,22 @@ def widened(values: Floats, parts: int) -> tuple[float, float]:
     """
     mean = float(values.mean())
     factor = math.sqrt(1 + parts / (parts - 1))
-    low, high = (mean + factor * (end - mean) for end in bootstrap_interval(values))
+    low, high = (mean + factor * (end - mean) for end in bootstrap_interval(values, clusters=clusters))
     return low, high
 
 
-def snooping_p(differences: Floats) -> float:
+def snooping_p(differences: Floats, clusters: Clusters = None) -> float:
     """p-value of the best of c mean differences ``[c, q]`` being above 0, though it is the best of so many.
 
     The bootstrap of the largest t-value under the hypothesis that none is above 0 (H. White, Econometrica 68, 2000;
     in units of standard errors as P. Hansen, J. of Business & Economic Statistics 23, 2005).
     """
     n, mean = differences.shape[1], differences.mean(axis=1)
-    error = differences.std(axis=1) / math.sqrt(n)
+    error = differences.std(axis=1) / math.sqrt(n) if clusters is None else np.sqrt(variances(differences, clusters))
     varies = error > 0
     if not varies.any():
         return 1.0
-    drawn = resampled_means(differences[varies], resamples=RESAMPLES) - mean[varies]
+    drawn = resampled_means(differences[varies], resamples=RESAMPLES, clusters=clusters) - mean[varies]
     largest = (drawn / error[varies]).max(axis=1)
     observed = float((mean[varies] / error[varies]).max())
     return float((np.sum(largest >= observed) + 1) / (len(largest) + 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -20,7 +20,8 @@ from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gating import FAILURES, gate
 from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
-from kis_bench.records import Dataset, Embeddings, Ranks, digest
+from kis_bench.pseudonyms import hidden
+from kis_bench.records import Dataset, Embeddings, Query, Ranks, digest
 from kis_bench.relevance import NearDuplicates, Sets, targets
 from kis_bench.results import ALL_RANKS, RECALL_AT, STUDY_SOURCE
 from kis_bench.session import (
@@ -108,6 +109,10 @@ class Measurement:
         unread = [] if self.option.kis_privacy else [*dataset.unread]
         return {"note": dataset.note, "left_out": dict(dataset.left_out), "unread": unread}
 
+    def shown(self, queries: Sequence[Query], dataset: Dataset) -> Sequence[Query]:
+        """The queries as tables may show them."""
+        return hidden(queries, dataset.all_queries) if self.option.kis_privacy else queries
+
     def hand_on(self, **payload: Any) -> None:
         self.handed_on = payload
         self.request.node.user_properties.append((PAYLOAD, {"timings": self.timings, **payload}))
@@ -182,7 +187,8 @@ class KnownItemSearch(Measurement):
                     )
         with step("rank", len(queries)):
             ranks = self.timed_by_benchmark(search.measure, collection, queries, items, texts, kept[about])
-        rows = search.rows(model.name, dataset.name, collection, queries, texts, ranks, privacy=option.kis_privacy)
+        shown = self.shown(queries, dataset)
+        rows = search.rows(model.name, dataset.name, collection, shown, texts, ranks, privacy=option.kis_privacy)
         about_dataset = {
             "fingerprint": dataset.fingerprint, "contents": contents(dataset), "n_items": len(collection),
             "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
@@ -225,7 +231,12 @@ class Complementarity(Measurement):
             )
         table.insert(0, "dataset", dataset.name)
         table.insert(1, "label_set", query_set.label_set)
-        self.hand_on(fused={column: values_of(table[column]) for column in table}, provenance={})
+        called = {
+            query.query_id: shown.query_id
+            for query, shown in zip(query_set.queries, self.shown(query_set.queries, dataset), strict=True)
+        }
+        told = table.assign(query_id=table["query_id"].map(called))
+        self.hand_on(fused={column: values_of(told[column]) for column in told}, provenance={})
         return table
 
     def vectors(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> tuple[Embeddings, Embeddings]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError
+from kis_bench.pseudonyms import as_private
 from kis_bench.results import OPTIONAL_TABLES, Run, of_study
 
 #: What ranks and agreement mean depends on these: name in run.json -> option of pytest.
@@ -51,12 +52,15 @@ class Merged:
 def merge(runs: Sequence[Run]) -> Merged:
     """The runs as one; in which order they are given doesn't matter, for the oldest always goes first.
 
-    If one of them was measured under privacy so is the whole: texts, and what may name folders, are left out.
+    If one of them was measured under privacy so is the whole: texts, names of annotators, and what may name folders,
+    are left out.
 
     Raises:
         KisBenchError: with everything that doesn't fit: other datasets or options, other weights, other ranks.
     """
-    distinct = {run.folder.resolve(): run for run in runs}.values()
+    distinct = [*{run.folder.resolve(): run for run in runs}.values()]
+    if private(distinct):
+        distinct = [as_private(run) for run in distinct]
     named = names(sorted(distinct, key=lambda run: (str(run.provenance.get("time", "")), str(run.folder.resolve()))))
     remarks: list[str] = []
     problems = [*datasets_differ(named), *models_differ(named)]
@@ -71,8 +75,6 @@ def merge(runs: Sequence[Run]) -> Merged:
     }
     tables["metrics"] = once([run.metrics[run.metrics["label_set"] == ""] for run in ordered], ["model", "dataset"])
     remarks += apart(named)
-    if private(ordered) and len(ranks):
-        ranks = ranks.assign(text="")
     return Merged(
         ranks, judgments, stacked([run.timings for run in ordered]).drop_duplicates(ignore_index=True),
         stacked([run.verdicts for run in ordered]).drop_duplicates(ignore_index=True), tables,

@@ -157,5 +157,7 @@ def ranks_summary(run: Run) -> str:
         line |= {f"R@{int(k)}": f"{100 * value:.1f}%" for k, value in zip(recall.k, recall.value, strict=True)}
         values = cell.set_index("metric").value
         line |= {"MRR": f"{values['mrr']:.3f}", "median": f"{values['median_rank']:g}", "queries": int(cell.n.iloc[0])}
+        if (metrics.n_targets < metrics.n).any():
+            line["targets"] = int(cell.n_targets.fillna(cell.n).iloc[0])
         lines.append(line)
     return str(tabulate(lines, headers="keys", disable_numparse=True))

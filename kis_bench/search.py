@@ -54,7 +54,11 @@ def rows(
     model: str, dataset: str, collection: Collection, queries: Sequence[Query], texts: Embeddings, ranks: Ranks,
     *, privacy: bool = False,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The rows of ranks.parquet as plain Python values; ``privacy`` leaves the texts out."""
+    """The rows of ranks.parquet as plain Python values, of queries as they are to be shown.
+
+    ``privacy`` leaves names of groups out; of queries see :func:`kis_bench.pseudonyms.hidden`.
+    """
+    groups = None if privacy else collection.groups
     both = zip(WIDER, ranks.relevant_best.T, ranks.relevant_worst.T, strict=True)
     others = [("group", ranks.group_best, ranks.group_worst), *both]
     return [
@@ -63,7 +67,7 @@ def rows(
             "dataset": dataset,
             "label_set": query.label_set,
             "query_id": query.query_id,
-            "text": "" if privacy else query.text,
+            "text": query.text,
             "item_id": "|".join(query.item_ids),
             "rank": float(ranks.rank[i]),
             "rank_best": int(ranks.best[i]),
@@ -73,6 +77,8 @@ def rows(
             "truncated": bool(texts.truncated is not None and texts.truncated[i]),
             "target_score": float(ranks.target_score[i]),
             "top_item_ids": [collection.ids[j] for j in ranks.top_items[i]],
+            "annotator": query.annotator,
+            "target_group": groups and "|".join(dict.fromkeys(groups[collection.position[t]] for t in query.item_ids)),
         }
         for i, query in enumerate(queries)
     ]

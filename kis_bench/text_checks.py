@@ -104,9 +104,12 @@ def same_text(subject: Subject, queries: list[int]) -> tuple[list[int], str]:
 def several_queries(subject: Subject, queries: list[int]) -> tuple[list[int], str]:
     owners = Counter(item for i in queries for item in subject.queries[i].item_ids)
     which = [i for i in queries if any(owners[item] > 1 for item in subject.queries[i].item_ids)]
+    unnamed = any(subject.queries[i].annotator is None for i in which)
     return which, (
         f"queries have a target in common (targets: {sum(n > 1 for n in owners.values())}); they are not independent, "
-        "and intervals narrower than they should be; for several annotators, give each a label set"
+        "so that intervals, tests and folds are clustered by target"
+        + "; if several people wrote them, say who in the column annotator"
+        * unnamed
     )
 
 

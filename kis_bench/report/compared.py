@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.clusters import counted
 from kis_bench.errors import KisBenchError
 from kis_bench.merging import run_name
 from kis_bench.report.html import page
@@ -99,8 +100,13 @@ def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
             values = [percent(row["old"]), percent(row["new"]),
                       percent_points(row["difference"], row["ci_low"], row["ci_high"])]  # fmt: skip
         rows.append([row["dataset"], row["label_set"], names_in(row), measure(row["metric"], row["k"]), *values,
-                     probability(row["p_holm"]), f"{int(row['n']):,}", row["verdict"]])  # fmt: skip
+                     probability(row["p_holm"]), asked(row["n"], row["n_targets"]), row["verdict"]])  # fmt: skip
     return rows
+
+
+def asked(n: Any, n_targets: Any) -> str:
+    """How many queries or judgments, and of how many targets where several of these queries have one."""
+    return f"{int(n):,}" if missing(n_targets) else counted(n, n_targets).replace(" queries", "")
 
 
 def names_in(row: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kis_bench.audit import FLAGS
+from kis_bench.clusters import quantile
 from kis_bench.conditions import Condition
 from kis_bench.report.embedded import BUDGET, NO_ROOM, UNKNOWN, Embedded, Item, embed, in_turn
 from kis_bench.report.findings import Findings
@@ -85,7 +86,10 @@ def one_set(condition: Condition, table: pd.DataFrame, names: Mapping[str, int])
     rows = rows.reindex(list(condition.queries))
     return {
         "dataset": condition.dataset, "labels": condition.label_set, "n_items": condition.n_items,
-        "left_out": condition.left_out, "models": [names[model] for model in condition.models],
+        "left_out": condition.left_out, "n_targets": condition.n_targets,
+        "clusters": None if condition.clusters is None else condition.clusters.tolist(),
+        "quantile": quantile(condition.clusters, len(condition.queries), 0.95),
+        "models": [names[model] for model in condition.models],
         "queries": list(condition.queries), "best": condition.best.tolist(), "worst": condition.worst.tolist(),
         "flags": [[FLAGS.index(flag) for flag in each if flag in FLAGS] for each in map(listed, rows["flags"])],
         "disagreement": [None if math.isnan(x) else round(x, 3) for x in rows["disagreement"].astype(float)],

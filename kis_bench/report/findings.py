@@ -7,6 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from kis_bench.annotators import between_annotators, by_annotator
 from kis_bench.audit import audit
 from kis_bench.comparison import compare
 from kis_bench.complementarity import advice, gains
@@ -52,6 +53,16 @@ class Findings:
         return {key: audit(self.rows(key), one) for key, one in self.conditions.items()}
 
     @cached_property
+    def annotators(self) -> dict[Key, tuple[pd.DataFrame, pd.DataFrame]]:
+        """Of conditions that several annotators described: figures of each, and how far they agree."""
+        tables = {key: by_annotator(self.rows(key), one) for key, one in self.conditions.items()}
+        return {
+            key: (table, between_annotators(self.rows(key), self.conditions[key]))
+            for key, table in tables.items()
+            if len(table)
+        }
+
+    @cached_property
     def label_sets(self) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
         """Dataset -> summary, and gains of each query, of label sets on the same targets."""
         return {name: compare_label_sets(rows) for name, rows in self.of_datasets.items()}
@@ -86,6 +97,8 @@ class Findings:
             "advice": joined(self.advice),
             "growth": joined(self.growth),
             "queries": joined(self.audits),
+            "annotators": joined({key: each for key, (each, _) in self.annotators.items()}),
+            "annotator_agreement": joined({key: between for key, (_, between) in self.annotators.items()}),
             "label_sets": joined({name: summary for name, (summary, _) in self.label_sets.items()}),
             "label_set_queries": joined({name: each for name, (_, each) in self.label_sets.items()}),
             "text_lengths": joined(self.lengths),

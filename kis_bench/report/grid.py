@@ -154,7 +154,9 @@ def _curves(axes: Any, condition: Condition, i: int, j: int, limit: int, style: 
     rows, n_items = [i, j], condition.n_items
     for k in rows:
         look = style[condition.models[k]]
-        draw_curve(axes, condition.best[k], condition.worst[k], n_items, look, band=0.1, width=1.1)
+        draw_curve(
+            axes, condition.best[k], condition.worst[k], n_items, look, band=0.1, width=1.1, clusters=condition.clusters
+        )
     ks = shown_ranks(n_items)
     both = [100 * smallest_hits(condition.best[rows], condition.worst[rows], int(k)).mean() for k in ks]
     axes.plot(ks, both, color=BOUND[0], linestyle=BOUND[1], linewidth=1.1)

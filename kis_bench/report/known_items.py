@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kis_bench.clusters import counted
 from kis_bench.comparison import tiers, win_tie_loss
 from kis_bench.report.fusion_plots import draw_label_sets
-from kis_bench.report.numbers import count, number, percent, percent_points, probability, ratio, signed, spaced
+from kis_bench.report.numbers import count, missing, number, percent, percent_points, probability, ratio, signed, spaced
 from kis_bench.report.tables import escaped, file_name, table
 from kis_bench.report.thumbnails import Row, Thumbnails, contact_sheet
 
@@ -35,18 +36,30 @@ def summary(metrics: pd.DataFrame, condition: Condition, comparisons: pd.DataFra
         recalls = own[own["metric"] == "recall"].set_index("k")
         others = own[own["metric"] != "recall"].set_index("metric")
         value, mrr = others["value"], others.loc["mrr"]
-        interval = f"[{mrr['ci_low']:.3f}, {mrr['ci_high']:.3f}]"
+        interval = "" if missing(mrr["ci_low"]) else f" [{mrr['ci_low']:.3f}, {mrr['ci_high']:.3f}]"
         quartiles = f"{number(value['lower_quartile_rank'])}, {number(value['upper_quartile_rank'])}"
         rows.append([
             model, *(each[model] for each in letters),
             *(percent(*(recalls.loc[k, c] for c in ("value", "ci_low", "ci_high"))) for k in cuts),
-            spaced(f"{mrr['value']:.3f} {interval}"), spaced(f"{number(value['median_rank'])} [{quartiles}]"),
+            spaced(f"{mrr['value']:.3f}{interval}"), spaced(f"{number(value['median_rank'])} [{quartiles}]"),
             f"{int(own['n'].iloc[0]):,}", percent(min(1.0, 10 / condition.n_items), digits=2),
         ])  # fmt: skip
     named = [name for _, _, name in TIERS[: len(letters)]]
     head = ["model", *named, *(f"recall@{k}" for k in cuts), "MRR", "median rank [quartiles]", "queries",
             "chance recall@10"]  # fmt: skip
-    return [table(head, rows, right=range(1 + len(named), len(head))), ""]
+    return [table(head, rows, right=range(1 + len(named), len(head))), "", *clustered(condition)]
+
+
+def clustered(condition: Condition) -> list[str]:
+    """What a reader has to know of queries that aren't independent."""
+    if condition.clusters is None:
+        return []
+    asked = counted(len(condition.queries), condition.n_targets)
+    return [
+        f"Several queries have one target: {asked}. They share its difficulty, so that intervals, tests and folds of "
+        "cross-validation are clustered by target.",
+        "",
+    ]
 
 
 def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
@@ -55,7 +68,7 @@ def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     mrr = comparisons[(comparisons["metric"] == "mrr") & (comparisons["model_a"] == best)]
     near = [escaped(row["model_b"]) for _, row in mrr.iterrows() if row["p_holm"] >= 0.05]
     said = (
-        f"These can't be told from it on {len(condition.queries):,} queries: {', '.join(near)}."
+        f"These can't be told from it on {counted(len(condition.queries), condition.n_targets)}: {', '.join(near)}."
         if near else "It is better than every other beyond noise."
     )  # fmt: skip
     lines = [f"**{escaped(best)}** has the highest MRR. {said}", ""]

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kis_bench.clusters import counted
 from kis_bench.comparison import tiers
 from kis_bench.datasets.left_out import in_words
+from kis_bench.pseudonyms import as_private
 from kis_bench.report.agreement import agreement_section, similarity_datasets
+from kis_bench.report.annotators import annotators
 from kis_bench.report.combinations import audited, complementarity, growth
 from kis_bench.report.explorer import explorer_data
 from kis_bench.report.findings import Findings, Key
@@ -108,6 +111,8 @@ def _condition(
     comparisons = found.comparisons.get(key)
     lines = summary(metrics, condition, comparisons)
     lines += relevances(metrics, found.run.provenance.get("datasets", {}).get(key[0], {}))
+    if key in found.annotators:
+        lines += [f"#### By annotator: {shown}", "", *annotators(*found.annotators[key])]
     lines += truncations(found.rows(key))
     others = found.run.published
     lines += published(others[(others["dataset"] == key[0]) & (others["label_set"] == key[1])], metrics)
@@ -168,7 +173,7 @@ def _overview(found: Findings, folder: Path, style: Mapping[str, Any]) -> list[s
         letters = {} if pairs is None else tiers(pairs, "mrr", None)
         equal = [m for m in one.models[1:] if {*letters.get(m, "")} & {*letters.get(one.models[0], "")}]
         rows.append([
-            *key, f"{len(one.queries):,}", f"{one.n_items:,}", one.models[0],
+            *key, counted(len(one.queries), one.n_targets).replace(" queries", ""), f"{one.n_items:,}", one.models[0],
             percent(recall["value"], recall["ci_low"], recall["ci_high"]), ", ".join(equal),
         ])  # fmt: skip
     head = ["dataset", "labels", "queries", "items", "best by MRR", "its recall@10", "can't be told from it"]
@@ -210,6 +215,8 @@ def write_report(
     for kind in DRAWN:  # an earlier drawing may show more
         for earlier in folder.glob(kind):
             earlier.unlink()
+    if privacy:
+        run = as_private(run)
     found = Findings(run)
     style = styles([str(model) for model in run.ranks["model"].unique()])
     thumbnails = None if privacy else Thumbnails()

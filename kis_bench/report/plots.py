@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.metrics import recall_at_k
+from kis_bench.clusters import count, counted, of_targets, share_intervals
+from kis_bench.metrics import hits_at_k, recall_at_k
 from kis_bench.report.tables import plain, shortened
 from kis_bench.statistics import wilson_interval
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours without black and yellow, which vanish on dark or white paper.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
+Clusters = NDArray[np.int64] | None  #: of queries with a target in common
 WIDTH = 6.7  #: inches, 17 cm: what a page holds
 MOST_BANDS = 4  #: of more models only the highest and the lowest curve have bands, which would cover each other
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
@@ -90,38 +92,46 @@ def shown_ranks(n_items: int) -> NDArray[np.int64]:
 
 def draw_curve(
     axes: Any, best: NDArray[np.int64], worst: NDArray[np.int64], n_items: int, look: tuple[str, Any],
-    *, band: float = 0.15, width: float = 2.0,
+    *, band: float = 0.15, width: float = 2.0, clusters: Clusters = None,
 ) -> tuple[float, Any]:  # fmt: skip
     """Recall@k against k with Wilson's band; returns the area under it, by which legends are sorted, and the line."""
     ks = shown_ranks(n_items)
     curve = np.array([recall_at_k(best, worst, int(k)) for k in ks])
     (line,) = axes.plot(ks, 100 * curve, color=look[0], linestyle=look[1], linewidth=width)
     if band:
-        draw_band(axes, line, len(best), band)
+        draw_band(axes, line, best, worst, clusters, band)
     return float(curve.sum()), line
 
 
-def draw_band(axes: Any, line: Any, n: int, strength: float = 0.15) -> None:
-    """Wilson's 95% interval around a curve of shares, in percent, of n queries."""
-    shares, place = np.unique(line.get_ydata() / 100, return_inverse=True)
-    limits = 100 * np.array([wilson_interval(float(share) * n, n) for share in shares])[place]
-    axes.fill_between(line.get_xdata(), *limits.T, color=line.get_color(), alpha=strength, linewidth=0)
+def draw_band(
+    axes: Any, line: Any, best: NDArray[np.int64], worst: NDArray[np.int64], clusters: Clusters, strength: float = 0.15
+) -> None:
+    """Wilson's 95% interval around a curve of recall@k, in percent; clustered by target."""
+    ks = line.get_xdata()
+    if clusters is None:
+        n = len(best)
+        shares, place = np.unique(line.get_ydata() / 100, return_inverse=True)
+        limits = np.array([wilson_interval(float(share) * n, n) for share in shares])[place]
+    else:
+        hits = np.stack([hits_at_k(best, worst, int(k)) for k in ks])
+        limits = np.stack(share_intervals(hits, clusters=clusters), axis=1)
+    axes.fill_between(ks, *(100 * limits).T, color=line.get_color(), alpha=strength, linewidth=0)
 
 
-Asked = tuple[str, NDArray[np.int64], NDArray[np.int64]]
+Asked = tuple[str, NDArray[np.int64], NDArray[np.int64], Clusters]
 
 
 def draw_models(
     axes: Any, asked: Iterable[Asked], n_items: int, style: Mapping[str, tuple[str, Any]], width: float, ticks: int = 9
 ) -> list[tuple[float, Any, str]]:
-    """Curves of models (name, best, worst) with bands, and chance; area, line and name of each, highest first."""
-    drawn, counts = [], {}
-    for model, best, worst in asked:
+    """Curves of models (name, best, worst, clusters) with bands, and chance; area, line and name, highest first."""
+    drawn, ranks = [], {}
+    for model, best, worst, clusters in asked:
         drawn.append((*draw_curve(axes, best, worst, n_items, style[model], band=0, width=width), model))
-        counts[model] = len(best)
+        ranks[model] = best, worst, clusters
     drawn.sort(key=lambda entry: -entry[0])
     for _, line, model in drawn if len(drawn) <= MOST_BANDS else (drawn[0], drawn[-1]):
-        draw_band(axes, line, counts[model])
+        draw_band(axes, line, *ranks[model])
     draw_chance(axes, max(2, n_items))
     rank_axes(axes, max(2, n_items), ticks)
     return drawn
@@ -224,11 +234,12 @@ def draw_curves(dataset: str, ranks: pd.DataFrame, style: Mapping[str, tuple[str
 
 def _panel(axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], label_set: str) -> None:
     """Curves of all models, and their legend in the order of the curves, best on top."""
-    asked = [
-        (str(model), rows["rank_best"].to_numpy(np.int64), rows["rank_worst"].to_numpy(np.int64))
-        for model, rows in ranks.groupby("model", sort=True)
-    ]
-    count, items = ranks["query_id"].nunique(), int(ranks["n_items"].max())
+    asked = []
+    for model, rows in ranks.groupby("model", sort=True):
+        best, worst = (rows[column].to_numpy(np.int64) for column in ("rank_best", "rank_worst"))
+        asked.append((str(model), best, worst, of_targets(rows["item_id"])))
+    each, items = ranks.drop_duplicates("query_id"), int(ranks["n_items"].max())
+    queries = counted(len(each), count(of_targets(each["item_id"]), len(each)))
     drawn = draw_models(axes, asked, items, style, 2.0)
     axes.legend(
         [*(line for _, line, _ in drawn), axes.lines[-1]],
@@ -237,7 +248,7 @@ def _panel(axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]],
         alignment="left", frameon=False, loc="upper left", bbox_to_anchor=(0, -0.16),
         borderaxespad=0, ncols=1 if len(drawn) <= 4 else 2, handlelength=2.6,
     )  # fmt: skip
-    title = f"{fitting(label_set, 2.0, 10.5)}: {count:,} queries, {items:,} items"
+    title = f"{fitting(label_set, 2.0, 10.5)}: {queries}, {items:,} items"
     axes.set_title(title, fontsize=10.5, loc="left", color="#222222")
 
 
@@ -264,7 +275,10 @@ def draw_overview(
             if one is None:
                 axes.set_visible(False)
                 continue
-            asked = zip(one.models, one.best, one.worst, strict=True)
+            asked = [
+                (name, best, worst, one.clusters)
+                for name, best, worst in zip(one.models, one.best, one.worst, strict=True)
+            ]
             drawn = draw_models(axes, asked, one.n_items, style, 1.3, ticks=9 if len(sets) < 3 else 5)
             for size, line, model in drawn:
                 handles[model] = line
@@ -276,7 +290,7 @@ def draw_overview(
             axes.set_ylabel("recall@k" if first else "")
             axes.tick_params(labelsize=7, labelleft=first)
             name = fitting(one.name, (width - 0.7) / len(sets) - 0.2, 7)
-            about = f"{len(one.queries):,} queries, {one.n_items:,} items"
+            about = f"{counted(len(one.queries), one.n_targets)}, {one.n_items:,} items"
             axes.set_title(f"{name}\n{about}", fontsize=7, loc="left", color="#222222")
         order = sorted(area, key=lambda model: (-float(np.mean(area[model])), model))
         columns = 3 if width >= WIDTH else 2

@@ -234,13 +234,16 @@ def test_the_best_possible_recall_with_texts_that_stand_for_several_targets(fold
 
 def test_one_text_for_targets_in_common_costs_nothing(folder):
     label(folder, "q1,a,s,red kite", "q1,b,s,red kite", "q2,b,s,Red kite", "q3,c/d,s,a boat", "q4,e,s,a dog")
-    assert "2 of 4 queries have a target in common (targets: 1)" in only(folder, "several queries")
+    said = only(folder, "several queries")
+    assert "2 of 4 queries have a target in common (targets: 1)" in said
+    assert "clustered by target; if several people wrote them, say who in the column annotator" in said
 
 
 def test_several_annotators_are_several_queries(folder):
     label(folder, "q1,a,s,red kite,ann", "q1,a,s,crimson kite,ben", "q2,b,s,a dog,ann", header=f"{HEADER},annotator")
     said = only(folder, "several queries")
     assert said.startswith("s: 2 of 3 queries have a target in common")
+    assert "column annotator" not in said
     assert said.endswith("labels.csv line 2 a, line 3 a")
 
 

@@ -69,12 +69,23 @@
     for (let step = 0; step <= 160; step += 1) found.add(Math.round(most ** (step / 160)));
     return [...found].sort((a, b) => a - b);
   };
+  const total = (values) => values.reduce((sum, value) => sum + value, 0);
   // A tied target is among the first k with this chance.
-  const hits = (best, worst, k) => best.reduce(
-    (sum, low, query) => sum + Math.min(1, Math.max(0, (k - low + 1) / (worst[query] - low + 1))), 0);
+  const hits = (best, worst, k) => best.map((low, query) => Math.min(1, Math.max(0, (k - low + 1) / (worst[query] - low + 1))));
+  // By how much queries of the same targets tell less than as many of their own: share_intervals of kis_bench/clusters.py.
+  const effect = (each, clusters, targets) => {
+    const n = each.length, share = total(each) / n, sums = new Array(targets).fill(0), sizes = new Array(targets).fill(0);
+    each.forEach((hit, query) => { sums[clusters[query]] += hit - share; sizes[clusters[query]] += 1; });
+    const squares = (values) => total(values.map((value) => value * value));
+    const alike = squares(sizes) / n, variance = squares(each.map((hit) => hit - share)) / n, differ = n * Math.min(share, 1 - share);
+    const found = targets > 1 && variance > 0 ? squares(sums) / n / variance : alike;
+    const vary = share > 0 && share < 1 ? Math.min(1, variance / (share * (1 - share))) : 1;
+    return (Math.max(1, found) * differ + alike) / (differ + 1) * (vary * differ + 3 * alike) / (differ + 3 * alike);
+  };
   // Wilson's 95% interval.
-  const interval = (hit, n) => {
-    const z = 1.959964, share = hit / n, d = 1 + z * z / n;
+  const interval = (each, set) => {
+    const n = each.length / (set.clusters ? effect(each, set.clusters, set.n_targets) : 1);
+    const z = set.quantile, share = total(each) / each.length, d = 1 + z * z / n;
     const middle = (share + z * z / (2 * n)) / d;
     const half = z / d * Math.sqrt(share * (1 - share) / n + z * z / (4 * n * n));
     return `[${(100 * Math.max(0, middle - half)).toFixed(1)}, ${(100 * Math.min(1, middle + half)).toFixed(1)}]`;
@@ -86,8 +97,8 @@
       const { name, colour: line, dash } = data.models[model];
       const found = ks.map((k) => hits(set.best[i], set.worst[i], k));
       return {
-        x: ks, y: found.map((hit) => 100 * hit / n), mode: "lines", name: named(name, 34), line: { color: line, dash, width: 2 },
-        text: found.map((hit) => `${percent(hit / n)} ${interval(hit, n)}  ${named(name, 34)}`), hoverinfo: "text",
+        x: ks, y: found.map((each) => 100 * total(each) / n), mode: "lines", name: named(name, 34), line: { color: line, dash, width: 2 },
+        text: found.map((each) => `${percent(total(each) / n)} ${interval(each, set)}  ${named(name, 34)}`), hoverinfo: "text",
         visible: !hidden.has(model),
       };
     });

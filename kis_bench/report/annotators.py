@@ -1,0 +1,54 @@
+"""Who wrote the texts, in the report: figures of each annotator, and how far annotators agree on the same targets."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from kis_bench.report.numbers import count, missing, number, percent, spaced
+from kis_bench.report.tables import table
+
+MOST_ROWS = 40
+SHOWN_RECALLS = (1, 10, 100)
+
+
+def annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
+    """Tables of a condition from :mod:`kis_bench.annotators`; of many models the best first."""
+    rows = []
+    for (model, name), own in figures.groupby(["model", "annotator"], sort=False):
+        recalls = own[own["metric"] == "recall"].set_index("k")
+        mrr = own[own["metric"] == "mrr"].iloc[0]
+        shares = [percent(*recalls.loc[k, ["value", "ci_low", "ci_high"]]) for k in SHOWN_RECALLS]
+        mean = interval(mrr["value"], mrr["ci_low"], mrr["ci_high"], 3)
+        rows.append([str(model), str(name), *shares, mean, count(mrr["n"]), count(mrr["n_targets"])])
+    head = ["model", "annotator", *(f"recall@{k}" for k in SHOWN_RECALLS), "MRR", "queries", "targets"]
+    lines = [table(head, rows[:MOST_ROWS], right=range(2, len(head))), ""]
+    if len(rows) > MOST_ROWS:
+        lines += [f"{len(rows) - MOST_ROWS:,} more are in [tables/annotators.csv](tables/annotators.csv).", ""]
+    if between.empty:
+        alone = "No two of them described the same target: how they differ can't be told from how their targets do."
+        return [*lines, alone, ""]
+    about = between.iloc[0]
+    shared = (
+        f"{count(about['n_targets'])} targets have texts of two or more of {count(about['n_annotators'])} annotators"
+    )
+    lines += [
+        f"How far they agree: {shared}. Alpha is Krippendorff's: 1 if it makes no difference who describes a target, 0 "
+        "if two texts of one target are no more alike than texts of any.",
+        "",
+    ]
+    cells = []
+    for _, row in between.iterrows():
+        alphas = [
+            interval(row[f"alpha_{what}"], row[f"alpha_{what}_low"], row[f"alpha_{what}_high"], 2)
+            for what in ("found", "rank")
+        ]
+        apart = spaced(f"{number(2 ** row['octaves_apart'])} times")
+        cells.append([str(row["model"]), percent(row["found_alike"]), alphas[0], apart, alphas[1]])
+    head = ["model", "both or neither within 10", "its alpha", "ranks apart, typically", "alpha of log rank"]
+    return [*lines, table(head, cells, right=range(1, len(head))), ""]
+
+
+def interval(value: float, low: float, high: float, digits: int) -> str:
+    if missing(value):
+        return ""
+    return spaced(f"{value:.{digits}f}" + ("" if missing(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"))
