@@ -58,7 +58,7 @@ def as_private(run: Run) -> Run:
 def without_names(ranks: pd.DataFrame, *others: pd.DataFrame) -> list[pd.DataFrame]:
     """A run's table of ranks, and others of the same queries, with pseudonyms, and without names of groups.
 
-    Ids of queries are also replaced inside of a column ``queries``, which holds sentences.
+    Ids of queries are also replaced inside of a column ``queries`` of verdicts.
     """
     if "target_group" in ranks:
         ranks = ranks.assign(target_group=None)
@@ -91,9 +91,15 @@ def replaced(
         named = [called.get(dataset, {}).get(name) for dataset, name in pairs]
         table = table.assign(annotator=pd.Series(named, table.index, object))
     if "queries" in table:
-        longest = sorted(new_id.items(), key=lambda item: -len(item[0][1]))
-        sentences = list(zip(datasets, table["queries"].fillna("").astype(str), strict=True))
-        for (dataset, old), new in longest:
-            sentences = [(d, said.replace(old, new) if d == dataset else said) for d, said in sentences]
-        table = table.assign(queries=[said for _, said in sentences])
+        told = [
+            tuple(moved(own, dataset, new_id) for own in some) if isinstance(some, tuple) else some
+            for dataset, some in zip(datasets, table["queries"], strict=True)
+        ]
+        table = table.assign(queries=pd.Series(told, table.index, object))
     return table
+
+
+def moved(said: str, dataset: str, new_id: Mapping[tuple[str, str], str]) -> str:
+    """What :func:`kis_bench.verdicts.move` says, with another id of the query."""
+    query_id, colon, ranks = said.rpartition(": ")
+    return new_id.get((dataset, query_id), query_id) + colon + ranks

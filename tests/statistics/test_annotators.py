@@ -13,6 +13,7 @@ from kis_bench.conditions import conditions
 from kis_bench.pseudonyms import hidden, without_names
 from kis_bench.records import Query
 from kis_bench.results import metrics_table
+from kis_bench.verdicts import move
 
 X = np.nan
 #: Of K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): 12 units, 4 observers; its alpha is 0.849.
@@ -139,10 +140,11 @@ def test_pseudonyms_are_the_same_for_queries_and_for_tables_of_them():
     rows.columns = ["label_set", "query_id", "annotator"]
     rows = rows.assign(dataset="d", target_group="Zoe's birthday")
     fused = rows[["dataset", "label_set", "query_id"]]
-    verdicts = pd.DataFrame({"dataset": ["d", "e"], "queries": ["q1/Ada: 3 → 212; q1/Bo/Ada: 1 → 2", "q1/Ada: 3 → 4"]})
+    told = [(move("q1/Ada", 3, 212), move("q1/Bo/Ada", 1, 2)), (move("q1/Ada", 3, 4),), ()]
+    verdicts = pd.DataFrame({"dataset": ["d", "e", "d"], "queries": told})
     found, other, said = without_names(rows, fused, verdicts)
     assert found["query_id"].tolist() == [q.query_id for q in hidden(every, every)]
     assert found["annotator"].tolist() == [q.annotator for q in hidden(every, every)]
     assert found["target_group"].isna().all()
     assert other["query_id"].tolist() == found["query_id"].tolist()
-    assert said["queries"].tolist() == ["q1/annotator-1: 3 → 212; q1/annotator-2: 1 → 2", "q1/Ada: 3 → 4"]
+    assert said["queries"].tolist() == [(move("q1/annotator-1", 3, 212), move("q1/annotator-2", 1, 2)), *told[1:]]
