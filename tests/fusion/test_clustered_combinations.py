@@ -73,9 +73,9 @@ def test_the_best_of_many_is_no_surer_for_being_measured_four_times():
 
 
 def test_conditions_know_which_queries_have_a_target_in_common():
-    names = "model dataset label_set query_id item_id rank_best rank_worst n_items".split(" ")
+    names = "model dataset label_set query_id item_id rank_best rank_worst n_items"
     rows = [("m", "d", "s", f"q{i}", item, 1, 1, 9) for i, item in enumerate(["a", "b|c", "c", "a", "d"])]
-    one = conditions(pd.DataFrame(rows, columns=names))["d", "s"]
+    one = conditions(pd.DataFrame(rows, columns=names.split()))["d", "s"]
     assert one.clusters.tolist() == [0, 1, 1, 0, 2]
     assert one.n_targets == 3
     part = one.asked(["q4", "q3", "q2"])
