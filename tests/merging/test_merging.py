@@ -49,7 +49,9 @@ def similarity(models):
     people = ("study", "people", "another person", "default", "judgments", "all", "", 0.9, 0.8, 1.0, 8, 4, 3, 0, 0)
     found["agreement"].append(people)
     pairs = [("study", a, b, 0.1, 0.0, 0.2, 0.04, 0.04, 8, 0.5) for a, b in itertools.combinations(models, 2)]
+    counted = ("n_targets", "ceiling")  # of newer versions; a run may lack them
     columns = {"distances": DISTANCES, "agreement": AGREEMENT, "metrics": METRICS}
+    columns = {name: [column for column in head if column not in counted] for name, head in columns.items()}
     tables = {name: pd.DataFrame(found[name], columns=head) for name, head in columns.items()}
     tables["metrics"] = tables["metrics"].astype({"k": "Int64"})
     columns = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "margin"]
