@@ -23,6 +23,8 @@ TOP = 10  #: first places that a user looks through
 HOPELESS, HOPELESS_SHARE = 100, 0.01  #: places, and part of the collection, in which some model should have the target
 FAR = 2.0  #: factor between ranks that counts as a difference
 MOST_TIED = 10  #: a model that ties more with the target than so many others knows nothing of the query
+#: A model that ties on more than this part of at least so many queries is coarse: its ties tell nothing of pictures.
+COARSE_SHARE, COARSE_QUERIES = 0.5, 10
 MOST_DISAGREED, DISAGREED_SHARE = 10, 0.1  #: so many queries by disagreement are flagged, or this part of all if more
 NAMED = 5  #: queries or models that a sentence names
 
@@ -33,9 +35,9 @@ def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     ``disagreement`` is the standard deviation over models of log2 of the rank, in octaves; NaN with one model.
     ``flags`` is a tuple of :data:`FLAGS`, ``why`` holds a sentence for each, or for each reason:
 
-    - ambiguous: the target is tied with up to ten others under some model; or, under the best model for the query, a
-      near-duplicate is among the first ten and the target is not, or stands at least twice as far down; or its text
-      asks for other targets too;
+    - ambiguous: the target is tied with up to ten others, but not with all, under some model that doesn't tie on more
+      than half of ten or more queries; or, under the best model for the query, a near-duplicate is among the first ten
+      and the target is not, or stands at least twice as far down; or its text asks for other targets too;
     - same text: other queries have the same text, up to case and spaces (empty texts are unknown, not equal);
     - hopeless: no model has the target among the first 100, or the first 1% of a collection larger than 10,000;
     - solved by one only: just one of several models has it among the first ten, all others beyond twice of that;
@@ -80,9 +82,9 @@ def by_disagreement(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tied(condition: Condition) -> dict[str, str]:
-    """Query -> under which models a few other items score exactly as the target."""
+    """Query -> under which models a few other items score exactly as the target, but for :func:`coarse` models."""
     found, others = {}, condition.worst - condition.best
-    few = (others > 0) & (others <= MOST_TIED)
+    few = (others > 0) & (others <= MOST_TIED) & (others < condition.n_items - 1) & ~coarse(condition)[:, None]
     for i in np.flatnonzero(few.any(axis=0)):
         where = np.flatnonzero(few[:, i])
         most = int(others[where, i].max())
@@ -90,6 +92,13 @@ def tied(condition: Condition) -> dict[str, str]:
         found[condition.queries[i]] = (
             f"The target ties with {items} under {listed(condition.models[m] for m in where)}."
         )
+    return found
+
+
+def coarse(condition: Condition) -> NDArray[np.bool_]:
+    """Models ``[m]`` that tie on most queries: they tell few pictures apart, whatever these show."""
+    share = (condition.worst > condition.best).mean(axis=1)
+    found: NDArray[np.bool_] = (share > COARSE_SHARE) & (len(condition.queries) >= COARSE_QUERIES)
     return found
 
 

@@ -1,54 +1,81 @@
-"""Perceptual hashes of pictures, for finding near-duplicates: alike pictures differ in few of 64 bits."""
+"""What pictures look like in short, for finding near-duplicates: a perceptual hash, and the colours of a small grid."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from kis_bench.cache import Facts
+from kis_bench.colours import cielab
 from kis_bench.errors import BadFile
 from kis_bench.parallel import in_threads
 from kis_bench.pictures import read_image
 from kis_bench.records import Collection, Picture
 
-CHUNK = 64  #: pictures whose hashes are kept together
+GRID = 4  #: cells of a picture in each direction, of which the mean colours are kept
+CHUNK = 64  #: pictures whose looks are kept together
 THREADS = 2
+DIGITS = 16  #: of a hash; those of the colours follow
 
 
 def perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
     """pHash of each picture (signs of the low frequencies of its cosine transform), uint64 ``[n]``.
 
-    Made once for each content and kept in the cache.
+    It sees shape and brightness, no colour: :func:`colour_grids` does. Half of the bits are set wherever coefficients
+    differ, so that two hashes differ in an even number of bits. Made once for each content and kept in the cache.
 
     Raises:
         BadFile: pictures can't be read; all of them are named.
     """
+    return np.array([int(one[:DIGITS], 16) for one in looks(collection)], np.uint64)
+
+
+def colour_grids(collection: Collection) -> NDArray[np.int8]:
+    """:func:`colour_grid` of each picture, int8 ``[n, 16, 3]``; made and kept with the hashes.
+
+    Raises:
+        BadFile: pictures can't be read; all of them are named.
+    """
+    parts = [np.frombuffer(bytes.fromhex(one[DIGITS:]), np.int8) for one in looks(collection)]
+    return np.array(parts, np.int8).reshape(-1, GRID * GRID, 3)
+
+
+def looks(collection: Collection) -> list[str]:
+    """Hash and colours of each picture, hexadecimal."""
     import imagehash
 
-    facts = Facts(f"phash {imagehash.__version__}")
+    facts = Facts(f"phash {imagehash.__version__}, colours {GRID}")
     known = facts.known(dict.fromkeys(collection.content, ""))
     missing = [i for i, digest in enumerate(collection.content) if digest not in known]
     spans = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     problems: list[str] = []
     done = in_threads(
-        lambda span: [hash_of(collection.paths[i]) for i in span], spans, THREADS, f"{collection.name}: hashes",
+        lambda span: [look_of(collection.paths[i]) for i in span], spans, THREADS, f"{collection.name}: looks",
         unit=f" x {CHUNK} images",
     )  # fmt: skip
-    for span, hashes in zip(spans, done, strict=True):
-        problems += [said for _, said in hashes if said]
-        fresh = {collection.content[i]: made for i, (made, said) in zip(span, hashes, strict=True) if not said}
-        facts.keep([(digest, "", made) for digest, made in fresh.items()])
+    for span, made in zip(spans, done, strict=True):
+        problems += [said for _, said in made if said]
+        fresh = {collection.content[i]: look for i, (look, said) in zip(span, made, strict=True) if not said}
+        facts.keep([(digest, "", look) for digest, look in fresh.items()])
         known |= fresh
     if problems:
         raise BadFile(f"dataset {collection.name}", problems)
-    return np.array([int(known[digest], 16) for digest in collection.content], np.uint64)
+    return [known[digest] for digest in collection.content]
 
 
-def hash_of(picture: Picture) -> tuple[str, str]:
-    """The hash in hexadecimal digits, or what is wrong with the picture."""
+def colour_grid(image: Image.Image) -> NDArray[np.int8]:
+    """Mean colour of each of 4 x 4 cells of an RGB picture, in CIELAB rounded to whole numbers: int8 ``[16, 3]``."""
+    cells = np.asarray(image.resize((GRID, GRID), Image.Resampling.BOX)).reshape(-1, 3)
+    return cielab(cells).round().astype(np.int8)
+
+
+def look_of(picture: Picture) -> tuple[str, str]:
+    """Hash and colours, or what is wrong with the picture."""
     import imagehash
 
     try:
-        return str(imagehash.phash(read_image(picture))), ""
+        image = read_image(picture)
     except BadFile as error:
         return "", f"{picture}: {'; '.join(error.problems)}"
+    return str(imagehash.phash(image)) + colour_grid(image).tobytes().hex(), ""

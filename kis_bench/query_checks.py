@@ -21,11 +21,11 @@ from kis_bench.datasets.layouts import Layout, layout_of
 from kis_bench.datasets.left_out import by_kind, in_words
 from kis_bench.datasets.nearly import unread_tables
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.hashes import perceptual_hashes
+from kis_bench.hashes import colour_grids, perceptual_hashes
 from kis_bench.model_checks import Check
 from kis_bench.progress import progress
 from kis_bench.records import Checkpoint, Collection
-from kis_bench.relevance import NearDuplicates, differing_bits
+from kis_bench.relevance import NearDuplicates, looks_like
 from kis_bench.report.tables import plain
 from kis_bench.study_checks import missing_pictures, study_checks
 from kis_bench.text_checks import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
@@ -121,7 +121,7 @@ def labels(subject: Subject) -> Iterator[Check]:
 
 def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
     try:
-        hashes = perceptual_hashes(subject.collection)
+        looks = perceptual_hashes(subject.collection), colour_grids(subject.collection)
     except KisBenchError as error:
         yield Check("pictures", False, f"some can't be read, and nothing is measured with them\n{problems_of(error)}")
         yield Check("identical files, near-duplicates", None, "not looked for until all pictures can be read")
@@ -129,13 +129,14 @@ def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
     yield Check("pictures", True, "all can be read")
     wanted = sorted({subject.targets(query) for query in subject.queries} - {()})
     if wanted:
-        yield from twins(subject.collection, wanted, hashes, near_bits)
+        yield from twins(subject.collection, wanted, looks[0], near_bits, looks[1])
 
 
 def twins(
-    collection: Collection, wanted: list[tuple[int, ...]], hashes: NDArray[np.uint64], bits: int
-) -> Iterator[Check]:
-    """Images that pass for a target: identical files, and others whose hash is nearly the same."""
+    collection: Collection, wanted: list[tuple[int, ...]], hashes: NDArray[np.uint64], bits: int,
+    colours: NDArray[np.int8] | None = None,
+) -> Iterator[Check]:  # fmt: skip
+    """Images that pass for a target: identical files, and others of nearly the same hash and, if known, colours."""
     number: dict[str, int] = {}
     kinds = np.array([number.setdefault(digest, len(number)) for digest in collection.content])
     copies = np.bincount(kinds)
@@ -145,22 +146,25 @@ def twins(
 
     def close(block: slice, targets: list[int]) -> NDArray[np.bool_]:
         near = np.zeros(len(hashes[block]), bool)
-        for own in np.unique(hashes[targets]):
-            near |= differing_bits(hashes[block], own) <= bits
+        for own in targets:
+            seen = (None, None) if colours is None else (colours[block], colours[own])
+            near |= looks_like(hashes[block], seen[0], hashes[own], seen[1], bits)
         return near & ~identical(block, targets)
 
     copied = [targets for targets in wanted if copies[kinds[list(targets)]].max() > 1]
     some = wanted[:: -(-sum(map(len, wanted)) * len(collection) // MOST_PAIRS)]
+    even = f"; bits differ in even numbers, so {bits} finds what {bits - 1} finds" if bits % 2 else ""
     for topic, found, among, what, meaning in (
         ("identical files", others(len(kinds), copied, identical), wanted, "the same file as other images",
-         "strict ranks lose half a place for each on average; delete copies"),
+         "no model can tell which is meant, and strict ranks lose half a place for each on average; delete copies"),
         ("near-duplicates", others(len(kinds), some, close), some, f"within {bits} of 64 bits (pHash) of other images",
-         f"strict ranks are too severe; measure with --kis-near-duplicates phash:{bits}"),
+         f"they look alike in shape, brightness and colours{even}; where a text fits both of a pair, strict ranks are "
+         f"too severe; measure with --kis-near-duplicates phash:{bits}"),
     ):  # fmt: skip
         part = "" if len(among) == len(wanted) else f" looked at, of {len(wanted)},"
         said = f"{len(found)} of {len(among)} targets{part} are {what} ({sum(n for n, _ in found.values())} in all)"
         pairs = [f"{collection.ids[targets[0]]} = {collection.ids[other]}" for targets, (_, other) in found.items()]
-        advice = f"{said}; no model can tell which is meant, and {meaning}; see the near-duplicate rank\n"
+        advice = f"{said}; {meaning}; see the near-duplicate rank\n"
         yield Check(topic, None if found else True, advice + listed(pairs, len(pairs)) if found else said)
 
 

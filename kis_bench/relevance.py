@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.colours import same_colours
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection, Query
 
@@ -20,7 +21,10 @@ Sets = list[tuple[int, ...]]
 BLOCK_ITEMS = 4096
 SEGMENT_S = 10.0  #: seconds before and after the target; segments at the Video Browser Showdown last about 20 s
 IDENTICAL = "identical"
-METHODS = "identical, phash:BITS (0 to 64 of 64 bits differ) or cosine:SIMILARITY (0 to 1)"
+METHODS = (
+    "identical, phash:BITS (0 to 64 of 64 bits differ, in even numbers: 5 is as 4; and no colour does) or "
+    "cosine:SIMILARITY (0 to 1)"
+)
 
 
 @dataclass(frozen=True)
@@ -86,15 +90,31 @@ def identical(content: Sequence[str], wanted: Sets) -> Sets:
     return [tuple(sorted({copy for t in some for copy in copies[content[t]]})) for some in wanted]
 
 
-def close_hashes(hashes: NDArray[np.uint64], wanted: Sets, bits: int) -> Sets:
-    """Items whose hash ``[n]`` differs in at most so many bits from that of a target."""
+def close_hashes(hashes: NDArray[np.uint64], wanted: Sets, bits: int, colours: NDArray[np.int8] | None = None) -> Sets:
+    """Items whose hash ``[n]`` differs in at most so many bits from that of a target.
+
+    Hashes see no colours. Of items with ``colours`` (:func:`kis_bench.hashes.colour_grids`) these have to be the same,
+    too.
+    """
     found = []
     for some in wanted:
         near = np.zeros(len(hashes), bool)
         for t in some:
-            near |= differing_bits(hashes, hashes[t]) <= bits
+            near |= looks_like(hashes, colours, hashes[t], None if colours is None else colours[t], bits)
         found.append(tuple(np.flatnonzero(near).tolist()))
     return found
+
+
+def looks_like(
+    hashes: NDArray[np.uint64], colours: NDArray[np.int8] | None,
+    other: np.uint64, other_colours: NDArray[np.int8] | None, bits: int,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Which items ``[n]`` differ in at most so many bits from another, and in no colour where colours are known."""
+    near = differing_bits(hashes, other) <= bits
+    if colours is not None and other_colours is not None:
+        some = np.flatnonzero(near)
+        near[some] = same_colours(colours[some], other_colours)
+    return near
 
 
 def differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> NDArray[np.int64]:

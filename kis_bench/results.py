@@ -61,7 +61,7 @@ TIMINGS = ["model", "dataset", "label_set", "step", "seconds", "n", "per_second"
 VERDICTS = ["model", "dataset", "label_set", "metric", "expected", "obtained", "verdict"]
 #: Which rule judged, by what (a file and line, or a baseline), how sure the figure is, by which queries it failed and
 #: by how many; the queries are a tuple, in the file a JSON list.
-OTHER_VERDICTS = ["rule", "judged_by", "ci_low", "ci_high", "p", "queries", "n_queries"]
+OTHER_VERDICTS = ["rule", "judged_by", "ci_low", "ci_high", "p", "queries", "n_queries", "remark"]
 ALL_VERDICTS = [*VERDICTS, *OTHER_VERDICTS]
 STUDY_SOURCE = "study:distances"  #: of models whose distances came with a study's own files
 RECALL_AT = (1, 5, 10, 50, 100)
@@ -79,6 +79,7 @@ _NULLABLE = {"int64": "Int64", "bool": "boolean"}
 _CSV_TEXT = {
     "model", "dataset", "label_set", "metric", "step", "verdict", "kind", "protocol", "counts", "part", "group",
     "model_a", "model_b", "published_as", "source", "expected", "rule", "judged_by", "queries",
+    "remark",
 }  # fmt: skip
 #: Columns that a table may lack: what an older version didn't write, and ranks that a collection doesn't have.
 _MAY_LACK = {*OTHER_RANKS, *ABOUT_QUERIES, *OTHER_VERDICTS, "target_item", "n_targets", "ceiling"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kis_bench import relevance
-from kis_bench.hashes import perceptual_hashes
+from kis_bench.hashes import colour_grids, perceptual_hashes
 from kis_bench.ranking import target_ranks
 from kis_bench.records import Collection, Embeddings, Query, Ranks
 from kis_bench.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
@@ -44,7 +44,9 @@ def near_duplicates(collection: Collection, items: Embeddings, wanted: Sets, ali
     if alike.method == IDENTICAL:
         return same
     if alike.method == "phash":
-        close = relevance.close_hashes(perceptual_hashes(collection), wanted, int(alike.threshold))
+        close = relevance.close_hashes(
+            perceptual_hashes(collection), wanted, int(alike.threshold), colour_grids(collection)
+        )
     else:
         close = relevance.close_vectors(items.vectors, wanted, alike.threshold)
     return [tuple(sorted({*a, *b})) for a, b in zip(same, close, strict=True)]

@@ -39,18 +39,20 @@ class Figure(NamedTuple):
 def row(
     cell: Cell, rule: str, source: str, metric: str, expected: str, obtained: float | None, ok: bool | str,
     *, interval: tuple[float, float] | None = None, p: float | None = None, queries: Sequence[str] = (),
+    remark: str = "",
 ) -> Row:  # fmt: skip
     """A verdict; ``ok`` says whether it passed, or is a word for what kept it from being judged.
 
     ``queries`` are those, or the judgments, by which this very rule failed on this very metric, the worst first, such
-    as ``q017: 3 → 212``. The row lists the first of them and counts all.
+    as ``q017: 3 → 212``. The row lists the first of them and counts all. ``remark``: what is
+    known of why it failed, and what to do.
     """
     low, high = interval or (None, None)
     return {
         **cell._asdict(), "metric": metric, "expected": expected, "obtained": known(obtained),
         "verdict": ok if isinstance(ok, str) else PASS if ok else FAIL, "rule": rule, "judged_by": source,
         "ci_low": known(low), "ci_high": known(high), "p": known(p),
-        "queries": tuple(queries[:LISTED]), "n_queries": len(queries),
+        "queries": tuple(queries[:LISTED]), "n_queries": len(queries), "remark": remark,
     }  # fmt: skip
 
 
@@ -132,7 +134,9 @@ def told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     lines: list[str] = []
     for one in failures(rows):
-        lines += [line for line in (sentence(one), listing(one)) if line and line not in lines]
+        remark = one["remark"]
+        every = sentence(one), listing(one), "" if missing(remark) else str(remark)
+        lines += [line for line in every if line and line not in lines]
     return lines
 
 

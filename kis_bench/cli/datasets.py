@@ -43,7 +43,8 @@ def add(commands: Commands) -> None:
     checking.add_argument("--model", action="append", default=[], metavar="MODEL",
                           help="also find texts longer than this model reads, which loads it; repeatable")  # fmt: skip
     checking.add_argument("--near", type=int, default=6, metavar="BITS",
-                          help="pictures are alike up to so many different bits of 64 (default: 6)")  # fmt: skip
+                          help="pictures of the same colours are alike up to so many different bits of 64; they "
+                          "differ in even numbers, so 5 is as 4 (default: 6)")  # fmt: skip
     embedding = add_command(commands, "embed", embed)
     add_dataset(embedding, "a dataset's name, with its folder if not built in")
     embedding.add_argument("--model", required=True, help=f"a model's name, or {FORMS}")

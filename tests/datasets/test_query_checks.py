@@ -420,6 +420,28 @@ def test_near_duplicates(folder):
     assert said.startswith("1 of 3 targets are within 6 of 64 bits (pHash) of other images (1 in all)")
     assert said.endswith("\n  a = again")
     assert "--kis-near-duplicates phash:6" in said
+    assert "alike in shape, brightness and colours" in said
+    assert "no model" not in said
+
+
+def test_planes_of_other_colours_are_no_near_duplicates(folder):
+    """colour-words finds each of them: a hash alone takes them for one."""
+    for name, colour in (("w1", "red"), ("w2", "gray"), ("w3", "white"), ("w4", "navy")):
+        Image.new("RGB", (60, 40), colour).save(folder / "images" / f"{name}.png")
+    label(folder, *SOUND, "p1,w1,short,a red wall", "p2,w2,short,a grey wall", "p3,w3,short,a white wall",
+          "p4,w4,short,a dark blue wall")  # fmt: skip
+    said = next(check for check in examined(folder) if check.name == "near-duplicates")
+    assert said.passed is True, said.finding
+
+
+@pytest.mark.parametrize(
+    ("bits", "said"), [(5, "; bits differ in even numbers, so 5 finds what 4 finds;"), (6, "colours;")]
+)
+def test_an_odd_number_of_bits_is_explained(folder, bits, said):
+    with Image.open(folder / "images" / "a.png") as image:
+        image.save(folder / "images" / "again.jpg", quality=95)
+    checks = query_checks.check_dataset("mine", folder, near_bits=bits)
+    assert said in next(check.finding for check in checks if check.name == "near-duplicates")
 
 
 def test_all_pairs_within_so_many_bits_are_found(monkeypatch):

@@ -92,7 +92,7 @@ def test_the_message_names_the_worst_queries_and_what_changed(project):
         assert block.partition(named)[2].partition("\n")[0].count("→") == 10
     row = verdicts(project).query("metric == 'recall@10' and verdict == 'fail'").iloc[0]
     assert row["n_queries"] == 12
-    assert {one.split(":")[0] for one in json.loads(row["queries"])} == {f"q{i:03d}" for i in range(5, 17)}
+    assert {one.split(":")[0] for one in row["queries"]} == {f"q{i:03d}" for i in range(5, 17)}
     assert f": model first key: numbered-1- → numbered-1-{WORSE}" in block
 
 

@@ -14,7 +14,7 @@ from kis_bench.gate.baselines import part_of
 from kis_bench.gate.judging import Gate
 from kis_bench.gate.rules import MEASURES, Rules, compared, significance, what_changed
 from kis_bench.results import JUDGMENTS, RANKS, run_of
-from kis_bench.verdicts import LISTED, NAMED, Cell, listing
+from kis_bench.verdicts import LISTED, NAMED, Cell, listing, told
 
 CELL = Cell("a", "mine", "short")
 
@@ -356,3 +356,26 @@ def test_queries_are_counted_not_read_from_a_sentence(n):
     plural = "query" if n == 1 else "queries"
     assert said.startswith(f"{n} {plural} that" if n <= NAMED else f"worst of the {n} {plural} that")
     assert said.count("3 → 40") == min(n, NAMED)
+
+
+@pytest.mark.parametrize(("shift", "said"), [(0.0, False), (6e-7, True), (3e-6, True), (1e-4, False), (np.nan, False)])
+def test_exact_mode_says_so_where_scores_differ_by_rounding_only(shift, said):
+    scores = np.linspace(0.2, 0.4, 5)
+    old = ranks_of([1, 2, 3, 50, 400]).assign(target_score=scores.astype(np.float32))
+    new = ranks_of([1, 2, 3, 51, 398]).assign(target_score=(scores - shift).astype(np.float32))
+    (row,) = compared(run(old), run(new), CELL, Rules(exact=True), 1)
+    assert row["verdict"] == "fail"
+    assert ("differ in their last bits only" in row["remark"]) == said
+    assert ("--kis-drift 2 would let all of them pass" in row["remark"]) == said
+    assert (row["remark"] in told([row])) == said
+    (row,) = compared(run(old), run(new), CELL, Rules(exact=True, drift="2"), 1)
+    assert (row["verdict"], row["remark"]) == ("pass", "")
+
+
+def test_exact_mode_says_so_of_judgments_where_their_margins_are_known():
+    old, new = judgments([1, 0, 1]), judgments([1, 1, 1])
+    cell = Cell("a", "study", "")
+    for shift, said in ((3e-7, True), (0.01, False), (np.nan, False)):
+        pair = run(judgments=old), run(judgments=new.assign(margin=0.1 + shift))
+        (row,) = compared(*pair, cell, Rules(exact=True), 1)
+        assert ("last bits only" in row["remark"]) == said

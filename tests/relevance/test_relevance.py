@@ -1,16 +1,18 @@
 """What counts as found: segments by range or seconds, near-duplicates by bytes, hash or vector."""
 
+import io
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from kis_bench import relevance, search
+from kis_bench.colours import PLANE, SAME_COLOURS, SAME_PLANES, cielab, planes, same_colours
 from kis_bench.errors import KisBenchError
-from kis_bench.hashes import perceptual_hashes
+from kis_bench.hashes import colour_grid, colour_grids, perceptual_hashes
 from kis_bench.ranking import target_ranks
 from kis_bench.records import Collection, Embeddings, Query
 from kis_bench.relevance import NearDuplicates
@@ -127,6 +129,101 @@ def test_a_resized_copy_has_nearly_the_same_hash(pictures):
     for path in pictures.paths:
         path.unlink()
     np.testing.assert_array_equal(perceptual_hashes(pictures), hashes)  # known by content
+
+
+def square(colour, size=(96, 96), ground="white"):
+    picture = Image.new("RGB", size, ground)
+    w, h = size
+    ImageDraw.Draw(picture).rectangle((w // 6, h // 6, w - w // 6, h - h // 6), fill=colour)
+    return picture
+
+
+def encoded(picture, quality, subsampling=2):
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return Image.open(file).convert("RGB")
+
+
+def of_pictures(folder, *images):
+    paths = [folder / f"{i}.png" for i in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        image.save(path)
+    ids = tuple(map(str, range(len(images))))
+    return Collection("colours", ids, tuple(paths), tuple(path.read_bytes().hex() for path in paths), None, None)
+
+
+def near_first(collection, bits=6):
+    """What is near the first picture: by its hash alone, and by its colours too."""
+    hashes, grids = perceptual_hashes(collection), colour_grids(collection)
+    by_hash, both = (relevance.close_hashes(hashes, [(0,)], bits, some)[0] for some in (None, grids))
+    assert {*both} <= {*by_hash}
+    return by_hash, both
+
+
+@pytest.mark.parametrize("draw", [square, lambda colour: Image.new("RGB", (64, 64), colour)], ids=["square", "plane"])
+def test_other_colours_are_no_near_duplicates_though_their_hash_is(draw, tmp_path, monkeypatch):
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
+    names = ["red", "darkgreen", "gray", "navy", "purple"]
+    by_hash, both = near_first(of_pictures(tmp_path, *map(draw, names)))
+    assert len(by_hash) == len(names)  # the fault: what a hash alone says
+    assert both == (0,)
+
+
+@pytest.mark.parametrize("quality", [10, 20, 35, 50, 75, 95])
+def test_copies_of_all_qualities_and_sizes_stay_near(quality, tmp_path, monkeypatch):
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(quality)
+    noise = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).resize((640, 480), Image.Resampling.BICUBIC)
+    drawing = Image.new("RGB", (400, 300), "khaki")
+    draw = ImageDraw.Draw(drawing)
+    for _ in range(6):
+        x, y, w, h = rng.integers(10, 150, 4).tolist()
+        draw.rectangle((x, y, x + 60 + w, y + 20 + h), fill=tuple(rng.integers(0, 256, 3).tolist()))
+    for original in (noise, drawing, Image.new("RGB", (90, 60), (180, 40, 90))):
+        copies = [encoded(original, quality), encoded(original, quality, 0)]
+        copies += [original.resize((int(original.width * s), int(original.height * s))) for s in (0.25, 0.5, 2)]
+        by_hash, both = near_first(of_pictures(tmp_path, original, *copies))
+        assert both == by_hash
+        assert len(both) == 1 + len(copies)
+
+
+def test_colours_are_the_same_up_to_a_limit_and_planes_up_to_a_smaller_one():
+    plain, busy = np.zeros((16, 3), np.int8), np.zeros((16, 3), np.int8)
+    busy[:, 0] = np.arange(16) * 4
+    for grid, most in ((plain, SAME_PLANES), (busy, SAME_COLOURS)):
+        assert planes(grid[None]).tolist() == [most == SAME_PLANES]
+        for step, same in ((0, True), (most, True), (most + 1, False)):
+            assert same_colours((grid + np.array([0, 0, step])).astype(np.int8)[None], grid).tolist() == [same]
+    one = plain.copy()
+    one[3, 1] = SAME_COLOURS + 1  # a single cell suffices
+    assert same_colours(one[None], plain).tolist() == [False]
+    assert PLANE < SAME_PLANES < SAME_COLOURS
+
+
+@settings(deadline=None)  # the first one imports
+@given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=16))
+def test_lab_against_scikit_image(colours):
+    color = pytest.importorskip("skimage.color")
+    rgb = np.array(colours, np.uint8)
+    np.testing.assert_allclose(cielab(rgb), color.rgb2lab(rgb[None] / 255.0)[0], atol=0.1)
+
+
+def test_the_grid_is_the_mean_colour_of_each_cell():
+    picture = Image.new("RGB", (8, 8), "white")
+    picture.paste((200, 30, 60), (2, 0, 4, 2))
+    expected = np.tile(cielab(np.array([[255, 255, 255]], np.uint8)), (16, 1))
+    expected[1] = cielab(np.array([[200, 30, 60]], np.uint8))
+    np.testing.assert_array_equal(colour_grid(picture), expected.round())
+
+
+def test_hashes_of_pictures_differ_in_even_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    some = [Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)) for _ in range(20)]
+    hashes = perceptual_hashes(of_pictures(tmp_path, *some))
+    distances = np.concatenate([relevance.differing_bits(hashes, own) for own in hashes])
+    assert distances.max() > 0
+    assert not (distances % 2).any()
 
 
 def test_all_unreadable_pictures_are_named(pictures):
