@@ -16,7 +16,6 @@ from kis_bench import embed, encoders, search, triplets, verification
 from kis_bench.agreement_tables import Judged, agreed, similarity_tables
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
-from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gating import FAILURES, gate
 from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
@@ -96,13 +95,15 @@ class Measurement:
         checkpoint = model.checkpoint
         if model.name != checkpoint.name and (judge := gate(self.config)) is not None:
             judge.called(checkpoint.name, model.name)
-        source = short_name(checkpoint.source) if self.option.kis_privacy else checkpoint.source
+        # Notes of our own catalogue say what a model can't do; those of a user may name people.
+        known = encoders.catalogue().get(checkpoint.name)
+        hidden = self.option.kis_privacy and (known is None or known.note != checkpoint.note)
         own = {"own_key": model.own_key, "row": checkpoint.name} if model.is_function else {}
-        return {"source": source, "revision": checkpoint.revision, "key": model.key, **own,
+        return {"source": checkpoint.source, "revision": checkpoint.revision, "key": model.key, **own,
                 "weights": encoders.weights(checkpoint), "dim": items.vectors.shape[2], **items.made,
                 "verified": {what: n for (key, what), n in self.config.stash.get(VERIFIED, {}).items()
                              if key == model.key},
-                "note": checkpoint.note, "licence": checkpoint.licence}  # fmt: skip
+                "note": "" if hidden else checkpoint.note, "licence": checkpoint.licence}  # fmt: skip
 
     def not_searched(self, dataset: Dataset) -> dict[str, Any]:
         """What a reader has to know of a dataset, and what of its folder was not read."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import KisBenchError
+from kis_bench.privacy import OF_DATASETS, OF_MODELS, facts_of
 from kis_bench.pseudonyms import as_private
 from kis_bench.results import OPTIONAL_TABLES, Run, of_study
 
@@ -239,7 +239,7 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
         for head in heads:
             for name, facts in (head.get(kind) or {}).items():
                 own = about.setdefault(name, {})
-                new = without_folders(facts or {}) if hidden else facts or {}
+                new = facts_of(facts or {}, OF_MODELS if kind == "models" else OF_DATASETS) if hidden else facts or {}
                 own.update({key: value for key, value in new.items() if own.get(key) is None})
         merged[kind] = about
     apart = (*merged, "time", "command", "versions", "remarks", "merged_from")
@@ -264,14 +264,3 @@ def origins(run: Run, hidden: bool) -> list[dict[str, Any]]:
     if not hidden or run.provenance.get("privacy"):
         return own
     return [{**one, "command": None} for one in own]
-
-
-def without_folders(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a model or dataset, as a run under privacy has it."""
-    found = dict(facts)
-    if "remarks" in found:
-        found["remarks"] = []
-    source = str(found.get("source", ""))
-    if source and not source.startswith("study:"):
-        found["source"] = short_name(source)
-    return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,8 @@ from kis_bench.datasets.labels import read_rows, unexpected
 from kis_bench.errors import BadFile
 from kis_bench.results import PUBLISHED
 
-WHOLE = ("k", "n")
+ITEMS = "items"  #: a column that a file may have: size of the collection that was searched
+WHOLE = ("k", "n", ITEMS)
 NUMBERS = (*WHOLE, "value", "tolerance")
 NEEDED = ("dataset", "model", "metric", "value", "source")
 
@@ -21,7 +23,11 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
     """The rows of CSV files with the columns ``results.PUBLISHED`` that are about some datasets.
 
     ``model`` is our name of the model, ``published_as`` that of the source; ``tolerance`` says how exactly the figure
-    is known, 0 where it follows from printed counts.
+    is known, 0 where it follows from printed counts; ``items``, which may be missing, the size of the collection.
+
+    Args:
+        datasets: names; or names with what a run says of each, and then rows of collections of another size are left
+            out.
 
     Raises:
         BadFile: a missing column or cell, or a number that is none.
@@ -30,12 +36,12 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
     for file in files:
         problems: list[str] = []
         header, rows = read_rows(file, problems)
-        if wrong := unexpected(header, tuple(PUBLISHED), ()):
+        if wrong := unexpected(header, tuple(PUBLISHED), (ITEMS,)):
             raise BadFile(file, [*wrong, f"expected {','.join(PUBLISHED)}"])
         for line, row in rows:
             problems += [f"line {line}: {name} is empty; fill it in" for name in NEEDED if not row[name].strip()]
             cells: dict[str, object] = dict(row)
-            for name in NUMBERS:
+            for name in [name for name in NUMBERS if name in row]:
                 try:
                     number = float(row[name]) if row[name].strip() else None
                 except ValueError:
@@ -47,5 +53,39 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
             found.append(cells)
         if problems:
             raise BadFile(file, problems)
-    table = pd.DataFrame([row for row in found if row["dataset"] in datasets], columns=PUBLISHED)
+    mine = [row for row in found if row["dataset"] in datasets and as_large(row, datasets)]
+    table = pd.DataFrame(mine, columns=PUBLISHED)
     return table.astype({"k": "Int64", "n": "Int64", "value": "float64", "tolerance": "float64"})
+
+
+def as_large(row: Mapping[str, object], datasets: Container[str]) -> bool:
+    """Whether a row may be about the collection that a run searched, as far as its size tells."""
+    if row.get(ITEMS) is None or not isinstance(datasets, Mapping):
+        return True
+    about = datasets[row["dataset"]]
+    return not isinstance(about, Mapping) or about.get("n_items") == row[ITEMS]
+
+
+def comparable(published: pd.DataFrame, obtained: pd.DataFrame) -> pd.DataFrame:
+    """The published figures of which the same was measured here: on a set of as many queries, triplets or judgments.
+
+    A name alone tells nothing: everybody's own photos may be called ``photos``. A figure that doesn't say of how many
+    it is, or whose model wasn't measured under either of its names, is left out.
+
+    Args:
+        obtained: a run's table of metrics, columns ``results.METRICS``.
+    """
+    keys = ["dataset", "label_set", "metric", "k", "n"]
+    known = {(*key(row, keys), str(row["model"])) for row in obtained.to_dict("records")}
+    kept = [
+        not pd.isna(row["n"])
+        and any((*key(row, keys), str(name)) in known for name in (row["model"], row["published_as"]))
+        for row in published.to_dict("records")
+    ]
+    return published[pd.Series(kept, published.index, bool)]
+
+
+def key(row: Mapping[Any, Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Texts as they are, numbers whatever their kind is, nothing for what is missing."""
+    cells = (row[name] for name in names)
+    return tuple("" if pd.isna(cell) else cell if isinstance(cell, str) else repr(float(cell)) for cell in cells)

@@ -121,7 +121,7 @@ class Recorder:
                 ranks=self.ranks,
                 timings=self.timings,
                 similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
-                published=read_published(files, {*self.provenance["datasets"]}),
+                published=read_published(files, self.provenance["datasets"]),
                 fused=pd.concat(map(pd.DataFrame, self.fused), ignore_index=True) if self.fused else None,
                 provenance=self.provenance,
                 command=["pytest", *self.config.invocation_params.args],

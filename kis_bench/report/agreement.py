@@ -232,7 +232,7 @@ def _bars(study: Similarity, folder: Path) -> list[str]:
     published: dict[str, list[float]] = {}
     for model, row in study.published:
         if row["metric"] == "consistency_published":
-            published.setdefault(str(row["model"]) if model is None else model, []).append(float(row["value"]))
+            published.setdefault(model, []).append(float(row["value"]))
     person = _share(study.people[PERSON]) if PERSON in study.people else None
     stem = file_name("consistency", study.name)
     ceiling = max(study.ceilings.values(), default=math.nan)
@@ -250,8 +250,8 @@ def _compared(study: Similarity) -> list[str]:
     """Obtained figures beside published ones: for each family of metrics a row per model."""
     found: dict[tuple[str, str], tuple[Row, Row]] = {}  # (model, metric) -> own, published
     for model, row in study.published:
-        own = study.metrics.get((model or "", str(row["metric"])))
-        if model is not None and own is not None and not math.isnan(own["value"]) and not math.isnan(row["value"]):
+        own = study.metrics.get((model, str(row["metric"])))
+        if own is not None and not math.isnan(own["value"]) and not math.isnan(row["value"]):
             found[model, str(row["metric"])] = own, row
     if not found:
         return []
@@ -267,7 +267,7 @@ def _compared(study: Similarity) -> list[str]:
 
 
 def _beside(both: tuple[Row, Row] | None) -> str:
-    """`72.98% / 72.88% / +0.10`, or correlations as they are; and the numbers of judgments where they differ."""
+    """`72.98% / 72.88% / +0.10`, or correlations as they are."""
     if both is None:
         return ""
     own, other = both
@@ -276,8 +276,7 @@ def _beside(both: tuple[Row, Row] | None) -> str:
         shown = f"{_percent(obtained, 2)} / {_percent(published, 2)} / {_signed(100 * (obtained - published), 2)}"
     else:
         shown = f"{obtained:.4f} / {published:.4f} / {_signed(obtained - published, 4)}"
-    same = bool(pd.isna(other["n"])) or int(other["n"]) == int(own["n"])
-    return shown if same else f"{shown} (n {_count(own['n'])} / {_count(other['n'])})"
+    return shown
 
 
 def _panels(study: Similarity, folder: Path) -> list[str]:

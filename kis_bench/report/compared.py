@@ -12,10 +12,11 @@ import pandas as pd
 from kis_bench.clusters import counted
 from kis_bench.errors import KisBenchError
 from kis_bench.merging import run_name
+from kis_bench.privacy import OF_DATASETS, OF_MODELS, OF_RUN
 from kis_bench.report.html import page
 from kis_bench.report.numbers import missing, number, percent, percent_points, probability, signed, spaced
 from kis_bench.report.similarity import records
-from kis_bench.report.tables import escaped, plain, shortened, table
+from kis_bench.report.tables import escaped, plain, table
 from kis_bench.run_comparison import Comparison, both_names
 from kis_bench.spreadsheets import write_csv
 
@@ -24,12 +25,8 @@ CELL = ["dataset", "label_set", "model", "new_model"]
 VERDICTS = ("better", "worse", "no change beyond noise", "identical", "too few to tell")
 HEAD = ["dataset", "labels", "model", "measure", "old", "new", "difference", "p (Holm)", "queries", "verdict"]
 FEW = 20  #: rows of figures that a terminal shows, even of what didn't change
-#: Facts of models, datasets and runs that are shown under privacy; others may hold paths or names of people.
-HARMLESS = {
-    "measured", "revision", "weights", "key", "dim", "licence", "fingerprint", "n_items", "n_queries", "n_groups",
-    "n_triplets", "n_judgments", "n_participants", "segment_s", "near_duplicates", "image_similarity", "layout", "git",
-    "device", "statistics", "interrupted", "privacy",
-}  # fmt: skip
+#: Facts that are shown under privacy; of what else was changed, nothing is.
+HARMLESS = (OF_RUN | OF_MODELS | OF_DATASETS | {"measured"}) - {"command", "source", "note", "remarks", "gate"}
 
 
 def write_comparison(folder: Path, found: Comparison, *, most: int = 20) -> None:
@@ -70,7 +67,7 @@ def markdown(found: Comparison, most: int) -> list[str]:
     ]
     if not cells:
         return [*lines, "Nothing that is recorded.", ""]
-    return [*lines, table(["what", "name", "fact", "old", "new"], cells), ""]
+    return [*lines, table(["what", "name", "fact", "old", "new"], cells, limit=None), ""]
 
 
 def verdicts(figures: pd.DataFrame) -> list[list[str]]:
@@ -172,5 +169,4 @@ def in_short(found: Comparison, most: int = 20) -> str:
 
 
 def shown(value: Any) -> str:
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
-    return shortened(text, 200)
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)

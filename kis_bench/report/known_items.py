@@ -10,6 +10,7 @@ import pandas as pd
 
 from kis_bench.clusters import counted
 from kis_bench.comparison import tiers, win_tie_loss
+from kis_bench.published import comparable
 from kis_bench.report.fusion_plots import draw_label_sets
 from kis_bench.report.numbers import count, missing, number, percent, percent_points, probability, ratio, signed, spaced
 from kis_bench.report.tables import escaped, file_name, table
@@ -271,19 +272,20 @@ def worst(
 
 
 def published(rows: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
-    """Figures of others on the same dataset and label set, beside those measured here, where these are known."""
+    """Figures of others, beside those measured here on the same queries of the same dataset."""
     obtained = metrics[metrics["metric"] == "recall"].set_index(["model", "k"])
     cells = []
-    for _, row in rows[rows["metric"] == "recall"].iterrows():
-        key = (row["model"], row["k"])
-        own = obtained.loc[key] if key in obtained.index else None
+    for _, row in comparable(rows[rows["metric"] == "recall"], metrics).iterrows():
+        names = [name for name in (row["model"], row["published_as"]) if (name, row["k"]) in obtained.index]
+        own = obtained.loc[names[0], row["k"]]
         cells.append([
-            row["model"], row["published_as"], f"recall@{int(row['k'])}", percent(row["value"]),
-            "" if own is None else percent(own["value"], own["ci_low"], own["ci_high"]),
-            "" if own is None else percent_points(own["value"] - row["value"]), count(row["n"]),
+            names[0], row["published_as"], f"recall@{int(row['k'])}", percent(row["value"]),
+            percent(own["value"], own["ci_low"], own["ci_high"]), percent_points(own["value"] - row["value"]),
+            count(row["n"]),
         ])  # fmt: skip
     if not cells:
         return []
-    head = ["model", "published as", "measure", "published", "obtained", "difference, points", "published for queries"]
-    sources = "; ".join(escaped(source, 1000) for source in rows["source"].unique())
+    head = ["model", "published as", "measure", "published", "obtained", "difference, points", "queries"]
+    shown = comparable(rows[rows["metric"] == "recall"], metrics)
+    sources = "; ".join(escaped(source, 1000) for source in shown["source"].unique())
     return [f"Published figures, from {sources}:", "", table(head, cells, right=range(3, 7)), ""]

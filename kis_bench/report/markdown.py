@@ -13,6 +13,7 @@ import pandas as pd
 from kis_bench.clusters import counted
 from kis_bench.comparison import tiers
 from kis_bench.datasets.left_out import in_words
+from kis_bench.privacy import without_private
 from kis_bench.pseudonyms import as_private
 from kis_bench.report.agreement import agreement_section, similarity_datasets
 from kis_bench.report.annotators import annotators
@@ -46,10 +47,6 @@ if TYPE_CHECKING:
 Pictures = Mapping[str, "Collection"]
 MOST_IN_GRID = 5
 DRAWN = ("plots/*.png", "plots/*.svg", "plots/*.pdf", "tables/*.csv")
-# Under privacy only these are shown of the provenance; others may hold paths or names of people.
-_HARMLESS = {"time", "git_commit", "dirty", "git_dirty", "versions", "device", "schema_version", "python", "platform",
-             "revision", "weights", "weight_digest", "digest", "key", "fingerprint", "counts", "n_items", "n_queries",
-             "precision", "items", "queries", "interrupted", "left_out"}  # fmt: skip
 
 
 def _title(run: Run) -> str:
@@ -136,27 +133,36 @@ def _condition(
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return " ".join(value)
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def _provenance(provenance: Mapping[str, Any], privacy: bool) -> list[str]:
-    def allowed(key: str) -> bool:
-        return key != "note" and (not privacy or key in _HARMLESS)
+def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every fact in a row of its own, those of a table within as well."""
+    rows = []
+    for key, value in about.items():
+        if isinstance(value, Mapping):
+            rows += [(f"{key}: {inner}", text) for inner, text in _facts(value)]
+        else:
+            rows.append((str(key), _shown(value)))
+    return rows
 
-    facts = [(k, _shown(v)) for k, v in provenance.items() if k not in ("models", "datasets") and allowed(k)]
-    lines = ["## Provenance", "", table(["what", "value"], facts), ""]
+
+def _provenance(provenance: Mapping[str, Any], privacy: bool) -> list[str]:
+    """How everything was measured, whole: nothing is cut, and under privacy what is not allowed is left out."""
+    about = without_private(provenance) if privacy else dict(provenance)
+    facts = _facts({key: value for key, value in about.items() if key not in ("models", "datasets")})
+    lines = ["## Provenance", "", table(["what", "value"], facts, limit=None), ""]
     for kind in ("models", "datasets"):
         rows = [
-            (name, key, _shown(value))
-            for name, own in sorted((provenance.get(kind) or {}).items())
+            (name, *fact)
+            for name, own in sorted((about.get(kind) or {}).items())
             if isinstance(own, Mapping)
-            for key, value in own.items()
-            if allowed(key)
+            for fact in _facts({key: value for key, value in own.items() if key != "note"})
         ]
         if rows:
-            lines += [table([kind.removesuffix("s"), "what", "value"], rows), ""]
+            lines += [table([kind.removesuffix("s"), "what", "value"], rows, limit=None), ""]
     return lines
 
 

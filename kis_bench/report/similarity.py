@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.people import RULES
+from kis_bench.published import comparable
 from kis_bench.results import of_study
 
 if TYPE_CHECKING:
@@ -79,14 +80,14 @@ class Similarity:
         return {model for model in self.models if of_study(self.run.provenance, model)}
 
     @cached_property
-    def published(self) -> list[tuple[str | None, Row]]:
-        """Published figures, each with the measured model that it is about."""
+    def published(self) -> list[tuple[str, Row]]:
+        """Published figures of the same judgments or triplets, each with the measured model that it is about."""
         rows = self.own(self.run.published)
         rows = rows[rows["label_set"].isna() | (rows["label_set"] == "")]
-        found: list[tuple[str | None, Row]] = []
-        for row in records(rows):
-            measured = [m for m in dict.fromkeys((row["model"], row["published_as"])) if m in self.models]
-            found += [(model, row) for model in measured or [None]]
+        own, found = self.own(self.run.metrics), []
+        for model in self.models:
+            mine = comparable(rows, own[own["model"] == model])
+            found += [(model, row) for row in records(mine)]
         return found
 
     def ceilings_of(self, part: str) -> dict[str, float]:

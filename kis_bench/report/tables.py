@@ -22,20 +22,22 @@ def plain(text: object) -> str:
     return "".join(c for c in line if c.isprintable() or c in "\u200c\u200d")
 
 
-def escaped(text: object, limit: int = 240) -> str:
-    """Text as Markdown that shows it literally: no markup, no HTML, no new cell or line."""
-    line = shortened(plain(text), limit)
+def escaped(text: object, limit: int | None = 240) -> str:
+    """Text as Markdown that shows it literally: no markup, no HTML, no new cell or line; None cuts nothing."""
+    line = plain(text) if limit is None else shortened(plain(text), limit)
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKUP.sub(r"\\\1", line)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
-    """A GitHub table; cells are escaped here, the columns numbered in `right` are set flush right."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = (), *, limit: int | None = 240
+) -> str:
+    """A GitHub table; cells are escaped and cut here, the columns numbered in `right` are set flush right."""
     from tabulate import tabulate
 
     flush = set(right)
     return tabulate(
-        [[escaped(cell) for cell in row] for row in rows],
+        [[escaped(cell, limit) for cell in row] for row in rows],
         headers=[escaped(name) for name in head],
         tablefmt="pipe",  # unlike "github" it says which columns are flush right
         disable_numparse=True,

@@ -128,10 +128,12 @@ def test_the_tables_have_their_columns_and_every_figure_its_judgments(measured):
     assert run_.provenance["models"]["Near_extractor"]["source"].startswith("study:")
 
 
-def test_published_figures_stand_beside_them(measured):
+def test_published_figures_are_of_another_study(measured):
+    """It is called reset, but has 31 judgments, not 14,047."""
     run_ = measured[1]
-    assert len(run_.published) == len(PUBLISHED.read_text().splitlines()) - 1
-    assert set(run_.published.dataset) == {"reset"}
+    assert len(PUBLISHED.read_text().splitlines()) > 1
+    assert len(run_.published) == 0
+    assert "Published" not in (run_.folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_workers_measure_the_same(study, measured, tmp_path):

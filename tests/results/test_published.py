@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from kis_bench.errors import BadFile
-from kis_bench.published import read_published
-from kis_bench.results import PUBLISHED
+from kis_bench.published import comparable, read_published
+from kis_bench.results import METRICS, PUBLISHED
+from kis_bench.runs import figures_of
 
 FILE = Path(__file__).parents[2] / "fixtures" / "published" / "reset.csv"
 HEAD = "dataset,label_set,model,metric,k,value,n,tolerance,published_as,source\n"
@@ -55,3 +56,40 @@ def test_another_header_says_what_was_expected(tmp_path):
     file.write_text("dataset,model,value\n")
     with pytest.raises(BadFile, match=f"expected {HEAD.strip()}"):
         read_published([file], {"d"})
+
+
+def test_photos_of_somebody_else_have_no_published_figures():
+    """The thesis searched 534 pictures; anybody's own may be called photos, and may have 100 queries as well."""
+    file = FILE.with_name("photos.csv")
+    theirs = read_published([file], {"photos": {"n_items": 534}})
+    assert len(theirs) == len(file.read_text().splitlines()) - 1
+    assert list(theirs.columns) == PUBLISHED
+    assert len(read_published([file], {"photos": {"n_items": 535}})) == 0
+    assert len(read_published([file], {"photos": {}})) == 0
+
+
+@pytest.mark.parametrize(("change", "kept"), [
+    ({}, True), ({"model": "theirs", "published_as": "m"}, True), ({"n": 99}, False), ({"n": None}, False),
+    ({"model": "other"}, False), ({"k": 5}, False), ({"metric": "mrr", "k": None}, False), ({"dataset": "e"}, False),
+    ({"label_set": "long"}, False),
+])  # fmt: skip
+def test_published_figures_are_kept_beside_one_of_the_same_set(change, kept):
+    own = {"model": "m", "dataset": "d", "label_set": "s", "metric": "recall", "k": 10, "value": 0.5, "n": 100}
+    row = {**dict.fromkeys(PUBLISHED), **own, "published_as": "theirs", **change}
+    published = pd.DataFrame([row], columns=PUBLISHED).astype({"k": "Int64", "n": "Int64"})
+    obtained = pd.DataFrame([own]).astype({"k": "Int64"})
+    assert len(comparable(published, obtained)) == kept
+    assert len(comparable(published, obtained.astype({"k": "float64"}))) == kept
+    judged = obtained.assign(label_set=float("nan"))  # of image similarity, as read from a file
+    assert len(comparable(published.assign(label_set=""), judged)) == (kept or "label_set" in change)
+
+
+def test_what_will_be_measured_of_queries_is_known_by_their_number():
+    """Of the thesis' own photos all that was published of a model is kept."""
+    file = FILE.with_name("photos.csv")
+    published = read_published([file], {"photos": {"n_items": 534}})
+    cell = {"model": "vit-so400m-14-siglip-384", "dataset": "photos", "label_set": "short"}
+    for n, kept in ((100, 4), (99, 0)):
+        sizes = pd.DataFrame([cell] * n).groupby(["model", "dataset", "label_set"]).size()
+        figures = pd.concat([pd.DataFrame(columns=METRICS), figures_of(sizes)])
+        assert len(comparable(published, figures)) == kept

@@ -1,0 +1,94 @@
+"""What a run under privacy says of itself: what is named here, and nothing else.
+
+Everything else may hold folders, names of people or of machines, or texts. Names of models, datasets and label sets,
+and ids of queries and items, are shown: choose such as you may show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+OF_RUN = frozenset({
+    "command", "datasets", "device", "gate", "git", "interrupted", "left_out", "merged_from", "models", "precision",
+    "privacy", "remarks", "schema_version", "statistics", "threads", "time", "versions",
+})  # fmt: skip
+OF_MODELS = frozenset({
+    "batch_size", "device", "dim", "key", "licence", "note", "precision", "revision", "row", "source", "threads",
+    "verified", "weights",
+})  # fmt: skip
+OF_DATASETS = frozenset({
+    "contents", "fingerprint", "image_similarity", "layout", "left_out", "n_groups", "n_indifferent", "n_items",
+    "n_judgments", "n_participants", "n_queries", "n_targets", "n_triplets", "near_duplicates", "note", "segment_s",
+})  # fmt: skip
+#: Options that are shown with their values, which are numbers or words of ours; of others only the name.
+OPTIONS = frozenset({
+    "alpha", "batch-size", "device", "download", "drift", "exact", "gate-metric", "image-similarity", "near-duplicates",
+    "precision", "privacy", "query-factor", "segment", "strict", "tolerance", "verify",
+})  # fmt: skip
+_PATH = re.compile(r"(^|[:=@])((?:[A-Za-z]:)?[\\/]|~|\.{1,2}[\\/]).*|(:local-dir:|=).*", re.DOTALL)
+
+
+def without_private(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a run says of itself, what may be shown under privacy."""
+    found = {key: value for key, value in provenance.items() if key in OF_RUN}
+    for kind, allowed in (("models", OF_MODELS), ("datasets", OF_DATASETS)):
+        if isinstance(provenance.get(kind), Mapping):
+            found[kind] = {name: facts_of(about or {}, allowed) for name, about in provenance[kind].items()}
+    if found.get("command"):
+        found["command"] = command_of(found["command"])
+    if found.get("merged_from"):
+        found["merged_from"] = [
+            {**one, "command": command_of(one["command"]) if one.get("command") else None}
+            for one in found["merged_from"]
+        ]
+    return found
+
+
+def facts_of(about: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
+    """Of a model or a dataset."""
+    found = {key: value for key, value in about.items() if key in allowed}
+    if isinstance(found.get("source"), str):
+        found["source"] = source_of(found["source"])
+    if isinstance(found.get("weights"), Mapping):
+        found["weights"] = {last(str(name)): value for name, value in found["weights"].items()}
+    return found
+
+
+def source_of(source: str) -> str:
+    """A source without the folders of a path in it.
+
+    >>> source_of("openclip:local-dir:/home/me/ours"), source_of("hf-hub:org/name"), source_of("vlad=~/x/c.npz")
+    ('openclip:local-dir:ours', 'hf-hub:org/name', 'vlad=c.npz')
+    """
+    found = _PATH.search(source)
+    if found is None:
+        return source
+    head = source[: found.start()] + (found[1] or found[3] or "")
+    return head + last(source[len(head) :])
+
+
+def last(path: str) -> str:
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
+
+
+def command_of(arguments: Sequence[str]) -> list[str]:
+    """The program, and our options: those of :data:`OPTIONS` with their values.
+
+    >>> command_of(["pytest", "/home/me/suite", "-k", "anna", "--kis-data", "/home/me", "--kis-drift", "2"])
+    ['pytest', '--kis-data', '--kis-drift', '2']
+    """
+    kept = [last(str(part)) for part in arguments[:1]]
+    shown = False
+    for part in map(str, arguments[1:]):
+        name, equals, value = part.partition("=")
+        option = name.removeprefix("--kis-")
+        if name.startswith("--kis-"):
+            kept.append(f"{name}={value}" if equals and option in OPTIONS else name)
+            shown = not equals and option in OPTIONS
+            continue
+        if shown and not part.startswith("-") and re.fullmatch(r"[\w.:%@-]+", part):
+            kept.append(part)
+        shown = False
+    return kept
