@@ -93,10 +93,11 @@ def count(clusters: Ints | None, n: int) -> int:
 def counted(n: int, n_targets: int) -> str:
     """So many queries, in words.
 
-    >>> counted(1_000, 200), counted(12, 12)
-    ('1,000 queries of 200 targets', '12 queries')
+    >>> counted(1_000, 200), counted(12, 12), counted(1, 1)
+    ('1,000 queries of 200 targets', '12 queries', '1 query')
     """
-    return f"{int(n):,} queries" + (f" of {int(n_targets):,} targets" if n_targets < n else "")
+    of = f" of {int(n_targets):,} target{'' if n_targets == 1 else 's'}" if n_targets < n else ""
+    return f"{int(n):,} {'query' if n == 1 else 'queries'}{of}"
 
 
 def variances(values: Floats, clusters: Ints) -> Floats:

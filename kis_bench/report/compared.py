@@ -103,7 +103,7 @@ def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
 
 def asked(n: Any, n_targets: Any) -> str:
     """How many queries or judgments, and of how many targets where several of these queries have one."""
-    return f"{int(n):,}" if missing(n_targets) else counted(n, n_targets).replace(" queries", "")
+    return f"{int(n):,}" if missing(n_targets) else counted(n, n_targets).replace(" queries", "").replace(" query", "")
 
 
 def names_in(row: Mapping[str, Any]) -> str:

@@ -69,12 +69,15 @@ def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     mrr = comparisons[(comparisons["metric"] == "mrr") & (comparisons["model_a"] == best)]
     near = [escaped(row["model_b"]) for _, row in mrr.iterrows() if row["p_holm"] >= 0.05]
     said = (
-        f"These can't be told from it on {counted(len(condition.queries), condition.n_targets)}: {', '.join(near)}."
+        f"Not to be told from it on {counted(len(condition.queries), condition.n_targets)}: {', '.join(near)}."
         if near else "It is better than every other beyond noise."
     )  # fmt: skip
-    lines = [f"**{escaped(best)}** has the highest MRR. {said}", ""]
+    equal = mrr[mrr["value_b"] >= mrr["value_a"]]["model_b"]
+    shared = f", as has {', '.join(map(escaped, equal))}" if len(equal) else ""
+    lines = [f"**{escaped(best)}** has the highest MRR{shared}. {said}", ""]
     if condition.left_out:
-        lines += [f"{condition.left_out:,} queries that not all models were asked are left out of comparisons.", ""]
+        left = counted(condition.left_out, condition.left_out)
+        lines += [f"Left out of comparisons, because not all models were asked: {left}.", ""]
     at_10 = comparisons[(comparisons["metric"] == "recall") & (comparisons["k"] == 10)]
     at_10 = at_10.set_index(["model_a", "model_b"])
     rows = []
@@ -224,7 +227,8 @@ def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[s
         rows.append(cells)
     sizes = by_length[by_length["model"] == by_length["model"].iloc[0]].set_index("words_low")["n"]
     head = ["recall@10, model", *(
-        f"{int(low)}{'' if low == high else f' to {int(high)}'} words ({int(sizes.get(low, 0)):,})"
+        f"{int(low)}{'' if low == high else f' to {int(high)}'} {'word' if high == 1 else 'words'} "
+        f"({int(sizes.get(low, 0)):,})"
         for low, high in bins
     )]  # fmt: skip
     lines = [table(head, rows, right=range(1, len(head))), ""]
@@ -233,10 +237,7 @@ def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[s
         measures = list(dict.fromkeys(correlations["measure"]))
         of = correlations.set_index(["model", "measure"])
         rows = [
-            [str(model), *(spaced(
-                f"{signed(of.loc[(model, m), 'rho'], 2)} "
-                f"[{signed(of.loc[(model, m), 'ci_low'], 2)}, {signed(of.loc[(model, m), 'ci_high'], 2)}]"
-            ) for m in measures)]
+            [str(model), *(correlation(*of.loc[(model, m), ["rho", "ci_low", "ci_high"]]) for m in measures)]
             for model in correlations["model"].unique()
         ]  # fmt: skip
         lines += [
@@ -245,6 +246,14 @@ def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[s
             table(["model", *map(str, measures)], rows, right=range(1, 1 + len(measures))), "",
         ]  # fmt: skip
     return lines
+
+
+def correlation(rho: float, low: float, high: float) -> str:
+    """With its interval where there is one; ``unknown`` where all texts, or all ranks, are equal or too few."""
+    if missing(rho):
+        return "unknown"
+    interval = "" if missing(low) or missing(high) else f" [{signed(low, 2)}, {signed(high, 2)}]"
+    return spaced(f"{signed(rho, 2)}{interval}")
 
 
 def worst(

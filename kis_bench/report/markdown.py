@@ -91,7 +91,7 @@ def _dataset(
             lines += [f"### Labels: {escaped(key[1])}", ""]
             lines += _condition(key, condition, found, folder, style, privacy=privacy)
             best = condition.models[0]
-            lines += [f"#### Ten worst queries of {escaped(best)}, {escaped(key[1])}", ""]
+            lines += [f"#### Worst queries of {escaped(best)}, {escaped(key[1])}", ""]
             rows = found.rows(key)
             own = rows[rows["model"] == best]
             lines += worst(own, folder, f"{name}-{key[1]}-{best}", pictures.get(name), thumbnails)
@@ -179,7 +179,7 @@ def _overview(found: Findings, folder: Path, style: Mapping[str, Any]) -> list[s
         letters = {} if pairs is None else tiers(pairs, "mrr", None)
         equal = [m for m in one.models[1:] if {*letters.get(m, "")} & {*letters.get(one.models[0], "")}]
         rows.append([
-            *key, counted(len(one.queries), one.n_targets).replace(" queries", ""), f"{one.n_items:,}", one.models[0],
+            *key, counted(len(one.queries), one.n_targets).replace(" queries", "").replace(" query", ""), f"{one.n_items:,}", one.models[0],
             percent(recall["value"], recall["ci_low"], recall["ci_high"]), ", ".join(equal),
         ])  # fmt: skip
     head = ["dataset", "labels", "queries", "items", "best by MRR", "its recall@10", "can't be told from it"]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kis_bench.records import Collection
 from kis_bench.report import write_report
-from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, Run, metrics_table
+from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, Run, metrics_table, run_of
 
 HOSTILE = ["<script>alert(1)</script>", "a | b", "two\nlines", "مرحبا \u202eقلعة", "x" * 10_000, "![x](https://a.test/b.png)",
            "[x](javascript:alert(1))", "C:\\dir | <b>$\\frac$", "# head", ""]  # fmt: skip
@@ -134,3 +134,20 @@ def test_an_empty_run_is_reported(tmp_path: Path) -> None:
     tables = [pd.DataFrame(columns=c) for c in (JUDGMENTS, TIMINGS, VERDICTS)]
     write_report(tmp_path, Run(tmp_path, empty, tables[0], metrics_table(empty), tables[1], tables[2], {}), None)
     assert (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize("n", [1, 2, 12])
+def test_sentences_hold_for_any_number_of_queries_and_for_equal_models(tmp_path: Path, n: int) -> None:
+    """A constant model among three pictures, and one that always has the target in the middle: equal, and no text."""
+    rows = [
+        (m, "d", "s", f"q{i}", "text", f"i{i}", 2.0, best, worst, None, 3, False, 0.1, ["i0"])
+        for m, best, worst in (("constant", 1, 3), ("middle", 2, 2)) for i in range(n)
+    ]  # fmt: skip
+    ranks = pd.DataFrame(rows, columns=RANKS)
+    run = run_of(tmp_path, {}, ranks=ranks, metrics=metrics_table(ranks))
+    write_report(tmp_path, run, None)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8").replace("\u00a0", " ")
+    queries = "1 query" if n == 1 else f"{n} queries"
+    assert f"**constant** has the highest MRR, as has middle. Not to be told from it on {queries}: middle." in text
+    assert "| 1 word (" in " ".join(text.split()) or "recall@10, model" not in text
+    assert [wrong for wrong in ("1 queries", "1 words", "Ten worst", "\\[, \\]", " nan ") if wrong in text] == []
