@@ -178,8 +178,9 @@ def _overview(found: Findings, folder: Path, style: Mapping[str, Any]) -> list[s
         pairs = found.comparisons.get(key)
         letters = {} if pairs is None else tiers(pairs, "mrr", None)
         equal = [m for m in one.models[1:] if {*letters.get(m, "")} & {*letters.get(one.models[0], "")}]
+        asked = counted(len(one.queries), one.n_targets).replace(" queries", "").replace(" query", "")
         rows.append([
-            *key, counted(len(one.queries), one.n_targets).replace(" queries", "").replace(" query", ""), f"{one.n_items:,}", one.models[0],
+            *key, asked, f"{one.n_items:,}", one.models[0],
             percent(recall["value"], recall["ci_low"], recall["ci_high"]), ", ".join(equal),
         ])  # fmt: skip
     head = ["dataset", "labels", "queries", "items", "best by MRR", "its recall@10", "can't be told from it"]
