@@ -234,6 +234,7 @@ def draw_curves(dataset: str, ranks: pd.DataFrame, style: Mapping[str, tuple[str
 
 def _panel(axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], label_set: str) -> None:
     """Curves of all models, and their legend in the order of the curves, best on top."""
+    ranks = ranks if "item_id" in ranks else ranks.assign(item_id="")  # whose targets aren't known stand alone
     asked = []
     for model, rows in ranks.groupby("model", sort=True):
         best, worst = (rows[column].to_numpy(np.int64) for column in ("rank_best", "rank_worst"))
