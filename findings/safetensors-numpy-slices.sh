@@ -3,9 +3,9 @@
 #
 # One would expect: save_file() of an array and load_file() give that array back, or an error, as the same library's
 #   torch half does for tensors that don't lie in one piece. safetensors 0.7.0 gave every array back.
-# Seen: an array that is not C-contiguous (columns cut off, a transposed or a Fortran array, every second row) comes back
-#   with the right shape and dtype and with other numbers: the memory behind its first element, read straight on. No
-#   error, no warning. Reported to the project as issue 825, open at the time of writing.
+# Seen: an array that is not C-contiguous (columns cut off, a transposed or a Fortran array, every second row) comes
+#   back with the right shape and dtype and with other numbers: the memory behind its first element, read straight on.
+#   No error, no warning. Reported to the project as issue 825, open at the time of writing.
 # Whom it hurts: who keeps embeddings in this format. vectors[:, :64], the usual way to shorten Matryoshka vectors, is
 #   such an array, and so is what scikit-learn's PCA gives. The file looks sound and known-item search in it is at
 #   chance.

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # scikit-learn 1.9.1, numpy 2.4.6
 #
-# One would expect: cohen_kappa_score(weights="linear" or "quadratic") of choices from -2 to 2 weighs two answers by how
-#   far apart they are: -1 and 2 are three steps.
-# Seen: the steps are counted among the grades that occur in these two lists, not on the scale. Where nobody answered 0 (or
-#   those answers were set aside, as "no difference" usually is), -1 and 1 are neighbours, as -2 and -1 are. On the
-#   same 42 answers the linear kappa is 0.515 instead of 0.475, the quadratic 0.580 instead of 0.496; on 30 others it is
-#   0.684 instead of 0.829. One more pair of raters with a single 0 among hundreds of answers puts the scale right again.
-#   The documentation names `labels` only as a way to choose or reorder; that it sets the weights isn't said there.
-# Whom it hurts: studies of graded similarity (RESET has choices -2 to 2), who compare kappas of pairs of people: each pair
-#   has its own scale.
+# One would expect: cohen_kappa_score(weights="linear" or "quadratic") of choices from -2 to 2 weighs two answers by
+#   how far apart they are: -1 and 2 are three steps.
+# Seen: the steps are counted among the grades that occur in these two lists, not on the scale. Where nobody answered
+#   0 (or those answers were set aside, as "no difference" usually is), -1 and 1 are neighbours, as -2 and -1 are. On
+#   the same 42 answers the linear kappa is 0.515 instead of 0.475, the quadratic 0.580 instead of 0.496; on 30 others
+#   the quadratic is 0.684 instead of 0.829. One answer more, 0 by both people, puts the scale right. The docstring
+#   names `labels` as a selection only; that it sets the weights isn't said.
+# Whom it hurts: studies of graded similarity (RESET has choices -2 to 2), who compare kappas of pairs of people: each
+#   pair has its own scale.
 # Remedy: always hand over labels=[-2, -1, 0, 1, 2].
 set -euo pipefail
 work=$(mktemp -d)

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # scikit-learn 1.9.1, numpy 2.4.6
 #
-# One would expect: with one relevant item a query, label_ranking_average_precision_score is the mean reciprocal rank and
-#   coverage_error the mean rank (both true). A query whose picture is not in the gallery, for it could not be decoded or
-#   was left out, counts 0 in the one and as worse than last in the other, or is an error.
+# One would expect: with one relevant item a query, label_ranking_average_precision_score is the mean reciprocal rank
+#   and coverage_error the mean rank (both true). A query whose picture is not in the gallery, for it could not be
+#   decoded or was left out, counts 0 in the one and as worse than last in the other, or is an error.
 # Seen: its row of zeros counts 1.0 in label_ranking_average_precision_score, as if found in first place, and 0 in
-#   coverage_error, better than first. Losing half of the pictures lifts "MRR" from 0.11 to 0.58 and lowers the
-#   "mean rank" from 82 to 20. ndcg_score counts the same rows 0: measures of one module, two directions. The docs of
-#   the first say nothing of such rows.
+#   coverage_error, better than first. Losing half of the pictures lifts "MRR" from 0.11 to 0.58 and lowers the "mean
+#   rank" from 82 to 20. ndcg_score counts the same rows 0: measures of one module, two directions. The docstring of
+#   the first says nothing of such rows.
 # Whom it hurts: who scores retrieval with scikit-learn while pictures are missing: the more of them, the better.
-# Remedy: drop rows without a relevant item before the call and report how many there were, or count them as 0 oneself.
+# Remedy: drop rows without a relevant item before the call and report how many there were, or count them as 0
+#   oneself.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -50,7 +51,8 @@ print("pictures   LRAP  coverage_error  ndcg   MRR by hand (lost = 0)")
 rows = {}
 for name, kept in (("all", everything), ("half", half)):
     rows[name] = measures(kept)
-    print(f"{name:8} {rows[name][0]:6.3f} {rows[name][1]:15.1f} {rows[name][2]:5.3f} {mean_reciprocal_rank(kept, 0):12.3f}")
+    lrap, coverage, ndcg = rows[name]
+    print(f"{name:8} {lrap:6.3f} {coverage:15.1f} {ndcg:5.3f} {mean_reciprocal_rank(kept, 0):12.3f}")
 
 if abs(rows["all"][0] - mean_reciprocal_rank(everything, 0)) > 1e-9:
     sys.exit("changed: LRAP of one relevant item is not the reciprocal rank")
