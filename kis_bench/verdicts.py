@@ -172,7 +172,7 @@ def why_listed(rule: str, metric: str) -> str:
             return "not in first place" if k == 1 else f"not among the first {k:,}"
         return "that left first place" if k == 1 else f"that left the first {k:,}"
     if rule == THRESHOLD:
-        return "that are worst"
+        return "not in first place" if metric == "mrr" else "with ranks beyond it"
     return "no longer agreed with" if is_of_judgments(metric) else "that lost reciprocal rank"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench import encoders
-from kis_bench.embed import texts_of
+from kis_bench.embed import DECODERS, texts_of
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
 from kis_bench.encoding import CheckedModel, Input
@@ -49,7 +50,8 @@ def verify_collection(collection: Collection, items: Embeddings, encoder: LazyEn
         return 0
     model = CheckedModel(encoder.encoder)
     chosen = sample(items, n)
-    inputs = [model.prepared(collection.ids[i], read_image(collection.paths[i])) for i in chosen]
+    with ThreadPoolExecutor(DECODERS) as pool:
+        inputs = [*pool.map(lambda i: model.prepared(collection.ids[i], read_image(collection.paths[i])), chosen)]
     compare(encoder, items, chosen, inputs, lambda some: run(model.images, some, model), "picture")
     return len(chosen)
 
