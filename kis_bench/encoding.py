@@ -68,7 +68,7 @@ class CheckedModel:
         if not isinstance(flags, np.ndarray) or flags.dtype != bool or flags.shape != (len(batch),):
             shown = f"{flags.dtype} {list(flags.shape)}" if isinstance(flags, np.ndarray) else type(flags).__name__
             self.refuse(f"which of {len(batch)} texts were cut is {shown}; bool [{len(batch)}] is needed")
-        return vectors, flags
+        return vectors, np.array(flags)
 
     def checked(self, batch: Sequence[Input], vectors: Any, shape: tuple[int, int], kind: str) -> Vectors:
         try:
@@ -77,7 +77,7 @@ class CheckedModel:
             raise BadVector(f"model {self.encoder.name}: {error}") from None
         except KisBenchError as error:
             self.refuse(str(error))
-        found: Vectors = vectors
+        found: Vectors = np.array(vectors)  # a copy: a model may fill one buffer again and again
         return found
 
     def made(self) -> dict[str, str | None]:
@@ -94,7 +94,7 @@ class CheckedModel:
             return encode([one.content for one in batch])
         except KisBenchError:
             raise
-        except Exception as error:  # a user's code may raise anything
+        except (Exception, SystemExit) as error:  # a user's code may raise anything
             if len(batch) > 1 and out_of_memory(error):
                 raise
             failed = error

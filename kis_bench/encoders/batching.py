@@ -54,7 +54,7 @@ class Batches:
         return results
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """torch has an exception for GPUs only; on a CPU the message tells."""
     return isinstance(error, MemoryError) or any(said in str(error) for said in SAID)
 

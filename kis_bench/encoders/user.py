@@ -7,7 +7,8 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -99,16 +100,30 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     A parameter ``device`` or ``precision`` of the function is given what was asked for. Where it has none, and its
     object doesn't say that it uses just that, asking for something is an error.
     """
-    module, function = parts(checkpoint)
+    _, function = parts(checkpoint)
     make = function_of(checkpoint)
     given = handed_over(make, device, precision)
-    try:
+    with its_own_errors(checkpoint, f"{function}() fails"):
         own = make(**given)
+    with its_own_errors(checkpoint, f"what {function}() returns fails"):  # an attribute may be computed
+        check_object(checkpoint, function, own)
+        return encoder_of(checkpoint, own, given, device, precision)
+
+
+@contextmanager
+def its_own_errors(checkpoint: Checkpoint, what: str) -> Iterator[None]:
+    """What a user's code raises, which may be anything, as a KisBenchError with its line."""
+    try:
+        yield
     except KisBenchError:
         raise
-    except Exception as error:  # a user's code may raise anything
-        raise KisBenchError(f"model {checkpoint.name}: {function}() fails: {raised(error)}") from error
-    check_object(checkpoint, function, own)
+    except (Exception, SystemExit) as error:
+        raise KisBenchError(f"model {checkpoint.name}: {what}: {raised(error)}") from error
+
+
+def encoder_of(checkpoint: Checkpoint, own: Any, given: dict[str, str], device: str, precision: str) -> Encoder:
+    """The object as an Encoder, with its key and with device and precision as used."""
+    module, function = parts(checkpoint)
     used = {name: as_used(checkpoint, function, own, name, asked, given.get(name))
             for name, asked in (("device", device), ("precision", precision))}  # fmt: skip
     depends_on = digest([code_digest(module), *files_of(checkpoint, own, module)])
@@ -197,9 +212,11 @@ def files_of(checkpoint: Checkpoint, own: Any, module: str) -> list[str]:
     Raises:
         KisBenchError: one isn't there.
     """
-    listed = getattr(own, "files", ())
-    if isinstance(listed, str | os.PathLike):
-        listed = [listed]
+    listed = getattr(own, "files", None)
+    if listed is None or isinstance(listed, str | os.PathLike):
+        listed = [] if listed is None else [listed]
+    if not isinstance(listed, Iterable):
+        raise KisBenchError(f"model {checkpoint.name}: files is {listed!r}; a list of paths is needed")
     found: list[str] = []
     for each in listed:
         if not isinstance(each, str | os.PathLike):

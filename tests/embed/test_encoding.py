@@ -135,6 +135,33 @@ def test_an_empty_key(collection, tmp_path):
         embed_collection(collection, lying(key=""), Store(tmp_path / "store"))
 
 
+def test_a_model_that_fills_one_buffer_again_and_again(collection, tmp_path):
+    vectors, flags = np.zeros((8, 1, 4), np.float32), np.zeros(8, bool)
+
+    def images(found, inputs):
+        vectors[: len(found)] = found
+        return vectors[: len(found)]
+
+    def texts(found, cut):
+        flags[: len(cut)] = found[:, 0, 0] < 0.5
+        return images(found, None), flags[: len(cut)]
+
+    store, right = Store(tmp_path), Numbers()
+    stored = embed_collection(collection, lying(images, key="buffer-1"), store)
+    np.testing.assert_array_equal(stored.vectors, right.vectors(range(20)))
+    stored = embed_texts(TEXTS, lying(texts=texts, key="buffer-1"), store)
+    np.testing.assert_array_equal(stored.vectors, right.vectors(range(20)))
+    np.testing.assert_array_equal(stored.truncated, right.vectors(range(20))[:, 0, 0] < 0.5)
+
+
+def test_a_model_that_ends_the_process_is_named(collection, tmp_path):
+    def ends(vectors, images):
+        raise SystemExit(3)
+
+    with pytest.raises(KisBenchError, match="numbers fails on picture 'item-0': SystemExit: 3"):
+        embed_collection(collection, lying(ends), Store(tmp_path))
+
+
 def breaks(vectors, images):
     if 11 in [image.getpixel((0, 0))[0] for image in images]:
         raise ZeroDivisionError("a share of nothing")

@@ -52,6 +52,7 @@ def write(tmp_path, monkeypatch):
         ("name=''", "name ''"),
         ("dim=0, key=''", "dim 0.*key ''"),
         ("files=[3]", "files has 3, which is no path"),
+        ("files=3", "files is 3; a list of paths"),
     ],
 )
 def test_what_cannot_be_is_refused(write, about, said):
@@ -70,12 +71,24 @@ def test_a_dim_other_than_that_of_the_table(write):
     [
         ("def load():\n    return 7\n", r"what load\(\) returns \(int\) lacks name, dim"),
         ("def load():\n    return {}['weights']\n", r"load\(\) fails: KeyError: 'weights' \(.*user_module.*line 13\)"),
+        ("def load():\n    raise SystemExit(3)\n", r"load\(\) fails: SystemExit: 3 \(.*user_module.*line 13\)"),
         ("load = 3\n", "has no function load"),
     ],
 )
 def test_functions_that_make_no_model(write, function, said):
     with pytest.raises(KisBenchError, match=said):
         encoders.load(write(function))
+
+
+@pytest.mark.parametrize("part", ["name", "dim", "key", "files", "device", "image_only", "batch_size"])
+def test_an_attribute_that_fails_is_one_message_with_its_line(write, part):
+    function = f"class Computed(Model):\n    @property\n    def {part}(self):\n        return 1 / 0\n"
+    with pytest.raises(KisBenchError, match=r"what load\(\) returns fails: ZeroDivisionError: .*user_module.*line 15"):
+        encoders.load(write(function + "def load():\n    return Computed()\n"))
+
+
+def test_no_files_are_none(write):
+    assert encoders.load(write("def load():\n    return Model(files=None)\n")).name == "sound"
 
 
 def test_its_name_counts_where_no_table_gives_another(write):
