@@ -51,6 +51,8 @@ def facts_of(about: Mapping[str, Any], allowed: Collection[str]) -> dict[str, An
     found = {key: value for key, value in about.items() if key in allowed}
     if isinstance(found.get("source"), str):
         found["source"] = source_of(found["source"])
+    if "remarks" in about:  # which name files
+        found["remarks"] = []
     if isinstance(found.get("weights"), Mapping):
         found["weights"] = {last(str(name)): value for name, value in found["weights"].items()}
     return found

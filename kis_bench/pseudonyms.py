@@ -49,8 +49,8 @@ def hidden(queries: Sequence[Query], every: Sequence[Query]) -> tuple[Query, ...
 
 def as_private(run: Run) -> Run:
     """A run's tables as one under privacy has them: without texts, and annotators by pseudonyms."""
-    if run.provenance.get("privacy"):
-        return run
+    if run.provenance.get("privacy"):  # its names are hidden; texts should be, and whoever put them there didn't know
+        return replace(run, ranks=run.ranks.assign(text="")) if len(run.ranks) else run
     ranks, fused, verdicts = without_names(run.ranks, run.fused, run.verdicts)
     return replace(run, ranks=ranks.assign(text="") if len(ranks) else ranks, fused=fused, verdicts=verdicts)
 

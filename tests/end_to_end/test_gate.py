@@ -93,7 +93,7 @@ def test_the_message_names_the_worst_queries_and_what_changed(project):
     row = verdicts(project).query("metric == 'recall@10' and verdict == 'fail'").iloc[0]
     assert row["n_queries"] == 12
     assert {one.split(":")[0] for one in row["queries"]} == {f"q{i:03d}" for i in range(5, 17)}
-    assert f": model first key: numbered-1- → numbered-1-{WORSE}" in block
+    assert f": numbered-1- → numbered-1-{WORSE}" in block
 
 
 def test_a_saved_baseline_does_the_same_as_its_run(project):

@@ -133,7 +133,7 @@ def test_published_figures_are_of_another_study(measured):
     run_ = measured[1]
     assert len(PUBLISHED.read_text().splitlines()) > 1
     assert len(run_.published) == 0
-    assert "Published" not in (run_.folder / "report.md").read_text(encoding="utf-8")
+    assert "### Published figures" not in (run_.folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_workers_measure_the_same(study, measured, tmp_path):

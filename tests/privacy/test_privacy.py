@@ -59,7 +59,7 @@ def test_what_the_list_does_not_name_is_left_out():
     assert "anna" not in json.dumps(found)
     assert found["versions"] == {"torch": "2"}
     assert found["models"]["m"] == {"key": "k", "source": "openclip:local-dir:ours", "weights": {"w.bin": "abc"}}
-    assert found["datasets"] == {"d": {"fingerprint": "f"}}
+    assert found["datasets"] == {"d": {"fingerprint": "f", "remarks": []}}
 
 
 def texts_in(file: Path) -> str:
