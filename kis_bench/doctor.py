@@ -6,13 +6,14 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from kis_bench import datasets, encoders
 from kis_bench.encoders.protocol import Encoder
-from kis_bench.model_checks import Check, Subject, check_model
+from kis_bench.model_checks import Check, Subject, check_model, guarded
 from kis_bench.records import Readiness
 
 SENSE = 50  #: pictures among which each is looked for by its name
@@ -70,10 +71,10 @@ def model(name: str, device: str = "auto") -> Iterator[Check]:
     subject = Subject(encoder, checkpoint, [str(warning.message) for warning in given])
     yield from check_model(subject)
     if not subject.image_only:
-        yield sense(encoder)
+        yield guarded("sense", partial(sense, encoder))
 
 
-def sense(encoder: Encoder) -> Check:
+def sense(encoder: Encoder) -> tuple[None, str]:
     """How many drawings are found by their names; says little of photos, but much of a model that finds none."""
     from kis_bench.pictures import read_image
 
@@ -85,4 +86,4 @@ def sense(encoder: Encoder) -> Check:
     texts = np.concatenate([encoder.encode_texts([query.text])[0][:, 0] for query in chosen])
     similarity = np.einsum("ivd,td->tiv", images, texts).max(axis=2)
     found = int((similarity.argmax(axis=1) == np.arange(len(chosen))).sum())
-    return Check("sense", None, f"finds {found} of {len(chosen)} emoji by their names; by chance it would be 1")
+    return None, f"finds {found} of {len(chosen)} emoji by their names; by chance it would be 1"

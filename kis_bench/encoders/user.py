@@ -192,7 +192,7 @@ def check_object(checkpoint: Checkpoint, function: str, own: Any) -> None:
     if absent := [part for part in wanted if not hasattr(own, part)]:
         raise KisBenchError(f"{returned} ({type(own).__name__}) lacks {', '.join(absent)}")
     wrong = [f"{part} {getattr(own, part)!r}, which is no whole number of at least 1"
-             for part in ("dim", "vectors_per_item") if not is_count(getattr(own, part))]  # fmt: skip
+             for part in ("dim", "vectors_per_item", "batch_size") if not is_count(getattr(own, part, 1))]  # fmt: skip
     texts = {part: getattr(own, part) for part in ("name", "key") if hasattr(own, part)}
     wrong += [f"{part} {value!r}, which is no text with something in it" for part, value in texts.items()
               if not isinstance(value, str) or not value.strip()]  # fmt: skip

@@ -264,3 +264,19 @@ def test_the_command(tmp_path):
     assert "FAIL  images: vectors: lengths 2.000000 to 2.000000; divide each vector by its length" in done.stdout
     assert "pass  texts: vectors" in done.stdout
     assert "note  sense: finds" in done.stdout
+
+
+def test_the_command_on_a_model_that_breaks_its_last_check(tmp_path):
+    (tmp_path / "few.py").write_text(
+        "import numpy as np\n\n\nclass Few:\n    name, dim, vectors_per_item, context_length = 'few', 2, 1, None\n\n"
+        "    def encode_images(self, images):\n        return np.ones((len(images) - 1, 1, 2), np.float32)\n\n"
+        "    def encode_texts(self, texts):\n        return self.encode_images(texts), np.zeros(len(texts), bool)\n\n\n"
+        "def load():\n    return Few()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "kis_bench.cli", "doctor", "few:load"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "FAIL  images: vectors: float32 [6, 1, 2]; float32 [7, 1, 2] is needed" in done.stdout
+    assert "FAIL  sense: ValueError" in done.stdout
+    assert "Traceback" not in done.stderr

@@ -46,6 +46,8 @@ def write(tmp_path, monkeypatch):
         ("dim=None", "dim None"),
         ("dim=True", "dim True"),
         ("vectors_per_item='1'", "vectors_per_item '1'"),
+        ("batch_size=0", "batch_size 0, which is no whole number"),
+        ("batch_size=None", "batch_size None"),
         ("key=''", "key '', which is no text"),
         ("key=' '", "key ' '"),
         ("key=7", "key 7"),

@@ -180,7 +180,7 @@ LIES = {
                     "model own: returned 19 vectors for 20 pictures ('00' to '19')"),
     "flags": ("np.zeros(len(texts), bool)", "np.zeros(3, bool)", "which of 20 texts were cut is bool [3]"),
     "dim": ('"own", 4, 1, None', '"own", 5, 1, None', "float32 [20, 1, 5] is needed"),
-    "batch size": ("def rows", "batch_size = 0\n\n    def rows", "batch_size is 0"),
+    "batch size": ("def rows", "batch_size = 0\n\n    def rows", "batch_size 0"),
     "empty key": ('"own-1"', '""', "key '', which is no text"),
     "a picture": ("image.getpixel((0, 0))[0] for", "1 // (image.getpixel((0, 0))[0] - 7) for",
                   "model own fails on picture '07': ZeroDivisionError"),
