@@ -152,7 +152,7 @@ def test_no_check_of_the_doctor_fails(encoder):
 
 def test_what_is_known_without_loading_it(monkeypatch):
     row = find("colour-words")
-    lazy, loaded = encoders.LazyEncoder(row, precision="bf16"), encoders.load(row)
+    lazy, loaded = encoders.LazyEncoder(row), encoders.load(row)
     assert (encoders.readiness(row).ready, encoders.weights(row), row.image_only) == (True, {}, False)
     assert (lazy.dim, lazy.context_length, lazy.vectors_per_item) == (loaded.dim, None, 1) == (len(NAMES) + 1, None, 1)
     assert lazy.key == loaded.key

@@ -69,7 +69,7 @@ def test_a_network_of_yours(folder):
     (folder / "our_model.py").write_text(FILES["our_model.py"], encoding="utf-8")
     suite = ["-c", ROOT / "pyproject.toml", ROOT / "benchmarks"]
     found = pytest_run(folder, *suite, "--kis-model", "our_model:load")
-    assert set(found.ranks.model) == {"our_model.load"}
+    assert set(found.ranks.model) == {"our-model"}
     assert len(found.ranks) == 1
     done, said = run(folder, "-m", "kis_bench.cli", "doctor", "our_model:load")
     assert (done.returncode, "FAIL" in said) == (0, False), said
@@ -79,7 +79,7 @@ def test_anything_that_makes_vectors(folder):
     (folder / "mean_colour.py").write_text(FILES["mean_colour.py"], encoding="utf-8")
     suite = ["-c", ROOT / "pyproject.toml", ROOT / "benchmarks"]
     found = pytest_run(folder, *suite, "--kis-model", "mean_colour:load", "--kis-model", "demo").ranks
-    mine = found[found.model == "mean_colour.load"]
+    mine = found[found.model == "mean-colour"]
     assert mine["rank"].tolist() == [1.0]
     assert mine["text"].tolist() == ["a red | <b>square</b>"]
     done, said = run(folder, "-m", "kis_bench.cli", "doctor", "mean_colour:load")
