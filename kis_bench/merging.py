@@ -240,7 +240,10 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
             for name, facts in (head.get(kind) or {}).items():
                 own = about.setdefault(name, {})
                 new = facts_of(facts or {}, OF_MODELS if kind == "models" else OF_DATASETS) if hidden else facts or {}
-                own.update({key: value for key, value in new.items() if own.get(key) is None})
+                known = {key: value for key, value in own.items() if value is not None}
+                own.update({**new, **known})
+                if "verified" in new:  # each run says how many of what it measured
+                    own["verified"] = {**new["verified"], **known.get("verified", {})}
         merged[kind] = about
     apart = (*merged, "time", "command", "versions", "remarks", "merged_from")
     for key in dict.fromkeys(key for head in heads for key in head if key not in apart):
