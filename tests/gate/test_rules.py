@@ -240,6 +240,18 @@ def test_what_changed_compares_with_the_incumbent():
     assert what_changed(old, new, CELL, Rules(incumbent="old")) == ["model a key: old-1 → a-1"]
 
 
+def test_what_changed_says_how_a_model_was_run():
+    """Device, precision and threads as used: vectors may differ in the last bits, or more, for no other reason."""
+    old, new = run(ranks_of([1])), run(ranks_of([1]))
+    old.provenance["models"]["a"] |= {"device": "cpu", "precision": "fp32", "threads": 2}
+    new.provenance["models"]["a"] |= {"device": "cuda:0", "precision": "bf16", "threads": 4}
+    assert what_changed(old, new, CELL, Rules()) == [
+        "model a device: cpu → cuda:0",
+        "model a precision: fp32 → bf16",
+        "model a threads: 2 → 4",
+    ]
+
+
 def test_what_changed_names_no_folders():
     old, new = run(ranks_of([1])), run(ranks_of([1]))
     old.provenance["models"]["a"]["source"] = "openclip:local-dir:/home/me/ours"
