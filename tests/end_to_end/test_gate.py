@@ -290,7 +290,7 @@ def test_a_test_that_skips_itself_after_it_measured_is_not_excused_and_one_that_
     try:
         done = run(project, *NUMBERS, *BASE, "test_own.py", "-k", "first", WORSE=WORSE)
         assert done.returncode == 1, done.stdout
-        assert "worst: q005" in done.stdout
+        assert "worst of the 12 queries that left first place: q005: 1 → " in done.stdout
         (project / "test_own.py").write_text(f"import pytest\n\n@pytest.mark.xfail\n{text}")
         done = run(project, *NUMBERS, *BASE, "test_own.py", "-k", "first", WORSE=WORSE)
         assert done.returncode == 0, done.stdout
@@ -327,7 +327,7 @@ kis_exact = true
 """)
     done = run(project, WORSE="5:0.4")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "worst: q005" in done.stdout
+    assert "1 query that changed: q005: 1 → " in done.stdout
 
 
 @pytest.mark.parametrize(("text", "said"), [

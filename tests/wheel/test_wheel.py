@@ -213,7 +213,7 @@ def test_example_is_compared_with_its_baseline(run, example):
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert "beyond noise" in done.stdout
-    assert "worst: " in done.stdout
+    assert re.search(r"worst of the \d+ queries that .*: find-", done.stdout)
     assert set(verdicts(example).query("verdict == 'fail'").model) == {"own-model"}
 
 
