@@ -115,7 +115,7 @@ def test_a_change_of_code_is_measured_at_once(project, file):
     if file == "own.py":
         change(project, file, "image.getpixel((0, 0))[0]", "20 - image.getpixel((0, 0))[0]")
     else:
-        change(project, file, "rows = np.array(rows, np.float32)", "rows = np.array(rows, np.float32)[::-1]")
+        change(project, file, "rows = np.array(rows, np.float32)", "rows = np.array(rows, np.float32) ** 0")
     code, said = search(project)
     assert code == 0, said
     assert max(ranks(project).values()) > 1
