@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kis_bench.results import METRICS, OTHER_RANKS, RANKS, read_run
+from kis_bench.results import ALL_RANKS, METRICS, read_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
         "distances.parquet", "agreement.csv", "model_pairs.csv", "report.md", "report.html", "plots", "tables",
         "fused.parquet",
     }  # fmt: skip
-    assert list(pd.read_parquet(folder / "ranks.parquet").columns) == RANKS + OTHER_RANKS
+    assert list(pd.read_parquet(folder / "ranks.parquet").columns) == ALL_RANKS
     assert list(pd.read_csv(folder / "metrics.csv").columns) == METRICS
     about = json.loads((folder / "run.json").read_text())
     assert about["schema_version"] == 1
