@@ -86,7 +86,11 @@ class Recorder:
             self.fused += [payload["fused"]] if "fused" in payload else []
             for kind, found in payload["provenance"].items():
                 for name, facts in found.items():
-                    self.provenance[kind].setdefault(name, {}).update(facts)
+                    known = self.provenance[kind].setdefault(name, {})
+                    verified = {**known.get("verified", {}), **facts.get("verified", {})}
+                    known.update(facts)
+                    if "verified" in known:  # a process knows of its own tests only
+                        known["verified"] = dict(sorted(verified.items()))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
