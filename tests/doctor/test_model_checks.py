@@ -248,6 +248,11 @@ def test_models_of_every_back_end_pass(name, hub):
     assert failed(encoders.load(name, device="cpu", download=True), row) == {}
 
 
+def doctor(folder, model):
+    command = [sys.executable, "-m", "kis_bench.cli", "doctor", model]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
 def test_the_command(tmp_path):
     (tmp_path / "mine.py").write_text(
         "from kis_bench import encoders\n\n\nclass Mine:\n    name, key, vectors_per_item = 'mine', 'mine-1', 1\n\n"
@@ -257,9 +262,7 @@ def test_the_command(tmp_path):
         "    def encode_texts(self, texts):\n        return self.inner.encode_texts(texts)\n\n\n"
         "def load():\n    return Mine()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "kis_bench.cli", "doctor", "mine:load"], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = doctor(tmp_path, "mine:load")
     assert done.returncode == 1
     assert "FAIL  images: vectors: lengths 2.000000 to 2.000000; divide each vector by its length" in done.stdout
     assert "pass  texts: vectors" in done.stdout
@@ -273,9 +276,7 @@ def test_the_command_on_a_model_that_breaks_its_last_check(tmp_path):
         "    def encode_texts(self, texts):\n        return self.encode_images(texts), np.zeros(len(texts), bool)\n\n\n"
         "def load():\n    return Few()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "kis_bench.cli", "doctor", "few:load"], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = doctor(tmp_path, "few:load")
     assert done.returncode == 1
     assert "FAIL  images: vectors: float32 [6, 1, 2]; float32 [7, 1, 2] is needed" in done.stdout
     assert "FAIL  sense: ValueError" in done.stdout
