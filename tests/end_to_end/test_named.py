@@ -217,7 +217,7 @@ def test_where_nothing_is_selected_the_choices_are_named(session, more):
     assert "models: colour-words, rgb-histogram-64, far" in said
 
 
-def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(session, project, tmp_path):
+def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(session, project, tmp_path, monkeypatch):
     """Its vectors need no model; a text that isn't there does."""
     code, said, _ = session("benchmarks", "--kis-model=demo", "--kis-dataset=colours")
     assert code == 0, said
@@ -230,15 +230,9 @@ def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(sess
         importlib.util.find_spec = lambda name, package=None: None if name == "torch" else before(name, package)
     """)
     )
-    os.environ["PYTHONPATH"], kept = (
-        f"{tmp_path / 'torchless'}{os.pathsep}{os.environ['PYTHONPATH']}",
-        os.environ["PYTHONPATH"],
-    )
-    try:
-        code, said, _ = session("benchmarks", "--kis-model=demo", "--kis-dataset=colours")
-        assert code == 0, said
-        code, said, _ = session("benchmarks", "--kis-model=demo", f"--kis-dataset=other={project}/days")
-        assert code == 2
-        assert "model demo: needs torch. python -m pip install 'kis-bench[demo]'" in said
-    finally:
-        os.environ["PYTHONPATH"] = kept
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "torchless"), prepend=os.pathsep)
+    code, said, _ = session("benchmarks", "--kis-model=demo", "--kis-dataset=colours")
+    assert code == 0, said
+    code, said, _ = session("benchmarks", "--kis-model=demo", f"--kis-dataset=other={project}/days")
+    assert code == 2
+    assert "model demo: needs torch. python -m pip install 'kis-bench[demo]'" in said
