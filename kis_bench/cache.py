@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files import content_digest, write_whole
+from kis_bench.files.whole import content_digest, write_whole
 
 MOST_NAMES = 900  #: in one question; older SQLite takes 999 parameters
 FAULTS = (sqlite3.Error, OSError, UnicodeEncodeError)

@@ -21,9 +21,9 @@ import pandas as pd
 
 from kis_bench.best_items import Unavailable, from_table, from_vectors, measured_dataset, targets_of
 from kis_bench.errors import KisBenchError
-from kis_bench.files import write_whole
+from kis_bench.files.text import file_name
+from kis_bench.files.whole import write_whole
 from kis_bench.records import Dataset
-from kis_bench.report.tables import file_name
 from kis_bench.results import Run
 from kis_bench.store import Store, default_store
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS, layout_of
-from kis_bench.encoders.catalogue import read_toml
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.files.toml_tables import read_toml
 from kis_bench.records import Checkpoint
 
 Given = TypeVar("Given")

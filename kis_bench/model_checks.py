@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kis_bench.checks.check import Check
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.records import Checkpoint, Vectors
 
@@ -23,13 +24,6 @@ PROJECTIONS = (
     "vision_proj", "text_proj", "vision_projection", "text_projection", "visual_projection", "image_projection"
 )  # fmt: skip
 TRAINED_WITH = {True: "QuickGELU", False: "GELU"}
-
-
-@dataclass(frozen=True)
-class Check:
-    name: str
-    passed: bool | None  # None: worth knowing, and no fault
-    finding: str
 
 
 @dataclass

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from kis_bench import encoders
-from kis_bench.encoders.catalogue import FORMS, read_toml
+from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import BadFile, KisBenchError, unknown
+from kis_bench.files.toml_tables import read_toml
 from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
 from kis_bench.triplets import VECTOR_RULES
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.datasets.labels import read_rows, unexpected
 from kis_bench.errors import BadFile
+from kis_bench.files.csv_tables import read_rows, unexpected
 from kis_bench.results import PUBLISHED
 
 ITEMS = "items"  #: a column that a file may have: size of the collection that was searched

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench import encoders
+from kis_bench.checks.check import Check
 from kis_bench.datasets.folder import of_interest, read_images, study_in
 from kis_bench.datasets.labels import label_files, read_labels
 from kis_bench.datasets.layouts import Layout, layout_of
 from kis_bench.datasets.left_out import by_kind, in_words
 from kis_bench.datasets.nearly import unread_tables
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files.text import plain
 from kis_bench.hashes import colour_grids, perceptual_hashes
-from kis_bench.model_checks import Check
 from kis_bench.progress import progress
 from kis_bench.records import Checkpoint, Collection
 from kis_bench.relevance import NearDuplicates, looks_like
-from kis_bench.report.tables import plain
 from kis_bench.study_checks import missing_pictures, study_checks
 from kis_bench.text_checks import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
 

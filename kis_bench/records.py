@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -208,3 +209,9 @@ class Readiness:
     state: str  # "ready", "no data", "not downloaded", ...
     remedy: str = ""
     downloadable: bool = False  # what is missing can be had with kis-bench fetch or --kis-download
+
+
+def short_name(source: str) -> str:
+    """A source as part of a test's id: no characters that ``-k`` or file systems mind, no folders of this machine."""
+    named = re.sub(r"(:local-dir:|=)(.*)", lambda found: f":{Path(found[2]).name}", source)
+    return re.sub(r"[:/@]+", ".", named)

@@ -24,7 +24,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files import content_digest, write_whole
+from kis_bench.files.whole import content_digest, write_whole
 from kis_bench.records import Embeddings, Vectors
 from kis_bench.unit_vectors import check_vectors
 

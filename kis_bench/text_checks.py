@@ -13,11 +13,11 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from kis_bench.checks.check import Check
 from kis_bench.datasets.labels import Labels
-from kis_bench.model_checks import Check
+from kis_bench.files.text import plain, shortened
 from kis_bench.pictures import SUFFIXES
 from kis_bench.records import Collection, Query
-from kis_bench.report.tables import plain, shortened
 
 MOST_ROWS, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text
 STAGE = re.compile(r"(?:(.*)-)?stage-(\d{1,9})")

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from pathlib import Path
 
-from kis_bench.datasets.labels import label_files, read_labels, read_rows, seconds, unexpected
+from kis_bench.datasets.labels import label_files, read_labels
 from kis_bench.datasets.layouts import Groups, Layout, Times, given
 from kis_bench.datasets.left_out import UNLISTED, by_kind
 from kis_bench.datasets.listing import Digests, Listing, Pictures, list_pictures, walk
 from kis_bench.datasets.nearly import unread_tables
 from kis_bench.datasets.reset import TRIPLETS, Study, read_study, triplet_file
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files.csv_tables import read_rows, seconds, unexpected
 from kis_bench.pictures import SUFFIXES
 from kis_bench.records import Collection, Dataset
 

@@ -18,7 +18,7 @@ from typing import Any, overload
 from kis_bench.cache import MOST_NAMES, Facts, state_of
 from kis_bench.datasets import archives
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files import content_digest
+from kis_bench.files.whole import content_digest
 from kis_bench.parallel import in_threads
 from kis_bench.pictures import SUFFIXES
 from kis_bench.progress import progress

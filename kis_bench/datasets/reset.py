@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kis_bench.datasets.labels import line_of, read_rows
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files.csv_tables import line_of, read_rows
 from kis_bench.records import Judgment, Participant, Triplet
 
 PARTICIPANTS, JUDGMENTS = "participants.csv", "triplet_judgements.csv"

@@ -14,7 +14,7 @@ from pathlib import Path
 from kis_bench.datasets.labels import LONG_FORM, RANGE
 from kis_bench.datasets.vbs_tasks import Task, read_tasks, remarks
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files import write_whole
+from kis_bench.files.whole import write_whole
 from kis_bench.records import Collection, Query
 
 Row = dict[str, str]

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.datasets.checked_json import LIST, Kind, Place
-from kis_bench.datasets.labels import decoded
 from kis_bench.errors import BadFile
+from kis_bench.files.csv_tables import decoded
 
 SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"
 TARGETS, HINTS = {"MEDIA_ITEM_TEMPORAL_RANGE", "VideoSegmentTarget"}, {"TEXT", "TextHint", "EMPTY"}  #: DRES 2 and 1

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from kis_bench.errors import BadFile, UnknownName
-from kis_bench.records import Checkpoint
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from kis_bench.files.toml_tables import read_toml
+from kis_bench.records import Checkpoint, short_name
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 NUMBERS = {"dim": int, "vectors_per_item": int, "context_length": int, "parameters_m": (int, float), "image_only": bool}
 TYPES: dict[str, Any] = {field.name: NUMBERS.get(field.name, str) for field in dataclasses.fields(Checkpoint)}
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except ValueError as error:  # also of tomllib and of what is no text
-        raise BadFile(file, [str(error)]) from error
-    except OSError as error:
-        raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
 
 
 @functools.cache
@@ -92,12 +77,6 @@ def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
 def nameless(checkpoint: Checkpoint) -> bool:
     """Whether it is a function that no table gave a name: then that of its object counts."""
     return checkpoint.source == f"python:{checkpoint.name[::-1].replace('.', ':', 1)[::-1]}"
-
-
-def short_name(source: str) -> str:
-    """A source as part of a test's id: no characters that ``-k`` or file systems mind, no folders of this machine."""
-    named = re.sub(r"(:local-dir:|=)(.*)", lambda found: f":{Path(found[2]).name}", source)
-    return re.sub(r"[:/@]+", ".", named)
 
 
 def spoken(checkpoint: Checkpoint) -> str:

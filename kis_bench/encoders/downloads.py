@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files import content_digest
+from kis_bench.files.whole import content_digest
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from kis_bench.files import content_digest
+from kis_bench.files.whole import content_digest
 from kis_bench.records import digest
 
 INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")

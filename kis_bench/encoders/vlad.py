@@ -16,7 +16,7 @@ from PIL import Image
 
 from kis_bench import cache
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files import write_whole
+from kis_bench.files.whole import write_whole
 
 LONGEST_SIDE = 640  #: pixels; larger images are reduced to it before keypoints are looked for
 DESCRIPTOR = 128  #: length of a SIFT descriptor

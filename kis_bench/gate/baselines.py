@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from kis_bench import results
-from kis_bench.encoders.catalogue import short_name
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
-from kis_bench.files import write_whole
+from kis_bench.files.whole import write_whole
 from kis_bench.merging import run_name
+from kis_bench.records import short_name
 from kis_bench.results import JUDGMENTS, RANKS, Run
 from kis_bench.run_comparison import models_of
 from kis_bench.verdicts import Cell

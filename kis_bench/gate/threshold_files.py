@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.files import write_whole
+from kis_bench.files.whole import write_whole
 from kis_bench.gate.thresholds import OTHERS, RECALLS, figures_of, wrong_metric
 from kis_bench.merging import run_name
 from kis_bench.results import RECALL_AT, Run

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from kis_bench.files.text import file_name, plain, shortened
 from kis_bench.report.agreement_plots import Share, draw_classes, draw_consistency, draw_correlations
 from kis_bench.report.similarity import PERSON, Row, Similarity, records
-from kis_bench.report.tables import escaped, file_name, plain, shortened, table
+from kis_bench.report.tables import escaped, table
 
 if TYPE_CHECKING:
     from kis_bench.results import Run

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.files.text import plain, shortened
 from kis_bench.report.plots import (
     STYLE,
     WIDTH,
@@ -23,7 +24,6 @@ from kis_bench.report.plots import (
     shown_ranks,
     text_width,
 )
-from kis_bench.report.tables import plain, shortened
 from kis_bench.tied_ranks import smallest_hits
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.clusters import count, counted, of_targets, share_intervals
+from kis_bench.files.text import plain, shortened
 from kis_bench.metrics import hits_at_k, recall_at_k
-from kis_bench.report.tables import plain, shortened
 from kis_bench.statistics import wilson_interval
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from kis_bench.files.text import plain, shortened
 from kis_bench.pictures import UNREADABLE, open_image, upright
 from kis_bench.records import Collection
-from kis_bench.report.tables import plain, shortened
 
 SIDE, GAP, TEXT_WIDTH, CAPTION, HEAD = 128, 14, 330, 20, 32
 Font = ImageFont.FreeTypeFont

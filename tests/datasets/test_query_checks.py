@@ -11,11 +11,11 @@ from PIL import Image
 from reset_files import judgment, keyframe, person, triplet, write_study
 
 from kis_bench import encoders, query_checks
+from kis_bench.checks.check import Check
 from kis_bench.datasets import listing
 from kis_bench.datasets.reset import read_study
 from kis_bench.encoders.catalogue import find
 from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.model_checks import Check
 from kis_bench.query_checks import check_dataset
 from kis_bench.records import Checkpoint, Readiness
 from kis_bench.text_checks import folded, repaired

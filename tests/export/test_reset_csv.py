@@ -393,7 +393,7 @@ def test_an_earlier_export_stays_if_the_disk_is_full(run, study, tmp_path, monke
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kis_bench.files.os.replace", full)
+    monkeypatch.setattr("kis_bench.files.whole.os.replace", full)
     with pytest.raises(KisBenchError, match="No space left on device"):
         export(run, study, tmp_path)
     assert [path.read_text() for path in file.parent.iterdir()] == ["earlier"]

@@ -1,0 +1,1 @@
+"""Files: read with all that is wrong in them, written whole, and remembered."""
