@@ -15,8 +15,8 @@ from kis_bench.comparison import MEASURES, compare, values
 from kis_bench.conditions import Condition
 from kis_bench.crossed import Crossed, mean_intervals
 from kis_bench.embed import embed_collection, embed_texts
+from kis_bench.files.images import read_image
 from kis_bench.metrics import recall_at_k
-from kis_bench.pictures import read_image
 from kis_bench.ranking import target_ranks
 from kis_bench.records import Checkpoint, Collection
 from kis_bench.relevance import targets

@@ -77,7 +77,7 @@ def model(name: str, device: str = "auto") -> Iterator[Check]:
 
 def sense(encoder: Encoder) -> tuple[None, str]:
     """How many drawings are found by their names; says little of photos, but much of a model that finds none."""
-    from kis_bench.pictures import read_image
+    from kis_bench.files.images import read_image
 
     dataset = datasets.load("openmoji")
     collection, queries = dataset.collection, dataset.queries("short")

@@ -13,9 +13,8 @@ from kis_bench.encoders.batching import Batches
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.encoding import CheckedModel, Input, TextVectors
 from kis_bench.errors import KisBenchError
-from kis_bench.parallel import ahead
-from kis_bench.pictures import read_image
-from kis_bench.progress import progress
+from kis_bench.files.images import read_image
+from kis_bench.files.parallel import ahead, progress
 from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
 from kis_bench.store import Entry, Shard, Store
 

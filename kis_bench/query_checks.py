@@ -22,9 +22,9 @@ from kis_bench.datasets.layouts import Layout, layout_of
 from kis_bench.datasets.left_out import by_kind, in_words
 from kis_bench.datasets.nearly import unread_tables
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files.hashes import colour_grids, perceptual_hashes
+from kis_bench.files.parallel import progress
 from kis_bench.files.text import plain
-from kis_bench.hashes import colour_grids, perceptual_hashes
-from kis_bench.progress import progress
 from kis_bench.records import Checkpoint, Collection
 from kis_bench.relevance import NearDuplicates, looks_like
 from kis_bench.study_checks import missing_pictures, study_checks

@@ -93,8 +93,8 @@ def identical(content: Sequence[str], wanted: Sets) -> Sets:
 def close_hashes(hashes: NDArray[np.uint64], wanted: Sets, bits: int, colours: NDArray[np.int8] | None = None) -> Sets:
     """Items whose hash ``[n]`` differs in at most so many bits from that of a target.
 
-    Hashes see no colours. Of items with ``colours`` (:func:`kis_bench.hashes.colour_grids`) these have to be the same,
-    too.
+    Hashes see no colours. Of items with ``colours`` (:func:`kis_bench.files.hashes.colour_grids`) these have to be the
+    same, too.
     """
     found = []
     for some in wanted:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from kis_bench.clusters import count, of_targets
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files.spreadsheets import unguarded, write_csv
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile, recall_at_k
 from kis_bench.paired_intervals import mean_intervals
-from kis_bench.spreadsheets import unguarded, write_csv
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kis_bench import relevance
-from kis_bench.hashes import colour_grids, perceptual_hashes
+from kis_bench.files.hashes import colour_grids, perceptual_hashes
 from kis_bench.ranking import target_ranks
 from kis_bench.records import Collection, Embeddings, Query, Ranks
 from kis_bench.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets

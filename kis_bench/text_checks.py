@@ -15,8 +15,8 @@ from pathlib import Path
 
 from kis_bench.checks.check import Check
 from kis_bench.datasets.labels import Labels
+from kis_bench.files.images import SUFFIXES
 from kis_bench.files.text import plain, shortened
-from kis_bench.pictures import SUFFIXES
 from kis_bench.records import Collection, Query
 
 MOST_ROWS, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text

@@ -15,7 +15,7 @@ from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
 from kis_bench.encoding import CheckedModel, Input
 from kis_bench.errors import KisBenchError
-from kis_bench.pictures import read_image
+from kis_bench.files.images import read_image
 from kis_bench.records import Collection, Embeddings, Query, Vectors
 
 SAMPLE = 4  #: items, and texts, that are encoded anew unless another number is asked for

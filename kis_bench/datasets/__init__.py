@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kis_bench import cache
 from kis_bench.datasets import openmoji, reset
 from kis_bench.datasets.folder import read_dataset
 from kis_bench.datasets.labels import label_files
@@ -16,6 +15,7 @@ from kis_bench.datasets.layouts import LAYOUTS, layout_of
 from kis_bench.datasets.nearly import unread_tables
 from kis_bench.datasets.reset import triplet_file
 from kis_bench.errors import NotReady, UnknownName
+from kis_bench.files import cache
 from kis_bench.records import Dataset, Participant, Readiness
 
 EMBEDDED = ("openmoji", "openmoji-triplets")  #: come with the package

@@ -15,9 +15,9 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kis_bench.cache import remembered
 from kis_bench.errors import BadFile
-from kis_bench.pictures import SUFFIXES
+from kis_bench.files.cache import remembered
+from kis_bench.files.images import SUFFIXES
 from kis_bench.records import Part
 
 ID_COLUMNS = ("item_id", "key", "__key__", "id")

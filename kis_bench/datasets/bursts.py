@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from kis_bench.cache import Facts
 from kis_bench.datasets.listing import CHUNK, THREADS, Listing, Pictures, states_of
-from kis_bench.parallel import in_threads
-from kis_bench.pictures import UNREADABLE, open_image
+from kis_bench.files.cache import Facts
+from kis_bench.files.images import UNREADABLE, open_image
+from kis_bench.files.parallel import in_threads
 from kis_bench.records import Picture
 
 PAUSE_S = 3.0  #: seconds without a photo that end a burst

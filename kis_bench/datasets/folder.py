@@ -16,7 +16,7 @@ from kis_bench.datasets.nearly import unread_tables
 from kis_bench.datasets.reset import TRIPLETS, Study, read_study, triplet_file
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.csv_tables import read_rows, seconds, unexpected
-from kis_bench.pictures import SUFFIXES
+from kis_bench.files.images import SUFFIXES
 from kis_bench.records import Collection, Dataset
 
 PICTURE_FOLDERS = ("images", "keyframes", "data")  #: the first that is there; else the dataset folder itself

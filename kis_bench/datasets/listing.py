@@ -15,13 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
-from kis_bench.cache import MOST_NAMES, Facts, state_of
 from kis_bench.datasets import archives
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files.cache import MOST_NAMES, Facts, state_of
+from kis_bench.files.images import SUFFIXES
+from kis_bench.files.parallel import in_threads, progress
 from kis_bench.files.whole import content_digest
-from kis_bench.parallel import in_threads
-from kis_bench.pictures import SUFFIXES
-from kis_bench.progress import progress
 from kis_bench.records import Part, Picture
 
 ARCHIVES = frozenset({".tar", ".parquet"})

@@ -21,7 +21,7 @@ from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.pictures import upright
+from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Readiness
 
 __all__ = [

@@ -21,7 +21,7 @@ from PIL import Image, ImageColor
 
 from kis_bench.colours import Doubles, cielab
 from kis_bench.encoders.protocol import Encoder
-from kis_bench.pictures import upright
+from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Readiness
 
 VERSION = 1  #: of the algorithm here; part of the key

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.cache import file_digest
 from kis_bench.encoders import vlad
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.pictures import upright
+from kis_bench.files.cache import file_digest
+from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Readiness
 
 VERSION = 1  #: of the algorithms here; part of the key

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kis_bench.cache import file_digest
 from kis_bench.encoders import hub
 from kis_bench.encoders.openclip_tags import Tag, tag_of
 from kis_bench.errors import KisBenchError
+from kis_bench.files.cache import file_digest
 from kis_bench.records import Checkpoint, Readiness, digest
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from kis_bench import cache
 from kis_bench.encoders.hub import Repository
 from kis_bench.errors import UnknownName
+from kis_bench.files import cache
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from PIL import Image
 from kis_bench.encoders.device import choose
 from kis_bench.encoders.hub import no_network
 from kis_bench.errors import KisBenchError
-from kis_bench.pictures import upright
+from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}

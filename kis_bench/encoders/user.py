@@ -13,11 +13,11 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from kis_bench.cache import file_digest
 from kis_bench.encoders.catalogue import nameless
 from kis_bench.encoders.own_code import code_digest
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, raised
+from kis_bench.files.cache import file_digest
 from kis_bench.records import Checkpoint, Readiness, digest
 
 WANTED = ("name", "dim", "vectors_per_item", "encode_images")

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench import cache
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files import cache
 from kis_bench.files.whole import write_whole
 
 LONGEST_SIDE = 640  #: pixels; larger images are reduced to it before keypoints are looked for

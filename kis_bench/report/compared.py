@@ -11,6 +11,7 @@ import pandas as pd
 
 from kis_bench.clusters import counted
 from kis_bench.errors import KisBenchError
+from kis_bench.files.spreadsheets import write_csv
 from kis_bench.files.text import plain
 from kis_bench.merging import run_name
 from kis_bench.privacy import OF_DATASETS, OF_MODELS, OF_RUN
@@ -19,7 +20,6 @@ from kis_bench.report.numbers import missing, number, percent, percent_points, p
 from kis_bench.report.similarity import records
 from kis_bench.report.tables import escaped, table
 from kis_bench.run_comparison import Comparison, both_names
-from kis_bench.spreadsheets import write_csv
 
 TITLE = "Comparison of two runs"
 CELL = ["dataset", "label_set", "model", "new_model"]

@@ -14,11 +14,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kis_bench import cache
 from kis_bench.errors import BadFile
-from kis_bench.parallel import ahead
-from kis_bench.pictures import UNREADABLE, open_image, upright
-from kis_bench.progress import progress
+from kis_bench.files import cache
+from kis_bench.files.images import UNREADABLE, open_image, upright
+from kis_bench.files.parallel import ahead, progress
 
 if TYPE_CHECKING:
     from kis_bench.records import Collection, Picture

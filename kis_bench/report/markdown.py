@@ -13,6 +13,7 @@ import pandas as pd
 from kis_bench.clusters import counted
 from kis_bench.comparison import tiers
 from kis_bench.datasets.left_out import in_words
+from kis_bench.files.spreadsheets import write_csv
 from kis_bench.files.text import file_name
 from kis_bench.privacy import without_private
 from kis_bench.pseudonyms import as_private
@@ -38,7 +39,6 @@ from kis_bench.report.plots import draw_curves, draw_overview, styles
 from kis_bench.report.tables import escaped, table
 from kis_bench.report.thumbnails import Thumbnails
 from kis_bench.report.verdicts import section
-from kis_bench.spreadsheets import write_csv
 
 if TYPE_CHECKING:
     from kis_bench.conditions import Condition

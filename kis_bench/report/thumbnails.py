@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from kis_bench.files.images import UNREADABLE, open_image, upright
 from kis_bench.files.text import plain, shortened
-from kis_bench.pictures import UNREADABLE, open_image, upright
 from kis_bench.records import Collection
 
 SIDE, GAP, TEXT_WIDTH, CAPTION, HEAD = 128, 14, 330, 20, 32

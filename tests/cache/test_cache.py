@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from kis_bench import cache
-from kis_bench.cache import Facts, file_digest
 from kis_bench.errors import BadFile
+from kis_bench.files import cache
+from kis_bench.files.cache import Facts, file_digest
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_many_names_and_two_kinds():
 
 WRITER = """
 import sys
-from kis_bench.cache import Facts
+from kis_bench.files.cache import Facts
 for i in range(60):
     Facts("shared").keep([(f"{sys.argv[1]} {i} {j}", "s", "f") for j in range(20)])
 """

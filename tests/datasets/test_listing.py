@@ -17,7 +17,7 @@ from kis_bench.datasets import listing
 from kis_bench.datasets.archives import NO_IMAGE
 from kis_bench.datasets.listing import Digests, list_pictures
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.pictures import read_image
+from kis_bench.files.images import read_image
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kis_bench.encoders.batching import Batches
-from kis_bench.parallel import ahead
+from kis_bench.files.parallel import ahead
 
 
 class Small:

@@ -11,7 +11,7 @@ from PIL import Image
 from kis_bench.embed import embed_collection, embed_texts, images_entry
 from kis_bench.encoders import load
 from kis_bench.errors import BadFile, BadVector, KisBenchError
-from kis_bench.pictures import read_image
+from kis_bench.files.images import read_image
 from kis_bench.records import Collection
 from kis_bench.store import Store
 

@@ -13,7 +13,7 @@ import pytest
 from reset_files import judgment, keyframe, person, triplet, write_study
 
 from kis_bench import datasets
-from kis_bench.pictures import read_image
+from kis_bench.files.images import read_image
 from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS, read_run
 
 ROOT = Path(__file__).parents[2]

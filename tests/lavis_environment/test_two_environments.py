@@ -16,8 +16,8 @@ from kis_bench import encoders
 from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.encoders.hub import installed
 from kis_bench.errors import NotReady
+from kis_bench.files.images import read_image
 from kis_bench.files.whole import content_digest
-from kis_bench.pictures import read_image
 from kis_bench.records import Checkpoint, Collection
 from kis_bench.store import Store
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kis_bench.errors import BadFile
-from kis_bench.pictures import read_image
+from kis_bench.files.images import read_image
 
 
 def saved(folder, name, image, **options):

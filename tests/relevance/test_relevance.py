@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from kis_bench import relevance, search
 from kis_bench.colours import PLANE, SAME_COLOURS, SAME_PLANES, cielab, planes, same_colours
 from kis_bench.errors import KisBenchError
-from kis_bench.hashes import colour_grid, colour_grids, perceptual_hashes
+from kis_bench.files.hashes import colour_grid, colour_grids, perceptual_hashes
 from kis_bench.ranking import target_ranks
 from kis_bench.records import Collection, Embeddings, Query
 from kis_bench.relevance import NearDuplicates

@@ -58,7 +58,7 @@ def version() -> str:
 
 def prepare(cache: Path) -> Path:
     """The dataset folder, rendered now if it isn't there yet; it appears whole or not at all."""
-    from kis_bench.progress import progress
+    from kis_bench.files.parallel import progress
 
     folder = cache / f"openmoji-{version()}"
     if folder.is_dir():

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kis_bench.cache import file_digest
 from kis_bench.encoders import hub
 from kis_bench.encoders.downloads import download
 from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.files.cache import file_digest
 from kis_bench.records import Checkpoint, Readiness, digest
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from kis_bench.encoders.demo import WEIGHTS
 from kis_bench.encoders.demo.network import CONTEXT_LENGTH, DIM, DualEncoder, pixels, words
 from kis_bench.encoders.device import choose
 from kis_bench.errors import KisBenchError
-from kis_bench.pictures import upright
+from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint
 
 

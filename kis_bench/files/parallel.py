@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
-
-from kis_bench.progress import progress
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -32,3 +31,20 @@ def in_threads(function: Callable[[A], B], inputs: Sequence[A], threads: int, wh
     """``map`` in so many threads, in order and within bounded memory, under a progress bar."""
     with ThreadPoolExecutor(threads) as pool:
         yield from progress(ahead(pool, function, inputs, 2 * threads), what, unit=unit, total=len(inputs))
+
+
+T = TypeVar("T")
+
+
+def progress(items: Iterable[T], what: str, *, unit: str, done: int = 0, total: int | None = None) -> Iterable[T]:
+    """``items`` with a bar that starts at ``done``; no bar unless standard error is a terminal.
+
+    How many there are in all is told by ``total``, or by their length; without either they are only counted.
+    """
+    if not sys.stderr.isatty():
+        return items
+    from tqdm import tqdm
+
+    if total is None and isinstance(items, Sized):
+        total = done + len(items)
+    return tqdm(items, desc=what, unit=unit, initial=done, total=total, leave=False)

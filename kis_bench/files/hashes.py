@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.cache import Facts
 from kis_bench.colours import cielab
 from kis_bench.errors import BadFile
-from kis_bench.parallel import in_threads
-from kis_bench.pictures import read_image
+from kis_bench.files.cache import Facts
+from kis_bench.files.images import read_image
+from kis_bench.files.parallel import in_threads
 from kis_bench.records import Collection, Picture
 
 GRID = 4  #: cells of a picture in each direction, of which the mean colours are kept
