@@ -13,16 +13,16 @@ from PIL import Image
 
 from kis_bench.comparison import MEASURES, compare, values
 from kis_bench.conditions import Condition
-from kis_bench.crossed import Crossed, mean_intervals
 from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.files.images import read_image
 from kis_bench.metrics import recall_at_k
 from kis_bench.ranking import target_ranks
+from kis_bench.ranking.relevance import targets
+from kis_bench.ranking.unit_vectors import check_vectors
 from kis_bench.records import Checkpoint, Collection
-from kis_bench.relevance import targets
+from kis_bench.statistics.crossed import Crossed, mean_intervals
 from kis_bench.store import Store
 from kis_bench.triplets import agreement
-from kis_bench.unit_vectors import check_vectors
 
 pytestmark = pytest.mark.throughput
 

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.comparison import values
 from kis_bench.conditions import Condition
-from kis_bench.paired_intervals import mean_intervals
 from kis_bench.statistics import resampled_means, wilson_interval
+from kis_bench.statistics.paired_intervals import mean_intervals
 
 Floats = NDArray[np.float64]
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))

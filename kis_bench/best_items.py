@@ -12,13 +12,13 @@ import pandas as pd
 from kis_bench import datasets as readers
 from kis_bench.embed import images_entry, texts_entry
 from kis_bench.errors import KisBenchError
-from kis_bench.exact_scores import Doubles, gather
 from kis_bench.ranking import target_ranks
+from kis_bench.ranking.exact_scores import Doubles, gather
+from kis_bench.ranking.relevance import targets
+from kis_bench.ranking.single_scores import true_scores
 from kis_bench.records import Dataset
-from kis_bench.relevance import targets
 from kis_bench.results import Run
 from kis_bench.store import Store
-from kis_bench.true_scores import true_scores
 
 
 class Unavailable(KisBenchError):

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.clusters import design_effects
 from kis_bench.conditions import Condition
-from kis_bench.paired_intervals import hit_intervals, mean_differences, mean_intervals, standard_deviation
 from kis_bench.statistics import hit_tests, holm, sign_flip_tests
+from kis_bench.statistics.clusters import design_effects
+from kis_bench.statistics.paired_intervals import hit_intervals, mean_differences, mean_intervals, standard_deviation
 
 Floats = NDArray[np.float64]
 #: What models are compared by: the name of the metric and k.
@@ -132,8 +132,8 @@ def queries_needed(differences: Floats, *, hits: bool, clusters: NDArray[np.int6
     ``((z_a sqrt(s) + z_b sqrt(s - d^2)) / d)^2`` with the share s of queries that differ and the difference d of the
     recalls (O. Miettinen, Biometrics 24, 1968; R. Connor, Biometrics 43, 1987); under ties s is the mean square. Both
     are approximations for large numbers. NaN where the mean is 0 or nothing tells how the differences vary: no number
-    is enough, or none can be given. With clusters it takes :func:`kis_bench.clusters.design_effects` as many, if
-    targets have as many queries each as these.
+    is enough, or none can be given. With clusters it takes :func:`kis_bench.statistics.clusters.design_effects` as
+    many, if targets have as many queries each as these.
     """
     from scipy.special import ndtri
 

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.clusters import variances
 from kis_bench.conditions import Condition
-from kis_bench.held_out import chosen_on_others, parts_of
 from kis_bench.metrics import hits_at_k
 from kis_bench.statistics import bootstrap_interval, holm, resampled_means, sign_flip_tests
+from kis_bench.statistics.clusters import variances
+from kis_bench.statistics.cross_validation import chosen_on_others, parts_of
 from kis_bench.tied_ranks import (
     interleaving_hits,
     interleaving_rank,

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.clusters import count, numbered, of_targets
 from kis_bench.metrics import hits_at_k
+from kis_bench.statistics.clusters import count, numbered, of_targets
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Condition:
 
     @property
     def parts(self) -> Sequence[Hashable]:
-        """[q] what folds of cross-validation may not part, for :func:`kis_bench.held_out.parts_of`."""
+        """[q] what folds of cross-validation may not part, for
+        :func:`kis_bench.statistics.cross_validation.parts_of`."""
         return self.queries if self.clusters is None else self.clusters.tolist()
 
     def hits(self, k: int) -> NDArray[np.float64]:

@@ -14,8 +14,8 @@ from PIL import Image
 from kis_bench.encoders.batching import out_of_memory
 from kis_bench.encoders.protocol import Encoder, PreparingEncoder
 from kis_bench.errors import BadVector, KisBenchError, raised
+from kis_bench.ranking.unit_vectors import check_vectors, of
 from kis_bench.records import Vectors
-from kis_bench.unit_vectors import check_vectors, of
 
 T = TypeVar("T")
 TextVectors = tuple[Vectors, NDArray[np.bool_]]

@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.clusters import linked
-from kis_bench.exact_scores import gather
 from kis_bench.fusion import RRF_K, normalised, ranks_of
-from kis_bench.held_out import DECIMALS, FOLDS, SEED, chosen_on_others, parts_of
 from kis_bench.ranking import target_ranks
+from kis_bench.ranking.exact_scores import gather
+from kis_bench.statistics.clusters import linked
+from kis_bench.statistics.cross_validation import DECIMALS, FOLDS, SEED, chosen_on_others, parts_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.clusters import share_intervals
 from kis_bench.conditions import Condition
+from kis_bench.statistics.clusters import share_intervals
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -157,9 +157,10 @@ def growth(
 ) -> pd.DataFrame:
     """Recall@k of every model at sizes from ten items to ``upto``, columns :data:`GROWTH`.
 
-    ``ci_low`` and ``ci_high``: 95% over queries (:func:`kis_bench.clusters.share_intervals`); at the whole collection
-    Wilson's, where no target is tied. ``low`` and ``high``: beyond the collection, the least and the most that the
-    priors 0, 0.5 and 1 give, which is 1 and 0 unless k is near the size of the collection; within it ``value``.
+    ``ci_low`` and ``ci_high``: 95% over queries (:func:`kis_bench.statistics.clusters.share_intervals`); at the whole
+    collection Wilson's, where no target is tied. ``low`` and ``high``: beyond the collection, the least and the most
+    that the priors 0, 0.5 and 1 give, which is 1 and 0 unless k is near the size of the collection; within it
+    ``value``.
     """
     n, shape = condition.n_items, condition.best.shape
     wanted = spread(n, upto) if sizes is None else np.unique(checked_sizes(sizes, 1, None))

@@ -13,15 +13,14 @@ import pandas as pd
 import pytest
 
 from kis_bench import embed, encoders, search, triplets, verification
-from kis_bench.agreement_tables import Judged, agreed, similarity_tables
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gating import FAILURES, gate
 from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
 from kis_bench.pseudonyms import hidden
+from kis_bench.ranking.relevance import NearDuplicates, Sets, targets
 from kis_bench.records import Dataset, Embeddings, Query, Ranks, digest
-from kis_bench.relevance import NearDuplicates, Sets, targets
 from kis_bench.results import ALL_RANKS, RECALL_AT, STUDY_SOURCE
 from kis_bench.session import (
     PAYLOAD,
@@ -34,7 +33,8 @@ from kis_bench.session import (
     visible_progress,
 )
 from kis_bench.store import Store, default_store
-from kis_bench.triplets import Floats
+from kis_bench.triplets.margins import Floats
+from kis_bench.triplets.tables import Judged, agreed, similarity_tables
 from kis_bench.verdicts import Cell, listing, sentence
 
 BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for

@@ -15,8 +15,8 @@ from kis_bench import encoders
 from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import BadFile, KisBenchError, unknown
 from kis_bench.files.toml_tables import read_toml
-from kis_bench.relevance import IDENTICAL, METHODS, SEGMENT_S
-from kis_bench.triplets import VECTOR_RULES
+from kis_bench.ranking.relevance import IDENTICAL, METHODS, SEGMENT_S
+from kis_bench.triplets.margins import VECTOR_RULES
 
 TABLE = "kis_bench"  #: [tool.kis_bench]
 TOLD = "kis_bench_given"  #: under which a process of pytest-xdist is told the same

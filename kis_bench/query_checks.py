@@ -25,8 +25,8 @@ from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.hashes import colour_grids, perceptual_hashes
 from kis_bench.files.parallel import progress
 from kis_bench.files.text import plain
+from kis_bench.ranking.relevance import NearDuplicates, looks_like
 from kis_bench.records import Checkpoint, Collection
-from kis_bench.relevance import NearDuplicates, looks_like
 from kis_bench.study_checks import missing_pictures, study_checks
 from kis_bench.text_checks import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
 

@@ -19,7 +19,7 @@ from kis_bench.session import PAYLOAD, in_use, line_up, load_dataset, query_sets
 from kis_bench.verdicts import UNUSABLE
 
 if TYPE_CHECKING:
-    from kis_bench.triplets import Floats
+    from kis_bench.triplets.margins import Floats
     from kis_bench.verdicts import Row
 
 VERDICT_KEY = (

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.clusters import count, of_targets
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.spreadsheets import unguarded, write_csv
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile, recall_at_k
-from kis_bench.paired_intervals import mean_intervals
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
+from kis_bench.statistics.clusters import count, of_targets
+from kis_bench.statistics.paired_intervals import mean_intervals
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,7 +161,7 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
 
 
 def mrr_interval(rank: NDArray[np.float64], clusters: NDArray[np.int64] | None) -> tuple[float, float]:
-    """Percentile bootstrap over queries; of clusters, :func:`kis_bench.paired_intervals.mean_intervals`."""
+    """Percentile bootstrap over queries; of clusters, :func:`kis_bench.statistics.paired_intervals.mean_intervals`."""
     if clusters is None:
         return bootstrap_interval(1.0 / rank)
     low, high = mean_intervals(1.0 / rank[None], clusters=clusters)[0]

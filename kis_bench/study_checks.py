@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kis_bench.checks.check import Check
-from kis_bench.crossed import numbered
 from kis_bench.datasets.reset import Study
 from kis_bench.records import Collection, Judgment
 from kis_bench.statistics import wilson_interval
+from kis_bench.statistics.crossed import numbered
 from kis_bench.text_checks import listed
 from kis_bench.triplets import ceiling
 

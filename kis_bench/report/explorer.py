@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kis_bench.audit import FLAGS
-from kis_bench.clusters import quantile
 from kis_bench.conditions import Condition
 from kis_bench.files.text import shortened
 from kis_bench.report.embedded import BUDGET, NO_ROOM, UNKNOWN, Embedded, Item, embed, in_turn
 from kis_bench.report.findings import Findings
 from kis_bench.report.plots import PALETTE, styles
 from kis_bench.results import Run
+from kis_bench.statistics.clusters import quantile
 
 if TYPE_CHECKING:
     import pandas as pd

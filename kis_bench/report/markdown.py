@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.clusters import counted
 from kis_bench.comparison import tiers
 from kis_bench.datasets.left_out import in_words
 from kis_bench.files.spreadsheets import write_csv
@@ -39,6 +38,7 @@ from kis_bench.report.plots import draw_curves, draw_overview, styles
 from kis_bench.report.tables import escaped, table
 from kis_bench.report.thumbnails import Thumbnails
 from kis_bench.report.verdicts import section
+from kis_bench.statistics.clusters import counted
 
 if TYPE_CHECKING:
     from kis_bench.conditions import Condition

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.clusters import count, counted, of_targets, share_intervals
 from kis_bench.files.text import plain, shortened
 from kis_bench.metrics import hits_at_k, recall_at_k
 from kis_bench.statistics import wilson_interval
+from kis_bench.statistics.clusters import count, counted, of_targets, share_intervals
 
 if TYPE_CHECKING:
     from kis_bench.conditions import Condition

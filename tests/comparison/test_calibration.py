@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kis_bench.metrics import hits_at_k
-from kis_bench.paired_intervals import gained_and_lost, mean_intervals, paired_score_intervals
 from kis_bench.statistics import bootstrap_means, mcnemar_tests, sign_flip_tests, wilson_interval
+from kis_bench.statistics.paired_intervals import gained_and_lost, mean_intervals, paired_score_intervals
 
 pytestmark = pytest.mark.slow
 SIMULATIONS, QUERIES, N_ITEMS, RESAMPLES = 2_000, 100, 9_413, 1_000

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from kis_bench.clusters import share_intervals
 from kis_bench.metrics import hits_at_k
-from kis_bench.paired_intervals import hit_intervals, mean_intervals
 from kis_bench.statistics import bootstrap_means, hit_tests, mcnemar_tests, quantile_interval, sign_flip_tests
+from kis_bench.statistics.clusters import share_intervals
+from kis_bench.statistics.paired_intervals import hit_intervals, mean_intervals
 
 pytestmark = pytest.mark.slow
 SIMULATIONS, PICTURES, CAPTIONS, N_ITEMS, RESAMPLES = 2_000, 200, 5, 9_413, 400

@@ -12,7 +12,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench import comparison, paired_intervals, statistics
+from kis_bench import comparison
 from kis_bench.comparison import (
     COMPARISONS,
     MEASURES,
@@ -25,8 +25,16 @@ from kis_bench.comparison import (
     win_tie_loss,
 )
 from kis_bench.conditions import Condition
-from kis_bench.paired_intervals import mean_intervals, paired_score_intervals
-from kis_bench.statistics import holm, mcnemar_exact, paired_randomization_test, wilson_interval
+from kis_bench.statistics import (
+    holm,
+    mcnemar_exact,
+    mcnemar_tests,
+    paired_intervals,
+    paired_randomization_test,
+    sign_flip_tests,
+    wilson_interval,
+)
+from kis_bench.statistics.paired_intervals import mean_intervals, paired_score_intervals
 
 
 def condition(best, worst=None, n_items=1000):
@@ -274,13 +282,13 @@ def test_the_number_of_queries_needed_has_the_power_it_promises():
     pilot = rng.normal(0, 1, 4000)
     pilot = (pilot - pilot.mean()) / pilot.std() + 0.3
     n = int(queries_needed(pilot[None], hits=False)[0])
-    p = statistics.sign_flip_tests(rng.normal(0.3, 1, (2000, n)), permutations=2_000)
+    p = sign_flip_tests(rng.normal(0.3, 1, (2000, n)), permutations=2_000)
     assert np.mean(p < 0.05) == pytest.approx(0.8, abs=0.04)
     # Hits: 30% only a, 15% only b.
     pilot = np.array([1] * 30 + [-1] * 15 + [0] * 55, float)
     n = int(queries_needed(pilot[None], hits=True)[0])
     hits = rng.choice([1, -1, 0], (2000, n), p=[0.3, 0.15, 0.55])
-    p = statistics.mcnemar_tests((hits == 1).sum(axis=1), (hits == -1).sum(axis=1))
+    p = mcnemar_tests((hits == 1).sum(axis=1), (hits == -1).sum(axis=1))
     assert np.mean(p < 0.05) == pytest.approx(0.78, abs=0.06)  # the exact test is a little conservative
 
 

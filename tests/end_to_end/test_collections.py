@@ -16,7 +16,7 @@ from PIL import Image
 
 from kis_bench import datasets, encoders, search
 from kis_bench.embed import embed_collection, embed_texts
-from kis_bench.relevance import NearDuplicates
+from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.results import OTHER_RANKS, read_run
 from kis_bench.store import Store
 

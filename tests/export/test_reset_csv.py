@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from reset_files import TRIPLET, judgment, person, triplet, write_study, write_table
 
 from kis_bench import datasets, reset_export, triplets
-from kis_bench.agreement_tables import distances_table
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.reset_export import export_reset, extended_table, read_cells, written
 from kis_bench.results import DISTANCES, JUDGMENTS, RANKS, TIMINGS, VERDICTS, read_run, write_run
+from kis_bench.triplets.tables import distances_table
 
 N = 12
 OURS = {"demo": "demo:", "dfn5b-vit-h-14-378": "hf-hub:apple/DFN5B-CLIP-ViT-H-14-378",

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kis_bench import fused_ranks as module
-from kis_bench.clusters import linked
 from kis_bench.fused_ranks import FUSED, WEIGHTS, fused_ranks
-from kis_bench.held_out import chosen_on_others, parts_of
 from kis_bench.ranking import target_ranks
+from kis_bench.statistics.clusters import linked
+from kis_bench.statistics.cross_validation import chosen_on_others, parts_of
 
 
 def unit(rows):

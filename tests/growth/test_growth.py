@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kis_bench import growth as module
-from kis_bench.clusters import share_intervals
 from kis_bench.conditions import Condition
 from kis_bench.growth import GROWTH, expected_recall, extrapolated_recall, growth, hits_in_parts
 from kis_bench.metrics import recall_at_k
 from kis_bench.statistics import wilson_interval
+from kis_bench.statistics.clusters import share_intervals
 
 
 def exact(best, worst, n_items, k, size):

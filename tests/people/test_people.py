@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.crossed import Crossed
-from kis_bench.people import RULES, agreement_of_people, interval_of_people
 from kis_bench.statistics import wilson_interval
+from kis_bench.statistics.crossed import Crossed
+from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
 
 CHOICES = st.sampled_from([-1, 0, 1])
 

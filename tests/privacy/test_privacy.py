@@ -12,10 +12,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "end_to_end"))
 import gated_project
 
-from kis_bench import complementarity, crossed, label_sets, runs
+from kis_bench import complementarity, label_sets, runs
 from kis_bench.comparison import compare
 from kis_bench.privacy import command_of, source_of, without_private
 from kis_bench.report.markdown import _provenance
+from kis_bench.statistics import crossed
 
 HOME = "/home/anna-secret"
 

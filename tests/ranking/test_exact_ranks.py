@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kis_bench import top_items
 from kis_bench.errors import BadVector
-from kis_bench.ranking import target_ranks
+from kis_bench.ranking import target_ranks, top_items
 
 UP = np.float32(np.inf)
 
@@ -141,7 +140,7 @@ def test_several_targets_count_by_the_best():
 
 def test_groups_in_several_panels(monkeypatch):
     queries, items, targets, groups = planted(n=120, q=12, d=8)
-    monkeypatch.setattr("kis_bench.ranking.GROUP_MARKS", 5 * 37)
+    monkeypatch.setattr("kis_bench.ranking.ranks.GROUP_MARKS", 5 * 37)
     check(queries, items, targets, groups, k=4)
 
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from kis_bench import relevance, search
+from kis_bench import search
 from kis_bench.colours import PLANE, SAME_COLOURS, SAME_PLANES, cielab, planes, same_colours
 from kis_bench.errors import KisBenchError
 from kis_bench.files.hashes import colour_grid, colour_grids, perceptual_hashes
-from kis_bench.ranking import target_ranks
+from kis_bench.ranking import relevance, target_ranks
+from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Collection, Embeddings, Query
-from kis_bench.relevance import NearDuplicates
 
 IDS = tuple("abcdefgh")
 VIDEOS = tuple("11112222")

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kis_bench.agreement_tables import similarity_tables
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
 from kis_bench.report import write_report
 from kis_bench.report.agreement import agreement_section, similarity_summary
@@ -28,6 +27,7 @@ from kis_bench.results import (
     read_run,
     write_run,
 )  # fmt: skip
+from kis_bench.triplets.tables import similarity_tables
 
 CLASSES = ("scuba", "a | b <i>", "wedding")
 HOSTILE = ["good", "a|b", "$x$ _y_", "<script>alert(1)</script>"]

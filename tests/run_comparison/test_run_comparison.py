@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from kis_bench.crossed import Crossed, paired_test
 from kis_bench.errors import KisBenchError
 from kis_bench.metrics import hits_at_k
 from kis_bench.report.compared import in_short, markdown, write_comparison
 from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, Run
 from kis_bench.run_comparison import NAMES, compare_runs, pair_of
 from kis_bench.statistics import holm
+from kis_bench.statistics.crossed import Crossed, paired_test
 
 N = 200
 HOSTILE = ["<script>alert(1)</script>", "a | b", "two\nlines", "=cmd()", "\x1b[31mred\u202e", "'=1"]

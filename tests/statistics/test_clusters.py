@@ -12,21 +12,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench import clusters as module
-from kis_bench.clusters import (
-    cluster_sums,
-    design_effects,
-    linked,
-    numbered,
-    of_targets,
-    share_intervals,
-    variances,
-    whole_flip_tests,
-)
 from kis_bench.comparison import compare
 from kis_bench.conditions import conditions
 from kis_bench.growth import growth
-from kis_bench.paired_intervals import hit_intervals, mean_intervals
 from kis_bench.results import metrics_table
 from kis_bench.statistics import (
     bootstrap_interval,
@@ -38,6 +26,18 @@ from kis_bench.statistics import (
     sign_flip_tests,
     wilson_interval,
 )
+from kis_bench.statistics import clusters as module
+from kis_bench.statistics.clusters import (
+    cluster_sums,
+    design_effects,
+    linked,
+    numbered,
+    of_targets,
+    share_intervals,
+    variances,
+    whole_flip_tests,
+)
+from kis_bench.statistics.paired_intervals import hit_intervals, mean_intervals
 
 
 def test_the_examples_hold():

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from kis_bench import crossed
-from kis_bench.crossed import Crossed, correlation_interval, mean_intervals, paired_test, variance, weights
-from kis_bench.statistics import holm, wilson_interval
+from kis_bench.statistics import crossed, holm, wilson_interval
+from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, paired_test, variance, weights
 
 COVERED = 0.95 * 2000, 0.015 * 2000  #: of 2,000 simulations, and how far off
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.agreement_tables import interval_per_triplet
-from kis_bench.crossed import Crossed, correlation_interval, mean_intervals, paired_test, variance
-from kis_bench.people import RULES, agreement_of_people, interval_of_people
 from kis_bench.statistics import wilson_interval
+from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, paired_test, variance
+from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
+from kis_bench.triplets.tables import interval_per_triplet
 
 SIMULATIONS, DESIGNS = 2000, 20
 EACH = SIMULATIONS // DESIGNS

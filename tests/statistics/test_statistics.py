@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from kis_bench import statistics
-from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
+from kis_bench.statistics import bootstrap_interval, intervals, quantile_interval, wilson_interval
 
 
 def test_examples():
-    assert doctest.testmod(statistics).failed == 0
+    assert doctest.testmod(intervals).failed == 0
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
@@ -44,7 +43,7 @@ def test_bootstrap_is_repeatable_and_in_order():
 
 
 def test_bootstrap_in_chunks(monkeypatch):
-    monkeypatch.setattr(statistics, "CHUNK", 25)
+    monkeypatch.setattr(intervals, "CHUNK", 25)
     sizes = []
 
     def mean(values, axis):

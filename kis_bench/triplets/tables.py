@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench import triplets
-from kis_bench.crossed import Crossed, correlation_interval, mean_intervals, numbered, paired_test
-from kis_bench.people import RULES, agreement_of_people, interval_of_people
 from kis_bench.records import Dataset
 from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
 from kis_bench.statistics import holm, wilson_interval
-from kis_bench.triplets import Floats, Ints
+from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, numbered, paired_test
+from kis_bench.triplets import margins as triplets
+from kis_bench.triplets.margins import Floats, Ints
+from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
 
 COUNTING = {"judgments": "", "triplets": "_per_triplet"}  #: parts of names of metrics
 RULE = {"default": "", "published": "_published"}

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.statistics import CHUNK, check_confidence, wilson_interval
+from kis_bench.statistics.intervals import CHUNK, check_confidence, wilson_interval
 
 Floats = NDArray[np.float64]
 RESAMPLES, SEED = 10_000, 0

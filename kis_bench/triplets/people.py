@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.crossed import Crossed, numbered
 from kis_bench.statistics import wilson_interval
-from kis_bench.triplets import Floats, Ints
+from kis_bench.statistics.crossed import Crossed, numbered
+from kis_bench.triplets.margins import Floats, Ints
 
 
 def another_person(same: Floats, other: Floats) -> Floats:
@@ -60,7 +60,7 @@ def interval_of_people(
     A person counts twice: as the judge, and as one of the others by whom judges are measured. So each person, target
     picture, and person on a target is left out of both, in turn, and all is counted anew; from these
     V(people) + V(targets) - V(person and target), at least V(targets), and Student's t as in
-    :mod:`kis_bench.crossed`. NaN where fewer than two people or triplets can be compared.
+    :mod:`kis_bench.statistics.crossed`. NaN where fewer than two people or triplets can be compared.
 
     Args:
         choices: -1 or 1 ``[j]``, of people and on triplets as ``crossed`` says.

@@ -1,24 +1,29 @@
-"""Confidence intervals and paired tests of figures over queries. Seeds are fixed: the same values, the same result.
+"""Confidence intervals of figures over queries. Seeds are fixed: the same values, the same result.
 
-``clusters``, everywhere: names or numbers of the queries' targets ``[q]``, see :mod:`kis_bench.clusters`. Queries of
-one target aren't independent, so that whole clusters are drawn and flipped. Without, or where each query has a target
-of its own, queries are independent.
+``clusters``, everywhere: names or numbers of the queries' targets ``[q]``, see :mod:`kis_bench.statistics.clusters`.
+Queries of one target aren't independent, so that whole clusters are drawn and flipped. Without, or where each query has
+a target of its own, queries are independent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.clusters import cluster_sums, design_effects, numbered, quantile, share_intervals, whole_flip_tests
+from kis_bench.statistics.clusters import (
+    cluster_sums,
+    design_effects,
+    numbered,
+    quantile,
+    share_intervals,
+)
 
 Floats = NDArray[np.float64]
 CHUNK = 2**21  #: resampled values held at once
-ROWS = 2**12  #: sign patterns held at once: few enough for their sums to stay in the processor's cache
 
 
 def wilson_interval(
@@ -29,7 +34,7 @@ def wilson_interval(
     With p = successes / n and z the normal quantile of (1 + confidence) / 2:
     ``(p + z^2/2n +- z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)``. ``successes`` is their number, which may be an
     expectation, as under ties; or the row of hits ``[q]``, which ``clusters`` need. With these it is the interval of as
-    many independent queries as tell as much: :func:`kis_bench.clusters.share_intervals`.
+    many independent queries as tell as much: :func:`kis_bench.statistics.clusters.share_intervals`.
 
     >>> low, high = wilson_interval(50, 100)
     >>> round(low, 4), round(high, 4)
@@ -117,8 +122,8 @@ def quantile_interval(
     ``P(l <= B < u)``; l is the largest with ``P(B < l) <= tail``, u the smallest with ``P(B < u) >= 1 - tail``. It
     needs no resampling and is, up to neighbouring order statistics, what a bootstrap of the quantile tends to. With
     too few values for such l or u the extremes are given, which cover less. With ``clusters`` B varies more: it is
-    taken for normal with the :func:`kis_bench.clusters.design_effects` of the values up to the quantile (R. Woodruff,
-    JASA 47, 1952).
+    taken for normal with the :func:`kis_bench.statistics.clusters.design_effects` of the values up to the quantile (R.
+    Woodruff, JASA 47, 1952).
 
     >>> quantile_interval(range(1, 101), 0.5)
     (40.0, 61.0)
@@ -138,134 +143,6 @@ def quantile_interval(
     low = int(np.searchsorted(at_most, tail, side="right"))
     high = int(np.searchsorted(at_most, 1 - tail, side="left")) + 1
     return float(data[max(low, 1) - 1]), float(data[min(high, n) - 1])
-
-
-def paired_randomization_test(
-    first: ArrayLike,
-    second: ArrayLike,
-    *,
-    permutations: int = 100_000,
-    seed: int = 0,
-    clusters: ArrayLike | None = None,
-) -> float:
-    """Two-sided p-value of the mean difference of two systems on the same queries, values ``[q]`` of each.
-
-    Under the hypothesis that the systems are alike the sign of each query's difference is a coin (R. A. Fisher, The
-    Design of Experiments, 1935; M. Smucker, J. Allan, B. Carterette, CIKM 2007). All sign patterns of the differences
-    that aren't 0 are gone through where there are not more than ``permutations``; else that many are drawn, and p is
-    (as extreme + 1) / (drawn + 1), which is never 0. Without any difference p is 1. With ``clusters`` the coin is
-    thrown for all differences of a cluster together.
-
-    >>> paired_randomization_test([1, 1, 1, 1], [0, 0, 0, 0])
-    0.125
-    """
-    a, b = row_of(first), row_of(second)
-    if len(a) != len(b):
-        raise ValueError(f"{len(a)} and {len(b)} values: a paired test needs both on the same queries")
-    if not (np.isfinite(a) & np.isfinite(b)).all():
-        raise ValueError("a paired test needs finite values")
-    return float(sign_flip_tests((a - b)[None], permutations=permutations, seed=seed, clusters=clusters)[0])
-
-
-def sign_flip_tests(
-    differences: Floats, *, permutations: int = 100_000, seed: int = 0, clusters: ArrayLike | None = None
-) -> Floats:
-    """p-values ``[c]`` of the randomization test for c rows of paired differences ``[c, q]``, all over the same draws.
-
-    A row's p depends on its own values only, not on the other rows. Memory does not grow with ``permutations``. Sums
-    that equal the observed one up to rounding are as extreme as it. Of ``clusters`` the sums are flipped.
-    """
-    d = np.asarray(differences, np.float64)
-    d = cluster_sums(d, numbered(clusters, d.shape[1]))
-    if permutations < 1:
-        raise ValueError(f"{permutations} permutations: at least 1 is needed")
-    counts = (d != 0).sum(axis=1)
-    found = np.ones(len(d))
-    few = (counts > 0) & (counts <= math.log2(permutations))
-    for row in np.flatnonzero(few):
-        found[row] = every_sign(d[row][d[row] != 0])
-    many = np.flatnonzero((counts > 0) & ~few)
-    if not len(many):
-        return found
-    # Scaled so that float32 sums are off by far less than what is taken for equal.
-    scale = np.abs(d[many]).sum(axis=1)
-    values = (d[many] / scale[:, None]).T.astype(np.float32)
-    observed = (np.abs(values.sum(axis=0, dtype=np.float64)) - 1e-6).astype(np.float32)
-    extreme = np.zeros(len(many), np.int64)
-    for signs in sign_patterns(d.shape[1], permutations, seed):
-        sums = signs @ values
-        extreme += np.count_nonzero(np.abs(sums, out=sums) >= observed, axis=0)
-    found[many] = (extreme + 1) / (permutations + 1)
-    return found
-
-
-def every_sign(differences: Floats) -> float:
-    """Share of the 2^n sign patterns of n differences whose sum is at least as far from 0 as the observed one."""
-    sums = differences[:1]  # with a minus before the first, every sum comes once more, mirrored
-    for one in differences[1:]:
-        sums = np.concatenate([sums + one, sums - one])
-    limit = abs(differences.sum()) - 1e-9 * np.abs(differences).sum()
-    return float(np.mean(np.abs(sums) >= limit))
-
-
-def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[NDArray[np.float32]]:
-    """Rows of n random signs, ``[r, n]`` at a time, the same for the same n, number and seed."""
-    rng = np.random.default_rng(seed)
-    width = -(-n // 8)
-    step = max(1, min(ROWS, CHUNK // n))
-    for start in range(0, patterns, step):
-        size = min(step, patterns - start)
-        bits = np.frombuffer(rng.bytes(size * width), np.uint8).reshape(size, width)
-        signs = np.unpackbits(bits, axis=1, count=n).astype(np.float32)
-        signs *= 2
-        signs -= 1
-        yield signs
-
-
-def mcnemar_exact(first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | None = None) -> float:
-    """Two-sided p-value for hits 0 or 1 of two systems on the same queries ``[q]``, as :func:`mcnemar_tests`.
-
-    Two numbers instead of rows are those of the queries that only the first finds and that only the second finds. With
-    ``clusters`` it is the test of :func:`kis_bench.clusters.whole_flip_tests`, which without is McNemar's.
-
-    >>> mcnemar_exact(1, 8), mcnemar_exact([1, 1, 0], [0, 1, 0])
-    (0.0390625, 1.0)
-    """
-    if np.ndim(first) == 0 and np.ndim(second) == 0:
-        if clusters is not None:
-            raise ValueError("clusters need the hits of each query, not their number")
-        counts = np.array([first, second], np.float64)
-        if not (np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))).all():
-            raise ValueError(f"{counts.tolist()} are not numbers of queries")
-        return float(mcnemar_tests(*counts))
-    hits = row_of(first), row_of(second)
-    if len(hits[0]) != len(hits[1]):
-        raise ValueError(f"{len(hits[0])} and {len(hits[1])} hits: a paired test needs both on the same queries")
-    if not all(np.isin(each, (0, 1)).all() for each in hits):
-        raise ValueError("hits are 0 or 1; where ties make them shares, use paired_randomization_test")
-    return float(hit_tests((hits[0] - hits[1])[None], clusters)[0])
-
-
-def hit_tests(differences: Floats, clusters: ArrayLike | None = None) -> Floats:
-    """p-values ``[c]`` of :func:`mcnemar_exact` for c rows of differences -1, 0, 1 ``[c, q]``."""
-    totals = cluster_sums(differences, numbered(clusters, differences.shape[-1]))
-    found = mcnemar_tests((totals > 0).sum(axis=-1), (totals < 0).sum(axis=-1))
-    several = (np.abs(totals) > 1).any(axis=-1)
-    found[several] = whole_flip_tests(totals[several])
-    return found
-
-
-def mcnemar_tests(gained: ArrayLike, lost: ArrayLike) -> Floats:
-    """p-values of the exact test of Q. McNemar (Psychometrika 12, 1947) from numbers b and c of discordant queries.
-
-    Only the queries count that one finds and the other doesn't: under the hypothesis each falls to either side with
-    1/2, so p is ``min(1, 2 P(X <= min(b, c)))`` with X binomial(b + c, 1/2). It is conservative: it rejects equals in
-    less than 5% of cases, the less often the fewer such queries there are.
-    """
-    from scipy.special import bdtr
-
-    b, c = np.asarray(gained, np.float64), np.asarray(lost, np.float64)
-    return np.asarray(np.minimum(1.0, 2 * bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)), np.float64)
 
 
 def bootstrap_means(
@@ -311,23 +188,6 @@ def resampled_means(
         total = n if groups is None else (counts @ sizes)[:, None]
         found[start : start + size] = counts @ data.T / total
     return found
-
-
-def holm(p_values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """p-values adjusted for their number, in the same order (S. Holm, Scandinavian J. of Statistics 6, 1979).
-
-    The smallest of m counts m-fold, the next (m-1)-fold, and so on, none less than one before it, none more than 1.
-
-    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
-        raise ValueError("p-values are a row of numbers from 0 to 1")
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return adjusted
 
 
 def row_of(values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kis_bench.exact_scores import Doubles, ExactScores, Floats, Ints, gather, round_down
+from kis_bench.ranking.exact_scores import Doubles, ExactScores, Floats, Ints, gather, round_down
 
 SPARE = 2**20  #: candidates of a block of queries, beyond k each, before they are settled exactly
 

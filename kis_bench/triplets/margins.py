@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kis_bench.ranking.relevance import mean_vectors
 from kis_bench.records import Collection, Triplet
-from kis_bench.relevance import mean_vectors
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.people import RULES
 from kis_bench.published import comparable
 from kis_bench.results import of_study
+from kis_bench.triplets.people import RULES
 
 if TYPE_CHECKING:
     from kis_bench.results import Run

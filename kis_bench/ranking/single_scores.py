@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kis_bench.exact_scores import SLACK, U64, Doubles, Floats, gamma, lengths
+from kis_bench.ranking.exact_scores import SLACK, U64, Doubles, Floats, gamma, lengths
 
 
 def true_scores(query: Floats, vectors: Floats) -> Doubles:

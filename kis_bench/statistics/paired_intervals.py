@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.clusters import count, design_effects, numbered, quantile, variances
-from kis_bench.statistics import bootstrap_means, check_confidence
+from kis_bench.statistics.clusters import count, design_effects, numbered, quantile, variances
+from kis_bench.statistics.intervals import bootstrap_means, check_confidence
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +25,8 @@ def mean_differences(differences: Floats) -> Floats:
 def hit_intervals(differences: Floats, clusters: ArrayLike | None = None, confidence: float = 0.95) -> Floats:
     """Intervals ``[c, 2]`` of the means of differences of hits ``[c, q]``: :func:`paired_score_intervals`.
 
-    With clusters of as many independent queries as tell as much (:func:`kis_bench.clusters.design_effects`): all
-    counts are divided by it, and Student's t takes the place of the normal quantile.
+    With clusters of as many independent queries as tell as much (:func:`kis_bench.statistics.clusters.design_effects`):
+    all counts are divided by it, and Student's t takes the place of the normal quantile.
     """
     n = differences.shape[1]
     groups, (gained, lost) = numbered(clusters, n), gained_and_lost(differences)

@@ -1,0 +1,121 @@
+"""Exact ranks of known items in bounded memory.
+
+The score of an item is the real dot product of the stored float32 vectors (the highest over its v vectors), so a
+rank is a fact about the vectors and the same for every block size, thread count and library. Float32 matrix
+products decide what lies outside a proven error bound around the target's score; the few others are decided in
+float64, and what that can't separate by exact summation (:mod:`kis_bench.ranking.exact_scores`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from kis_bench.ranking.exact_scores import (
+    Floats,
+    Ints,
+    lengths,
+    require_finite,
+)
+from kis_bench.ranking.panel import Panel
+from kis_bench.records import Ranks
+
+GROUP_MARKS = 256 * 2**20  #: for one byte per query and group
+
+
+def target_ranks(
+    queries: Floats,
+    items: Any,
+    targets: Sequence[Sequence[int]],
+    *,
+    groups: Sequence[Hashable] | None = None,
+    relevant: Sequence[Sequence[Sequence[int]]] = (),
+    top_k: int = 0,
+    block_queries: int | None = None,
+    block_items: int | None = None,
+    engine: str = "numpy",
+) -> Ranks:
+    """Where each query's target stands among all items.
+
+    With s the highest score over a query's targets: ``best = 1 + #{score > s}``, ``worst = #{score >= s}``,
+    ``rank = (best + worst) / 2``.
+
+    Args:
+        queries: float32 ``[q, d]``.
+        items: float32 ``[n, d]`` or ``[n, v, d]``, or anything with a length, a shape and slices; read by blocks.
+        targets: the positions of each query's targets.
+        groups: the group of each item. The group rank is that of the best of the target's groups, by the same
+            formulas, a group scoring as its best item.
+        relevant: wider sets of items that will do as well, each with the positions for every query, such as a segment
+            or near-duplicates; empty for a query that has none. Ranked in the same pass by the same formulas, but
+            items of one set are no rivals of one another: only others that tie count for ``worst``.
+        top_k: how many of the best items to name; equal scores in the order of the items.
+        block_queries, block_items: size of a block of scores. They change speed and memory, never a result.
+        engine: ``"numpy"``.
+
+    Raises:
+        ValueError: shapes, targets or groups that don't fit.
+        BadVector: NaN or infinity, or vectors so long that a float32 score could overflow.
+    """
+    if engine != "numpy":
+        raise ValueError(f"unknown engine {engine!r}: known is 'numpy'")
+    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    check_shapes(queries.shape, tuple(items.shape), groups, top_k, block_queries, block_items)
+    wanted = checked_targets(targets, len(queries), len(items))
+    wider = [checked_targets(some, len(queries), len(items), may_lack=True) for some in relevant]
+    query_lengths = lengths(queries)
+    require_finite(query_lengths, "query", np.arange(len(queries)))
+    codes = None if groups is None else group_codes(groups)
+    panel = max(1, len(queries))
+    if codes is not None:
+        panel = min(panel, max(1, GROUP_MARKS // max(1, int(codes.max(initial=0)) + 1)))
+    parts = []
+    for first in range(0, max(1, len(queries)), panel):
+        some = slice(first, first + panel)
+        job = Panel(queries[some], query_lengths[some], items, wanted[some], [w[some] for w in wider], codes, first)
+        parts.append(job.ranks(top_k, block_queries, block_items))
+    return parts[0] if len(parts) == 1 else joined(parts)
+
+
+def check_shapes(
+    queries: tuple[int, ...], items: tuple[int, ...], groups: Sequence[Hashable] | None, top_k: int, *blocks: int | None
+) -> None:
+    if len(queries) != 2 or len(items) not in (2, 3) or queries[1] != items[-1] or 0 in items[1:]:
+        raise ValueError(f"queries {list(queries)} and items {list(items)} do not fit [q, d] and [n, (v,) d]")
+    if items[-1] >= 2**20:
+        raise ValueError(f"vectors of {items[-1]} numbers are longer than float32 products can rank")
+    if groups is not None and len(groups) != items[0]:
+        raise ValueError(f"{len(groups)} groups for {items[0]} items")
+    if top_k < 0 or any(size is not None and size < 1 for size in blocks):
+        raise ValueError("top_k can't be negative, and a block holds at least 1")
+
+
+def checked_targets(
+    targets: Sequence[Sequence[int]], q: int, n: int, *, may_lack: bool = False
+) -> list[tuple[int, ...]]:
+    """The distinct targets of each query, in order."""
+    if len(targets) != q:
+        raise ValueError(f"{len(targets)} lists of targets for {q} queries")
+    checked = []
+    for i, some in enumerate(targets):
+        if len(some) == 0 and not may_lack:
+            raise ValueError(f"query {i} has no target")
+        for target in some:
+            if not 0 <= target < n:
+                raise ValueError(f"query {i}: target {target} is not among the {n} items")
+        checked.append(tuple(sorted({int(target) for target in some})))
+    return checked
+
+
+def group_codes(groups: Sequence[Hashable]) -> Ints:
+    """Numbers from 0 for the labels, in the order of first appearance: ``[n]``."""
+    number: dict[Hashable, int] = {}
+    return np.array([number.setdefault(group, len(number)) for group in groups], dtype=np.int64)
+
+
+def joined(parts: Sequence[Ranks]) -> Ranks:
+    columns = ([getattr(part, column.name) for part in parts] for column in fields(Ranks))
+    return Ranks(*(None if some[0] is None else np.concatenate(some) for some in columns))  # type: ignore[arg-type]
