@@ -48,8 +48,8 @@ def made(config: pytest.Config) -> Gate | None:
     from kis_bench.gate.judging import Gate
     from kis_bench.gate.rules import MEASURES, Rules
     from kis_bench.gate.thresholds import read_thresholds
+    from kis_bench.results.provenance import git_state, versions
     from kis_bench.run_comparison import models_of
-    from kis_bench.runs import git_state, versions
 
     rules = Rules(
         option.kis_alpha, option.kis_tolerance, option.kis_query_factor, tuple(option.kis_gate_metric) or MEASURES,

@@ -18,10 +18,10 @@ from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gating import FAILURES, gate
 from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
-from kis_bench.pseudonyms import hidden
 from kis_bench.ranking.relevance import NearDuplicates, Sets, targets
 from kis_bench.records import Dataset, Embeddings, Query, Ranks, digest
-from kis_bench.results import ALL_RANKS, RECALL_AT, STUDY_SOURCE
+from kis_bench.results.columns import ALL_RANKS, RECALL_AT, STUDY_SOURCE
+from kis_bench.results.pseudonyms import hidden
 from kis_bench.session import (
     PAYLOAD,
     TIMED,

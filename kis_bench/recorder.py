@@ -114,7 +114,7 @@ class Recorder:
             return
         import pandas as pd
 
-        from kis_bench.published import read_published
+        from kis_bench.results.published import read_published
         from kis_bench.runs import write_measured
 
         option, hook = self.config.option, self.config.hook
@@ -162,7 +162,7 @@ class Recorder:
         That is the order in which datasets, their label sets and models are declared; what an object or a study calls
         its own comes after.
         """
-        from kis_bench.results import of_study
+        from kis_bench.results.provenance import of_study
 
         lined, about = line_up(self.config), self.provenance
         datasets = [one.name for one in lined.datasets]
@@ -255,7 +255,7 @@ class Recorder:
 
         from kis_bench.gate.github import error_lines
         from kis_bench.report.verdicts import in_words, section
-        from kis_bench.results import ALL_VERDICTS
+        from kis_bench.results.columns import ALL_VERDICTS
         from kis_bench.verdicts import NEW, Cell, failed_cells, sentence, told
 
         rows = [*self.verdicts.values()]

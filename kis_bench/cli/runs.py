@@ -74,7 +74,8 @@ def report(arguments: argparse.Namespace) -> int:
     from kis_bench.best_items import Unavailable, measured_dataset
     from kis_bench.report import write_report
     from kis_bench.results import Run, read_run
-    from kis_bench.runs import summary, write_merged
+    from kis_bench.results.merging import write_merged
+    from kis_bench.runs import summary
 
     runs = [read_run(folder) for folder in arguments.run]
     if len(runs) == 1 and arguments.out is not None:

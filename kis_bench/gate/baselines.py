@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from kis_bench import results
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
-from kis_bench.merging import run_name
 from kis_bench.records import short_name
-from kis_bench.results import JUDGMENTS, RANKS, Run
+from kis_bench.results import Run, folder, read_run
+from kis_bench.results.columns import ALL_RANKS, JUDGMENTS, RANKS
+from kis_bench.results.merging import run_name
 from kis_bench.run_comparison import models_of
 from kis_bench.verdicts import Cell
 
@@ -61,7 +61,7 @@ def read_earlier(place: Path) -> Run:
     if not there:
         raise KisBenchError(f"there is no baseline {place}; it is a run folder such as reports/latest, or a file that "
                             "kis-bench baseline save wrote (--kis-baseline= runs without one)")  # fmt: skip
-    run = results.read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
+    run = read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
     if not len(run.ranks) and not len(run.judgments):
         raise KisBenchError(f"the baseline {place} has nothing in it that was measured")
     return run
@@ -88,16 +88,16 @@ def read_file(file: Path) -> Run:
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, KeyError) as error:
         problem = f"not a readable baseline: {error}; save it again with kis-bench baseline save RUN"
         raise BadFile(file, [problem]) from error
-    results.check_schema(head, file)
+    folder.check_schema(head, file)
     if wrong := [kind for kind in ("models", "datasets") if not is_table(head.get(kind, {}))]:
         raise BadFile(file, [f"baseline.json: {kind} is not a table of tables" for kind in wrong])
     for name, columns in (("ranks.parquet", KEPT_RANKS), ("judgments.parquet", KEPT_JUDGMENTS)):
         if missing := [column for column in columns if column not in tables[name] and column != "target_item"]:
             raise BadFile(file, [f"{name}: the column {column!r} is missing" for column in missing])
-    ranks = tables["ranks.parquet"].reindex(columns=results.ALL_RANKS)
+    ranks = tables["ranks.parquet"].reindex(columns=ALL_RANKS)
     ranks["text"] = ""
     judgments = tables["judgments.parquet"].reindex(columns=JUDGMENTS)
-    return results.run_of(file, head, ranks=ranks, judgments=judgments)
+    return folder.run_of(file, head, ranks=ranks, judgments=judgments)
 
 
 def is_table(value: object) -> bool:

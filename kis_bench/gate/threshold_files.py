@@ -10,8 +10,9 @@ from typing import Any
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
 from kis_bench.gate.thresholds import OTHERS, RECALLS, figures_of, wrong_metric
-from kis_bench.merging import run_name
-from kis_bench.results import RECALL_AT, Run
+from kis_bench.results import Run
+from kis_bench.results.columns import RECALL_AT
+from kis_bench.results.merging import run_name
 from kis_bench.verdicts import Figure, is_rank, is_share, shown
 
 #: What is written unless metrics are named.

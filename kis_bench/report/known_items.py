@@ -10,11 +10,11 @@ import pandas as pd
 
 from kis_bench.comparison import tiers, win_tie_loss
 from kis_bench.files.text import file_name
-from kis_bench.published import comparable
 from kis_bench.report.fusion_plots import draw_label_sets
 from kis_bench.report.numbers import count, missing, number, percent, percent_points, probability, ratio, signed, spaced
 from kis_bench.report.tables import escaped, table
 from kis_bench.report.thumbnails import Row, Thumbnails, contact_sheet
+from kis_bench.results.published import comparable
 from kis_bench.statistics.clusters import counted
 
 if TYPE_CHECKING:

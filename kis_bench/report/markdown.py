@@ -14,8 +14,6 @@ from kis_bench.comparison import tiers
 from kis_bench.datasets.left_out import in_words
 from kis_bench.files.spreadsheets import write_csv
 from kis_bench.files.text import file_name
-from kis_bench.privacy import without_private
-from kis_bench.pseudonyms import as_private
 from kis_bench.report.agreement import agreement_section, similarity_datasets
 from kis_bench.report.annotators import annotators
 from kis_bench.report.combinations import audited, complementarity, growth
@@ -38,6 +36,8 @@ from kis_bench.report.plots import draw_curves, draw_overview, styles
 from kis_bench.report.tables import escaped, table
 from kis_bench.report.thumbnails import Thumbnails
 from kis_bench.report.verdicts import section
+from kis_bench.results.privacy import without_private
+from kis_bench.results.pseudonyms import as_private
 from kis_bench.statistics.clusters import counted
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.published import comparable
-from kis_bench.results import of_study
+from kis_bench.results.provenance import of_study
+from kis_bench.results.published import comparable
 from kis_bench.triplets.people import RULES
 
 if TYPE_CHECKING:

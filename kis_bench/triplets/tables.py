@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.records import Dataset
-from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
+from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
 from kis_bench.statistics import holm, wilson_interval
 from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, numbered, paired_test
 from kis_bench.triplets import margins as triplets

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
-from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS
+from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS
 from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, paired_test
 from kis_bench.triplets import agreement, majority
 from kis_bench.triplets.people import RULES, interval_of_people

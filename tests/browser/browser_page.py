@@ -11,7 +11,8 @@ from PIL import Image
 
 from kis_bench.records import Collection
 from kis_bench.report.tables import escaped, table
-from kis_bench.results import JUDGMENTS, METRICS, RANKS, TIMINGS, VERDICTS, Run
+from kis_bench.results import Run
+from kis_bench.results.columns import JUDGMENTS, METRICS, RANKS, TIMINGS, VERDICTS
 
 MODELS = ["alpha", "beta <b>bold</b>", "gamma"]
 QUERIES, ITEMS = 230, 260

@@ -17,7 +17,8 @@ from PIL import Image
 from kis_bench import datasets, encoders, search
 from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.ranking.relevance import NearDuplicates
-from kis_bench.results import OTHER_RANKS, read_run
+from kis_bench.results import read_run
+from kis_bench.results.columns import OTHER_RANKS
 from kis_bench.store import Store
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kis_bench.results import FUSED, read_run
+from kis_bench.results import read_run
+from kis_bench.results.columns import FUSED
 
 CONFTEST = """
     from pathlib import Path

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kis_bench.results import JUDGMENTS, TIMINGS, VERDICTS, read_run, write_run
+from kis_bench.results import read_run, write_run
+from kis_bench.results.columns import JUDGMENTS, TIMINGS, VERDICTS
 
 ROOT = Path(__file__).parents[2]
 SUITE = ("-q", "-p", "no:cacheprovider", ROOT / "benchmarks", "-c", ROOT / "pyproject.toml", "-k", "known_item_search",

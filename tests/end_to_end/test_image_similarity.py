@@ -14,7 +14,8 @@ from reset_files import judgment, keyframe, person, triplet, write_study
 
 from kis_bench import datasets
 from kis_bench.files.images import read_image
-from kis_bench.results import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS, read_run
+from kis_bench.results import read_run
+from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "fixtures" / "published" / "reset.csv"

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from kis_bench import datasets
-from kis_bench.pseudonyms import as_private
 from kis_bench.results import read_run
+from kis_bench.results.pseudonyms import as_private
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("Wilhelmina", "Oriane")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kis_bench.results import ALL_RANKS, METRICS, read_run
+from kis_bench.results import read_run
+from kis_bench.results.columns import ALL_RANKS, METRICS
 
 ROOT = Path(__file__).parents[2]
 

@@ -26,7 +26,8 @@ from kis_bench.errors import KisBenchError
 from kis_bench.export import encoded, export_run
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
 from kis_bench.ranking.single_scores import rounded_sums, true_scores
-from kis_bench.results import JUDGMENTS, TIMINGS, VERDICTS, read_run, write_run
+from kis_bench.results import read_run, write_run
+from kis_bench.results.columns import JUDGMENTS, TIMINGS, VERDICTS
 from kis_bench.store import Store
 
 N, COPIES, D = 130, 10, 24  # pictures, how many of them are there twice, length of vectors

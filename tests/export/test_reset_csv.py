@@ -19,7 +19,8 @@ from reset_files import TRIPLET, judgment, person, triplet, write_study, write_t
 from kis_bench import datasets, reset_export, triplets
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.reset_export import export_reset, extended_table, read_cells, written
-from kis_bench.results import DISTANCES, JUDGMENTS, RANKS, TIMINGS, VERDICTS, read_run, write_run
+from kis_bench.results import read_run, write_run
+from kis_bench.results.columns import DISTANCES, JUDGMENTS, RANKS, TIMINGS, VERDICTS
 from kis_bench.triplets.tables import distances_table
 
 N = 12

@@ -8,7 +8,7 @@ import pandas as pd
 from kis_bench import complementarity
 from kis_bench.complementarity import advice, gains, snooping_p, widened
 from kis_bench.conditions import Condition, conditions
-from kis_bench.results import FUSED
+from kis_bench.results.columns import FUSED
 from kis_bench.statistics.cross_validation import parts_of
 
 NOTHING = pd.DataFrame(columns=FUSED)

@@ -11,7 +11,7 @@ from kis_bench.conditions import Condition
 from kis_bench.fusion import complement, switching_cost
 from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
 from kis_bench.report.combinations import complementarity, method
-from kis_bench.results import FUSED
+from kis_bench.results.columns import FUSED
 from kis_bench.statistics import holm, paired_randomization_test
 
 NONE = pd.DataFrame(columns=FUSED)

@@ -13,7 +13,8 @@ from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import part_of
 from kis_bench.gate.judging import Gate
 from kis_bench.gate.rules import MEASURES, Rules, compared, significance, what_changed
-from kis_bench.results import JUDGMENTS, RANKS, run_of
+from kis_bench.results.columns import JUDGMENTS, RANKS
+from kis_bench.results.folder import run_of
 from kis_bench.verdicts import LISTED, NAMED, Cell, listing, told
 
 CELL = Cell("a", "mine", "short")

@@ -21,7 +21,9 @@ from kis_bench.gate.thresholds import (
     read_thresholds,
     unmatchable,
 )
-from kis_bench.results import RANKS, metrics_table, run_of
+from kis_bench.results.columns import RANKS
+from kis_bench.results.figures import metrics_table
+from kis_bench.results.folder import run_of
 from kis_bench.verdicts import Cell, Figure
 
 CELL = Cell("siglip", "mvk", "long")

@@ -19,7 +19,8 @@ from kis_bench.m3rt_import import import_saves, thesis_models
 from kis_bench.m3rt_ranks import paired, rows_of
 from kis_bench.records import Query, digest
 from kis_bench.report import write_report
-from kis_bench.results import RANKS, read_run
+from kis_bench.results import read_run
+from kis_bench.results.columns import RANKS
 from kis_bench.store import Store
 
 LABELS = [

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from kis_bench.errors import KisBenchError
-from kis_bench.merging import merge, run_name, what_differs
-from kis_bench.results import AGREEMENT, DISTANCES, FUSED, METRICS, PAIRS, PUBLISHED, read_run, write_run
+from kis_bench.results import read_run, write_run
+from kis_bench.results.columns import AGREEMENT, DISTANCES, FUSED, METRICS, PAIRS, PUBLISHED
+from kis_bench.results.merging import merge, run_name, what_differs
 
 QUERIES, ITEMS = 12, 40
 ABOUT = {"fingerprint": "f", "n_items": ITEMS, "n_queries": {"short": QUERIES, "long": QUERIES}, "segment_s": 10.0,

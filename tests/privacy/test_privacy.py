@@ -14,8 +14,8 @@ import gated_project
 
 from kis_bench import complementarity, label_sets, runs
 from kis_bench.comparison import compare
-from kis_bench.privacy import command_of, source_of, without_private
 from kis_bench.report.markdown import _provenance
+from kis_bench.results.privacy import command_of, source_of, without_private
 from kis_bench.statistics import crossed
 
 HOME = "/home/anna-secret"

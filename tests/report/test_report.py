@@ -13,7 +13,10 @@ from PIL import Image
 
 from kis_bench.records import Collection
 from kis_bench.report import write_report
-from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, Run, metrics_table, run_of
+from kis_bench.results import Run
+from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
+from kis_bench.results.figures import metrics_table
+from kis_bench.results.folder import run_of
 
 HOSTILE = ["<script>alert(1)</script>", "a | b", "two\nlines", "مرحبا \u202eقلعة", "x" * 10_000, "![x](https://a.test/b.png)",
            "[x](javascript:alert(1))", "C:\\dir | <b>$\\frac$", "# head", ""]  # fmt: skip

@@ -17,7 +17,7 @@ from kis_bench.growth import growth
 from kis_bench.metrics import cumulative_curve
 from kis_bench.report import combinations, fusion_plots, grid, plots
 from kis_bench.report.plots import draw_curves, draw_overview, ink, styles
-from kis_bench.results import FUSED
+from kis_bench.results.columns import FUSED
 from kis_bench.statistics import wilson_interval
 
 NAMES = [f"vit-so400m-14-siglip-38{i}" for i in range(10)]

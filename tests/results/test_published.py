@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from kis_bench.errors import BadFile
-from kis_bench.published import comparable, read_published
-from kis_bench.results import METRICS, PUBLISHED
+from kis_bench.results.columns import METRICS, PUBLISHED
+from kis_bench.results.published import comparable, read_published
 from kis_bench.runs import figures_of
 
 FILE = Path(__file__).parents[2] / "fixtures" / "published" / "reset.csv"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from kis_bench.files import spreadsheets
 from kis_bench.files.spreadsheets import guarded, unguarded, write_csv
 from kis_bench.report import numbers
-from kis_bench.results import JUDGMENTS, RANKS, TIMINGS, VERDICTS, read_run, write_run
+from kis_bench.results import read_run, write_run
+from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
 
 
 @given(st.text(max_size=12) | st.text("'=+-@\t\r1", max_size=6))

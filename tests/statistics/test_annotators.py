@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kis_bench import pseudonyms as names
 from kis_bench.annotators import AGREEMENT, ANNOTATORS, between_annotators, by_annotator, krippendorff_alpha
 from kis_bench.conditions import conditions
-from kis_bench.pseudonyms import hidden, without_names
 from kis_bench.records import Query
-from kis_bench.results import metrics_table
+from kis_bench.results import pseudonyms as names
+from kis_bench.results.figures import metrics_table
+from kis_bench.results.pseudonyms import hidden, without_names
 from kis_bench.verdicts import move
 
 X = np.nan

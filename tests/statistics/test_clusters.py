@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kis_bench.comparison import compare
 from kis_bench.conditions import conditions
 from kis_bench.growth import growth
-from kis_bench.results import metrics_table
+from kis_bench.results.figures import metrics_table
 from kis_bench.statistics import (
     bootstrap_interval,
     bootstrap_means,

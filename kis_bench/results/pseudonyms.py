@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.records import Query
-from kis_bench.results import Run
+from kis_bench.results.folder import Run
 
 
 def pseudonyms(names: Iterable[Any]) -> dict[str, str]:

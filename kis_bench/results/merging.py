@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from kis_bench.errors import KisBenchError
-from kis_bench.privacy import OF_DATASETS, OF_MODELS, facts_of
-from kis_bench.pseudonyms import as_private
-from kis_bench.results import OPTIONAL_TABLES, Run, of_study
+from kis_bench.results.columns import OPTIONAL_TABLES
+from kis_bench.results.folder import Run, read_run, write_run
+from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, facts_of
+from kis_bench.results.provenance import of_study
+from kis_bench.results.pseudonyms import as_private
 
 #: What ranks and agreement mean depends on these: name in run.json -> option of pytest.
 MEANINGS = {
@@ -267,3 +271,19 @@ def origins(run: Run, hidden: bool) -> list[dict[str, Any]]:
     if not hidden or run.provenance.get("privacy"):
         return own
     return [{**one, "command": None} for one in own]
+
+
+def write_merged(parent: Path, runs: Sequence[Run], draw: Callable[[Run], None]) -> tuple[Path, list[str]]:
+    """One run folder of several runs, drawn; returns it, and what a reader should know."""
+    merged = merge(runs)
+    folder = write_run(
+        parent,
+        ranks=merged.ranks,
+        judgments=merged.judgments,
+        tables=merged.tables,
+        timings=merged.timings,
+        verdicts=merged.verdicts,
+        provenance={**merged.provenance, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")},
+        draw=lambda hidden: draw(read_run(hidden)),
+    )
+    return folder, merged.remarks

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kis_bench.errors import BadFile
 from kis_bench.files.csv_tables import read_rows, unexpected
-from kis_bench.results import PUBLISHED
+from kis_bench.results.columns import PUBLISHED
 
 ITEMS = "items"  #: a column that a file may have: size of the collection that was searched
 WHOLE = ("k", "n", ITEMS)

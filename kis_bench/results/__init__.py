@@ -1,0 +1,9 @@
+"""A run's tables and provenance: measured, written in one piece, read back."""
+
+from kis_bench.results.folder import Run, read_run, write_run
+
+__all__ = [
+    "Run",
+    "read_run",
+    "write_run",
+]
