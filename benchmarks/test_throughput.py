@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kis_bench.comparison import MEASURES, compare, values
-from kis_bench.conditions import Condition
+from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.models import MEASURES, compare, values
 from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.files.images import read_image
 from kis_bench.metrics import recall_at_k

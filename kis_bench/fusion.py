@@ -21,7 +21,7 @@ def complement(*ranks: ArrayLike) -> NDArray[Any]:
 
     The oracle: to know which list to look at one has to know the answer. An upper bound of every combination that
     leaves lists as they are, such as switching; a list that is made anew, of ranks or sums of scores, can exceed it.
-    For ranks without ties; the smaller of two tied ranks is a distribution: :mod:`kis_bench.tied_ranks`.
+    For ranks without ties; the smaller of two tied ranks is a distribution: :mod:`kis_bench.analysis.tied_ranks`.
 
     >>> complement([1, 9, 4], [3, 2, 4]).tolist()
     [1, 2, 4]

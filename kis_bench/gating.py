@@ -44,12 +44,12 @@ def made(config: pytest.Config) -> Gate | None:
         raise KisBenchError(f"--kis-drift {option.kis_drift} has no meaning without --kis-exact")
     if option.kis_thresholds is None and option.kis_baseline is None:
         return None
+    from kis_bench.analysis.runs import models_of
     from kis_bench.gate.baselines import read_baseline
     from kis_bench.gate.judging import Gate
     from kis_bench.gate.rules import MEASURES, Rules
     from kis_bench.gate.thresholds import read_thresholds
     from kis_bench.results.provenance import git_state, versions
-    from kis_bench.run_comparison import models_of
 
     rules = Rules(
         option.kis_alpha, option.kis_tolerance, option.kis_query_factor, tuple(option.kis_gate_metric) or MEASURES,

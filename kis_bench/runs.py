@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench import complementarity, label_sets
-from kis_bench.comparison import compare
+from kis_bench.analysis import combinations, label_sets
+from kis_bench.analysis.models import compare
 from kis_bench.records import Collection, Dataset
 from kis_bench.report import write_report
 from kis_bench.report.agreement import similarity_summary
@@ -113,7 +113,7 @@ def statistics() -> dict[str, Any]:
         "figures": defaults(bootstrap_interval, "resamples", "seed"),
         "comparisons": defaults(compare, "resamples", "permutations", "seed"),
         "combinations": {
-            "resamples": complementarity.RESAMPLES, "permutations": complementarity.PERMUTATIONS,
+            "resamples": combinations.RESAMPLES, "permutations": combinations.PERMUTATIONS,
             "seed": defaults(resampled_means, "seed")["seed"],
             "cross_validation_folds": cross_validation.FOLDS, "cross_validation_seed": cross_validation.SEED,
         },

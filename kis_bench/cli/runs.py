@@ -112,10 +112,10 @@ def report(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
+    from kis_bench.analysis.runs import NAMES, compare_runs, pair_of
     from kis_bench.gate.baselines import SUFFIX, named, read_earlier
     from kis_bench.report.compared import in_short, write_comparison
     from kis_bench.results import read_run
-    from kis_bench.run_comparison import NAMES, compare_runs, pair_of
 
     for metric in arguments.metric or ():
         if metric not in NAMES:

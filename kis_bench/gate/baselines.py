@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from kis_bench.analysis.runs import models_of
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
 from kis_bench.records import short_name
 from kis_bench.results import Run, folder, read_run
 from kis_bench.results.columns import ALL_RANKS, JUDGMENTS, RANKS
 from kis_bench.results.merging import run_name
-from kis_bench.run_comparison import models_of
 from kis_bench.verdicts import Cell
 
 SUFFIX = ".kis.zip"

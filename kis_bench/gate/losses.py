@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.comparison import values
+from kis_bench.analysis.models import values
+from kis_bench.analysis.runs import matched, side_by_side
 from kis_bench.results import Run
-from kis_bench.run_comparison import matched, side_by_side
 from kis_bench.verdicts import Cell, move
 
 

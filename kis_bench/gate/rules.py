@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.comparison import measure_name
+from kis_bench.analysis.models import measure_name
+from kis_bench.analysis.runs import NAMES, changes, compare_runs, matched
 from kis_bench.errors import KisBenchError, unknown
 from kis_bench.gate.baselines import cells_of, named, part_of
 from kis_bench.gate.exact import exact
@@ -21,7 +22,6 @@ from kis_bench.gate.losses import fallen, lost
 from kis_bench.records import short_name
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
-from kis_bench.run_comparison import NAMES, changes, compare_runs, matched
 from kis_bench.statistics import holm
 from kis_bench.statistics.clusters import counted
 from kis_bench.verdicts import (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.comparison import measure_name
+from kis_bench.analysis.models import measure_name
 from kis_bench.errors import BadFile, unknown
 from kis_bench.files.toml_tables import read_toml
 from kis_bench.results.columns import RECALL_AT, RELEVANCES

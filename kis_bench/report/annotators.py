@@ -12,7 +12,7 @@ SHOWN_RECALLS = (1, 10, 100)
 
 
 def annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
-    """Tables of a condition from :mod:`kis_bench.annotators`; of many models the best first."""
+    """Tables of a condition from :mod:`kis_bench.analysis.annotators`; of many models the best first."""
     rows = []
     for (model, name), own in figures.groupby(["model", "annotator"], sort=False):
         recalls = own[own["metric"] == "recall"].set_index("k")

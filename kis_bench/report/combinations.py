@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.audit import counts
+from kis_bench.analysis.audit import counts
 from kis_bench.report.numbers import missing, number, percent, signed, spaced
 from kis_bench.report.tables import escaped, table
 
 if TYPE_CHECKING:
-    from kis_bench.conditions import Condition
+    from kis_bench.analysis.conditions import Condition
 
 MOST_COMBINATIONS, MOST_QUERIES = 10, 15
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.analysis.runs import Comparison, both_names
 from kis_bench.errors import KisBenchError
 from kis_bench.files.spreadsheets import write_csv
 from kis_bench.files.text import plain
@@ -17,7 +18,6 @@ from kis_bench.report.numbers import missing, number, percent, percent_points, p
 from kis_bench.report.tables import escaped, table
 from kis_bench.results.merging import run_name
 from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, OF_RUN
-from kis_bench.run_comparison import Comparison, both_names
 from kis_bench.statistics.clusters import counted
 from kis_bench.triplets.summary import records
 

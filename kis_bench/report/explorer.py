@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kis_bench.audit import FLAGS
-from kis_bench.conditions import Condition
+from kis_bench.analysis.audit import FLAGS
+from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.findings import Findings
 from kis_bench.files.text import shortened
 from kis_bench.report.embedded import BUDGET, NO_ROOM, UNKNOWN, Embedded, Item, embed, in_turn
-from kis_bench.report.findings import Findings
 from kis_bench.report.plots import PALETTE, styles
 from kis_bench.results import Run
 from kis_bench.statistics.clusters import quantile

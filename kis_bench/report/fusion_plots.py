@@ -23,7 +23,8 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
     """The best combinations over the best single model under one measure, and hollow the oracle of the same models.
 
     Args:
-        gains: rows of one condition and measure, as :func:`kis_bench.complementarity.gains` gives them; ``dataset``,
+        gains: rows of one condition and measure, as :func:`kis_bench.analysis.combinations.gains` gives them;
+        ``dataset``,
             ``label_set``, ``metric``, ``k``, ``parameter`` and ``best_single`` may be absent.
 
     Raises:
@@ -91,7 +92,8 @@ def draw_growth(growth: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem
     """Recall@k against the size of the collection: solid within it, dashed where it is extrapolated.
 
     Args:
-        growth: rows of one condition, as :func:`kis_bench.growth.growth` gives them; the models in the legend's order.
+        growth: rows of one condition, as :func:`kis_bench.analysis.growth.growth` gives them; the models in the
+        legend's order.
             Of many models only the first and the last have bands.
     """
     import matplotlib
@@ -147,9 +149,9 @@ def draw_label_sets(rows: pd.DataFrame, style: Mapping[str, tuple[str, Any]], st
 
     Args:
         rows: one per model, of one pair of label sets and one measure, as
-            :func:`kis_bench.label_sets.compare_label_sets` gives them: ``model``, ``value_a``, ``value_b``; ``ci_low``
-            and ``ci_high`` of the difference and what names things (``dataset``, ``label_set_a``, ``label_set_b``,
-            ``metric``, ``k``, ``n``) may be absent.
+            :func:`kis_bench.analysis.label_sets.compare_label_sets` gives them: ``model``, ``value_a``, ``value_b``;
+            ``ci_low`` and ``ci_high`` of the difference and what names things (``dataset``, ``label_set_a``,
+            ``label_set_b``, ``metric``, ``k``, ``n``) may be absent.
 
     Raises:
         ValueError: there is no row, or more than one of a model.

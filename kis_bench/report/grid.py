@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.analysis.tied_ranks import smallest_hits
 from kis_bench.files.text import plain, shortened
 from kis_bench.report.plots import (
     STYLE,
@@ -24,10 +25,9 @@ from kis_bench.report.plots import (
     shown_ranks,
     text_width,
 )
-from kis_bench.tied_ranks import smallest_hits
 
 if TYPE_CHECKING:
-    from kis_bench.conditions import Condition
+    from kis_bench.analysis.conditions import Condition
 
 Style = Mapping[str, tuple[str, Any]]
 EXPLAINED = (

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kis_bench.analysis.findings import Findings
     from kis_bench.records import Collection
-    from kis_bench.report.findings import Findings
     from kis_bench.results import Run
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}

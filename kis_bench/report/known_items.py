@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.comparison import tiers, win_tie_loss
+from kis_bench.analysis.models import tiers, win_tie_loss
 from kis_bench.files.text import file_name
 from kis_bench.report.fusion_plots import draw_label_sets
 from kis_bench.report.numbers import count, missing, number, percent, percent_points, probability, ratio, signed, spaced
@@ -18,9 +18,9 @@ from kis_bench.results.published import comparable
 from kis_bench.statistics.clusters import counted
 
 if TYPE_CHECKING:
-    from kis_bench.conditions import Condition
+    from kis_bench.analysis.conditions import Condition
+    from kis_bench.analysis.findings import Findings
     from kis_bench.records import Collection
-    from kis_bench.report.findings import Findings
 
 WORST, MOST_IN_MATRIX = 10, 12
 SHOWN_RECALLS = (1, 10, 100)

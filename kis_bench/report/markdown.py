@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.comparison import tiers
+from kis_bench.analysis.findings import Findings, Key
+from kis_bench.analysis.models import tiers
 from kis_bench.datasets.left_out import in_words
 from kis_bench.files.spreadsheets import write_csv
 from kis_bench.files.text import file_name
@@ -18,7 +19,6 @@ from kis_bench.report.agreement import agreement_section, similarity_datasets
 from kis_bench.report.annotators import annotators
 from kis_bench.report.combinations import audited, complementarity, growth
 from kis_bench.report.explorer import explorer_data
-from kis_bench.report.findings import Findings, Key
 from kis_bench.report.fusion_plots import draw_gains, draw_growth
 from kis_bench.report.grid import draw_grid
 from kis_bench.report.html import page, write_folder_form
@@ -41,7 +41,7 @@ from kis_bench.results.pseudonyms import as_private
 from kis_bench.statistics.clusters import counted
 
 if TYPE_CHECKING:
-    from kis_bench.conditions import Condition
+    from kis_bench.analysis.conditions import Condition
     from kis_bench.records import Collection
     from kis_bench.results import Run
 

@@ -19,7 +19,7 @@ from kis_bench.statistics import wilson_interval
 from kis_bench.statistics.clusters import count, counted, of_targets, share_intervals
 
 if TYPE_CHECKING:
-    from kis_bench.conditions import Condition
+    from kis_bench.analysis.conditions import Condition
 
 # Okabe and Ito's colours without black and yellow, which vanish on dark or white paper.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")

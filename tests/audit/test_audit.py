@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.audit import AUDIT, FLAGS, audit, by_disagreement, counts
-from kis_bench.conditions import conditions
+from kis_bench.analysis.audit import AUDIT, FLAGS, audit, by_disagreement, counts
+from kis_bench.analysis.conditions import conditions
 
 
 def table(ranks, n_items=5000, **columns):

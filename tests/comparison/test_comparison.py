@@ -12,8 +12,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench import comparison
-from kis_bench.comparison import (
+from kis_bench.analysis import models as comparison
+from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.models import (
     COMPARISONS,
     MEASURES,
     compare,
@@ -24,7 +25,6 @@ from kis_bench.comparison import (
     values,
     win_tie_loss,
 )
-from kis_bench.conditions import Condition
 from kis_bench.statistics import (
     holm,
     mcnemar_exact,

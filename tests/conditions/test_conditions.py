@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from kis_bench.conditions import conditions
+from kis_bench.analysis.conditions import conditions
 
 COLUMNS = ["model", "dataset", "label_set", "query_id", "rank_best", "rank_worst", "n_items"]
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kis_bench import complementarity
-from kis_bench.complementarity import advice, gains, snooping_p, widened
-from kis_bench.conditions import Condition, conditions
+from kis_bench.analysis import combinations
+from kis_bench.analysis.combinations import advice, gains, snooping_p, widened
+from kis_bench.analysis.conditions import Condition, conditions
 from kis_bench.results.columns import FUSED
 from kis_bench.statistics.cross_validation import parts_of
 
@@ -51,7 +51,7 @@ def test_folds_never_part_the_queries_of_a_target(monkeypatch):
         seen.append(parts_of(keys))
         return seen[-1]
 
-    monkeypatch.setattr(complementarity, "parts_of", kept)
+    monkeypatch.setattr(combinations, "parts_of", kept)
     one = several(3)
     mixed = one.asked([one.queries[i] for i in np.random.default_rng(1).permutation(len(one.queries))])
     advice(mixed, NOTHING)
@@ -68,7 +68,7 @@ def test_the_best_of_many_is_no_surer_for_being_measured_four_times():
     assert abs(snooping_p(four, which) - snooping_p(d)) < 0.03
     assert snooping_p(four) < 0.5 * snooping_p(d)
     assert np.ptp(widened(four[0], 10, which)) > 0.95 * np.ptp(widened(d[0], 10))
-    tested = complementarity.tested
+    tested = combinations.tested
     assert tested(four, [True] * 3, which)[0].tolist() == tested(d, [True] * 3, None)[0].tolist()
 
 

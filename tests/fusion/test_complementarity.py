@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.complementarity import ADVICE, GAINS, advice, combinations, gains
-from kis_bench.conditions import Condition
+from kis_bench.analysis.combinations import ADVICE, GAINS, advice, combinations, gains
+from kis_bench.analysis.conditions import Condition
 from kis_bench.fusion import complement, switching_cost
 from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
 from kis_bench.report.combinations import complementarity, method

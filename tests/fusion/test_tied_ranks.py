@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kis_bench import tied_ranks
-from kis_bench.fusion import interleaving_cost, switching_cost
-from kis_bench.tied_ranks import (
+from kis_bench.analysis import tied_ranks
+from kis_bench.analysis.tied_ranks import (
     interleaving_hits,
     interleaving_rank,
     smallest_hits,
@@ -19,6 +18,7 @@ from kis_bench.tied_ranks import (
     switching_hits,
     switching_rank,
 )
+from kis_bench.fusion import interleaving_cost, switching_cost
 
 SIZE = 14
 tie = st.tuples(st.integers(1, SIZE), st.integers(1, SIZE)).map(sorted)

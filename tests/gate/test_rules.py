@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kis_bench import comparison
+from kis_bench.analysis import models
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import part_of
 from kis_bench.gate.judging import Gate
@@ -57,8 +57,8 @@ def test_noise_alone_fails_at_most_at_the_declared_rate(cells, alpha, runs, monk
 
     With fewer sign flips and resamples than in earnest, which is as honest and twenty times faster.
     """
-    quick = partial(comparison.compare, resamples=50, permutations=2_000)
-    monkeypatch.setattr("kis_bench.run_comparison.compare", quick)
+    quick = partial(models.compare, resamples=50, permutations=2_000)
+    monkeypatch.setattr("kis_bench.analysis.runs.compare", quick)
     rng = np.random.default_rng(cells)
     rules, failed = Rules(alpha=alpha), 0
     for _ in range(runs):

@@ -10,9 +10,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench import growth as module
-from kis_bench.conditions import Condition
-from kis_bench.growth import GROWTH, expected_recall, extrapolated_recall, growth, hits_in_parts
+from kis_bench.analysis import growth as module
+from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.growth import GROWTH, expected_recall, extrapolated_recall, growth, hits_in_parts
 from kis_bench.metrics import recall_at_k
 from kis_bench.statistics import wilson_interval
 from kis_bench.statistics.clusters import share_intervals

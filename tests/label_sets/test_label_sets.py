@@ -9,8 +9,8 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench import label_sets as module
-from kis_bench.label_sets import (
+from kis_bench.analysis import label_sets as module
+from kis_bench.analysis.label_sets import (
     CORRELATIONS,
     GAINS,
     LENGTHS,

@@ -12,8 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "end_to_end"))
 import gated_project
 
-from kis_bench import complementarity, label_sets, runs
-from kis_bench.comparison import compare
+from kis_bench import runs
+from kis_bench.analysis import combinations, label_sets
+from kis_bench.analysis.models import compare
 from kis_bench.report.markdown import _provenance
 from kis_bench.results.privacy import command_of, source_of, without_private
 from kis_bench.statistics import crossed
@@ -113,7 +114,7 @@ def test_statistics_say_what_is_done(monkeypatch):
     said = runs.statistics()
     assert said["comparisons"]["permutations"] == inspect.signature(compare).parameters["permutations"].default
     assert said["image similarity"] == {"resamples": crossed.RESAMPLES, "seed": crossed.SEED}
-    monkeypatch.setattr(complementarity, "PERMUTATIONS", 7)
+    monkeypatch.setattr(combinations, "PERMUTATIONS", 7)
     monkeypatch.setattr(label_sets, "RESAMPLES_OF_MEDIANS", 8)
     assert runs.statistics()["combinations"]["permutations"] == 7
     assert runs.statistics()["label sets"]["resamples_of_medians"] == 8

@@ -11,9 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kis_bench.complementarity import gains
-from kis_bench.conditions import Condition
-from kis_bench.growth import growth
+from kis_bench.analysis.combinations import gains
+from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.growth import growth
 from kis_bench.metrics import cumulative_curve
 from kis_bench.report import combinations, fusion_plots, grid, plots
 from kis_bench.report.plots import draw_curves, draw_overview, ink, styles

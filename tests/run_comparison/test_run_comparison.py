@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from kis_bench.analysis.runs import NAMES, compare_runs, pair_of
 from kis_bench.errors import KisBenchError
 from kis_bench.metrics import hits_at_k
 from kis_bench.report.compared import in_short, markdown, write_comparison
 from kis_bench.results import Run
 from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
-from kis_bench.run_comparison import NAMES, compare_runs, pair_of
 from kis_bench.statistics import holm
 from kis_bench.statistics.crossed import Crossed, paired_test
 

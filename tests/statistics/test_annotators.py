@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kis_bench.annotators import AGREEMENT, ANNOTATORS, between_annotators, by_annotator, krippendorff_alpha
-from kis_bench.conditions import conditions
+from kis_bench.analysis.annotators import AGREEMENT, ANNOTATORS, between_annotators, by_annotator, krippendorff_alpha
+from kis_bench.analysis.conditions import conditions
 from kis_bench.records import Query
 from kis_bench.results import pseudonyms as names
 from kis_bench.results.figures import metrics_table

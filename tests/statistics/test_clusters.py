@@ -12,9 +12,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.comparison import compare
-from kis_bench.conditions import conditions
-from kis_bench.growth import growth
+from kis_bench.analysis.conditions import conditions
+from kis_bench.analysis.growth import growth
+from kis_bench.analysis.models import compare
 from kis_bench.results.figures import metrics_table
 from kis_bench.statistics import (
     bootstrap_interval,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.conditions import Condition
+from kis_bench.analysis.conditions import Condition
 from kis_bench.statistics import hit_tests, holm, sign_flip_tests
 from kis_bench.statistics.clusters import design_effects
 from kis_bench.statistics.paired_intervals import hit_intervals, mean_differences, mean_intervals, standard_deviation

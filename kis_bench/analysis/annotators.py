@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.comparison import values
-from kis_bench.conditions import Condition
+from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.models import values
 from kis_bench.statistics import resampled_means, wilson_interval
 from kis_bench.statistics.paired_intervals import mean_intervals
 

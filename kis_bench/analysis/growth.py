@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.conditions import Condition
+from kis_bench.analysis.conditions import Condition
 from kis_bench.statistics.clusters import share_intervals
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.conditions import Condition
+from kis_bench.analysis.conditions import Condition
 
 Floats = NDArray[np.float64]
 AUDIT = [

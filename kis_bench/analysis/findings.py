@@ -7,13 +7,13 @@ from functools import cached_property
 
 import pandas as pd
 
-from kis_bench.annotators import between_annotators, by_annotator
-from kis_bench.audit import audit
-from kis_bench.comparison import compare
-from kis_bench.complementarity import advice, gains
-from kis_bench.conditions import Condition, conditions
-from kis_bench.growth import growth
-from kis_bench.label_sets import by_length, compare_label_sets, length_correlations
+from kis_bench.analysis.annotators import between_annotators, by_annotator
+from kis_bench.analysis.audit import audit
+from kis_bench.analysis.combinations import advice, gains
+from kis_bench.analysis.conditions import Condition, conditions
+from kis_bench.analysis.growth import growth
+from kis_bench.analysis.label_sets import by_length, compare_label_sets, length_correlations
+from kis_bench.analysis.models import compare
 from kis_bench.results import Run
 
 Key = tuple[str, str]  #: dataset, label set

@@ -13,12 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.conditions import Condition
-from kis_bench.metrics import hits_at_k
-from kis_bench.statistics import bootstrap_interval, holm, resampled_means, sign_flip_tests
-from kis_bench.statistics.clusters import variances
-from kis_bench.statistics.cross_validation import chosen_on_others, parts_of
-from kis_bench.tied_ranks import (
+from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.tied_ranks import (
     interleaving_hits,
     interleaving_rank,
     smallest_hits,
@@ -26,6 +22,10 @@ from kis_bench.tied_ranks import (
     switching_hits,
     switching_rank,
 )
+from kis_bench.metrics import hits_at_k
+from kis_bench.statistics import bootstrap_interval, holm, resampled_means, sign_flip_tests
+from kis_bench.statistics.clusters import variances
+from kis_bench.statistics.cross_validation import chosen_on_others, parts_of
 
 Floats = NDArray[np.float64]
 Clusters = NDArray[np.int64] | None
@@ -137,10 +137,10 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
 
     ``kind`` is "bound" for the oracle, which nobody can build, else "achievable"; it bounds choices between lists,
     ``switch`` and ``interleave``, whose ranks are browsing costs, but not lists that are made anew of scores or ranks.
-    Models tie independently of one another (:mod:`kis_bench.tied_ranks`). Intervals are percentile bootstrap over
-    queries, drawn jointly. ``p`` is that of the paired randomization test of the gain, ``p_holm`` adjusts it for all
-    achievable combinations under that measure; a bound has neither, since it can't be below any of its models. Queries
-    with a target in common are drawn, flipped and kept in one fold together.
+    Models tie independently of one another (:mod:`kis_bench.analysis.tied_ranks`). Intervals are percentile bootstrap
+    over queries, drawn jointly. ``p`` is that of the paired randomization test of the gain, ``p_holm`` adjusts it for
+    all achievable combinations under that measure; a bound has neither, since it can't be below any of its models.
+    Queries with a target in common are drawn, flipped and kept in one fold together.
     """
     found = combinations(condition, fused) if len(condition.models) > 1 else []
     tables = []

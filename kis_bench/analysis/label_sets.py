@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.conditions import Condition, conditions
+from kis_bench.analysis.conditions import Condition, conditions
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank
 from kis_bench.statistics import hit_tests, holm, resampled_means, sign_flip_tests, wilson_interval
 from kis_bench.statistics.clusters import count, of_targets

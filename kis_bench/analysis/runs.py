@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.comparison import MEASURES, compare, measure_name
-from kis_bench.conditions import Condition
+from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.models import MEASURES, compare, measure_name
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.metrics import rank_quantile
 from kis_bench.results import Run
@@ -199,7 +199,8 @@ def side_by_side(a: pd.DataFrame, b: pd.DataFrame) -> Condition:
 
 
 def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.DataFrame:
-    """Old and new figures of the same queries, with the tests and intervals of :func:`kis_bench.comparison.compare`."""
+    """Old and new figures of the same queries, with the tests and intervals of
+    :func:`kis_bench.analysis.models.compare`."""
     both = side_by_side(a, b)
     measures = [each for each in MEASURES if measure_name(*each) in chosen]
     tables = []
