@@ -14,7 +14,7 @@ from kis_bench.options import GIVEN
 from kis_bench.session import line_up, of_the_study, query_sets
 
 if TYPE_CHECKING:
-    from kis_bench.gate.judging import Gate
+    from kis_bench.gate.gate import Gate
     from kis_bench.gate.thresholds import Threshold
 
 GATE: pytest.StashKey[Gate | None] = pytest.StashKey()
@@ -46,7 +46,7 @@ def made(config: pytest.Config) -> Gate | None:
         return None
     from kis_bench.analysis.runs import models_of
     from kis_bench.gate.baselines import read_baseline
-    from kis_bench.gate.judging import Gate
+    from kis_bench.gate.gate import Gate
     from kis_bench.gate.rules import MEASURES, Rules
     from kis_bench.gate.thresholds import read_thresholds
     from kis_bench.results.provenance import git_state, versions

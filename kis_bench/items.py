@@ -12,7 +12,7 @@ from kis_bench.records import Checkpoint
 from kis_bench.session import QuerySet, line_up, of_the_study
 
 if TYPE_CHECKING:
-    from kis_bench.gate.judging import Selected
+    from kis_bench.gate.gate import Selected
 
 
 def model_of(item: pytest.Item) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.files.cache import file_digest
 from kis_bench.files.csv_tables import read_rows
 from kis_bench.m3rt_ranks import Cell, Say, checked, paired, rows_of, some, tell, without_texts
+from kis_bench.measuring.run import write_measured
 from kis_bench.records import Collection, Dataset, Query, Vectors, digest
-from kis_bench.runs import write_measured
+from kis_bench.results import Run
 from kis_bench.store import Store
 
 NOTE = (
@@ -48,13 +49,21 @@ class Source:
         return [query for query in self.queries if query.label_set == label_set]
 
 
-def import_saves(folder: Path, *, reports: Path, store: Store, datasets: Mapping[str, Path] | None = None) -> Imported:
+def import_saves(
+    folder: Path,
+    *,
+    reports: Path,
+    store: Store,
+    draw: Callable[[Run, Mapping[str, Collection]], None],
+    datasets: Mapping[str, Path] | None = None,
+) -> Imported:
     """Writes the ranks as one run below ``reports``, and the features into the store.
 
     A second import writes such a run again, beside the first, and finds the features stored.
 
     Args:
         folder: M3RT's, or its ``saves``.
+        draw: makes the report of the run in its folder, with the pictures of its datasets.
         datasets: by our name or M3RT's, folders with images and labels; for the others M3RT's own are looked at.
 
     Raises:
@@ -71,7 +80,7 @@ def import_saves(folder: Path, *, reports: Path, store: Store, datasets: Mapping
             reports, ranks=rows, timings=[], provenance=work.provenance(rows), device="not known",
             command=["kis-bench", "import", "m3rt", str(folder)], interrupted=False, privacy=False,
             pictures={name: source.dataset.collection for name, source in work.sources.items() if source.dataset},
-            repository=Path.cwd(),
+            repository=Path.cwd(), draw=draw,
         )  # fmt: skip
     return Imported(run, stored, tuple(work.remarks))
 

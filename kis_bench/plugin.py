@@ -33,7 +33,7 @@ from kis_bench.session import (
 )
 
 if TYPE_CHECKING:
-    from kis_bench.measuring import Complementarity, ImageSimilarity, KnownItemSearch
+    from kis_bench.fixtures import Complementarity, ImageSimilarity, KnownItemSearch
 
 RECORDER = pytest.StashKey[Recorder]()
 PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test before it ran
@@ -256,7 +256,7 @@ def model(request: pytest.FixtureRequest) -> Iterator[LazyEncoder]:
 @pytest.fixture
 def image_similarity(request: pytest.FixtureRequest) -> ImageSimilarity:
     """Measures how often a model judges as people did: ``consistency = image_similarity(model, dataset)``."""
-    from kis_bench.measuring import ImageSimilarity
+    from kis_bench.fixtures import ImageSimilarity
 
     return ImageSimilarity(request)
 
@@ -264,7 +264,7 @@ def image_similarity(request: pytest.FixtureRequest) -> ImageSimilarity:
 @pytest.fixture
 def study_distances(request: pytest.FixtureRequest) -> Callable[[Dataset], dict[str, float]]:
     """The same of the extractors whose distances come with a dataset: ``consistencies = study_distances(dataset)``."""
-    from kis_bench.measuring import ImageSimilarity
+    from kis_bench.fixtures import ImageSimilarity
 
     return ImageSimilarity(request).of_study
 
@@ -316,7 +316,7 @@ def fail_by_gate(item: pytest.Item) -> None:
 @pytest.fixture
 def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
     """Measures a model on a query set: ``ranks = known_item_search(model, dataset, query_set)``."""
-    from kis_bench.measuring import KnownItemSearch  # and with it arrow, which other test runs shouldn't wait for
+    from kis_bench.fixtures import KnownItemSearch  # and with it arrow, which other test runs shouldn't wait for
 
     return KnownItemSearch(request)
 
@@ -324,6 +324,6 @@ def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
 @pytest.fixture
 def complementarity(request: pytest.FixtureRequest) -> Complementarity:
     """Measures all models that are here together: ``combined = complementarity(dataset, query_set)``."""
-    from kis_bench.measuring import Complementarity
+    from kis_bench.fixtures import Complementarity
 
     return Complementarity(request)

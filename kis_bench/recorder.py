@@ -12,15 +12,15 @@ import pytest
 
 from kis_bench.datasets.left_out import in_words
 from kis_bench.errors import KisBenchError
+from kis_bench.gate.verdicts import UNUSABLE
 from kis_bench.gating import GATE
 from kis_bench.named import REFUSED, stop
 from kis_bench.records import Collection, Dataset
 from kis_bench.session import PAYLOAD, in_use, line_up, load_dataset, query_sets
-from kis_bench.verdicts import UNUSABLE
 
 if TYPE_CHECKING:
+    from kis_bench.gate.verdicts import Row
     from kis_bench.triplets.margins import Floats
-    from kis_bench.verdicts import Row
 
 VERDICT_KEY = (
     "model",
@@ -114,8 +114,9 @@ class Recorder:
             return
         import pandas as pd
 
+        from kis_bench.measuring.run import write_measured
+        from kis_bench.report import write_report
         from kis_bench.results.published import read_published
-        from kis_bench.runs import write_measured
 
         option, hook = self.config.option, self.config.hook
         try:
@@ -137,6 +138,7 @@ class Recorder:
                 pictures=self.pictures(),
                 privacy=option.kis_privacy,
                 repository=self.config.rootpath,
+                draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=option.kis_privacy),
             )
         except KisBenchError as error:
             self.error = error
@@ -237,8 +239,8 @@ class Recorder:
         if self.folder is None:
             self.tell_gate(terminalreporter)
             return
+        from kis_bench.report.terminal import summaries
         from kis_bench.results import read_run
-        from kis_bench.runs import summaries
 
         for title, table in summaries(read_run(self.folder)).items():
             terminalreporter.section(title)
@@ -254,9 +256,9 @@ class Recorder:
         import pandas as pd
 
         from kis_bench.gate.github import error_lines
+        from kis_bench.gate.verdicts import NEW, Cell, failed_cells, sentence, told
         from kis_bench.report.verdicts import in_words, section
         from kis_bench.results.columns import ALL_VERDICTS
-        from kis_bench.verdicts import NEW, Cell, failed_cells, sentence, told
 
         rows = [*self.verdicts.values()]
         bad = failed_cells(rows)

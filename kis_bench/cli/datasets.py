@@ -119,8 +119,8 @@ def embed(arguments: argparse.Namespace) -> int:
     """Embeds a dataset's images and texts into the store; goes on where it was stopped."""
     from kis_bench.embed import embed_collection, embed_texts
     from kis_bench.encoders import LazyEncoder
+    from kis_bench.measuring.verification import sample_size, verify_collection, verify_texts
     from kis_bench.store import Store, default_store
-    from kis_bench.verification import sample_size, verify_collection, verify_texts
 
     model = partial(usable, arguments.model, download=arguments.download)
     checkpoint, dataset = every([model, partial(load_dataset, arguments)])
@@ -169,11 +169,13 @@ def import_vbs(arguments: argparse.Namespace) -> int:
 def import_m3rt(arguments: argparse.Namespace) -> int:
     """Takes image features, ranks and cumulations of the thesis' code into the store and a run folder."""
     from kis_bench.m3rt_import import import_saves
+    from kis_bench.report import write_report
     from kis_bench.store import Store, default_store
 
     imported = import_saves(
         arguments.folder, reports=arguments.report, store=Store(arguments.store or default_store()),
         datasets=folders_of(arguments.dataset),
+        draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=False),
     )  # fmt: skip
     for remark in imported.remarks:
         print(remark)

@@ -73,9 +73,9 @@ def report(arguments: argparse.Namespace) -> int:
     """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
     from kis_bench.best_items import Unavailable, measured_dataset
     from kis_bench.report import write_report
+    from kis_bench.report.terminal import summary
     from kis_bench.results import Run, read_run
     from kis_bench.results.merging import write_merged
-    from kis_bench.runs import summary
 
     runs = [read_run(folder) for folder in arguments.run]
     if len(runs) == 1 and arguments.out is not None:
@@ -132,7 +132,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def thresholds(arguments: argparse.Namespace) -> int:
     """Writes a thresholds file from what a run obtained, for pytest --kis-thresholds."""
-    from kis_bench.gate.threshold_files import Margin, write_thresholds
+    from kis_bench.gate.threshold_writing import Margin, write_thresholds
     from kis_bench.results import read_run
 
     margin, run = Margin(arguments.margin), read_run(arguments.run)

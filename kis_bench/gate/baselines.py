@@ -16,11 +16,11 @@ import pandas as pd
 from kis_bench.analysis.runs import models_of
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
+from kis_bench.gate.verdicts import Cell
 from kis_bench.records import short_name
 from kis_bench.results import Run, folder, read_run
 from kis_bench.results.columns import ALL_RANKS, JUDGMENTS, RANKS
 from kis_bench.results.merging import run_name
-from kis_bench.verdicts import Cell
 
 SUFFIX = ".kis.zip"
 #: The ranks of a baseline: no texts, and no items but the target, for those need not be shown to compare.

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.gate.verdicts import EXACT, Cell, Row, move, row
 from kis_bench.results import Run
-from kis_bench.verdicts import EXACT, Cell, Row, move, row
 
 Floats = NDArray[np.float64]
 #: Cosines that differ by no more are of vectors that differ in their last bits: other batch sizes and numbers of

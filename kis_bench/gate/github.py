@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kis_bench.verdicts import failed_cells, told
+from kis_bench.gate.verdicts import failed_cells, told
 
 MOST = 10  #: of one kind that GitHub shows of a step
 _PLACE = re.compile(r"(.+), line (\d+)")

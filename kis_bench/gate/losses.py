@@ -9,8 +9,8 @@ import pandas as pd
 
 from kis_bench.analysis.models import values
 from kis_bench.analysis.runs import matched, side_by_side
+from kis_bench.gate.verdicts import Cell, move
 from kis_bench.results import Run
-from kis_bench.verdicts import Cell, move
 
 
 def lost(old: Run, new: Run, metric: str, k: Any) -> list[str]:

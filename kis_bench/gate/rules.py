@@ -19,24 +19,12 @@ from kis_bench.errors import KisBenchError, unknown
 from kis_bench.gate.baselines import cells_of, named, part_of
 from kis_bench.gate.exact import exact
 from kis_bench.gate.losses import fallen, lost
+from kis_bench.gate.verdicts import BASELINE, NEW, QUERY, SIGNIFICANCE, TOLERANCE, UNUSABLE, Cell, Row, move, row, shown
 from kis_bench.records import short_name
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
 from kis_bench.statistics import holm
 from kis_bench.statistics.clusters import counted
-from kis_bench.verdicts import (
-    BASELINE,
-    NEW,
-    QUERY,
-    SIGNIFICANCE,
-    TOLERANCE,
-    UNUSABLE,
-    Cell,
-    Row,
-    move,
-    row,
-    shown,
-)
 
 #: What may be compared by a test; the median has none.
 MEASURES = tuple(name for name in NAMES if name != "median_rank")

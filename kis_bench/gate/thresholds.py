@@ -14,9 +14,9 @@ import pandas as pd
 from kis_bench.analysis.models import measure_name
 from kis_bench.errors import BadFile, unknown
 from kis_bench.files.toml_tables import read_toml
+from kis_bench.gate.verdicts import THRESHOLD, Cell, Figure, Row, is_rank, is_share, row, shown
 from kis_bench.results.columns import RECALL_AT, RELEVANCES
 from kis_bench.triplets.margins import NORMALISATIONS
-from kis_bench.verdicts import THRESHOLD, Cell, Figure, Row, is_rank, is_share, row, shown
 
 PATTERNS = ("dataset", "label_set", "model")
 KEYS = (*PATTERNS, "metric", "min", "max", "on")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.gate.verdicts import FAIL, NEW, PASS, UNUSABLE, failed_cells, told
 from kis_bench.report.numbers import missing, number, percent, probability
 from kis_bench.report.tables import escaped, table
-from kis_bench.verdicts import FAIL, NEW, PASS, UNUSABLE, failed_cells, told
 
 HEAD = ["verdict", "dataset", "labels", "model", "measure", "obtained", "expected", "rule", "p"]
 ORDER = {FAIL: 0, UNUSABLE: 1, NEW: 2, PASS: 3}

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kis_bench import datasets, search
+from kis_bench import datasets
 from kis_bench.datasets import vbs_tasks
 from kis_bench.datasets.labels import read_labels
 from kis_bench.datasets.vbs import import_tasks, label_rows, write_labels
 from kis_bench.datasets.vbs_tasks import Task, read_tasks
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.measuring import known_items
 from kis_bench.records import Collection, Embeddings
 
 HINTS = ["a man", "a man, in a red hat", "a man, in a red hat, on a horse"]
@@ -480,7 +481,7 @@ def test_from_a_file_of_tasks_to_ranks(tmp_path):
     similarity = np.array([[0.9, 0.6, 0.3, 0.5, 0.7, 0.2, 0.8], [0.9, 0.1, 0.2, 0.3, 0.4, 0.8, 0.5]], np.float32)
     items = Embeddings(images.ids, np.eye(7, dtype=np.float32)[:, None], "k")
     texts = Embeddings(("1", "2"), similarity[:, None], "k")
-    ranks = search.measure(images, queries, items, texts, search.wider_sets(images, queries, items))
+    ranks = known_items.measure(images, queries, items, texts, known_items.wider_sets(images, queries, items))
     assert ranks.rank.tolist() == [6, 4]  # of c and e
     assert ranks.relevant_best[:, 0].tolist() == [4, 2]  # the best of b, c, d, and of e, f
     assert ranks.group_rank.tolist() == [1, 2]  # of video 12, where only a is outside the segment, and of 13

@@ -12,9 +12,9 @@ from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.catalogue import find
 from kis_bench.errors import KisBenchError
+from kis_bench.measuring.verification import SAMPLE, sample_size, verify_collection, verify_texts
 from kis_bench.records import Checkpoint, Collection, Query
 from kis_bench.store import Store
-from kis_bench.verification import SAMPLE, sample_size, verify_collection, verify_texts
 
 N = 40
 QUERIES = tuple(Query(f"q{i}", (str(i),), "short", f"number {i}") for i in range(N))

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kis_bench import datasets, encoders, search
+from kis_bench import datasets, encoders
 from kis_bench.embed import embed_collection, embed_texts
+from kis_bench.measuring import known_items
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.results import read_run
 from kis_bench.results.columns import OTHER_RANKS
@@ -108,9 +109,9 @@ def ranks_of(root, store, batch_size=None, near="phash:6"):
     queries = dataset.queries("short")
     items = embed_collection(dataset.collection, encoder, Store(store), batch_size=batch_size)
     texts = embed_texts(queries, encoder, Store(store), batch_size=batch_size)
-    wider = search.wider_sets(dataset.collection, queries, items, alike=NearDuplicates.parse(near))
-    ranks = search.measure(dataset.collection, queries, items, texts, wider)
-    rows = search.rows("demo", "mine", dataset.collection, queries, texts, ranks)
+    wider = known_items.wider_sets(dataset.collection, queries, items, alike=NearDuplicates.parse(near))
+    ranks = known_items.measure(dataset.collection, queries, items, texts, wider)
+    rows = known_items.rows("demo", "mine", dataset.collection, queries, texts, ranks)
     return {row["query_id"]: [row[c] for c in ("rank_best", "rank_worst", *OTHER_RANKS)] for row in rows}
 
 

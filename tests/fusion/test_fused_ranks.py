@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from kis_bench import fused_ranks as module
-from kis_bench.fused_ranks import FUSED, WEIGHTS, fused_ranks
+from kis_bench.measuring import fused_ranks as module
+from kis_bench.measuring.fused_ranks import FUSED, WEIGHTS, fused_ranks
 from kis_bench.ranking import target_ranks
 from kis_bench.statistics.clusters import linked
 from kis_bench.statistics.cross_validation import chosen_on_others, parts_of

@@ -13,9 +13,9 @@ import pytest
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import KEPT_JUDGMENTS, KEPT_RANKS, MEMBERS, named, part_of, read_baseline, save_baseline
 from kis_bench.gate.rules import Rules, compared
+from kis_bench.gate.verdicts import Cell
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import ALL_RANKS, TIMINGS, VERDICTS
-from kis_bench.verdicts import Cell
 
 
 def ranks(model, label_set="short", n=50):

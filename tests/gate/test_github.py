@@ -5,7 +5,7 @@ import re
 import pytest
 
 from kis_bench.gate.github import MOST, error_lines, escaped
-from kis_bench.verdicts import QUERY, SIGNIFICANCE, THRESHOLD, Cell, row
+from kis_bench.gate.verdicts import QUERY, SIGNIFICANCE, THRESHOLD, Cell, row
 
 LINE = re.compile(r"::error ([^:]*)::(.*)")
 

@@ -3,10 +3,10 @@
 import pytest
 from test_rules import judgments, ranks_of, run
 
-from kis_bench.gate.judging import Gate
+from kis_bench.gate.gate import Gate
 from kis_bench.gate.rules import Rules
 from kis_bench.gate.thresholds import Threshold
-from kis_bench.verdicts import Cell
+from kis_bench.gate.verdicts import Cell
 
 LIMIT = Threshold("recall@10", "mine", "short", "a", min=0.5, file="t.toml", place="line 1")
 HERE = ("a", "mine", "short")

@@ -5,8 +5,8 @@ import pytest
 from test_rules import ranks_of, run
 
 from kis_bench.gate.rules import Rules, compared
+from kis_bench.gate.verdicts import Cell
 from kis_bench.ranking import target_ranks
-from kis_bench.verdicts import Cell
 
 N, DIM = 400, 32
 CHOSEN = range(100, 130)

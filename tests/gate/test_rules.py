@@ -11,11 +11,11 @@ from scipy import stats
 from kis_bench.analysis import models
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import part_of
-from kis_bench.gate.judging import Gate
+from kis_bench.gate.gate import Gate
 from kis_bench.gate.rules import MEASURES, Rules, compared, significance, what_changed
+from kis_bench.gate.verdicts import LISTED, NAMED, Cell, listing, told
 from kis_bench.results.columns import JUDGMENTS, RANKS
 from kis_bench.results.folder import run_of
-from kis_bench.verdicts import LISTED, NAMED, Cell, listing, told
 
 CELL = Cell("a", "mine", "short")
 

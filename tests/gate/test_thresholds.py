@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.gate.threshold_files import USUAL, Margin, write_thresholds
+from kis_bench.gate.threshold_writing import USUAL, Margin, write_thresholds
 from kis_bench.gate.thresholds import (
     OTHERS,
     RECALLS,
@@ -21,10 +21,10 @@ from kis_bench.gate.thresholds import (
     read_thresholds,
     unmatchable,
 )
+from kis_bench.gate.verdicts import Cell, Figure
 from kis_bench.results.columns import RANKS
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.folder import run_of
-from kis_bench.verdicts import Cell, Figure
 
 CELL = Cell("siglip", "mvk", "long")
 STUDY = Cell("siglip", "reset", "")

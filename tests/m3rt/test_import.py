@@ -79,14 +79,14 @@ class M3RT:
 @pytest.fixture
 def m3rt(tmp_path, monkeypatch):
     monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("kis_bench.runs.write_report", lambda *_, **__: None)  # one test draws it
     return M3RT(tmp_path / "M3RT")
 
 
 @pytest.fixture
 def take(m3rt, tmp_path):
-    def take(folder=m3rt.root, **more):
-        return import_saves(folder, reports=tmp_path / "reports", store=Store(tmp_path / "store"), **more)
+    def take(folder=m3rt.root, draw=lambda *_: None, **more):  # one test draws it
+        store = Store(tmp_path / "store")
+        return import_saves(folder, reports=tmp_path / "reports", store=store, draw=draw, **more)
 
     return take
 
@@ -96,14 +96,13 @@ def said(imported, *parts):
     return [remark for remark in imported.remarks if all(part in remark for part in parts)]
 
 
-def test_a_whole_folder(m3rt, take, monkeypatch):
-    monkeypatch.setattr("kis_bench.runs.write_report", write_report)
+def test_a_whole_folder(m3rt, take):
     m3rt.images()
     m3rt.labels()
     m3rt.ranks()
     m3rt.cumulation()
     m3rt.features()
-    imported = take()
+    imported = take(draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=False))
     run = read_run(imported.run)
     assert (imported.run / "report.md").is_file()
     dataset = datasets.load("photos", m3rt.root / "datasets" / "photos")

@@ -12,9 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "end_to_end"))
 import gated_project
 
-from kis_bench import runs
 from kis_bench.analysis import combinations, label_sets
 from kis_bench.analysis.models import compare
+from kis_bench.measuring import run as runs
 from kis_bench.report.markdown import _provenance
 from kis_bench.results.privacy import command_of, source_of, without_private
 from kis_bench.statistics import crossed

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from kis_bench import search
 from kis_bench.colours import PLANE, SAME_COLOURS, SAME_PLANES, cielab, planes, same_colours
 from kis_bench.errors import KisBenchError
 from kis_bench.files.hashes import colour_grid, colour_grids, perceptual_hashes
+from kis_bench.measuring import known_items
 from kis_bench.ranking import relevance, target_ranks
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Collection, Embeddings, Query
@@ -240,9 +240,9 @@ def test_four_ranks_of_one_query_from_one_pass(pictures):
     texts = Embeddings(("q",), np.array([[[1, 0]]], np.float32), "key")
     queries = [query("d", range_s=(0.0, 0.0)), query("c")]
     texts = Embeddings(("q", "r"), np.repeat(texts.vectors, 2, axis=0), "key")
-    wider = search.wider_sets(pictures, queries, items, alike=NearDuplicates.parse("phash:6"))
-    ranks = search.measure(pictures, queries, items, texts, wider)
-    rows = search.rows("m", "drawings", pictures, queries, texts, ranks)
+    wider = known_items.wider_sets(pictures, queries, items, alike=NearDuplicates.parse("phash:6"))
+    ranks = known_items.measure(pictures, queries, items, texts, wider)
+    rows = known_items.rows("m", "drawings", pictures, queries, texts, ranks)
     found = {name: rows[0][name] for name in rows[0] if "rank" in name}
     assert found == {
         "rank": 6.5, "rank_best": 6, "rank_worst": 7,  # its twin may come first
@@ -250,8 +250,8 @@ def test_four_ranks_of_one_query_from_one_pass(pictures):
         "group_rank": 1.0, "group_rank_best": 1, "group_rank_worst": 1,  # b
         "near_duplicate_rank": 6.0, "near_duplicate_rank_best": 6, "near_duplicate_rank_worst": 6,  # d or h
     }  # fmt: skip
-    wider = search.wider_sets(pictures, queries, items, alike=NearDuplicates.parse("cosine:0.97"))
-    close = search.measure(pictures, queries, items, texts, wider)
+    wider = known_items.wider_sets(pictures, queries, items, alike=NearDuplicates.parse("cosine:0.97"))
+    close = known_items.measure(pictures, queries, items, texts, wider)
     assert close.relevant_best[0, 1] == 5  # f is near in the model's own space
 
 
@@ -259,6 +259,6 @@ def test_what_is_not_known_is_null(pictures):
     bare = Collection("bare", IDS, pictures.paths, pictures.content)
     items = Embeddings(IDS, np.eye(8, dtype=np.float32)[:, None], "key")
     texts = Embeddings(("q",), np.eye(8, dtype=np.float32)[:1, None], "key")
-    ranks = search.measure(bare, [query("a")], items, texts, search.wider_sets(bare, [query("a")], items))
-    (row,) = search.rows("m", "bare", bare, [query("a")], texts, ranks)
+    ranks = known_items.measure(bare, [query("a")], items, texts, known_items.wider_sets(bare, [query("a")], items))
+    (row,) = known_items.rows("m", "bare", bare, [query("a")], texts, ranks)
     assert (row["segment_rank"], row["group_rank"], row["near_duplicate_rank"]) == (None, None, 1.0)

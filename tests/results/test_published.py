@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from kis_bench.errors import BadFile
+from kis_bench.measuring.run import figures_of
 from kis_bench.results.columns import METRICS, PUBLISHED
 from kis_bench.results.published import comparable, read_published
-from kis_bench.runs import figures_of
 
 FILE = Path(__file__).parents[2] / "fixtures" / "published" / "reset.csv"
 HEAD = "dataset,label_set,model,metric,k,value,n,tolerance,published_as,source\n"

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.gate.verdicts import Cell, listing, row
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import ALL_VERDICTS, JUDGMENTS, RANKS, TIMINGS, VERDICTS
-from kis_bench.verdicts import Cell, listing, row
 
 TEXTS = ["<script>", "a | b", "two\nlines", "مرحبا", "x" * 10_000]
 

@@ -9,11 +9,11 @@ import pytest
 
 from kis_bench.analysis.annotators import AGREEMENT, ANNOTATORS, between_annotators, by_annotator, krippendorff_alpha
 from kis_bench.analysis.conditions import conditions
+from kis_bench.gate.verdicts import move
 from kis_bench.records import Query
 from kis_bench.results import pseudonyms as names
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.pseudonyms import hidden, without_names
-from kis_bench.verdicts import move
 
 X = np.nan
 #: Of K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): 12 units, 4 observers; its alpha is 0.849.

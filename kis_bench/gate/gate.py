@@ -14,10 +14,10 @@ from kis_bench.analysis.runs import models_of
 from kis_bench.gate.baselines import cells_of, named
 from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
 from kis_bench.gate.thresholds import Threshold, check, cut_offs, figures_of
+from kis_bench.gate.verdicts import FAIL, PASS, SIGNIFICANCE, THRESHOLD, UNUSABLE, Cell, Row, failures, told
 from kis_bench.results import Run
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.folder import run_of
-from kis_bench.verdicts import FAIL, PASS, SIGNIFICANCE, THRESHOLD, UNUSABLE, Cell, Row, failures, told
 
 CHANGES_SHOWN = 8
 #: A cell that a test of this session stands for; where the dataset isn't there the label set is None, and the model of

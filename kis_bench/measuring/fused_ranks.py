@@ -189,3 +189,9 @@ def places(fused: Floats, block: Lists, n: int) -> tuple[Ints, Ints]:
     level = level - ((own == target) & first).sum(axis=1) + 1
     worst = np.where(target[:, 0] > 0, above + level, n - block.n_wanted + 1)
     return (above + 1).astype(np.int64), worst.astype(np.int64)
+
+
+def values_of(column: pd.Series) -> list[Any]:
+    """Plain Python values with None where something is missing, which can go to another process."""
+    values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
+    return values

@@ -1,4 +1,4 @@
-"""A run as a whole: what was measured, with its provenance, into a folder with its report."""
+"""What was measured, with its provenance, as one run folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import pandas as pd
 from kis_bench.analysis import combinations, label_sets
 from kis_bench.analysis.models import compare
 from kis_bench.records import Collection, Dataset
-from kis_bench.report import write_report
-from kis_bench.report.agreement import similarity_summary
 from kis_bench.results import Run, read_run, write_run
 from kis_bench.results.columns import ALL_RANKS, ALL_VERDICTS, JUDGMENTS, METRICS, RECALL_AT, TIMINGS
 from kis_bench.results.privacy import without_private
@@ -36,6 +34,7 @@ def write_measured(
     pictures: Mapping[str, Collection],
     privacy: bool,
     repository: Path,
+    draw: Callable[[Run, Mapping[str, Collection]], None],
     similar: Sequence[tuple[Dataset, Measured]] = (),
     published: pd.DataFrame | None = None,
     fused: pd.DataFrame | None = None,
@@ -46,6 +45,7 @@ def write_measured(
     """Writes one run folder with tables, plots and report, whole or not at all; returns it.
 
     Args:
+        draw: makes the report of the run in its folder, with the pictures of its datasets.
         similar: datasets with judgments, and what each model's distances over their triplets are.
         published: figures of others to compare with.
         fused: ranks under combinations of models.
@@ -63,9 +63,6 @@ def write_measured(
 
     def shown(about: dict[str, Any]) -> dict[str, Any]:
         return without_private(about) if privacy else about
-
-    def draw(folder: Path) -> None:
-        write_report(folder, read_run(folder), pictures, privacy=privacy)
 
     return write_run(
         parent,
@@ -89,7 +86,7 @@ def write_measured(
                 **({"remarks": [*remarks]} if remarks else {}),
             }
         ),
-        draw=draw,
+        draw=lambda hidden: draw(read_run(hidden), pictures),
     )
 
 
@@ -124,33 +121,3 @@ def statistics() -> dict[str, Any]:
         },
         "image similarity": {"resamples": crossed.RESAMPLES, "seed": crossed.SEED},
     }  # fmt: skip
-
-
-def summary(run: Run) -> str:
-    """The tables that a terminal shows."""
-    return "\n\n".join(summaries(run).values())
-
-
-def summaries(run: Run) -> dict[str, str]:
-    """One table for known-item search and one for image similarity, where anything of them was measured."""
-    found = {"known-item search": ranks_summary, "image similarity": similarity_summary}
-    rows = {"known-item search": run.ranks, "image similarity": run.judgments}
-    return {name: table(run) for name, table in found.items() if len(rows[name])}
-
-
-def ranks_summary(run: Run) -> str:
-    """Recall@k in percent, MRR and median rank per cell."""
-    from tabulate import tabulate
-
-    lines = []
-    metrics = run.metrics[run.metrics.dataset.isin(run.ranks.dataset) & (run.metrics.label_set != "")]
-    for (dataset, label_set, model), cell in metrics.groupby(["dataset", "label_set", "model"], sort=False):
-        recall = cell[cell.metric == "recall"]
-        line = {"dataset": dataset, "labels": label_set, "model": model}
-        line |= {f"R@{int(k)}": f"{100 * value:.1f}%" for k, value in zip(recall.k, recall.value, strict=True)}
-        values = cell.set_index("metric").value
-        line |= {"MRR": f"{values['mrr']:.3f}", "median": f"{values['median_rank']:g}", "queries": int(cell.n.iloc[0])}
-        if (metrics.n_targets < metrics.n).any():
-            line["targets"] = int(cell.n_targets.fillna(cell.n).iloc[0])
-        lines.append(line)
-    return str(tabulate(lines, headers="keys", disable_numparse=True))

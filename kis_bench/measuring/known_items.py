@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kis_bench.files.hashes import colour_grids, perceptual_hashes
 from kis_bench.ranking import relevance, target_ranks
 from kis_bench.ranking.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
-from kis_bench.records import Collection, Embeddings, Query, Ranks
+from kis_bench.records import Collection, Dataset, Embeddings, Query, Ranks, digest
 
 ONLY_IDENTICAL = NearDuplicates()
 WIDER = ("segment", "near_duplicate")  #: sets that are ranked beside the targets, in this order
@@ -91,3 +91,14 @@ def places(name: str, best: Any, worst: Any, i: int) -> dict[str, Any]:
     if best is None or best[i] == 0:
         return dict.fromkeys(columns)
     return dict(zip(columns, ((int(best[i]) + int(worst[i])) / 2, int(best[i]), int(worst[i])), strict=True))
+
+
+def contents(dataset: Dataset) -> dict[str, str]:
+    """Digests of a dataset's parts, to tell which of them is another one when the fingerprints differ."""
+    parts: dict[str, Iterable[object]] = {
+        "pictures": dataset.collection.content, "item ids": dataset.collection.ids,
+        "groups and times": [*(dataset.collection.groups or ()), *(dataset.collection.times_s or ())],
+        **{f"queries of {name}": dataset.queries(name) for name in dataset.label_sets},
+        "triplets": dataset.triplets, "judgments": [*dataset.judgments, *dataset.participants],
+    }  # fmt: skip
+    return {name: digest(part)[:16] for name, part in parts.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -12,14 +12,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from kis_bench import embed, encoders, search, triplets, verification
+from kis_bench import embed, encoders, triplets
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.gate.verdicts import Cell, listing, sentence
 from kis_bench.gating import FAILURES, gate
+from kis_bench.measuring import known_items, verification
+from kis_bench.measuring.fused_ranks import values_of
+from kis_bench.measuring.image_similarity import of_similarity
+from kis_bench.measuring.known_items import contents
 from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
 from kis_bench.ranking.relevance import NearDuplicates, Sets, targets
-from kis_bench.records import Dataset, Embeddings, Query, Ranks, digest
+from kis_bench.records import Dataset, Embeddings, Query, Ranks
 from kis_bench.results.columns import ALL_RANKS, RECALL_AT, STUDY_SOURCE
 from kis_bench.results.pseudonyms import hidden
 from kis_bench.session import (
@@ -34,23 +39,11 @@ from kis_bench.session import (
 )
 from kis_bench.store import Store, default_store
 from kis_bench.triplets.margins import Floats
-from kis_bench.triplets.tables import Judged, agreed, similarity_tables
-from kis_bench.verdicts import Cell, listing, sentence
+from kis_bench.triplets.tables import Judged, agreed
 
 BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for
 VERIFIED = pytest.StashKey[dict[tuple[str, str], int]]()  #: key, what -> how many vectors were made anew
 WIDER_SETS = pytest.StashKey[dict[tuple[DatasetRow, str | None, str], tuple[Sets, ...]]]()
-
-
-def contents(dataset: Dataset) -> dict[str, str]:
-    """Digests of a dataset's parts, to tell which of them is another one when the fingerprints differ."""
-    parts: dict[str, Iterable[object]] = {
-        "pictures": dataset.collection.content, "item ids": dataset.collection.ids,
-        "groups and times": [*(dataset.collection.groups or ()), *(dataset.collection.times_s or ())],
-        **{f"queries of {name}": dataset.queries(name) for name in dataset.label_sets},
-        "triplets": dataset.triplets, "judgments": [*dataset.judgments, *dataset.participants],
-    }  # fmt: skip
-    return {name: digest(part)[:16] for name, part in parts.items()}
 
 
 class Measurement:
@@ -183,13 +176,13 @@ class KnownItemSearch(Measurement):
             kept, about = self.config.stash.setdefault(WIDER_SETS, {}), (query_set.dataset, query_set.label_set, own)
             with step("relevance", len(queries)):
                 if about not in kept:
-                    kept[about] = search.wider_sets(
+                    kept[about] = known_items.wider_sets(
                         collection, queries, items, segment_s=option.kis_segment, alike=alike
                     )
         with step("rank", len(queries)):
-            ranks = self.timed_by_benchmark(search.measure, collection, queries, items, texts, kept[about])
+            ranks = self.timed_by_benchmark(known_items.measure, collection, queries, items, texts, kept[about])
         shown = self.shown(queries, dataset)
-        rows = search.rows(model.name, dataset.name, collection, shown, texts, ranks, privacy=option.kis_privacy)
+        rows = known_items.rows(model.name, dataset.name, collection, shown, texts, ranks, privacy=option.kis_privacy)
         about_dataset = {
             "fingerprint": dataset.fingerprint, "contents": contents(dataset), "n_items": len(collection),
             "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
@@ -206,7 +199,7 @@ class Complementarity(Measurement):
 
     def __call__(self, dataset: Dataset, query_set: QuerySet) -> pd.DataFrame:
         """The ranks of the targets in fused lists, with the columns ``fused_ranks.FUSED``."""
-        from kis_bench.fused_ranks import fused_ranks
+        from kis_bench.measuring.fused_ranks import fused_ranks
 
         found: dict[str, tuple[Embeddings, Embeddings]] = {}
         absent: list[NotReady] = []
@@ -246,12 +239,6 @@ class Complementarity(Measurement):
             return KnownItemSearch(self.request).measured(model, dataset, query_set)[1:]
         finally:
             model.unload()
-
-
-def values_of(column: pd.Series) -> list[Any]:
-    """Plain Python values with None where something is missing, which can go to another process."""
-    values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
-    return values
 
 
 class ImageSimilarity(Measurement):
@@ -308,9 +295,3 @@ class ImageSimilarity(Measurement):
         for name, own in measured.items():
             self.judge(Cell(name, dataset.name, ""), provenance, partial(of_similarity, dataset, name, own))
         return found
-
-
-def of_similarity(dataset: Dataset, model: str, measured: tuple[Floats, Floats]) -> dict[str, pd.DataFrame]:
-    """What the gate takes of one model's distances."""
-    tables = similarity_tables(dataset, {model: measured})
-    return {name: tables[name] for name in ("judgments", "metrics")}

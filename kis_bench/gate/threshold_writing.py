@@ -10,10 +10,10 @@ from typing import Any
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
 from kis_bench.gate.thresholds import OTHERS, RECALLS, figures_of, wrong_metric
+from kis_bench.gate.verdicts import Figure, is_rank, is_share, shown
 from kis_bench.results import Run
 from kis_bench.results.columns import RECALL_AT
 from kis_bench.results.merging import run_name
-from kis_bench.verdicts import Figure, is_rank, is_share, shown
 
 #: What is written unless metrics are named.
 USUAL = ("recall@1", "recall@10", "recall@100", "mrr", "median_rank", "consistency")

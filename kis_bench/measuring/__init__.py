@@ -1,0 +1,1 @@
+"""Known-item search and image similarity, measured without pytest."""

@@ -1,0 +1,15 @@
+"""Image similarity, measured: what is made of one model's distances."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from kis_bench.records import Dataset
+from kis_bench.triplets.margins import Floats
+from kis_bench.triplets.tables import similarity_tables
+
+
+def of_similarity(dataset: Dataset, model: str, measured: tuple[Floats, Floats]) -> dict[str, pd.DataFrame]:
+    """What the gate takes of one model's distances."""
+    tables = similarity_tables(dataset, {model: measured})
+    return {name: tables[name] for name in ("judgments", "metrics")}
