@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kis_bench.datasets import openmoji, reset
+from kis_bench.datasets.catalogue import BUILT_IN, EMBEDDED, DatasetRow
 from kis_bench.datasets.folder import read_dataset
 from kis_bench.datasets.labels import label_files
 from kis_bench.datasets.labels import label_sets as label_sets_of_files
@@ -18,19 +19,24 @@ from kis_bench.errors import NotReady, UnknownName
 from kis_bench.files import cache
 from kis_bench.records import Dataset, Participant, Readiness
 
-EMBEDDED = ("openmoji", "openmoji-triplets")  #: come with the package
+__all__ = [
+    "BUILT_IN",
+    "EMBEDDED",
+    "DatasetRow",
+    "cache_folder",
+    "data_folder",
+    "extractor_names",
+    "has_queries",
+    "has_triplets",
+    "label_sets",
+    "like",
+    "load",
+    "no_queries",
+    "readiness",
+    "resolve",
+]
+
 NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
-BUILT_IN = (*EMBEDDED, *LAYOUTS)  #: known by name; all but the embedded ones need a folder
-
-
-@dataclass(frozen=True)
-class DatasetRow:
-    """One row of a table of datasets: a built-in name, or a name and a folder."""
-
-    name: str
-    folder: Path | None = None
-    label_sets: tuple[str, ...] | None = None  # None: all that the label files have
-    layout: str | None = None  # one of LAYOUTS; None: that of the name, else any folder
 
 
 def cache_folder() -> Path:

@@ -5,7 +5,7 @@ import pytest
 from kis_bench.encoders import catalogue, read_models
 from kis_bench.encoders.catalogue import find, spoken
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.lineup import LineUp
+from kis_bench.plugin.lineup import LineUp
 
 THESIS = {"CLIP", "ALIGN", "BLIP2", "ViT_SO400M_14_webli", "ViT_L_16_webli", "ViT_B_16_webli", "ViT_H_14_dfn5b",
           "ViT_G_14_laion2b", "ViT_H_14_laion2b"}  # fmt: skip

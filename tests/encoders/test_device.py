@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from kis_bench.errors import KisBenchError
-from kis_bench.session import device_of
+from kis_bench.plugin.session import device_of
 
 torch = pytest.importorskip("torch")
 

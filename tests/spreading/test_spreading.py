@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kis_bench.spreading import ByModel
+from kis_bench.plugin.xdist import ByModel
 
 MODELS = ["demo", "clip-vit-b-32", "vit-b-32", "a.b", "demo-2"]
 

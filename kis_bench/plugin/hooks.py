@@ -1,4 +1,4 @@
-"""The pytest plugin: options, fixtures, and the run that is written at the end. Glue only."""
+"""What pytest calls: options, fixtures, and the run that is written at the end. Glue only."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from kis_bench import datasets
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.gating import FAILURES, GATE, gate
-from kis_bench.items import has_no_dataset, has_no_text_side, model_of, selected, takes_all_models, uses_dataset
-from kis_bench.named import offer, refuse
-from kis_bench.options import TOLD, add_options, fill_in, given, take_defaults
-from kis_bench.recorder import ABSENT, SELECTED, Recorder
-from kis_bench.records import Checkpoint, Dataset
-from kis_bench.session import (
+from kis_bench.plugin.gating import FAILURES, GATE, gate
+from kis_bench.plugin.items import has_no_dataset, has_no_text_side, model_of, selected, takes_all_models, uses_dataset
+from kis_bench.plugin.named import offer, refuse
+from kis_bench.plugin.options import TOLD, add_options, fill_in, given, take_defaults
+from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder
+from kis_bench.plugin.session import (
     PAYLOAD,
     TIMED,
     QuerySet,
@@ -31,9 +30,10 @@ from kis_bench.session import (
     searching_models,
     usable_model,
 )
+from kis_bench.records import Checkpoint, Dataset
 
 if TYPE_CHECKING:
-    from kis_bench.fixtures import Complementarity, ImageSimilarity, KnownItemSearch
+    from kis_bench.plugin.fixtures import Complementarity, ImageSimilarity, KnownItemSearch
 
 RECORDER = pytest.StashKey[Recorder]()
 PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test before it ran
@@ -128,7 +128,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """With ``-n``: all tests of a model in one process, so that it is loaded once; other ``--dist`` are left alone."""
     if config.option.dist != "load" or not in_use(config):
         return None
-    from kis_bench.spreading import ByModel
+    from kis_bench.plugin.xdist import ByModel
 
     return ByModel(config, log, [model.name for model in line_up(config).models])
 
@@ -256,7 +256,7 @@ def model(request: pytest.FixtureRequest) -> Iterator[LazyEncoder]:
 @pytest.fixture
 def image_similarity(request: pytest.FixtureRequest) -> ImageSimilarity:
     """Measures how often a model judges as people did: ``consistency = image_similarity(model, dataset)``."""
-    from kis_bench.fixtures import ImageSimilarity
+    from kis_bench.plugin.fixtures import ImageSimilarity
 
     return ImageSimilarity(request)
 
@@ -264,7 +264,7 @@ def image_similarity(request: pytest.FixtureRequest) -> ImageSimilarity:
 @pytest.fixture
 def study_distances(request: pytest.FixtureRequest) -> Callable[[Dataset], dict[str, float]]:
     """The same of the extractors whose distances come with a dataset: ``consistencies = study_distances(dataset)``."""
-    from kis_bench.fixtures import ImageSimilarity
+    from kis_bench.plugin.fixtures import ImageSimilarity
 
     return ImageSimilarity(request).of_study
 
@@ -316,7 +316,7 @@ def fail_by_gate(item: pytest.Item) -> None:
 @pytest.fixture
 def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
     """Measures a model on a query set: ``ranks = known_item_search(model, dataset, query_set)``."""
-    from kis_bench.fixtures import KnownItemSearch  # and with it arrow, which other test runs shouldn't wait for
+    from kis_bench.plugin.fixtures import KnownItemSearch  # and with it arrow, which other test runs shouldn't wait for
 
     return KnownItemSearch(request)
 
@@ -324,6 +324,6 @@ def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
 @pytest.fixture
 def complementarity(request: pytest.FixtureRequest) -> Complementarity:
     """Measures all models that are here together: ``combined = complementarity(dataset, query_set)``."""
-    from kis_bench.fixtures import Complementarity
+    from kis_bench.plugin.fixtures import Complementarity
 
     return Complementarity(request)

@@ -11,10 +11,9 @@ from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady, in_one_line
-from kis_bench.items import has_no_text_side, model_of
-from kis_bench.options import given
-from kis_bench.records import Checkpoint
-from kis_bench.session import (
+from kis_bench.plugin.items import has_no_text_side, model_of
+from kis_bench.plugin.options import given
+from kis_bench.plugin.session import (
     NOT_FOR_ALL,
     QuerySet,
     asked_by_name,
@@ -25,6 +24,7 @@ from kis_bench.session import (
     query_sets,
     visible_progress,
 )
+from kis_bench.records import Checkpoint
 
 REFUSED = "kis_bench_refused"  #: under which a process of pytest-xdist says why it ended
 #: "dataset NAME" and "model NAME" for which a collected function makes tests, whatever is selected of them then.

@@ -13,10 +13,10 @@ import pytest
 from kis_bench.datasets.left_out import in_words
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.verdicts import UNUSABLE
-from kis_bench.gating import GATE
-from kis_bench.named import REFUSED, stop
+from kis_bench.plugin.gating import GATE
+from kis_bench.plugin.named import REFUSED, stop
+from kis_bench.plugin.session import PAYLOAD, in_use, line_up, load_dataset, query_sets
 from kis_bench.records import Collection, Dataset
-from kis_bench.session import PAYLOAD, in_use, line_up, load_dataset, query_sets
 
 if TYPE_CHECKING:
     from kis_bench.gate.verdicts import Row

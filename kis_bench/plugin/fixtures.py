@@ -17,17 +17,13 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gate.verdicts import Cell, listing, sentence
-from kis_bench.gating import FAILURES, gate
 from kis_bench.measuring import known_items, verification
 from kis_bench.measuring.fused_ranks import values_of
 from kis_bench.measuring.image_similarity import of_similarity
 from kis_bench.measuring.known_items import contents
 from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
-from kis_bench.ranking.relevance import NearDuplicates, Sets, targets
-from kis_bench.records import Dataset, Embeddings, Query, Ranks
-from kis_bench.results.columns import ALL_RANKS, RECALL_AT, STUDY_SOURCE
-from kis_bench.results.pseudonyms import hidden
-from kis_bench.session import (
+from kis_bench.plugin.gating import FAILURES, gate
+from kis_bench.plugin.session import (
     PAYLOAD,
     TIMED,
     QuerySet,
@@ -37,6 +33,10 @@ from kis_bench.session import (
     usable_model,
     visible_progress,
 )
+from kis_bench.ranking.relevance import NearDuplicates, Sets, targets
+from kis_bench.records import Dataset, Embeddings, Query, Ranks
+from kis_bench.results.columns import ALL_RANKS, RECALL_AT, STUDY_SOURCE
+from kis_bench.results.pseudonyms import hidden
 from kis_bench.store import Store, default_store
 from kis_bench.triplets.margins import Floats
 from kis_bench.triplets.tables import Judged, agreed

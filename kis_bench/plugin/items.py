@@ -8,8 +8,8 @@ import pytest
 
 from kis_bench import datasets
 from kis_bench.datasets import DatasetRow
+from kis_bench.plugin.session import QuerySet, line_up, of_the_study
 from kis_bench.records import Checkpoint
-from kis_bench.session import QuerySet, line_up, of_the_study
 
 if TYPE_CHECKING:
     from kis_bench.gate.gate import Selected

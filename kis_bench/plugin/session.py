@@ -12,7 +12,7 @@ from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.lineup import LineUp
+from kis_bench.plugin.lineup import LineUp
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Checkpoint, Dataset, Query
 

@@ -10,8 +10,8 @@ import pytest
 
 from kis_bench import datasets, encoders
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
-from kis_bench.options import GIVEN
-from kis_bench.session import line_up, of_the_study, query_sets
+from kis_bench.plugin.options import GIVEN
+from kis_bench.plugin.session import line_up, of_the_study, query_sets
 
 if TYPE_CHECKING:
     from kis_bench.gate.gate import Gate

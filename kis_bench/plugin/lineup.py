@@ -1,0 +1,171 @@
+"""Which models and datasets take part: what is declared, narrowed by what was asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from kis_bench import datasets, encoders
+from kis_bench.datasets import DatasetRow
+from kis_bench.datasets.layouts import layout_of
+from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.records import Checkpoint
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+Named = TypeVar("Named", Checkpoint, DatasetRow)
+
+
+@dataclass(frozen=True)
+class LineUp:
+    models: tuple[Checkpoint, ...]
+    datasets: tuple[DatasetRow, ...]
+    label_sets: tuple[str, ...]  # only these; empty: all
+
+    @classmethod
+    def choose(
+        cls,
+        *,
+        models: Sequence[Checkpoint],
+        datasets: Sequence[DatasetRow],
+        model_names: Sequence[str] = (),
+        dataset_names: Sequence[str] = (),
+        label_sets: Sequence[str] = (),
+        data: Path | None = None,
+        problems: list[KisBenchError] | None = None,
+    ) -> LineUp:
+        """Everything declared, or just the names asked for; with nothing declared, the embedded defaults.
+
+        Args:
+            problems: takes what is wrong with single names, which then don't take part; None: the first one raises.
+
+        Raises:
+            UnknownName: a name that nobody declared and nothing ships.
+            KisBenchError: a source or layout that can't be, or two models or datasets of one name, whose results could
+                not be told apart.
+        """
+        wrong: list[KisBenchError] = []
+        chosen = [*each(dict.fromkeys(model_names), lambda name: encoders.find(name, models), wrong)]
+        if not model_names:
+            chosen = [*models] or [encoders.find("demo")]
+        rows = choose_datasets(datasets, dataset_names, data, wrong)
+        chosen = [*each(chosen, with_source, wrong)]
+        rows = [*each(rows, with_layout, wrong)]
+        kept_models, kept_rows = without_twins("models", chosen, wrong), without_twins("datasets", rows, wrong)
+        if wrong and problems is None:
+            raise wrong[0]
+        if problems is not None:
+            problems += wrong
+        return cls(tuple(kept_models), tuple(kept_rows), tuple(dict.fromkeys(label_sets)))
+
+    def dataset(self, name: str) -> DatasetRow:
+        """The row of a dataset that takes part."""
+        return next(row for row in self.datasets if row.name == name)
+
+    def query_sets(self, problems: list[KisBenchError] | None = None) -> list[tuple[DatasetRow, str | None]]:
+        """(dataset, label set); a dataset that is not there, or has no labels, has None, to be skipped by name.
+
+        Datasets that are for image similarity only are none of these.
+
+        Args:
+            problems: takes label sets that nothing has; None: the first one raises.
+        """
+        wrong: list[KisBenchError] = []
+        found: list[tuple[DatasetRow, str | None]] = []
+        known: set[str] = set()
+        for row in self.datasets:
+            if not datasets.has_queries(row):
+                continue
+            if not datasets.readiness(row).ready:
+                found.append((row, None))
+                continue
+            try:
+                sets = datasets.label_sets(row)
+            except BadFile:  # told when this dataset is loaded, with all else that is wrong; the others are measured
+                sets = ()
+            except UnknownName as error:
+                wrong.append(error)
+                continue
+            known |= set(sets)
+            if not sets:
+                found.append((row, None))
+            found += [(row, name) for name in sets if not self.label_sets or name in self.label_sets]
+        nobody_knows = any(label_set is None for _, label_set in found) and not known
+        unknown = [name for name in self.label_sets if name not in known and not nobody_knows]
+        wrong += [UnknownName("label set", name, known) for name in unknown]
+        if wrong and problems is None:
+            raise wrong[0]
+        if problems is not None:
+            problems += wrong
+        return found
+
+    def header(self) -> list[str]:
+        """Lines for the top of a test session: what is ready, and how to get the rest."""
+        lines = []
+        for kind, states in (
+            ("models", [(m.name, encoders.readiness(m)) for m in self.models]),
+            ("datasets", [(d.name, datasets.readiness(d)) for d in self.datasets]),
+        ):
+            ready = [name for name, state in states if state.ready]
+            lines.append(f"kis-bench {kind}: ready: {', '.join(ready) or 'none'}")
+            absent = [name for name, state in states if state.downloadable]
+            if absent:
+                lines.append(f"    not downloaded: {', '.join(absent)}; kis-bench fetch NAME, or add --kis-download")
+            lines += [f"    {name}: {state.state}; {state.remedy}"
+                      for name, state in states if not (state.ready or state.downloadable)]  # fmt: skip
+        return lines
+
+
+def choose_datasets(
+    declared: Sequence[DatasetRow], names: Sequence[str], data: Path | None, problems: list[KisBenchError]
+) -> list[DatasetRow]:
+    if not names:
+        return [datasets.resolve(row, data) for row in declared] or [DatasetRow("openmoji")]
+    by_name = {row.name: row for row in declared}
+
+    def chosen(wanted: str) -> DatasetRow:
+        name, equals, folder = wanted.partition("=")
+        if not name or (equals and not folder):
+            raise KisBenchError(f"dataset {wanted!r}: write NAME, or NAME=FOLDER")
+        row = by_name.get(name, DatasetRow(name))
+        row = replace(row, folder=Path(folder).expanduser()) if equals else datasets.resolve(row, data)
+        if row.folder is None and name not in by_name and name not in datasets.BUILT_IN:
+            known = {*by_name, *datasets.BUILT_IN} - {"folder"}
+            raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
+        return row
+
+    return [*each(dict.fromkeys(names), chosen, problems)]
+
+
+def each(given: Iterable[Given], make: Callable[[Given], Made], problems: list[KisBenchError]) -> Iterator[Made]:
+    """What is made of each of some, but of those with which that is a problem."""
+    for one in given:
+        try:
+            yield make(one)
+        except KisBenchError as error:
+            problems.append(error)
+
+
+def with_source(checkpoint: Checkpoint) -> Checkpoint:
+    """The same; a source that is written wrong shows here."""
+    encoders.readiness(checkpoint)
+    return checkpoint
+
+
+def with_layout(row: DatasetRow) -> DatasetRow:
+    """The same; a layout that nobody knows shows here."""
+    layout_of(row.name, row.layout)
+    return row
+
+
+def without_twins(kind: str, rows: Sequence[Named], problems: list[KisBenchError]) -> list[Named]:
+    """The rows whose names no other has; names that two have are problems."""
+    counts = Counter(row.name for row in rows)
+    problems += [
+        KisBenchError(f"two {kind} are called {name}; give them names of their own in a {kind}.toml")
+        for name, count in counts.items() if count > 1
+    ]  # fmt: skip
+    return [row for row in rows if counts[row.name] == 1]
