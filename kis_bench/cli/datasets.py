@@ -96,7 +96,7 @@ def list_datasets(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     """Looks for what is wrong or odd in a dataset folder, and says what it means for the results."""
-    from kis_bench.query_checks import check_dataset
+    from kis_bench.checks.datasets import check_dataset
 
     name, equals, folder = arguments.dataset.partition("=")
     root = Path(folder if equals else name).expanduser()
@@ -154,7 +154,7 @@ def embed(arguments: argparse.Namespace) -> int:
 
 def import_vbs(arguments: argparse.Namespace) -> int:
     """Makes a label file, one label set a stage, of textual known-item tasks of the Video Browser Showdown."""
-    from kis_bench.datasets.vbs import import_tasks
+    from kis_bench.exchange.vbs.label_files import import_tasks
 
     row = datasets.resolve(dataset_row(arguments))
     out = arguments.out or (row.folder and row.folder / f"labels-{arguments.tasks.stem}.csv")
@@ -168,7 +168,7 @@ def import_vbs(arguments: argparse.Namespace) -> int:
 
 def import_m3rt(arguments: argparse.Namespace) -> int:
     """Takes image features, ranks and cumulations of the thesis' code into the store and a run folder."""
-    from kis_bench.m3rt_import import import_saves
+    from kis_bench.exchange.m3rt.importing import import_saves
     from kis_bench.report import write_report
     from kis_bench.store import Store, default_store
 

@@ -69,7 +69,7 @@ def codebook(arguments: argparse.Namespace) -> int:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Checks this installation or, with a name, one model: what it finds, and what to do."""
-    from kis_bench import doctor as checks
+    from kis_bench.checks import installation as checks
 
     found = checks.model(arguments.model, arguments.device) if arguments.model else checks.installation()
     failed = False

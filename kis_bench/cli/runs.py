@@ -71,7 +71,7 @@ def add(commands: Commands) -> None:
 
 def report(arguments: argparse.Namespace) -> int:
     """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
-    from kis_bench.best_items import Unavailable, measured_dataset
+    from kis_bench.exchange.rankings import Unavailable, measured_dataset
     from kis_bench.report import write_report
     from kis_bench.report.terminal import summary
     from kis_bench.results import Run, read_run
@@ -179,11 +179,11 @@ def export(arguments: argparse.Namespace) -> int:
     out = arguments.out or run.folder / f"export-{arguments.form}"
     folders = of_run(folders_of(arguments.dataset), run)
     if arguments.form == "reset-csv":
-        from kis_bench.reset_export import export_reset
+        from kis_bench.exchange.reset_csv import export_reset
 
         remarks = export_reset(run, out, names=arguments.names or "ours", datasets=folders)
     else:
-        from kis_bench.export import export_run
+        from kis_bench.exchange.trec import export_run
         from kis_bench.store import Store, default_store
 
         store = Store(arguments.store or default_store())

@@ -10,15 +10,16 @@ import pytest
 from PIL import Image
 from reset_files import judgment, keyframe, person, triplet, write_study
 
-from kis_bench import encoders, query_checks
+from kis_bench import encoders
+from kis_bench.checks import datasets
 from kis_bench.checks.check import Check
+from kis_bench.checks.datasets import check_dataset
+from kis_bench.checks.texts import folded, repaired
 from kis_bench.datasets import listing
 from kis_bench.datasets.reset import read_study
 from kis_bench.encoders.catalogue import find
 from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.query_checks import check_dataset
 from kis_bench.records import Checkpoint, Readiness
-from kis_bench.text_checks import folded, repaired
 
 HEADER = "query_id,item_id,label_set,text"
 SOUND = (
@@ -91,7 +92,7 @@ def test_a_sound_folder_passes_everything(folder):
 
 def test_findings_come_one_by_one(folder, monkeypatch):
     """What takes long has not begun when the first are there."""
-    monkeypatch.setattr(query_checks, "perceptual_hashes", None)
+    monkeypatch.setattr(datasets, "perceptual_hashes", None)
     found = check_dataset("mine", folder)
     assert next(found).name == "images"
     assert next(found).name == "labels"
@@ -99,7 +100,7 @@ def test_findings_come_one_by_one(folder, monkeypatch):
 
 def test_sound_short_texts_need_no_deep_learning(folder):
     code = (
-        "import sys; from pathlib import Path; from kis_bench.query_checks import check_dataset\n"
+        "import sys; from pathlib import Path; from kis_bench.checks.datasets import check_dataset\n"
         f"names = [c.name for c in check_dataset('mine', Path({str(folder)!r}))]\n"
         "assert names[-1] == 'context of others', names\n"
         "assert not {'torch', 'open_clip', 'transformers'} & set(sys.modules)"
@@ -162,7 +163,7 @@ def test_a_folder_that_refuses_is_a_finding(folder, monkeypatch):
     def refuse(root):
         raise PermissionError(13, "Permission denied", str(root))
 
-    monkeypatch.setattr(query_checks, "label_files", refuse)
+    monkeypatch.setattr(datasets, "label_files", refuse)
     assert "Permission denied" in only(folder, "images", False)
 
 
@@ -440,19 +441,19 @@ def test_planes_of_other_colours_are_no_near_duplicates(folder):
 def test_an_odd_number_of_bits_is_explained(folder, bits, said):
     with Image.open(folder / "images" / "a.png") as image:
         image.save(folder / "images" / "again.jpg", quality=95)
-    checks = query_checks.check_dataset("mine", folder, near_bits=bits)
+    checks = datasets.check_dataset("mine", folder, near_bits=bits)
     assert said in next(check.finding for check in checks if check.name == "near-duplicates")
 
 
 def test_all_pairs_within_so_many_bits_are_found(monkeypatch):
     """Against a plain count of bits, over several blocks."""
-    monkeypatch.setattr(query_checks, "BLOCK_ITEMS", 7)
+    monkeypatch.setattr(datasets, "BLOCK_ITEMS", 7)
     rng = np.random.default_rng(0)
     hashes = rng.integers(0, 2**8, 60).astype(np.uint64)
     kinds = rng.integers(0, 20, 60)
     wanted = [(3,), (5, 40), (59,)]
-    collection = query_checks.Collection("mine", tuple(map(str, range(60))), (), [str(kind) for kind in kinds])
-    same, near = query_checks.twins(collection, wanted, hashes, 2)
+    collection = datasets.Collection("mine", tuple(map(str, range(60))), (), [str(kind) for kind in kinds])
+    same, near = datasets.twins(collection, wanted, hashes, 2)
     pairs = [[(t, j) for t in some for j in range(60) if j not in some] for some in wanted]
     copies = [{j for t, j in some if kinds[t] == kinds[j]} for some in pairs]
     close = [{j for t, j in some if bin(int(hashes[t] ^ hashes[j])).count("1") <= 2} - own
@@ -463,7 +464,7 @@ def test_all_pairs_within_so_many_bits_are_found(monkeypatch):
 
 
 def test_with_very_many_targets_some_are_looked_at(folder, monkeypatch):
-    monkeypatch.setattr(query_checks, "MOST_PAIRS", 8)
+    monkeypatch.setattr(datasets, "MOST_PAIRS", 8)
     said = next(check.finding for check in examined(folder) if check.name == "near-duplicates")
     assert said.startswith("0 of 2 targets looked at, of 3, are within")
 

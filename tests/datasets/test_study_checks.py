@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reset_files import judgment, keyframe, person, triplet, write_study
 
+from kis_bench.checks.datasets import check_dataset
+from kis_bench.checks.studies import missing_pictures, study_checks
 from kis_bench.datasets.folder import study_in
 from kis_bench.datasets.layouts import layout_of
 from kis_bench.datasets.reset import Study, read_study
 from kis_bench.errors import KisBenchError
-from kis_bench.query_checks import check_dataset
 from kis_bench.records import Collection, Judgment, Triplet
-from kis_bench.study_checks import missing_pictures, study_checks
 
 PEOPLE = ("ann", "ben", "eve")
 ROWS = [triplet(str(i), i, i + 1, i + 2) for i in range(4)]

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench.datasets import vbs_tasks
 from kis_bench.datasets.labels import read_labels
-from kis_bench.datasets.vbs import import_tasks, label_rows, write_labels
-from kis_bench.datasets.vbs_tasks import Task, read_tasks
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.exchange.vbs import tasks as vbs_tasks
+from kis_bench.exchange.vbs.label_files import import_tasks, label_rows, write_labels
+from kis_bench.exchange.vbs.tasks import Task, read_tasks
 from kis_bench.measuring import known_items
 from kis_bench.records import Collection, Embeddings
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kis_bench import encoders
+from kis_bench.checks.models import Subject, check_model
 from kis_bench.encoders.catalogue import find
 from kis_bench.files.images import upright
-from kis_bench.model_checks import Subject, check_model
 from kis_bench.records import Checkpoint
 
 

@@ -11,11 +11,11 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageColor
 
 from kis_bench import encoders
+from kis_bench.checks.models import Subject, check_model
 from kis_bench.colours import cielab
 from kis_bench.encoders import colour_words
 from kis_bench.encoders.catalogue import find
 from kis_bench.encoders.colour_words import COLOURS, NAMES, colours_of_image, colours_of_text
-from kis_bench.model_checks import Subject, check_model
 from kis_bench.ranking import target_ranks
 
 PICTURES = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))

@@ -23,7 +23,7 @@ from PIL import Image
 from kis_bench import datasets
 from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.errors import KisBenchError
-from kis_bench.export import encoded, export_run
+from kis_bench.exchange.trec import encoded, export_run
 from kis_bench.measuring import known_items
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
 from kis_bench.ranking.single_scores import rounded_sums, true_scores
@@ -543,6 +543,8 @@ def test_no_deep_learning_library_is_imported():
     import subprocess
     import sys
 
-    code = "import sys, kis_bench.export; print({'torch', 'transformers', 'open_clip', 'timm'} & set(sys.modules))"
+    code = (
+        "import sys, kis_bench.exchange.trec; print({'torch', 'transformers', 'open_clip', 'timm'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reset_files import TRIPLET, judgment, person, triplet, write_study, write_table
 
-from kis_bench import datasets, reset_export, triplets
+from kis_bench import datasets, triplets
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.reset_export import export_reset, extended_table, read_cells, written
+from kis_bench.exchange import reset_csv
+from kis_bench.exchange.reset_csv import export_reset, extended_table, read_cells, written
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import DISTANCES, JUDGMENTS, RANKS, TIMINGS, VERDICTS
 from kis_bench.triplets.tables import distances_table
@@ -436,7 +437,7 @@ def test_tables_that_cannot_be_read(tmp_path):
 
 
 def test_columns_are_those_of_a_run():
-    assert set(reset_export.MEASURED) < set(DISTANCES)
+    assert set(reset_csv.MEASURED) < set(DISTANCES)
 
 
 # The command ---------------------------------------------------------------------------------------------------------

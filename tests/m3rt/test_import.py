@@ -12,11 +12,11 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from kis_bench import datasets
-from kis_bench.datasets.m3rt_saves import find_saves
 from kis_bench.encoders import catalogue
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
-from kis_bench.m3rt_import import import_saves, thesis_models
-from kis_bench.m3rt_ranks import paired, rows_of
+from kis_bench.exchange.m3rt.importing import import_saves, thesis_models
+from kis_bench.exchange.m3rt.ranks import paired, rows_of
+from kis_bench.exchange.m3rt.saves import find_saves
 from kis_bench.records import Query, digest
 from kis_bench.report import write_report
 from kis_bench.results import read_run

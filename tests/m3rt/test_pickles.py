@@ -17,10 +17,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from kis_bench.datasets import pickles
-from kis_bench.datasets.m3rt_saves import read_cumulation, read_features, read_ranks
-from kis_bench.datasets.pickles import Refused, Storage, typed_tensor
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.exchange.m3rt import pickles
+from kis_bench.exchange.m3rt.pickles import Refused, Storage, typed_tensor
+from kis_bench.exchange.m3rt.saves import read_cumulation, read_features, read_ranks
 
 READERS = (read_features, read_ranks, read_cumulation)
 IDS = [f"{i:05d}" for i in range(6)]

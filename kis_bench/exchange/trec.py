@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from kis_bench.best_items import Unavailable, from_table, from_vectors, measured_dataset, targets_of
 from kis_bench.errors import KisBenchError
+from kis_bench.exchange.rankings import Unavailable, from_table, from_vectors, measured_dataset, targets_of
 from kis_bench.files.text import file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Dataset

@@ -18,10 +18,10 @@ import pandas as pd
 
 from kis_bench import datasets as readers
 from kis_bench import encoders
-from kis_bench.best_items import Unavailable, measured_dataset
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.reset import ABOUT_TRIPLETS, OF, TRIPLETS, triplet_file
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.exchange.rankings import Unavailable, measured_dataset
 from kis_bench.files.csv_tables import decoded, without_padding
 from kis_bench.files.text import file_name
 from kis_bench.files.whole import write_whole

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kis_bench.datasets.labels import LONG_FORM, RANGE
-from kis_bench.datasets.vbs_tasks import Task, read_tasks, remarks
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.exchange.vbs.tasks import Task, read_tasks, remarks
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Collection, Query
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from kis_bench import encoders
 from kis_bench.checks.check import Check
+from kis_bench.checks.studies import missing_pictures, study_checks
+from kis_bench.checks.texts import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
 from kis_bench.datasets.folder import of_interest, read_images, study_in
 from kis_bench.datasets.labels import label_files, read_labels
 from kis_bench.datasets.layouts import Layout, layout_of
@@ -27,8 +29,6 @@ from kis_bench.files.parallel import progress
 from kis_bench.files.text import plain
 from kis_bench.ranking.relevance import NearDuplicates, looks_like
 from kis_bench.records import Checkpoint, Collection
-from kis_bench.study_checks import missing_pictures, study_checks
-from kis_bench.text_checks import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
 
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
 BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64

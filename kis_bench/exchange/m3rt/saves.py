@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kis_bench.datasets.pickles import REMEDY, TOLERANCE, Reader, Tensor, TensorReader, read_pickle
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.exchange.m3rt.pickles import REMEDY, TOLERANCE, Reader, Tensor, TensorReader, read_pickle
 
 FOLDERS = {"features": "image_features", "ranks": "ranks", "cumulation": "cumulations"}
 LABEL_SETS = ("short", "long")

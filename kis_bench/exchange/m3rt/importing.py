@@ -12,12 +12,12 @@ import numpy as np
 
 from kis_bench.datasets import load
 from kis_bench.datasets.labels import label_files, number_of, read_labels
-from kis_bench.datasets.m3rt_saves import Save, find_saves, read_cumulation, read_features, read_ranks, saves_folder
 from kis_bench.encoders.catalogue import catalogue
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.exchange.m3rt.ranks import Cell, Say, checked, paired, rows_of, some, tell, without_texts
+from kis_bench.exchange.m3rt.saves import Save, find_saves, read_cumulation, read_features, read_ranks, saves_folder
 from kis_bench.files.cache import file_digest
 from kis_bench.files.csv_tables import read_rows
-from kis_bench.m3rt_ranks import Cell, Say, checked, paired, rows_of, some, tell, without_texts
 from kis_bench.measuring.run import write_measured
 from kis_bench.records import Collection, Dataset, Query, Vectors, digest
 from kis_bench.results import Run

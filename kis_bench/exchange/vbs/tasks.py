@@ -23,8 +23,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from kis_bench.datasets.checked_json import LIST, Kind, Place
 from kis_bench.errors import BadFile
+from kis_bench.exchange.vbs.json_values import LIST, Kind, Place
 from kis_bench.files.csv_tables import decoded
 
 SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kis_bench.datasets.m3rt_saves import Save
 from kis_bench.errors import BadFile
+from kis_bench.exchange.m3rt.saves import Save
 from kis_bench.records import Query
 
 Say: TypeAlias = Callable[[str], None]

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kis_bench.checks.check import Check
+from kis_bench.checks.texts import listed
 from kis_bench.datasets.reset import Study
 from kis_bench.records import Collection, Judgment
 from kis_bench.statistics import wilson_interval
 from kis_bench.statistics.crossed import numbered
-from kis_bench.text_checks import listed
 from kis_bench.triplets import ceiling
 
 FEW_TARGETS = 15  #: below, 95% intervals held the truth in less than 93% of simulated studies

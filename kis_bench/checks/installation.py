@@ -13,8 +13,8 @@ import numpy as np
 
 from kis_bench import datasets, encoders
 from kis_bench.checks.check import Check
+from kis_bench.checks.models import Subject, check_model, guarded
 from kis_bench.encoders.protocol import Encoder
-from kis_bench.model_checks import Subject, check_model, guarded
 from kis_bench.records import Readiness
 
 SENSE = 50  #: pictures among which each is looked for by its name

@@ -1,0 +1,1 @@
+"""What the code of the thesis M3RT saved."""
