@@ -43,7 +43,7 @@ def test_embedding_against_its_limit(network, benchmark, tmp_path_factory):
     """
     torch = pytest.importorskip("torch", reason="needs kis-bench[openclip]")
     open_clip = pytest.importorskip("open_clip", reason="needs kis-bench[openclip]")
-    from kis_bench.encoders.openclip_encoder import OpenClipEncoder
+    from kis_bench.encoders.openclip.encoder import OpenClipEncoder
 
     class Negligible(torch.nn.Module):
         def __init__(self):

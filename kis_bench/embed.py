@@ -10,8 +10,8 @@ import numpy as np
 
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
+from kis_bench.encoders.encoding import CheckedModel, Input, TextVectors
 from kis_bench.encoders.protocol import Encoder
-from kis_bench.encoding import CheckedModel, Input, TextVectors
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import read_image
 from kis_bench.files.parallel import ahead, progress

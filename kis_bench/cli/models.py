@@ -52,7 +52,7 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 def codebook(arguments: argparse.Namespace) -> int:
     """Learns the codebook of vlad-sift from the images of a dataset."""
-    from kis_bench.encoders import vlad
+    from kis_bench.encoders.features import vlad
     from kis_bench.files.images import read_image
     from kis_bench.files.parallel import progress
 

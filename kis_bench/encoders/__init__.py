@@ -46,9 +46,9 @@ BACK_ENDS = {
     "python": "kis_bench.encoders.user",
     "hf-hub": "kis_bench.encoders.openclip",
     "openclip": "kis_bench.encoders.openclip",
-    "transformers": "kis_bench.encoders.transformers_models",
-    "timm": "kis_bench.encoders.timm_models",
-    "extractor": "kis_bench.encoders.extractors",
+    "transformers": "kis_bench.encoders.transformers",
+    "timm": "kis_bench.encoders.timm",
+    "extractor": "kis_bench.encoders.features.extractors",
     "blip2": "kis_bench.encoders.blip2",
     "lavis": "kis_bench.encoders.blip2",
 }

@@ -13,7 +13,7 @@ from kis_bench import encoders
 from kis_bench.embed import DECODERS, texts_of
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
-from kis_bench.encoding import CheckedModel, Input
+from kis_bench.encoders.encoding import CheckedModel, Input
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import read_image
 from kis_bench.records import Collection, Embeddings, Query, Vectors

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
 
 from kis_bench import encoders
-from kis_bench.encoders import extractors, vlad
 from kis_bench.encoders.catalogue import find
+from kis_bench.encoders.features import extractors, vlad
 from kis_bench.errors import BadFile, KisBenchError, NotReady, UnknownName
 
 SMALL = [name for name in extractors.NAMES if name != "vlad-sift"]
@@ -95,7 +95,8 @@ def test_dominant_colours_are_ordered_by_their_share():
 
 def test_clusters_are_the_same_in_another_process():
     code = (
-        "import sys, numpy as np; from PIL import Image; from kis_bench.encoders.extractors import lab_kmeans\n"
+        "import sys, numpy as np; from PIL import Image\n"
+        "from kis_bench.encoders.features.extractors import lab_kmeans\n"
         "pixels = np.random.default_rng(5).integers(0, 256, (60, 80, 3), dtype=np.uint8)\n"
         "print(lab_kmeans(Image.fromarray(pixels), 4).tobytes().hex())"
     )

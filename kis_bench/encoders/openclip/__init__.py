@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kis_bench.encoders import hub
-from kis_bench.encoders.openclip_tags import Tag, tag_of
+from kis_bench.encoders.openclip.tags import Tag, tag_of
 from kis_bench.errors import KisBenchError
 from kis_bench.files.cache import file_digest
 from kis_bench.records import Checkpoint, Readiness, digest
@@ -122,7 +122,7 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
-    from kis_bench.encoders.openclip_encoder import OpenClipEncoder
+    from kis_bench.encoders.openclip.encoder import OpenClipEncoder
 
     made_under = key(checkpoint, precision)
     found = origin(checkpoint)

@@ -34,7 +34,7 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
-    from kis_bench.encoders.transformers_encoder import load as load_encoder
+    from kis_bench.encoders.transformers.encoder import load as load_encoder
 
     folder, made_under = hub.repository_of(checkpoint).snapshot, key(checkpoint, precision)
     assert folder is not None  # it is ready

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from kis_bench.datasets.openmoji.drawings import rasterise
-from kis_bench.datasets.openmoji.generate import cldr_annotations, read_json
 from kis_bench.encoders.demo.network import PICTURE_SIZE
+from tools.openmoji.generate import cldr_annotations, read_json
 
 #: npm package -> version; licences are in CARD.md.
 PACKAGES = {

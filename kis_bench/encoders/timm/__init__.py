@@ -51,7 +51,7 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
-    from kis_bench.encoders.timm_encoder import TimmEncoder
+    from kis_bench.encoders.timm.encoder import TimmEncoder
 
     folder, made_under = repository(checkpoint).snapshot, key(checkpoint, precision)
     assert folder is not None  # it is ready

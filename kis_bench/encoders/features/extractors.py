@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders import vlad
+from kis_bench.encoders.features import vlad
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.cache import file_digest

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders.openclip_tags import Tag, quick_gelu_of
+from kis_bench.encoders.openclip.tags import Tag, quick_gelu_of
 from kis_bench.encoders.torch_encoder import TorchEncoder, cut, loading
 from kis_bench.records import Checkpoint
 

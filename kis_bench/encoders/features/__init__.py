@@ -1,0 +1,1 @@
+"""Image features by hand, without weights and without a text side."""
