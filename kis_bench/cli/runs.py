@@ -114,7 +114,8 @@ def compare(arguments: argparse.Namespace) -> int:
     """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
     from kis_bench.analysis.runs import NAMES, compare_runs, pair_of
     from kis_bench.gate.baselines import SUFFIX, named, read_earlier
-    from kis_bench.report.compared import in_short, write_comparison
+    from kis_bench.report.compared import write_comparison
+    from kis_bench.report.terminal import in_short
     from kis_bench.results import read_run
 
     for metric in arguments.metric or ():

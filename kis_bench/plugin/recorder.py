@@ -257,7 +257,7 @@ class Recorder:
 
         from kis_bench.gate.github import error_lines
         from kis_bench.gate.verdicts import NEW, Cell, failed_cells, sentence, told
-        from kis_bench.report.verdicts import in_words, section
+        from kis_bench.report.sections.gate import in_words, section
         from kis_bench.results.columns import ALL_VERDICTS
 
         rows = [*self.verdicts.values()]

@@ -12,9 +12,8 @@ import pandas as pd
 from kis_bench.analysis.runs import Comparison, both_names
 from kis_bench.errors import KisBenchError
 from kis_bench.files.spreadsheets import write_csv
-from kis_bench.files.text import plain
-from kis_bench.report.html import page
 from kis_bench.report.numbers import missing, number, percent, percent_points, probability, signed, spaced
+from kis_bench.report.page.html import page
 from kis_bench.report.tables import escaped, table
 from kis_bench.results.merging import run_name
 from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, OF_RUN
@@ -25,7 +24,6 @@ TITLE = "Comparison of two runs"
 CELL = ["dataset", "label_set", "model", "new_model"]
 VERDICTS = ("better", "worse", "no change beyond noise", "identical", "too few to tell")
 HEAD = ["dataset", "labels", "model", "measure", "old", "new", "difference", "p (Holm)", "queries", "verdict"]
-FEW = 20  #: rows of figures that a terminal shows, even of what didn't change
 #: Facts that are shown under privacy; of what else was changed, nothing is.
 HARMLESS = (OF_RUN | OF_MODELS | OF_DATASETS | {"measured"}) - {"command", "source", "note", "remarks", "gate"}
 
@@ -145,28 +143,6 @@ def queries(found: Comparison, most: int) -> list[str]:
 
 def step(row: Mapping[str, Any]) -> str:
     return f"{row['query_id']}: {number(row['old_rank'])} → {number(row['new_rank'])}"
-
-
-def in_short(found: Comparison, most: int = 20) -> str:
-    """For a terminal: how many figures changed, which, and the queries that moved most."""
-    from tabulate import tabulate
-
-    parts = [tabulate(verdicts(found.figures), headers=["measure", *VERDICTS], disable_numparse=True)]
-    figures = found.figures
-    if len(figures) > FEW:
-        figures = figures[figures["verdict"].isin(["better", "worse"])]
-    if len(figures):
-        rows = [[plain(cell) for cell in row] for row in figure_rows(figures)]
-        parts.append(tabulate(rows, headers=HEAD, disable_numparse=True))
-    for title, (part, n) in moved(found, most).items():
-        steps = [
-            f"  {plain(step(row))}  ({plain(row['dataset'])}, {plain(row['label_set'])}, {plain(names_in(row))})"
-            for row in records(part)
-        ]
-        if steps:
-            parts.append("\n".join([f"{title} ({n:,}):", *steps]))
-    parts += [f"note: {plain(remark)}" for remark in found.remarks]
-    return "\n\n".join(parts)
 
 
 def shown(value: Any) -> str:

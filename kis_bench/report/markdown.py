@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,28 +14,25 @@ from kis_bench.analysis.models import tiers
 from kis_bench.datasets.left_out import in_words
 from kis_bench.files.spreadsheets import write_csv
 from kis_bench.files.text import file_name
-from kis_bench.report.agreement import agreement_section, similarity_datasets
-from kis_bench.report.annotators import annotators
-from kis_bench.report.combinations import audited, complementarity, growth
-from kis_bench.report.explorer import explorer_data
-from kis_bench.report.fusion_plots import draw_gains, draw_growth
-from kis_bench.report.grid import draw_grid
-from kis_bench.report.html import page, write_folder_form
-from kis_bench.report.known_items import (
-    comparison,
-    label_sets,
-    published,
-    relevances,
-    summary,
-    truncations,
-    worst,
-)
 from kis_bench.report.numbers import number, percent
-from kis_bench.report.plots import draw_curves, draw_overview, styles
+from kis_bench.report.page.data import explorer_data
+from kis_bench.report.page.html import page, write_folder_form
+from kis_bench.report.plots.axes import styles
+from kis_bench.report.plots.contact_sheets import Thumbnails
+from kis_bench.report.plots.curves import draw_curves, draw_overview
+from kis_bench.report.plots.gains import draw_gains
+from kis_bench.report.plots.grid import draw_grid
+from kis_bench.report.plots.growth import draw_growth
+from kis_bench.report.sections.annotators import annotators
+from kis_bench.report.sections.combinations import complementarity
+from kis_bench.report.sections.flagged_queries import audited
+from kis_bench.report.sections.gate import section
+from kis_bench.report.sections.growth import growth
+from kis_bench.report.sections.known_items import comparison, published, relevances, summary, truncations, worst
+from kis_bench.report.sections.label_sets import label_sets
+from kis_bench.report.sections.provenance import provenance_section
+from kis_bench.report.sections.similarity import agreement_section, similarity_datasets
 from kis_bench.report.tables import escaped, table
-from kis_bench.report.thumbnails import Thumbnails
-from kis_bench.report.verdicts import section
-from kis_bench.results.privacy import without_private
 from kis_bench.results.pseudonyms import as_private
 from kis_bench.statistics.clusters import counted
 
@@ -133,40 +129,6 @@ def _condition(
     return lines
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-        return " ".join(value)
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every fact in a row of its own, those of a table within as well."""
-    rows = []
-    for key, value in about.items():
-        if isinstance(value, Mapping):
-            rows += [(f"{key}: {inner}", text) for inner, text in _facts(value)]
-        else:
-            rows.append((str(key), _shown(value)))
-    return rows
-
-
-def _provenance(provenance: Mapping[str, Any], privacy: bool) -> list[str]:
-    """How everything was measured, whole: nothing is cut, and under privacy what is not allowed is left out."""
-    about = without_private(provenance) if privacy else dict(provenance)
-    facts = _facts({key: value for key, value in about.items() if key not in ("models", "datasets")})
-    lines = ["## Provenance", "", table(["what", "value"], facts, limit=None), ""]
-    for kind in ("models", "datasets"):
-        rows = [
-            (name, *fact)
-            for name, own in sorted((about.get(kind) or {}).items())
-            if isinstance(own, Mapping)
-            for fact in _facts({key: value for key, value in own.items() if key != "note"})
-        ]
-        if rows:
-            lines += [table([kind.removesuffix("s"), "what", "value"], rows, limit=None), ""]
-    return lines
-
-
 def _overview(found: Findings, folder: Path, style: Mapping[str, Any]) -> list[str]:
     """The answer in one table, where there is more than one condition."""
     if len(found.conditions) < 2:
@@ -251,7 +213,7 @@ def write_report(
     for table_file, each in tables.items():
         write_csv(each, folder / "tables" / table_file)
     lines += _other_tables(run, tables)
-    lines += _provenance(run.provenance, privacy)
+    lines += provenance_section(run.provenance, privacy)
     text = "\n".join(lines).rstrip() + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8", errors="replace", newline="\n")
     beside = folder / "report"

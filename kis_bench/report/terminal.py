@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from kis_bench.report.agreement import similarity_summary
+from kis_bench.analysis.runs import Comparison
+from kis_bench.files.text import plain
+from kis_bench.report.compared import HEAD, VERDICTS, figure_rows, moved, names_in, step, verdicts
+from kis_bench.report.sections.similarity import similarity_summary
 from kis_bench.results import Run
+from kis_bench.triplets.summary import records
 
 
 def summary(run: Run) -> str:
@@ -34,3 +38,28 @@ def ranks_summary(run: Run) -> str:
             line["targets"] = int(cell.n_targets.fillna(cell.n).iloc[0])
         lines.append(line)
     return str(tabulate(lines, headers="keys", disable_numparse=True))
+
+
+FEW = 20  #: rows of figures that a terminal shows, even of what didn't change
+
+
+def in_short(found: Comparison, most: int = 20) -> str:
+    """For a terminal: how many figures changed, which, and the queries that moved most."""
+    from tabulate import tabulate
+
+    parts = [tabulate(verdicts(found.figures), headers=["measure", *VERDICTS], disable_numparse=True)]
+    figures = found.figures
+    if len(figures) > FEW:
+        figures = figures[figures["verdict"].isin(["better", "worse"])]
+    if len(figures):
+        rows = [[plain(cell) for cell in row] for row in figure_rows(figures)]
+        parts.append(tabulate(rows, headers=HEAD, disable_numparse=True))
+    for title, (part, n) in moved(found, most).items():
+        steps = [
+            f"  {plain(step(row))}  ({plain(row['dataset'])}, {plain(row['label_set'])}, {plain(names_in(row))})"
+            for row in records(part)
+        ]
+        if steps:
+            parts.append("\n".join([f"{title} ({n:,}):", *steps]))
+    parts += [f"note: {plain(remark)}" for remark in found.remarks]
+    return "\n\n".join(parts)

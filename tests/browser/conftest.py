@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from browser_page import HALF, Pages, sample_markdown, sample_pictures, sample_run
 
-from kis_bench.report.explorer import explorer_data
-from kis_bench.report.html import page, write_folder_form
+from kis_bench.report.page.data import explorer_data
+from kis_bench.report.page.html import page, write_folder_form
 
 HOW = "install one (apt-get install chromium) or name its file in KIS_CHROMIUM"
 OWN = re.compile(r"file:.*(single|private|plain|index)\.html|file:.*/report/thumbnails/\d+\.webp")

@@ -12,10 +12,10 @@ from browser_page import ITEMS, SET, sample_pictures, sample_run
 from PIL import Image
 
 from kis_bench.records import Collection
-from kis_bench.report import embedded
-from kis_bench.report.embedded import embed, in_turn
-from kis_bench.report.explorer import explorer_data
-from kis_bench.report.html import page
+from kis_bench.report.page import thumbnails
+from kis_bench.report.page.data import explorer_data
+from kis_bench.report.page.html import page
+from kis_bench.report.page.thumbnails import embed, in_turn
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_the_cache_is_used_and_survives_damage(
     assert len(kept) == 9
     kept[0].write_bytes(kept[0].read_bytes()[:-5])  # as a power cut leaves it
     drawn: list[object] = []
-    draw = embedded.draw
-    monkeypatch.setattr(embedded, "draw", lambda picture: (drawn.append(picture), draw(picture))[1])
+    draw = thumbnails.draw
+    monkeypatch.setattr(thumbnails, "draw", lambda picture: (drawn.append(picture), draw(picture))[1])
     assert embed(wanted(9), pictures) == first
     assert len(drawn) == 1
     monkeypatch.setenv("KIS_CACHE", str(tmp_path / "0.jpg"))

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 from browser_page import ATTACK, HALF, HOSTILE, MINUS, MODELS, QUERIES, SET, Pages, sample_run
 
-from kis_bench.report.explorer import explorer_data
-from kis_bench.report.html import page as page_of
+from kis_bench.report.page.data import explorer_data
+from kis_bench.report.page.html import page as page_of
 
 Visit = Callable[..., Any]
 PHONE = {"viewport": {"width": 390, "height": 800}}

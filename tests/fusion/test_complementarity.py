@@ -10,7 +10,7 @@ from kis_bench.analysis.combinations import ADVICE, GAINS, advice, combinations,
 from kis_bench.analysis.conditions import Condition
 from kis_bench.fusion import complement, switching_cost
 from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
-from kis_bench.report.combinations import complementarity, method
+from kis_bench.report.sections.combinations import complementarity, method
 from kis_bench.results.columns import FUSED
 from kis_bench.statistics import holm, paired_randomization_test
 

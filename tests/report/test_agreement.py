@@ -13,7 +13,7 @@ from PIL import Image
 
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
 from kis_bench.report import write_report
-from kis_bench.report.agreement import agreement_section, similarity_summary
+from kis_bench.report.sections.similarity import agreement_section, similarity_summary
 from kis_bench.results import Run, read_run, write_run  # fmt: skip
 from kis_bench.results.columns import AGREEMENT, JUDGMENTS, PAIRS, PUBLISHED, RANKS, TIMINGS, VERDICTS
 from kis_bench.results.figures import metrics_table

@@ -15,8 +15,14 @@ from kis_bench.analysis.combinations import gains
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.growth import growth
 from kis_bench.metrics import cumulative_curve
-from kis_bench.report import combinations, fusion_plots, grid, plots
-from kis_bench.report.plots import draw_curves, draw_overview, ink, styles
+from kis_bench.report.plots import axes as plots
+from kis_bench.report.plots import gains as fusion_plots
+from kis_bench.report.plots import grid
+from kis_bench.report.plots.axes import ink, styles
+from kis_bench.report.plots.curves import draw_curves, draw_overview
+from kis_bench.report.plots.growth import draw_growth
+from kis_bench.report.plots.label_sets import draw_label_sets
+from kis_bench.report.sections import combinations
 from kis_bench.results.columns import FUSED
 from kis_bench.statistics import wilson_interval
 
@@ -60,8 +66,8 @@ def draw_all(one, folder):
     style = styles(list(one.models))
     draw_curves(one.dataset, table(one), style, folder / "curves")
     draw_overview({(one.dataset, one.label_set): one}, style, folder / "overview")
-    fusion_plots.draw_growth(growth(one), style, folder / "growth")
-    fusion_plots.draw_label_sets(label_rows(one), style, folder / "labels")
+    draw_growth(growth(one), style, folder / "growth")
+    draw_label_sets(label_rows(one), style, folder / "labels")
     if len(one.models) > 1:
         grid.draw_grid(one, one.models[:3], style, folder / "grid")
         fusion_plots.draw_gains(mrr_gains(one), folder / "gains")
@@ -76,8 +82,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         figure.suptitle(title)
         kept.append(figure)
 
-    for module in (plots, grid, fusion_plots):
-        monkeypatch.setattr(module, "save_figure", keep)
+    for module in ("curves", "gains", "grid", "growth", "label_sets"):
+        monkeypatch.setattr(f"kis_bench.report.plots.{module}.save_figure", keep)
     return kept
 
 
@@ -238,7 +244,7 @@ def test_a_grid_takes_two_to_five_models():
 def test_growth_is_dashed_where_it_is_extrapolated(drawn):
     one = condition(NAMES[:2], 50, 3000)
     rows = growth(one)
-    fusion_plots.draw_growth(rows, styles(NAMES), Path("x"))
+    draw_growth(rows, styles(NAMES), Path("x"))
     assert [axes.get_title(loc="left") for axes in drawn[0].axes] == ["recall@1", "recall@10", "recall@100"]
     for axes, k in zip(drawn[0].axes, (1, 10, 100), strict=True):
         assert axes.get_title(loc="right") == "extrapolated"
@@ -283,17 +289,17 @@ def test_gains_need_no_more_than_what_they_show(drawn):
 
 def test_label_sets_are_drawn_best_on_top_with_the_difference(drawn):
     rows = label_rows(condition(NAMES[:3]))
-    fusion_plots.draw_label_sets(rows, styles(NAMES), Path("x"))
+    draw_label_sets(rows, styles(NAMES), Path("x"))
     left, right = drawn[0].axes
     ordered = rows.sort_values("value_b", ascending=False, kind="stable")
     assert [label.get_text() for label in left.get_yticklabels()] == ordered["model"].tolist()
     differences = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
     assert differences == pytest.approx((100 * (ordered["value_b"] - ordered["value_a"])).tolist())
     assert "recall@10" in words(drawn[0])
-    fusion_plots.draw_label_sets(rows[["model", "value_a", "value_b"]], styles(NAMES), Path("x"))
+    draw_label_sets(rows[["model", "value_a", "value_b"]], styles(NAMES), Path("x"))
     assert "interval" not in words(drawn[1])
     with pytest.raises(ValueError, match="one row for each model"):
-        fusion_plots.draw_label_sets(pd.concat([rows, rows]), styles(NAMES), Path("x"))
+        draw_label_sets(pd.concat([rows, rows]), styles(NAMES), Path("x"))
 
 
 @pytest.mark.parametrize(("models", "queries", "items"), [(1, 1, 1), (2, 3, 20)])

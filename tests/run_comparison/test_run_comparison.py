@@ -10,7 +10,8 @@ import scipy.stats
 from kis_bench.analysis.runs import NAMES, compare_runs, pair_of
 from kis_bench.errors import KisBenchError
 from kis_bench.metrics import hits_at_k
-from kis_bench.report.compared import in_short, markdown, write_comparison
+from kis_bench.report.compared import markdown, write_comparison
+from kis_bench.report.terminal import in_short
 from kis_bench.results import Run
 from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
 from kis_bench.statistics import holm

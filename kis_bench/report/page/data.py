@@ -13,8 +13,8 @@ from kis_bench.analysis.audit import FLAGS
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.findings import Findings
 from kis_bench.files.text import shortened
-from kis_bench.report.embedded import BUDGET, NO_ROOM, UNKNOWN, Embedded, Item, embed, in_turn
-from kis_bench.report.plots import PALETTE, styles
+from kis_bench.report.page.thumbnails import BUDGET, NO_ROOM, UNKNOWN, Embedded, Item, embed, in_turn
+from kis_bench.report.plots.axes import PALETTE, styles
 from kis_bench.results import Run
 from kis_bench.statistics.clusters import quantile
 
@@ -32,7 +32,7 @@ def explorer_data(
     form: Literal["single", "folder"] | None = None,
     folder: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Plain data for :func:`kis_bench.report.html.page`; without texts, items and pictures under ``privacy``.
+    """Plain data for :func:`kis_bench.report.page.html.page`; without texts, items and pictures under ``privacy``.
 
     ``pictures`` leads from a dataset's name to its images. In the form "single" the data holds
     thumbnails of at most ``budget_bytes`` as base64; in the form "folder", meant where ``folder`` is given, all

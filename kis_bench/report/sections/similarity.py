@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.files.text import file_name, plain, shortened
-from kis_bench.report.agreement_plots import Share, draw_classes, draw_consistency, draw_correlations
+from kis_bench.report.plots.agreement import Share, draw_classes, draw_consistency, draw_correlations
 from kis_bench.report.tables import escaped, table
 from kis_bench.triplets.summary import PERSON, Row, Similarity, records
 

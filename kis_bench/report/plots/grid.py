@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 
 from kis_bench.analysis.tied_ranks import smallest_hits
 from kis_bench.files.text import plain, shortened
-from kis_bench.report.plots import (
+from kis_bench.report.plots.axes import (
     STYLE,
     WIDTH,
     calm,
-    draw_curve,
     fitting,
     ink,
     log_axis,
     new_figure,
     rank_axes,
     save_figure,
-    shown_ranks,
     text_width,
 )
+from kis_bench.report.plots.curves import draw_curve, shown_ranks
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kis_bench.results import Run
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
-PARTS = Path(__file__).with_name("page")
+PARTS = Path(__file__).parent
 SHEETS = "plots/worst-"  #: contact sheets; the explorer shows the same, and better
 SHORT = 26  #: letters of a cell that stays on one line
 PLAIN, EXPLORING = ("page.js", "tables.js"), ("charts.js", "queries.js", "query.js", "explorer.js")
@@ -37,7 +37,7 @@ EXPLORER = """<section id="explore" aria-labelledby="explore-title">
 def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | None = None) -> str:
     """HTML of the Markdown; pictures named relative to the folder become part of the page.
 
-    ``data``: what :func:`kis_bench.report.explorer.explorer_data` gives; the page then lets people explore it, and
+    ``data``: what :func:`kis_bench.report.page.data.explorer_data` gives; the page then lets people explore it, and
     contact sheets, which show less of the same, are left out. Nothing is fetched from anywhere, which the page also
     forbids to itself; only its own scripts run.
     """
@@ -78,7 +78,7 @@ def write_folder_form(
 
     ``folder``: that of the report, where the Markdown's plots lie. Returns the page's file.
     """
-    from kis_bench.report.explorer import explorer_data
+    from kis_bench.report.page.data import explorer_data
 
     target = folder / "report"
     target.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.files.text import plain, shortened
-from kis_bench.report.plots import PALETTE, STYLE, new_figure, save_figure
+from kis_bench.report.plots.axes import PALETTE, STYLE, new_figure, save_figure
 
 GUESS = 0.5
 OURS, ORIGINAL, BAND, REFERENCE = PALETTE[0], PALETTE[4], PALETTE[2], PALETTE[1]

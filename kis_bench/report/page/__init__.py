@@ -1,0 +1,1 @@
+"""The page: HTML with its programs and styles beside it."""

@@ -1,0 +1,77 @@
+"""What a larger collection costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kis_bench.report.plots.axes import (
+    MOST_BANDS,
+    SMALL,
+    WIDTH,
+    about_title,
+    calm,
+    fitting,
+    log_axis,
+    new_figure,
+    save_figure,
+)
+
+
+def draw_growth(growth: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem: Path) -> None:
+    """Recall@k against the size of the collection: solid within it, dashed where it is extrapolated.
+
+    Args:
+        growth: rows of one condition, as :func:`kis_bench.analysis.growth.growth` gives them; the models in the
+        legend's order.
+            Of many models only the first and the last have bands.
+    """
+    import matplotlib
+
+    ks, models = list(dict.fromkeys(growth["k"])), list(dict.fromkeys(growth["model"]))
+    here = int(growth.loc[~growth["extrapolated"], "size"].max())
+    bands = models if len(models) <= MOST_BANDS else [models[0], models[-1]]
+    width = max(4.4, WIDTH * min(1.0, len(ks) / 2))
+    columns = 3 if width >= WIDTH else 2
+    with matplotlib.rc_context(SMALL):
+        figure = new_figure(width, 2.9 + 0.15 * -(-len(models) // columns))
+        panels = figure.subplots(1, len(ks), squeeze=False, sharey=True)[0]
+        for axes, k in zip(panels, ks, strict=True):
+            for model in models:
+                rows = growth[(growth["k"] == k) & (growth["model"] == model)].sort_values("size")
+                _grown(axes, rows, here, style[str(model)], band=model in bands)
+            ends = growth["size"].min(), max(growth["size"].max(), growth["size"].min() + 1)
+            log_axis(axes, *ends)
+            axes.set_ylim(0, 101)
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}%")
+            axes.set_xlabel("items in the collection (log scale)", fontsize=7)
+            calm(axes)
+            axes.set_title(f"recall@{k}", fontsize=8, loc="left")
+            axes.axvline(here, color="#777777", linewidth=0.9)
+            if growth["extrapolated"].any():
+                axes.axvspan(here, ends[1], color="#f4f4f4", zorder=0)
+                axes.set_title("extrapolated", fontsize=7, loc="right", color="#555555")
+        names = [fitting(model, width / columns - 0.6, 7) for model in models]
+        lines = [line for line in panels[0].lines if line.get_gid() == "inside"]
+        few = "" if len(bands) == len(models) else " of the first and the last model"
+        note = (
+            f"Bands{few}: 95% intervals up to the line, where the collection ends;\ndashed beyond it, with what two "
+            "opposite assumptions about further pictures give."
+        )
+        figure.legend(lines, names, title=note, title_fontsize=6.5, alignment="left", loc="outside lower left",
+                      ncols=columns, fontsize=7, frameon=False, handlelength=2.6)  # fmt: skip
+        save_figure(figure, f"{about_title(growth)}recall in smaller and larger collections", stem, size=9)
+
+
+def _grown(axes: Any, rows: pd.DataFrame, here: int, look: tuple[str, Any], *, band: bool) -> None:
+    """One model: exact up to the size of the collection, from there on extrapolated."""
+    inside, beyond = rows[~rows["extrapolated"]], rows[rows["size"] >= here]
+    for part, low, high, strength in ((inside, "ci_low", "ci_high", 0.15), (beyond, "low", "high", 0.12)):
+        if band:
+            limits = (100 * part[low].astype(float), 100 * part[high].astype(float))
+            axes.fill_between(part["size"], *limits, color=look[0], alpha=strength, linewidth=0)
+    axes.plot(inside["size"], 100 * inside["value"], color=look[0], linestyle=look[1], linewidth=1.4, gid="inside")
+    axes.plot(beyond["size"], 100 * beyond["value"], color=look[0], linestyle=(0, (2, 1.6)), linewidth=1.0)

@@ -1,0 +1,130 @@
+"""The report's part on label sets: what another text is worth, and whether longer ones help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kis_bench.files.text import file_name
+from kis_bench.report.numbers import missing, number, percent, percent_points, probability, ratio, signed, spaced
+from kis_bench.report.plots.label_sets import draw_label_sets
+from kis_bench.report.tables import escaped, table
+
+if TYPE_CHECKING:
+    from kis_bench.analysis.findings import Findings
+
+
+def label_sets(findings: Findings, dataset: str, folder: Path, style: Mapping[str, Any]) -> list[str]:
+    """Label sets against each other on the same targets, and recall against the length of texts."""
+    summaries, each = findings.label_sets[dataset]
+    lines: list[str] = []
+    for (first, second), part in summaries.groupby(["label_set_a", "label_set_b"], sort=False):
+        lines += [f"### {escaped(first)} against {escaped(second)} on the same targets", ""]
+        lines += compared_labels(part, str(first), str(second))
+        stem = file_name("label-sets", dataset, str(first), str(second))
+        draw_label_sets(part[(part["metric"] == "recall") & part["k"].eq(10)], style, folder / "plots" / stem)
+        names = f"{escaped(dataset)}, {escaped(first)} and {escaped(second)}"
+        lines += [f"![Recall@10 of every model under both label sets, {names}](plots/{stem}.png)", ""]
+        own = each[(each["label_set_a"] == first) & (each["label_set_b"] == second)] if len(each) else each
+        lines += changed_most(own, part, str(first), str(second))
+    by_length = findings.lengths[dataset]
+    if len(by_length):
+        lines += ["### Recall against the length of texts", "", *lengths(by_length, findings, dataset)]
+    return lines
+
+
+def compared_labels(part: pd.DataFrame, first: str, second: str) -> list[str]:
+    def cell(row: pd.Series, measure: str) -> list[str]:
+        if measure == "recall":
+            return [f"{percent(row['value_a'])} → {percent(row['value_b'])}",
+                    percent_points(row["difference"], row["ci_low"], row["ci_high"])]  # fmt: skip
+        if measure == "mrr":
+            difference = f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
+            return [f"{row['value_a']:.3f} → {row['value_b']:.3f}", spaced(difference)]
+        return [ratio(row["difference"], row["ci_low"], row["ci_high"])]
+
+    measures = [("recall", 10, f"recall@10, {first} → {second}"), ("mrr", None, f"MRR, {first} → {second}"),
+                ("rank_ratio", None, "target stands nearer the top")]  # fmt: skip
+    rows = []
+    for model, own in part.groupby("model", sort=False):
+        cells: list[str] = [str(model), f"{int(own['n'].iloc[0]):,}"]
+        for metric, k, _ in measures:
+            at = own[(own["metric"] == metric) & (own["k"].eq(k) if k else True)]
+            if len(at):
+                cells += cell(at.iloc[0], metric)
+                if metric != "rank_ratio":
+                    cells.append(probability(at.iloc[0]["p_holm"]))
+        rows.append(cells)
+    head = ["model", "targets"]
+    for metric, _, name in measures:
+        if (part["metric"] == metric).any():
+            head += [name, "difference", "p (Holm)"] if metric != "rank_ratio" else [name]
+    return [table(head, rows, right=range(1, len(head))), ""]
+
+
+def changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second: str) -> list[str]:
+    """The targets that gain and lose most under the model that is best on the second label set."""
+    mrr = part[part["metric"] == "mrr"]
+    if each.empty or mrr.empty:
+        return []
+    model = mrr.sort_values("value_b", ascending=False)["model"].iloc[0]
+    own = each[each["model"] == model].sort_values("ratio", kind="stable")
+    shown = pd.concat([own.tail(5).iloc[::-1], own.head(5)]).drop_duplicates(["query_a", "query_b"])
+    rows = [
+        [row["query_a"] if row["query_a"] == row["query_b"] else f"{row['query_a']} / {row['query_b']}",
+         number(row["rank_a"]), number(row["rank_b"]), times(2.0 ** row["ratio"])]
+        for _, row in shown.iterrows() if row["ratio"] != 0
+    ]  # fmt: skip
+    head = ["query", f"rank, {first}", f"rank, {second}", "to the top"]
+    said = f"Where it matters most under {escaped(model)}:"
+    return [said, "", table(head, rows, right=range(1, 4)), ""] if rows else []
+
+
+def times(factor: float) -> str:
+    """How many times nearer to the top, or farther from it."""
+    way, shown = ("nearer", factor) if factor >= 1 else ("farther", 1 / factor)
+    return f"{shown:,.{0 if shown >= 10 else 1}f} times {way}"
+
+
+def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[str]:
+    bins = list(dict.fromkeys(zip(by_length["words_low"], by_length["words_high"], strict=True)))
+    values = by_length.set_index(["model", "words_low"])
+    rows = []
+    for model in by_length["model"].unique():
+        cells = [str(model)]
+        for low, _ in bins:
+            row = values.loc[(model, low)] if (model, low) in values.index else None
+            cells.append("" if row is None else percent(row["recall_at_10"], row["ci_low"], row["ci_high"]))
+        rows.append(cells)
+    sizes = by_length[by_length["model"] == by_length["model"].iloc[0]].set_index("words_low")["n"]
+    head = ["recall@10, model", *(
+        f"{int(low)}{'' if low == high else f' to {int(high)}'} {'word' if high == 1 else 'words'} "
+        f"({int(sizes.get(low, 0)):,})"
+        for low, high in bins
+    )]  # fmt: skip
+    lines = [table(head, rows, right=range(1, len(head))), ""]
+    correlations = findings.length_correlations[dataset]
+    if len(correlations):
+        measures = list(dict.fromkeys(correlations["measure"]))
+        of = correlations.set_index(["model", "measure"])
+        rows = [
+            [str(model), *(correlation(*of.loc[(model, m), ["rho", "ci_low", "ci_high"]]) for m in measures)]
+            for model in correlations["model"].unique()
+        ]  # fmt: skip
+        lines += [
+            "Spearman's correlation of the rank with the text: below zero, longer texts find better. Detail is the "
+            "number of different words of four letters or more.", "",
+            table(["model", *map(str, measures)], rows, right=range(1, 1 + len(measures))), "",
+        ]  # fmt: skip
+    return lines
+
+
+def correlation(rho: float, low: float, high: float) -> str:
+    """With its interval where there is one; ``unknown`` where all texts, or all ranks, are equal or too few."""
+    if missing(rho):
+        return "unknown"
+    interval = "" if missing(low) or missing(high) else f" [{signed(low, 2)}, {signed(high, 2)}]"
+    return spaced(f"{signed(rho, 2)}{interval}")
