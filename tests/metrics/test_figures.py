@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from kis_bench.metrics import cumulative_curve, hits_at_k, recall_at_k
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
 
-MODULES = ["kis_bench.metrics", "kis_bench.statistics.intervals", "kis_bench.datasets.openmoji.drawings"]
+MODULES = [
+    "kis_bench.metrics",
+    "kis_bench.statistics.intervals",
+    "kis_bench.statistics.paired",
+    "kis_bench.datasets.openmoji.drawings",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -23,8 +23,25 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "own-suite"
 REMEDY = "needs the wheel alone in its environment: python -m tox run -e wheel"
 KINDS = {".py", ".typed", ".toml", ".csv", ".md", ".js", ".css", ".safetensors"}
-CORE = ("records", "errors", "ranking", "metrics", "statistics", "triplets", "fusion", "comparison", "results", "store",
-        "embed", "datasets", "encoders", "lineup", "report", "plugin", "cli")  # fmt: skip
+CORE = (
+    "records",
+    "errors",
+    "ranking",
+    "metrics",
+    "statistics",
+    "triplets",
+    "fusion",
+    "analysis.models",
+    "results",
+    "store",
+    "embed",
+    "datasets",
+    "encoders",
+    "lineup",
+    "report",
+    "plugin",
+    "cli",
+)
 DEEP_LEARNING = {"torch", "open_clip", "transformers", "timm", "safetensors"}
 QUERIES = {(labels, model): 32 for labels in ("short", "long") for model in ("own-model", "colour-words")}
 
