@@ -48,15 +48,20 @@ def test_embedding_against_its_limit(network, benchmark, tmp_path_factory):
     class Negligible(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.encode_image = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 32, 32), torch.nn.AdaptiveAvgPool2d(1),
-                                                    torch.nn.Flatten())  # fmt: skip
+            self.encode_image = torch.nn.Sequential(
+                torch.nn.Conv2d(3, 16, 32, 32), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+            )
 
     model = open_clip.create_model("ViT-B-32") if network == "vit-b-32" else Negligible()
-    preprocess = open_clip.image_transform(224, is_train=False, interpolation="bicubic", resize_mode="shortest")
+    preprocess = open_clip.image_transform(
+        224, is_train=False, interpolation="bicubic", resize_mode="shortest"
+    )
     tokenizer = open_clip.get_tokenizer("ViT-B-32")
     checkpoint = Checkpoint(network, "python:random:weights")
     dim = 512 if network == "vit-b-32" else 16
-    encoder = OpenClipEncoder(checkpoint, network, "cpu", "fp32", dim, model, preprocess, tokenizer, None)
+    encoder = OpenClipEncoder(
+        checkpoint, network, "cpu", "fp32", dim, model, preprocess, tokenizer, None
+    )
     collection = jpegs(tmp_path_factory.mktemp("jpegs"), 192 if network == "vit-b-32" else 1024)
     batch, threads = encoder.batch_size, torch.get_num_threads()
     prepared = [encoder.prepare_image(read_image(path)) for path in collection.paths[: 2 * batch]]
@@ -69,12 +74,16 @@ def test_embedding_against_its_limit(network, benchmark, tmp_path_factory):
 
     def decode(n):
         with ThreadPoolExecutor(threads) as pool:
-            for pixels in pool.map(lambda path: encoder.prepare_image(read_image(path)), collection.paths[:n]):
+            for pixels in pool.map(
+                lambda path: encoder.prepare_image(read_image(path)), collection.paths[:n]
+            ):
                 del pixels
 
     def ratio():
         decoding = cpu_seconds(lambda: decode(192), 192)
-        forward = cpu_seconds(lambda: [encoder.encode_prepared(prepared[i::2]) for i in range(2)], 2 * batch)
+        forward = cpu_seconds(
+            lambda: [encoder.encode_prepared(prepared[i::2]) for i in range(2)], 2 * batch
+        )
         store = Store(tmp_path_factory.mktemp("store"))
         started = time.perf_counter()
         embed_collection(collection, encoder, store)
@@ -84,11 +93,15 @@ def test_embedding_against_its_limit(network, benchmark, tmp_path_factory):
 
     ratio()  # warms up
     found, checks = zip(*(ratio() for _ in range(5)), strict=True)
-    benchmark.pedantic(lambda: embed_collection(collection, encoder, Store(tmp_path_factory.mktemp("store"))))
+    benchmark.pedantic(
+        lambda: embed_collection(collection, encoder, Store(tmp_path_factory.mktemp("store")))
+    )
     benchmark.extra_info |= {"network": network, "of its limit": statistics.median(found)}
     benchmark.extra_info["share of checks"] = statistics.median(checks)
-    print(f"\n{network}: {statistics.median(found):.2f} of the limit ({min(found):.2f} to {max(found):.2f}); "
-          f"checks of vectors take {statistics.median(checks):.3%} of the run")  # fmt: skip
+    print(
+        f"\n{network}: {statistics.median(found):.2f} of the limit ({min(found):.2f} to {max(found):.2f}); "
+        f"checks of vectors take {statistics.median(checks):.3%} of the run"
+    )
 
 
 def jpegs(folder, n):
@@ -107,8 +120,15 @@ def test_rank(model, dataset, query_set, benchmark, tmp_path_factory):
     texts = embed_texts(query_set.queries, model, store)
     wanted = targets(dataset.collection, query_set.queries)
     ranks = benchmark(target_ranks, texts.vectors[:, 0], items.vectors, wanted)
-    about = {"model": model.name, "query_set": query_set.id, "n_items": len(items.ids), "n_queries": len(texts.ids)}
-    benchmark.extra_info |= about | {f"recall@{k}": recall_at_k(ranks.best, ranks.worst, k) for k in (1, 10, 100)}
+    about = {
+        "model": model.name,
+        "query_set": query_set.id,
+        "n_items": len(items.ids),
+        "n_queries": len(texts.ids),
+    }
+    benchmark.extra_info |= about | {
+        f"recall@{k}": recall_at_k(ranks.best, ranks.worst, k) for k in (1, 10, 100)
+    }
 
 
 def test_warm_run(benchmark, tmp_path, request):
@@ -127,7 +147,9 @@ def test_warm_run(benchmark, tmp_path, request):
     seconds(suite)  # fills the store
     pairs = [(seconds(suite), seconds(str(plain))) for _ in range(5)]
     benchmark.pedantic(seconds, (suite,))
-    benchmark.extra_info["ratio to an empty run"] = statistics.median(warm / empty for warm, empty in pairs)
+    benchmark.extra_info["ratio to an empty run"] = statistics.median(
+        warm / empty for warm, empty in pairs
+    )
     print(f"\nwarm run / empty run: {benchmark.extra_info['ratio to an empty run']:.2f}")
 
 
@@ -161,7 +183,9 @@ def test_agreement(benchmark):
         for _ in range(n_resamples):
             drawn_people = pd.Series(rng.integers(0, people, people)).value_counts()
             drawn_triplets = pd.Series(rng.integers(0, n_triplets, n_triplets)).value_counts()
-            weight = whole.person.map(drawn_people).fillna(0) * whole.triplet.map(drawn_triplets).fillna(0)
+            weight = whole.person.map(drawn_people).fillna(0) * whole.triplet.map(
+                drawn_triplets
+            ).fillna(0)
             (weight * whole.agreed).sum() / weight.sum()
         drawing = time.perf_counter() - started
         return models * (rows * judgments / n_rows + drawing * resamples / n_resamples)
@@ -174,7 +198,11 @@ def test_agreement(benchmark):
 
     found = [ratio() for _ in range(3)]
     benchmark.pedantic(vectorised)
-    benchmark.extra_info |= {"judgments": judgments, "models": models, "times faster": statistics.median(found)}
+    benchmark.extra_info |= {
+        "judgments": judgments,
+        "models": models,
+        "times faster": statistics.median(found),
+    }
     print(f"\nagreement: {statistics.median(found):.0f} times faster than a pandas loop")
 
 
@@ -187,10 +215,16 @@ def test_comparison(queries, benchmark):
     """
     models, flips, resamples = 10, 100_000, 10_000
     rng = np.random.default_rng(0)
-    levels = rng.normal(2.5, 1.8, queries) + 0.2 * np.arange(models)[:, None] + rng.normal(0, 1.1, (models, queries))
+    levels = (
+        rng.normal(2.5, 1.8, queries)
+        + 0.2 * np.arange(models)[:, None]
+        + rng.normal(0, 1.1, (models, queries))
+    )
     best = np.clip(np.exp(levels).astype(np.int64) + 1, 1, 9_413)
     names, worst = tuple(map(str, range(models))), best + rng.integers(0, 4, best.shape)
-    one = Condition("simulated", "short", names, tuple(map(str, range(queries))), best, worst, 9_416)
+    one = Condition(
+        "simulated", "short", names, tuple(map(str, range(queries))), best, worst, 9_416
+    )
     first, second = values(one, "mrr", None)[:2]
     pairs = models * (models - 1) // 2
 
@@ -202,12 +236,20 @@ def test_comparison(queries, benchmark):
     def scipys(parts):
         started = time.perf_counter()
         scipy.stats.permutation_test(
-            (first, second), mean_difference, permutation_type="samples", vectorized=True, n_resamples=flips // parts
+            (first, second),
+            mean_difference,
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=flips // parts,
         )
         flipping = time.perf_counter() - started
         started = time.perf_counter()
         scipy.stats.bootstrap(
-            (first, second), mean_difference, paired=True, method="percentile", n_resamples=resamples // parts
+            (first, second),
+            mean_difference,
+            paired=True,
+            method="percentile",
+            n_resamples=resamples // parts,
         )
         return parts * pairs * (flipping * len(MEASURES) + time.perf_counter() - started)
 
@@ -219,5 +261,11 @@ def test_comparison(queries, benchmark):
 
     found = [ratio() for _ in range(3)]
     benchmark.pedantic(compare, (one,), rounds=3)
-    benchmark.extra_info |= {"queries": queries, "models": models, "times faster": statistics.median(found)}
-    print(f"\ncomparison of {queries} queries: {statistics.median(found):.0f} times faster than scipy")
+    benchmark.extra_info |= {
+        "queries": queries,
+        "models": models,
+        "times faster": statistics.median(found),
+    }
+    print(
+        f"\ncomparison of {queries} queries: {statistics.median(found):.0f} times faster than scipy"
+    )

@@ -22,7 +22,12 @@ DECODERS = 2  #: threads; Pillow decodes without the interpreter's lock
 
 
 def embed_collection(
-    collection: Collection, encoder: Encoder, store: Store, *, batch_size: int | None = None, decoders: int = DECODERS
+    collection: Collection,
+    encoder: Encoder,
+    store: Store,
+    *,
+    batch_size: int | None = None,
+    decoders: int = DECODERS,
 ) -> Embeddings:
     """The vectors of all items, from the store where they are there, else computed and stored.
 
@@ -58,14 +63,20 @@ def embed_collection(
                     batch = list(islice(prepared, min(batches.size, left)))
                     vectors += batches.run(checked.images, batch)
                     left -= len(batch)
-                entry.write_shard(shard, with_copies(entry, shard, first, encoded, vectors), made=checked.made())
+                entry.write_shard(
+                    shard, with_copies(entry, shard, first, encoded, vectors), made=checked.made()
+                )
     return complete(entry, encoder, wrote=bool(missing))
 
 
 def embed_texts(
-    queries: Sequence[Query] | Sequence[str], encoder: Encoder, store: Store, *, name: str = "texts",
+    queries: Sequence[Query] | Sequence[str],
+    encoder: Encoder,
+    store: Store,
+    *,
+    name: str = "texts",
     batch_size: int | None = None,
-) -> Embeddings:  # fmt: skip
+) -> Embeddings:
     """The vectors of texts, ``[n, 1, d]``, and which were longer than the encoder's context."""
     entry, texts = texts_entry(queries, encoder.key, store, name)
     missing = entry.missing()
@@ -75,7 +86,10 @@ def embed_texts(
         inputs = [Input(*pair) for pair in zip(entry.ids, texts, strict=True)]
         for shard in shards_with_progress(entry, missing, f"{name}: texts with {encoder.name}"):
             parts: list[TextVectors] = batches.run(checked.texts, inputs[shard.start : shard.stop])
-            vectors, cut = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+            vectors, cut = (
+                np.concatenate([p[0] for p in parts]),
+                np.concatenate([p[1] for p in parts]),
+            )
             entry.write_shard(shard, vectors, cut, made=checked.made())
     return complete(entry, encoder, wrote=bool(missing))
 
@@ -91,7 +105,11 @@ def first_of_content(collection: Collection) -> list[int]:
 
 
 def with_copies(
-    entry: Entry, shard: Shard, first: Sequence[int], encoded: Sequence[int], vectors: Sequence[Vectors]
+    entry: Entry,
+    shard: Shard,
+    first: Sequence[int],
+    encoded: Sequence[int],
+    vectors: Sequence[Vectors],
 ) -> Vectors:
     """The vectors of a whole shard ``[stop - start, v, d]``, from those encoded in it and those in earlier shards."""
     found = dict(zip(encoded, np.concatenate(vectors), strict=True)) if encoded else {}
@@ -109,7 +127,9 @@ def images_entry(collection: Collection, key: str, store: Store) -> Entry:
     return store.entry(collection.name, collection.fingerprint, key, "images", collection.ids)
 
 
-def texts_entry(queries: Sequence[Query] | Sequence[str], key: str, store: Store, name: str) -> tuple[Entry, list[str]]:
+def texts_entry(
+    queries: Sequence[Query] | Sequence[str], key: str, store: Store, name: str
+) -> tuple[Entry, list[str]]:
     ids, texts = texts_of(queries)
     if not texts:
         raise KisBenchError(f"{name}: there are no texts to embed")

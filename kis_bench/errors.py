@@ -19,7 +19,9 @@ class MissingDependency(KisBenchError):
     """A package that an optional part needs is not installed."""
 
     def __init__(self, package: str, *, needed_for: str) -> None:
-        super().__init__(f"{needed_for} needs the package {package}: python -m pip install {package}")
+        super().__init__(
+            f"{needed_for} needs the package {package}: python -m pip install {package}"
+        )
 
 
 class UnknownName(KisBenchError):
@@ -73,8 +75,14 @@ class BadVector(KisBenchError):
 def raised(error: BaseException) -> str:
     """What a user's code raised, and where: the last line of their own, for libraries call each other far below it."""
     said = f"{type(error).__name__}: {error}".removesuffix(": ")
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if os.path.isfile(frame.filename)]
-    if not frames or (isinstance(error, SyntaxError) and error.filename):  # which says itself where it is
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if os.path.isfile(frame.filename)
+    ]
+    if not frames or (
+        isinstance(error, SyntaxError) and error.filename
+    ):  # which says itself where it is
         return said
     frame = [frame for frame in frames if is_own(frame.filename)][-1:] or frames[-1:]
     return f"{said} ({frame[0].filename}, line {frame[0].lineno})"

@@ -60,7 +60,9 @@ def ranks_of(scores: ArrayLike) -> Floats:
     found = np.full(each.shape, np.nan)
     if not each.size:
         return found
-    for row, into in zip(each.reshape(-1, each.shape[-1]), found.reshape(-1, each.shape[-1]), strict=True):
+    for row, into in zip(
+        each.reshape(-1, each.shape[-1]), found.reshape(-1, each.shape[-1]), strict=True
+    ):
         known = ~np.isnan(row)
         _, level, counts = np.unique(-row[known], return_inverse=True, return_counts=True)
         into[known] = (counts.cumsum() - (counts - 1) / 2)[level]
@@ -82,7 +84,9 @@ def normalised(scores: ArrayLike, how: str = "min-max") -> Floats:
     elif how == "z-score":
         count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
         shift = np.where(known, each, 0.0).sum(axis=-1, keepdims=True) / count
-        scale = np.sqrt((np.where(known, each - shift, 0.0) ** 2).sum(axis=-1, keepdims=True) / count)
+        scale = np.sqrt(
+            (np.where(known, each - shift, 0.0) ** 2).sum(axis=-1, keepdims=True) / count
+        )
     else:
         raise ValueError(f"unknown scale {how!r}: min-max or z-score")
     # By the extremes: the standard deviation of equal numbers need not come out as 0.
@@ -104,7 +108,9 @@ def comb_sum(scores: ArrayLike, weights: ArrayLike | None = None) -> Floats:
         return np.asarray(np.nansum(each, axis=0), np.float64)
     weight = np.asarray(weights, np.float64)
     if weight.shape != each.shape[:1] or not np.isfinite(weight).all():
-        raise ValueError(f"weights of shape {list(weight.shape)} for {len(each)} lists: one finite number for each")
+        raise ValueError(
+            f"weights of shape {list(weight.shape)} for {len(each)} lists: one finite number for each"
+        )
     return np.asarray(np.tensordot(weight, np.nan_to_num(each, nan=0.0), axes=1), np.float64)
 
 
@@ -118,7 +124,9 @@ def comb_mnz(scores: ArrayLike) -> Floats:
     return np.asarray(comb_sum(each) * (~np.isnan(each)).sum(axis=0), np.float64)
 
 
-def switching_cost(first: ArrayLike, second: ArrayLike, n: int, *, already_seen: ArrayLike | None = None) -> Floats:
+def switching_cost(
+    first: ArrayLike, second: ArrayLike, n: int, *, already_seen: ArrayLike | None = None
+) -> Floats:
     """How many pictures a user looks at until the target: n of one list, then another list from its top; ``[q]``.
 
     ``first`` where that is at most n, else ``n + second - already_seen``. ``already_seen [q]``: how many pictures
@@ -134,7 +142,9 @@ def switching_cost(first: ArrayLike, second: ArrayLike, n: int, *, already_seen:
         raise ValueError(f"n is {n}, and has to be a whole number from 0")
     seen = np.zeros_like(a) if already_seen is None else np.asarray(already_seen, np.float64)
     if seen.shape != a.shape or not ((seen >= 0) & (seen <= n) & ((seen < b) | (a <= n))).all():
-        raise ValueError("already_seen counts, for each query, some of the n pictures that stand before the target")
+        raise ValueError(
+            "already_seen counts, for each query, some of the n pictures that stand before the target"
+        )
     return np.asarray(np.where(a <= n, a, n + b - seen), np.float64)
 
 
@@ -154,7 +164,9 @@ def interleaving_cost(first: ArrayLike, second: ArrayLike) -> Floats:
 def lists(values: ArrayLike) -> Floats:
     each = np.asarray(values, np.float64)
     if each.ndim < 2 or not len(each):
-        raise ValueError(f"expected one row for each list, shape [m, ..., n], not {list(each.shape)}")
+        raise ValueError(
+            f"expected one row for each list, shape [m, ..., n], not {list(each.shape)}"
+        )
     return each
 
 

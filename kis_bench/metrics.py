@@ -56,7 +56,9 @@ def cumulative_curve(best: ArrayLike, worst: ArrayLike, max_rank: int) -> NDArra
     [0.5, 0.5, 0.75, 1.0]
     """
     first, last = some(np.asarray(best, dtype=np.int64)), np.asarray(worst, dtype=np.int64)
-    done = np.bincount(np.minimum(last, max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1].cumsum()
+    done = np.bincount(np.minimum(last, max_rank + 1), minlength=max_rank + 2)[
+        1 : max_rank + 1
+    ].cumsum()
     tied = (last > first) & (first <= max_rank)
     share = 1.0 / (last[tied] - first[tied] + 1)
     slope, level = np.zeros(max_rank + 2), np.zeros(max_rank + 2)
@@ -81,5 +83,7 @@ def rank_quantile(rank: ArrayLike, q: float) -> float:
 def some(values: NDArray[Number]) -> NDArray[Number]:
     """The values, if there are any: a mean over no query is no number."""
     if values.ndim != 1 or len(values) == 0:
-        raise ValueError(f"expected the ranks of at least one query, shape [q], not shape {list(values.shape)}")
+        raise ValueError(
+            f"expected the ranks of at least one query, shape [q], not shape {list(values.shape)}"
+        )
     return values

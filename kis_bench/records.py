@@ -73,7 +73,9 @@ class Query:
     text: str
     annotator: str | None = None
     stage: str | None = None
-    range_s: tuple[float, float] | None = None  # the segment that was meant: seconds within the target's group
+    range_s: tuple[float, float] | None = (
+        None  # the segment that was meant: seconds within the target's group
+    )
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ class Triplet:
     candidate1: str
     candidate2: str
     category: str
-    bins: tuple[int, int] | None = None  # class of rank that each candidate was drawn from; the higher, the farther
+    bins: tuple[int, int] | None = (
+        None  # class of rank that each candidate was drawn from; the higher, the farther
+    )
 
 
 @dataclass(frozen=True)
@@ -119,13 +123,19 @@ class Dataset:
     judgments: tuple[Judgment, ...] = ()
     participants: tuple[Participant, ...] = ()
     # extractor -> its cosine distances, float64 [t, 3]: target-candidate1, target-candidate2, candidate1-candidate2
-    distances: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, compare=False, repr=False)
+    distances: Mapping[str, NDArray[np.float64]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
     note: str = ""  # what a reader of results has to know, shown in reports
     remarks: tuple[str, ...] = ()  # what was counted or left out in reading
     # kind of file -> how many of it lie beside the pictures and aren't searched
     left_out: Mapping[str, int] = field(default_factory=dict, compare=False)
-    unread: tuple[str, ...] = field(default=(), compare=False)  # tables that seem to be meant, and what to do
-    _sets: dict[str, tuple[Query, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    unread: tuple[str, ...] = field(
+        default=(), compare=False
+    )  # tables that seem to be meant, and what to do
+    _sets: dict[str, tuple[Query, ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         grouped: dict[str, list[Query]] = {}
@@ -149,8 +159,14 @@ class Dataset:
     def fingerprint(self) -> str:
         """Of the collection, its groups and times, and all queries, triplets, judgments and participants."""
         collection = self.collection
-        parts: list[object] = [collection.fingerprint, *(collection.groups or ()), *(collection.times_s or ())]
-        return digest([*parts, *self.all_queries, *self.triplets, *self.judgments, *self.participants])
+        parts: list[object] = [
+            collection.fingerprint,
+            *(collection.groups or ()),
+            *(collection.times_s or ()),
+        ]
+        return digest(
+            [*parts, *self.all_queries, *self.triplets, *self.judgments, *self.participants]
+        )
 
 
 Vectors = NDArray[np.float32]
@@ -164,7 +180,9 @@ class Embeddings:
     vectors: Vectors  # float32 [n, v, d]; memory-mapped unless small
     key: str  # what they were made under
     truncated: NDArray[np.bool_] | None = None  # [n], texts only: longer than the encoder's context
-    made: Mapping[str, str] = field(default_factory=dict)  # device, precision, threads that computed them, where known
+    made: Mapping[str, str] = field(
+        default_factory=dict
+    )  # device, precision, threads that computed them, where known
 
 
 @dataclass(frozen=True)
@@ -177,9 +195,13 @@ class Ranks:
     group_rank: NDArray[np.float64] | None  # [q] of the target's group among groups
     top_items: NDArray[np.int64]  # [q, k] positions of the best items, best first
     target_score: NDArray[np.float32]  # [q] cosine similarity of the best-placed target
-    group_best: NDArray[np.int64] | None  # [q] as best and worst, of the target's group among groups
+    group_best: (
+        NDArray[np.int64] | None
+    )  # [q] as best and worst, of the target's group among groups
     group_worst: NDArray[np.int64] | None
-    relevant_best: NDArray[np.int64]  # [q, r] of the best-placed item of each wider set; 0: the query has none
+    relevant_best: NDArray[
+        np.int64
+    ]  # [q, r] of the best-placed item of each wider set; 0: the query has none
     relevant_worst: NDArray[np.int64]
 
 

@@ -57,15 +57,19 @@ class Store:
     def __init__(self, path: str | Path, *, shard_items: int = SHARD_ITEMS) -> None:
         self.path, self.shard_items = Path(path), shard_items
 
-    def entry(self, dataset: str, fingerprint: str, key: str, role: str, ids: Sequence[str]) -> Entry:
+    def entry(
+        self, dataset: str, fingerprint: str, key: str, role: str, ids: Sequence[str]
+    ) -> Entry:
         """The place of one dataset's vectors under one encoder. ``role``: ``images`` or ``texts-...``.
 
         Raises:
             KisBenchError: the key says nothing.
         """
         if not key.strip():
-            raise KisBenchError(f"the key of a model is {key!r}, under which vectors of any model could lie; it has to "
-                                "be a text that changes whenever the vectors could")  # fmt: skip
+            raise KisBenchError(
+                f"the key of a model is {key!r}, under which vectors of any model could lie; it has to "
+                "be a text that changes whenever the vectors could"
+            )
         folder = self.path / f"{safe(dataset)}-{fingerprint[:16]}" / safe(key) / safe(role)
         return Entry(folder, key, tuple(ids), self.shard_items)
 
@@ -73,13 +77,19 @@ class Store:
 def default_store() -> Path:
     import platformdirs
 
-    return Path(os.environ.get("KIS_STORE") or Path(platformdirs.user_cache_dir("kis-bench")) / "store")
+    return Path(
+        os.environ.get("KIS_STORE") or Path(platformdirs.user_cache_dir("kis-bench")) / "store"
+    )
 
 
 def safe(name: str) -> str:
     """A name that every file system takes; names that had to change carry a digest."""
     clean = re.sub(r"[^A-Za-z0-9._+-]", "_", name)[:100]
-    return clean if clean == name and clean.strip(".") else f"{clean}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return (
+        clean
+        if clean == name and clean.strip(".")
+        else f"{clean}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    )
 
 
 @dataclass(frozen=True)
@@ -98,9 +108,12 @@ class Entry:
         return [shard for shard in self.shards() if self.read_shard(shard) is None]
 
     def write_shard(
-        self, shard: Shard, vectors: Vectors, truncated: NDArray[np.bool_] | None = None,
+        self,
+        shard: Shard,
+        vectors: Vectors,
+        truncated: NDArray[np.bool_] | None = None,
         made: Mapping[str, str | None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """``vectors``: float32 ``[stop - start, v, d]``, unit length; ``made``: device and the like that made them.
 
         Raises:
@@ -113,13 +126,24 @@ class Entry:
             return  # another process was faster; what has been read of it stays
         n, v, d = vectors.shape
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
-        columns = {"id": pa.array(ids, pa.string()), "vectors": pa.FixedSizeListArray.from_arrays(flat, v * d)}
+        columns = {
+            "id": pa.array(ids, pa.string()),
+            "vectors": pa.FixedSizeListArray.from_arrays(flat, v * d),
+        }
         if truncated is not None:
             columns["truncated"] = pa.array(truncated, pa.bool_())
         table = pa.table(columns).replace_schema_metadata(
-            {"kis_bench": json.dumps({"schema_version": SCHEMA_VERSION, "key": self.key, "shape": [v, d],
-                                      "made": dict(made or {})})}
-        )  # fmt: skip
+            {
+                "kis_bench": json.dumps(
+                    {
+                        "schema_version": SCHEMA_VERSION,
+                        "key": self.key,
+                        "shape": [v, d],
+                        "made": dict(made or {}),
+                    }
+                )
+            }
+        )
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table, max_chunksize=n)
@@ -140,7 +164,10 @@ class Entry:
                 mapped = source.read_buffer()
             digest = hashlib.sha256(mapped).hexdigest()
             # Of an older version the digest stands in a file of one name.
-            known = self.digest_file(shard, digest).exists() or Path(f"{file}.sha256").read_text("ascii") == digest
+            known = (
+                self.digest_file(shard, digest).exists()
+                or Path(f"{file}.sha256").read_text("ascii") == digest
+            )
         except (OSError, UnicodeDecodeError):
             return None
         if not known:
@@ -148,13 +175,19 @@ class Entry:
         table = pa.ipc.open_file(pa.BufferReader(mapped)).read_all()
         said = about(table)
         same = said["schema_version"] == SCHEMA_VERSION and said["key"] == self.key
-        return table if same and tuple(table["id"].to_pylist()) == self.ids[shard.start : shard.stop] else None
+        return (
+            table
+            if same and tuple(table["id"].to_pylist()) == self.ids[shard.start : shard.stop]
+            else None
+        )
 
     def vectors(self, shard: Shard) -> Vectors:
         """Those of a shard that is there, ``[stop - start, v, d]``."""
         table = self.read_shard(shard)
         if table is None:
-            raise KisBenchError(f"{self.folder / shard.file_name} vanished or was damaged meanwhile; run again")
+            raise KisBenchError(
+                f"{self.folder / shard.file_name} vanished or was damaged meanwhile; run again"
+            )
         return vectors_of(table)
 
     def read(self) -> Embeddings | None:
@@ -170,7 +203,9 @@ class Entry:
         if tables and "truncated" in tables[0].column_names:
             truncated = np.concatenate([table["truncated"].to_numpy() for table in tables])
         made: dict[str, list[str]] = {}
-        for name, value in (pair for table in tables for pair in about(table).get("made", {}).items()):
+        for name, value in (
+            pair for table in tables for pair in about(table).get("made", {}).items()
+        ):
             if value is not None and value not in made.setdefault(name, []):
                 made[name].append(value)
         joined = {name: " and ".join(values) for name, values in made.items() if values}
@@ -187,9 +222,17 @@ class Entry:
             }
             for shard in self.shards()
         ]
-        manifest = {"schema_version": SCHEMA_VERSION, "keys": KEYS, "key": self.key, "n": len(self.ids), **encoder,
-                    "shards": shards}  # fmt: skip
-        write_whole(self.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "keys": KEYS,
+            "key": self.key,
+            "n": len(self.ids),
+            **encoder,
+            "shards": shards,
+        }
+        write_whole(
+            self.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode()
+        )
 
 
 def about(table: pa.Table) -> dict[str, Any]:
@@ -243,8 +286,12 @@ class ShardedVectors(np.lib.mixins.NDArrayOperatorsMixin):
         if ((wanted < 0) | (wanted >= len(self))).any():
             raise IndexError(f"index out of range for {len(self)} items")
         part = np.searchsorted(self.starts, wanted, side="right") - 1
-        rows = np.stack([self.parts[p][i - self.starts[p]] for p, i in zip(part, wanted, strict=True)])
-        return (rows[0] if np.ndim(first) == 0 else rows)[(slice(None), *rest) if np.ndim(first) else (*rest,)]
+        rows = np.stack(
+            [self.parts[p][i - self.starts[p]] for p, i in zip(part, wanted, strict=True)]
+        )
+        return (rows[0] if np.ndim(first) == 0 else rows)[
+            (slice(None), *rest) if np.ndim(first) else (*rest,)
+        ]
 
     def _slice(self, wanted: slice) -> Vectors:
         start, stop, step = wanted.indices(len(self))

@@ -19,7 +19,9 @@ os.environ |= {
     "DISABLE_SAFETENSORS_CONVERSION": "1",
     "PYTEST_ADDOPTS": "-p no:randomly",  # of sessions that tests start; it is installed for one test of its own
 }
-os.environ.pop("TOX_ENV_DIR", None)  # pytest would keep the cache of all these sessions, hence --lf, in one place there
+os.environ.pop(
+    "TOX_ENV_DIR", None
+)  # pytest would keep the cache of all these sessions, hence --lf, in one place there
 
 
 def pytest_collection_modifyitems(items):

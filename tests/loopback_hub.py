@@ -27,7 +27,9 @@ class LoopbackHub:
         self.log: list[tuple[str, str, int]] = []
         self.renamed: dict[str, str] = {}  # former name of a repository -> its name
         self.bytes_per_second: float | None = None
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self}))
+        self.server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self})
+        )
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -90,7 +92,13 @@ class Handler(BaseHTTPRequestHandler):
     def about(self, name: str, revision: str | None) -> None:
         if self.found(name, revision, f"/api/models/{{}}/revision/{revision or 'main'}"):
             siblings = [{"rfilename": file} for file in self.hub.files(name)]
-            about = {"id": name, "sha": self.hub.commit(name), "siblings": siblings, "tags": [], "private": False}
+            about = {
+                "id": name,
+                "sha": self.hub.commit(name),
+                "siblings": siblings,
+                "tags": [],
+                "private": False,
+            }
             self.send(200, {"Content-Type": "application/json"}, json.dumps(about).encode())
 
     def repository_file(self, name: str, revision: str, file: str) -> None:
@@ -99,11 +107,17 @@ class Handler(BaseHTTPRequestHandler):
             if here.is_file():
                 self.file(here, commit)
             else:
-                self.send(404, commit | {"X-Error-Code": "EntryNotFound", "X-Error-Message": "no such file"})
+                self.send(
+                    404,
+                    commit | {"X-Error-Code": "EntryNotFound", "X-Error-Message": "no such file"},
+                )
 
     def file(self, file: Path, headers: dict[str, str]) -> None:
         content = file.read_bytes()
-        headers = headers | {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "Accept-Ranges": "bytes"}
+        headers = headers | {
+            "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
+            "Accept-Ranges": "bytes",
+        }
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if not wanted:
             return self.send(200, headers, content)

@@ -53,21 +53,36 @@ def t5_tokenizer(folder: Path) -> None:
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
     tokenizer.save(str(folder / "tokenizer.json"))
     special = {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
     added = {
-        str(i): {"content": piece, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
-                 "special": True}
+        str(i): {
+            "content": piece,
+            "lstrip": False,
+            "normalized": False,
+            "rstrip": False,
+            "single_word": False,
+            "special": True,
+        }
         for i, piece in enumerate(pieces[:3])
-    }  # fmt: skip
-    about = {"model_max_length": 64, "tokenizer_class": "T5Tokenizer", "extra_ids": 0, "additional_special_tokens": []}
+    }
+    about = {
+        "model_max_length": 64,
+        "tokenizer_class": "T5Tokenizer",
+        "extra_ids": 0,
+        "additional_special_tokens": [],
+    }
     save_json(folder / "tokenizer_config.json", {**about, **special, "added_tokens_decoder": added})
     save_json(folder / "special_tokens_map.json", special)
 
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-WORDS_OF_BERT = list(dict.fromkeys([*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]))
+WORDS_OF_BERT = list(
+    dict.fromkeys([*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)])
+)
 
 
 def bert_tokenizer(folder: Path, **about: object) -> int:
@@ -76,20 +91,30 @@ def bert_tokenizer(folder: Path, **about: object) -> int:
 
     words, special = WORDS_OF_BERT, SPECIAL
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordPiece({word: i for i, word in enumerate(words)}, unk_token="[UNK]")
+    )
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     tokenizer.add_special_tokens(special)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     names = ("pad", "unk", "cls", "sep", "mask")
     tokens = {f"{name}_token": token for name, token in zip(names, special, strict=True)}
     save_json(
         folder / "tokenizer_config.json",
-        {"do_lower_case": True, "tokenizer_class": "BertTokenizer", "model_max_length": 512, **tokens, **about},
+        {
+            "do_lower_case": True,
+            "tokenizer_class": "BertTokenizer",
+            "model_max_length": 512,
+            **tokens,
+            **about,
+        },
     )
     save_json(folder / "special_tokens_map.json", tokens)
     return len(words)
@@ -98,12 +123,16 @@ def bert_tokenizer(folder: Path, **about: object) -> int:
 # Repositories of open_clip ------------------------------------------------------------------------------------
 
 
-def open_clip_repository(folder: Path, model: dict, preprocessing: dict, *, safe: bool = True) -> None:
+def open_clip_repository(
+    folder: Path, model: dict, preprocessing: dict, *, safe: bool = True
+) -> None:
     import safetensors.torch
     import torch
     from open_clip.model import CLIP, CustomTextCLIP
 
-    save_json(folder / "open_clip_config.json", {"model_cfg": model, "preprocess_cfg": preprocessing})
+    save_json(
+        folder / "open_clip_config.json", {"model_cfg": model, "preprocess_cfg": preprocessing}
+    )
     arguments = json.loads(json.dumps(model))
     network = (CustomTextCLIP if arguments.pop("custom_text", False) else CLIP)(**arguments)
     if safe:
@@ -112,22 +141,50 @@ def open_clip_repository(folder: Path, model: dict, preprocessing: dict, *, safe
         torch.save(network.state_dict(), folder / "open_clip_pytorch_model.bin")
 
 
-def clip(dim: int, preprocessing: dict, *, quick_gelu: bool = False, safe: bool = True, size: int = 28) -> Callable:
+def clip(
+    dim: int, preprocessing: dict, *, quick_gelu: bool = False, safe: bool = True, size: int = 28
+) -> Callable:
     vision = {"image_size": size, "layers": 2, "width": 64, "head_width": 16, "patch_size": 14}
     text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
-    model = {"embed_dim": dim, "vision_cfg": vision, "text_cfg": text, **({"quick_gelu": True} if quick_gelu else {})}
+    model = {
+        "embed_dim": dim,
+        "vision_cfg": vision,
+        "text_cfg": text,
+        **({"quick_gelu": True} if quick_gelu else {}),
+    }
     return lambda folder: open_clip_repository(folder, model, preprocessing, safe=safe)
 
 
 def siglip(name: str, dim: int) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         t5_tokenizer(folder)
-        vision = {"image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "map",
-                  "timm_proj": ""}  # fmt: skip
-        text = {"context_length": 64, "vocab_size": 256, "hf_tokenizer_name": name, "width": 64, "heads": 2,
-                "tokenizer_kwargs": {"clean": "canonicalize"}, "layers": 2, "no_causal_mask": True, "proj_bias": True,
-                "pool_type": "last", "norm_kwargs": {"eps": 1e-6}}  # fmt: skip
-        model = {"embed_dim": dim, "init_logit_bias": -10, "custom_text": True, "vision_cfg": vision, "text_cfg": text}
+        vision = {
+            "image_size": 160,
+            "timm_model_name": "test_vit",
+            "timm_model_pretrained": False,
+            "timm_pool": "map",
+            "timm_proj": "",
+        }
+        text = {
+            "context_length": 64,
+            "vocab_size": 256,
+            "hf_tokenizer_name": name,
+            "width": 64,
+            "heads": 2,
+            "tokenizer_kwargs": {"clean": "canonicalize"},
+            "layers": 2,
+            "no_causal_mask": True,
+            "proj_bias": True,
+            "pool_type": "last",
+            "norm_kwargs": {"eps": 1e-6},
+        }
+        model = {
+            "embed_dim": dim,
+            "init_logit_bias": -10,
+            "custom_text": True,
+            "vision_cfg": vision,
+            "text_cfg": text,
+        }
         open_clip_repository(folder, model, HALF)
 
     return make
@@ -141,38 +198,81 @@ def align(folder: Path) -> None:
     from transformers import AlignConfig, AlignModel, EfficientNetImageProcessor
 
     words = bert_tokenizer(folder, model_max_length=64, processor_class="AlignProcessor")
-    text = {"vocab_size": words, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = {
+        "vocab_size": words,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     # The channels of the last stage are the vector; the other stages are narrow.
-    vision = {"image_size": 289, "width_coefficient": 1.0, "depth_coefficient": 0.1, "hidden_dim": 640,
-              "in_channels": [32, 8, 8, 8, 16, 16, 16], "out_channels": [8, 8, 8, 16, 16, 16, 640]}  # fmt: skip
+    vision = {
+        "image_size": 289,
+        "width_coefficient": 1.0,
+        "depth_coefficient": 0.1,
+        "hidden_dim": 640,
+        "in_channels": [32, 8, 8, 8, 16, 16, 16],
+        "out_channels": [8, 8, 8, 16, 16, 16, 640],
+    }
     model = AlignModel(
-        AlignConfig(text_config={**text, "intermediate_size": 64}, vision_config=vision, projection_dim=640)
+        AlignConfig(
+            text_config={**text, "intermediate_size": 64}, vision_config=vision, projection_dim=640
+        )
     )
-    for module in model.vision_model.modules():  # as initialised, the features vanish in the batch norms
+    for (
+        module
+    ) in model.vision_model.modules():  # as initialised, the features vanish in the batch norms
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)
     model.config.save_pretrained(folder)
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     EfficientNetImageProcessor(
-        size={"height": 346, "width": 346}, resample=2, do_center_crop=True, crop_size={"height": 289, "width": 289},
-        rescale_factor=1 / 127.5, rescale_offset=True, do_normalize=False, include_top=False,
-    ).save_pretrained(folder)  # fmt: skip
+        size={"height": 346, "width": 346},
+        resample=2,
+        do_center_crop=True,
+        crop_size={"height": 289, "width": 289},
+        rescale_factor=1 / 127.5,
+        rescale_offset=True,
+        do_normalize=False,
+        include_top=False,
+    ).save_pretrained(folder)
 
 
 def blip2(folder: Path) -> None:
     from transformers import Blip2Config, Blip2ForImageTextRetrieval, BlipImageProcessor
 
     words = bert_tokenizer(folder)
-    qformer = {"vocab_size": words, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-               "intermediate_size": 64, "encoder_hidden_size": 32, "cross_attention_frequency": 2}  # fmt: skip
-    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-              "image_size": 28, "patch_size": 14}  # fmt: skip
+    qformer = {
+        "vocab_size": words,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "encoder_hidden_size": 32,
+        "cross_attention_frequency": 2,
+    }
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 14,
+    }
     config = Blip2Config(
-        vision_config=vision, qformer_config={**qformer, "use_qformer_text_input": True}, num_query_tokens=32,
+        vision_config=vision,
+        qformer_config={**qformer, "use_qformer_text_input": True},
+        num_query_tokens=32,
         image_text_hidden_size=256,
-        text_config={"model_type": "opt", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1,
-                     "ffn_dim": 16, "vocab_size": words, "word_embed_proj_dim": 16},
-    )  # fmt: skip
+        text_config={
+            "model_type": "opt",
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 1,
+            "ffn_dim": 16,
+            "vocab_size": words,
+            "word_embed_proj_dim": 16,
+        },
+    )
     model = Blip2ForImageTextRetrieval(config)
     model.query_tokens.data.normal_()
     for weights in (*model.vision_model.parameters(), *model.qformer.parameters()):
@@ -188,20 +288,54 @@ def clip_of_transformers(folder: Path) -> None:
     merges = [f"{a} {b}</w>" for a, b in zip("thandofi", "ennfffst", strict=True)]
     letters = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
     pieces = dict.fromkeys(
-        [*letters, *(merge.replace(" ", "") for merge in merges), "<|startoftext|>", "<|endoftext|>"]
+        [
+            *letters,
+            *(merge.replace(" ", "") for merge in merges),
+            "<|startoftext|>",
+            "<|endoftext|>",
+        ]
     )
     save_json(folder / "vocab.json", {piece: i for i, piece in enumerate(pieces)})
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
-    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    about = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": "<|endoftext|>", **special}
+    (folder / "merges.txt").write_text(
+        "\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8"
+    )
+    special = {
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+    }
+    about = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": 77,
+        "pad_token": "<|endoftext|>",
+        **special,
+    }
     save_json(folder / "tokenizer_config.json", about)
     n = len(pieces)
-    text = {"vocab_size": n, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "eos_token_id": n - 1,
-            "num_attention_heads": 2, "bos_token_id": n - 2, "pad_token_id": n - 1}  # fmt: skip
-    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-              "image_size": 28, "patch_size": 14}  # fmt: skip
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=512)).save_pretrained(folder)
-    CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}).save_pretrained(folder)
+    text = {
+        "vocab_size": n,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "eos_token_id": n - 1,
+        "num_attention_heads": 2,
+        "bos_token_id": n - 2,
+        "pad_token_id": n - 1,
+    }
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 14,
+    }
+    CLIPModel(
+        CLIPConfig(text_config=text, vision_config=vision, projection_dim=512)
+    ).save_pretrained(folder)
+    CLIPImageProcessor(
+        size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}
+    ).save_pretrained(folder)
 
 
 def siglip_of_transformers(version: int) -> Callable[[Path], None]:
@@ -209,17 +343,39 @@ def siglip_of_transformers(version: int) -> Callable[[Path], None]:
         import transformers
 
         t5_tokenizer(folder)
-        config, model = ("SiglipConfig", "SiglipModel") if version == 1 else ("Siglip2Config", "Siglip2Model")
-        text = {"vocab_size": 256, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-                "num_attention_heads": 2, "max_position_embeddings": 64, "projection_size": 32}  # fmt: skip
-        vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-        sizes = {"image_size": 28, "patch_size": 14} if version == 1 else {"num_patches": 16, "patch_size": 14}
+        config, model = (
+            ("SiglipConfig", "SiglipModel") if version == 1 else ("Siglip2Config", "Siglip2Model")
+        )
+        text = {
+            "vocab_size": 256,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 64,
+            "projection_size": 32,
+        }
+        vision = {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+        }
+        sizes = (
+            {"image_size": 28, "patch_size": 14}
+            if version == 1
+            else {"num_patches": 16, "patch_size": 14}
+        )
         made = getattr(transformers, config)(text_config=text, vision_config={**vision, **sizes})
         getattr(transformers, model)(made).save_pretrained(folder)
         if version == 1:
-            transformers.SiglipImageProcessor(size={"height": 28, "width": 28}).save_pretrained(folder)
+            transformers.SiglipImageProcessor(size={"height": 28, "width": 28}).save_pretrained(
+                folder
+            )
         else:
-            transformers.Siglip2ImageProcessor(patch_size=14, max_num_patches=16).save_pretrained(folder)
+            transformers.Siglip2ImageProcessor(patch_size=14, max_num_patches=16).save_pretrained(
+                folder
+            )
 
     return make
 
@@ -230,9 +386,20 @@ def timm_model(folder: Path) -> None:
 
     model = timm.create_model("test_vit", num_classes=10)
     safetensors.torch.save_file(model.state_dict(), folder / "model.safetensors")
-    about = {"input_size": [3, 160, 160], "interpolation": "bicubic", "crop_pct": 0.95, "mean": [0.5] * 3,
-             "std": [0.5] * 3, "num_classes": 10, "first_conv": "patch_embed.proj", "classifier": "head"}  # fmt: skip
-    save_json(folder / "config.json", {"architecture": "test_vit", "num_classes": 10, "pretrained_cfg": about})
+    about = {
+        "input_size": [3, 160, 160],
+        "interpolation": "bicubic",
+        "crop_pct": 0.95,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "num_classes": 10,
+        "first_conv": "patch_embed.proj",
+        "classifier": "head",
+    }
+    save_json(
+        folder / "config.json",
+        {"architecture": "test_vit", "num_classes": 10, "pretrained_cfg": about},
+    )
 
 
 # Files of LAVIS ----------------------------------------------------------------------------------------------
@@ -243,11 +410,23 @@ def bert(folder: Path, *, hidden: int = 768, layers: int = 2, weights: bool = Fa
     import torch
 
     words = bert_tokenizer(folder)
-    about = {"architectures": ["BertForMaskedLM"], "model_type": "bert", "vocab_size": words, "hidden_size": hidden,
-             "num_hidden_layers": layers, "num_attention_heads": hidden // 64, "intermediate_size": 4 * hidden,
-             "max_position_embeddings": 512, "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 0,
-             "type_vocab_size": 2, "initializer_range": 0.02, "hidden_dropout_prob": 0.1,
-             "attention_probs_dropout_prob": 0.1}  # fmt: skip
+    about = {
+        "architectures": ["BertForMaskedLM"],
+        "model_type": "bert",
+        "vocab_size": words,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden // 64,
+        "intermediate_size": 4 * hidden,
+        "max_position_embeddings": 512,
+        "layer_norm_eps": 1e-12,
+        "hidden_act": "gelu",
+        "pad_token_id": 0,
+        "type_vocab_size": 2,
+        "initializer_range": 0.02,
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+    }
     save_json(folder / "config.json", about)
     if weights:  # overwritten as soon as they are read, so nothing but a beginning
         state = {"bert.embeddings.word_embeddings.weight": matrix(words, hidden)}
@@ -280,27 +459,46 @@ def lavis_files(torch_home: Path, *, width: int = 64, hidden: int = 768, layers:
 
     with torch.random.fork_rng():
         torch.manual_seed(width)
-        vision = {"class_embedding": vector(width), "positional_embedding": matrix(257, width),
-                  "conv1.weight": matrix(width, 3 * 14 * 14).reshape(width, 3, 14, 14), **norm("ln_pre", width),
-                  **norm("ln_post", width), "proj": matrix(width, 16)}  # fmt: skip
+        vision = {
+            "class_embedding": vector(width),
+            "positional_embedding": matrix(257, width),
+            "conv1.weight": matrix(width, 3 * 14 * 14).reshape(width, 3, 14, 14),
+            **norm("ln_pre", width),
+            **norm("ln_post", width),
+            "proj": matrix(width, 16),
+        }
         for i in range(24):
             block = f"transformer.resblocks.{i}"
             vision |= norm(f"{block}.ln_1", width) | norm(f"{block}.ln_2", width)
-            vision |= linear(f"{block}.attn.out_proj", width, width) | linear(f"{block}.mlp.c_fc", 4 * width, width)
+            vision |= linear(f"{block}.attn.out_proj", width, width) | linear(
+                f"{block}.mlp.c_fc", 4 * width, width
+            )
             vision |= linear(f"{block}.mlp.c_proj", width, 4 * width)
-            vision |= {f"{block}.attn.in_proj_weight": matrix(3 * width, width),
-                       f"{block}.attn.in_proj_bias": vector(3 * width)}  # fmt: skip
+            vision |= {
+                f"{block}.attn.in_proj_weight": matrix(3 * width, width),
+                f"{block}.attn.in_proj_bias": vector(3 * width),
+            }
         torch.save(vision, folder / "clip_vit_L.pth")
         emb = "Qformer.bert.embeddings"
-        state = {"query_tokens": torch.randn(1, 32, hidden), "temp": torch.tensor(0.07), **norm("ln_vision", width),
-                 f"{emb}.word_embeddings.weight": matrix(words, hidden, 1.0),
-                 f"{emb}.position_embeddings.weight": matrix(512, hidden, 0.3), **norm(f"{emb}.LayerNorm", hidden),
-                 f"{emb}.position_ids": torch.arange(512)[None], **linear("vision_proj", 256, hidden),
-                 **linear("text_proj", 256, hidden), **linear("itm_head", 2, hidden),
-                 "Qformer.cls.predictions.bias": vector(words)}  # fmt: skip
+        state = {
+            "query_tokens": torch.randn(1, 32, hidden),
+            "temp": torch.tensor(0.07),
+            **norm("ln_vision", width),
+            f"{emb}.word_embeddings.weight": matrix(words, hidden, 1.0),
+            f"{emb}.position_embeddings.weight": matrix(512, hidden, 0.3),
+            **norm(f"{emb}.LayerNorm", hidden),
+            f"{emb}.position_ids": torch.arange(512)[None],
+            **linear("vision_proj", 256, hidden),
+            **linear("text_proj", 256, hidden),
+            **linear("itm_head", 2, hidden),
+            "Qformer.cls.predictions.bias": vector(words),
+        }
         for i in range(layers):
             layer = f"Qformer.bert.encoder.layer.{i}"
-            for attention, of in (("attention", hidden), *((("crossattention", width),) if i % 2 == 0 else ())):
+            for attention, of in (
+                ("attention", hidden),
+                *((("crossattention", width),) if i % 2 == 0 else ()),
+            ):
                 state |= linear(f"{layer}.{attention}.self.query", hidden, hidden)
                 state |= linear(f"{layer}.{attention}.self.key", hidden, of)
                 state |= linear(f"{layer}.{attention}.self.value", hidden, of)
@@ -318,7 +516,9 @@ REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "timm/ViT-SO400M-14-SigLIP-384": siglip("timm/ViT-SO400M-14-SigLIP-384", 1152),
     "timm/ViT-L-16-SigLIP-384": siglip("timm/ViT-L-16-SigLIP-384", 1024),
     "timm/ViT-B-16-SigLIP-512": siglip("timm/ViT-B-16-SigLIP-512", 768),
-    "apple/DFN5B-CLIP-ViT-H-14-378": clip(1024, OPENAI | SQUASHED, quick_gelu=True, safe=False, size=42),
+    "apple/DFN5B-CLIP-ViT-H-14-378": clip(
+        1024, OPENAI | SQUASHED, quick_gelu=True, safe=False, size=42
+    ),
     "laion/CLIP-ViT-g-14-laion2B-s34B-b88K": clip(1024, OPENAI),
     "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": clip(1024, OPENAI),
     "kakaobrain/align-base": align,

@@ -13,16 +13,25 @@ from PIL import Image, ImageDraw
 FOLDER = Path(__file__).parent / "shapes"
 SIDE = 64
 COLOURS = {
-    "red": (205, 40, 40), "orange": (240, 145, 30), "yellow": (240, 220, 50), "green": (50, 150, 60),
-    "blue": (45, 80, 200), "purple": (130, 55, 160), "pink": (245, 150, 185), "brown": (125, 80, 45),
-}  # fmt: skip
+    "red": (205, 40, 40),
+    "orange": (240, 145, 30),
+    "yellow": (240, 220, 50),
+    "green": (50, 150, 60),
+    "blue": (45, 80, 200),
+    "purple": (130, 55, 160),
+    "pink": (245, 150, 185),
+    "brown": (125, 80, 45),
+}
 BACKGROUNDS = {"white": (245, 245, 245), "grey": (140, 140, 140), "black": (15, 15, 15)}
 FORMS = ("circle", "square", "triangle", "ring")
 SIZES = {"small": 11, "large": 19}  # half of the width, in pixels
 PLACES = {
-    "in the upper left corner": (20, 20), "in the upper right corner": (43, 20), "in the middle": (32, 32),
-    "in the lower left corner": (20, 43), "in the lower right corner": (43, 43),
-}  # fmt: skip
+    "in the upper left corner": (20, 20),
+    "in the upper right corner": (43, 20),
+    "in the middle": (32, 32),
+    "in the lower left corner": (20, 43),
+    "in the lower right corner": (43, 43),
+}
 
 
 def shade(colour, chance):
@@ -60,8 +69,13 @@ def twin(picture, chance, *, same_background):
 
 def main():
     chance = random.Random(1)
-    asked = [(*pair, *map(chance.choice, ([*BACKGROUNDS], [*SIZES], [*PLACES]))) for pair in product(COLOURS, FORMS)]
-    twins = [twin(one, chance, same_background=i < 8) for i, one in enumerate(chance.sample(asked, 16))]
+    asked = [
+        (*pair, *map(chance.choice, ([*BACKGROUNDS], [*SIZES], [*PLACES])))
+        for pair in product(COLOURS, FORMS)
+    ]
+    twins = [
+        twin(one, chance, same_background=i < 8) for i, one in enumerate(chance.sample(asked, 16))
+    ]
     pictures = [*asked, *twins]
     chance.shuffle(pictures)
 
@@ -69,15 +83,25 @@ def main():
     labels = []
     for number, (colour, form, background, size, place) in enumerate(pictures, start=1):
         item = f"{number:02d}"
-        drawn = draw(form, shade(COLOURS[colour], chance), BACKGROUNDS[background], SIZES[size], PLACES[place])
+        drawn = draw(
+            form,
+            shade(COLOURS[colour], chance),
+            BACKGROUNDS[background],
+            SIZES[size],
+            PLACES[place],
+        )
         drawn.save(FOLDER / "images" / f"{item}.png", optimize=True)
         if (colour, form, background, size, place) in asked:
             labels.append((item, "short", f"{colour} {form}"))
-            labels.append((item, "long", f"a {size} {colour} {form} {place}, on a {background} background"))
+            labels.append(
+                (item, "long", f"a {size} {colour} {form} {place}, on a {background} background")
+            )
     with (FOLDER / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("query_id", "item_id", "label_set", "text"))
-        for item, label_set, text in sorted(labels, key=lambda label: (label[1] == "long", label[0])):
+        for item, label_set, text in sorted(
+            labels, key=lambda label: (label[1] == "long", label[0])
+        ):
             table.writerow((f"find-{item}", item, label_set, text))
 
 

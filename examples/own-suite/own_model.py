@@ -10,13 +10,28 @@ import numpy as np
 from kis_bench.encoders import upright
 
 COLOURS = {
-    "red": (220, 30, 30), "orange": (255, 140, 0), "yellow": (255, 225, 0), "green": (30, 140, 50),
-    "blue": (30, 70, 210), "purple": (120, 40, 150), "pink": (255, 150, 190), "brown": (120, 75, 40),
-    "white": (255, 255, 255), "grey": (128, 128, 128), "black": (0, 0, 0),
-}  # fmt: skip
-FILLED = {"square": 1.0, "circle": 0.785, "triangle": 0.5, "ring": 0.51}  # share of the box around a form
+    "red": (220, 30, 30),
+    "orange": (255, 140, 0),
+    "yellow": (255, 225, 0),
+    "green": (30, 140, 50),
+    "blue": (30, 70, 210),
+    "purple": (120, 40, 150),
+    "pink": (255, 150, 190),
+    "brown": (120, 75, 40),
+    "white": (255, 255, 255),
+    "grey": (128, 128, 128),
+    "black": (0, 0, 0),
+}
+FILLED = {
+    "square": 1.0,
+    "circle": 0.785,
+    "triangle": 0.5,
+    "ring": 0.51,
+}  # share of the box around a form
 NAMES = [*COLOURS]
-WEIGHTS = np.repeat([1.0, 1.0, 0.5], [len(NAMES), len(FILLED), len(NAMES)])  # form's colour, form, background
+WEIGHTS = np.repeat(
+    [1.0, 1.0, 0.5], [len(NAMES), len(FILLED), len(NAMES)]
+)  # form's colour, form, background
 
 
 def closeness(value, known, spread):
@@ -40,11 +55,13 @@ def see(picture):
     # A ring fills as much of its box as a triangle does; its middle is what tells them apart.
     of_form = [(filled, name == "ring") for name, filled in FILLED.items()]
     colours = list(COLOURS.values())
-    return np.concatenate([
-        closeness(np.median(pixels[form], axis=0), colours, 50),
-        closeness((box.mean(), hollow), of_form, 0.12),
-        closeness(background, colours, 50),
-    ])  # fmt: skip
+    return np.concatenate(
+        [
+            closeness(np.median(pixels[form], axis=0), colours, 50),
+            closeness((box.mean(), hollow), of_form, 0.12),
+            closeness(background, colours, 50),
+        ]
+    )
 
 
 def read(text):
@@ -63,7 +80,9 @@ def read(text):
 
 
 def unit(shares):
-    vectors = np.asarray(shares, np.float32) * WEIGHTS.astype(np.float32) + np.float32(1e-3)  # never zero
+    vectors = np.asarray(shares, np.float32) * WEIGHTS.astype(np.float32) + np.float32(
+        1e-3
+    )  # never zero
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True))[:, None, :]  # [n, 1, d]
 
 

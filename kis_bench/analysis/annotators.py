@@ -65,7 +65,9 @@ def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     names = sorted({name for name in who if name is not None})
     found: list[tuple[Any, ...]] = []
     for name in names if len(names) > 1 else ():
-        own = condition.asked([query for query, each in zip(condition.queries, who, strict=True) if each == name])
+        own = condition.asked(
+            [query for query, each in zip(condition.queries, who, strict=True) if each == name]
+        )
         n = len(own.queries), own.n_targets
         for metric, k in MEASURES:
             each = values(own, metric, k)
@@ -77,7 +79,9 @@ def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
                 found.append((*key, metric, k, row.mean(), low, high, *n))
     table = pd.DataFrame(found, columns=ANNOTATORS).astype({"k": "Int64"})
     order = {model: i for i, model in enumerate(condition.models)}
-    return table.sort_values("model", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+    return table.sort_values(
+        "model", key=lambda column: column.map(order), kind="stable", ignore_index=True
+    )
 
 
 def between_annotators(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
@@ -94,7 +98,9 @@ def between_annotators(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame
     clusters = np.arange(len(who)) if condition.clusters is None else condition.clusters
     known = np.array([name is not None for name in who], bool)
     place = {name: i for i, name in enumerate(names)}
-    cell = clusters[known] * max(1, len(names)) + np.array([place[name] for name in who[known]], np.int64)
+    cell = clusters[known] * max(1, len(names)) + np.array(
+        [place[name] for name in who[known]], np.int64
+    )
     shape = (int(clusters.max()) + 1, len(names))
     counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
     shared = (counts > 0).sum(axis=1) > 1
@@ -109,7 +115,11 @@ def between_annotators(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame
             parts = coincidences(units[shared])
             observed = float(parts[0].sum() / parts[1].sum())
             about += [observed, krippendorff_alpha(units[shared]), *alpha_interval(parts)]
-        numbers = int((counts[shared] > 0).any(axis=0).sum()), int(shared.sum()), int(counts[shared].sum())
+        numbers = (
+            int((counts[shared] > 0).any(axis=0).sum()),
+            int(shared.sum()),
+            int(counts[shared].sum()),
+        )
         key = condition.dataset, condition.label_set, model
         found.append((*key, *numbers, 1 - about[0], *about[1:4], np.sqrt(about[4]), *about[5:]))
     return pd.DataFrame(found, columns=AGREEMENT)
@@ -134,7 +144,9 @@ def coincidences(units: Floats) -> Floats:
     total, square = values.sum(axis=1), (values**2).sum(axis=1)
     pairable = number > 1
     apart = np.where(pairable, 2 * (number * square - total**2) / np.maximum(number - 1, 1), 0.0)
-    return np.stack([np.maximum(apart, 0.0), number * pairable, total * pairable, square * pairable])
+    return np.stack(
+        [np.maximum(apart, 0.0), number * pairable, total * pairable, square * pairable]
+    )
 
 
 def alphas(sums: Floats) -> Floats:

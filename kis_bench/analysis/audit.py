@@ -14,18 +14,36 @@ from kis_bench.analysis.conditions import Condition
 
 Floats = NDArray[np.float64]
 AUDIT = [
-    "query_id", "text", "item_id", "n_models", "best_model", "best_rank", "worst_model", "worst_rank", "median_rank",
-    "disagreement", "flags", "why",
-]  # fmt: skip
+    "query_id",
+    "text",
+    "item_id",
+    "n_models",
+    "best_model",
+    "best_rank",
+    "worst_model",
+    "worst_rank",
+    "median_rank",
+    "disagreement",
+    "flags",
+    "why",
+]
 #: What a query may be flagged for; "same text" goes with "ambiguous" where the targets differ.
 FLAGS = ("ambiguous", "same text", "hopeless", "solved by one only", "disagreement", "truncated")
 TOP = 10  #: first places that a user looks through
-HOPELESS, HOPELESS_SHARE = 100, 0.01  #: places, and part of the collection, in which some model should have the target
+HOPELESS, HOPELESS_SHARE = (
+    100,
+    0.01,
+)  #: places, and part of the collection, in which some model should have the target
 FAR = 2.0  #: factor between ranks that counts as a difference
-MOST_TIED = 10  #: a model that ties more with the target than so many others knows nothing of the query
+MOST_TIED = (
+    10  #: a model that ties more with the target than so many others knows nothing of the query
+)
 #: A model that ties on more than this part of at least so many queries is coarse: its ties tell nothing of pictures.
 COARSE_SHARE, COARSE_QUERIES = 0.5, 10
-MOST_DISAGREED, DISAGREED_SHARE = 10, 0.1  #: so many queries by disagreement are flagged, or this part of all if more
+MOST_DISAGREED, DISAGREED_SHARE = (
+    10,
+    0.1,
+)  #: so many queries by disagreement are flagged, or this part of all if more
 NAMED = 5  #: queries or models that a sentence names
 
 
@@ -47,27 +65,44 @@ def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     own = rows[rows["model"].isin(condition.models)].assign(query_id=rows["query_id"].astype(str))
     asked = own.drop_duplicates("query_id").set_index("query_id").reindex(list(condition.queries))
     rank, models = condition.rank, condition.models
-    octaves = np.log2(rank).std(axis=0, ddof=1) if len(models) > 1 else np.full(rank.shape[1], np.nan)
+    octaves = (
+        np.log2(rank).std(axis=0, ddof=1) if len(models) > 1 else np.full(rank.shape[1], np.nan)
+    )
     first, last = rank.argmin(axis=0), rank.argmax(axis=0)
-    table = pd.DataFrame({
-        "query_id": condition.queries, "text": asked["text"].fillna("").astype(str).to_numpy(object),
-        "item_id": asked["item_id"].astype(str).to_numpy(object), "n_models": len(models),
-        "best_model": [models[i] for i in first], "best_rank": rank.min(axis=0),
-        "worst_model": [models[i] for i in last], "worst_rank": rank.max(axis=0),
-        "median_rank": np.median(rank, axis=0), "disagreement": octaves,
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "query_id": condition.queries,
+            "text": asked["text"].fillna("").astype(str).to_numpy(object),
+            "item_id": asked["item_id"].astype(str).to_numpy(object),
+            "n_models": len(models),
+            "best_model": [models[i] for i in first],
+            "best_rank": rank.min(axis=0),
+            "worst_model": [models[i] for i in last],
+            "worst_rank": rank.max(axis=0),
+            "median_rank": np.median(rank, axis=0),
+            "disagreement": octaves,
+        }
+    )
     found: dict[str, list[tuple[str, str]]] = {query: [] for query in condition.queries}
     for flag, sentences in (
-        ("ambiguous", tied(condition)), ("ambiguous", near_duplicates(own, table)),
-        ("ambiguous", other_targets(table)), ("same text", same_texts(table)), ("hopeless", hopeless(condition)),
-        ("solved by one only", solved_by_one(condition)), ("disagreement", disagreed(table)),
+        ("ambiguous", tied(condition)),
+        ("ambiguous", near_duplicates(own, table)),
+        ("ambiguous", other_targets(table)),
+        ("same text", same_texts(table)),
+        ("hopeless", hopeless(condition)),
+        ("solved by one only", solved_by_one(condition)),
+        ("disagreement", disagreed(table)),
         ("truncated", truncated(own)),
-    ):  # fmt: skip
+    ):
         for query, sentence in sentences.items():
             if query in found:
                 found[query].append((flag, sentence))
-    table["flags"] = [tuple(dict.fromkeys(flag for flag, _ in found[query])) for query in condition.queries]
-    table["why"] = [" ".join(sentence for _, sentence in found[query]) for query in condition.queries]
+    table["flags"] = [
+        tuple(dict.fromkeys(flag for flag, _ in found[query])) for query in condition.queries
+    ]
+    table["why"] = [
+        " ".join(sentence for _, sentence in found[query]) for query in condition.queries
+    ]
     return table[AUDIT]
 
 
@@ -78,17 +113,26 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
 
 def by_disagreement(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of an audit, where models disagree most first; equal ones, and those of one model, by query id."""
-    return table.sort_values(["disagreement", "query_id"], ascending=[False, True], kind="stable", na_position="last")
+    return table.sort_values(
+        ["disagreement", "query_id"], ascending=[False, True], kind="stable", na_position="last"
+    )
 
 
 def tied(condition: Condition) -> dict[str, str]:
     """Query -> under which models a few other items score exactly as the target, but for :func:`coarse` models."""
     found, others = {}, condition.worst - condition.best
-    few = (others > 0) & (others <= MOST_TIED) & (others < condition.n_items - 1) & ~coarse(condition)[:, None]
+    few = (
+        (others > 0)
+        & (others <= MOST_TIED)
+        & (others < condition.n_items - 1)
+        & ~coarse(condition)[:, None]
+    )
     for i in np.flatnonzero(few.any(axis=0)):
         where = np.flatnonzero(few[:, i])
         most = int(others[where, i].max())
-        items = ("up to " if len(where) > 1 and most > 1 else "") + (f"{most:,} others" if most > 1 else "another item")
+        items = ("up to " if len(where) > 1 and most > 1 else "") + (
+            f"{most:,} others" if most > 1 else "another item"
+        )
         found[condition.queries[i]] = (
             f"The target ties with {items} under {listed(condition.models[m] for m in where)}."
         )
@@ -108,7 +152,9 @@ def near_duplicates(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
         return {}
     key = ["model", "query_id"]
     near = rows.drop_duplicates(key).set_index(key)["near_duplicate_rank"].astype("float64")
-    at = near.reindex(pd.MultiIndex.from_arrays([table["best_model"], table["query_id"]])).to_numpy()
+    at = near.reindex(
+        pd.MultiIndex.from_arrays([table["best_model"], table["query_id"]])
+    ).to_numpy()
     strict = table["best_rank"].to_numpy(np.float64)
     better = (at < strict) & (at <= TOP) & ((strict > TOP) | (strict >= FAR * at))
     return {
@@ -120,8 +166,14 @@ def near_duplicates(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
 
 def texts(table: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of each text that several queries have, up to case and spaces."""
-    plain = table["text"].map(lambda text: " ".join(unicodedata.normalize("NFC", str(text)).split()).casefold())
-    return [group for _, group in table[plain != ""].groupby(plain[plain != ""], sort=False) if len(group) > 1]
+    plain = table["text"].map(
+        lambda text: " ".join(unicodedata.normalize("NFC", str(text)).split()).casefold()
+    )
+    return [
+        group
+        for _, group in table[plain != ""].groupby(plain[plain != ""], sort=False)
+        if len(group) > 1
+    ]
 
 
 def same_texts(table: pd.DataFrame) -> dict[str, str]:
@@ -130,7 +182,9 @@ def same_texts(table: pd.DataFrame) -> dict[str, str]:
     for group in texts(table):
         queries = list(group["query_id"])
         for query in queries:
-            found[query] = f"It has the same text as {listed(each for each in queries if each != query)}."
+            found[query] = (
+                f"It has the same text as {listed(each for each in queries if each != query)}."
+            )
     return found
 
 
@@ -140,7 +194,9 @@ def other_targets(table: pd.DataFrame) -> dict[str, str]:
     for group in texts(table):
         targets = group["item_id"].map(lambda items: frozenset(items.split("|")))
         if (n := targets.nunique()) > 1:
-            found |= dict.fromkeys(group["query_id"], f"The same text is used for {n:,} different targets.")
+            found |= dict.fromkeys(
+                group["query_id"], f"The same text is used for {n:,} different targets."
+            )
     return found
 
 
@@ -162,7 +218,9 @@ def solved_by_one(condition: Condition) -> dict[str, str]:
     only = (ranks[0] <= TOP) & (ranks[1] > TOP) & (ranks[1] >= FAR * TOP)
     first, second = np.argsort(condition.rank, axis=0, kind="stable")[:2]
     return {
-        condition.queries[i]: f"Only {condition.models[first[i]]} has the target among the first {TOP}, at "
+        condition.queries[
+            i
+        ]: f"Only {condition.models[first[i]]} has the target among the first {TOP}, at "
         f"{place(ranks[0, i])}; the next is {condition.models[second[i]]} with {place(ranks[1, i])}."
         for i in np.flatnonzero(only)
     }
@@ -175,7 +233,9 @@ def disagreed(table: pd.DataFrame) -> dict[str, str]:
     most = max(MOST_DISAGREED, int(DISAGREED_SHARE * len(order)))
     chosen = (np.arange(len(order)) < most) & (octaves >= 1)
     return {
-        str(row.query_id): f"Models disagree by {row.disagreement:.1f} octaves: from {place(row.best_rank)} "
+        str(
+            row.query_id
+        ): f"Models disagree by {row.disagreement:.1f} octaves: from {place(row.best_rank)} "
         f"({row.best_model}) to {place(row.worst_rank)} ({row.worst_model})."
         for row in order[chosen].itertuples(index=False)
     }

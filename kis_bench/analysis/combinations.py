@@ -31,16 +31,66 @@ Floats = NDArray[np.float64]
 Clusters = NDArray[np.int64] | None
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
 GAINS = [
-    "dataset", "label_set", "method", "kind", "model_1", "model_2", "model_3", "parameter", "metric", "k", "value",
-    "ci_low", "ci_high", "best_single", "gain", "gain_low", "gain_high", "p", "p_holm", "n", "n_targets",
-]  # fmt: skip
+    "dataset",
+    "label_set",
+    "method",
+    "kind",
+    "model_1",
+    "model_2",
+    "model_3",
+    "parameter",
+    "metric",
+    "k",
+    "value",
+    "ci_low",
+    "ci_high",
+    "best_single",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "p",
+    "p_holm",
+    "n",
+    "n_targets",
+]
 ADVICE = [
-    "dataset", "label_set", "size", "method", "model_1", "model_2", "model_3", "best_single", "gain", "honest_gain",
-    "honest_low", "honest_high", "p", "tried", "n", "n_targets", "advice",
-]  # fmt: skip
-WAYS = {"rrf": "reciprocal rank fusion", "comb_sum": "CombSUM", "comb_mnz": "CombMNZ", "weighted": "a weighted sum",
-        "switch": "switching from one to the other", "interleave": "looking at both in turn"}  # fmt: skip
-SWITCHES = (10, 20, 5, 50, 2, 100, 1, 200, 500)  #: pictures before a switch; of equally good ones the first
+    "dataset",
+    "label_set",
+    "size",
+    "method",
+    "model_1",
+    "model_2",
+    "model_3",
+    "best_single",
+    "gain",
+    "honest_gain",
+    "honest_low",
+    "honest_high",
+    "p",
+    "tried",
+    "n",
+    "n_targets",
+    "advice",
+]
+WAYS = {
+    "rrf": "reciprocal rank fusion",
+    "comb_sum": "CombSUM",
+    "comb_mnz": "CombMNZ",
+    "weighted": "a weighted sum",
+    "switch": "switching from one to the other",
+    "interleave": "looking at both in turn",
+}
+SWITCHES = (
+    10,
+    20,
+    5,
+    50,
+    2,
+    100,
+    1,
+    200,
+    500,
+)  #: pictures before a switch; of equally good ones the first
 RESAMPLES, PERMUTATIONS, LEVEL = 2_000, 50_000, 0.05
 MOST_IN_TRIPLES = 10  #: the oracle's triples are those of so many best models
 
@@ -89,7 +139,10 @@ def oracles(condition: Condition) -> Iterator[Combination]:
     m = len(condition.models)
     triples = itertools.combinations(range(min(m, MOST_IN_TRIPLES)), 3)
     for some in [*itertools.combinations(range(m), 2), *triples]:
-        models, places = tuple(condition.models[i] for i in some), (condition.best[[*some]], condition.worst[[*some]])
+        models, places = (
+            tuple(condition.models[i] for i in some),
+            (condition.best[[*some]], condition.worst[[*some]]),
+        )
         yield Combination("oracle", models, smallest_rank(*places), partial(smallest_hits, *places))
 
 
@@ -104,7 +157,9 @@ def policies(condition: Condition) -> Iterator[Combination]:
     for i, j in itertools.permutations(range(len(condition.models)), 2):
         models, pair = (condition.models[i], condition.models[j]), (places[i], places[j])
         if i < j:
-            yield Combination("interleave", models, interleaving_rank(*pair), partial(interleaving_hits, *pair))
+            yield Combination(
+                "interleave", models, interleaving_rank(*pair), partial(interleaving_hits, *pair)
+            )
         ranks = np.stack([switching_rank(*pair, n) for n in switches], axis=1)
         pick = chosen_on_others(1.0 / ranks, parts)
         if pick is not None:
@@ -129,7 +184,9 @@ def from_table(condition: Condition, fused: pd.DataFrame) -> Iterator[Combinatio
             at = at.loc[list(condition.queries)]
             best, worst = at["rank_best"].to_numpy(np.int64), at["rank_worst"].to_numpy(np.int64)
             hits = partial(hits_at_k, best, worst)
-            yield Combination(str(method), models, (best + worst) / 2, hits, most_frequent(at["parameter"]))
+            yield Combination(
+                str(method), models, (best + worst) / 2, hits, most_frequent(at["parameter"])
+            )
 
 
 def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
@@ -149,22 +206,43 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         best = int(single.mean(axis=1).argmax())
         each = np.stack([one.values(k) for one in found])
         differences = each - single[best]
-        p, p_holm = tested(differences, [one.kind == "achievable" for one in found], condition.clusters)
+        p, p_holm = tested(
+            differences, [one.kind == "achievable" for one in found], condition.clusters
+        )
         rows = np.concatenate([each, differences])
         drawn = resampled_means(rows, resamples=RESAMPLES, clusters=condition.clusters)
         low, high = np.quantile(drawn, [0.025, 0.975], axis=0).reshape(2, 2, len(found))
-        tables.append(pd.DataFrame({
-            "dataset": condition.dataset, "label_set": condition.label_set, "method": [c.method for c in found],
-            "kind": [c.kind for c in found], **named(found), "parameter": [c.parameter for c in found],
-            "metric": metric, "k": k, "value": each.mean(axis=1), "ci_low": low[0], "ci_high": high[0],
-            "best_single": condition.models[best], "gain": differences.mean(axis=1),
-            "gain_low": low[1], "gain_high": high[1], "p": p, "p_holm": p_holm, "n": len(condition.queries),
-            "n_targets": condition.n_targets,
-        }).astype({"k": "Int64"}))  # fmt: skip
+        tables.append(
+            pd.DataFrame(
+                {
+                    "dataset": condition.dataset,
+                    "label_set": condition.label_set,
+                    "method": [c.method for c in found],
+                    "kind": [c.kind for c in found],
+                    **named(found),
+                    "parameter": [c.parameter for c in found],
+                    "metric": metric,
+                    "k": k,
+                    "value": each.mean(axis=1),
+                    "ci_low": low[0],
+                    "ci_high": high[0],
+                    "best_single": condition.models[best],
+                    "gain": differences.mean(axis=1),
+                    "gain_low": low[1],
+                    "gain_high": high[1],
+                    "p": p,
+                    "p_holm": p_holm,
+                    "n": len(condition.queries),
+                    "n_targets": condition.n_targets,
+                }
+            ).astype({"k": "Int64"})
+        )
     return pd.concat(tables, ignore_index=True)[GAINS] if tables else pd.DataFrame(columns=GAINS)
 
 
-def tested(differences: Floats, of_family: Sequence[bool], clusters: Clusters) -> tuple[Floats, Floats]:
+def tested(
+    differences: Floats, of_family: Sequence[bool], clusters: Clusters
+) -> tuple[Floats, Floats]:
     """p-values ``[c]`` of c rows of paired differences, and adjusted for their number; NaN of those of no family."""
     some = np.flatnonzero(of_family)
     p, p_holm = np.full((2, len(differences)), np.nan)
@@ -174,7 +252,10 @@ def tested(differences: Floats, of_family: Sequence[bool], clusters: Clusters) -
 
 
 def named(found: Sequence[Combination]) -> dict[str, list[str | None]]:
-    return {f"model_{i + 1}": [c.models[i] if i < len(c.models) else None for c in found] for i in range(3)}
+    return {
+        f"model_{i + 1}": [c.models[i] if i < len(c.models) else None for c in found]
+        for i in range(3)
+    }
 
 
 def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
@@ -187,7 +268,11 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     a combination (a weight, when to switch) was chosen for each query on others already, but not anew on the nine
     tenths: the ranks alone don't allow it.
     """
-    found = [c for c in combinations(condition, fused) if c.kind == "achievable"] if len(condition.models) > 1 else []
+    found = (
+        [c for c in combinations(condition, fused) if c.kind == "achievable"]
+        if len(condition.models) > 1
+        else []
+    )
     single, parts = 1.0 / condition.rank, parts_of(condition.parts)
     alone = chosen_on_others(single.T, parts)
     top = int(single.mean(axis=1).argmax())
@@ -205,15 +290,28 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         low, high = widened(honest, int(parts.max()) + 1, condition.clusters)
         about = {
             "gain": float((each - single[top]).mean(axis=1).max()),
-            "honest_gain": float(honest.mean()), "honest_low": low, "honest_high": high,
-            "p": snooping_p(each - single[top], condition.clusters), "tried": len(some),
-        }  # fmt: skip
-        rows.append({
-            "dataset": condition.dataset, "label_set": condition.label_set, "size": size, "method": best.method,
-            **{name: values[0] for name, values in named([best]).items()}, "best_single": condition.models[top],
-            **about, "n": len(parts), "n_targets": condition.n_targets,
-            "advice": in_words(best, condition.models[top], about, "pair" if size == 2 else "triple"),
-        })  # fmt: skip
+            "honest_gain": float(honest.mean()),
+            "honest_low": low,
+            "honest_high": high,
+            "p": snooping_p(each - single[top], condition.clusters),
+            "tried": len(some),
+        }
+        rows.append(
+            {
+                "dataset": condition.dataset,
+                "label_set": condition.label_set,
+                "size": size,
+                "method": best.method,
+                **{name: values[0] for name, values in named([best]).items()},
+                "best_single": condition.models[top],
+                **about,
+                "n": len(parts),
+                "n_targets": condition.n_targets,
+                "advice": in_words(
+                    best, condition.models[top], about, "pair" if size == 2 else "triple"
+                ),
+            }
+        )
     return pd.DataFrame(rows, columns=ADVICE)
 
 
@@ -226,7 +324,9 @@ def widened(values: Floats, parts: int, clusters: Clusters = None) -> tuple[floa
     """
     mean = float(values.mean())
     factor = math.sqrt(1 + parts / (parts - 1))
-    low, high = (mean + factor * (end - mean) for end in bootstrap_interval(values, clusters=clusters))
+    low, high = (
+        mean + factor * (end - mean) for end in bootstrap_interval(values, clusters=clusters)
+    )
     return low, high
 
 
@@ -237,11 +337,17 @@ def snooping_p(differences: Floats, clusters: Clusters = None) -> float:
     in units of standard errors as P. Hansen, J. of Business & Economic Statistics 23, 2005).
     """
     n, mean = differences.shape[1], differences.mean(axis=1)
-    error = differences.std(axis=1) / math.sqrt(n) if clusters is None else np.sqrt(variances(differences, clusters))
+    error = (
+        differences.std(axis=1) / math.sqrt(n)
+        if clusters is None
+        else np.sqrt(variances(differences, clusters))
+    )
     varies = error > 0
     if not varies.any():
         return 1.0
-    drawn = resampled_means(differences[varies], resamples=RESAMPLES, clusters=clusters) - mean[varies]
+    drawn = (
+        resampled_means(differences[varies], resamples=RESAMPLES, clusters=clusters) - mean[varies]
+    )
     largest = (drawn / error[varies]).max(axis=1)
     observed = float((mean[varies] / error[varies]).max())
     return float((np.sum(largest >= observed) + 1) / (len(largest) + 1))

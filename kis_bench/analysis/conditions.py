@@ -26,7 +26,9 @@ class Condition:
     worst: NDArray[np.int64]  # [m, q] rank_worst
     n_items: int
     left_out: int = 0  # queries that some model was not asked
-    clusters: NDArray[np.int64] | None = None  # [q] of queries with a target in common; None: each has its own
+    clusters: NDArray[np.int64] | None = (
+        None  # [q] of queries with a target in common; None: each has its own
+    )
 
     @property
     def name(self) -> str:
@@ -64,7 +66,12 @@ class Condition:
         at = [place[query] for query in queries]
         clusters = None if self.clusters is None else numbered(self.clusters[at], len(at))
         return replace(
-            self, queries=tuple(queries), best=self.best[:, at], worst=self.worst[:, at], left_out=0, clusters=clusters
+            self,
+            queries=tuple(queries),
+            best=self.best[:, at],
+            worst=self.worst[:, at],
+            left_out=0,
+            clusters=clusters,
         )
 
 
@@ -77,7 +84,9 @@ def conditions(ranks: pd.DataFrame) -> dict[tuple[str, str], Condition]:
     found = {}
     for (dataset, label_set), rows in ranks.groupby(["dataset", "label_set"], sort=False):
         tables = [
-            rows.pivot_table(index="model", columns="query_id", values=column, aggfunc="first", sort=False)
+            rows.pivot_table(
+                index="model", columns="query_id", values=column, aggfunc="first", sort=False
+            )
             for column in ("rank_best", "rank_worst")
         ]
         whole = tables[0].notna().all(axis=0) & tables[1].notna().all(axis=0)
@@ -88,10 +97,20 @@ def conditions(ranks: pd.DataFrame) -> dict[tuple[str, str], Condition]:
         rank = (best + worst) / 2
         order = sorted(range(len(names)), key=lambda i: (-float(np.mean(1 / rank[i])), names[i]))
         queries = tables[0].columns[whole]
-        item = rows.drop_duplicates("query_id").set_index("query_id")["item_id"] if "item_id" in rows else None
+        item = (
+            rows.drop_duplicates("query_id").set_index("query_id")["item_id"]
+            if "item_id" in rows
+            else None
+        )
         found[str(dataset), str(label_set)] = Condition(
-            str(dataset), str(label_set), tuple(names[i] for i in order), tuple(map(str, queries)),
-            best[order], worst[order], int(rows["n_items"].max()), int((~whole).sum()),
+            str(dataset),
+            str(label_set),
+            tuple(names[i] for i in order),
+            tuple(map(str, queries)),
+            best[order],
+            worst[order],
+            int(rows["n_items"].max()),
+            int((~whole).sum()),
             None if item is None else of_targets(item.loc[queries]),
-        )  # fmt: skip
+        )
     return found

@@ -98,9 +98,13 @@ class Findings:
             "growth": joined(self.growth),
             "queries": joined(self.audits),
             "annotators": joined({key: each for key, (each, _) in self.annotators.items()}),
-            "annotator_agreement": joined({key: between for key, (_, between) in self.annotators.items()}),
+            "annotator_agreement": joined(
+                {key: between for key, (_, between) in self.annotators.items()}
+            ),
             "label_sets": joined({name: summary for name, (summary, _) in self.label_sets.items()}),
-            "label_set_queries": joined({name: each for name, (_, each) in self.label_sets.items()}),
+            "label_set_queries": joined(
+                {name: each for name, (_, each) in self.label_sets.items()}
+            ),
             "text_lengths": joined(self.lengths),
             "text_length_correlations": joined(self.length_correlations),
         }
@@ -116,7 +120,9 @@ def joined(tables: dict[Key, pd.DataFrame] | dict[str, pd.DataFrame]) -> pd.Data
     """One table with the dataset, and the label set where there is one, in front."""
     parts = []
     for key, table in tables.items():
-        names = dict(zip(("dataset", "label_set"), (key,) if isinstance(key, str) else key, strict=False))
+        names = dict(
+            zip(("dataset", "label_set"), (key,) if isinstance(key, str) else key, strict=False)
+        )
         rest = table.drop(columns=[name for name in names if name in table])
         for place, (name, value) in enumerate(names.items()):
             rest.insert(place, name, value)

@@ -14,16 +14,30 @@ from kis_bench.statistics.clusters import share_intervals
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 GROWTH = [
-    "dataset", "label_set", "model", "k", "size", "value", "ci_low", "ci_high", "low", "high", "extrapolated",
-]  # fmt: skip
+    "dataset",
+    "label_set",
+    "model",
+    "k",
+    "size",
+    "value",
+    "ci_low",
+    "ci_high",
+    "low",
+    "high",
+    "extrapolated",
+]
 KS = (1, 10, 100)
 PRIORS = (0.5, 1.0, 0.0)  #: of the share of rivals that outrank a target; the first gives the value
 STEPS = 12  #: sizes in each power of ten
 SMALLEST = 10
-SUMMED = 4096  #: places of a tie that are summed one by one; a longer one is the difference of two sums
+SUMMED = (
+    4096  #: places of a tie that are summed one by one; a longer one is the difference of two sums
+)
 
 
-def expected_recall(best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike) -> Floats:
+def expected_recall(
+    best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike
+) -> Floats:
     """Recall@k in random parts of the collection that hold the target: float64 ``[s]`` for sizes 1 ... n_items.
 
     Of the size - 1 other items, the number that stand before a target of rank r is hypergeometric: drawn without
@@ -51,7 +65,9 @@ def extrapolated_recall(
     return np.asarray(hits_beyond(best, worst, n_items, k, sizes, prior).mean(axis=1), np.float64)
 
 
-def hits_in_parts(best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike) -> Floats:
+def hits_in_parts(
+    best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike
+) -> Floats:
     """What each query adds to :func:`expected_recall`: float64 ``[s, q]``.
 
     Of the places 1 ... n_items - 1 of the rivals let Y be the k-th that is drawn. A target of rank r is among the first
@@ -75,7 +91,11 @@ def tie_share(best: int, worst: int, n_items: int, k: int, sizes: Ints) -> Float
     drawn, width = sizes[:, None] - 1, worst - best + 1
     if width <= SUMMED:
         y = np.arange(best, worst)
-        places = log_choose(y - 1, k - 1) + log_choose(n_items - 1 - y, drawn - k) - log_choose(n_items - 1, drawn)
+        places = (
+            log_choose(y - 1, k - 1)
+            + log_choose(n_items - 1 - y, drawn - k)
+            - log_choose(n_items - 1, drawn)
+        )
         return np.asarray(np.exp(places) @ ((y - best + 1) / width), np.float64)
     ends = np.array([best, worst])
     at_least = hypergeometric(k - 1, n_items - 1, ends - 1, drawn)
@@ -116,7 +136,9 @@ def checked_sizes(sizes: ArrayLike, least: int, most: int | None) -> Ints:
     if wanted.ndim != 1 or (wanted != np.floor(wanted)).any():
         raise ValueError("sizes are a row of whole numbers")
     if (wanted < least).any() or (most is not None and (wanted > most).any()):
-        raise ValueError(f"sizes have to be at least {least}" + ("" if most is None else f" and at most {most}"))
+        raise ValueError(
+            f"sizes have to be at least {least}" + ("" if most is None else f" and at most {most}")
+        )
     return wanted.astype(np.int64)
 
 
@@ -147,13 +169,21 @@ def beta_binomial(x: Ints, n: Ints, a: Floats, b: Floats) -> Floats:
     some = np.flatnonzero((a > 0) & (b > 0))
     for i in range(int(np.max(x[some], initial=-1)) + 1):
         here = some[x[some] >= i]
-        terms = log_choose(n, i) + betaln(i + a[here], np.maximum(n - i, 0) + b[here]) - betaln(a[here], b[here])
+        terms = (
+            log_choose(n, i)
+            + betaln(i + a[here], np.maximum(n - i, 0) + b[here])
+            - betaln(a[here], b[here])
+        )
         found[:, here] += np.exp(terms)
     return np.where((a <= 0) | (x >= n), 1.0, np.minimum(found, 1.0))
 
 
 def growth(
-    condition: Condition, *, ks: Sequence[int] = KS, sizes: ArrayLike | None = None, upto: int = 1_000_000
+    condition: Condition,
+    *,
+    ks: Sequence[int] = KS,
+    sizes: ArrayLike | None = None,
+    upto: int = 1_000_000,
 ) -> pd.DataFrame:
     """Recall@k of every model at sizes from ten items to ``upto``, columns :data:`GROWTH`.
 
@@ -169,23 +199,41 @@ def growth(
     tables = []
     for k in ks:
         parts = hits_in_parts(best, worst, n, k, within)
-        chances = [np.concatenate([parts, hits_beyond(best, worst, n, k, beyond, prior)]) for prior in PRIORS]
-        each = np.stack(chances).reshape(len(PRIORS), len(wanted), *shape).swapaxes(1, 2)  # [priors, m, s, q]
+        chances = [
+            np.concatenate([parts, hits_beyond(best, worst, n, k, beyond, prior)])
+            for prior in PRIORS
+        ]
+        each = (
+            np.stack(chances).reshape(len(PRIORS), len(wanted), *shape).swapaxes(1, 2)
+        )  # [priors, m, s, q]
         means = each.mean(axis=3).reshape(len(PRIORS), -1)
         low, high = share_intervals(each[0].reshape(-1, shape[1]), clusters=condition.clusters)
-        tables.append(pd.DataFrame({
-            "dataset": condition.dataset, "label_set": condition.label_set,
-            "model": np.repeat(np.array(condition.models, object), len(wanted)), "k": k,
-            "size": np.tile(wanted, shape[0]), "value": means[0], "ci_low": low, "ci_high": high,
-            "low": means.min(axis=0), "high": means.max(axis=0), "extrapolated": np.tile(wanted > n, shape[0]),
-        }))  # fmt: skip
+        tables.append(
+            pd.DataFrame(
+                {
+                    "dataset": condition.dataset,
+                    "label_set": condition.label_set,
+                    "model": np.repeat(np.array(condition.models, object), len(wanted)),
+                    "k": k,
+                    "size": np.tile(wanted, shape[0]),
+                    "value": means[0],
+                    "ci_low": low,
+                    "ci_high": high,
+                    "low": means.min(axis=0),
+                    "high": means.max(axis=0),
+                    "extrapolated": np.tile(wanted > n, shape[0]),
+                }
+            )
+        )
     return pd.concat(tables, ignore_index=True)[GROWTH] if tables else pd.DataFrame(columns=GROWTH)
 
 
 def spread(n_items: int, upto: int) -> Ints:
     """Sizes evenly on the log axis, the powers of ten and the whole collection among them."""
     most = max(n_items, upto)
-    steps = np.geomspace(SMALLEST, most, 1 + int(STEPS * np.log10(max(most / SMALLEST, 1.0001)))).round()
+    steps = np.geomspace(
+        SMALLEST, most, 1 + int(STEPS * np.log10(max(most / SMALLEST, 1.0001)))
+    ).round()
     tens = 10 ** np.arange(1, int(np.log10(most)) + 1)
     found = np.unique(np.concatenate([steps, tens, [n_items]]).astype(np.int64))
     return found[(found >= 1) & (found <= most)]

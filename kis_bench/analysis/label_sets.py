@@ -21,16 +21,47 @@ from kis_bench.statistics.clusters import count, of_targets
 
 Floats = NDArray[np.float64]
 SUMMARY = [
-    "dataset", "label_set_a", "label_set_b", "model", "metric", "k", "n", "n_targets", "value_a", "value_b",
-    "difference", "ci_low", "ci_high", "p", "p_holm",
-]  # fmt: skip
+    "dataset",
+    "label_set_a",
+    "label_set_b",
+    "model",
+    "metric",
+    "k",
+    "n",
+    "n_targets",
+    "value_a",
+    "value_b",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+]
 GAINS = [
-    "dataset", "label_set_a", "label_set_b", "model", "query_a", "query_b", "item_id", "rank_a", "rank_b", "ratio",
-]  # fmt: skip
+    "dataset",
+    "label_set_a",
+    "label_set_b",
+    "model",
+    "query_a",
+    "query_b",
+    "item_id",
+    "rank_a",
+    "rank_b",
+    "ratio",
+]
 LENGTHS = [
-    "dataset", "label_set", "model", "words_low", "words_high", "n", "n_targets", "recall_at_10", "ci_low", "ci_high",
+    "dataset",
+    "label_set",
+    "model",
+    "words_low",
+    "words_high",
+    "n",
+    "n_targets",
+    "recall_at_10",
+    "ci_low",
+    "ci_high",
     "mrr",
-]  # fmt: skip
+]
 CORRELATIONS = ["dataset", "model", "measure", "rho", "ci_low", "ci_high", "n"]
 MEASURES = ("words", "characters", "detail")  #: of a text
 KS = (1, 10, 100)
@@ -69,7 +100,8 @@ def targets(rows: pd.DataFrame) -> dict[str, frozenset[str]]:
     """Query -> its targets, in the table's order."""
     each = rows.drop_duplicates("query_id")
     return {
-        str(q): frozenset(str(items).split("|")) for q, items in zip(each["query_id"], each["item_id"], strict=True)
+        str(q): frozenset(str(items).split("|"))
+        for q, items in zip(each["query_id"], each["item_id"], strict=True)
     }
 
 
@@ -92,21 +124,40 @@ def compare_label_sets(ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
         pairs = matched(*own).pairs
         if not models or not pairs:
             continue
-        sides = [of[name].of(models).asked([pair[side] for pair in pairs]) for side, name in enumerate((a, b))]
+        sides = [
+            of[name].of(models).asked([pair[side] for pair in pairs])
+            for side, name in enumerate((a, b))
+        ]
         names = {"dataset": of[a].dataset, "label_set_a": a, "label_set_b": b}
         summaries += [pd.DataFrame({**names, **columns}) for columns in compared(*sides)]
         item = dict(zip(own[0]["query_id"].astype(str), own[0]["item_id"].astype(str), strict=True))
         rank_a, rank_b = (side.rank.ravel() for side in sides)
-        gains.append(pd.DataFrame({
-            **names, "model": np.repeat(np.array(models, object), len(pairs)),
-            "query_a": [x for x, _ in pairs] * len(models), "query_b": [x for _, x in pairs] * len(models),
-            "item_id": [item[x] for x, _ in pairs] * len(models),
-            "rank_a": rank_a, "rank_b": rank_b, "ratio": np.log2(rank_a / rank_b),
-        }))  # fmt: skip
-    summary = pd.concat(summaries, ignore_index=True)[SUMMARY] if summaries else pd.DataFrame(columns=SUMMARY)
+        gains.append(
+            pd.DataFrame(
+                {
+                    **names,
+                    "model": np.repeat(np.array(models, object), len(pairs)),
+                    "query_a": [x for x, _ in pairs] * len(models),
+                    "query_b": [x for _, x in pairs] * len(models),
+                    "item_id": [item[x] for x, _ in pairs] * len(models),
+                    "rank_a": rank_a,
+                    "rank_b": rank_b,
+                    "ratio": np.log2(rank_a / rank_b),
+                }
+            )
+        )
+    summary = (
+        pd.concat(summaries, ignore_index=True)[SUMMARY]
+        if summaries
+        else pd.DataFrame(columns=SUMMARY)
+    )
     order = ["label_set_a", "label_set_b", "model"]
-    summary = pd.concat([part for _, part in summary.groupby(order, sort=False)] or [summary], ignore_index=True)
-    return summary.astype({"k": "Int64"}), pd.concat(gains, ignore_index=True) if gains else pd.DataFrame(columns=GAINS)
+    summary = pd.concat(
+        [part for _, part in summary.groupby(order, sort=False)] or [summary], ignore_index=True
+    )
+    return summary.astype({"k": "Int64"}), pd.concat(
+        gains, ignore_index=True
+    ) if gains else pd.DataFrame(columns=GAINS)
 
 
 def asked(ranks: pd.DataFrame, condition: Condition) -> pd.DataFrame:
@@ -131,35 +182,65 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
     for i in np.flatnonzero(exact):
         p[i] = hit_tests(differences[i], a.clusters)
     if not exact.all():
-        p[~exact] = sign_flip_tests(differences[~exact].reshape(-1, n), clusters=a.clusters).reshape(-1, m)
+        p[~exact] = sign_flip_tests(
+            differences[~exact].reshape(-1, n), clusters=a.clusters
+        ).reshape(-1, m)
 
-    def columns(metric: str, k: int | None, values: Any, difference: Any, interval: Any, p: Any) -> dict[str, Any]:
+    def columns(
+        metric: str, k: int | None, values: Any, difference: Any, interval: Any, p: Any
+    ) -> dict[str, Any]:
         return {
-            "model": list(a.models), "metric": metric, "k": pd.array([k] * m, "Int64"), "n": n,
-            "n_targets": a.n_targets, "value_a": values[0], "value_b": values[1], "difference": difference,
-            "ci_low": interval[0], "ci_high": interval[1], "p": p, "p_holm": p if np.isnan(p).any() else holm(p),
-        }  # fmt: skip
+            "model": list(a.models),
+            "metric": metric,
+            "k": pd.array([k] * m, "Int64"),
+            "n": n,
+            "n_targets": a.n_targets,
+            "value_a": values[0],
+            "value_b": values[1],
+            "difference": difference,
+            "ci_low": interval[0],
+            "ci_high": interval[1],
+            "p": p,
+            "p_holm": p if np.isnan(p).any() else holm(p),
+        }
 
     for row, (metric, k) in enumerate([*(("recall", k) for k in KS), ("mrr", None)]):
         values = [side.mean(axis=1) for side in shares[row]]
         yield columns(metric, k, values, values[1] - values[0], (low[row], high[row]), p[row])
     medians = [np.median(side.rank, axis=1) for side in (a, b)]
-    yield columns("median_rank", None, medians, medians[1] - medians[0], median_interval(a, b), np.full(m, np.nan))
+    yield columns(
+        "median_rank",
+        None,
+        medians,
+        medians[1] - medians[0],
+        median_interval(a, b),
+        np.full(m, np.nan),
+    )
     means = [2 ** -side.mean(axis=1) for side in shares[-1]]
-    yield columns("rank_ratio", None, means, means[0] / means[1], (2 ** low[-1], 2 ** high[-1]), p[-1])
+    yield columns(
+        "rank_ratio", None, means, means[0] / means[1], (2 ** low[-1], 2 ** high[-1]), p[-1]
+    )
 
 
 def median_interval(a: Condition, b: Condition, seed: int = 0) -> Floats:
     """Percentile interval ``[2, m]`` of the median rank under b less that under a, pairs of queries drawn jointly."""
     rng, n = np.random.default_rng(seed), len(a.queries)
     if a.clusters is not None:
-        members = np.split(np.argsort(a.clusters, kind="stable"), np.cumsum(np.bincount(a.clusters))[:-1])
+        members = np.split(
+            np.argsort(a.clusters, kind="stable"), np.cumsum(np.bincount(a.clusters))[:-1]
+        )
         draws = rng.integers(0, len(members), (RESAMPLES_OF_MEDIANS, len(members)))
         some = [np.concatenate([members[i] for i in draw]) for draw in draws]
-        each = [[np.median(y[x]) - np.median(z[x]) for x in some] for z, y in zip(a.rank, b.rank, strict=True)]
+        each = [
+            [np.median(y[x]) - np.median(z[x]) for x in some]
+            for z, y in zip(a.rank, b.rank, strict=True)
+        ]
         return np.asarray(np.quantile(each, TAILS, axis=1), np.float64)
     drawn = rng.integers(0, n, (RESAMPLES_OF_MEDIANS, n))
-    each = [np.median(y[drawn], axis=1) - np.median(x[drawn], axis=1) for x, y in zip(a.rank, b.rank, strict=True)]
+    each = [
+        np.median(y[drawn], axis=1) - np.median(x[drawn], axis=1)
+        for x, y in zip(a.rank, b.rank, strict=True)
+    ]
     return np.asarray(np.quantile(each, TAILS, axis=1), np.float64)
 
 
@@ -189,15 +270,26 @@ def detail(text: str) -> int:
     >>> detail("A boat, a red boat under a bridge"), detail("红色的红")
     (3, 3)
     """
-    return len({w for w in words(text) if UNSPACED.match(w) or sum(category(each)[0] in "LM" for each in w) >= 4})
+    return len(
+        {
+            w
+            for w in words(text)
+            if UNSPACED.match(w) or sum(category(each)[0] in "LM" for each in w) >= 4
+        }
+    )
 
 
 def measured_texts(ranks: pd.DataFrame) -> pd.DataFrame:
     """The rows whose text is known, with columns :data:`MEASURES`."""
     known = ranks[ranks["text"].fillna("").astype(str).str.strip() != ""]
     texts = map(str, known["text"].unique())
-    each = {text: (len(words(text)), len(normalize("NFC", text.strip())), detail(text)) for text in texts}
-    values = np.array([each[str(text)] for text in known["text"]], np.int64).reshape(-1, len(MEASURES))
+    each = {
+        text: (len(words(text)), len(normalize("NFC", text.strip())), detail(text))
+        for text in texts
+    }
+    values = np.array([each[str(text)] for text in known["text"]], np.int64).reshape(
+        -1, len(MEASURES)
+    )
     return known.assign(**dict(zip(MEASURES, values.T, strict=True)))
 
 
@@ -220,12 +312,25 @@ def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
         for low, high in ends:
             if not len(part := own[own["words"].between(low, high)]):
                 continue
-            hits, n = hits_at_k(part["rank_best"].to_numpy(), part["rank_worst"].to_numpy(), 10), len(part)
+            hits, n = (
+                hits_at_k(part["rank_best"].to_numpy(), part["rank_worst"].to_numpy(), 10),
+                len(part),
+            )
             clusters = of_targets(part["item_id"])
-            found.append((
-                part["dataset"].iloc[0], "", str(model), low, high, n, count(clusters, n), float(hits.mean()),
-                *wilson_interval(hits, clusters=clusters), mean_reciprocal_rank(part["rank"].to_numpy(np.float64)),
-            ))  # fmt: skip
+            found.append(
+                (
+                    part["dataset"].iloc[0],
+                    "",
+                    str(model),
+                    low,
+                    high,
+                    n,
+                    count(clusters, n),
+                    float(hits.mean()),
+                    *wilson_interval(hits, clusters=clusters),
+                    mean_reciprocal_rank(part["rank"].to_numpy(np.float64)),
+                )
+            )
     return pd.DataFrame(found, columns=LENGTHS)
 
 
@@ -267,5 +372,8 @@ def correlations(x: Floats, y: Floats, clusters: NDArray[Any]) -> Floats:
     r = np.where(varies, (sum_ab - sum_a * sum_b) / np.sqrt(np.where(varies, product, 1.0)), np.nan)
     found = np.full((len(x), 3), np.nan)
     for row in np.flatnonzero(varies[0]):
-        found[row] = r[0, row], *(np.nanquantile(r[1:, row], TAILS) if sums.shape[1] > 2 else (np.nan, np.nan))
+        found[row] = (
+            r[0, row],
+            *(np.nanquantile(r[1:, row], TAILS) if sums.shape[1] > 2 else (np.nan, np.nan)),
+        )
     return np.asarray(np.clip(found, -1.0, 1.0))

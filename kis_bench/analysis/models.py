@@ -13,15 +13,46 @@ from numpy.typing import NDArray
 from kis_bench.analysis.conditions import Condition
 from kis_bench.statistics import hit_tests, holm, sign_flip_tests
 from kis_bench.statistics.clusters import design_effects
-from kis_bench.statistics.paired_intervals import hit_intervals, mean_differences, mean_intervals, standard_deviation
+from kis_bench.statistics.paired_intervals import (
+    hit_intervals,
+    mean_differences,
+    mean_intervals,
+    standard_deviation,
+)
 
 Floats = NDArray[np.float64]
 #: What models are compared by: the name of the metric and k.
-MEASURES = (("recall", 1), ("recall", 5), ("recall", 10), ("recall", 50), ("recall", 100), ("mrr", None))
+MEASURES = (
+    ("recall", 1),
+    ("recall", 5),
+    ("recall", 10),
+    ("recall", 50),
+    ("recall", 100),
+    ("mrr", None),
+)
 COMPARISONS = [
-    "dataset", "label_set", "metric", "k", "model_a", "model_b", "n", "n_targets", "value_a", "value_b", "difference",
-    "ci_low", "ci_high", "test", "p", "p_holm", "wins", "ties", "losses", "effect_size", "queries_needed",
-]  # fmt: skip
+    "dataset",
+    "label_set",
+    "metric",
+    "k",
+    "model_a",
+    "model_b",
+    "n",
+    "n_targets",
+    "value_a",
+    "value_b",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "test",
+    "p",
+    "p_holm",
+    "wins",
+    "ties",
+    "losses",
+    "effect_size",
+    "queries_needed",
+]
 ALPHA, POWER = 0.05, 0.8
 TEXT = {"dataset", "label_set", "metric", "model_a", "model_b", "test"}
 #: For more than 52 tiers: Greek, Cyrillic, Chinese and so on.
@@ -47,9 +78,13 @@ def values(condition: Condition, metric: str, k: int | None) -> Floats:
 
 
 def compare(
-    condition: Condition, *, resamples: int = 10_000, permutations: int = 100_000, seed: int = 0,
+    condition: Condition,
+    *,
+    resamples: int = 10_000,
+    permutations: int = 100_000,
+    seed: int = 0,
     measures: Sequence[tuple[str, int | None]] = MEASURES,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Every pair of models under every measure, one row each with the columns :data:`COMPARISONS`.
 
     a stands before b in ``condition.models``; ``difference`` is a less b, its 95% interval ``ci_low`` to ``ci_high``
@@ -66,7 +101,9 @@ def compare(
         return typed(pd.DataFrame(columns=COMPARISONS))
     each = np.stack([values(condition, metric, k) for metric, k in measures])  # [measures, m, q]
     differences, means = each[:, first] - each[:, second], each.mean(axis=2)
-    binary = np.isin(each, (0.0, 1.0)).all(axis=2) & np.array([[metric == "recall"] for metric, _ in measures])
+    binary = np.isin(each, (0.0, 1.0)).all(axis=2) & np.array(
+        [[metric == "recall"] for metric, _ in measures]
+    )
     exact = binary[:, first] & binary[:, second]
     clusters = condition.clusters
     p = p_values(differences, exact, permutations, seed, clusters)
@@ -75,19 +112,37 @@ def compare(
     for i, (metric, k) in enumerate(measures):
         own, hits = differences[i], metric == "recall"
         low, high = (
-            hit_intervals(own, clusters) if hits
+            hit_intervals(own, clusters)
+            if hits
             else mean_intervals(own, resamples=resamples, seed=seed, clusters=clusters)
-        ).T  # fmt: skip
-        tables.append(pd.DataFrame({
-            "dataset": condition.dataset, "label_set": condition.label_set, "metric": metric,
-            "k": pd.array([k] * len(own), "Int64"), "model_a": names[first], "model_b": names[second],
-            "n": each.shape[2], "n_targets": condition.n_targets,
-            "value_a": means[i, first], "value_b": means[i, second],
-            "difference": mean_differences(own), "ci_low": low, "ci_high": high,
-            "test": np.where(exact[i], "mcnemar", "randomization"), "p": p[i], "p_holm": holm(p[i]),
-            "wins": won[:, 0], "ties": won[:, 1], "losses": won[:, 2], "effect_size": effect_size(own),
-            "queries_needed": queries_needed(own, hits=hits, clusters=clusters),
-        }))  # fmt: skip
+        ).T
+        tables.append(
+            pd.DataFrame(
+                {
+                    "dataset": condition.dataset,
+                    "label_set": condition.label_set,
+                    "metric": metric,
+                    "k": pd.array([k] * len(own), "Int64"),
+                    "model_a": names[first],
+                    "model_b": names[second],
+                    "n": each.shape[2],
+                    "n_targets": condition.n_targets,
+                    "value_a": means[i, first],
+                    "value_b": means[i, second],
+                    "difference": mean_differences(own),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "test": np.where(exact[i], "mcnemar", "randomization"),
+                    "p": p[i],
+                    "p_holm": holm(p[i]),
+                    "wins": won[:, 0],
+                    "ties": won[:, 1],
+                    "losses": won[:, 2],
+                    "effect_size": effect_size(own),
+                    "queries_needed": queries_needed(own, hits=hits, clusters=clusters),
+                }
+            )
+        )
     return typed(pd.concat(tables, ignore_index=True))
 
 
@@ -110,7 +165,9 @@ def p_values(
     """``[measures, pairs]`` of differences ``[measures, pairs, q]``: McNemar's where ``exact``, else by sign flips."""
     p = np.empty(exact.shape)
     p[exact] = hit_tests(differences[exact], clusters)
-    p[~exact] = sign_flip_tests(differences[~exact], permutations=permutations, seed=seed, clusters=clusters)
+    p[~exact] = sign_flip_tests(
+        differences[~exact], permutations=permutations, seed=seed, clusters=clusters
+    )
     return p
 
 
@@ -125,7 +182,9 @@ def effect_size(differences: Floats) -> Floats:
         return np.where(mean == 0, 0.0, np.where(spread > 0, mean / spread, np.nan))
 
 
-def queries_needed(differences: Floats, *, hits: bool, clusters: NDArray[np.int64] | None = None) -> Floats:
+def queries_needed(
+    differences: Floats, *, hits: bool, clusters: NDArray[np.int64] | None = None
+) -> Floats:
     """How many queries like these ``[c, q]`` a two-sided test at 5% takes to see their mean with 80% power: ``[c]``.
 
     ``((z_a + z_b) / d_z)^2`` with normal quantiles z and :func:`effect_size`. For hits the formula for McNemar's test,
@@ -157,10 +216,13 @@ def win_tie_loss(condition: Condition) -> NDArray[np.int64]:
     return np.stack([better, rank.shape[1] - better - better.T, better.T], axis=2)
 
 
-def tiers(comparisons: pd.DataFrame, metric: str, k: int | None, alpha: float = ALPHA) -> dict[str, str]:
+def tiers(
+    comparisons: pd.DataFrame, metric: str, k: int | None, alpha: float = ALPHA
+) -> dict[str, str]:
     """Model -> its :func:`letters` under one measure, from the table that :func:`compare` gives of one condition."""
     rows = comparisons[
-        (comparisons["metric"] == metric) & (comparisons["k"].isna() if k is None else comparisons["k"].eq(k))
+        (comparisons["metric"] == metric)
+        & (comparisons["k"].isna() if k is None else comparisons["k"].eq(k))
     ]
     means: dict[str, float] = {}
     for side in ("a", "b"):
@@ -187,6 +249,8 @@ def letters(order: Sequence[str], separable: Mapping[frozenset[str], bool]) -> d
         found = [tier for tier in kept if not any(tier < other for other in kept)]
     place = {model: i for i, model in enumerate(order)}
     found.sort(key=lambda tier: sorted(place[model] for model in tier))
-    alphabet = itertools.chain("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", OTHER_LETTERS)
+    alphabet = itertools.chain(
+        "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", OTHER_LETTERS
+    )
     named = list(zip(alphabet, found, strict=False))
     return {model: "".join(letter for letter, tier in named if model in tier) for model in order}

@@ -21,12 +21,36 @@ from kis_bench.statistics.clusters import of_targets
 from kis_bench.statistics.crossed import Crossed, paired_test
 
 FIGURES = [
-    "dataset", "label_set", "model", "new_model", "metric", "k", "n", "n_targets", "old", "new", "difference", "ci_low",
-    "ci_high", "test", "p", "p_holm", "verdict",
-]  # fmt: skip
+    "dataset",
+    "label_set",
+    "model",
+    "new_model",
+    "metric",
+    "k",
+    "n",
+    "n_targets",
+    "old",
+    "new",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "test",
+    "p",
+    "p_holm",
+    "verdict",
+]
 QUERIES = [
-    "dataset", "label_set", "model", "new_model", "query_id", "text", "item_id", "old_rank", "new_rank", "octaves",
-]  # fmt: skip
+    "dataset",
+    "label_set",
+    "model",
+    "new_model",
+    "query_id",
+    "text",
+    "item_id",
+    "old_rank",
+    "new_rank",
+    "octaves",
+]
 CHANGES = ["what", "name", "fact", "old", "new"]
 #: What may be compared, as people write it.
 NAMES = (*(measure_name(*each) for each in MEASURES), "median_rank", "consistency")
@@ -44,7 +68,9 @@ class Comparison:
     new: Run
     changes: pd.DataFrame  # CHANGES: of provenance
     figures: pd.DataFrame  # FIGURES: what was measured in both
-    queries: pd.DataFrame  # QUERIES: each of them; octaves: log2 of new rank / old rank, above 0 is worse
+    queries: (
+        pd.DataFrame
+    )  # QUERIES: each of them; octaves: log2 of new rank / old rank, above 0 is worse
     remarks: list[str]  # what could not be compared, and why
 
     @property
@@ -81,9 +107,13 @@ def compare_runs(
         figures.append(pd.DataFrame(judged))
     figures = [table for table in figures if len(table)]
     if not figures:
-        raise KisBenchError(f"neither run has {' or '.join(chosen)} of what both measured; choose another --metric")
+        raise KisBenchError(
+            f"neither run has {' or '.join(chosen)} of what both measured; choose another --metric"
+        )
     table = judge(pd.concat(figures, ignore_index=True))
-    whole = pd.concat(queries, ignore_index=True)[QUERIES] if queries else pd.DataFrame(columns=QUERIES)
+    whole = (
+        pd.concat(queries, ignore_index=True)[QUERIES] if queries else pd.DataFrame(columns=QUERIES)
+    )
     return Comparison(old, new, changes(old, new), table, whole, remarks)
 
 
@@ -106,7 +136,9 @@ def pair_of(text: str, old: Run, new: Run) -> Pair:
     splits = [("=".join(parts[:i]), "=".join(parts[i:])) for i in range(1, len(parts))]
     splits = [pair for pair in splits if all(pair)]
     if not splits:
-        raise KisBenchError(f"--model {text}: write OLD=NEW, names of models in the old and the new run")
+        raise KisBenchError(
+            f"--model {text}: write OLD=NEW, names of models in the old and the new run"
+        )
     known = models_of(old), models_of(new)
     return next((pair for pair in splits if pair[0] in known[0] and pair[1] in known[1]), splits[0])
 
@@ -123,12 +155,16 @@ def same_datasets(old: Run, new: Run, remarks: list[str]) -> list[str]:
     return found
 
 
-def in_one_only(old: Run, new: Run, datasets: Collection[str], models: Collection[str]) -> Iterator[str]:
+def in_one_only(
+    old: Run, new: Run, datasets: Collection[str], models: Collection[str]
+) -> Iterator[str]:
     """Of datasets and models that both runs have: label sets that a model was measured on in one of them only."""
     sides = [
         {
             (str(dataset), str(labels), str(model))
-            for dataset, labels, model in run.ranks[["dataset", "label_set", "model"]].drop_duplicates().to_numpy()
+            for dataset, labels, model in run.ranks[["dataset", "label_set", "model"]]
+            .drop_duplicates()
+            .to_numpy()
             if dataset in datasets and model in models
         }
         for run in (old, new)
@@ -149,7 +185,9 @@ def cells(
             left: dict[str, list[str]] = {}
             for first, second in pairs:
                 a, b = (
-                    side[(side["label_set"] == label_set) & (side["model"] == model)].set_index("query_id")
+                    side[(side["label_set"] == label_set) & (side["model"] == model)].set_index(
+                        "query_id"
+                    )
                     for side, model in zip(sides, (first, second), strict=True)
                 )
                 if a.empty or b.empty:
@@ -158,9 +196,17 @@ def cells(
                 if why:
                     left.setdefault(why, []).append(both_names(first, second))
                 if len(both):
-                    key = {"dataset": dataset, "label_set": label_set, "model": first, "new_model": second}
+                    key = {
+                        "dataset": dataset,
+                        "label_set": label_set,
+                        "model": first,
+                        "new_model": second,
+                    }
                     yield key, a.loc[both], b.loc[both]
-            remarks += [f"{dataset}, {label_set}: {why} ({', '.join(models)})" for why, models in left.items()]
+            remarks += [
+                f"{dataset}, {label_set}: {why} ({', '.join(models)})"
+                for why, models in left.items()
+            ]
 
 
 def both_names(first: str, second: str) -> str:
@@ -177,8 +223,9 @@ def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.Index, str]:
     left = {
         "only in the old run": a.index.difference(b.index, sort=False),
         "only in the new run": b.index.difference(a.index, sort=False),
-        "with another target": both[~target], "with another text": both[target & ~text],
-    }  # fmt: skip
+        "with another target": both[~target],
+        "with another text": both[target & ~text],
+    }
     parts = [
         f"{len(ids):,} {why}: {', '.join(map(str, ids[:NAMED]))}{', …' if len(ids) > NAMED else ''}"
         for why, ids in left.items()
@@ -190,11 +237,19 @@ def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.Index, str]:
 def side_by_side(a: pd.DataFrame, b: pd.DataFrame) -> Condition:
     """Rows of the same queries of an old and a new run as those of two models, the new one first."""
     best, worst = (
-        np.stack([side[column].to_numpy(np.int64) for side in (b, a)]) for column in ("rank_best", "rank_worst")
+        np.stack([side[column].to_numpy(np.int64) for side in (b, a)])
+        for column in ("rank_best", "rank_worst")
     )
     clusters = of_targets(a["item_id"])
     return Condition(
-        "", "", ("new", "old"), tuple(map(str, a.index)), best, worst, int(a["n_items"].max()), clusters=clusters
+        "",
+        "",
+        ("new", "old"),
+        tuple(map(str, a.index)),
+        best,
+        worst,
+        int(a["n_items"].max()),
+        clusters=clusters,
     )
 
 
@@ -205,12 +260,26 @@ def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.Da
     measures = [each for each in MEASURES if measure_name(*each) in chosen]
     tables = []
     if measures:
-        columns = ["metric", "k", "value_b", "value_a", "difference", "ci_low", "ci_high", "test", "p"]
+        columns = [
+            "metric",
+            "k",
+            "value_b",
+            "value_a",
+            "difference",
+            "ci_low",
+            "ci_high",
+            "test",
+            "p",
+        ]
         found = compare(both, measures=measures)[columns]
         tables.append(found.rename(columns={"value_a": "new", "value_b": "old"}))
     if "median_rank" in chosen:
         new, old = (rank_quantile(rank, 0.5) for rank in both.rank)
-        tables.append(pd.DataFrame([{"metric": "median_rank", "old": old, "new": new, "difference": new - old}]))
+        tables.append(
+            pd.DataFrame(
+                [{"metric": "median_rank", "old": old, "new": new, "difference": new - old}]
+            )
+        )
     same = all(bool((ranks[0] == ranks[1]).all()) for ranks in (both.best, both.worst))
     return pd.concat(tables or [pd.DataFrame()], ignore_index=True).assign(
         n=len(a), n_targets=both.n_targets, same=same
@@ -236,10 +305,23 @@ def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Itera
         targets = part["target_item"].where(part["target_item"].notna(), part["target_item_new"])
         crossed = Crossed.of(part["user_id"], part["triplet_id"], targets)
         difference, low, high, p = paired_test(y[known], x[known], crossed)
-        yield {"dataset": dataset, "label_set": "", "model": first, "new_model": second, "metric": "consistency",
-               "n": len(part), "n_targets": crossed.n_targets if targets.notna().all() else None,
-               "old": x[known].mean(), "new": y[known].mean(), "difference": difference,
-               "ci_low": low, "ci_high": high, "test": "crossed t", "p": p, "same": same}  # fmt: skip
+        yield {
+            "dataset": dataset,
+            "label_set": "",
+            "model": first,
+            "new_model": second,
+            "metric": "consistency",
+            "n": len(part),
+            "n_targets": crossed.n_targets if targets.notna().all() else None,
+            "old": x[known].mean(),
+            "new": y[known].mean(),
+            "difference": difference,
+            "ci_low": low,
+            "ci_high": high,
+            "test": "crossed t",
+            "p": p,
+            "same": same,
+        }
 
 
 def judge(figures: pd.DataFrame) -> pd.DataFrame:
@@ -272,10 +354,17 @@ def changed(key: Mapping[str, Any], a: pd.DataFrame, b: pd.DataFrame) -> pd.Data
     """Every query with both ranks, the one that fell most first."""
     old, new = (side["rank"].to_numpy(np.float64) for side in (a, b))
     text = a["text"].where(a["text"].fillna("") != "", b["text"])
-    table = pd.DataFrame({
-        **key, "query_id": a.index, "text": text.to_numpy(), "item_id": a["item_id"].to_numpy(), "old_rank": old,
-        "new_rank": new, "octaves": np.log2(new / old),
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            **key,
+            "query_id": a.index,
+            "text": text.to_numpy(),
+            "item_id": a["item_id"].to_numpy(),
+            "old_rank": old,
+            "new_rank": new,
+            "octaves": np.log2(new / old),
+        }
+    )
     return table.sort_values("octaves", ascending=False, kind="stable")
 
 
@@ -289,7 +378,14 @@ def changes(old: Run, new: Run) -> pd.DataFrame:
             if name in before and name in after:
                 rows += differing(word, name, before[name] or {}, after[name] or {})
             else:
-                rows.append((word, name, "measured", *("yes" if name in side else "no" for side in (before, after))))
+                rows.append(
+                    (
+                        word,
+                        name,
+                        "measured",
+                        *("yes" if name in side else "no" for side in (before, after)),
+                    )
+                )
     rows += differing("version", "", a.get("versions") or {}, b.get("versions") or {})
     rows += differing("run", "", *({key: side.get(key) for key in OF_RUN} for side in (a, b)))
     return pd.DataFrame(rows, columns=CHANGES)
@@ -305,9 +401,19 @@ def differing(
 def nothing_in_common(old: Run, new: Run, remarks: list[str]) -> str:
     def of(run: Run) -> str:
         columns = ["dataset", "model"]
-        found = pd.concat([table[columns] for table in (run.ranks, run.judgments)]).drop_duplicates()
-        listed = [f"{d}: {', '.join(sorted(map(str, part['model'])))}" for d, part in found.groupby("dataset")]
+        found = pd.concat(
+            [table[columns] for table in (run.ranks, run.judgments)]
+        ).drop_duplicates()
+        listed = [
+            f"{d}: {', '.join(sorted(map(str, part['model'])))}"
+            for d, part in found.groupby("dataset")
+        ]
         return f"{run_name(run)} has {'; '.join(listed) or 'nothing'}"
 
-    said = [f"{of(old)}.", f"{of(new)}.", *remarks, "--model OLD=NEW compares models of different names."]
+    said = [
+        f"{of(old)}.",
+        f"{of(new)}.",
+        *remarks,
+        "--model OLD=NEW compares models of different names.",
+    ]
     return "\n  ".join(["there is nothing that both runs measured.", *said])

@@ -29,7 +29,10 @@ def smallest_rank(best: ArrayLike, worst: ArrayLike) -> Floats:
     >>> smallest_rank([[20, 3], [1, 3]], [[20, 3], [1000, 3]]).tolist()
     [19.81, 3.0]
     """
-    first, last = np.atleast_2d(np.asarray(best, np.float64)), np.atleast_2d(np.asarray(worst, np.float64))
+    first, last = (
+        np.atleast_2d(np.asarray(best, np.float64)),
+        np.atleast_2d(np.asarray(worst, np.float64)),
+    )
     order = np.argsort(first, axis=0, kind="stable")
     first, last = np.take_along_axis(first, order, axis=0), np.take_along_axis(last, order, axis=0)
     end: Floats = last.min(axis=0)
@@ -41,7 +44,9 @@ def smallest_rank(best: ArrayLike, worst: ArrayLike) -> Floats:
         coefficients = [np.ones_like(end)]
         for behind in last[: j + 1] - stop + 1:
             kept = [c * (behind + i) for i, c in enumerate(coefficients)]
-            coefficients = [a + b for a, b in zip([*kept, 0 * end], [0 * end, *coefficients], strict=True)]
+            coefficients = [
+                a + b for a, b in zip([*kept, 0 * end], [0 * end, *coefficients], strict=True)
+            ]
         total, falling = 0 * end, np.ones_like(end)
         for i, c in enumerate(coefficients):
             falling = falling * (terms - i)
@@ -72,14 +77,18 @@ def switching_rank(first: Places, second: Places, n: ArrayLike) -> Floats:
     best, worst = (np.asarray(side, np.float64) for side in first)
     stay, pictures = hits_at_k(best, worst, np.asarray(n)), np.asarray(n, np.float64)
     other = pictures + (np.asarray(second[0]) + np.asarray(second[1])) / 2
-    return np.asarray(stay * (best + np.minimum(worst, pictures)) / 2 + (1 - stay) * other, np.float64)
+    return np.asarray(
+        stay * (best + np.minimum(worst, pictures)) / 2 + (1 - stay) * other, np.float64
+    )
 
 
 def switching_hits(first: Places, second: Places, n: ArrayLike, k: int) -> Floats:
     """Chance ``[q]`` that the target is met within k pictures if one switches after n."""
     pictures = np.asarray(n)
     stay = hits_at_k(*first, pictures)
-    found = hits_at_k(*first, np.minimum(pictures, k)) + (1 - stay) * hits_at_k(*second, k - pictures)
+    found = hits_at_k(*first, np.minimum(pictures, k)) + (1 - stay) * hits_at_k(
+        *second, k - pictures
+    )
     return np.asarray(found, np.float64)
 
 
@@ -92,7 +101,9 @@ def interleaving_rank(first: Places, second: Places) -> Floats:
     >>> interleaving_rank(([3], [3]), ([1], [4])).tolist()
     [4.0]
     """
-    best, worst = (np.stack([np.asarray(a), np.asarray(b)]) for a, b in zip(first, second, strict=True))
+    best, worst = (
+        np.stack([np.asarray(a), np.asarray(b)]) for a, b in zip(first, second, strict=True)
+    )
     earlier = np.array([[1], [0]])
     return smallest_rank(best, worst) + smallest_rank(best - earlier, worst - earlier)
 

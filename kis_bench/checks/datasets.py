@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from kis_bench import encoders
 from kis_bench.checks.check import Check
 from kis_bench.checks.studies import missing_pictures, study_checks
-from kis_bench.checks.texts import ACROSS_SETS, IN_EACH_SET, Subject, listed, notes, shown_text, texts_that
+from kis_bench.checks.texts import (
+    ACROSS_SETS,
+    IN_EACH_SET,
+    Subject,
+    listed,
+    notes,
+    shown_text,
+    texts_that,
+)
 from kis_bench.datasets.folder import of_interest, read_images, study_in
 from kis_bench.datasets.labels import label_files, read_labels
 from kis_bench.datasets.layouts import Layout, layout_of
@@ -37,7 +45,12 @@ UNLIMITED = "colour-words:"  #: a source of models that read texts of any length
 
 
 def check_dataset(
-    name: str, root: Path, *, layout: str | None = None, models: Sequence[Checkpoint] = (), near_bits: int = 6
+    name: str,
+    root: Path,
+    *,
+    layout: str | None = None,
+    models: Sequence[Checkpoint] = (),
+    near_bits: int = 6,
 ) -> Iterator[Check]:
     """Examines a dataset folder; what takes long comes last.
 
@@ -55,13 +68,19 @@ def check_dataset(
     return (replace(check, finding=printable(check.finding)) for check in found)
 
 
-def examine(name: str, root: Path, layout: Layout, models: Sequence[Checkpoint], near_bits: int) -> Iterator[Check]:
+def examine(
+    name: str, root: Path, layout: Layout, models: Sequence[Checkpoint], near_bits: int
+) -> Iterator[Check]:
     study, unread = None, False
     try:
         study = study_in(root, layout)
     except (KisBenchError, OSError) as error:
         unread = True
-        yield Check("judgments", False, f"nothing is measured until the study's files are mended\n{problems_of(error)}")
+        yield Check(
+            "judgments",
+            False,
+            f"nothing is measured until the study's files are mended\n{problems_of(error)}",
+        )
     if study is not None:
         yield from study_checks(study)
     try:
@@ -73,7 +92,9 @@ def examine(name: str, root: Path, layout: Layout, models: Sequence[Checkpoint],
         collection, ignored = read_images(name, root, layout, only=of_interest(study, files))
         subject = Subject(collection, read_labels(files, collection))
     except (KisBenchError, OSError) as error:
-        yield Check("images", False, f"can't be listed, so nothing else was checked\n{problems_of(error)}")
+        yield Check(
+            "images", False, f"can't be listed, so nothing else was checked\n{problems_of(error)}"
+        )
         return
     if len(collection):
         yield from images(collection, ignored)
@@ -96,7 +117,9 @@ def examine(name: str, root: Path, layout: Layout, models: Sequence[Checkpoint],
 def images(collection: Collection, ignored: Counter[str]) -> Iterator[Check]:
     groups = "no" if collection.groups is None else len(set(collection.groups))
     timed = sum(not math.isnan(time) for time in collection.times_s or ())
-    yield Check("images", True, f"{len(collection)} images, {groups} groups, {timed} images with a time")
+    yield Check(
+        "images", True, f"{len(collection)} images, {groups} groups, {timed} images with a time"
+    )
     if left_out := by_kind(ignored):
         yield Check("files not read", None, in_words(left_out))
 
@@ -123,8 +146,16 @@ def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
     try:
         looks = perceptual_hashes(subject.collection), colour_grids(subject.collection)
     except KisBenchError as error:
-        yield Check("pictures", False, f"some can't be read, and nothing is measured with them\n{problems_of(error)}")
-        yield Check("identical files, near-duplicates", None, "not looked for until all pictures can be read")
+        yield Check(
+            "pictures",
+            False,
+            f"some can't be read, and nothing is measured with them\n{problems_of(error)}",
+        )
+        yield Check(
+            "identical files, near-duplicates",
+            None,
+            "not looked for until all pictures can be read",
+        )
         return
     yield Check("pictures", True, "all can be read")
     wanted = sorted({subject.targets(query) for query in subject.queries} - {()})
@@ -133,9 +164,12 @@ def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
 
 
 def twins(
-    collection: Collection, wanted: list[tuple[int, ...]], hashes: NDArray[np.uint64], bits: int,
+    collection: Collection,
+    wanted: list[tuple[int, ...]],
+    hashes: NDArray[np.uint64],
+    bits: int,
     colours: NDArray[np.int8] | None = None,
-) -> Iterator[Check]:  # fmt: skip
+) -> Iterator[Check]:
     """Images that pass for a target: identical files, and others of nearly the same hash and, if known, colours."""
     number: dict[str, int] = {}
     kinds = np.array([number.setdefault(digest, len(number)) for digest in collection.content])
@@ -153,19 +187,36 @@ def twins(
 
     copied = [targets for targets in wanted if copies[kinds[list(targets)]].max() > 1]
     some = wanted[:: -(-sum(map(len, wanted)) * len(collection) // MOST_PAIRS)]
-    even = f"; bits differ in even numbers, so {bits} finds what {bits - 1} finds" if bits % 2 else ""
+    even = (
+        f"; bits differ in even numbers, so {bits} finds what {bits - 1} finds" if bits % 2 else ""
+    )
     for topic, found, among, what, meaning in (
-        ("identical files", others(len(kinds), copied, identical), wanted, "the same file as other images",
-         "no model can tell which is meant, and strict ranks lose half a place for each on average; delete copies"),
-        ("near-duplicates", others(len(kinds), some, close), some, f"within {bits} of 64 bits (pHash) of other images",
-         f"they look alike in shape, brightness and colours{even}; where a text fits both of a pair, strict ranks are "
-         f"too severe; measure with --kis-near-duplicates phash:{bits}"),
-    ):  # fmt: skip
+        (
+            "identical files",
+            others(len(kinds), copied, identical),
+            wanted,
+            "the same file as other images",
+            "no model can tell which is meant, and strict ranks lose half a place for each on average; delete copies",
+        ),
+        (
+            "near-duplicates",
+            others(len(kinds), some, close),
+            some,
+            f"within {bits} of 64 bits (pHash) of other images",
+            f"they look alike in shape, brightness and colours{even}; where a text fits both of a pair, "
+            f"strict ranks are too severe; measure with --kis-near-duplicates phash:{bits}",
+        ),
+    ):
         part = "" if len(among) == len(wanted) else f" looked at, of {len(wanted)},"
         said = f"{len(found)} of {len(among)} targets{part} are {what} ({sum(n for n, _ in found.values())} in all)"
-        pairs = [f"{collection.ids[targets[0]]} = {collection.ids[other]}" for targets, (_, other) in found.items()]
+        pairs = [
+            f"{collection.ids[targets[0]]} = {collection.ids[other]}"
+            for targets, (_, other) in found.items()
+        ]
         advice = f"{said}; {meaning}; see the near-duplicate rank\n"
-        yield Check(topic, None if found else True, advice + listed(pairs, len(pairs)) if found else said)
+        yield Check(
+            topic, None if found else True, advice + listed(pairs, len(pairs)) if found else said
+        )
 
 
 def others(
@@ -186,16 +237,22 @@ def others(
 def contexts(subject: Subject, models: Sequence[Checkpoint]) -> Iterator[Check]:
     """How many texts are longer than models read."""
     known = encoders.catalogue().values()
-    chosen = list(models) or [row for row in known if not row.image_only and row.source != UNLIMITED]
+    chosen = list(models) or [
+        row for row in known if not row.image_only and row.source != UNLIMITED
+    ]
     # By source, because a row of a user's own may have CLIP's length and another tokenizer.
     sources = {row.source for row in known if row.context_length == CLIP_CONTEXT}
     clip = [row for row in chosen if row.source in sources]
     rest = [row for row in chosen if row.source not in sources]
-    for rows in ([clip] if clip else []) + [[row] for row in rest if models or row.source == "demo:"]:
+    for rows in ([clip] if clip else []) + [
+        [row] for row in rest if models or row.source == "demo:"
+    ]:
         yield from context(subject, rows, clip=rows is clip)
     if not models:
         states = {row.name: encoders.readiness(row) for row in rest if row.source != "demo:"}
-        unseen = [f"{name} ({'not loaded unasked' if s.ready else s.state})" for name, s in states.items()]
+        unseen = [
+            f"{name} ({'not loaded unasked' if s.ready else s.state})" for name, s in states.items()
+        ]
         said = f"not checked: {', '.join(unseen)}; kis-bench fetch NAME gets what it takes, then add --model NAME"
         yield Check("context of others", None, said)
 
@@ -204,22 +261,31 @@ def context(subject: Subject, rows: Sequence[Checkpoint], *, clip: bool) -> Iter
     """Of models with one tokenizer; that of CLIP comes with open_clip, even where the weights are not here."""
     row, topic = rows[0], f"context of {', '.join(row.name for row in rows)}"
     limit = row.context_length if clip or row.source == "demo:" else None
-    texts = sorted({whole(q.text) for q in subject.queries if limit is None or not surely_fits(q.text, limit)})
+    texts = sorted(
+        {whole(q.text) for q in subject.queries if limit is None or not surely_fits(q.text, limit)}
+    )
     try:
         state = encoders.readiness(row)
         if row.image_only or not (state.ready or (clip and state.downloadable)):
-            raise KisBenchError("it has no text side" if row.image_only else f"{state.state}; {state.remedy}")
+            raise KisBenchError(
+                "it has no text side" if row.image_only else f"{state.state}; {state.remedy}"
+            )
         flags = truncated(row, texts, clip) if texts else ()
         long = {text for text, cut in zip(texts, flags, strict=True) if cut}
-    except Exception as error:  # a user's model may raise anything, and that is no fault of the texts
+    except (
+        Exception
+    ) as error:  # a user's model may raise anything, and that is no fault of the texts
         kind = "" if isinstance(error, KisBenchError) else f"{type(error).__name__}: "
         yield Check(topic, None, f"not checked: {kind}{error}")
         return
     meaning = (
-        "are longer than it reads; their ends are ignored, and results mark them truncated; begin with what matters"
+        "are longer than it reads; their ends are ignored, and results mark them truncated; "
+        "begin with what matters"
     )
     look = texts_that(lambda _, query: whole(query.text) in long, meaning)
-    yield from notes(topic, subject.in_each_set(look, shown_text), "all texts are read to their ends")
+    yield from notes(
+        topic, subject.in_each_set(look, shown_text), "all texts are read to their ends"
+    )
 
 
 def truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.bool_]:
@@ -227,7 +293,9 @@ def truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.bool_
         flags: NDArray[np.bool_] = encoders.back_end(row).clip_truncated(texts)
         return flags
     encoder = encoders.LazyEncoder(row)
-    starts = progress(range(0, len(texts), BATCH_TEXTS), f"{row.name}: texts", unit=f" x {BATCH_TEXTS} texts")
+    starts = progress(
+        range(0, len(texts), BATCH_TEXTS), f"{row.name}: texts", unit=f" x {BATCH_TEXTS} texts"
+    )
     try:
         return np.concatenate([encoder.encode_texts(texts[i : i + BATCH_TEXTS])[1] for i in starts])
     finally:
@@ -245,7 +313,9 @@ def whole(text: str) -> str:
 
 
 def problems_of(error: Exception) -> str:
-    return "\n".join([f"{error.file}:", *error.problems]) if isinstance(error, BadFile) else str(error)
+    return (
+        "\n".join([f"{error.file}:", *error.problems]) if isinstance(error, BadFile) else str(error)
+    )
 
 
 def printable(finding: str) -> str:

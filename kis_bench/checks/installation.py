@@ -27,7 +27,11 @@ def installation() -> Iterator[Check]:
     for name, folder in (("store", default_store()), ("dataset cache", datasets.cache_folder())):
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         writable = os.access(there, os.W_OK)
-        yield Check(name, writable, str(folder) if writable else f"{there} is not writable; set KIS_STORE or KIS_CACHE")
+        yield Check(
+            name,
+            writable,
+            str(folder) if writable else f"{there} is not writable; set KIS_STORE or KIS_CACHE",
+        )
     yield unused(default_store())
     for checkpoint in encoders.catalogue().values():
         state = encoders.readiness(checkpoint)
@@ -45,18 +49,32 @@ def unused(store: Path) -> Check:
     for manifest in sorted(store.glob("*/*/*/manifest.json")):
         try:
             about = json.loads(manifest.read_text(encoding="utf-8"))
-            key, keys, source = str(about["key"]), about.get("keys", 1), str(about.get("source", ""))
+            key, keys, source = (
+                str(about["key"]),
+                about.get("keys", 1),
+                str(about.get("source", "")),
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # of no use either, but nobody knows whose it is
         if keys < KEYS and not source and not key.startswith(encoders.KEYS_OF_BACK_ENDS):
             found.setdefault(key, []).append(manifest.parent)
     if not found:
         return Check("stored vectors", True, "none that nothing looks for")
-    size = sum(file.stat().st_size for folders in found.values() for one in folders for file in one.iterdir())
-    datasets_of = {key: ", ".join(sorted({one.parents[1].name for one in folders})) for key, folders in found.items()}
+    size = sum(
+        file.stat().st_size
+        for folders in found.values()
+        for one in folders
+        for file in one.iterdir()
+    )
+    datasets_of = {
+        key: ", ".join(sorted({one.parents[1].name for one in folders}))
+        for key, folders in found.items()
+    }
     shown = "; ".join(f"{key} ({names})" for key, names in datasets_of.items())
     told = f"unused since keys of functions cover their code, {size / 2**20:,.1f} MB: {shown}"
-    return Check("stored vectors", None, f"{told}; folders of these names below {store} can be removed")
+    return Check(
+        "stored vectors", None, f"{told}; folders of these names below {store} can be removed"
+    )
 
 
 def said(state: Readiness) -> str:

@@ -17,12 +17,23 @@ from kis_bench.encoders.protocol import Encoder
 from kis_bench.records import Checkpoint, Vectors
 
 TOLERANCE = 1e-5  #: largest difference of a component that batches may make
-TEXTS = ("red apple", "a grinning face", "sailboat on the sea", "clock", "two people under a tree in the rain")
+TEXTS = (
+    "red apple",
+    "a grinning face",
+    "sailboat on the sea",
+    "clock",
+    "two people under a tree in the rain",
+)
 LONG = " ".join(TEXTS * 40)  #: 720 words, more than any context
 ENDS = ("blue boat", "green tree", "a white dog", "seven yellow flowers", "red apple")
 PROJECTIONS = (
-    "vision_proj", "text_proj", "vision_projection", "text_projection", "visual_projection", "image_projection"
-)  # fmt: skip
+    "vision_proj",
+    "text_proj",
+    "vision_projection",
+    "text_projection",
+    "visual_projection",
+    "image_projection",
+)
 TRAINED_WITH = {True: "QuickGELU", False: "GELU"}
 
 
@@ -48,8 +59,14 @@ def pictures() -> list[Image.Image]:
     rng = np.random.default_rng(0)
     shapes = [(48, 64), (64, 64), (96, 40), (200, 30)]
     noise = [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in shapes]
-    slope = np.linspace(0, 255, 80, dtype=np.uint8)[None, :, None].repeat(60, axis=0).repeat(3, axis=2)
-    return [*noise, *(Image.new("RGB", (64, 48), colour) for colour in ("red", "navy")), Image.fromarray(slope)]
+    slope = (
+        np.linspace(0, 255, 80, dtype=np.uint8)[None, :, None].repeat(60, axis=0).repeat(3, axis=2)
+    )
+    return [
+        *noise,
+        *(Image.new("RGB", (64, 48), colour) for colour in ("red", "navy")),
+        Image.fromarray(slope),
+    ]
 
 
 def check_model(subject: Subject) -> Iterator[Check]:
@@ -59,10 +76,22 @@ def check_model(subject: Subject) -> Iterator[Check]:
     if not subject.image_only:
         sides.append(("texts", subject.texts, list(TEXTS)))
     for kind, encode, inputs in sides:
-        for name, of_side in (("vectors", vectors), ("differ", differ), ("batch size", batch_size), ("order", order),
-                              ("repeat", repeat)):  # fmt: skip
+        for name, of_side in (
+            ("vectors", vectors),
+            ("differ", differ),
+            ("batch size", batch_size),
+            ("order", order),
+            ("repeat", repeat),
+        ):
             yield guarded(f"{kind}: {name}", partial(of_side, subject, encode, inputs))
-    for of_model in (evaluation_mode, activation, exif_orientation, padding, truncation, projection):
+    for of_model in (
+        evaluation_mode,
+        activation,
+        exif_orientation,
+        padding,
+        truncation,
+        projection,
+    ):
         if not (subject.image_only and of_model in (padding, truncation)):
             yield guarded(of_model.__name__.replace("_", " "), partial(of_model, subject))
 
@@ -74,9 +103,15 @@ def guarded(name: str, check: Callable[[], tuple[bool | None, str]]) -> Check:
         return Check(name, False, f"{type(error).__name__}: {error}")
 
 
-def vectors(subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]) -> tuple[bool, str]:
+def vectors(
+    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+) -> tuple[bool, str]:
     found = encode(inputs)
-    wanted = (len(inputs), 1 if encode == subject.texts else subject.encoder.vectors_per_item, subject.encoder.dim)
+    wanted = (
+        len(inputs),
+        1 if encode == subject.texts else subject.encoder.vectors_per_item,
+        subject.encoder.dim,
+    )
     if found.dtype != np.float32 or found.shape != wanted:
         return False, f"{found.dtype} {list(found.shape)}; float32 {list(wanted)} is needed"
     lengths = np.linalg.norm(found.astype(np.float64), axis=2)
@@ -89,24 +124,39 @@ def vectors(subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any
     return far < 1e-3, said if far < 1e-3 else f"{said}; divide each vector by its length"
 
 
-def differ(subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]) -> tuple[bool, str]:
+def differ(
+    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+) -> tuple[bool, str]:
     spread = float(np.ptp(encode(inputs), axis=0).max())
     said = f"largest difference of a component between inputs {spread:.1e}"
     return spread > 1e-4, said if spread > 1e-4 else f"{said}: whatever goes in, the same comes out"
 
 
-def batch_size(subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]) -> tuple[bool, str]:
+def batch_size(
+    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+) -> tuple[bool, str]:
     drift = apart(np.concatenate([encode([one]) for one in inputs]), encode(inputs))
-    advice = "" if drift < TOLERANCE else "; inputs of a batch influence each other: batch norm in train mode, padding"
-    return drift < TOLERANCE, f"one by one against all at once {drift:.1e}, at most {TOLERANCE:.0e}{advice}"
+    advice = (
+        ""
+        if drift < TOLERANCE
+        else "; inputs of a batch influence each other: batch norm in train mode, padding"
+    )
+    return (
+        drift < TOLERANCE,
+        f"one by one against all at once {drift:.1e}, at most {TOLERANCE:.0e}{advice}",
+    )
 
 
-def order(subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]) -> tuple[bool, str]:
+def order(
+    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+) -> tuple[bool, str]:
     drift = apart(encode(inputs[::-1])[::-1], encode(inputs))
     return drift < TOLERANCE, f"in reversed order {drift:.1e}, at most {TOLERANCE:.0e}"
 
 
-def repeat(subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]) -> tuple[bool, str]:
+def repeat(
+    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+) -> tuple[bool, str]:
     drift = apart(encode(inputs), encode(inputs))
     advice = "" if drift < TOLERANCE else "; something is random: dropout in train mode, or a seed"
     return drift < TOLERANCE, f"the same again {drift:.1e}, at most {TOLERANCE:.0e}{advice}"
@@ -119,9 +169,15 @@ def apart(one: Vectors, other: Vectors) -> float:
 
 
 def evaluation_mode(subject: Subject) -> tuple[bool, str]:
-    with_weights = [network for network in networks(subject.encoder) if any(True for _ in network.parameters())]
-    training = {type(part).__name__ for network in with_weights for part in network.modules()
-                if part.training and not list(part.children())}  # fmt: skip
+    with_weights = [
+        network for network in networks(subject.encoder) if any(True for _ in network.parameters())
+    ]
+    training = {
+        type(part).__name__
+        for network in with_weights
+        for part in network.modules()
+        if part.training and not list(part.children())
+    }
     if training:
         return False, f"in train mode: {', '.join(sorted(training)[:5])}; call model.eval()"
     return True, "no layer is in train mode"
@@ -132,11 +188,16 @@ def activation(subject: Subject) -> tuple[bool | None, str]:
     mismatch = [said for said in subject.warnings if "QuickGELU mismatch" in said]
     if mismatch:
         return False, f"{mismatch[0]} Take the architecture whose name ends in -quickgelu"
-    used = {type(part).__name__ for network in networks(subject.encoder) for part in network.modules()}
+    used = {
+        type(part).__name__ for network in networks(subject.encoder) for part in network.modules()
+    }
     quick, plain = any("QuickGELU" in name for name in used), "GELU" in used
     expected: bool | None = getattr(subject.encoder, "quick_gelu", None)
     if expected is None:
-        return None, f"{'QuickGELU is' if quick else 'no QuickGELU is'} used; what the weights need isn't known here"
+        return (
+            None,
+            f"{'QuickGELU is' if quick else 'no QuickGELU is'} used; what the weights need isn't known here",
+        )
     wrong = plain and not quick if expected else quick
     said = f"the weights were trained with {TRAINED_WITH[expected]}"
     return not wrong, said + (f", and {TRAINED_WITH[not expected]} is used" if wrong else "")
@@ -147,7 +208,9 @@ def exif_orientation(subject: Subject) -> tuple[bool, str]:
     straight = subject.images[-1]
     sideways = straight.transpose(Image.Transpose.ROTATE_90)
     sideways.getexif()[0x0112] = 6  # turn clockwise to view
-    drift = apart(subject.encoder.encode_images([sideways]), subject.encoder.encode_images([straight]))
+    drift = apart(
+        subject.encoder.encode_images([sideways]), subject.encoder.encode_images([straight])
+    )
     if drift < TOLERANCE:
         return True, "a picture stored sideways gives the vector of the upright one"
     return False, (
@@ -160,8 +223,15 @@ def padding(subject: Subject) -> tuple[bool, str]:
     """A text must not depend on what it is padded with, nor on the length of its neighbours."""
     alone, beside = subject.texts(["clock"]), subject.texts(["clock", LONG[:150]])[:1]
     drift = apart(alone, beside)
-    advice = "" if drift < TOLERANCE else "; pad each text as in training (SigLIP: to the context), or mask it"
-    return drift < TOLERANCE, f"a text alone against beside a longer one {drift:.1e}, at most {TOLERANCE:.0e}{advice}"
+    advice = (
+        ""
+        if drift < TOLERANCE
+        else "; pad each text as in training (SigLIP: to the context), or mask it"
+    )
+    return (
+        drift < TOLERANCE,
+        f"a text alone against beside a longer one {drift:.1e}, at most {TOLERANCE:.0e}{advice}",
+    )
 
 
 def truncation(subject: Subject) -> tuple[bool, str]:
@@ -169,7 +239,10 @@ def truncation(subject: Subject) -> tuple[bool, str]:
     limit = subject.encoder.context_length
     found, cut = subject.encoder.encode_texts([*(f"{LONG} {end}" for end in ENDS), "clock"])
     if cut.dtype != bool or cut.shape != (len(found),):
-        return False, f"which texts were cut is {cut.dtype} {list(cut.shape)}; bool [{len(found)}] is needed"
+        return (
+            False,
+            f"which texts were cut is {cut.dtype} {list(cut.shape)}; bool [{len(found)}] is needed",
+        )
     if cut[-1]:
         return False, "a text of one word is said to have been cut"
     ends_count = bool(np.ptp(found[:-1], axis=0).max() > 1e-6)
@@ -177,7 +250,9 @@ def truncation(subject: Subject) -> tuple[bool, str]:
         return True, f"texts longer than {limit} tokens are cut and reported"
     if ends_count:
         return limit is None, (
-            "texts of any length are read" if limit is None else f"reads on beyond the {limit} tokens of its context"
+            "texts of any length are read"
+            if limit is None
+            else f"reads on beyond the {limit} tokens of its context"
         )
     return False, "the end of a long text makes no difference, and it isn't reported as cut"
 
@@ -186,17 +261,29 @@ def projection(subject: Subject) -> tuple[bool | None, str]:
     """Images and texts meet in one space; hidden states of the two sides don't."""
     encoder, row = subject.encoder, subject.checkpoint
     if not getattr(encoder, "projected", True):
-        return False, "vectors are taken from before the projection: images and texts are not in one space"
+        return (
+            False,
+            "vectors are taken from before the projection: images and texts are not in one space",
+        )
     for before, after in projections(encoder):
         if encoder.dim == before != after:
-            return False, f"vectors have the {before} components from before a projection to {after}"
+            return (
+                False,
+                f"vectors have the {before} components from before a projection to {after}",
+            )
     if row.dim and row.dim != encoder.dim:
         return None, f"vectors have {encoder.dim} components, the table of models says {row.dim}"
     if subject.image_only:
         return True, f"image-only, {encoder.dim} components"
-    dims = {subject.encoder.encode_images(subject.images[:1]).shape[2], subject.texts(TEXTS[:1]).shape[2]}
+    dims = {
+        subject.encoder.encode_images(subject.images[:1]).shape[2],
+        subject.texts(TEXTS[:1]).shape[2],
+    }
     if len(dims) > 1:
-        return False, f"images and texts have vectors of {' and '.join(map(str, sorted(dims)))} components"
+        return (
+            False,
+            f"images and texts have vectors of {' and '.join(map(str, sorted(dims)))} components",
+        )
     return True, f"images and texts have {encoder.dim} components each"
 
 
@@ -204,9 +291,10 @@ def projections(encoder: Encoder) -> set[tuple[int, int]]:
     """Sizes before and after the layers that lead into a joint space, by the names that libraries give them."""
     named = [pair for network in networks(encoder) for pair in network.named_modules()]
     return {
-        (layer.in_features, layer.out_features) for name, layer in named
+        (layer.in_features, layer.out_features)
+        for name, layer in named
         if name.rpartition(".")[2] in PROJECTIONS and hasattr(layer, "out_features")
-    }  # fmt: skip
+    }
 
 
 def networks(thing: object) -> list[Any]:

@@ -44,18 +44,28 @@ def pictures(study: Study, decided: Sequence[Judgment]) -> Check:
     judged = {judgment.triplet_id for judgment in decided}
     those = [triplet for triplet in study.triplets if triplet.triplet_id in judged]
     targets = len({triplet.target for triplet in those})
-    uses = 2 * len(those) / len({candidate for t in those for candidate in (t.candidate1, t.candidate2)})
+    uses = (
+        2
+        * len(those)
+        / len({candidate for t in those for candidate in (t.candidate1, t.candidate2)})
+    )
     said = (
         f"{len(those):,} judged triplets have {targets:,} target pictures, {len(those) / targets:.1f} triplets each; a "
         f"candidate is in {uses:.1f} triplets on average"
     )
     odd = []
     if targets == 1 < len(those):
-        odd.append("figures speak of this target only, and intervals say nothing about others; add triplets of others")
+        odd.append(
+            "figures speak of this target only, and intervals say nothing about others; add triplets of others"
+        )
     elif targets < min(FEW_TARGETS, len(those)):
-        odd.append("with so few targets for all triplets intervals are too narrow; add triplets of others")
+        odd.append(
+            "with so few targets for all triplets intervals are too narrow; add triplets of others"
+        )
     if uses > SHARED:
-        odd.append("intervals don't count that triplets share candidates, and are too narrow; draw more candidates")
+        odd.append(
+            "intervals don't count that triplets share candidates, and are too narrow; draw more candidates"
+        )
     return Check("shared pictures", None if odd else True, "; ".join([said, *odd]))
 
 
@@ -70,13 +80,19 @@ class Votes:
 
 def votes_of(decided: Sequence[Judgment]) -> dict[str, Votes]:
     counts = Counter((judgment.triplet_id, judgment.choice) for judgment in decided)
-    judges = Counter(triplet for triplet, _ in {(judgment.triplet_id, judgment.user_id) for judgment in decided})
-    return {triplet: Votes(counts[triplet, -1], counts[triplet, 1], n) for triplet, n in judges.items()}
+    judges = Counter(
+        triplet for triplet, _ in {(judgment.triplet_id, judgment.user_id) for judgment in decided}
+    )
+    return {
+        triplet: Votes(counts[triplet, -1], counts[triplet, 1], n) for triplet, n in judges.items()
+    }
 
 
 def people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
     """On how many triplets people can be compared with one another, and how often they chose differently there."""
-    several = sum(n > 1 for n in Counter(judgment.triplet_id for judgment in study.judgments).values())
+    several = sum(
+        n > 1 for n in Counter(judgment.triplet_id for judgment in study.judgments).values()
+    )
     votes = votes_of(decided)
     shared = [vote for vote in votes.values() if vote.people > 1]
     said = (
@@ -90,7 +106,10 @@ def people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
     yield Check("human agreement", True, said)
     split = sum(vote.first > 0 and vote.second > 0 for vote in shared)
     said = f"on {split:,} of {len(shared):,} triplets ({share(split, len(shared))}) people chose differently"
-    best = ceiling([judgment.choice for judgment in decided], numbered([judgment.triplet_id for judgment in decided]))
+    best = ceiling(
+        [judgment.choice for judgment in decided],
+        numbered([judgment.triplet_id for judgment in decided]),
+    )
     meaning = f"nothing can agree with all; the consistency of a perfect model is {100 * best:.1f}%"
     yield Check("contradictions", None if split else True, f"{said}; {meaning}" if split else said)
 
@@ -138,7 +157,11 @@ def missing_pictures(study: Study, collection: Collection) -> Check:
         "how many are left"
     )
     shown = listed(absent, len(absent))
-    return Check("images of triplets", None, f"{len(absent):,} of {len(named):,} are missing; {meaning}\n{shown}")
+    return Check(
+        "images of triplets",
+        None,
+        f"{len(absent):,} of {len(named):,} are missing; {meaning}\n{shown}",
+    )
 
 
 def share(part: int, whole: int) -> str:

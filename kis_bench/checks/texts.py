@@ -22,7 +22,9 @@ from kis_bench.records import Collection, Query
 MOST_ROWS, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text
 STAGE = re.compile(r"(?:(.*)-)?stage-(\d{1,9})")
 #: Of scripts without spaces between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese.
-NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]")
+NO_SPACES = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 #: Line ends, tabs and the joiners that emoji and some scripts need are not meant.
 INVISIBLE = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
@@ -114,7 +116,10 @@ def several_queries(subject: Subject, queries: list[int]) -> tuple[list[int], st
 
 
 def texts_that(fault: Callable[[Subject, Query], object], meaning: str) -> Look:
-    return lambda subject, queries: ([i for i in queries if fault(subject, subject.queries[i])], f"texts {meaning}")
+    return lambda subject, queries: (
+        [i for i in queries if fault(subject, subject.queries[i])],
+        f"texts {meaning}",
+    )
 
 
 def short(subject: Subject, query: Query) -> bool:
@@ -129,7 +134,11 @@ def damaged(subject: Subject, query: Query) -> bool:
 
 def file_name(subject: Subject, query: Query) -> bool:
     files = [Path(subject.collection.paths[t].name).stem for t in subject.targets(query)]
-    names = {name.casefold() for item in query.item_ids for name in (item, item.rpartition("/")[2], *files)}
+    names = {
+        name.casefold()
+        for item in query.item_ids
+        for name in (item, item.rpartition("/")[2], *files)
+    }
     stem, suffix = os.path.splitext(query.text.casefold())
     return stem + suffix in names or (stem in names and suffix in SUFFIXES)
 
@@ -143,7 +152,9 @@ def stages(subject: Subject) -> Iterator[str]:
                 query = subject.queries[i]
                 own = query.query_id.removesuffix(f"/{query.annotator}").removesuffix(f"-{name}")
                 hints.setdefault((found[1], own, query.annotator), []).append((int(found[2]), i))
-    steps = [(early, late) for some in hints.values() for (_, early), (_, late) in pairwise(sorted(some))]
+    steps = [
+        (early, late) for some in hints.values() for (_, early), (_, late) in pairwise(sorted(some))
+    ]
     texts = {i: folded(subject.queries[i].text) for step in steps for i in step}
     which = sorted(late for early, late in steps if texts[early] not in texts[late])
     if which:
@@ -155,7 +166,10 @@ def stages(subject: Subject) -> Iterator[str]:
 
 
 def missing_targets(subject: Subject) -> Iterator[str]:
-    owned = {name: {item for i in some for item in subject.queries[i].item_ids} for name, some in subject.sets.items()}
+    owned = {
+        name: {item for i in some for item in subject.queries[i].item_ids}
+        for name, some in subject.sets.items()
+    }
     every = set().union(*owned.values())
     lacking = [name for name, items in owned.items() if len(items) < len(every)]
     for name in lacking[:MOST_ROWS]:
@@ -170,13 +184,19 @@ def missing_targets(subject: Subject) -> Iterator[str]:
 
 def ranges(subject: Subject) -> Iterator[str]:
     times, groups = subject.collection.times_s, subject.collection.groups
-    spans = {i: q.range_s for i, q in enumerate(subject.queries) if q.range_s and q.range_s[0] <= q.range_s[1]}
+    spans = {
+        i: q.range_s
+        for i, q in enumerate(subject.queries)
+        if q.range_s and q.range_s[0] <= q.range_s[1]
+    }
     if not spans or times is None:  # without times, the rows have a problem
         return
     if groups is None:
         yield f"{len(spans)} are not used: there is no segment rank without groups; give group in images.csv"
         return
-    known: dict[str, list[float]] = {groups[t]: [] for i in spans for t in subject.targets(subject.queries[i])}
+    known: dict[str, list[float]] = {
+        groups[t]: [] for i in spans for t in subject.targets(subject.queries[i])
+    }
     for group, time in zip(groups, times, strict=True):
         if group in known and not math.isnan(time):
             known[group].append(time)
@@ -207,7 +227,9 @@ def repaired(text: str) -> str:
 
     def decode(found: re.Match[str]) -> str:
         try:
-            return b"".join(c.encode("latin-1" if c < "\u0100" else "cp1252") for c in found[0]).decode()
+            return b"".join(
+                c.encode("latin-1" if c < "\u0100" else "cp1252") for c in found[0]
+            ).decode()
         except UnicodeDecodeError:
             return found[0]
 
@@ -253,15 +275,43 @@ def listed(shown: Sequence[str], total: int) -> str:
 IN_EACH_SET: tuple[tuple[str, Look, Show], ...] = (
     ("same text", same_text, shown_text),
     ("several queries", several_queries, shown_target),
-    ("short texts", texts_that(short, "are one word, or fewer than 3 letters; that may fit many pictures; say more "
-                               "where people would"), shown_text),
-    ("damaged texts", texts_that(damaged, "were damaged by a wrong encoding; models read other words; save them as "
-                                 "UTF-8 from a good copy"), shown_repaired),
-    ("invisible characters", texts_that(lambda _, query: hidden(query), "hold control or invisible characters; models "
-                                        "may read them as words; delete them"), shown_hidden),
-    ("file names", texts_that(file_name, "are the name of the target's file; that is seldom what a picture shows; "
-                              "describe it"), shown_text),
-)  # fmt: skip
+    (
+        "short texts",
+        texts_that(
+            short,
+            "are one word, or fewer than 3 letters; that may fit many pictures; say more "
+            "where people would",
+        ),
+        shown_text,
+    ),
+    (
+        "damaged texts",
+        texts_that(
+            damaged,
+            "were damaged by a wrong encoding; models read other words; save them as "
+            "UTF-8 from a good copy",
+        ),
+        shown_repaired,
+    ),
+    (
+        "invisible characters",
+        texts_that(
+            lambda _, query: hidden(query),
+            "hold control or invisible characters; models may read them as words; delete them",
+        ),
+        shown_hidden,
+    ),
+    (
+        "file names",
+        texts_that(
+            file_name,
+            "are the name of the target's file; that is seldom what a picture shows; describe it",
+        ),
+        shown_text,
+    ),
+)
 ACROSS_SETS: tuple[tuple[str, Callable[[Subject], Iterator[str]]], ...] = (
-    ("stages", stages), ("targets", missing_targets), ("ranges", ranges),
-)  # fmt: skip
+    ("stages", stages),
+    ("targets", missing_targets),
+    ("ranges", ranges),
+)

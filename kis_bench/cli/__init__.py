@@ -13,7 +13,9 @@ from kis_bench.errors import KisBenchError
 
 
 def parser() -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(prog="kis-bench", description="Which joint-embedding model finds my image?")
+    main = argparse.ArgumentParser(
+        prog="kis-bench", description="Which joint-embedding model finds my image?"
+    )
     main.add_argument("--version", action="version", version=f"kis-bench {__version__}")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in (models, datasets, runs):
@@ -29,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"kis-bench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nkis-bench: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        print(
+            "\nkis-bench: stopped; what was finished is kept, the same command goes on from there",
+            file=sys.stderr,
+        )
         return 130
     except BrokenPipeError:  # whoever read the output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -30,16 +30,22 @@ def add_command(commands: Commands, name: str, call: Callable[..., int]) -> argp
 def add_dataset(command: argparse.ArgumentParser, about: str) -> None:
     """One dataset, and how its files are named."""
     command.add_argument("dataset", metavar="DATASET[=FOLDER]", help=about)
-    command.add_argument("--layout", choices=LAYOUTS, help="how its files are named (default: that of its name)")
+    command.add_argument(
+        "--layout", choices=LAYOUTS, help="how its files are named (default: that of its name)"
+    )
 
 
 def add_store(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--store", type=Path, metavar="DIR", help="default: $KIS_STORE, else the user's cache")
+    command.add_argument(
+        "--store", type=Path, metavar="DIR", help="default: $KIS_STORE, else the user's cache"
+    )
 
 
 def add_folders(command: argparse.ArgumentParser, about: str) -> None:
     """Any number of datasets with their folders."""
-    command.add_argument("--dataset", action="append", default=[], metavar="NAME=FOLDER", help=f"{about}; repeatable")
+    command.add_argument(
+        "--dataset", action="append", default=[], metavar="NAME=FOLDER", help=f"{about}; repeatable"
+    )
 
 
 def dataset_row(arguments: argparse.Namespace) -> DatasetRow:
@@ -64,7 +70,9 @@ def usable(name: str, *, download: bool = False, weights: bool = True) -> Checkp
     if download:
         encoders.fetch(checkpoint)
     enough = not weights and encoders.readiness(checkpoint).downloadable
-    if not enough and not encoders.LazyEncoder(checkpoint).key_known:  # else all of it may be stored
+    if (
+        not enough and not encoders.LazyEncoder(checkpoint).key_known
+    ):  # else all of it may be stored
         encoders.require(checkpoint)
     return checkpoint
 
@@ -106,7 +114,12 @@ def of_runs(folders: Mapping[str, Path], runs: Sequence[Run]) -> Mapping[str, Pa
     known = {name for run in runs for name in run.provenance.get("datasets", {})}
     for name, folder in folders.items():
         if name not in known:
-            raise UnknownName("dataset", name, known, f"These are in {', '.join(str(run.folder) for run in runs)}.")
+            raise UnknownName(
+                "dataset",
+                name,
+                known,
+                f"These are in {', '.join(str(run.folder) for run in runs)}.",
+            )
         if not folder.is_dir():
             raise KisBenchError(f"dataset {name}: there is no folder {folder}")
     return folders

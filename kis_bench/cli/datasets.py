@@ -33,45 +33,92 @@ from kis_bench.errors import KisBenchError, NotReady
 
 def add(commands: Commands) -> None:
     listing = add_command(commands, "datasets", list_datasets)
-    listing.add_argument("--data", type=Path, metavar="DIR", help="folder of dataset folders (default: $KIS_DATA)")
+    listing.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of dataset folders (default: $KIS_DATA)"
+    )
     inner = listing.add_subparsers(metavar="check [NAME=]FOLDER")
     checking = add_command(inner, "check", check)
     checking.add_argument(
-        "dataset", metavar="[NAME=]FOLDER", help="a dataset folder; NAME tells how its files are named"
+        "dataset",
+        metavar="[NAME=]FOLDER",
+        help="a dataset folder; NAME tells how its files are named",
     )
-    checking.add_argument("--layout", choices=LAYOUTS, help="how its files are named, whatever its name")
-    checking.add_argument("--model", action="append", default=[], metavar="MODEL",
-                          help="also find texts longer than this model reads, which loads it; repeatable")  # fmt: skip
-    checking.add_argument("--near", type=int, default=6, metavar="BITS",
-                          help="pictures of the same colours are alike up to so many different bits of 64; they "
-                          "differ in even numbers, so 5 is as 4 (default: 6)")  # fmt: skip
+    checking.add_argument(
+        "--layout", choices=LAYOUTS, help="how its files are named, whatever its name"
+    )
+    checking.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="also find texts longer than this model reads, which loads it; repeatable",
+    )
+    checking.add_argument(
+        "--near",
+        type=int,
+        default=6,
+        metavar="BITS",
+        help="pictures of the same colours are alike up to so many different bits of 64; they "
+        "differ in even numbers, so 5 is as 4 (default: 6)",
+    )
     embedding = add_command(commands, "embed", embed)
     add_dataset(embedding, "a dataset's name, with its folder if not built in")
     embedding.add_argument("--model", required=True, help=f"a model's name, or {FORMS}")
     add_store(embedding)
-    embedding.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
-    embedding.add_argument("--batch-size", type=positive, metavar="N",
-                           help="images encoded at once (default: what suits model and device)")  # fmt: skip
-    embedding.add_argument("--precision", default="fp32", choices=encoders.PRECISIONS, help="default: fp32")
-    embedding.add_argument("--verify", "--kis-verify", type=natural, metavar="N",
-                           help="encode so many stored images and texts anew and compare; 0 turns it off (default: 4 "
-                           "for functions)")  # fmt: skip
-    embedding.add_argument("--download", action="store_true", help="download the weights if they are not here")
-    importing = commands.add_parser("import", help="Takes over what others wrote: tasks of VBS, saves of M3RT.")
+    embedding.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
+    embedding.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="images encoded at once (default: what suits model and device)",
+    )
+    embedding.add_argument(
+        "--precision", default="fp32", choices=encoders.PRECISIONS, help="default: fp32"
+    )
+    embedding.add_argument(
+        "--verify",
+        "--kis-verify",
+        type=natural,
+        metavar="N",
+        help="encode so many stored images and texts anew and compare; 0 turns it off (default: 4 "
+        "for functions)",
+    )
+    embedding.add_argument(
+        "--download", action="store_true", help="download the weights if they are not here"
+    )
+    importing = commands.add_parser(
+        "import", help="Takes over what others wrote: tasks of VBS, saves of M3RT."
+    )
     kinds = importing.add_subparsers(required=True, metavar="KIND")
     tasks = add_command(kinds, "vbs", import_vbs)
     tasks.add_argument(
-        "tasks", type=Path, metavar="TASKS", help="JSON of the VBS archive, or a template or run of DRES"
+        "tasks",
+        type=Path,
+        metavar="TASKS",
+        help="JSON of the VBS archive, or a template or run of DRES",
     )
     add_dataset(tasks, "the collection that the tasks are about")
-    tasks.add_argument("--out", type=Path, metavar="FILE",
-                       help="the label file to write (default: labels-TASKS.csv in the dataset folder)")  # fmt: skip
+    tasks.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the label file to write (default: labels-TASKS.csv in the dataset folder)",
+    )
     saves = add_command(kinds, "m3rt", import_m3rt)
-    saves.add_argument("folder", type=Path, metavar="FOLDER", help="M3RT's folder, or its folder saves")
+    saves.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="M3RT's folder, or its folder saves"
+    )
     add_folders(saves, "where the images and labels of a dataset lie, if not in FOLDER")
     add_store(saves)
-    saves.add_argument("--report", type=Path, default=Path("reports"), metavar="DIR",
-                       help="where the run folder is written (default: reports/)")  # fmt: skip
+    saves.add_argument(
+        "--report",
+        type=Path,
+        default=Path("reports"),
+        metavar="DIR",
+        help="where the run folder is written (default: reports/)",
+    )
 
 
 def list_datasets(arguments: argparse.Namespace) -> int:
@@ -79,8 +126,14 @@ def list_datasets(arguments: argparse.Namespace) -> int:
     data = datasets.data_folder(arguments.data)
     if data is not None and not data.is_dir():
         raise KisBenchError(f"there is no folder {data}")
-    folders = {} if data is None else {f.name: f for f in sorted(data.iterdir()) if f.is_dir() and f.name[0] != "."}
-    found = [DatasetRow(name, folders.pop(name, None)) for name in datasets.BUILT_IN if name != "folder"]
+    folders = (
+        {}
+        if data is None
+        else {f.name: f for f in sorted(data.iterdir()) if f.is_dir() and f.name[0] != "."}
+    )
+    found = [
+        DatasetRow(name, folders.pop(name, None)) for name in datasets.BUILT_IN if name != "folder"
+    ]
     rows = []
     for row in [*found, *(DatasetRow(name, folder) for name, folder in folders.items())]:
         state, label_sets = datasets.readiness(row), ""
@@ -107,9 +160,13 @@ def check(arguments: argparse.Namespace) -> int:
             raise NotReady(f"dataset {row.name}", state.state, state.remedy)
 
     # A tokenizer may be here where the weights aren't.
-    _, *models = every([is_there, *(partial(usable, model, weights=False) for model in arguments.model)])
+    _, *models = every(
+        [is_there, *(partial(usable, model, weights=False) for model in arguments.model)]
+    )
     failed = False
-    for found in check_dataset(row.name, root, layout=arguments.layout, near_bits=arguments.near, models=models):
+    for found in check_dataset(
+        row.name, root, layout=arguments.layout, near_bits=arguments.near, models=models
+    ):
         print(f"{WORDS[found.passed]}  {found.name}: {found.finding}", flush=True)
         failed |= found.passed is False
     return int(failed)
@@ -129,19 +186,27 @@ def embed(arguments: argparse.Namespace) -> int:
     items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
     verify = sample_size(encoder, arguments.verify, judged=False)
     checked = [verify_collection(dataset.collection, items, encoder, verify)]
-    print(f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}")
+    print(
+        f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}"
+    )
     if encoder.image_only and dataset.label_sets:
         print(f"{encoder.name} has no text side; no texts are embedded")
     for label_set in () if encoder.image_only else dataset.label_sets:
-        texts = embed_texts(dataset.queries(label_set), encoder, store, name=f"{dataset.name}-{label_set}")
+        texts = embed_texts(
+            dataset.queries(label_set), encoder, store, name=f"{dataset.name}-{label_set}"
+        )
         checked.append(verify_texts(dataset.queries(label_set), texts, encoder, verify))
         cut = int(texts.truncated.sum()) if texts.truncated is not None else 0
-        print(f"{dataset.name} {label_set}: {len(texts.ids)} texts, {cut} longer than the model reads")
+        print(
+            f"{dataset.name} {label_set}: {len(texts.ids)} texts, {cut} longer than the model reads"
+        )
     if sum(checked):
         print(f"encoded anew and found the same: {sum(checked)}")
     elif arguments.verify:
-        print("nothing was encoded anew: all vectors lie in the store, under a key that covers the weights, and torch "
-              "would have to be loaded for it")  # fmt: skip
+        print(
+            "nothing was encoded anew: all vectors lie in the store, under a key that covers the weights, and torch "
+            "would have to be loaded for it"
+        )
     if not dataset.label_sets and not dataset.triplets:
         print(f"{dataset.name}: no label files, so no texts are embedded")
     if dataset.left_out:
@@ -159,7 +224,9 @@ def import_vbs(arguments: argparse.Namespace) -> int:
     row = datasets.resolve(dataset_row(arguments))
     out = arguments.out or (row.folder and row.folder / f"labels-{arguments.tasks.stem}.csv")
     if out is None:
-        raise KisBenchError(f"dataset {row.name} has no folder here; give DATASET=FOLDER, or --out FILE")
+        raise KisBenchError(
+            f"dataset {row.name} has no folder here; give DATASET=FOLDER, or --out FILE"
+        )
     dataset = load_dataset(arguments)
     for remark in import_tasks(arguments.tasks, dataset.collection, out, dataset.all_queries):
         print(remark)
@@ -173,10 +240,12 @@ def import_m3rt(arguments: argparse.Namespace) -> int:
     from kis_bench.store import Store, default_store
 
     imported = import_saves(
-        arguments.folder, reports=arguments.report, store=Store(arguments.store or default_store()),
+        arguments.folder,
+        reports=arguments.report,
+        store=Store(arguments.store or default_store()),
         datasets=folders_of(arguments.dataset),
         draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=False),
-    )  # fmt: skip
+    )
     for remark in imported.remarks:
         print(remark)
     for stored in imported.store_folders:

@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 
 from kis_bench import encoders
-from kis_bench.cli.arguments import Commands, add_command, add_dataset, load_dataset, positive, print_table
+from kis_bench.cli.arguments import (
+    Commands,
+    add_command,
+    add_dataset,
+    load_dataset,
+    positive,
+    print_table,
+)
 from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError
 
@@ -20,11 +27,19 @@ def add(commands: Commands) -> None:
     learning = add_command(commands, "codebook", codebook)
     add_dataset(learning, "the images to learn from")
     learning.add_argument("--words", type=positive, default=64, metavar="N", help="default: 64")
-    learning.add_argument("--seed", type=int, default=0, metavar="N", help="of sampling and k-means (default: 0)")
-    learning.add_argument("--out", type=Path, metavar="FILE", help="default: where the model vlad-sift looks for it")
+    learning.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of sampling and k-means (default: 0)"
+    )
+    learning.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: where the model vlad-sift looks for it"
+    )
     checking = add_command(commands, "doctor", doctor)
-    checking.add_argument("model", nargs="?", metavar="MODEL", help=f"check this model: a name, or {FORMS}")
-    checking.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    checking.add_argument(
+        "model", nargs="?", metavar="MODEL", help=f"check this model: a name, or {FORMS}"
+    )
+    checking.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
 
 
 def models(arguments: argparse.Namespace) -> int:
@@ -33,7 +48,9 @@ def models(arguments: argparse.Namespace) -> int:
     for checkpoint in encoders.catalogue().values():
         state = encoders.readiness(checkpoint)
         size = "" if checkpoint.parameters_m is None else f"{checkpoint.parameters_m:g} M"
-        rows.append((checkpoint.name, state.state, checkpoint.dim, size, checkpoint.licence, state.remedy))
+        rows.append(
+            (checkpoint.name, state.state, checkpoint.dim, size, checkpoint.licence, state.remedy)
+        )
     print_table(rows, ("model", "state", "dim", "parameters", "licence", "how to get it"))
     return 0
 
@@ -45,8 +62,12 @@ def fetch(arguments: argparse.Namespace) -> int:
         fetched = encoders.fetch(checkpoint)
         state = encoders.readiness(checkpoint)
         if not (state.ready or fetched):
-            raise KisBenchError(f"model {name} is no matter of downloading: {state.state}. {state.remedy}")
-        print(f"{name}: {'downloaded' if fetched else 'was here already'}; {state.state} {state.remedy}".rstrip())
+            raise KisBenchError(
+                f"model {name} is no matter of downloading: {state.state}. {state.remedy}"
+            )
+        print(
+            f"{name}: {'downloaded' if fetched else 'was here already'}; {state.state} {state.remedy}".rstrip()
+        )
     return 0
 
 
@@ -58,12 +79,16 @@ def codebook(arguments: argparse.Namespace) -> int:
 
     dataset = load_dataset(arguments)
     paths = dataset.collection.paths
-    images = (read_image(path) for path in progress(paths, f"{dataset.name}: keypoints", unit="image"))
+    images = (
+        read_image(path) for path in progress(paths, f"{dataset.name}: keypoints", unit="image")
+    )
     words = vlad.learn_codebook(images, words=arguments.words, seed=arguments.seed)
     file = arguments.out or vlad.default_codebook()
     vlad.write_codebook(file, words)
     model = "vlad-sift" if arguments.out is None else f"extractor:vlad-sift={file}"
-    print(f"{len(words)} words from {len(paths)} images: {file}\nkis-bench embed {dataset.name} --model {model}")
+    print(
+        f"{len(words)} words from {len(paths)} images: {file}\nkis-bench embed {dataset.name} --model {model}"
+    )
     return 0
 
 
@@ -71,7 +96,11 @@ def doctor(arguments: argparse.Namespace) -> int:
     """Checks this installation or, with a name, one model: what it finds, and what to do."""
     from kis_bench.checks import installation as checks
 
-    found = checks.model(arguments.model, arguments.device) if arguments.model else checks.installation()
+    found = (
+        checks.model(arguments.model, arguments.device)
+        if arguments.model
+        else checks.installation()
+    )
     failed = False
     for check in found:
         print(f"{WORDS[check.passed]}  {check.name}: {check.finding}", flush=True)

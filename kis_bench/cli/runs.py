@@ -6,65 +6,137 @@ import argparse
 import sys
 from pathlib import Path
 
-from kis_bench.cli.arguments import Commands, add_command, add_folders, add_store, folders_of, of_run, of_runs, positive
+from kis_bench.cli.arguments import (
+    Commands,
+    add_command,
+    add_folders,
+    add_store,
+    folders_of,
+    of_run,
+    of_runs,
+    positive,
+)
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.records import Collection
 
 
 def add(commands: Commands) -> None:
     drawing = add_command(commands, "report", report)
-    drawing.add_argument("run", type=Path, nargs="+", metavar="RUN",
-                         help="a run folder, such as reports/latest; several are merged into a new one")  # fmt: skip
+    drawing.add_argument(
+        "run",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="a run folder, such as reports/latest; several are merged into a new one",
+    )
     add_folders(drawing, "where the pictures of a dataset lie, if not below $KIS_DATA")
     drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")
-    drawing.add_argument("--out", type=Path, metavar="DIR",
-                         help="where several runs are written as one (default: beside the first)")  # fmt: skip
-    drawing.add_argument("--folder", action="store_true",
-                         help="the page as a folder RUN/report/ with all pictures, however many")  # fmt: skip
+    drawing.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where several runs are written as one (default: beside the first)",
+    )
+    drawing.add_argument(
+        "--folder",
+        action="store_true",
+        help="the page as a folder RUN/report/ with all pictures, however many",
+    )
     comparing = add_command(commands, "compare", compare)
     comparing.add_argument(
-        "old", type=Path, metavar="OLD", help="a run folder, or a file that kis-bench baseline save wrote"
+        "old",
+        type=Path,
+        metavar="OLD",
+        help="a run folder, or a file that kis-bench baseline save wrote",
     )
     comparing.add_argument("new", type=Path, metavar="NEW", help="another, of the same datasets")
-    comparing.add_argument("--model", action="append", default=[], metavar="OLD=NEW",
-                           help="also compare this model of the old run with that of the new; repeatable")  # fmt: skip
-    comparing.add_argument("--metric", action="append", metavar="METRIC",
-                           help="compare only this: recall@1, 5, 10, 50 or 100, mrr, median_rank, consistency; "
-                           "repeatable (default: all)")  # fmt: skip
-    comparing.add_argument("--queries", type=positive, default=20, metavar="N",
-                           help="how many queries that fell, and that rose, are shown (default: 20)")  # fmt: skip
+    comparing.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="also compare this model of the old run with that of the new; repeatable",
+    )
+    comparing.add_argument(
+        "--metric",
+        action="append",
+        metavar="METRIC",
+        help="compare only this: recall@1, 5, 10, 50 or 100, mrr, median_rank, consistency; "
+        "repeatable (default: all)",
+    )
+    comparing.add_argument(
+        "--queries",
+        type=positive,
+        default=20,
+        metavar="N",
+        help="how many queries that fell, and that rose, are shown (default: 20)",
+    )
     comparing.add_argument("--out", type=Path, metavar="DIR", help="default: NEW/compare-OLD")
     limiting = add_command(commands, "thresholds", thresholds)
-    limiting.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
-    limiting.add_argument("--margin", default="interval", metavar="MARGIN",
-                          help="how much worse a figure may be: a share such as 0.02, a part of it such as 5%%, or "
-                          "interval, the worse end of its 95%% interval (default)")  # fmt: skip
-    limiting.add_argument("--metric", action="append", default=[], metavar="METRIC",
-                          help="only this, such as recall@10 or median_rank; repeatable (default: recall@1, 10 and "
-                          "100, mrr, median_rank, consistency)")  # fmt: skip
+    limiting.add_argument(
+        "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
+    )
+    limiting.add_argument(
+        "--margin",
+        default="interval",
+        metavar="MARGIN",
+        help="how much worse a figure may be: a share such as 0.02, a part of it such as 5%%, or "
+        "interval, the worse end of its 95%% interval (default)",
+    )
+    limiting.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="METRIC",
+        help="only this, such as recall@10 or median_rank; repeatable (default: recall@1, 10 and "
+        "100, mrr, median_rank, consistency)",
+    )
     limiting.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/thresholds.toml")
     limiting.add_argument("--force", action="store_true", help="write over a file that is there")
     saving = commands.add_parser("baseline", help=str(baseline_save.__doc__)).add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
     keeping = add_command(saving, "save", baseline_save)
-    keeping.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
+    keeping.add_argument(
+        "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
+    )
     keeping.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/baseline.kis.zip")
-    keeping.add_argument("--model", action="append", default=[], metavar="NAME",
-                         help="keep only this model; repeatable (default: all)")  # fmt: skip
-    keeping.add_argument("--dataset", action="append", default=[], metavar="NAME",
-                         help="keep only this dataset; repeatable (default: all)")  # fmt: skip
+    keeping.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="keep only this model; repeatable (default: all)",
+    )
+    keeping.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="keep only this dataset; repeatable (default: all)",
+    )
     keeping.add_argument("--force", action="store_true", help="write over a file that is there")
     exporting = add_command(commands, "export", export)
-    exporting.add_argument("form", choices=("trec", "csv", "parquet", "reset-csv"), help="which form")
-    exporting.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as reports/latest")
+    exporting.add_argument(
+        "form", choices=("trec", "csv", "parquet", "reset-csv"), help="which form"
+    )
+    exporting.add_argument(
+        "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
+    )
     exporting.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/export-FORM")
-    exporting.add_argument("--depth", type=positive, metavar="N",
-                           help="how many items a query lists; more than ten need the run's vectors in the store "
-                           "(default: 1000 if they are there, else 10)")  # fmt: skip
-    exporting.add_argument("--names", choices=("ours", "study"),
-                           help="reset-csv only: columns are called by our names of models, or by those that the "
-                           "study's notebook looks for (default: ours)")  # fmt: skip
+    exporting.add_argument(
+        "--depth",
+        type=positive,
+        metavar="N",
+        help="how many items a query lists; more than ten need the run's vectors in the store "
+        "(default: 1000 if they are there, else 10)",
+    )
+    exporting.add_argument(
+        "--names",
+        choices=("ours", "study"),
+        help="reset-csv only: columns are called by our names of models, or by those that the "
+        "study's notebook looks for (default: ours)",
+    )
     add_store(exporting)
     add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")
 
@@ -94,7 +166,13 @@ def report(arguments: argparse.Namespace) -> int:
             pictures[name] = dataset.collection
 
     def draw(run: Run) -> None:
-        write_report(run.folder, run, {} if privacy else pictures, privacy=privacy, as_folder=arguments.folder)
+        write_report(
+            run.folder,
+            run,
+            {} if privacy else pictures,
+            privacy=privacy,
+            as_folder=arguments.folder,
+        )
 
     if len(runs) == 1:
         run = runs[0]
@@ -188,7 +266,9 @@ def export(arguments: argparse.Namespace) -> int:
         from kis_bench.store import Store, default_store
 
         store = Store(arguments.store or default_store())
-        remarks = export_run(run, arguments.form, out, depth=arguments.depth, store=store, datasets=folders)
+        remarks = export_run(
+            run, arguments.form, out, depth=arguments.depth, store=store, datasets=folders
+        )
     for remark in remarks:
         print(remark)
     print(f"written to {out}")

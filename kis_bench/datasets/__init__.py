@@ -64,7 +64,9 @@ def readiness(row: DatasetRow) -> Readiness:
     get = f"{layout.get}; " if layout.name != "folder" else ""
     if row.folder is None:
         return Readiness(
-            False, "no data", f"{get}then --kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names"
+            False,
+            "no data",
+            f"{get}then --kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names",
         )
     if not row.folder.is_dir():
         where = f"there is no folder {row.folder}{like(row.folder)}"
@@ -114,19 +116,32 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
     """
     row = resolve(DatasetRow(name, None if root is None else Path(root), layout=layout))
     if root is None and name not in BUILT_IN and (row.folder is None or not row.folder.is_dir()):
-        where = "Give its folder, or set KIS_DATA." if row.folder is None else f"There is no folder {row.folder}."
+        where = (
+            "Give its folder, or set KIS_DATA."
+            if row.folder is None
+            else f"There is no folder {row.folder}."
+        )
         raise UnknownName("dataset", name, BUILT_IN, where)
     if not (state := readiness(row)).ready:
         raise NotReady(f"dataset {name}", state.state, state.remedy)
     if row.folder is not None:
         return read_dataset(name, row.folder, layout_of(name, layout))
-    emoji = read_dataset("openmoji", openmoji.prepare(cache_folder()), LAYOUTS["folder"], note=openmoji.NOTE)
+    emoji = read_dataset(
+        "openmoji", openmoji.prepare(cache_folder()), LAYOUTS["folder"], note=openmoji.NOTE
+    )
     if name == "openmoji":
         return emoji
     note = f"{openmoji.TRIPLETS_NOTE} {openmoji.NOTE}"
     triplets, judgments = openmoji.taxonomy_triplets()
     judge = Participant(openmoji.TAXONOMY)
-    return Dataset(name, emoji.collection, triplets=triplets, judgments=judgments, participants=(judge,), note=note)
+    return Dataset(
+        name,
+        emoji.collection,
+        triplets=triplets,
+        judgments=judgments,
+        participants=(judge,),
+        note=note,
+    )
 
 
 def has_triplets(row: DatasetRow) -> bool:

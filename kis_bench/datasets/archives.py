@@ -124,7 +124,9 @@ def read_members(archive: Path) -> list[tuple[str, int, int]]:
             else:
                 found.append((name, entry.offset_data, entry.size))
         if not ends_there(archive, tar.offset):  # where no further header was found
-            problems.append("it has no end mark behind its last member: cut off, damaged, or two in one; copy it again")
+            problems.append(
+                "it has no end mark behind its last member: cut off, damaged, or two in one; copy it again"
+            )
     if problems:
         raise BadFile(archive, problems)
     return found
@@ -160,17 +162,27 @@ def cells(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
     try:
         with pq.ParquetFile(archive) as file:
             schema = file.schema_arrow
-            image = next((c for c in IMAGE_COLUMNS if c in schema.names and holds_bytes(schema.field(c).type)), None)
+            image = next(
+                (
+                    c
+                    for c in IMAGE_COLUMNS
+                    if c in schema.names and holds_bytes(schema.field(c).type)
+                ),
+                None,
+            )
             id_column = next((c for c in ID_COLUMNS if c in schema.names), None)
             meant = any(holds_bytes(field.type) or field.name in IMAGE_COLUMNS for field in schema)
             if not meant:  # notes beside pictures, as img2dataset writes them
                 ignored[archive.suffix] += 1
                 return
             if image is None or id_column is None:
-                raise BadFile(archive, [
-                    f"looked for the item ids in a column {', '.join(ID_COLUMNS)}, and for the images, as bytes, in "
-                    f"{', '.join(IMAGE_COLUMNS)}; there are: {', '.join(schema.names)}"
-                ])  # fmt: skip
+                raise BadFile(
+                    archive,
+                    [
+                        f"looked for the item ids in a column {', '.join(ID_COLUMNS)}, and for the images, as bytes, "
+                        f"in {', '.join(IMAGE_COLUMNS)}; there are: {', '.join(schema.names)}"
+                    ],
+                )
             about = [id_column, *(c for c in ("group", "time_s") if c in schema.names)]
             for number in range(file.num_row_groups):
                 lacking = rows_without_image(file, number, image)
@@ -190,20 +202,31 @@ def rows_without_image(file: Any, number: int, image: str) -> set[int]:
     if counts and all(c is not None and c.has_null_count and c.null_count == 0 for c in counts):
         return set()
     column = file.read_row_group(number, columns=[image])[image].to_pylist()
-    return {row for row, cell in enumerate(column) if cell is None or (isinstance(cell, dict) and not cell["bytes"])}
+    return {
+        row
+        for row, cell in enumerate(column)
+        if cell is None or (isinstance(cell, dict) and not cell["bytes"])
+    }
 
 
-def found_cell(archive: Path, image: str, number: int, row: int, cell: dict[str, Any], id_column: str) -> Found:
+def found_cell(
+    archive: Path, image: str, number: int, row: int, cell: dict[str, Any], id_column: str
+) -> Found:
     place = f"row {row + 1} of row group {number}"
     item, group, time_s = cell[id_column], cell.get("group"), cell.get("time_s")
     if item is None or str(item) == "":
         raise BadFile(archive, [f"{place}: {id_column} is empty"])
-    seconds = isinstance(time_s, (int, float)) and not isinstance(time_s, bool) and not math.isinf(time_s)
+    seconds = (
+        isinstance(time_s, (int, float)) and not isinstance(time_s, bool) and not math.isinf(time_s)
+    )
     if time_s is not None and not seconds:
         raise BadFile(archive, [f"{place}: time_s {time_s!r} is not a number of seconds"])
     part = ParquetCell(archive, image, number, row, str(item))
     return Found(
-        str(item), part, None if group in (None, "") else str(group), None if time_s is None else float(time_s)
+        str(item),
+        part,
+        None if group in (None, "") else str(group),
+        None if time_s is None else float(time_s),
     )
 
 

@@ -25,7 +25,10 @@ def bursts(
     The time is that of the EXIF data, else ``named``, that of the file's name. A photo without either is alone, its
     time unknown; if no photo has one, there are no bursts.
     """
-    moments = [moment or named(item) for item, moment in zip(listing.ids, taken(listing.pictures), strict=True)]
+    moments = [
+        moment or named(item)
+        for item, moment in zip(listing.ids, taken(listing.pictures), strict=True)
+    ]
     if not any(moments):
         return None, None
     groups, times = list(listing.ids), [math.nan] * len(listing.ids)
@@ -61,6 +64,10 @@ def exif_moment(picture: Picture) -> str:
     try:
         with open_image(picture) as image:
             said: Any = image.getexif().get_ifd(EXIF_FOLDER).get(TAKEN)
-            return datetime.strptime(str(said).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat() if said else ""
+            return (
+                datetime.strptime(str(said).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat()
+                if said
+                else ""
+            )
     except UNREADABLE:
         return ""

@@ -15,11 +15,17 @@ DATASET_KEYS = {"name", "folder", "label_sets", "layout"}
 def read_datasets(file: Path) -> list[DatasetRow]:
     """The rows of a datasets.toml; relative folders start at the file's own."""
     content = read_toml(file)
-    problems = [f"unknown key {key!r}; datasets are declared as [[dataset]]" for key in content if key != "dataset"]
+    problems = [
+        f"unknown key {key!r}; datasets are declared as [[dataset]]"
+        for key in content
+        if key != "dataset"
+    ]
     found: list[DatasetRow] = []
     rows = content.get("dataset", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadFile(file, [*problems, "dataset is not a list of tables; declare each as [[dataset]]"])
+        raise BadFile(
+            file, [*problems, "dataset is not a list of tables; declare each as [[dataset]]"]
+        )
     for number, row in enumerate(rows, start=1):
         name, place = row.get("name"), f"[[dataset]] {number} ({row.get('name')})"
         sets, layout = row.get("label_sets", []), row.get("layout")

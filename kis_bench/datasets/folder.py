@@ -19,7 +19,11 @@ from kis_bench.files.csv_tables import read_rows, seconds, unexpected
 from kis_bench.files.images import SUFFIXES
 from kis_bench.records import Collection, Dataset
 
-PICTURE_FOLDERS = ("images", "keyframes", "data")  #: the first that is there; else the dataset folder itself
+PICTURE_FOLDERS = (
+    "images",
+    "keyframes",
+    "data",
+)  #: the first that is there; else the dataset folder itself
 OWN_TABLES = {"images.csv", "labels.csv", "participants.csv", "triplet_judgements.csv", *TRIPLETS}
 COLUMNS, OPTIONAL = ("item_id", "path"), ("group", "time_s")
 
@@ -38,15 +42,27 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
     return Dataset(
-        name, collection, tuple(labels.queries), study.triplets, study.judgments, study.participants,
-        study.distances, note, (*study.remarks, *missing_images(study.images, collection)), left_out,
+        name,
+        collection,
+        tuple(labels.queries),
+        study.triplets,
+        study.judgments,
+        study.participants,
+        study.distances,
+        note,
+        (*study.remarks, *missing_images(study.images, collection)),
+        left_out,
         tuple(unread_tables(root, labelled=bool(files))),
-    )  # fmt: skip
+    )
 
 
 def study_in(root: Path, layout: Layout) -> Study | None:
     """The study in a dataset folder, if its layout or its files say that there is one; raises as ``read_study``."""
-    return read_study(root) if root.is_dir() and (layout.name == "reset" or triplet_file(root)) else None
+    return (
+        read_study(root)
+        if root.is_dir() and (layout.name == "reset" or triplet_file(root))
+        else None
+    )
 
 
 def of_interest(study: Study | None, labels: Sequence[Path]) -> Set[str] | None:
@@ -63,7 +79,9 @@ def missing_images(named: Set[str], collection: Collection) -> list[str]:
     if not absent:
         return []
     if len(absent) == len(named):
-        return [f"none of the {len(named):,} images that the triplets name is there; put them into keyframes/"]
+        return [
+            f"none of the {len(named):,} images that the triplets name is there; put them into keyframes/"
+        ]
     return [
         f"{len(absent):,} of {len(named):,} images that the triplets name are missing, such as {', '.join(absent[:3])}"
     ]
@@ -95,16 +113,22 @@ def read_images(
             times = tuple(math.nan if time is None else time for time in listing.times_s)
     if picture_folder(root) == root:  # there, the tables lie among the pictures
         own = sum(entry.name in OWN_TABLES for entry in root.glob("*.csv"))
-        listing.ignored[".csv"] -= own + len([file for file in label_files(root) if file.name not in OWN_TABLES])
+        listing.ignored[".csv"] -= own + len(
+            [file for file in label_files(root) if file.name not in OWN_TABLES]
+        )
     digests = Digests(name, listing.pictures)
-    return Collection(name, tuple(listing.ids), listing.pictures, digests, groups, times), listing.ignored
+    return Collection(
+        name, tuple(listing.ids), listing.pictures, digests, groups, times
+    ), listing.ignored
 
 
 def beside_list(root: Path, listing: Listing) -> Counter[str]:
     """How many files of which suffix lie where pictures do, but in no row of images.csv; dropped rows may be a slip."""
     folder = picture_folder(root)
     prefix = "" if folder == root else f"{folder.name}/"
-    listed = {os.path.normpath(entry) for entry in listing.pictures.entries if isinstance(entry, str)}
+    listed = {
+        os.path.normpath(entry) for entry in listing.pictures.entries if isinstance(entry, str)
+    }
     found: Counter[str] = Counter()
     for path in walk(folder):
         if os.path.normpath(prefix + path) not in listed:
@@ -122,7 +146,9 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
     problems: list[str] = []
     header, rows = read_rows(file, problems)
     if columns := unexpected(header, COLUMNS, OPTIONAL):
-        raise BadFile(file, [*columns, "expected item_id,path (optional: group, time_s)", *problems])
+        raise BadFile(
+            file, [*columns, "expected item_id,path (optional: group, time_s)", *problems]
+        )
     first_line: dict[str, int] = {}
     paths, groups, times = [], [], []
     # Besides the dataset folder itself the picture folder may be a link to where there is more room.
@@ -132,13 +158,19 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
         if not item:
             problems.append(f"line {line}: item_id is empty; give each image a name of its own")
         elif item in first_line:
-            problems.append(f"line {line}: item {item!r} twice, first on line {first_line[item]}; delete one row")
+            problems.append(
+                f"line {line}: item {item!r} twice, first on line {first_line[item]}; delete one row"
+            )
         if not path:
             problems.append(f"line {line}: path is empty; write where the image lies")
         elif not within(os.path.realpath(root / path), bases):
-            problems.append(f"line {line}: path {row['path']!r} leaves the dataset folder; move the image into it")
+            problems.append(
+                f"line {line}: path {row['path']!r} leaves the dataset folder; move the image into it"
+            )
         elif not os.path.isfile(root / path):
-            problems.append(f"line {line}: there is no file {root / path}; correct path or add the image")
+            problems.append(
+                f"line {line}: there is no file {root / path}; correct path or add the image"
+            )
         first_line.setdefault(item, line)
         paths.append(path)
         groups.append(row.get("group", "").strip())
@@ -150,12 +182,16 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
     if problems:
         raise BadFile(file, problems)
     listing = Listing(list(first_line), Pictures(root, paths))
-    return listing, tuple(groups) if "group" in header else None, tuple(times) if "time_s" in header else None
+    return (
+        listing,
+        tuple(groups) if "group" in header else None,
+        tuple(times) if "time_s" in header else None,
+    )
 
 
 def of_ids(
     only: Set[str] | None, listing: Listing, groups: Groups, times: Times
-) -> tuple[Listing, Groups, Times]:  # fmt: skip
+) -> tuple[Listing, Groups, Times]:
     """What a table lists, or just the images of some ids."""
     if only is None:
         return listing, groups, times

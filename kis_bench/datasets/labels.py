@@ -26,14 +26,22 @@ def wide_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
     if header == ("ID", "label"):
         return ("short",)
     names = tuple(column.removesuffix("_label") for column in header[1:])
-    return names if all(name and name != column for name, column in zip(names, header[1:], strict=True)) else None
+    return (
+        names
+        if all(name and name != column for name, column in zip(names, header[1:], strict=True))
+        else None
+    )
 
 
 def label_files(root: Path) -> list[Path]:
     """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder: all of its label files."""
     first = root / "labels.csv"
     try:
-        return [first] * first.is_file() + sorted(root.glob("labels-*.csv")) + sorted(root.glob("labels/*.csv"))
+        return (
+            [first] * first.is_file()
+            + sorted(root.glob("labels-*.csv"))
+            + sorted(root.glob("labels/*.csv"))
+        )
     except OSError as error:
         raise BadFile(root, [f"can't be read: {error.strerror}"]) from error
 
@@ -97,7 +105,9 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
     several = Counter((name, query_id) for name, query_id, _ in merged)
     for (name, query_id, annotator), (query, place) in merged.items():
         one_of_several = annotator is not None and several[name, query_id] > 1
-        labels.queries.append(replace(query, query_id=f"{query_id}/{annotator}") if one_of_several else query)
+        labels.queries.append(
+            replace(query, query_id=f"{query_id}/{annotator}") if one_of_several else query
+        )
         labels.places.append(place)
     named = Counter((query.label_set, query.query_id) for query in labels.queries)
     for query, place in zip(labels.queries, labels.places, strict=True):
@@ -108,23 +118,42 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
 
 
 def take(
-    row: dict[str, str], line: int, place: str, merged: dict[tuple[str, str, str | None], tuple[Query, str]],
-    problems: list[str], collection: Collection,
-) -> None:  # fmt: skip
+    row: dict[str, str],
+    line: int,
+    place: str,
+    merged: dict[tuple[str, str, str | None], tuple[Query, str]],
+    problems: list[str],
+    collection: Collection,
+) -> None:
     """One row of the long form: a new query, or one more target of an earlier one."""
-    query_id, item, name, text = row["query_id"].strip(), row["item_id"].strip(), set_of(row), row["text"].strip()
+    query_id, item, name, text = (
+        row["query_id"].strip(),
+        row["item_id"].strip(),
+        set_of(row),
+        row["text"].strip(),
+    )
     column = row.get("column", "text")  # of a wide form, what stood above the text
-    ids = {"ID": item} if "column" in row else {"query_id": query_id, "item_id": item, "label_set": name}
+    ids = (
+        {"ID": item}
+        if "column" in row
+        else {"query_id": query_id, "item_id": item, "label_set": name}
+    )
     cells = {**ids, column: text}
     empty = [c for c, cell in cells.items() if not cell]
     problems += [f"line {line}: {c} is empty; fill it in or delete the row" for c in empty]
     if item and item not in collection.position:
         shorter = os.path.splitext(item.removeprefix("images/"))[0]
-        hint = f" (ids are paths below images/ without extension: {shorter!r} is)" * (shorter in collection.position)
-        problems.append(f"line {line}: item {item!r} is not in the collection{hint}; correct item_id or add the image")
+        hint = f" (ids are paths below images/ without extension: {shorter!r} is)" * (
+            shorter in collection.position
+        )
+        problems.append(
+            f"line {line}: item {item!r} is not in the collection{hint}; correct item_id or add the image"
+        )
     span = range_of(row, line, problems)
     if span is not None and collection.times_s is None:
-        problems.append(f"line {line}: range_start_s needs images with times; give group and time_s in images.csv")
+        problems.append(
+            f"line {line}: range_start_s needs images with times; give group and time_s in images.csv"
+        )
     if empty:
         return
     annotator, stage = (row.get(c, "").strip() or None for c in ("annotator", "stage"))
@@ -139,9 +168,13 @@ def take(
             "give it another query_id, or both an annotator (in the long form)"
         )
     elif item in earlier.item_ids:
-        problems.append(f"line {line}: query {query_id!r} names item {item!r} twice; delete the row")
+        problems.append(
+            f"line {line}: query {query_id!r} names item {item!r} twice; delete the row"
+        )
     elif earlier.range_s != span:
-        problems.append(f"line {line}: query {query_id!r} has another range in {first}; make them the same")
+        problems.append(
+            f"line {line}: query {query_id!r} has another range in {first}; make them the same"
+        )
     else:
         merged[key] = replace(earlier, item_ids=(*earlier.item_ids, item)), first
 
@@ -152,13 +185,17 @@ def range_of(row: dict[str, str], line: int, problems: list[str]) -> tuple[float
     if not any(cells):
         return None
     before = len(problems)
-    start, end = (seconds(cell, column, line, problems) for cell, column in zip(cells, RANGE, strict=True))
+    start, end = (
+        seconds(cell, column, line, problems) for cell, column in zip(cells, RANGE, strict=True)
+    )
     if len(problems) > before:
         return None
     if math.isnan(start) or math.isnan(end):
         problems.append(f"line {line}: {' and '.join(RANGE)} go together; fill in both or none")
     elif start > end:
-        problems.append(f"line {line}: the range ends at {cells[1]} s, before it begins at {cells[0]} s; swap them")
+        problems.append(
+            f"line {line}: the range ends at {cells[1]} s, before it begins at {cells[0]} s; swap them"
+        )
     return start, end
 
 
@@ -182,7 +219,13 @@ def spread(
             query_id = f"{item}-{name}" if item else ""
             yield (
                 line,
-                {"query_id": query_id, "item_id": item, "label_set": name, "text": row[column], "column": column},
+                {
+                    "query_id": query_id,
+                    "item_id": item,
+                    "label_set": name,
+                    "text": row[column],
+                    "column": column,
+                },
             )
 
 

@@ -22,7 +22,9 @@ Times = tuple[float, ...] | None  #: seconds within the group; NaN: not known fo
 
 RESET_CLOCK = 2000
 STAMP = re.compile(r"(?<!\d)((?:19|20)\d{6})[_-](\d{6})(?!\d{1,2}(?!\d))")
-SITE_FRAME = re.compile(r"(?:.*/)?(?P<site>[A-Za-z0-9]+_[A-Z][a-z]{2}\d{4})/(?P<video>\d{4})[_/]\d+")
+SITE_FRAME = re.compile(
+    r"(?:.*/)?(?P<site>[A-Za-z0-9]+_[A-Z][a-z]{2}\d{4})/(?P<video>\d{4})[_/]\d+"
+)
 SHOT = re.compile(r"(?:.*/)?(?P<video>\d{5})/shot(?P=video)_(?P<shot>\d+)(?:_RKF)?")
 
 
@@ -77,7 +79,9 @@ def days(root: Path, listing: Listing) -> tuple[Groups, Times]:
             continue
         reset = moment.year <= RESET_CLOCK
         groups.append(item if reset else f"{moment:%Y-%m-%d}")
-        times.append(math.nan if reset else 3600.0 * moment.hour + 60 * moment.minute + moment.second)
+        times.append(
+            math.nan if reset else 3600.0 * moment.hour + 60 * moment.minute + moment.second
+        )
     if problems:
         raise BadFile(root, problems)
     return tuple(groups), tuple(times)
@@ -110,7 +114,9 @@ def shots(root: Path, listing: Listing) -> tuple[Groups, Times]:
 
 def shots_if_named(root: Path, listing: Listing) -> tuple[Groups, Times]:
     """As :func:`shots` if all names are such; what a study compares needs neither groups nor times."""
-    return shots(root, listing) if all(SHOT.fullmatch(item) for item in listing.ids) else (None, None)
+    return (
+        shots(root, listing) if all(SHOT.fullmatch(item) for item in listing.ids) else (None, None)
+    )
 
 
 def photos(root: Path, listing: Listing) -> tuple[Groups, Times]:
@@ -121,19 +127,41 @@ def photos(root: Path, listing: Listing) -> tuple[Groups, Times]:
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        Layout("folder", "any folder of images", "put images/ and labels.csv into a folder", nothing),
-        Layout("photos", "personal photos, grouped into bursts",
-               "put your photos into images/, and write labels.csv", photos),
-        Layout("mvk", "frames of the Marine Video Kit, grouped into videos where their folders tell",
-               "it is handed out by its authors, see docs/datasets/mvk.md", videos),
-        Layout("lsc", "lifelog of the Lifelog Search Challenge, grouped into days",
-               "it is handed out under an agreement, see docs/datasets/lsc.md", days),
-        Layout("v3c", "keyframes of the Vimeo Creative Commons Collection, one folder per video",
-               "it is handed out under an agreement, see docs/datasets/v3c.md", shots),
-        Layout("reset", "human judgments of the RESET study on keyframes of V3C1",
-               "its tables and keyframes are described in docs/datasets/reset.md", shots_if_named),
+        Layout(
+            "folder", "any folder of images", "put images/ and labels.csv into a folder", nothing
+        ),
+        Layout(
+            "photos",
+            "personal photos, grouped into bursts",
+            "put your photos into images/, and write labels.csv",
+            photos,
+        ),
+        Layout(
+            "mvk",
+            "frames of the Marine Video Kit, grouped into videos where their folders tell",
+            "it is handed out by its authors, see docs/datasets/mvk.md",
+            videos,
+        ),
+        Layout(
+            "lsc",
+            "lifelog of the Lifelog Search Challenge, grouped into days",
+            "it is handed out under an agreement, see docs/datasets/lsc.md",
+            days,
+        ),
+        Layout(
+            "v3c",
+            "keyframes of the Vimeo Creative Commons Collection, one folder per video",
+            "it is handed out under an agreement, see docs/datasets/v3c.md",
+            shots,
+        ),
+        Layout(
+            "reset",
+            "human judgments of the RESET study on keyframes of V3C1",
+            "its tables and keyframes are described in docs/datasets/reset.md",
+            shots_if_named,
+        ),
     )
-}  # fmt: skip
+}
 
 
 def layout_of(name: str, chosen: str | None = None) -> Layout:
@@ -147,5 +175,7 @@ def given(root: Path, listing: Listing, values: Sequence[str | None]) -> tuple[s
     """The groups that tables give, if they give them for all."""
     known = tuple(value for value in values if value is not None)
     if len(known) < len(values):
-        raise BadFile(root, [f"only {len(known)} of {len(values)} images have a group; give all one, or none"])
+        raise BadFile(
+            root, [f"only {len(known)} of {len(values)} images have a group; give all one, or none"]
+        )
     return known

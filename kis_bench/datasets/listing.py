@@ -24,7 +24,9 @@ from kis_bench.files.whole import content_digest
 from kis_bench.records import Part, Picture
 
 ARCHIVES = frozenset({".tar", ".parquet"})
-Contents = tuple[list[str], list[tuple[str, frozenset[tuple[int, int]]]]]  #: files; folders with those above them
+Contents = tuple[
+    list[str], list[tuple[str, frozenset[tuple[int, int]]]]
+]  #: files; folders with those above them
 CHUNK = f" x {MOST_NAMES} files"  #: unit of progress over chunks of pictures
 THREADS = 8  #: more than cores, because on a network's disk most of the time is waiting
 
@@ -71,7 +73,9 @@ class Listing:
     pictures: Pictures
     groups: list[str | None] | None = None  # where a table gives some
     times_s: list[float | None] | None = None
-    ignored: Counter[str] = field(default_factory=Counter)  # suffix -> how many files are no pictures
+    ignored: Counter[str] = field(
+        default_factory=Counter
+    )  # suffix -> how many files are no pictures
 
 
 def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) -> Listing:
@@ -92,7 +96,9 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
         if only is not None and item not in only:
             return
         if item in found:
-            problems.append(f"item {item!r} is there twice: {found[item]}, {entry}; rename or delete one")
+            problems.append(
+                f"item {item!r} is there twice: {found[item]}, {entry}; rename or delete one"
+            )
         found[item] = entry
 
     for path in progress(walk(root), f"{name}: listing", unit=" files"):
@@ -112,10 +118,13 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
     if problems:
         raise BadFile(root, sorted(problems))
     if not found and only is None:
-        others = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in ignored.most_common(5))
+        others = ", ".join(
+            f"{count} {suffix or 'without suffix'}" for suffix, count in ignored.most_common(5)
+        )
         raise KisBenchError(
             f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "
-            f"read are {', '.join(sorted(SUFFIXES | ARCHIVES))}" + (f", there are: {others}" if others else "")
+            f"read are {', '.join(sorted(SUFFIXES | ARCHIVES))}"
+            + (f", there are: {others}" if others else "")
         )
     ids = in_reading_order(found)
     listing = Listing(ids, Pictures(root, [found[item] for item in ids]), ignored=ignored)
@@ -136,7 +145,9 @@ def in_reading_order(found: Mapping[str, str | Part]) -> list[str]:
 
     def place(item: str) -> tuple[str, str]:
         entry = found[item]
-        return first[entry.archive, entry.row_group] if isinstance(entry, archives.ParquetCell) else item, item
+        return first[entry.archive, entry.row_group] if isinstance(
+            entry, archives.ParquetCell
+        ) else item, item
 
     return sorted(found, key=place) if first else sorted(found)
 
@@ -156,7 +167,9 @@ def walk(root: Path) -> Iterator[str]:
                     continue
                 if entry.is_dir():
                     folders.append((f"{prefix}{entry.name}/", above | {here}))
-                elif entry.is_file() or entry.is_symlink():  # one that leads nowhere is named when it is read
+                elif (
+                    entry.is_file() or entry.is_symlink()
+                ):  # one that leads nowhere is named when it is read
                     files.append(prefix + entry.name)
         return files, folders
 
@@ -200,7 +213,9 @@ class Digests(Sequence[str]):
         chunks = self.pictures.chunks()
         digests: list[str] = []
         problems: list[str] = []
-        for some, wrong in in_threads(digest_some, chunks, THREADS, f"{self.name}: digests", unit=CHUNK):
+        for some, wrong in in_threads(
+            digest_some, chunks, THREADS, f"{self.name}: digests", unit=CHUNK
+        ):
             digests += some
             problems += wrong
         if problems:

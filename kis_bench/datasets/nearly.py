@@ -9,9 +9,20 @@ from pathlib import Path
 
 #: What people call the table of their texts.
 OF_TEXTS = (
-    "labels", "label", "queries", "query", "captions", "caption", "metadata", "annotations", "annotation",
-    "descriptions", "prompts", "texts", "text",
-)  # fmt: skip
+    "labels",
+    "label",
+    "queries",
+    "query",
+    "captions",
+    "caption",
+    "metadata",
+    "annotations",
+    "annotation",
+    "descriptions",
+    "prompts",
+    "texts",
+    "text",
+)
 #: Tables that carry names like ours and are ours to read.
 OF_STUDIES = ("participants", "triplets", "triplets_extended", "triplet_judgements")
 OF_PICTURES = ("images", "image")
@@ -122,7 +133,9 @@ def remedy(name: str, right: str) -> str:
         return f"call it {right}"
     if suffixes[-1] in PACKED:
         return f"unpack it as {right}"
-    if suffixes[-2:-1] == [".csv"] and suffixes[-1] == ".txt":  # as editors save it that hide suffixes
+    if (
+        suffixes[-2:-1] == [".csv"] and suffixes[-1] == ".txt"
+    ):  # as editors save it that hide suffixes
         return f"call it {right}"
     if suffixes[-1] in SHEETS:
         return f"save it as {right}, with commas, in UTF-8"

@@ -65,7 +65,9 @@ class Study:
     @cached_property
     def images(self) -> frozenset[str]:
         """Items that the triplets name, also those that are missing."""
-        return frozenset(image for t in self.triplets for image in (t.target, t.candidate1, t.candidate2))
+        return frozenset(
+            image for t in self.triplets for image in (t.target, t.candidate1, t.candidate2)
+        )
 
 
 def triplet_file(root: Path) -> Path | None:
@@ -107,10 +109,16 @@ def read_study(root: Path) -> Study:
     # What one file lacks hides no problem of another: what can't be looked up in it is not asked for.
     triplets = None if given is None else triplets_of(given.rows, of_triplets)
     participants = None if people is None else participants_of(people.rows, of_people)
-    judgments = () if judged is None else judgments_of(judged.rows, triplets, participants, of_judgments)
+    judgments = (
+        () if judged is None else judgments_of(judged.rows, triplets, participants, of_judgments)
+    )
     distances, remarks = ({}, []) if given is None else distances_of(given, of_triplets)
     files = file, root / PARTICIPANTS, root / JUDGMENTS
-    wrong = [BadFile(path, sorted(found, key=line_of)) for path, found in zip(files, problems, strict=True) if found]
+    wrong = [
+        BadFile(path, sorted(found, key=line_of))
+        for path, found in zip(files, problems, strict=True)
+        if found
+    ]
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
     if file.name == TRIPLETS[0] and os.path.isfile(root / TRIPLETS[1]):
@@ -124,8 +132,14 @@ def table(file: Path, needed: tuple[str, ...], problems: list[str]) -> Table | N
     one_of = " or ".join(CHOICES) if file.name == JUDGMENTS else ""
     columns = ", ".join([*needed, *[one_of] * bool(one_of)])
     if not os.path.isfile(file):
-        said = f"there is no {TRIPLETS[1]} or {TRIPLETS[0]}" if file.name in TRIPLETS else "the file is missing"
-        problems.append(f"{said}; it is a table with the columns {columns}, see docs/datasets/reset.md")
+        said = (
+            f"there is no {TRIPLETS[1]} or {TRIPLETS[0]}"
+            if file.name in TRIPLETS
+            else "the file is missing"
+        )
+        problems.append(
+            f"{said}; it is a table with the columns {columns}, see docs/datasets/reset.md"
+        )
         return None
     try:
         header, rows = read_rows(file, problems, index=needed[0])
@@ -149,7 +163,9 @@ def identified(rows: Rows, column: str, problems: list[str]) -> Iterable[tuple[i
         if not name:
             problems.append(f"line {line}: {column} is empty; give each row one of its own")
         elif name in first:
-            problems.append(f"line {line}: {column} {name!r} twice, first on line {first[name]}; delete one row")
+            problems.append(
+                f"line {line}: {column} {name!r} twice, first on line {first[name]}; delete one row"
+            )
         else:
             first[name] = line
             yield line, name, row
@@ -163,17 +179,27 @@ def item_of(path: str) -> str:
 
 def participants_of(rows: Rows, problems: list[str]) -> tuple[Participant, ...]:
     people = identified(rows, "user_id", problems)
-    return tuple(Participant(name, *(row[column].strip() for column in ABOUT_PEOPLE[1:])) for _, name, row in people)
+    return tuple(
+        Participant(name, *(row[column].strip() for column in ABOUT_PEOPLE[1:]))
+        for _, name, row in people
+    )
 
 
 def triplets_of(rows: Rows, problems: list[str]) -> tuple[Triplet, ...]:
     found = []
     for line, name, row in identified(rows, "triplet_id", problems):
-        images = target, first, second = tuple(item_of(row[column]) for column in ABOUT_TRIPLETS[1:])
-        problems += [f"line {line}: {column} is empty; write the image's path"
-                     for column, image in zip(ABOUT_TRIPLETS[1:], images, strict=True) if not image]  # fmt: skip
+        images = target, first, second = tuple(
+            item_of(row[column]) for column in ABOUT_TRIPLETS[1:]
+        )
+        problems += [
+            f"line {line}: {column} is empty; write the image's path"
+            for column, image in zip(ABOUT_TRIPLETS[1:], images, strict=True)
+            if not image
+        ]
         if all(images) and len(set(images)) < 3:
-            problems.append(f"line {line}: triplet {name!r} has the same image twice; a triplet needs three")
+            problems.append(
+                f"line {line}: triplet {name!r} has the same image twice; a triplet needs three"
+            )
         about = row.get("class", "").strip()
         found.append(Triplet(name, target, first, second, about, bins_of(row, line, problems)))
     if not rows and not problems:
@@ -186,14 +212,20 @@ def bins_of(row: Row, line: int, problems: list[str]) -> tuple[int, int] | None:
     if not any(cells):
         return None
     try:
-        first, second = (int(float(cell)) if float(cell).is_integer() else int(cell) for cell in cells)
+        first, second = (
+            int(float(cell)) if float(cell).is_integer() else int(cell) for cell in cells
+        )
     except (ValueError, OverflowError):
-        problems.append(f"line {line}: {' and '.join(BINS)} are {cells[0]!r} and {cells[1]!r}, not whole numbers")
+        problems.append(
+            f"line {line}: {' and '.join(BINS)} are {cells[0]!r} and {cells[1]!r}, not whole numbers"
+        )
         return None
     return first, second
 
 
-def distances_of(given: Table, problems: list[str]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+def distances_of(
+    given: Table, problems: list[str]
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
     """Distances of each extractor ``[t, 3]``, and remarks; empty cells and M3RT's marks of missing images are NaN."""
     found: dict[str, NDArray[np.float64]] = {}
     marked, euclidean = 0, sum("_eucldist_" in column for column in given.header)
@@ -202,7 +234,9 @@ def distances_of(given: Table, problems: list[str]) -> tuple[dict[str, NDArray[n
         if absent:
             there = f"only {', '.join(columns.values())} is there"
             remedy = "add it, or delete the extractor's other columns"
-            problems += [f"line 1: missing column {column!r}, {there}; {remedy}" for column in absent]
+            problems += [
+                f"line 1: missing column {column!r}, {there}; {remedy}" for column in absent
+            ]
             continue
         own = np.full((len(given.rows), len(OF)), np.nan)
         for place, of in enumerate(OF):
@@ -213,12 +247,16 @@ def distances_of(given: Table, problems: list[str]) -> tuple[dict[str, NDArray[n
         marked += int(missing.sum())
         found[name] = own
     remarks = []
-    if lacking := {name: n for name, own in found.items() if (n := int(np.isnan(own[:, :2]).any(axis=1).sum()))}:
+    if lacking := {
+        name: n for name, own in found.items() if (n := int(np.isnan(own[:, :2]).any(axis=1).sum()))
+    }:
         shown = ", ".join(f"{name} {n:,}" for name, n in list(lacking.items())[:NAMED])
         more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
         remarks.append(f"distances that are missing, by extractor: {shown}{more}")
     if marked:
-        remarks.append(f"images marked as missing by {MARKER}, over all triplets and extractors: {marked:,}")
+        remarks.append(
+            f"images marked as missing by {MARKER}, over all triplets and extractors: {marked:,}"
+        )
     if euclidean:
         remarks.append(f"columns of Euclidean distances, which are not used: {euclidean}")
     return found, remarks
@@ -233,9 +271,12 @@ def numbers(rows: Rows, column: str, problems: list[str]) -> NDArray[np.float64]
         found = np.array([number(cell) for cell in cells], np.float64)
     unread = np.isnan(found) & [cell.lower() not in ("", "nan") for cell in cells]
     bad = unread | (found < RANGE[0]) | (found > RANGE[1])
-    problems += [f"line {line}: {column} {cell!r} is no cosine distance from 0 to 2; correct it, or leave the cell "
-                 "empty if an image is missing"
-                 for (line, _), cell, wrong in zip(rows, cells, bad, strict=True) if wrong]  # fmt: skip
+    problems += [
+        f"line {line}: {column} {cell!r} is no cosine distance from 0 to 2; correct it, or leave the cell "
+        "empty if an image is missing"
+        for (line, _), cell, wrong in zip(rows, cells, bad, strict=True)
+        if wrong
+    ]
     return found
 
 
@@ -247,7 +288,10 @@ def number(cell: str) -> float:
 
 
 def judgments_of(
-    rows: Rows, triplets: Sequence[Triplet] | None, people: Sequence[Participant] | None, problems: list[str]
+    rows: Rows,
+    triplets: Sequence[Triplet] | None,
+    people: Sequence[Participant] | None,
+    problems: list[str],
 ) -> tuple[Judgment, ...]:
     """The judgments; nothing is said of triplets or people that are None, because their file can't be read."""
     known = {triplet.triplet_id: triplet for triplet in triplets or ()}
@@ -263,7 +307,9 @@ def judgments_of(
         if triplet is None:
             if triplets is not None:
                 remedy = "add the triplet, or delete the row"
-                problems.append(f"line {line}: triplet {about!r} is not in the table of triplets; {remedy}")
+                problems.append(
+                    f"line {line}: triplet {about!r} is not in the table of triplets; {remedy}"
+                )
             continue
         shown = tuple(item_of(row[column]) for column in OPTIONS)
         candidates = triplet.candidate1, triplet.candidate2
@@ -272,7 +318,11 @@ def judgments_of(
             problems.append(f"line {line}: {what}; correct the paths or triplet_id")
             continue
         side, left = (1, 1) if shown == candidates else (-1, 2)
-        found.append(Judgment(name, about, user, side * choice, None if degree is None else side * degree, left))
+        found.append(
+            Judgment(
+                name, about, user, side * choice, None if degree is None else side * degree, left
+            )
+        )
     if not rows and not problems:
         problems.append("no judgments; add one row per judgment")
     return tuple(found)
@@ -286,7 +336,9 @@ def choice_of(row: Row, line: int, problems: list[str]) -> tuple[int, int | None
         if value.is_integer() and abs(value) <= most:
             found[column] = int(value)
         else:
-            problems.append(f"line {line}: {column} {row[column]!r} is not a whole number from {-most} to {most}")
+            problems.append(
+                f"line {line}: {column} {row[column]!r} is not a whole number from {-most} to {most}"
+            )
     if len(found) < len(asked):
         return 0, None
     degree = found.get("choice")
@@ -310,9 +362,15 @@ def counted(study: Study) -> list[str]:
     ]
     for n, what in (
         (sum(j.choice == 0 for j in study.judgments), "judgments without preference"),
-        (len(study.judgments) - len(pairs), "judgments of a person who had judged the triplet before; each counts"),
+        (
+            len(study.judgments) - len(pairs),
+            "judgments of a person who had judged the triplet before; each counts",
+        ),
         (len(study.triplets) - len(judged), "triplets that nobody judged"),
-        (len(study.participants) - len({j.user_id for j in study.judgments}), "participants who judged nothing"),
+        (
+            len(study.participants) - len({j.user_id for j in study.judgments}),
+            "participants who judged nothing",
+        ),
     ):
         if n:
             said.append(f"{n:,} {what if n > 1 else what.replace('s ', ' ', 1)}")

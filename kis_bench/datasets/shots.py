@@ -39,7 +39,9 @@ def middles(file: Path) -> list[float]:
         try:
             found.append((float(row["starttime"]) + float(row["endtime"])) / 2)
         except (KeyError, TypeError, ValueError):
-            problems.append(f"line {line}: starttime and endtime in seconds are needed; V3C has {', '.join(COLUMNS)}")
+            problems.append(
+                f"line {line}: starttime and endtime in seconds are needed; V3C has {', '.join(COLUMNS)}"
+            )
     if problems or not found:
         raise BadFile(file, problems or ["no shots"])
     return found

@@ -53,7 +53,16 @@ BACK_ENDS = {
     "lavis": "kis_bench.encoders.blip2",
 }
 #: How keys of vectors begin that don't come from a function.
-KEYS_OF_BACK_ENDS = ("demo-", "colour-words-", "hf-hub-", "openclip-", "transformers-", "timm-", "extractor-", "blip2-")
+KEYS_OF_BACK_ENDS = (
+    "demo-",
+    "colour-words-",
+    "hf-hub-",
+    "openclip-",
+    "transformers-",
+    "timm-",
+    "extractor-",
+    "blip2-",
+)
 PRECISIONS = ("fp32", "bf16", "fp16")
 ON_CPU = ("colour-words", "extractor")  #: back ends that have no use for a GPU, and need no torch
 IN_FP32 = ("demo", *ON_CPU)  #: that compute in one precision
@@ -120,7 +129,9 @@ def unused(checkpoint: Checkpoint, device: str, precision: str) -> str:
     return "; ".join(wrong)
 
 
-def load(name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32", download: bool = False) -> Encoder:
+def load(
+    name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32", download: bool = False
+) -> Encoder:
     """The encoder of a name, ready to encode.
 
     Args:
@@ -134,7 +145,9 @@ def load(name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32
     """
     checkpoint = find(name) if isinstance(name, str) else name
     if precision not in PRECISIONS:
-        raise KisBenchError(f"precision {precision!r} is not offered; choose one of {', '.join(PRECISIONS)}")
+        raise KisBenchError(
+            f"precision {precision!r} is not offered; choose one of {', '.join(PRECISIONS)}"
+        )
     if problem := unused(checkpoint, device, precision):
         raise KisBenchError(f"model {checkpoint.name}: {problem}")
     if download:
@@ -153,7 +166,9 @@ class LazyEncoder:
         KisBenchError: a device or precision is asked for that the model doesn't use.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "fp32") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "fp32"
+    ) -> None:
         if problem := unused(checkpoint, device, precision):
             raise KisBenchError(f"model {checkpoint.name}: {problem}")
         self.checkpoint, self.device, self.precision = checkpoint, device, precision

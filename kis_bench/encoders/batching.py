@@ -27,8 +27,10 @@ class Batches:
     def __init__(self, encoder: object, size: int | None = None) -> None:
         self.size = getattr(encoder, "batch_size", DEFAULT) if size is None else size
         if not isinstance(self.size, Integral) or isinstance(self.size, bool) or self.size < 1:
-            raise KisBenchError(f"model {getattr(encoder, 'name', '')}: batch_size is {self.size!r}; it has to be a "
-                                "whole number of at least 1")  # fmt: skip
+            raise KisBenchError(
+                f"model {getattr(encoder, 'name', '')}: batch_size is {self.size!r}; it has to be a "
+                "whole number of at least 1"
+            )
 
     def run(self, encode: Callable[[Sequence[Any]], T], inputs: Sequence[Any]) -> list[T]:
         """``encode`` of one batch after the other.

@@ -13,8 +13,16 @@ from kis_bench.files.toml_tables import read_toml
 from kis_bench.records import Checkpoint, short_name
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
-NUMBERS = {"dim": int, "vectors_per_item": int, "context_length": int, "parameters_m": (int, float), "image_only": bool}
-TYPES: dict[str, Any] = {field.name: NUMBERS.get(field.name, str) for field in dataclasses.fields(Checkpoint)}
+NUMBERS = {
+    "dim": int,
+    "vectors_per_item": int,
+    "context_length": int,
+    "parameters_m": (int, float),
+    "image_only": bool,
+}
+TYPES: dict[str, Any] = {
+    field.name: NUMBERS.get(field.name, str) for field in dataclasses.fields(Checkpoint)
+}
 
 
 @functools.cache
@@ -33,7 +41,9 @@ def read_models(file: Path) -> list[Checkpoint]:
         elif unknown:
             problems.append(f"[[model]] {number} ({name}): unknown key {', '.join(unknown)}")
         elif wrong := [key for key, value in row.items() if not isinstance(value, TYPES[key])]:
-            problems.append(f"[[model]] {number} ({name}): {wrong[0]} = {row[wrong[0]]!r} is of the wrong kind")
+            problems.append(
+                f"[[model]] {number} ({name}): {wrong[0]} = {row[wrong[0]]!r} is of the wrong kind"
+            )
         elif any(earlier.name == name for earlier in found):
             problems.append(f"[[model]] {number}: {name} is there twice")
         elif "source" in row:

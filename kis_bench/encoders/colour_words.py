@@ -34,30 +34,52 @@ CONSTANT = 1e-3
 COLOURS = {
     "black": ("black blackish ebony", "black"),
     "white": ("white whitish ivory", "white ivory ghostwhite"),
-    "red": ("red reddish crimson scarlet maroon burgundy vermilion ruby", "red crimson firebrick darkred"),
-    "green": ("green greenish emerald olive lime teal turquoise",
-              "green lime limegreen yellowgreen olivedrab darkgreen seagreen lightgreen darkseagreen mediumaquamarine"),
+    "red": (
+        "red reddish crimson scarlet maroon burgundy vermilion ruby",
+        "red crimson firebrick darkred",
+    ),
+    "green": (
+        "green greenish emerald olive lime teal turquoise",
+        "green lime limegreen yellowgreen olivedrab darkgreen seagreen lightgreen darkseagreen mediumaquamarine",
+    ),
     "yellow": ("yellow yellowish gold golden blond blonde", "yellow gold khaki"),
-    "blue": ("blue bluish navy azure cobalt cyan aqua teal turquoise",
-             "blue navy mediumblue royalblue steelblue dodgerblue skyblue lightblue lightsteelblue aqua darkturquoise"),
-    "brown": ("brown brownish tan beige khaki bronze auburn brunette", "saddlebrown sienna peru tan"),
+    "blue": (
+        "blue bluish navy azure cobalt cyan aqua teal turquoise",
+        "blue navy mediumblue royalblue steelblue dodgerblue skyblue lightblue lightsteelblue aqua darkturquoise",
+    ),
+    "brown": (
+        "brown brownish tan beige khaki bronze auburn brunette",
+        "saddlebrown sienna peru tan",
+    ),
     "orange": ("orange orangish amber", "orange darkorange coral"),
-    "pink": ("pink pinkish magenta fuchsia", "pink lightpink hotpink deeppink palevioletred fuchsia"),
-    "purple": ("purple purplish violet lavender lilac mauve indigo",
-               "purple indigo darkorchid mediumpurple mediumorchid plum"),
-    "grey": ("grey gray greyish grayish silver silvery charcoal", "dimgray gray darkgray lightgray"),
-}  # fmt: skip
+    "pink": (
+        "pink pinkish magenta fuchsia",
+        "pink lightpink hotpink deeppink palevioletred fuchsia",
+    ),
+    "purple": (
+        "purple purplish violet lavender lilac mauve indigo",
+        "purple indigo darkorchid mediumpurple mediumorchid plum",
+    ),
+    "grey": (
+        "grey gray greyish grayish silver silvery charcoal",
+        "dimgray gray darkgray lightgray",
+    ),
+}
 NAMES = (*COLOURS,)
 NAMED_BY = {
     word: [i for i, (words, _) in enumerate(COLOURS.values()) if word in words.split()]
-    for words, _ in COLOURS.values() for word in words.split()
-}  # fmt: skip
+    for words, _ in COLOURS.values()
+    for word in words.split()
+}
 SHOWN_BY = np.array([i for i, (_, shown) in enumerate(COLOURS.values()) for _ in shown.split()])
 DIM = len(NAMES) + 1
 
 
 PROTOTYPES = cielab(
-    np.array([ImageColor.getrgb(name) for _, shown in COLOURS.values() for name in shown.split()], np.uint8)
+    np.array(
+        [ImageColor.getrgb(name) for _, shown in COLOURS.values() for name in shown.split()],
+        np.uint8,
+    )
 )
 
 
@@ -73,8 +95,12 @@ def colours_of_text(text: str) -> Doubles:
 def colours_of_image(image: Image.Image) -> Doubles:
     """Share of each basic colour among the pixels, ``[11]``: of the prototype nearest in CIELAB (CIE 1976)."""
     pixels = cielab(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.NEAREST)).reshape(-1, 3))
-    distances = np.stack([((pixels - prototype) ** 2).sum(axis=1) for prototype in PROTOTYPES], axis=1)
-    shares: Doubles = np.bincount(SHOWN_BY[distances.argmin(axis=1)], minlength=len(NAMES)) / len(pixels)
+    distances = np.stack(
+        [((pixels - prototype) ** 2).sum(axis=1) for prototype in PROTOTYPES], axis=1
+    )
+    shares: Doubles = np.bincount(SHOWN_BY[distances.argmin(axis=1)], minlength=len(NAMES)) / len(
+        pixels
+    )
     return shares
 
 

@@ -20,7 +20,11 @@ def choose(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise KisBenchError(f"device {device!r} is unknown to torch; use auto, cpu, cuda or cuda:N") from error
+        raise KisBenchError(
+            f"device {device!r} is unknown to torch; use auto, cpu, cuda or cuda:N"
+        ) from error
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise KisBenchError(f"device {device!r} was asked for, but torch finds {torch.cuda.device_count()} GPUs here")
+        raise KisBenchError(
+            f"device {device!r} was asked for, but torch finds {torch.cuda.device_count()} GPUs here"
+        )
     return chosen

@@ -10,11 +10,25 @@ from pathlib import Path
 from kis_bench.errors import KisBenchError
 from kis_bench.files.whole import content_digest
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+DISK = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+)
 
 
-def download(url: str, target: Path, *, size: int | None = None, sha256: str = "",
-             headers: Mapping[str, str] | None = None) -> Path:  # fmt: skip
+def download(
+    url: str,
+    target: Path,
+    *,
+    size: int | None = None,
+    sha256: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Path:
     """Fetches ``url`` into ``target``; what an earlier attempt left in ``target.part`` is continued.
 
     Args:
@@ -39,14 +53,21 @@ def download(url: str, target: Path, *, size: int | None = None, sha256: str = "
                 there = max(stream.tell() - 1, 0)
                 there = 0 if size is not None and there >= size else there
                 stream.truncate(there)
-                http_get(url, stream, resume_size=there, headers=dict(headers or {}), expected_size=size)
+                http_get(
+                    url, stream, resume_size=there, headers=dict(headers or {}), expected_size=size
+                )
             if sha256 and not (found := content_digest(part)).startswith(sha256):
                 part.unlink()
-                raise KisBenchError(f"{url} has the digest {found}, expected was {sha256}; it is thrown away")
+                raise KisBenchError(
+                    f"{url} has the digest {found}, expected was {sha256}; it is thrown away"
+                )
             os.replace(part, target)
             lock.unlink(missing_ok=True)  # whoever waited for it finds the target
     except (OSError, HTTPError) as error:
-        if getattr(error, "errno", None) in DISK:
-            raise KisBenchError(f"{target} can't be written: {error.strerror}; what came is kept") from error  # type: ignore[union-attr]
-        raise KisBenchError(f"{url} can't be downloaded: {error}; what came is kept, run the command again") from error
+        if isinstance(error, OSError) and error.errno in DISK:
+            message = f"{target} can't be written: {error.strerror}; what came is kept"
+            raise KisBenchError(message) from error
+        raise KisBenchError(
+            f"{url} can't be downloaded: {error}; what came is kept, run the command again"
+        ) from error
     return target

@@ -46,31 +46,48 @@ class CheckedModel:
         encoder = self.encoder
         if not isinstance(encoder, PreparingEncoder):
             return Input(item, picture)
-        (content,) = self.named("picture", lambda pictures: [encoder.prepare_image(one) for one in pictures],
-                                [Input(item, picture)])  # fmt: skip
+        (content,) = self.named(
+            "picture",
+            lambda pictures: [encoder.prepare_image(one) for one in pictures],
+            [Input(item, picture)],
+        )
         return Input(item, content)
 
     def images(self, batch: Sequence[Input]) -> Vectors:
         """float32 ``[n, v, d]``."""
         encoder = self.encoder
         encode: Callable[[list[Any]], object]
-        encode = encoder.encode_prepared if isinstance(encoder, PreparingEncoder) else encoder.encode_images
+        encode = (
+            encoder.encode_prepared
+            if isinstance(encoder, PreparingEncoder)
+            else encoder.encode_images
+        )
         return self.checked(batch, self.named("picture", encode, batch), self.shape, "picture")
 
     def texts(self, batch: Sequence[Input]) -> TextVectors:
         """float32 ``[n, 1, d]``, and which were cut, bool ``[n]``."""
         found = self.named("text", self.encoder.encode_texts, batch)
         if not (isinstance(found, tuple) and len(found) == 2):
-            self.refuse(f"encode_texts returned {type(found).__name__}; a pair of vectors and of flags, which texts "
-                        "were cut, is needed")  # fmt: skip
+            self.refuse(
+                f"encode_texts returned {type(found).__name__}; a pair of vectors and of flags, which texts "
+                "were cut, is needed"
+            )
         vectors = self.checked(batch, found[0], (1, self.encoder.dim), "text")
         flags = found[1]
         if not isinstance(flags, np.ndarray) or flags.dtype != bool or flags.shape != (len(batch),):
-            shown = f"{flags.dtype} {list(flags.shape)}" if isinstance(flags, np.ndarray) else type(flags).__name__
-            self.refuse(f"which of {len(batch)} texts were cut is {shown}; bool [{len(batch)}] is needed")
+            shown = (
+                f"{flags.dtype} {list(flags.shape)}"
+                if isinstance(flags, np.ndarray)
+                else type(flags).__name__
+            )
+            self.refuse(
+                f"which of {len(batch)} texts were cut is {shown}; bool [{len(batch)}] is needed"
+            )
         return vectors, np.array(flags)
 
-    def checked(self, batch: Sequence[Input], vectors: Any, shape: tuple[int, int], kind: str) -> Vectors:
+    def checked(
+        self, batch: Sequence[Input], vectors: Any, shape: tuple[int, int], kind: str
+    ) -> Vectors:
         try:
             check_vectors([one.id for one in batch], vectors, shape, kind)
         except BadVector as error:
@@ -83,7 +100,10 @@ class CheckedModel:
     def made(self) -> dict[str, str | None]:
         """Device, precision and threads as used; None: nobody knows."""
         found = {name: getattr(self.encoder, name, None) for name in ("device", "precision")}
-        return {**{name: None if one is None else str(one) for name, one in found.items()}, "threads": str(threads())}
+        return {
+            **{name: None if one is None else str(one) for name, one in found.items()},
+            "threads": str(threads()),
+        }
 
     def refuse(self, problem: str) -> None:
         raise KisBenchError(f"model {self.encoder.name}: {problem}")
@@ -104,13 +124,17 @@ class CheckedModel:
         for one in batch:
             self.named(kind, encode, [one])
         alone = f"({of([one.id for one in batch])}), and on none of them alone"
-        raise KisBenchError(f"{fails} {len(batch)} {kind}s at once {alone}: {raised(failed)}") from failed
+        raise KisBenchError(
+            f"{fails} {len(batch)} {kind}s at once {alone}: {raised(failed)}"
+        ) from failed
 
 
 def threads() -> int:
     """How many threads this process computes with: as torch says, or as many as it has cores, or is allowed."""
     if (torch := sys.modules.get("torch")) is not None:
         return int(torch.get_num_threads())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(allowed)) if allowed.isdigit() and int(allowed) else cores

@@ -24,14 +24,31 @@ from kis_bench.records import Checkpoint, Readiness
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 LARGE = 2**23  #: bytes; a file of this size is worth going on with after a stop
-SMALL_FILES = re.compile(r"[^/]+\.(json|txt|model|jinja)")  #: configurations and tokenizers; not in subfolders
+SMALL_FILES = re.compile(
+    r"[^/]+\.(json|txt|model|jinja)"
+)  #: configurations and tokenizers; not in subfolders
 
 USUAL_FILES = (
-    "open_clip_config.json", "config.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json",
-    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
-    "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "open_clip_model.safetensors",
-    "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin",
-)  # fmt: skip
+    "open_clip_config.json",
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "model.safetensors",
+    "pytorch_model.bin",
+)
 
 
 def cache() -> Path:
@@ -59,7 +76,9 @@ class Repository:
         if COMMIT.fullmatch(self.revision):
             return self.revision
         try:
-            return (self.folder / "refs" / self.revision).read_text(encoding="ascii").strip() or None
+            return (self.folder / "refs" / self.revision).read_text(
+                encoding="ascii"
+            ).strip() or None
         except (OSError, UnicodeDecodeError):
             return None
 
@@ -123,11 +142,15 @@ class Repository:
                     digest = found.etag if len(found.etag) == 64 else ""
                     blob = self.folder / "blobs" / found.etag
                     download(url, blob, size=found.size, sha256=digest, headers=build_hf_headers())
-                huggingface_hub.hf_hub_download(self.name, file, revision=self.revision, cache_dir=cache())
+                huggingface_hub.hf_hub_download(
+                    self.name, file, revision=self.revision, cache_dir=cache()
+                )
         except KisBenchError:
             raise
         except OfflineModeIsEnabled as error:
-            raise KisBenchError(f"{self.name} can't be downloaded: HF_HUB_OFFLINE is set; unset it") from error
+            raise KisBenchError(
+                f"{self.name} can't be downloaded: HF_HUB_OFFLINE is set; unset it"
+            ) from error
         except (HTTPError, OSError, ValueError) as error:
             said = str(error).strip().split("\n")[0]
             raise KisBenchError(
@@ -136,7 +159,9 @@ class Repository:
             ) from error
         snapshot = self.snapshot
         if snapshot is None:
-            raise KisBenchError(f"{self.name}: nothing was downloaded; the repository has none of the files that count")
+            raise KisBenchError(
+                f"{self.name}: nothing was downloaded; the repository has none of the files that count"
+            )
         return snapshot
 
 
@@ -164,14 +189,22 @@ def weights_and_small_files(files: Sequence[str], preferred: Sequence[str]) -> l
     for weights in preferred:
         if weights in files:
             stem, suffix = re.sub(r"\.index\.json$", "", weights).rsplit(".", 1)
-            parts = [file for file in files if re.fullmatch(rf"{re.escape(stem)}-\d+-of-\d+\.{suffix}", file)]
+            parts = [
+                file
+                for file in files
+                if re.fullmatch(rf"{re.escape(stem)}-\d+-of-\d+\.{suffix}", file)
+            ]
             return [*small, weights, *(parts if weights.endswith(".index.json") else ())]
-    raise KisBenchError(f"the repository has no weights that can be read safely; looked for {', '.join(preferred)}")
+    raise KisBenchError(
+        f"the repository has no weights that can be read safely; looked for {', '.join(preferred)}"
+    )
 
 
 def small_files(files: Sequence[str]) -> list[str]:
     """Configurations and tokenizers."""
-    return [file for file in files if SMALL_FILES.fullmatch(file) and not file.endswith(".index.json")]
+    return [
+        file for file in files if SMALL_FILES.fullmatch(file) and not file.endswith(".index.json")
+    ]
 
 
 def missing_files(snapshot: Path, config: str, preferred: Sequence[str]) -> list[str]:
@@ -182,7 +215,11 @@ def missing_files(snapshot: Path, config: str, preferred: Sequence[str]) -> list
             if not weights.endswith(".index.json"):
                 return missing
             try:
-                parts = set(json.loads((snapshot / weights).read_text(encoding="utf-8"))["weight_map"].values())
+                parts = set(
+                    json.loads((snapshot / weights).read_text(encoding="utf-8"))[
+                        "weight_map"
+                    ].values()
+                )
             except (ValueError, KeyError, TypeError, AttributeError):
                 return [*missing, f"{weights} (damaged)"]
             return [*missing, *sorted(part for part in parts if not (snapshot / part).is_file())]
@@ -203,7 +240,12 @@ def no_network() -> Iterator[None]:
 
 
 def readiness(
-    checkpoint: Checkpoint, repository: Repository, config: str, preferred: Sequence[str], extra: str, *needs: str
+    checkpoint: Checkpoint,
+    repository: Repository,
+    config: str,
+    preferred: Sequence[str],
+    extra: str,
+    *needs: str,
 ) -> Readiness:
     """Of a model that needs a whole repository, and packages.
 
@@ -214,7 +256,9 @@ def readiness(
     """
     absent = [need for need in needs if not installed(need)]
     if absent:
-        return Readiness(False, f"needs {' and '.join(absent)}", f"python -m pip install 'kis-bench[{extra}]'")
+        return Readiness(
+            False, f"needs {' and '.join(absent)}", f"python -m pip install 'kis-bench[{extra}]'"
+        )
     snapshot = repository.snapshot
     if snapshot is None or missing_files(snapshot, config, preferred):
         return not_downloaded(checkpoint)

@@ -23,7 +23,9 @@ SUFFIXES = (".py", *EXTENSION_SUFFIXES)
 
 def code_digest(module: str) -> str:
     """SHA-256 over the names and contents of :func:`own_modules`, 64 hexadecimal digits."""
-    return digest(f"{name} {content_digest(file)}" for name, file in sorted(own_modules(module).items()))
+    return digest(
+        f"{name} {content_digest(file)}" for name, file in sorted(own_modules(module).items())
+    )
 
 
 def own_modules(module: str) -> dict[str, Path]:
@@ -108,10 +110,17 @@ def imported(module: str, file: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             start = from_here(package, "." * node.level + (node.module or ""))
-            names |= {start, *(f"{start}.{alias.name}" for alias in node.names if alias.name != "*")}
+            names |= {
+                start,
+                *(f"{start}.{alias.name}" for alias in node.names if alias.name != "*"),
+            }
             if any(alias.name == "*" for alias in node.names):
                 names |= parts_of(start)
-        elif isinstance(node, ast.Call) and called(node.func) in ("import_module", "__import__") and node.args:
+        elif (
+            isinstance(node, ast.Call)
+            and called(node.func) in ("import_module", "__import__")
+            and node.args
+        ):
             first = node.args[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 names.add(from_here(package, first.value))
@@ -139,4 +148,6 @@ def parts_of(package: str) -> set[str]:
     file = file_of(package)
     if file is None or file.name != "__init__.py":
         return set()
-    return {f"{package}.{part.stem}" for part in file.parent.glob("*.py") if part.stem != "__init__"}
+    return {
+        f"{package}.{part.stem}" for part in file.parent.glob("*.py") if part.stem != "__init__"
+    }

@@ -26,9 +26,17 @@ BATCH_SIZE_GPU = 128
 
 #: What libraries raise over files that are damaged or another model's.
 FOREIGN: tuple[type[Exception], ...] = (
-    OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, AssertionError, ImportError, EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ImportError,
+    EOFError,
     pickle.UnpicklingError,
-)  # fmt: skip
+)
 with contextlib.suppress(ImportError):  # absent in LAVIS' environment
     from safetensors import SafetensorError
 
@@ -49,16 +57,29 @@ class TorchEncoder(ABC):
     vectors_per_item: int = 1
     context_length: int | None
     image_only: ClassVar[bool] = False
-    quick_gelu: bool | None = None  #: the activation that the weights were trained with; None: not known
+    quick_gelu: bool | None = (
+        None  #: the activation that the weights were trained with; None: not known
+    )
     projected: bool = True  #: whether images and texts end in their common space
 
-    def __init__(self, checkpoint: Checkpoint, key: str, device: str, precision: str, dim: int,
-                 *networks: torch.nn.Module) -> None:  # fmt: skip
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        key: str,
+        device: str,
+        precision: str,
+        dim: int,
+        *networks: torch.nn.Module,
+    ) -> None:
         self.name, self.key, self.dim, self.precision = checkpoint.name, key, dim, precision
         self.device = choose(device)
         if precision != "fp32" and self.device.type == "cpu":
-            raise KisBenchError(f"precision {precision} is meant for GPUs and slower on a CPU; use fp32 there")
-        self.networks = [network.float().eval().requires_grad_(False).to(self.device) for network in networks]
+            raise KisBenchError(
+                f"precision {precision} is meant for GPUs and slower on a CPU; use fp32 there"
+            )
+        self.networks = [
+            network.float().eval().requires_grad_(False).to(self.device) for network in networks
+        ]
         self.batch_size = BATCH_SIZES.get(self.device.type, BATCH_SIZE_GPU)
 
     @abstractmethod
@@ -174,5 +195,7 @@ def refuse(name: str, file: Path, kind: str, keys: Iterable[str]) -> None:
     """Names the weights that a file lacks or should not have; nothing, if there are none."""
     keys = list(keys)
     if keys:
-        shown = ", ".join(sorted(keys)[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+        shown = ", ".join(sorted(keys)[:5]) + (
+            f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+        )
         raise KisBenchError(f"model {name}: the checkpoint {file} {kind} weights: {shown}")

@@ -43,11 +43,15 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     try:
         found = importlib.util.find_spec(module) is not None
     except ModuleNotFoundError as error:
-        found = not f"{module}.".startswith(f"{error.name}.")  # else a package around it lacks something else
+        found = not f"{module}.".startswith(
+            f"{error.name}."
+        )  # else a package around it lacks something else
     except Exception:  # of a package around it; told when it is imported
         found = True
     if not found:
-        return Readiness(False, "no module", f"there is no Python module {module}; run where it can be imported")
+        return Readiness(
+            False, "no module", f"there is no Python module {module}; run where it can be imported"
+        )
     return Readiness(True, "ready")
 
 
@@ -77,7 +81,9 @@ def function_of(checkpoint: Checkpoint) -> Callable[..., Any]:
 class OwnEncoder:
     """An object of the user's as an Encoder, under a key that changes with its code and its files."""
 
-    def __init__(self, checkpoint: Checkpoint, own: Any, key: str, device: str | None, precision: str | None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, own: Any, key: str, device: str | None, precision: str | None
+    ) -> None:
         self.own, self.key, self.device, self.precision = own, key, device, precision
         self.name: str = own.name if nameless(checkpoint) else checkpoint.name
         self.own_key: str = getattr(own, "key", "")
@@ -105,7 +111,9 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     given = handed_over(make, device, precision)
     with its_own_errors(checkpoint, f"{function}() fails"):
         own = make(**given)
-    with its_own_errors(checkpoint, f"what {function}() returns fails"):  # an attribute may be computed
+    with its_own_errors(
+        checkpoint, f"what {function}() returns fails"
+    ):  # an attribute may be computed
         check_object(checkpoint, function, own)
         return encoder_of(checkpoint, own, given, device, precision)
 
@@ -121,11 +129,15 @@ def its_own_errors(checkpoint: Checkpoint, what: str) -> Iterator[None]:
         raise KisBenchError(f"model {checkpoint.name}: {what}: {raised(error)}") from error
 
 
-def encoder_of(checkpoint: Checkpoint, own: Any, given: dict[str, str], device: str, precision: str) -> Encoder:
+def encoder_of(
+    checkpoint: Checkpoint, own: Any, given: dict[str, str], device: str, precision: str
+) -> Encoder:
     """The object as an Encoder, with its key and with device and precision as used."""
     module, function = parts(checkpoint)
-    used = {name: as_used(checkpoint, function, own, name, asked, given.get(name))
-            for name, asked in (("device", device), ("precision", precision))}  # fmt: skip
+    used = {
+        name: as_used(checkpoint, function, own, name, asked, given.get(name))
+        for name, asked in (("device", device), ("precision", precision))
+    }
     depends_on = digest([code_digest(module), *files_of(checkpoint, own, module)])
     told = [depends_on[:16], str(getattr(own, "key", "")), given.get("precision", "")]
     made_under = "-".join(["python", module, function, *filter(None, told)])
@@ -145,7 +157,11 @@ def handed_over(make: Callable[..., Any], device: str, precision: str) -> dict[s
     names = {one.name for one in found if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
     anything = any(one.kind == one.VAR_KEYWORD for one in found)
     asked = {"device": device, "precision": precision}
-    given = {name: value for name, value in asked.items() if name in names or (anything and value not in DEFAULTS)}
+    given = {
+        name: value
+        for name, value in asked.items()
+        if name in names or (anything and value not in DEFAULTS)
+    }
     return given | ({"device": resolved(device)} if "device" in given else {})
 
 
@@ -158,15 +174,25 @@ def resolved(device: str) -> str:
     return str(choose(device))
 
 
-def as_used(checkpoint: Checkpoint, function: str, own: Any, name: str, asked: str, given: str | None) -> str | None:
+def as_used(
+    checkpoint: Checkpoint, function: str, own: Any, name: str, asked: str, given: str | None
+) -> str | None:
     """Device or precision as the object says, else as the function was given it; None: nobody knows.
 
     Raises:
         KisBenchError: something was asked for, and isn't used or nobody knows.
     """
     said, wanted = getattr(own, name, None), asked.partition("@")[0]
-    used = given if said is None or callable(said) else PRECISIONS.get(str(said).removeprefix("torch."), str(said))
-    if wanted in DEFAULTS or used == wanted or (used or "").partition(":")[0] == wanted.removesuffix(":0"):
+    used = (
+        given
+        if said is None or callable(said)
+        else PRECISIONS.get(str(said).removeprefix("torch."), str(said))
+    )
+    if (
+        wanted in DEFAULTS
+        or used == wanted
+        or (used or "").partition(":")[0] == wanted.removesuffix(":0")
+    ):
         return used
     if wanted == "cpu" and used is None and not gpu_in_use():
         return wanted
@@ -191,11 +217,17 @@ def check_object(checkpoint: Checkpoint, function: str, own: Any) -> None:
     returned = f"model {checkpoint.name}: what {function}() returns"
     if absent := [part for part in wanted if not hasattr(own, part)]:
         raise KisBenchError(f"{returned} ({type(own).__name__}) lacks {', '.join(absent)}")
-    wrong = [f"{part} {getattr(own, part)!r}, which is no whole number of at least 1"
-             for part in ("dim", "vectors_per_item", "batch_size") if not is_count(getattr(own, part, 1))]  # fmt: skip
+    wrong = [
+        f"{part} {getattr(own, part)!r}, which is no whole number of at least 1"
+        for part in ("dim", "vectors_per_item", "batch_size")
+        if not is_count(getattr(own, part, 1))
+    ]
     texts = {part: getattr(own, part) for part in ("name", "key") if hasattr(own, part)}
-    wrong += [f"{part} {value!r}, which is no text with something in it" for part, value in texts.items()
-              if not isinstance(value, str) or not value.strip()]  # fmt: skip
+    wrong += [
+        f"{part} {value!r}, which is no text with something in it"
+        for part, value in texts.items()
+        if not isinstance(value, str) or not value.strip()
+    ]
     if checkpoint.dim and checkpoint.dim != own.dim:
         wrong.append(f"dim {own.dim}, where the table of models says {checkpoint.dim}")
     if wrong:
@@ -216,16 +248,30 @@ def files_of(checkpoint: Checkpoint, own: Any, module: str) -> list[str]:
     if listed is None or isinstance(listed, str | os.PathLike):
         listed = [] if listed is None else [listed]
     if not isinstance(listed, Iterable):
-        raise KisBenchError(f"model {checkpoint.name}: files is {listed!r}; a list of paths is needed")
+        raise KisBenchError(
+            f"model {checkpoint.name}: files is {listed!r}; a list of paths is needed"
+        )
     found: list[str] = []
     for each in listed:
         if not isinstance(each, str | os.PathLike):
             raise KisBenchError(f"model {checkpoint.name}: files has {each!r}, which is no path")
         place = Path(each).expanduser()
-        if not place.exists() and (beside := Path(str(sys.modules[module].__file__)).parent / place).exists():
+        if (
+            not place.exists()
+            and (beside := Path(str(sys.modules[module].__file__)).parent / place).exists()
+        ):
             place = beside
-        inside = sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
+        inside = (
+            sorted(file for file in place.rglob("*") if file.is_file())
+            if place.is_dir()
+            else [place]
+        )
         if not all(file.is_file() for file in inside) or not inside:
-            raise KisBenchError(f"model {checkpoint.name}: there is no file {place}, which its object lists in files")
-        found += [f"{file.relative_to(place) if file != place else file.name} {file_digest(file)}" for file in inside]
+            raise KisBenchError(
+                f"model {checkpoint.name}: there is no file {place}, which its object lists in files"
+            )
+        found += [
+            f"{file.relative_to(place) if file != place else file.name} {file_digest(file)}"
+            for file in inside
+        ]
     return found

@@ -34,7 +34,9 @@ def measured_dataset(run: Run, name: str, root: Path | None) -> Dataset | Unavai
     except KisBenchError as error:
         return Unavailable(" ".join(str(error).split()))
     if fingerprint != about.get("fingerprint"):
-        return Unavailable(f"dataset {name} here is not the one that was measured; name the folder of that one")
+        return Unavailable(
+            f"dataset {name} here is not the one that was measured; name the folder of that one"
+        )
     return dataset
 
 
@@ -42,9 +44,13 @@ def targets_of(rows: pd.DataFrame, dataset: Dataset | Unavailable) -> dict[str, 
     """The targets of each query of a label set that has any: from the dataset where it is here, else from the table."""
     queries = () if isinstance(dataset, Unavailable) else dataset.all_queries
     known = {(query.label_set, query.query_id): query.item_ids for query in queries}
-    barred = any("|" in item for items in rows["top_item_ids"] if items is not None for item in items)
+    barred = any(
+        "|" in item for items in rows["top_item_ids"] if items is not None for item in items
+    )
     found: dict[str, tuple[str, ...]] = {}
-    for label_set, query, item in rows[["label_set", "query_id", "item_id"]].fillna("").itertuples(index=False):
+    for label_set, query, item in (
+        rows[["label_set", "query_id", "item_id"]].fillna("").itertuples(index=False)
+    ):
         if barred and "|" in item and (label_set, query) not in known:
             raise KisBenchError(
                 f"query {query!r}: item ids hold '|', which also stands between several targets, so that only the "
@@ -67,7 +73,9 @@ def from_vectors(
     key = run.provenance.get("models", {}).get(model, {}).get("key")
     queries = [query for query in dataset.all_queries if query.label_set == label_set]
     if key is None or rows["query_id"].tolist() != [query.query_id for query in queries]:
-        raise Unavailable(f"the run has not all queries of the dataset, or no key of {model}; measure it anew")
+        raise Unavailable(
+            f"the run has not all queries of the dataset, or no key of {model}; measure it anew"
+        )
     items = images_entry(dataset.collection, key, store).read()
     texts = texts_entry(queries, key, store, f"{dataset.name}-{label_set}")[0].read()
     if items is None or texts is None:
@@ -77,16 +85,25 @@ def from_vectors(
         )
     vectors = np.asarray(texts.vectors)[:, 0]
     ranks = target_ranks(vectors, items.vectors, targets(dataset.collection, queries), top_k=depth)
-    differ = (ranks.best != rows["rank_best"].to_numpy()) | (ranks.worst != rows["rank_worst"].to_numpy())
+    differ = (ranks.best != rows["rank_best"].to_numpy()) | (
+        ranks.worst != rows["rank_worst"].to_numpy()
+    )
     if differ.any():
         raise KisBenchError(
             f"{differ.sum()} queries of {dataset.name} {label_set}, the first {queries[differ.argmax()].query_id!r}, "
             f"rank otherwise by the vectors of {model} in {store.path} than in the run; name its store or measure anew"
         )
     tops = [[dataset.collection.ids[i] for i in top] for top in ranks.top_items]
-    scores = [true_scores(q, gather(items.vectors, top)) for q, top in zip(vectors, ranks.top_items, strict=True)]
+    scores = [
+        true_scores(q, gather(items.vectors, top))
+        for q, top in zip(vectors, ranks.top_items, strict=True)
+    ]
     beyond = (ranks.best > depth).sum()
-    remark = f"; {beyond} targets lie beyond depth {depth} and are not found for other tools" if beyond else ""
+    remark = (
+        f"; {beyond} targets lie beyond depth {depth} and are not found for other tools"
+        if beyond
+        else ""
+    )
     return table_of(texts.ids, tops, scores), remark
 
 
@@ -99,18 +116,28 @@ def from_table(
     for query, items, best, worst, n in rows[columns].itertuples(index=False):
         top = [] if items is None else list(items[:depth])
         if depth is not None and 0 < len(top) < min(depth, n):
-            raise KisBenchError(f"depth {depth}: the run itself names {len(top)} items for query {query!r}, and {why}")
-        place = next((i for i, item in enumerate(top, start=1) if item in wanted[query]), len(top) + 1)
+            raise KisBenchError(
+                f"depth {depth}: the run itself names {len(top)} items for query {query!r}, and {why}"
+            )
+        place = next(
+            (i for i, item in enumerate(top, start=1) if item in wanted[query]), len(top) + 1
+        )
         if top and not min(best, len(top) + 1) <= place <= worst:
-            raise KisBenchError(f"query {query!r}: its target has rank {best} to {worst} in the run, but place {place}")
+            raise KisBenchError(
+                f"query {query!r}: its target has rank {best} to {worst} in the run, but place {place}"
+            )
         held |= {query: top} if top else {}
     tops = list(held.values())
     most = max(map(len, tops), default=0)
     remark = f"; scores are -1, -2, ... and measures hold up to cutoff {most} only" if held else ""
-    return table_of(list(held), tops, [-np.arange(1.0, len(top) + 1) for top in tops]), f"{remark}: {why}"
+    return table_of(
+        list(held), tops, [-np.arange(1.0, len(top) + 1) for top in tops]
+    ), f"{remark}: {why}"
 
 
-def table_of(queries: Sequence[str], items: Sequence[Sequence[str]], scores: Sequence[Doubles]) -> pd.DataFrame:
+def table_of(
+    queries: Sequence[str], items: Sequence[Sequence[str]], scores: Sequence[Doubles]
+) -> pd.DataFrame:
     """One row per query and item, from the items and scores of each query."""
     counts = [len(some) for some in items]
     return pd.DataFrame(

@@ -33,10 +33,14 @@ NAMES = ("ours", "study")
 OTHER_COLUMNS = {"CLIP": "clip"}  #: where M3RT's columns have another name than its figures
 MEASURED = ["triplet_id", "distance_candidate1", "distance_candidate2", "distance_candidates"]
 
-Distances = Mapping[str, Sequence[float]]  #: triplet id -> target-candidate 1, target-candidate 2, the candidates
+Distances = Mapping[
+    str, Sequence[float]
+]  #: triplet id -> target-candidate 1, target-candidate 2, the candidates
 
 
-def export_reset(run: Run, out: Path, *, names: str = "ours", datasets: Mapping[str, Path | None] = {}) -> list[str]:
+def export_reset(
+    run: Run, out: Path, *, names: str = "ours", datasets: Mapping[str, Path | None] = {}
+) -> list[str]:
     """Writes ``out/DATASET/triplets_extended.csv`` for each dataset that models were compared on, once all are made.
 
     Args:
@@ -60,7 +64,9 @@ def export_reset(run: Run, out: Path, *, names: str = "ours", datasets: Mapping[
     remarks, contents = list[str](), dict[Path, bytes]()
     for name, rows in run.distances.groupby("dataset", sort=False):
         measured = {str(model): by_triplet(own) for model, own in rows.groupby("model", sort=False)}
-        own = {model: found for model, found in measured.items() if not of_study(run.provenance, model)}
+        own = {
+            model: found for model, found in measured.items() if not of_study(run.provenance, model)
+        }
         dataset = measured_dataset(run, str(name), datasets.get(str(name))) if own else None
         if dataset is None or isinstance(dataset, Unavailable):
             why = dataset or "its distances are all the study's own, which its table has"
@@ -72,19 +78,26 @@ def export_reset(run: Run, out: Path, *, names: str = "ours", datasets: Mapping[
             other = "take --names ours, or " if names != "ours" else ""
             remedy = f"{other}name a copy of the folder without it (--dataset {name}=FOLDER)"
             raise BadFile(
-                file or name, [f"line 1: the column {column!r} is there already; {remedy}" for column in taken]
+                file or name,
+                [f"line 1: the column {column!r} is there already; {remedy}" for column in taken],
             )
         target = out / file_name(dataset.name) / TRIPLETS[0]
         if file and target.exists() and target.samefile(file):
-            raise KisBenchError(f"{target} is the study's own table; choose another folder with --out")
-        wider = extended_table(header, table, {columns[model]: found for model, found in own.items()})
+            raise KisBenchError(
+                f"{target} is the study's own table; choose another folder with --out"
+            )
+        wider = extended_table(
+            header, table, {columns[model]: found for model, found in own.items()}
+        )
         contents[target] = written(wider)
         remarks += [f"{name}: {said}" for said in moved_ids(header)]
         for model, column in columns.items():
             first = wider[0].index(f"{column}_cosdist_{OF[0]}")
             empty = sum("" in row[first : first + len(OF)] for row in wider[1:])
             called = "" if column == model else f" as {column}"
-            remarks.append(f"{name} {model}{called}: {len(table):,} rows, {empty:,} of them without distance")
+            remarks.append(
+                f"{name} {model}{called}: {len(table):,} rows, {empty:,} of them without distance"
+            )
     if not contents:
         raise KisBenchError("\n  ".join([f"nothing in {run.folder} can be exported:", *remarks]))
     for target, content in contents.items():
@@ -113,7 +126,14 @@ def extended_table(
     wider = [[ABOUT_TRIPLETS[0], *header[:place], *header[place + 1 :], *new_columns(distances)]]
     for row in rows:
         own = [found.get(row[place].strip(), nothing) for found in distances.values()]
-        wider.append([row[place], *row[:place], *row[place + 1 :], *(cell(x) for three in own for x in three)])
+        wider.append(
+            [
+                row[place],
+                *row[:place],
+                *row[place + 1 :],
+                *(cell(x) for three in own for x in three),
+            ]
+        )
     return wider
 
 
@@ -141,8 +161,14 @@ def moved_ids(header: Sequence[str]) -> list[str]:
     """
     name, place = ABOUT_TRIPLETS[0], place_of_ids(header)
     if place:
-        return [f"{name} was column {place + 1} and is the first now, where the notebook looks for it"]
-    return [] if header[0] == name else [f"the first column was called {header[0]!r} and is called {name} now"]
+        return [
+            f"{name} was column {place + 1} and is the first now, where the notebook looks for it"
+        ]
+    return (
+        []
+        if header[0] == name
+        else [f"the first column was called {header[0]!r} and is called {name} now"]
+    )
 
 
 def cell(value: float) -> str:
@@ -179,7 +205,11 @@ def table_file(dataset: Dataset, folder: Path | None) -> Path | None:
 def triplets_table(dataset: Dataset) -> list[list[str]]:
     """A table of triplets, header first, for a dataset that has no file of them; all its pictures are PNG."""
     rows = (
-        [t.triplet_id, *(f"{item}.png" for item in (t.target, t.candidate1, t.candidate2)), t.category]
+        [
+            t.triplet_id,
+            *(f"{item}.png" for item in (t.target, t.candidate1, t.candidate2)),
+            t.category,
+        ]
         for t in dataset.triplets
     )
     return [[*ABOUT_TRIPLETS, "class"], *rows]
@@ -206,5 +236,7 @@ def read_cells(file: Path) -> list[list[str]]:
 
 def written(rows: Iterable[Sequence[str]]) -> bytes:
     stream = io.StringIO(newline="")
-    csv.writer(stream).writerows(rows)  # ends lines with CR LF, without which a cell with CR would get no quotes
+    csv.writer(stream).writerows(
+        rows
+    )  # ends lines with CR LF, without which a cell with CR would get no quotes
     return stream.getvalue().encode("utf-8")

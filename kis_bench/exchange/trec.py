@@ -20,7 +20,13 @@ from urllib.parse import quote
 import pandas as pd
 
 from kis_bench.errors import KisBenchError
-from kis_bench.exchange.rankings import Unavailable, from_table, from_vectors, measured_dataset, targets_of
+from kis_bench.exchange.rankings import (
+    Unavailable,
+    from_table,
+    from_vectors,
+    measured_dataset,
+    targets_of,
+)
 from kis_bench.files.text import file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Dataset
@@ -33,9 +39,14 @@ SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%"')
 
 
 def export_run(
-    run: Run, form: str, out: Path, *, depth: int | None = None, store: Store | None = None,
+    run: Run,
+    form: str,
+    out: Path,
+    *,
+    depth: int | None = None,
+    store: Store | None = None,
     datasets: Mapping[str, Path | None] = {},
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Writes rankings and qrels into the folder ``out``, once all are made; returns what was written, a line per file.
 
     Args:
@@ -50,9 +61,13 @@ def export_run(
         raise KisBenchError(f"unknown form {form!r}: known are {', '.join(FORMS)}")
     if run.ranks.empty:
         other = "; kis-bench export reset-csv writes its distances" if len(run.distances) else ""
-        raise KisBenchError(f"{run.folder} has no ranks, because nothing of known-item search was measured{other}")
+        raise KisBenchError(
+            f"{run.folder} has no ranks, because nothing of known-item search was measured{other}"
+        )
     if depth is not None and depth < 1:
-        raise KisBenchError(f"{run.folder}: {len(run.ranks)} ranks to depth {depth} are nothing to export")
+        raise KisBenchError(
+            f"{run.folder}: {len(run.ranks)} ranks to depth {depth} are nothing to export"
+        )
     remarks: list[str] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -63,19 +78,28 @@ def export_run(
                     remarks += write_label_set(run, some, dataset, store, depth, form, Path(hidden))
             files = sorted(Path(hidden).iterdir())
             if not files:
-                raise KisBenchError("\n  ".join([f"nothing in {run.folder} can be exported:", *remarks]))
+                raise KisBenchError(
+                    "\n  ".join([f"nothing in {run.folder} can be exported:", *remarks])
+                )
             for file in files:
                 os.replace(file, out / file.name)
     except OSError as error:
         why = error.strerror or str(error)
-        raise KisBenchError(f"{out} can't be written: {why}; free space or choose another folder") from error
+        raise KisBenchError(
+            f"{out} can't be written: {why}; free space or choose another folder"
+        ) from error
     return remarks
 
 
 def write_label_set(
-    run: Run, rows: pd.DataFrame, dataset: Dataset | Unavailable, store: Store | None, depth: int | None, form: str,
+    run: Run,
+    rows: pd.DataFrame,
+    dataset: Dataset | Unavailable,
+    store: Store | None,
+    depth: int | None,
+    form: str,
     folder: Path,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """The run file of each model on one label set, and the qrels of the queries that stand in any of them."""
     name, label_set = rows[["dataset", "label_set"]].iloc[0]
     targets = targets_of(rows, dataset)
@@ -84,7 +108,9 @@ def write_label_set(
         cell = every.drop_duplicates("query_id")  # two tests may have measured the same
         asked = cell[cell["query_id"].isin(targets)]
         try:
-            ranking, remark = from_vectors(run, asked, dataset, store or Store(default_store()), depth or DEPTH)
+            ranking, remark = from_vectors(
+                run, asked, dataset, store or Store(default_store()), depth or DEPTH
+            )
         except Unavailable as why:
             ranking, remark = from_table(asked, targets, depth, why)
         queries = ranking["query_id"].unique()
@@ -100,7 +126,10 @@ def write_label_set(
     if judged:
         file = f"{file_name(name, label_set)}.qrels.{form}"
         pairs = [(query, item, 1) for query, items in judged.items() for item in items]
-        write_whole(folder / file, content(pd.DataFrame(pairs, columns=["query_id", "doc_id", "relevance"]), form))
+        write_whole(
+            folder / file,
+            content(pd.DataFrame(pairs, columns=["query_id", "doc_id", "relevance"]), form),
+        )
         remarks.append(f"{file}: {len(judged)} queries, {len(pairs)} targets")
     return remarks
 
@@ -109,13 +138,23 @@ def content(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
     """The file of a ranking, or of qrels, which have no score."""
     if form == "parquet":
         return table.to_parquet(index=False)
-    if form == "csv":  # with all ids in quotes, because one with a carriage return would not get them otherwise
-        return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).encode("utf-8")
-    word = {name: encoded(name) for column in ("query_id", "doc_id") for name in table[column].unique()}
+    if (
+        form == "csv"
+    ):  # with all ids in quotes, because one with a carriage return would not get them otherwise
+        return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).encode(
+            "utf-8"
+        )
+    word = {
+        name: encoded(name) for column in ("query_id", "doc_id") for name in table[column].unique()
+    }
     rows, tag = table.itertuples(index=False), encoded(tag)
     if "score" in table:
-        return "".join(f"{word[q]} Q0 {word[d]} {rank} {score!r} {tag}\n" for q, d, score, rank in rows).encode("ascii")
-    return "".join(f"{word[q]} 0 {word[d]} {relevance}\n" for q, d, relevance in rows).encode("ascii")
+        return "".join(
+            f"{word[q]} Q0 {word[d]} {rank} {score!r} {tag}\n" for q, d, score, rank in rows
+        ).encode("ascii")
+    return "".join(f"{word[q]} 0 {word[d]} {relevance}\n" for q, d, relevance in rows).encode(
+        "ascii"
+    )
 
 
 def encoded(name: str) -> str:

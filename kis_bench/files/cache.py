@@ -14,7 +14,9 @@ from kis_bench.files.whole import content_digest, write_whole
 
 MOST_NAMES = 900  #: in one question; older SQLite takes 999 parameters
 FAULTS = (sqlite3.Error, OSError, UnicodeEncodeError)
-YOUNG_NS = 2 * 10**9  #: a file changed less than this ago may change again without its time of change moving
+YOUNG_NS = (
+    2 * 10**9
+)  #: a file changed less than this ago may change again without its time of change moving
 
 
 def folder(kind: str) -> Path:
@@ -48,8 +50,11 @@ class Facts:
             for start in range(0, len(names), MOST_NAMES):
                 some = names[start : start + MOST_NAMES]
                 query = f"SELECT name, state, fact FROM facts WHERE kind = ? AND name IN ({','.join('?' * len(some))})"
-                found |= {name: fact for name, state, fact in facts.execute(query, (self.kind, *some))
-                          if states[name] == state}  # fmt: skip
+                found |= {
+                    name: fact
+                    for name, state, fact in facts.execute(query, (self.kind, *some))
+                    if states[name] == state
+                }
         return found
 
     def keep(self, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -57,7 +62,10 @@ class Facts:
         if not rows:
             return
         with contextlib.suppress(*FAULTS), database() as facts:
-            facts.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", [(self.kind, *row) for row in rows])
+            facts.executemany(
+                "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
+                [(self.kind, *row) for row in rows],
+            )
 
 
 @contextlib.contextmanager
@@ -73,7 +81,9 @@ def database() -> Iterator[sqlite3.Connection]:
             )
             yield connection
     except sqlite3.DatabaseError as error:
-        if type(error) is sqlite3.DatabaseError:  # damaged, not just locked or full: the next one starts anew
+        if (
+            type(error) is sqlite3.DatabaseError
+        ):  # damaged, not just locked or full: the next one starts anew
             for part in (file, file.with_name(file.name + "-journal")):
                 part.unlink(missing_ok=True)
         raise

@@ -12,7 +12,9 @@ from pathlib import Path
 from kis_bench.errors import BadFile
 
 #: One cell or separator after the other; blanks around a quoted cell are not meant, though RFC 4180 knows none there.
-QUOTED = re.compile(r"""[ \t]*(?P<cell>"[^"]*(?:""[^"]*)*")[ \t]*(?=[,\r\n]|\Z)|[^,\r\n]+|[,\r\n]""")
+QUOTED = re.compile(
+    r"""[ \t]*(?P<cell>"[^"]*(?:""[^"]*)*")[ \t]*(?=[,\r\n]|\Z)|[^,\r\n]+|[,\r\n]"""
+)
 QUOTING = "quote cells that hold commas, quotes or new lines, and double the quotes in them"
 MOST_UNREADABLE = 100  #: rows before a file is given up
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
@@ -36,18 +38,34 @@ def read_rows(
     header = tuple(cell.strip() for cell in found.pop(0)[1]) if found and found[0][0] == 1 else ()
     if index and header and not header[0]:
         header = ("(index)" if index in header else index, *header[1:])
-    other = {";": "semicolons", "\t": "tabs"}.get(next((c for c in "".join(header) if c in ";\t"), ""))
+    other = {";": "semicolons", "\t": "tabs"}.get(
+        next((c for c in "".join(header) if c in ";\t"), "")
+    )
     if other and len(header) == 1:
-        raise BadFile(file, [f"line 1: its cells are separated by {other}; save the table with commas"])
+        raise BadFile(
+            file, [f"line 1: its cells are separated by {other}; save the table with commas"]
+        )
     for begun, row in found:
         if len(row) != len(header):
-            remedy = "quote cells that hold commas" if len(row) > len(header) else "fill the row or delete it"
-            wrong.append(f"line {begun}: {len(row)} cells where the header has {len(header)}; {remedy}")
+            remedy = (
+                "quote cells that hold commas"
+                if len(row) > len(header)
+                else "fill the row or delete it"
+            )
+            wrong.append(
+                f"line {begun}: {len(row)} cells where the header has {len(header)}; {remedy}"
+            )
     if len(set(header)) < max(1, len(header)) or not all(header):
-        raise BadFile(file, ["line 1: the header is empty, or names a column twice or not at all", *wrong])
+        raise BadFile(
+            file, ["line 1: the header is empty, or names a column twice or not at all", *wrong]
+        )
     if problems is None and wrong:
         raise BadFile(file, wrong)
-    return header, ((begun, dict(zip(header, row, strict=True))) for begun, row in found if len(row) == len(header))
+    return header, (
+        (begun, dict(zip(header, row, strict=True)))
+        for begun, row in found
+        if len(row) == len(header)
+    )
 
 
 def without_padding(text: str) -> str:
@@ -88,13 +106,19 @@ def decoded(file: Path, problems: list[str]) -> str:
     for number, line in enumerate(text.split("\n"), start=1):
         if bad := NOT_UTF8.search(line):
             byte = ord(bad.group()) - 0xDC00
-            problems.append(f"line {number}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8")
+            problems.append(
+                f"line {number}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"
+            )
         if "\0" in line:
             problems.append(f"line {number}: a NUL byte; is this a text file?")
-    return NOT_UTF8.sub("\ufffd", text).replace("\0", "\ufffd")  # so that the other problems can be found too
+    return NOT_UTF8.sub("\ufffd", text).replace(
+        "\0", "\ufffd"
+    )  # so that the other problems can be found too
 
 
-def unexpected(header: Iterable[str], needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
+def unexpected(
+    header: Iterable[str], needed: tuple[str, ...], optional: tuple[str, ...]
+) -> list[str]:
     """Which columns a header lacks, and which nobody knows."""
     header = tuple(header)
     return [f"line 1: missing column {c!r}" for c in needed if c not in header] + [

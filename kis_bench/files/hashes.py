@@ -51,12 +51,19 @@ def looks(collection: Collection) -> list[str]:
     spans = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     problems: list[str] = []
     done = in_threads(
-        lambda span: [look_of(collection.paths[i]) for i in span], spans, THREADS, f"{collection.name}: looks",
+        lambda span: [look_of(collection.paths[i]) for i in span],
+        spans,
+        THREADS,
+        f"{collection.name}: looks",
         unit=f" x {CHUNK} images",
-    )  # fmt: skip
+    )
     for span, made in zip(spans, done, strict=True):
         problems += [said for _, said in made if said]
-        fresh = {collection.content[i]: look for i, (look, said) in zip(span, made, strict=True) if not said}
+        fresh = {
+            collection.content[i]: look
+            for i, (look, said) in zip(span, made, strict=True)
+            if not said
+        }
         facts.keep([(digest, "", look) for digest, look in fresh.items()])
         known |= fresh
     if problems:

@@ -19,9 +19,21 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 #: What a damaged file may raise out of Pillow; warnings, where somebody made errors of them.
 UNREADABLE: tuple[type[Exception], ...] = (
-    OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, EOFError, MemoryError,
-    ArithmeticError, RuntimeError, struct.error, Image.DecompressionBombError, Warning,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    EOFError,
+    MemoryError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    Image.DecompressionBombError,
+    Warning,
+)
 
 
 def read_image(picture: Picture) -> Image.Image:
@@ -34,7 +46,9 @@ def read_image(picture: Picture) -> Image.Image:
         with open_image(picture) as file:
             return upright(file)
     except UNREADABLE as error:
-        problem = f"not a readable image ({why(error)}); replace it or remove it from the collection"
+        problem = (
+            f"not a readable image ({why(error)}); replace it or remove it from the collection"
+        )
         raise BadFile(picture, [problem]) from error
 
 
@@ -56,7 +70,9 @@ def upright(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: its numbers have no defined colours (32 bits a pixel, floating point, CIELAB).
     """
-    turned = eight_bits(ImageOps.exif_transpose(image), image.format)  # which the copy has forgotten
+    turned = eight_bits(
+        ImageOps.exif_transpose(image), image.format
+    )  # which the copy has forgotten
     if turned.has_transparency_data:
         on_white = Image.new("RGBA", turned.size, "white")
         on_white.alpha_composite(turned.convert("RGBA"))

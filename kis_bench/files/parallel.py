@@ -12,7 +12,9 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def ahead(pool: Executor, function: Callable[[A], B], inputs: Iterable[A], most: int) -> Iterator[B]:
+def ahead(
+    pool: Executor, function: Callable[[A], B], inputs: Iterable[A], most: int
+) -> Iterator[B]:
     """``map`` in the pool's threads, in order, with at most that many results waiting: memory stays bounded."""
     waiting: deque[Future[B]] = deque()
     try:
@@ -27,16 +29,22 @@ def ahead(pool: Executor, function: Callable[[A], B], inputs: Iterable[A], most:
             future.cancel()
 
 
-def in_threads(function: Callable[[A], B], inputs: Sequence[A], threads: int, what: str, *, unit: str) -> Iterator[B]:
+def in_threads(
+    function: Callable[[A], B], inputs: Sequence[A], threads: int, what: str, *, unit: str
+) -> Iterator[B]:
     """``map`` in so many threads, in order and within bounded memory, under a progress bar."""
     with ThreadPoolExecutor(threads) as pool:
-        yield from progress(ahead(pool, function, inputs, 2 * threads), what, unit=unit, total=len(inputs))
+        yield from progress(
+            ahead(pool, function, inputs, 2 * threads), what, unit=unit, total=len(inputs)
+        )
 
 
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], what: str, *, unit: str, done: int = 0, total: int | None = None) -> Iterable[T]:
+def progress(
+    items: Iterable[T], what: str, *, unit: str, done: int = 0, total: int | None = None
+) -> Iterable[T]:
     """``items`` with a bar that starts at ``done``; no bar unless standard error is a terminal.
 
     How many there are in all is told by ``total``, or by their length; without either they are only counted.

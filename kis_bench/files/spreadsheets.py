@@ -27,7 +27,11 @@ def write_csv(frame: pd.DataFrame, file: Path) -> None:
     """Texts guarded, numbers as they are, half characters as question marks; lines end in the same way everywhere."""
     safe = frame.copy()
     for column in safe.columns:
-        if not (pd.api.types.is_numeric_dtype(safe[column]) or pd.api.types.is_bool_dtype(safe[column])):
+        if not (
+            pd.api.types.is_numeric_dtype(safe[column]) or pd.api.types.is_bool_dtype(safe[column])
+        ):
             cells = [guarded(cell) if isinstance(cell, str) else cell for cell in safe[column]]
-            safe[column] = pd.Series(cells, safe.index, object)  # arrow's texts refuse half characters
+            safe[column] = pd.Series(
+                cells, safe.index, object
+            )  # arrow's texts refuse half characters
     safe.to_csv(file, index=False, encoding="utf-8", lineterminator="\n", errors="replace")

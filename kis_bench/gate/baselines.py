@@ -25,9 +25,28 @@ from kis_bench.results.merging import run_name
 SUFFIX = ".kis.zip"
 #: The ranks of a baseline: no texts, and no items but the target, for those need not be shown to compare.
 KEPT_RANKS = [column for column in RANKS if column not in ("text", "top_item_ids", "truncated")]
-KEPT_JUDGMENTS = ["model", "dataset", "judgement_id", "triplet_id", "user_id", "agreement", "target_item"]
-PROVENANCE = ("schema_version", "time", "models", "datasets", "versions", "git", "device", "statistics", "interrupted",
-              "privacy", "merged_from")  # fmt: skip
+KEPT_JUDGMENTS = [
+    "model",
+    "dataset",
+    "judgement_id",
+    "triplet_id",
+    "user_id",
+    "agreement",
+    "target_item",
+]
+PROVENANCE = (
+    "schema_version",
+    "time",
+    "models",
+    "datasets",
+    "versions",
+    "git",
+    "device",
+    "statistics",
+    "interrupted",
+    "privacy",
+    "merged_from",
+)
 #: What is told of models and datasets in free words, which may name people and folders.
 LEFT_OUT = ("note", "remarks")
 MEMBERS = ("baseline.json", "ranks.parquet", "judgments.parquet")
@@ -43,8 +62,10 @@ def read_baseline(place: Path) -> Run:
     """
     run = read_earlier(place)
     if run.provenance.get("interrupted"):
-        raise KisBenchError(f"the baseline {place} was stopped before its end, so what it lacks would never be "
-                            "compared; measure it again to the end")  # fmt: skip
+        raise KisBenchError(
+            f"the baseline {place} was stopped before its end, so what it lacks would never be "
+            "compared; measure it again to the end"
+        )
     return run
 
 
@@ -57,10 +78,14 @@ def read_earlier(place: Path) -> Run:
     try:
         there = place.exists()
     except OSError as error:  # a name that no file can have, or a folder that may not be entered
-        raise KisBenchError(f"the baseline {place} can't be read: {error.strerror or error}") from error
+        raise KisBenchError(
+            f"the baseline {place} can't be read: {error.strerror or error}"
+        ) from error
     if not there:
-        raise KisBenchError(f"there is no baseline {place}; it is a run folder such as reports/latest, or a file that "
-                            "kis-bench baseline save wrote (--kis-baseline= runs without one)")  # fmt: skip
+        raise KisBenchError(
+            f"there is no baseline {place}; it is a run folder such as reports/latest, or a file that "
+            "kis-bench baseline save wrote (--kis-baseline= runs without one)"
+        )
     run = read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
     if not len(run.ranks) and not len(run.judgments):
         raise KisBenchError(f"the baseline {place} has nothing in it that was measured")
@@ -80,19 +105,34 @@ def read_file(file: Path) -> Run:
             if absent:
                 raise BadFile(file, [f"not a baseline: it lacks {', '.join(absent)}"])
             if large := [name for name in MEMBERS if archive.getinfo(name).file_size > LARGEST]:
-                raise BadFile(file, [f"{name} is larger than {LARGEST:,} bytes when unpacked" for name in large])
+                raise BadFile(
+                    file,
+                    [f"{name} is larger than {LARGEST:,} bytes when unpacked" for name in large],
+                )
             content = {name: archive.read(name) for name in MEMBERS}
         head = json.loads(content["baseline.json"])
         for name in MEMBERS[1:]:
             tables[name] = pd.read_parquet(io.BytesIO(content[name]))
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, KeyError) as error:
-        problem = f"not a readable baseline: {error}; save it again with kis-bench baseline save RUN"
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        KeyError,
+    ) as error:
+        problem = (
+            f"not a readable baseline: {error}; save it again with kis-bench baseline save RUN"
+        )
         raise BadFile(file, [problem]) from error
     folder.check_schema(head, file)
     if wrong := [kind for kind in ("models", "datasets") if not is_table(head.get(kind, {}))]:
         raise BadFile(file, [f"baseline.json: {kind} is not a table of tables" for kind in wrong])
     for name, columns in (("ranks.parquet", KEPT_RANKS), ("judgments.parquet", KEPT_JUDGMENTS)):
-        if missing := [column for column in columns if column not in tables[name] and column != "target_item"]:
+        if missing := [
+            column for column in columns if column not in tables[name] and column != "target_item"
+        ]:
             raise BadFile(file, [f"{name}: the column {column!r} is missing" for column in missing])
     ranks = tables["ranks.parquet"].reindex(columns=ALL_RANKS)
     ranks["text"] = ""
@@ -104,7 +144,9 @@ def is_table(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(about, dict) for about in value.values())
 
 
-def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), datasets: Collection[str] = ()) -> list[str]:
+def save_baseline(
+    run: Run, file: Path, *, models: Collection[str] = (), datasets: Collection[str] = ()
+) -> list[str]:
     """Writes what a comparison needs of a run to one file; returns what is in it, a line for each condition.
 
     Args:
@@ -113,16 +155,23 @@ def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), dataset
     Raises:
         KisBenchError: a name that the run doesn't have, nothing left, or a run that was interrupted.
     """
-    for kind, wanted, known in (("model", models, models_of(run)), ("dataset", datasets, datasets_of(run))):
+    for kind, wanted, known in (
+        ("model", models, models_of(run)),
+        ("dataset", datasets, datasets_of(run)),
+    ):
         for name in wanted:
             if name not in known:
                 raise UnknownName(kind, name, known, f"These are in {run_name(run)}.")
     if run.provenance.get("interrupted"):
-        raise KisBenchError(f"{run.folder} was stopped before its end; a baseline is made of a whole run")
+        raise KisBenchError(
+            f"{run.folder} was stopped before its end; a baseline is made of a whole run"
+        )
     kept = part_of(run, models or models_of(run), datasets or datasets_of(run))
     if not len(kept.ranks) and not len(kept.judgments):
         raise KisBenchError(f"{run.folder} measured nothing of these models on these datasets")
-    head = copy.deepcopy({key: kept.provenance[key] for key in PROVENANCE if key in kept.provenance})
+    head = copy.deepcopy(
+        {key: kept.provenance[key] for key in PROVENANCE if key in kept.provenance}
+    )
     head["baseline_of"] = named(run)
     for facts in (head.get("models") or {}), (head.get("datasets") or {}):
         for name, about in facts.items():
@@ -143,24 +192,32 @@ def save_baseline(run: Run, file: Path, *, models: Collection[str] = (), dataset
         for name, content in parts.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
     write_whole(file, packed.getvalue())
-    said = [f"{dataset}, {label_set}: {', '.join(dict.fromkeys(rows['model']))}"
-            for (dataset, label_set), rows in kept.ranks.groupby(["dataset", "label_set"], sort=False)]  # fmt: skip
-    return said + [f"{dataset}, judgments: {', '.join(dict.fromkeys(rows['model']))}"
-                   for dataset, rows in kept.judgments.groupby("dataset", sort=False)]  # fmt: skip
+    said = [
+        f"{dataset}, {label_set}: {', '.join(dict.fromkeys(rows['model']))}"
+        for (dataset, label_set), rows in kept.ranks.groupby(["dataset", "label_set"], sort=False)
+    ]
+    return said + [
+        f"{dataset}, judgments: {', '.join(dict.fromkeys(rows['model']))}"
+        for dataset, rows in kept.judgments.groupby("dataset", sort=False)
+    ]
 
 
 def cells_of(run: Run) -> list[Cell]:
     """All that a run measured, in its order."""
     ranked = run.ranks[["model", "dataset", "label_set"]].drop_duplicates().to_numpy()
     judged = run.judgments[["model", "dataset"]].drop_duplicates().to_numpy()
-    return [Cell(*map(str, one)) for one in ranked] + [Cell(str(model), str(dataset), "") for model, dataset in judged]
+    return [Cell(*map(str, one)) for one in ranked] + [
+        Cell(str(model), str(dataset), "") for model, dataset in judged
+    ]
 
 
 def datasets_of(run: Run) -> set[str]:
     return {cell.dataset for cell in cells_of(run)}
 
 
-def part_of(run: Run, models: Collection[str], datasets: Collection[str], label_set: str | None = None) -> Run:
+def part_of(
+    run: Run, models: Collection[str], datasets: Collection[str], label_set: str | None = None
+) -> Run:
     """A run as if it had measured only these models and datasets, and only one label set if it is named."""
     ranks, judgments = (
         table[table["model"].isin([*models]) & table["dataset"].isin([*datasets])]
@@ -170,7 +227,15 @@ def part_of(run: Run, models: Collection[str], datasets: Collection[str], label_
         ranks = ranks[ranks["label_set"] == label_set]
     provenance = {
         **run.provenance,
-        "models": {name: about for name, about in (run.provenance.get("models") or {}).items() if name in models},
-        "datasets": {name: about for name, about in (run.provenance.get("datasets") or {}).items() if name in datasets},
+        "models": {
+            name: about
+            for name, about in (run.provenance.get("models") or {}).items()
+            if name in models
+        },
+        "datasets": {
+            name: about
+            for name, about in (run.provenance.get("datasets") or {}).items()
+            if name in datasets
+        },
     }
     return dataclasses.replace(run, ranks=ranks, judgments=judgments, provenance=provenance)

@@ -18,7 +18,9 @@ Floats = NDArray[np.float64]
 LAST_BITS = 1e-5
 
 
-def exact(old: Run, new: Run, cell: Cell, drift: str, allowed: Callable[[Floats], Floats], source: str) -> list[Row]:
+def exact(
+    old: Run, new: Run, cell: Cell, drift: str, allowed: Callable[[Floats], Floats], source: str
+) -> list[Row]:
     """One verdict: whether no rank, or no agreement with a judgment, differs by more than is allowed.
 
     Args:
@@ -28,7 +30,8 @@ def exact(old: Run, new: Run, cell: Cell, drift: str, allowed: Callable[[Floats]
     if not cell.label_set:
         return exact_judgments(old, new, cell, source)
     a, b = (
-        run.ranks.set_index("query_id")[["rank_best", "rank_worst", "rank"]].astype(np.float64) for run in (old, new)
+        run.ranks.set_index("query_id")[["rank_best", "rank_worst", "rank"]].astype(np.float64)
+        for run in (old, new)
     )
     b = b.loc[a.index]
     difference = np.abs(b.to_numpy() - a.to_numpy()).max(axis=1)
@@ -40,12 +43,26 @@ def exact(old: Run, new: Run, cell: Cell, drift: str, allowed: Callable[[Floats]
     hint = f"--kis-drift {math.ceil(largest)} would let all of them pass"
     scores = [run.ranks.set_index("query_id")["target_score"] for run in (old, new)]
     remark = rounding(scores[0], scores[1], "scores of targets", hint)
-    return [row(cell, EXACT, source, "rank", expected, largest, not listed, queries=listed,
-                remark=remark if listed else "")]  # fmt: skip
+    return [
+        row(
+            cell,
+            EXACT,
+            source,
+            "rank",
+            expected,
+            largest,
+            not listed,
+            queries=listed,
+            remark=remark if listed else "",
+        )
+    ]
 
 
 def exact_judgments(old: Run, new: Run, cell: Cell, source: str) -> list[Row]:
-    a, b = (run.judgments.set_index("judgement_id")["agreement"].astype(np.float64) for run in (old, new))
+    a, b = (
+        run.judgments.set_index("judgement_id")["agreement"].astype(np.float64)
+        for run in (old, new)
+    )
     both = pd.concat({"old": a, "new": b}, axis=1)
     other = both.index[~np.isclose(both["old"], both["new"])]  # also where one lacks it
     expected = "every judgment is agreed with as before"
@@ -53,8 +70,19 @@ def exact_judgments(old: Run, new: Run, cell: Cell, source: str) -> list[Row]:
     hint = "judgments have no --kis-drift; without --kis-exact a test compares them"
     margins = [run.judgments.set_index("judgement_id")["margin"] for run in (old, new)]
     remark = rounding(margins[0], margins[1], "margins", hint)
-    return [row(cell, EXACT, source, "agreement", expected, float(len(listed)), not listed, queries=listed,
-                remark=remark if listed else "")]  # fmt: skip
+    return [
+        row(
+            cell,
+            EXACT,
+            source,
+            "agreement",
+            expected,
+            float(len(listed)),
+            not listed,
+            queries=listed,
+            remark=remark if listed else "",
+        )
+    ]
 
 
 def rounding(old: pd.Series, new: pd.Series, what: str, hint: str) -> str:

@@ -14,7 +14,17 @@ from kis_bench.analysis.runs import models_of
 from kis_bench.gate.baselines import cells_of, named
 from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
 from kis_bench.gate.thresholds import Threshold, check, cut_offs, figures_of
-from kis_bench.gate.verdicts import FAIL, PASS, SIGNIFICANCE, THRESHOLD, UNUSABLE, Cell, Row, failures, told
+from kis_bench.gate.verdicts import (
+    FAIL,
+    PASS,
+    SIGNIFICANCE,
+    THRESHOLD,
+    UNUSABLE,
+    Cell,
+    Row,
+    failures,
+    told,
+)
 from kis_bench.results import Run
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.folder import run_of
@@ -32,7 +42,9 @@ class Gate:
     thresholds: tuple[Threshold, ...]
     baseline: Run | None
     rules: Rules
-    surroundings: dict[str, Any] = field(default_factory=dict)  # of provenance: versions, git, device of this run
+    surroundings: dict[str, Any] = field(
+        default_factory=dict
+    )  # of provenance: versions, git, device of this run
     selected: list[Selected] = field(default_factory=list)
     asked: bool = True  # for this run, not for all of a project by a file
 
@@ -44,11 +56,16 @@ class Gate:
             return 0
         known = (one for one in dict.fromkeys(self.selected) if one[2] is not None)
         cells = [Cell(model, dataset, str(label_set)) for model, dataset, label_set in known]
-        return max(1, sum(self.rules.judge(cell) and in_baseline(base, self.rules, cell) for cell in cells))
+        return max(
+            1, sum(self.rules.judge(cell) and in_baseline(base, self.rules, cell) for cell in cells)
+        )
 
     def called(self, row: str, name: str) -> None:
         """Learns the name that the object of a function gives itself, where no table named it."""
-        self.selected = [(name if model == row else model, dataset, labels) for model, dataset, labels in self.selected]
+        self.selected = [
+            (name if model == row else model, dataset, labels)
+            for model, dataset, labels in self.selected
+        ]
         self.__dict__.pop("cells", None)
 
     def judged(
@@ -58,7 +75,11 @@ class Gate:
         new = run_of(Path("this run"), {**provenance, **self.surroundings}, **tables)
         rows: list[Row] = []
         if any(one.matches(cell) for one in self.thresholds):
-            metrics = metrics_table(new.ranks, cut_offs(self.thresholds)) if cell.label_set else new.metrics
+            metrics = (
+                metrics_table(new.ranks, cut_offs(self.thresholds))
+                if cell.label_set
+                else new.metrics
+            )
             rows += check(self.thresholds, cell, figures_of(metrics), new.ranks)
         if self.baseline is not None:
             # A test that chose its model itself wasn't counted; there may be as many as the baseline has.
@@ -72,7 +93,9 @@ class Gate:
         if not said:
             return []
         lines = [f"{cell}: {said[0]}", *(f"  {line}" for line in said[1:])]
-        if self.baseline is not None and any(one["judged_by"] == named(self.baseline) for one in failures(rows)):
+        if self.baseline is not None and any(
+            one["judged_by"] == named(self.baseline) for one in failures(rows)
+        ):
             found = what_changed(self.baseline, new, cell, self.rules)
             shown = "; ".join(found[:CHANGES_SHOWN]) or "nothing that is recorded"
             more = f"; and {len(found) - CHANGES_SHOWN} more" if len(found) > CHANGES_SHOWN else ""
@@ -86,12 +109,24 @@ class Gate:
         nothing at all was judged by the thresholds, or by the baseline, that is no passing gate either, unless they
         stand in a file for every run of a project.
         """
-        done = [Cell(one["model"], one["dataset"], one["label_set"]) for one in rows if one["rule"] != THRESHOLD]
+        done = [
+            Cell(one["model"], one["dataset"], one["label_set"])
+            for one in rows
+            if one["rule"] != THRESHOLD
+        ]
         used = {one["judged_by"] for one in rows if one["rule"] == THRESHOLD}
         problems = []
         for one in self.thresholds:
-            asked = any(one.matches(Cell(one.model if model == "*" else model, dataset, one.label_set if labels is None
-                                         else labels)) for model, dataset, labels in self.selected)  # fmt: skip
+            asked = any(
+                one.matches(
+                    Cell(
+                        one.model if model == "*" else model,
+                        dataset,
+                        one.label_set if labels is None else labels,
+                    )
+                )
+                for model, dataset, labels in self.selected
+            )
             if one.source not in used and asked:
                 problems.append(f"no figure was measured for the threshold {one}")
         if self.asked and self.thresholds and not used and not problems:
@@ -99,9 +134,13 @@ class Gate:
         if self.baseline is not None:
             absent = [cell for cell in self.in_baseline_and_asked() if cell not in done]
             problems += [f"the baseline has {cell}, which was not measured" for cell in absent]
-            compared = any(one["verdict"] in (PASS, FAIL, UNUSABLE) for one in rows if one["rule"] != THRESHOLD)
+            compared = any(
+                one["verdict"] in (PASS, FAIL, UNUSABLE) for one in rows if one["rule"] != THRESHOLD
+            )
             if self.asked and not compared:
-                problems.append(f"nothing that was run could be compared with the baseline, {self.why_not(rows)}")
+                problems.append(
+                    f"nothing that was run could be compared with the baseline, {self.why_not(rows)}"
+                )
         return problems
 
     def why_not(self, rows: Collection[Row]) -> str:
@@ -120,8 +159,12 @@ class Gate:
             if model != "*":
                 old = self.rules.of(Cell(model, dataset, ""))
                 # A dataset that isn't there was asked for the sake of its queries; nobody knew of which label sets.
-                found += [Cell(model, dataset, one.label_set) for one in has if one[:2] == (old, dataset)
-                          and (one.label_set == label_set or (label_set is None and one.label_set))]  # fmt: skip
+                found += [
+                    Cell(model, dataset, one.label_set)
+                    for one in has
+                    if one[:2] == (old, dataset)
+                    and (one.label_set == label_set or (label_set is None and one.label_set))
+                ]
         return [cell for cell in dict.fromkeys(found) if self.rules.judge(cell)]
 
     def about(self) -> str:
@@ -129,6 +172,8 @@ class Gate:
         n = len(self.thresholds)
         parts = [f"{n:,} threshold{'s' if n > 1 else ''}"] * bool(n)
         if self.baseline is not None:
-            exact = ", exactly" if self.rules.exact else f", false alarms {self.rules.alpha:g} a run"
+            exact = (
+                ", exactly" if self.rules.exact else f", false alarms {self.rules.alpha:g} a run"
+            )
             parts.append(f"baseline {named(self.baseline)}{exact}")
         return "; ".join(parts)

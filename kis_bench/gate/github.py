@@ -12,7 +12,9 @@ MOST = 10  #: of one kind that GitHub shows of a step
 _PLACE = re.compile(r"(.+), line (\d+)")
 
 
-def error_lines(rows: Iterable[Mapping[str, Any]], problems: Iterable[str] = (), folder: str = "") -> list[str]:
+def error_lines(
+    rows: Iterable[Mapping[str, Any]], problems: Iterable[str] = (), folder: str = ""
+) -> list[str]:
     """One line for each cell that failed, at the threshold that it missed if there is one; the rest as a count.
 
     ``folder`` is where the files of thresholds lie in the repository: "" or with a slash at its end.
@@ -20,7 +22,9 @@ def error_lines(rows: Iterable[Mapping[str, Any]], problems: Iterable[str] = (),
     lines = [command("kis-bench", problem) for problem in problems]
     for cell, failed in failed_cells(rows).items():
         places = [match for one in failed if (match := _PLACE.fullmatch(str(one["judged_by"])))]
-        lines.append(command(str(cell), "\n".join(told(failed)), places[0] if places else None, folder))
+        lines.append(
+            command(str(cell), "\n".join(told(failed)), places[0] if places else None, folder)
+        )
     if len(lines) > MOST:
         more = len(lines) - MOST + 1
         lines = [*lines[: MOST - 1], command("kis-bench", f"{more:,} more failed; see the summary")]
@@ -29,7 +33,9 @@ def error_lines(rows: Iterable[Mapping[str, Any]], problems: Iterable[str] = (),
 
 def command(title: str, text: str, place: re.Match[str] | None = None, folder: str = "") -> str:
     """``::error title=...::...`` with everything escaped that would end it."""
-    properties = {"title": title} | ({} if place is None else {"file": folder + place[1], "line": place[2]})
+    properties = {"title": title} | (
+        {} if place is None else {"file": folder + place[1], "line": place[2]}
+    )
     written = ",".join(f"{key}={escaped(value, ':,')}" for key, value in properties.items())
     return f"::error {written}::{escaped(text[:4000])}"
 

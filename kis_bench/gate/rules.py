@@ -19,7 +19,19 @@ from kis_bench.errors import KisBenchError, unknown
 from kis_bench.gate.baselines import cells_of, named, part_of
 from kis_bench.gate.exact import exact
 from kis_bench.gate.losses import fallen, lost
-from kis_bench.gate.verdicts import BASELINE, NEW, QUERY, SIGNIFICANCE, TOLERANCE, UNUSABLE, Cell, Row, move, row, shown
+from kis_bench.gate.verdicts import (
+    BASELINE,
+    NEW,
+    QUERY,
+    SIGNIFICANCE,
+    TOLERANCE,
+    UNUSABLE,
+    Cell,
+    Row,
+    move,
+    row,
+    shown,
+)
 from kis_bench.records import short_name
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
@@ -42,21 +54,43 @@ class Rules:
     query_factor: float | None = None  # a query whose rank grows by a larger factor fails
     measures: tuple[str, ...] = MEASURES
     exact: bool = False  # nothing may change: in place of all the others
-    drift: str = "0"  # by how many places a rank may change then; with % by which part of the old rank
-    incumbent: str = ""  # the model of the baseline that all are compared with; "": the one of the same name
+    drift: str = (
+        "0"  # by how many places a rank may change then; with % by which part of the old rank
+    )
+    incumbent: str = (
+        ""  # the model of the baseline that all are compared with; "": the one of the same name
+    )
 
     def __post_init__(self) -> None:
-        problems = [said for said, wrong in (
-            (f"--kis-alpha {self.alpha:g}: must be above 0 and below 1", not 0 < self.alpha < 1),
-            (f"--kis-tolerance {self.tolerance}: must be a share from 0 to 1, such as 0.02",
-             self.tolerance is not None and not 0 <= self.tolerance <= 1),
-            (f"--kis-query-factor {self.query_factor}: must be at least 1",
-             self.query_factor is not None and not 1 <= self.query_factor < np.inf),
-            (f"--kis-drift {self.drift}: write a number of places, or a part of the rank such as 1%",
-             not DRIFT.fullmatch(self.drift)),
-            *((f"--kis-gate-metric: {unknown('metric', name, MEASURES)}", name not in MEASURES)
-              for name in self.measures),
-        ) if wrong]  # fmt: skip
+        problems = [
+            said
+            for said, wrong in (
+                (
+                    f"--kis-alpha {self.alpha:g}: must be above 0 and below 1",
+                    not 0 < self.alpha < 1,
+                ),
+                (
+                    f"--kis-tolerance {self.tolerance}: must be a share from 0 to 1, such as 0.02",
+                    self.tolerance is not None and not 0 <= self.tolerance <= 1,
+                ),
+                (
+                    f"--kis-query-factor {self.query_factor}: must be at least 1",
+                    self.query_factor is not None and not 1 <= self.query_factor < np.inf,
+                ),
+                (
+                    f"--kis-drift {self.drift}: write a number of places, or a part of the rank such as 1%",
+                    not DRIFT.fullmatch(self.drift),
+                ),
+                *(
+                    (
+                        f"--kis-gate-metric: {unknown('metric', name, MEASURES)}",
+                        name not in MEASURES,
+                    )
+                    for name in self.measures
+                ),
+            )
+            if wrong
+        ]
         if problems:
             raise KisBenchError("\n  ".join(problems))
 
@@ -67,11 +101,17 @@ class Rules:
 
     def measured(self, cell: Cell) -> tuple[str, ...]:
         """The measures that a cell of its kind can have."""
-        return tuple(name for name in self.measures if (name == "consistency") == (not cell.label_set))
+        return tuple(
+            name for name in self.measures if (name == "consistency") == (not cell.label_set)
+        )
 
     def judge(self, cell: Cell) -> bool:
         """Whether there is anything that a cell of its kind can fail by."""
-        return self.exact or bool(self.measured(cell)) or bool(cell.label_set and self.query_factor is not None)
+        return (
+            self.exact
+            or bool(self.measured(cell))
+            or bool(cell.label_set and self.query_factor is not None)
+        )
 
     def of(self, cell: Cell) -> str:
         """The model of the baseline that a cell is compared with."""
@@ -110,8 +150,11 @@ def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> l
     mine = (found.figures["new_model"] == cell.model) & bool(measures)
     figures = found.figures[mine]
     by = partial(lost, old, new)
-    return [*significance(figures, by, cell, rules, source, cells), *tolerance(figures, by, cell, rules, source),
-            *query_factor(found.queries, cell, rules, source)]  # fmt: skip
+    return [
+        *significance(figures, by, cell, rules, source, cells),
+        *tolerance(figures, by, cell, rules, source),
+        *query_factor(found.queries, cell, rules, source),
+    ]
 
 
 def unlike(old: Run, new: Run, cell: Cell) -> str:
@@ -123,12 +166,17 @@ def unlike(old: Run, new: Run, cell: Cell) -> str:
     if cell.label_set:
         problems.append(matched(*(run.ranks.set_index("query_id") for run in (old, new)))[1])
     elif a.get("image_similarity") != b.get("image_similarity"):
-        option, (before, now) = MEANINGS["image_similarity"], (x.get("image_similarity") for x in (a, b))
+        option, (before, now) = (
+            MEANINGS["image_similarity"],
+            (x.get("image_similarity") for x in (a, b)),
+        )
         problems.append(f"the baseline was measured with {option} {before}, this run with {now}")
     return "; ".join(problem for problem in problems if problem)
 
 
-def significance(figures: pd.DataFrame, by: Lost, cell: Cell, rules: Rules, source: str, cells: int) -> list[Row]:
+def significance(
+    figures: pd.DataFrame, by: Lost, cell: Cell, rules: Rules, source: str, cells: int
+) -> list[Row]:
     """A verdict for each measure; those that fail list the queries or judgments that this measure fell by."""
     p = figures["p"].to_numpy(np.float64)
     tested = ~np.isnan(p)
@@ -140,20 +188,45 @@ def significance(figures: pd.DataFrame, by: Lost, cell: Cell, rules: Rules, sour
     rows = []
     for one, own in zip(figures.to_dict("records"), adjusted.tolist(), strict=True):
         metric = measure_name(one["metric"], one["k"])
-        if metric != "consistency" and cells * tested.sum() * 0.5 ** one["n_targets"] >= rules.alpha:
+        if (
+            metric != "consistency"
+            and cells * tested.sum() * 0.5 ** one["n_targets"] >= rules.alpha
+        ):
             # Not even the loss of every query would be called worse; so that none is says nothing.
             asked = counted(one["n"], one["n_targets"])
-            few = f"not below {shown(metric, one['old'])} beyond noise, for which {asked} are too few"
+            few = (
+                f"not below {shown(metric, one['old'])} beyond noise, for which {asked} are too few"
+            )
             rows.append(row(cell, SIGNIFICANCE, source, metric, few, one["new"], NEW))
             continue
         worse, expected = own < rules.alpha, f"not below {shown(metric, one['old'])} beyond noise"
         if np.isnan(own):
             rows.append(
-                row(cell, SIGNIFICANCE, source, metric, f"{expected}, for which there is no test", one["new"], NEW)
+                row(
+                    cell,
+                    SIGNIFICANCE,
+                    source,
+                    metric,
+                    f"{expected}, for which there is no test",
+                    one["new"],
+                    NEW,
+                )
             )
             continue
         names = by(one["metric"], one["k"]) if worse else ()
-        rows.append(row(cell, SIGNIFICANCE, source, metric, expected, one["new"], not worse, p=own, queries=names))
+        rows.append(
+            row(
+                cell,
+                SIGNIFICANCE,
+                source,
+                metric,
+                expected,
+                one["new"],
+                not worse,
+                p=own,
+                queries=names,
+            )
+        )
     return rows
 
 
@@ -180,7 +253,18 @@ def query_factor(queries: pd.DataFrame, cell: Cell, rules: Rules, source: str) -
     beyond = [one for one in fell if one[2] > rules.query_factor * one[1]]
     largest = fell[0][2] / fell[0][1] if fell else 1.0
     expected = f"no query's rank grows by more than {rules.query_factor:g} times"
-    return [row(cell, QUERY, source, "rank", expected, largest, not beyond, queries=[move(*query) for query in beyond])]
+    return [
+        row(
+            cell,
+            QUERY,
+            source,
+            "rank",
+            expected,
+            largest,
+            not beyond,
+            queries=[move(*query) for query in beyond],
+        )
+    ]
 
 
 def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]:
@@ -194,14 +278,20 @@ def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]
         name = " ".join(part for part in (one["what"], one["name"], one["fact"]) if part)
         before, after = (plain_fact(one[side]) for side in ("old", "new"))
         if one["fact"] == "source":  # without folders, which a private run has no more
-            before, after = (None if each is None else short_name(str(each)) for each in (before, after))
+            before, after = (
+                None if each is None else short_name(str(each)) for each in (before, after)
+            )
         # What only one of them says is told elsewhere: a cell has only its own half of what a run says of a dataset.
         if before is not None and after is not None and before != after:
-            lines.append(f"{name.removeprefix('version ').replace('run git', 'git commit')}: {before} → {after}")
+            lines.append(
+                f"{name.removeprefix('version ').replace('run git', 'git commit')}: {before} → {after}"
+            )
     return lines
 
 
 def plain_fact(value: Any) -> str | int | float | None:
     """A fact of provenance as one value, of a repository its commit; None for lists, tables and nothing."""
     fact = value.get("commit") if isinstance(value, Mapping) else value
-    return fact if isinstance(fact, str | int | float) and fact == fact else None  # NaN stands for nothing
+    return (
+        fact if isinstance(fact, str | int | float) and fact == fact else None
+    )  # NaN stands for nothing

@@ -45,7 +45,11 @@ class Margin:
         if self.text == INTERVAL:
             worst = figure.high if rank else figure.low
         elif self.part:
-            worst = figure.value * (1 + self.size) if rank else figure.value - self.size * abs(figure.value)
+            worst = (
+                figure.value * (1 + self.size)
+                if rank
+                else figure.value - self.size * abs(figure.value)
+            )
         elif rank:
             return None
         else:
@@ -71,7 +75,9 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
         if said := wrong_metric(metric):
             raise KisBenchError(said.removeprefix("metric "))
         if "@" in metric and int(metric.partition("@")[2]) not in RECALL_AT:
-            raise UnknownName("metric", metric, [*(f"{r}@{k}" for r in RECALLS for k in RECALL_AT), *OTHERS])
+            raise UnknownName(
+                "metric", metric, [*(f"{r}@{k}" for r in RECALLS for k in RECALL_AT), *OTHERS]
+            )
     parts, used = [], set()
     for key, rows in run.metrics.groupby(["dataset", "label_set", "model"], sort=False):
         figures = figures_of(rows)
@@ -80,8 +86,12 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
                 used.add(metric)
                 parts.append(written(key, metric, figures[metric], *limit))
     if unused := [metric for metric in metrics if metric not in used]:
-        unfit = "; a rank needs a margin in percent, or interval" if any(map(is_rank, unused)) else ""
-        raise KisBenchError(f"{run_name(run)} has nothing of {', '.join(unused)} to make a threshold of{unfit}")
+        unfit = (
+            "; a rank needs a margin in percent, or interval" if any(map(is_rank, unused)) else ""
+        )
+        raise KisBenchError(
+            f"{run_name(run)} has nothing of {', '.join(unused)} to make a threshold of{unfit}"
+        )
     if not parts:
         raise KisBenchError(f"{run_name(run)} has no figures to make thresholds of")
     head = (
@@ -96,9 +106,19 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
 def written(key: Any, metric: str, figure: Figure, limit: str, value: float) -> str:
     import tomli_w
 
-    names = {name: literal(str(text)) for name, text in zip(("dataset", "label_set", "model"), key, strict=True)}
-    own: dict[str, Any] = {name: text for name, text in names.items() if text} | {"metric": metric, limit: value}
-    interval = "" if math.isnan(figure.low) else f", 95% {shown(metric, figure.low)} to {shown(metric, figure.high)}"
+    names = {
+        name: literal(str(text))
+        for name, text in zip(("dataset", "label_set", "model"), key, strict=True)
+    }
+    own: dict[str, Any] = {name: text for name, text in names.items() if text} | {
+        "metric": metric,
+        limit: value,
+    }
+    interval = (
+        ""
+        if math.isnan(figure.low)
+        else f", 95% {shown(metric, figure.low)} to {shown(metric, figure.high)}"
+    )
     lines = tomli_w.dumps(own)
     return f"[[threshold]] # {shown(metric, figure.value)}{interval}\n{lines}"
 

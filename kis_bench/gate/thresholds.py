@@ -24,10 +24,18 @@ ON = {"value": "value", "ci_low": "low", "ci_high": "high"}  #: as written -> of
 RECALLS = ("recall", *(f"{name}_recall" for name in RELEVANCES))
 #: Metrics without a cut-off, as in metrics.csv.
 OTHERS = (
-    "mrr", "median_rank", "lower_quartile_rank", "upper_quartile_rank", *(f"{name}_median_rank" for name in RELEVANCES),
-    *(f"consistency{counting}{rule}" for counting in ("", "_per_triplet") for rule in ("", "_published")),
+    "mrr",
+    "median_rank",
+    "lower_quartile_rank",
+    "upper_quartile_rank",
+    *(f"{name}_median_rank" for name in RELEVANCES),
+    *(
+        f"consistency{counting}{rule}"
+        for counting in ("", "_per_triplet")
+        for rule in ("", "_published")
+    ),
     *(f"{kind}_{way}" for kind in ("pearson", "spearman") for way in NORMALISATIONS),
-)  # fmt: skip
+)
 _HEADER = re.compile(r"\s*\[\[\s*(threshold|\"threshold\"|'threshold')\s*\]\]")
 _KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*=""")
 
@@ -59,8 +67,14 @@ class Threshold:
     @property
     def expected(self) -> str:
         ends = [(self.min, "at least"), (self.max, "at most")]
-        limits = " and ".join(f"{word} {shown(self.metric, value)}" for value, word in ends if value is not None)
-        return limits if self.on == "value" else f"{limits} for the {'low' if self.on == 'ci_low' else 'high'}er end"
+        limits = " and ".join(
+            f"{word} {shown(self.metric, value)}" for value, word in ends if value is not None
+        )
+        return (
+            limits
+            if self.on == "value"
+            else f"{limits} for the {'low' if self.on == 'ci_low' else 'high'}er end"
+        )
 
     def judged(self, cell: Cell, figure: Figure, ranks: pd.DataFrame | None = None) -> Row:
         """The verdict on a figure of a cell that this threshold matches; an unknown one fails.
@@ -74,10 +88,22 @@ class Threshold:
         bad = limit is not None and (value > limit if is_rank(self.metric) else value < limit)
         interval, named = (figure.low, figure.high), worst(self.metric, ranks, limit) if bad else ()
         source, value = self.source, figure.value
-        return row(cell, THRESHOLD, source, self.metric, self.expected, value, ok, interval=interval, queries=named)
+        return row(
+            cell,
+            THRESHOLD,
+            source,
+            self.metric,
+            self.expected,
+            value,
+            ok,
+            interval=interval,
+            queries=named,
+        )
 
     def __str__(self) -> str:
-        which = ", ".join(f"{key} {getattr(self, key)}" for key in PATTERNS if getattr(self, key) != "*")
+        which = ", ".join(
+            f"{key} {getattr(self, key)}" for key in PATTERNS if getattr(self, key) != "*"
+        )
         return f"{self.source}: {self.metric} {self.expected}{f' ({which})' if which else ''}"
 
 
@@ -87,7 +113,10 @@ def of_judgments(metric: str) -> bool:
 
 
 def check(
-    thresholds: Iterable[Threshold], cell: Cell, figures: Mapping[str, Figure], ranks: pd.DataFrame | None = None
+    thresholds: Iterable[Threshold],
+    cell: Cell,
+    figures: Mapping[str, Figure],
+    ranks: pd.DataFrame | None = None,
 ) -> list[Row]:
     """The verdicts of all thresholds on a cell for whose metric it has a figure; ``ranks`` are the cell's own."""
     mine = (one for one in thresholds if one.matches(cell) and one.metric in figures)
@@ -108,21 +137,31 @@ def worst(metric: str, ranks: pd.DataFrame | None, limit: float | None) -> list[
     at = float(k) if k else float(limit) if is_rank(metric) and limit is not None else 1.0
     bad = ranks[ranks[beyond].astype("float64") > at]
     bad = bad.sort_values([f"{prefix}rank", "query_id"], ascending=[False, True], kind="stable")
-    return [f"{query}: rank {rank:,.6g}" for query, rank in zip(bad["query_id"], bad[f"{prefix}rank"], strict=True)]
+    return [
+        f"{query}: rank {rank:,.6g}"
+        for query, rank in zip(bad["query_id"], bad[f"{prefix}rank"], strict=True)
+    ]
 
 
 def cut_offs(thresholds: Iterable[Threshold]) -> tuple[int, ...]:
     """Where recalls have to be measured for these, beside the usual ones."""
-    return tuple(sorted({*RECALL_AT, *(int(one.metric.partition("@")[2]) for one in thresholds if "@" in one.metric)}))
+    return tuple(
+        sorted(
+            {
+                *RECALL_AT,
+                *(int(one.metric.partition("@")[2]) for one in thresholds if "@" in one.metric),
+            }
+        )
+    )
 
 
 def figures_of(metrics: pd.DataFrame) -> dict[str, Figure]:
     """Of the rows of metrics.csv of one cell: name of a metric, recall with its cut-off -> figure."""
     return {
         measure_name(metric, k): Figure(float(value), float(low), float(high))
-        for metric, k, value, low, high in metrics[["metric", "k", "value", "ci_low", "ci_high"]].itertuples(
-            index=False, name=None
-        )
+        for metric, k, value, low, high in metrics[
+            ["metric", "k", "value", "ci_low", "ci_high"]
+        ].itertuples(index=False, name=None)
     }
 
 
@@ -137,10 +176,15 @@ def read_thresholds(file: Path, named: str = "") -> tuple[Threshold, ...]:
     """
     content = read_toml(file)
     rows = content.get("threshold", [])
-    problems = [f"{unknown('key', key, ['threshold'])}; thresholds are declared as [[threshold]]"
-                for key in content if key != "threshold"]  # fmt: skip
+    problems = [
+        f"{unknown('key', key, ['threshold'])}; thresholds are declared as [[threshold]]"
+        for key in content
+        if key != "threshold"
+    ]
     if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
-        raise BadFile(file, [*problems, "threshold is not a list of tables; declare each as [[threshold]]"])
+        raise BadFile(
+            file, [*problems, "threshold is not a list of tables; declare each as [[threshold]]"]
+        )
     if not rows and not problems:
         problems.append("there is no [[threshold]] in it, so nothing would be checked")
     lines = lines_of(file.read_text(encoding="utf-8-sig"), len(rows))
@@ -148,9 +192,14 @@ def read_thresholds(file: Path, named: str = "") -> tuple[Threshold, ...]:
     for number, (own, at) in enumerate(zip(rows, lines, strict=True), start=1):
         place = f"[[threshold]] {number}"
         wrong = problems_of(own)
-        problems += [f"line {at.get(key, at[''])}: {said}" if at else f"{place}: {said}" for key, said in wrong]
+        problems += [
+            f"line {at.get(key, at[''])}: {said}" if at else f"{place}: {said}"
+            for key, said in wrong
+        ]
         if not wrong:
-            found.append(Threshold(**own, file=named or file.name, place=f"line {at['']}" if at else place))
+            found.append(
+                Threshold(**own, file=named or file.name, place=f"line {at['']}" if at else place)
+            )
     if problems:
         raise BadFile(file, problems)
     return tuple(found)
@@ -170,8 +219,11 @@ def lines_of(text: str, tables: int) -> list[dict[str, int]]:
 def problems_of(own: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(key, what is wrong with it) of one table."""
     wrong = [(key, unknown("key", key, KEYS)) for key in own if key not in KEYS]
-    wrong += [(key, f"{key} is not a text in quotes") for key in (*PATTERNS, "metric", "on")
-              if not isinstance(own.get(key, ""), str)]  # fmt: skip
+    wrong += [
+        (key, f"{key} is not a text in quotes")
+        for key in (*PATTERNS, "metric", "on")
+        if not isinstance(own.get(key, ""), str)
+    ]
     if wrong:
         return wrong
     metric = own.get("metric")
@@ -196,24 +248,35 @@ def wrong_metric(metric: str) -> str:
     name, at, k = metric.partition("@")
     if name in RECALLS:
         good = at and re.fullmatch("[1-9][0-9]{0,8}", k)
-        return "" if good else f"metric {metric!r}: write {name} with its cut-off, such as {name}@10"
-    return "" if metric in OTHERS else unknown("metric", metric, [*(f"{recall}@K" for recall in RECALLS), *OTHERS])
+        return (
+            "" if good else f"metric {metric!r}: write {name} with its cut-off, such as {name}@10"
+        )
+    return (
+        ""
+        if metric in OTHERS
+        else unknown("metric", metric, [*(f"{recall}@K" for recall in RECALLS), *OTHERS])
+    )
 
 
 def wrong_limit(metric: str, key: str, value: Any) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
         return [f"{key} = {repr(value)[:40]} is not a number that a figure can be"]
     if is_share(metric) and not 0 <= value <= 1:
-        return [f"{key} = {value}: {metric} is a share from 0 to 1" + (f"; {value / 100:g}?" if value <= 100 else "")]
+        return [
+            f"{key} = {value}: {metric} is a share from 0 to 1"
+            + (f"; {value / 100:g}?" if value <= 100 else "")
+        ]
     if is_rank(metric) and value < 1:
         return [f"{key} = {value}: ranks count from 1"]
     return []
 
 
 def unmatchable(
-    thresholds: Sequence[Threshold], datasets: Mapping[str, Collection[str] | None], models: Collection[str] | None,
+    thresholds: Sequence[Threshold],
+    datasets: Mapping[str, Collection[str] | None],
+    models: Collection[str] | None,
     studies: Collection[str] = (),
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """What is wrong with thresholds that no cell of a suite can ever match.
 
     Args:
@@ -229,13 +292,25 @@ def unmatchable(
             problems.append(f"{one.place}: {unknown('dataset', one.dataset, datasets)}")
         elif None not in sets:
             judged = of_judgments(one.metric)
-            known = {label_set for some in sets for label_set in some or () if judged == (not label_set)}
+            known = {
+                label_set for some in sets for label_set in some or () if judged == (not label_set)
+            }
             if not known:
                 what = "judgments" if judged else "queries"
-                problems.append(f"{one.place}: {one.metric} is of {what}, which {', '.join(mine)} has none of")
+                problems.append(
+                    f"{one.place}: {one.metric} is of {what}, which {', '.join(mine)} has none of"
+                )
             elif not any(fnmatchcase(label_set, one.label_set) for label_set in known):
-                problems.append(f"{one.place}: {unknown('label set', one.label_set, known)} in {', '.join(mine)}")
-        extractor = of_judgments(one.metric) and any(fnmatchcase(name, one.dataset) for name in studies)
-        if not extractor and models is not None and not any(fnmatchcase(name, one.model) for name in models):
+                problems.append(
+                    f"{one.place}: {unknown('label set', one.label_set, known)} in {', '.join(mine)}"
+                )
+        extractor = of_judgments(one.metric) and any(
+            fnmatchcase(name, one.dataset) for name in studies
+        )
+        if (
+            not extractor
+            and models is not None
+            and not any(fnmatchcase(name, one.model) for name in models)
+        ):
             problems.append(f"{one.place}: {unknown('model', one.model, models)}")
     return problems

@@ -14,7 +14,9 @@ QUERY, EXACT, BASELINE = "query factor", "exact", "baseline"
 NAMED = 10  #: queries or judgments that a sentence names
 LISTED = 200  #: queries or judgments that a row lists
 
-Row = dict[str, Any]  #: the columns ``results.ALL_VERDICTS`` as plain values, which can go to another process
+Row = dict[
+    str, Any
+]  #: the columns ``results.ALL_VERDICTS`` as plain values, which can go to another process
 
 
 class Cell(NamedTuple):
@@ -37,10 +39,19 @@ class Figure(NamedTuple):
 
 
 def row(
-    cell: Cell, rule: str, source: str, metric: str, expected: str, obtained: float | None, ok: bool | str,
-    *, interval: tuple[float, float] | None = None, p: float | None = None, queries: Sequence[str] = (),
+    cell: Cell,
+    rule: str,
+    source: str,
+    metric: str,
+    expected: str,
+    obtained: float | None,
+    ok: bool | str,
+    *,
+    interval: tuple[float, float] | None = None,
+    p: float | None = None,
+    queries: Sequence[str] = (),
     remark: str = "",
-) -> Row:  # fmt: skip
+) -> Row:
     """A verdict; ``ok`` says whether it passed, or is a word for what kept it from being judged.
 
     ``queries`` are those, or the judgments, by which this very rule failed on this very metric, the worst first, such
@@ -49,11 +60,20 @@ def row(
     """
     low, high = interval or (None, None)
     return {
-        **cell._asdict(), "metric": metric, "expected": expected, "obtained": known(obtained),
-        "verdict": ok if isinstance(ok, str) else PASS if ok else FAIL, "rule": rule, "judged_by": source,
-        "ci_low": known(low), "ci_high": known(high), "p": known(p),
-        "queries": tuple(queries[:LISTED]), "n_queries": len(queries), "remark": remark,
-    }  # fmt: skip
+        **cell._asdict(),
+        "metric": metric,
+        "expected": expected,
+        "obtained": known(obtained),
+        "verdict": ok if isinstance(ok, str) else PASS if ok else FAIL,
+        "rule": rule,
+        "judged_by": source,
+        "ci_low": known(low),
+        "ci_high": known(high),
+        "p": known(p),
+        "queries": tuple(queries[:LISTED]),
+        "n_queries": len(queries),
+        "remark": remark,
+    }
 
 
 def missing(value: Any) -> bool:
@@ -104,7 +124,11 @@ def sentence(one: Mapping[str, Any]) -> str:
     """What a verdict's figure is, and what it should have been."""
     metric, value, expected = str(one["metric"]), one["obtained"], one["expected"]
     if one["rule"] == EXACT:
-        what = f"the largest difference is {value:,.6g}" if metric == "rank" else f"{value:,.6g} are not"
+        what = (
+            f"the largest difference is {value:,.6g}"
+            if metric == "rank"
+            else f"{value:,.6g} are not"
+        )
         return f"expected that {expected}; {what}"
     if one["rule"] == QUERY:
         return f"expected that {expected}; the largest factor is {value:,.4g}"
@@ -114,7 +138,10 @@ def sentence(one: Mapping[str, Any]) -> str:
     if one["rule"] == THRESHOLD and not (missing(one["ci_low"]) or missing(one["ci_high"])):
         low, high = (shown(metric, one[side]).rstrip("%") for side in ("ci_low", "ci_high"))
         interval = f" [{low}, {high}]"
-    why = {THRESHOLD: f" ({one['judged_by']})", SIGNIFICANCE: f" (adjusted p = {p_value(one['p'])})"}
+    why = {
+        THRESHOLD: f" ({one['judged_by']})",
+        SIGNIFICANCE: f" (adjusted p = {p_value(one['p'])})",
+    }
     return f"{metric} is {shown(metric, value)}{interval}, expected {expected}{why.get(one['rule'], '')}"
 
 
@@ -146,7 +173,9 @@ def listing(one: Mapping[str, Any]) -> str:
     if missing(queries) or not queries:
         return ""
     n = len(queries) if missing(one["n_queries"]) else int(one["n_queries"])
-    nouns = ("judgment", "judgments") if is_of_judgments(str(one["metric"])) else ("query", "queries")
+    nouns = (
+        ("judgment", "judgments") if is_of_judgments(str(one["metric"])) else ("query", "queries")
+    )
     what = f"{n:,} {nouns[n != 1]} {why_listed(str(one['rule']), str(one['metric']))}"
     return f"{f'worst of the {what}' if n > NAMED else what}: {'; '.join(queries[:NAMED])}"
 

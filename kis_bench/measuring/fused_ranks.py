@@ -28,7 +28,17 @@ from kis_bench.statistics.cross_validation import DECIMALS, FOLDS, SEED, chosen_
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-FUSED = ["query_id", "method", "model_1", "model_2", "model_3", "parameter", "rank", "rank_best", "rank_worst"]
+FUSED = [
+    "query_id",
+    "method",
+    "model_1",
+    "model_2",
+    "model_3",
+    "parameter",
+    "rank",
+    "rank_best",
+    "rank_worst",
+]
 METHODS = ("rrf", "comb_sum", "comb_mnz", "weighted")
 DEPTH = 1_000
 MOST_IN_PAIRS, MOST_IN_TRIPLES = 10, 7  #: of more models, only those with the best MRR are combined
@@ -49,9 +59,16 @@ class Lists:
 
 
 def fused_ranks(
-    texts: Sequence[NDArray[np.float32]], items: Sequence[Any], targets: Sequence[Sequence[int]],
-    models: Sequence[str], queries: Sequence[str], *, depth: int = DEPTH, folds: int = FOLDS, seed: int = SEED,
-) -> pd.DataFrame:  # fmt: skip
+    texts: Sequence[NDArray[np.float32]],
+    items: Sequence[Any],
+    targets: Sequence[Sequence[int]],
+    models: Sequence[str],
+    queries: Sequence[str],
+    *,
+    depth: int = DEPTH,
+    folds: int = FOLDS,
+    seed: int = SEED,
+) -> pd.DataFrame:
     """Ranks of the best-placed targets of q queries under every pair and triple of m models, columns :data:`FUSED`.
 
     Of more than :data:`MOST_IN_PAIRS` models, and for triples :data:`MOST_IN_TRIPLES`, only those with the best MRR are
@@ -70,18 +87,30 @@ def fused_ranks(
     0.1 ... 1 that has the best MRR. Scores are rounded to 12 decimals, so that identical pictures tie.
     """
     if len(models) < 2 or not len(models) == len(texts) == len(items):
-        raise ValueError(f"{len(models)} models, {len(texts)} texts and {len(items)} items: two of each are needed")
+        raise ValueError(
+            f"{len(models)} models, {len(texts)} texts and {len(items)} items: two of each are needed"
+        )
     n = len(items[0])
-    tops = [target_ranks(t, i, targets, top_k=min(depth + 1, n)) for t, i in zip(texts, items, strict=True)]
+    tops = [
+        target_ranks(t, i, targets, top_k=min(depth + 1, n))
+        for t, i in zip(texts, items, strict=True)
+    ]
     order = sorted(range(len(models)), key=lambda i: -float(np.mean(1 / tops[i].rank)))
     chosen = sorted(order[:MOST_IN_PAIRS])
     best = [i for i, model in enumerate(chosen) if model in order[:MOST_IN_TRIPLES]]
     scores = [top_scores(texts[i], items[i], tops[i].top_items) for i in chosen]
     lengths = np.stack([lengths_of(each, depth) for each in scores])  # [m, q]
     own = [(tops[i].best, tops[i].worst) for i in chosen]
-    combinations = [*itertools.combinations(range(len(chosen)), 2), *itertools.combinations(best, 3)]
-    ways = [(combination, method) for combination in combinations for method in METHODS
-            if method != "weighted" or len(combination) == 2]  # fmt: skip
+    combinations = [
+        *itertools.combinations(range(len(chosen)), 2),
+        *itertools.combinations(best, 3),
+    ]
+    ways = [
+        (combination, method)
+        for combination in combinations
+        for method in METHODS
+        if method != "weighted" or len(combination) == 2
+    ]
     found = []
     for some in blocks([tops[i].top_items for i in chosen], scores, lengths, targets, n):
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets others work while it does
@@ -90,19 +119,33 @@ def fused_ranks(
     parts = parts_of(linked(targets).tolist(), folds, seed)
     tables = []
     for i, (combination, method) in enumerate(ways):
-        high, low = (np.concatenate([block[i][side] for block in found]) for side in (0, 1))  # [q, weights]
+        high, low = (
+            np.concatenate([block[i][side] for block in found]) for side in (0, 1)
+        )  # [q, weights]
         take_over((high, low), [own[j] for j in combination], lengths[[*combination]], method)
         row = np.arange(len(high))
         pick = chosen_on_others(2.0 / (high + low), parts) if method == "weighted" else 0 * row
         if pick is None:
             continue
-        tables.append(pd.DataFrame({
-            "query_id": np.array(queries, object), "method": method,
-            **{f"model_{j + 1}": names[combination[j]] if j < len(combination) else None for j in range(3)},
-            "parameter": WEIGHTS[pick] if method == "weighted" else np.nan,
-            "rank": (high[row, pick] + low[row, pick]) / 2, "rank_best": high[row, pick], "rank_worst": low[row, pick],
-        }))  # fmt: skip
-    return pd.concat([table.astype({"model_3": object}) for table in tables], ignore_index=True)[FUSED]
+        tables.append(
+            pd.DataFrame(
+                {
+                    "query_id": np.array(queries, object),
+                    "method": method,
+                    **{
+                        f"model_{j + 1}": names[combination[j]] if j < len(combination) else None
+                        for j in range(3)
+                    },
+                    "parameter": WEIGHTS[pick] if method == "weighted" else np.nan,
+                    "rank": (high[row, pick] + low[row, pick]) / 2,
+                    "rank_best": high[row, pick],
+                    "rank_worst": low[row, pick],
+                }
+            )
+        )
+    return pd.concat([table.astype({"model_3": object}) for table in tables], ignore_index=True)[
+        FUSED
+    ]
 
 
 def top_scores(texts: NDArray[np.float32], items: Any, top: Ints) -> Floats:
@@ -119,7 +162,9 @@ def lengths_of(scores: Floats, depth: int) -> Ints:
     return above if scores.shape[1] > depth else np.where(above > 0, scores.shape[1], 0)
 
 
-def take_over(places: tuple[Ints, Ints], own: Sequence[tuple[Ints, Ints]], lengths: Ints, method: str) -> None:
+def take_over(
+    places: tuple[Ints, Ints], own: Sequence[tuple[Ints, Ints]], lengths: Ints, method: str
+) -> None:
     """Puts a model's own ranks in place of fused ones ``[q, w]`` where only its list holds anything, or weighs."""
     filled = lengths > 0
     single, which = filled.sum(axis=0) == 1, filled.argmax(axis=0)
@@ -132,7 +177,11 @@ def take_over(places: tuple[Ints, Ints], own: Sequence[tuple[Ints, Ints]], lengt
 
 
 def blocks(
-    tops: Sequence[Ints], scores: Sequence[Floats], lengths: Ints, targets: Sequence[Sequence[int]], n: int
+    tops: Sequence[Ints],
+    scores: Sequence[Floats],
+    lengths: Ints,
+    targets: Sequence[Sequence[int]],
+    n: int,
 ) -> Iterator[Lists]:
     """The lists of some queries at a time, over those items that are in any list or wanted."""
     q, m = len(targets), len(tops)
@@ -141,14 +190,22 @@ def blocks(
     for start in range(0, q, step):
         rows = range(start, min(start + step, q))
         columns = [
-            np.unique(np.concatenate([*(top[i, :k] for top, k in zip(tops, lengths[:, i], strict=True)), targets[i]]))
+            np.unique(
+                np.concatenate(
+                    [*(top[i, :k] for top, k in zip(tops, lengths[:, i], strict=True)), targets[i]]
+                )
+            )
             for i in rows
         ]
         shape = (m, len(rows), max(map(len, columns)))
         own = [sorted({*targets[i]}) for i in rows]
         wanted = np.zeros((len(rows), max(map(len, own))), np.int64)
         block = Lists(
-            np.zeros(shape), np.zeros(shape), np.zeros(shape, np.uint8), wanted, np.array(list(map(len, own)))
+            np.zeros(shape),
+            np.zeros(shape),
+            np.zeros(shape, np.uint8),
+            wanted,
+            np.array(list(map(len, own))),
         )
         for b, (i, known) in enumerate(zip(rows, columns, strict=True)):
             wanted[b] = np.searchsorted(known, own[b][0])
@@ -170,7 +227,9 @@ def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tup
     if method == "weighted":
         first, second = (block.scores[i] for i in some)
         each = [places(weight * first + (1 - weight) * second, block, n) for weight in WEIGHTS]
-        return np.stack([best for best, _ in each], axis=1), np.stack([worst for _, worst in each], axis=1)
+        return np.stack([best for best, _ in each], axis=1), np.stack(
+            [worst for _, worst in each], axis=1
+        )
     total = sum(block.reciprocal[i] if method == "rrf" else block.scores[i] for i in some)
     if method == "comb_mnz":
         total = total * sum(block.held[i] for i in some)

@@ -9,7 +9,9 @@ from kis_bench.triplets.margins import Floats
 from kis_bench.triplets.tables import similarity_tables
 
 
-def of_similarity(dataset: Dataset, model: str, measured: tuple[Floats, Floats]) -> dict[str, pd.DataFrame]:
+def of_similarity(
+    dataset: Dataset, model: str, measured: tuple[Floats, Floats]
+) -> dict[str, pd.DataFrame]:
     """What the gate takes of one model's distances."""
     tables = similarity_tables(dataset, {model: measured})
     return {name: tables[name] for name in ("judgments", "metrics")}

@@ -15,9 +15,13 @@ WIDER = ("segment", "near_duplicate")  #: sets that are ranked beside the target
 
 
 def wider_sets(
-    collection: Collection, queries: Sequence[Query], items: Embeddings, *,
-    segment_s: float = SEGMENT_S, alike: NearDuplicates = ONLY_IDENTICAL,
-) -> tuple[Sets, ...]:  # fmt: skip
+    collection: Collection,
+    queries: Sequence[Query],
+    items: Embeddings,
+    *,
+    segment_s: float = SEGMENT_S,
+    alike: NearDuplicates = ONLY_IDENTICAL,
+) -> tuple[Sets, ...]:
     """For each of :data:`WIDER` the items that will do for each query; they are the model's own for cosine only."""
     wanted = relevance.targets(collection, queries)
     return (
@@ -27,17 +31,29 @@ def wider_sets(
 
 
 def measure(
-    collection: Collection, queries: Sequence[Query], items: Embeddings, texts: Embeddings, wider: Sequence[Sets],
-    *, top_k: int = 10,
-) -> Ranks:  # fmt: skip
+    collection: Collection,
+    queries: Sequence[Query],
+    items: Embeddings,
+    texts: Embeddings,
+    wider: Sequence[Sets],
+    *,
+    top_k: int = 10,
+) -> Ranks:
     """The ranks of the queries' items, groups and ``wider`` sets (:func:`wider_sets`), from one pass."""
     wanted = relevance.targets(collection, queries)
     return target_ranks(
-        texts.vectors[:, 0], items.vectors, wanted, groups=collection.groups, relevant=wider, top_k=top_k
+        texts.vectors[:, 0],
+        items.vectors,
+        wanted,
+        groups=collection.groups,
+        relevant=wider,
+        top_k=top_k,
     )
 
 
-def near_duplicates(collection: Collection, items: Embeddings, wanted: Sets, alike: NearDuplicates) -> Sets:
+def near_duplicates(
+    collection: Collection, items: Embeddings, wanted: Sets, alike: NearDuplicates
+) -> Sets:
     """For each query its targets and the items like one of them; identical files always are."""
     same = relevance.identical(collection.content, wanted)
     if alike.method == IDENTICAL:
@@ -52,9 +68,15 @@ def near_duplicates(collection: Collection, items: Embeddings, wanted: Sets, ali
 
 
 def rows(
-    model: str, dataset: str, collection: Collection, queries: Sequence[Query], texts: Embeddings, ranks: Ranks,
-    *, privacy: bool = False,
-) -> list[dict[str, Any]]:  # fmt: skip
+    model: str,
+    dataset: str,
+    collection: Collection,
+    queries: Sequence[Query],
+    texts: Embeddings,
+    ranks: Ranks,
+    *,
+    privacy: bool = False,
+) -> list[dict[str, Any]]:
     """The rows of ranks.parquet as plain Python values, of queries as they are to be shown.
 
     ``privacy`` leaves names of groups out; of queries see :func:`kis_bench.results.pseudonyms.hidden`.
@@ -79,7 +101,8 @@ def rows(
             "target_score": float(ranks.target_score[i]),
             "top_item_ids": [collection.ids[j] for j in ranks.top_items[i]],
             "annotator": query.annotator,
-            "target_group": groups and "|".join(dict.fromkeys(groups[collection.position[t]] for t in query.item_ids)),
+            "target_group": groups
+            and "|".join(dict.fromkeys(groups[collection.position[t]] for t in query.item_ids)),
         }
         for i, query in enumerate(queries)
     ]
@@ -90,15 +113,22 @@ def places(name: str, best: Any, worst: Any, i: int) -> dict[str, Any]:
     columns = f"{name}_rank", f"{name}_rank_best", f"{name}_rank_worst"
     if best is None or best[i] == 0:
         return dict.fromkeys(columns)
-    return dict(zip(columns, ((int(best[i]) + int(worst[i])) / 2, int(best[i]), int(worst[i])), strict=True))
+    return dict(
+        zip(columns, ((int(best[i]) + int(worst[i])) / 2, int(best[i]), int(worst[i])), strict=True)
+    )
 
 
 def contents(dataset: Dataset) -> dict[str, str]:
     """Digests of a dataset's parts, to tell which of them is another one when the fingerprints differ."""
     parts: dict[str, Iterable[object]] = {
-        "pictures": dataset.collection.content, "item ids": dataset.collection.ids,
-        "groups and times": [*(dataset.collection.groups or ()), *(dataset.collection.times_s or ())],
+        "pictures": dataset.collection.content,
+        "item ids": dataset.collection.ids,
+        "groups and times": [
+            *(dataset.collection.groups or ()),
+            *(dataset.collection.times_s or ()),
+        ],
         **{f"queries of {name}": dataset.queries(name) for name in dataset.label_sets},
-        "triplets": dataset.triplets, "judgments": [*dataset.judgments, *dataset.participants],
-    }  # fmt: skip
+        "triplets": dataset.triplets,
+        "judgments": [*dataset.judgments, *dataset.participants],
+    }
     return {name: digest(part)[:16] for name, part in parts.items()}

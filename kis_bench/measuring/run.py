@@ -14,11 +14,24 @@ from kis_bench.analysis import combinations, label_sets
 from kis_bench.analysis.models import compare
 from kis_bench.records import Collection, Dataset
 from kis_bench.results import Run, read_run, write_run
-from kis_bench.results.columns import ALL_RANKS, ALL_VERDICTS, JUDGMENTS, METRICS, RECALL_AT, TIMINGS
+from kis_bench.results.columns import (
+    ALL_RANKS,
+    ALL_VERDICTS,
+    JUDGMENTS,
+    METRICS,
+    RECALL_AT,
+    TIMINGS,
+)
 from kis_bench.results.privacy import without_private
 from kis_bench.results.provenance import git_state, versions
 from kis_bench.results.published import comparable
-from kis_bench.statistics import bootstrap_interval, bootstrap_means, cross_validation, crossed, resampled_means
+from kis_bench.statistics import (
+    bootstrap_interval,
+    bootstrap_means,
+    cross_validation,
+    crossed,
+    resampled_means,
+)
 from kis_bench.triplets.tables import Measured, similarity_tables
 
 
@@ -52,11 +65,18 @@ def write_measured(
         verdicts: what the gate said of each figure; gate: by what; remarks: what it couldn't say.
     """
     every = [similarity_tables(dataset, measured) for dataset, measured in similar]
-    tables = {name: pd.concat([one[name] for one in every], ignore_index=True) for name in (every[0] if every else ())}
+    tables = {
+        name: pd.concat([one[name] for one in every], ignore_index=True)
+        for name in (every[0] if every else ())
+    }
     judgments = tables.pop("judgments", pd.DataFrame(columns=JUDGMENTS))
     if published is not None:
-        sizes = pd.DataFrame(ranks, columns=ALL_RANKS).groupby(["model", "dataset", "label_set"]).size()
-        every_figure = pd.concat([tables.get("metrics", pd.DataFrame(columns=METRICS)), figures_of(sizes)])
+        sizes = (
+            pd.DataFrame(ranks, columns=ALL_RANKS).groupby(["model", "dataset", "label_set"]).size()
+        )
+        every_figure = pd.concat(
+            [tables.get("metrics", pd.DataFrame(columns=METRICS)), figures_of(sizes)]
+        )
         tables["published"] = comparable(published, every_figure)
     if fused is not None:
         tables["fused"] = fused
@@ -110,9 +130,11 @@ def statistics() -> dict[str, Any]:
         "figures": defaults(bootstrap_interval, "resamples", "seed"),
         "comparisons": defaults(compare, "resamples", "permutations", "seed"),
         "combinations": {
-            "resamples": combinations.RESAMPLES, "permutations": combinations.PERMUTATIONS,
+            "resamples": combinations.RESAMPLES,
+            "permutations": combinations.PERMUTATIONS,
             "seed": defaults(resampled_means, "seed")["seed"],
-            "cross_validation_folds": cross_validation.FOLDS, "cross_validation_seed": cross_validation.SEED,
+            "cross_validation_folds": cross_validation.FOLDS,
+            "cross_validation_seed": cross_validation.SEED,
         },
         "label sets": {
             "resamples": defaults(bootstrap_means, "resamples")["resamples"],
@@ -120,4 +142,4 @@ def statistics() -> dict[str, Any]:
             **defaults(label_sets.median_interval, "seed"),
         },
         "image similarity": {"resamples": crossed.RESAMPLES, "seed": crossed.SEED},
-    }  # fmt: skip
+    }

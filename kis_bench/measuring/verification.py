@@ -40,7 +40,9 @@ def sample_size(encoder: LazyEncoder, asked: int | None, *, judged: bool) -> int
     return asked if asked and encoder.checkable else 0
 
 
-def verify_collection(collection: Collection, items: Embeddings, encoder: LazyEncoder, n: int) -> int:
+def verify_collection(
+    collection: Collection, items: Embeddings, encoder: LazyEncoder, n: int
+) -> int:
     """Compares stored vectors of n pictures with new ones; returns how many these were.
 
     Raises:
@@ -51,7 +53,11 @@ def verify_collection(collection: Collection, items: Embeddings, encoder: LazyEn
     model = CheckedModel(encoder.encoder)
     chosen = sample(items, n)
     with ThreadPoolExecutor(DECODERS) as pool:
-        inputs = [*pool.map(lambda i: model.prepared(collection.ids[i], read_image(collection.paths[i])), chosen)]
+        inputs = [
+            *pool.map(
+                lambda i: model.prepared(collection.ids[i], read_image(collection.paths[i])), chosen
+            )
+        ]
     compare(encoder, items, chosen, inputs, lambda some: run(model.images, some, model), "picture")
     return len(chosen)
 
@@ -63,7 +69,14 @@ def verify_texts(queries: Sequence[Query], texts: Embeddings, encoder: LazyEncod
     model, ids, contents = CheckedModel(encoder.encoder), *texts_of(queries)
     chosen = sample(texts, n)
     inputs = [Input(ids[i], contents[i]) for i in chosen]
-    compare(encoder, texts, chosen, inputs, lambda some: run(lambda x: model.texts(x)[0], some, model), "text")
+    compare(
+        encoder,
+        texts,
+        chosen,
+        inputs,
+        lambda some: run(lambda x: model.texts(x)[0], some, model),
+        "text",
+    )
     return len(chosen)
 
 
@@ -72,14 +85,20 @@ def sample(stored: Embeddings, n: int) -> list[int]:
     return sorted(random.Random(stored.key).sample(range(len(stored.ids)), min(n, len(stored.ids))))
 
 
-def run(encode: Callable[[Sequence[Input]], Vectors], inputs: Sequence[Input], model: CheckedModel) -> Vectors:
+def run(
+    encode: Callable[[Sequence[Input]], Vectors], inputs: Sequence[Input], model: CheckedModel
+) -> Vectors:
     return np.concatenate(Batches(model.encoder).run(encode, inputs))
 
 
 def compare(
-    encoder: LazyEncoder, stored: Embeddings, chosen: Sequence[int], inputs: Sequence[Input],
-    encode: Callable[[Sequence[Input]], Vectors], kind: str,
-) -> None:  # fmt: skip
+    encoder: LazyEncoder,
+    stored: Embeddings,
+    chosen: Sequence[int],
+    inputs: Sequence[Input],
+    encode: Callable[[Sequence[Input]], Vectors],
+    kind: str,
+) -> None:
     """Raises KisBenchError where a new vector differs from the stored one by more than batches may make."""
     before, now = stored.vectors[np.array(chosen)], encode(inputs)
     if before.shape == now.shape and apart(before, now).max() <= SAME:
@@ -97,7 +116,11 @@ def compare(
     drift = apart(before, now) if before.shape == now.shape else np.full(len(chosen), np.inf)
     if drift.max() > max(SAME, MARGIN * float(apart(now, alone).max())):
         worst = int(drift.argmax())
-        by = f"differs by {drift[worst]:.2g}" if np.isfinite(drift[worst]) else f"has {list(before.shape[1:])} numbers"
+        by = (
+            f"differs by {drift[worst]:.2g}"
+            if np.isfinite(drift[worst])
+            else f"has {list(before.shape[1:])} numbers"
+        )
         raise KisBenchError(
             f"model {encoder.name}: stored vectors are not this model's: that of {kind} {inputs[worst].id!r} {by}. Its "
             f"key {stored.key!r} doesn't tell what changed: list the files that it reads in files, add the rest to its "

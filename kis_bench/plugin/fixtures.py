@@ -42,7 +42,9 @@ from kis_bench.triplets.margins import Floats
 from kis_bench.triplets.tables import Judged, agreed
 
 BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for
-VERIFIED = pytest.StashKey[dict[tuple[str, str], int]]()  #: key, what -> how many vectors were made anew
+VERIFIED = pytest.StashKey[
+    dict[tuple[str, str], int]
+]()  #: key, what -> how many vectors were made anew
 WIDER_SETS = pytest.StashKey[dict[tuple[DatasetRow, str | None, str], tuple[Sets, ...]]]()
 
 
@@ -63,20 +65,40 @@ class Measurement:
         started, loaded = time.perf_counter(), model is not None and model.loaded
         yield
         seconds = time.perf_counter() - started
-        cached = step.startswith("embed") and model is not None and model.loaded == loaded and not loaded
+        cached = (
+            step.startswith("embed") and model is not None and model.loaded == loaded and not loaded
+        )
         self.timings.append(
-            {"model": model.name if model else "", "dataset": dataset.name, "label_set": label_set, "step": step,
-             "seconds": seconds, "n": n, "per_second": n / seconds if seconds else None, "cached": cached}
-        )  # fmt: skip
+            {
+                "model": model.name if model else "",
+                "dataset": dataset.name,
+                "label_set": label_set,
+                "step": step,
+                "seconds": seconds,
+                "n": n,
+                "per_second": n / seconds if seconds else None,
+                "cached": cached,
+            }
+        )
 
-    def embed_images(self, model: LazyEncoder, dataset: Dataset, label_set: str | None) -> Embeddings:
+    def embed_images(
+        self, model: LazyEncoder, dataset: Dataset, label_set: str | None
+    ) -> Embeddings:
         collection = dataset.collection
         with self.timed("embed images", len(collection), model, dataset, label_set):
-            items = embed.embed_collection(collection, model, self.store, batch_size=self.option.kis_batch_size)
-        self.verify(model, f"{dataset.name} images", partial(verification.verify_collection, collection, items))
+            items = embed.embed_collection(
+                collection, model, self.store, batch_size=self.option.kis_batch_size
+            )
+        self.verify(
+            model,
+            f"{dataset.name} images",
+            partial(verification.verify_collection, collection, items),
+        )
         return items
 
-    def verify(self, model: LazyEncoder, what: str, compare: Callable[[LazyEncoder, int], int]) -> None:
+    def verify(
+        self, model: LazyEncoder, what: str, compare: Callable[[LazyEncoder, int], int]
+    ) -> None:
         """Compares some stored vectors with new ones, once a session, where that is asked for or due."""
         done = self.config.stash.setdefault(VERIFIED, {})
         if (model.key, what) not in done:
@@ -92,11 +114,22 @@ class Measurement:
         known = encoders.catalogue().get(checkpoint.name)
         hidden = self.option.kis_privacy and (known is None or known.note != checkpoint.note)
         own = {"own_key": model.own_key, "row": checkpoint.name} if model.is_function else {}
-        return {"source": checkpoint.source, "revision": checkpoint.revision, "key": model.key, **own,
-                "weights": encoders.weights(checkpoint), "dim": items.vectors.shape[2], **items.made,
-                "verified": {what: n for (key, what), n in self.config.stash.get(VERIFIED, {}).items()
-                             if key == model.key},
-                "note": "" if hidden else checkpoint.note, "licence": checkpoint.licence}  # fmt: skip
+        return {
+            "source": checkpoint.source,
+            "revision": checkpoint.revision,
+            "key": model.key,
+            **own,
+            "weights": encoders.weights(checkpoint),
+            "dim": items.vectors.shape[2],
+            **items.made,
+            "verified": {
+                what: n
+                for (key, what), n in self.config.stash.get(VERIFIED, {}).items()
+                if key == model.key
+            },
+            "note": "" if hidden else checkpoint.note,
+            "licence": checkpoint.licence,
+        }
 
     def not_searched(self, dataset: Dataset) -> dict[str, Any]:
         """What a reader has to know of a dataset, and what of its folder was not read."""
@@ -119,17 +152,31 @@ class Measurement:
         stash[TIMED], self.times = False, True
         return self.request.getfixturevalue(BENCHMARK).pedantic(step, arguments)
 
-    def tell(self, model: str, dataset: Dataset, label_set: str, figures: Mapping[str, float]) -> None:
+    def tell(
+        self, model: str, dataset: Dataset, label_set: str, figures: Mapping[str, float]
+    ) -> None:
         """Puts a cell's figures into JUnit's properties of the test, and beside the times of pytest-benchmark."""
-        about = {"model": model, "dataset": dataset.name} | ({"label_set": label_set} if label_set else {})
+        about = {"model": model, "dataset": dataset.name} | (
+            {"label_set": label_set} if label_set else {}
+        )
         self.request.node.user_properties += [*about.items(), *figures.items()]
         if self.times:
             steps = {row["step"]: row for row in self.timings}
-            speeds = {f"{step} per second": row["per_second"] for step, row in steps.items()
-                      if step.startswith("embed") and not row["cached"]}  # fmt: skip
-            self.request.getfixturevalue(BENCHMARK).extra_info.update(about | dict(figures) | speeds)
+            speeds = {
+                f"{step} per second": row["per_second"]
+                for step, row in steps.items()
+                if step.startswith("embed") and not row["cached"]
+            }
+            self.request.getfixturevalue(BENCHMARK).extra_info.update(
+                about | dict(figures) | speeds
+            )
 
-    def judge(self, cell: Cell, provenance: Mapping[str, Any], tables: Callable[[], dict[str, pd.DataFrame]]) -> None:
+    def judge(
+        self,
+        cell: Cell,
+        provenance: Mapping[str, Any],
+        tables: Callable[[], dict[str, pd.DataFrame]],
+    ) -> None:
         """Asks the gate about a cell; if it fails, the test will, once it has come to its end."""
         found, node = gate(self.config), self.request.node
         if found is None:
@@ -138,7 +185,9 @@ class Measurement:
         node.user_properties.append((PAYLOAD, {"timings": [], "provenance": {}, "verdicts": rows}))
         for one in rows:
             text = "; ".join(part for part in (sentence(one), listing(one)) if part)
-            node.user_properties.append((f"{one['rule']} {one['metric']}".rstrip(), f"{one['verdict']}: {text}"))
+            node.user_properties.append(
+                (f"{one['rule']} {one['metric']}".rstrip(), f"{one['verdict']}: {text}")
+            )
         node.stash.setdefault(FAILURES, []).extend(failures)
 
 
@@ -150,12 +199,16 @@ class KnownItemSearch(Measurement):
         ranks = self.measured(model, dataset, query_set)[0]
         label_set, found = str(query_set.label_set), self.handed_on
         recalls = {f"recall@{k}": recall_at_k(ranks.best, ranks.worst, k) for k in RECALL_AT}
-        others = {"mrr": mean_reciprocal_rank(ranks.rank), "median_rank": rank_quantile(ranks.rank, 0.5)}
+        others = {
+            "mrr": mean_reciprocal_rank(ranks.rank),
+            "median_rank": rank_quantile(ranks.rank, 0.5),
+        }
         self.tell(model.name, dataset, label_set, recalls | others)
         self.judge(
-            Cell(model.name, dataset.name, label_set), found["provenance"],
+            Cell(model.name, dataset.name, label_set),
+            found["provenance"],
             lambda: {"ranks": pd.DataFrame(found["ranks"], columns=ALL_RANKS)},
-        )  # fmt: skip
+        )
         return ranks
 
     def measured(
@@ -163,33 +216,56 @@ class KnownItemSearch(Measurement):
     ) -> tuple[Ranks, Embeddings, Embeddings]:
         """Also the vectors of images and texts."""
         if model.image_only:
-            raise NotReady(f"model {model.name}", "has no text side", "It serves image similarity only")
+            raise NotReady(
+                f"model {model.name}", "has no text side", "It serves image similarity only"
+            )
         option, queries, collection = self.option, query_set.queries, dataset.collection
         step = partial(self.timed, model=model, dataset=dataset, label_set=query_set.label_set)
         alike = NearDuplicates.parse(option.kis_near_duplicates)
         with visible_progress(self.config):
             items = self.embed_images(model, dataset, query_set.label_set)
             with step("embed texts", len(queries)):
-                texts = embed.embed_texts(queries, model, self.store, name=f"{dataset.name}-{query_set.label_set}")
-            self.verify(model, f"{query_set.id} texts", partial(verification.verify_texts, queries, texts))
-            own = model.name if alike.method == "cosine" else ""  # else they are the same for all models
-            kept, about = self.config.stash.setdefault(WIDER_SETS, {}), (query_set.dataset, query_set.label_set, own)
+                texts = embed.embed_texts(
+                    queries, model, self.store, name=f"{dataset.name}-{query_set.label_set}"
+                )
+            self.verify(
+                model, f"{query_set.id} texts", partial(verification.verify_texts, queries, texts)
+            )
+            own = (
+                model.name if alike.method == "cosine" else ""
+            )  # else they are the same for all models
+            kept, about = (
+                self.config.stash.setdefault(WIDER_SETS, {}),
+                (query_set.dataset, query_set.label_set, own),
+            )
             with step("relevance", len(queries)):
                 if about not in kept:
                     kept[about] = known_items.wider_sets(
                         collection, queries, items, segment_s=option.kis_segment, alike=alike
                     )
         with step("rank", len(queries)):
-            ranks = self.timed_by_benchmark(known_items.measure, collection, queries, items, texts, kept[about])
+            ranks = self.timed_by_benchmark(
+                known_items.measure, collection, queries, items, texts, kept[about]
+            )
         shown = self.shown(queries, dataset)
-        rows = known_items.rows(model.name, dataset.name, collection, shown, texts, ranks, privacy=option.kis_privacy)
+        rows = known_items.rows(
+            model.name, dataset.name, collection, shown, texts, ranks, privacy=option.kis_privacy
+        )
         about_dataset = {
-            "fingerprint": dataset.fingerprint, "contents": contents(dataset), "n_items": len(collection),
+            "fingerprint": dataset.fingerprint,
+            "contents": contents(dataset),
+            "n_items": len(collection),
             "n_queries": {s: len(dataset.queries(s)) for s in dataset.label_sets},
-            "n_groups": len(set(collection.groups or ())), "layout": query_set.dataset.layout,
-            "segment_s": option.kis_segment, "near_duplicates": str(alike), **self.not_searched(dataset),
-        }  # fmt: skip
-        provenance = {"models": {model.name: self.about_model(model, items)}, "datasets": {dataset.name: about_dataset}}
+            "n_groups": len(set(collection.groups or ())),
+            "layout": query_set.dataset.layout,
+            "segment_s": option.kis_segment,
+            "near_duplicates": str(alike),
+            **self.not_searched(dataset),
+        }
+        provenance = {
+            "models": {model.name: self.about_model(model, items)},
+            "datasets": {dataset.name: about_dataset},
+        }
         self.hand_on(ranks=rows, provenance=provenance)
         return ranks, items, texts
 
@@ -214,7 +290,11 @@ class Complementarity(Measurement):
             raise absent[0]
         if len(found) < 2:
             here = f"only {' and '.join(found)} is here" if found else "none is here"
-            raise NotReady("complementarity", f"takes two models, and {here}", "kis-bench fetch MODEL gets another")
+            raise NotReady(
+                "complementarity",
+                f"takes two models, and {here}",
+                "kis-bench fetch MODEL gets another",
+            )
         with self.timed("fuse", len(query_set.queries), None, dataset, query_set.label_set):
             table = fused_ranks(
                 [texts.vectors[:, 0] for _, texts in found.values()],
@@ -227,13 +307,17 @@ class Complementarity(Measurement):
         table.insert(1, "label_set", query_set.label_set)
         called = {
             query.query_id: shown.query_id
-            for query, shown in zip(query_set.queries, self.shown(query_set.queries, dataset), strict=True)
+            for query, shown in zip(
+                query_set.queries, self.shown(query_set.queries, dataset), strict=True
+            )
         }
         told = table.assign(query_id=table["query_id"].map(called))
         self.hand_on(fused={column: values_of(told[column]) for column in told}, provenance={})
         return table
 
-    def vectors(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> tuple[Embeddings, Embeddings]:
+    def vectors(
+        self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet
+    ) -> tuple[Embeddings, Embeddings]:
         """Those of images and texts, measured alone too; a model that had to be loaded is given up after."""
         try:
             return KnownItemSearch(self.request).measured(model, dataset, query_set)[1:]
@@ -247,8 +331,12 @@ class ImageSimilarity(Measurement):
     def __call__(self, model: LazyEncoder, dataset: Dataset) -> float:
         """The consistency of one model with the judgments over a dataset's triplets, 0 to 1."""
         if not len(dataset.collection):
-            raise NotReady(f"dataset {dataset.name}", "has no images", "Put them into keyframes/ of its folder",
-                           concerns=f"model {model.name}")  # fmt: skip
+            raise NotReady(
+                f"dataset {dataset.name}",
+                "has no images",
+                "Put them into keyframes/ of its folder",
+                concerns=f"model {model.name}",
+            )
         with visible_progress(self.config):
             items = self.embed_images(model, dataset, "")
         with self.timed("compare", len(dataset.triplets), model, dataset, ""):
@@ -256,7 +344,9 @@ class ImageSimilarity(Measurement):
             measured = self.timed_by_benchmark(
                 triplets.cosine_distances, items.vectors, places, self.option.kis_image_similarity
             )
-        found = self.record(dataset, {model.name: measured}, {model.name: self.about_model(model, items)})
+        found = self.record(
+            dataset, {model.name: measured}, {model.name: self.about_model(model, items)}
+        )
         self.tell(model.name, dataset, "", {"consistency": found[model.name]})
         return found[model.name]
 
@@ -270,10 +360,15 @@ class ImageSimilarity(Measurement):
         return self.record(dataset, measured, {name: {"source": STUDY_SOURCE} for name in measured})
 
     def record(
-        self, dataset: Dataset, measured: Mapping[str, tuple[Floats, Floats]], models: Mapping[str, Any]
+        self,
+        dataset: Dataset,
+        measured: Mapping[str, tuple[Floats, Floats]],
+        models: Mapping[str, Any],
     ) -> dict[str, float]:
         judged = Judged(dataset)
-        found = dict(zip(measured, map(triplets.consistency, agreed(judged, measured).T), strict=True))
+        found = dict(
+            zip(measured, map(triplets.consistency, agreed(judged, measured).T), strict=True)
+        )
         if unknown := [name for name, value in found.items() if math.isnan(value)]:
             raise KisBenchError(
                 f"dataset {dataset.name}: no judgment that counts has a distance under {', '.join(unknown)}; "
@@ -281,17 +376,27 @@ class ImageSimilarity(Measurement):
             )
         layout = line_up(self.config).dataset(dataset.name).layout
         about = {
-            "fingerprint": dataset.fingerprint, "contents": contents(dataset), "n_items": len(dataset.collection),
+            "fingerprint": dataset.fingerprint,
+            "contents": contents(dataset),
+            "n_items": len(dataset.collection),
             "layout": layout,
-            "n_triplets": len(dataset.triplets), "n_targets": len({t.target for t in dataset.triplets}),
+            "n_triplets": len(dataset.triplets),
+            "n_targets": len({t.target for t in dataset.triplets}),
             "n_judgments": len(dataset.judgments),
             "n_indifferent": int((~judged.decided).sum()),
-            "n_participants": len(dataset.participants), "image_similarity": self.option.kis_image_similarity,
-            "remarks": [] if self.option.kis_privacy else list(dataset.remarks), **self.not_searched(dataset),
-        }  # fmt: skip
-        distances = [(dataset.name, name, *(each.T.tolist()), m.tolist()) for name, (each, m) in measured.items()]
+            "n_participants": len(dataset.participants),
+            "image_similarity": self.option.kis_image_similarity,
+            "remarks": [] if self.option.kis_privacy else list(dataset.remarks),
+            **self.not_searched(dataset),
+        }
+        distances = [
+            (dataset.name, name, *(each.T.tolist()), m.tolist())
+            for name, (each, m) in measured.items()
+        ]
         provenance = {"models": dict(models), "datasets": {dataset.name: about}}
         self.hand_on(distances=distances, provenance=provenance)
         for name, own in measured.items():
-            self.judge(Cell(name, dataset.name, ""), provenance, partial(of_similarity, dataset, name, own))
+            self.judge(
+                Cell(name, dataset.name, ""), provenance, partial(of_similarity, dataset, name, own)
+            )
         return found

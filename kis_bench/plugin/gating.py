@@ -36,10 +36,20 @@ def made(config: pytest.Config) -> Gate | None:
     option = config.option
     given = config.stash[GIVEN] if not hasattr(config, "workerinput") else frozenset()
     if option.kis_baseline is None:
-        values = {name: getattr(option, f"kis_{name.replace('-', '_')}") for name in OF_A_BASELINE if name in given}
-        alone = [name for name, value in values.items() if value is not None and value is not False and value != []]
+        values = {
+            name: getattr(option, f"kis_{name.replace('-', '_')}")
+            for name in OF_A_BASELINE
+            if name in given
+        }
+        alone = [
+            name
+            for name, value in values.items()
+            if value is not None and value is not False and value != []
+        ]
         if alone:
-            raise KisBenchError(f"--kis-{alone[0]} compares with a baseline; add --kis-baseline RUN")
+            raise KisBenchError(
+                f"--kis-{alone[0]} compares with a baseline; add --kis-baseline RUN"
+            )
     if "drift" in given and option.kis_drift != "0" and not option.kis_exact:
         raise KisBenchError(f"--kis-drift {option.kis_drift} has no meaning without --kis-exact")
     if option.kis_thresholds is None and option.kis_baseline is None:
@@ -52,9 +62,14 @@ def made(config: pytest.Config) -> Gate | None:
     from kis_bench.results.provenance import git_state, versions
 
     rules = Rules(
-        option.kis_alpha, option.kis_tolerance, option.kis_query_factor, tuple(option.kis_gate_metric) or MEASURES,
-        option.kis_exact, option.kis_drift, option.kis_incumbent or "",
-    )  # fmt: skip
+        option.kis_alpha,
+        option.kis_tolerance,
+        option.kis_query_factor,
+        tuple(option.kis_gate_metric) or MEASURES,
+        option.kis_exact,
+        option.kis_drift,
+        option.kis_incumbent or "",
+    )
     thresholds: tuple[Threshold, ...] = ()
     if option.kis_thresholds is not None:
         file = option.kis_thresholds
@@ -62,7 +77,9 @@ def made(config: pytest.Config) -> Gate | None:
         check_names(config, thresholds, file)
     baseline = None if option.kis_baseline is None else read_baseline(option.kis_baseline)
     if baseline is not None and rules.incumbent and rules.incumbent not in models_of(baseline):
-        raise UnknownName("model", rules.incumbent, models_of(baseline), f"These are in {option.kis_baseline}.")
+        raise UnknownName(
+            "model", rules.incumbent, models_of(baseline), f"These are in {option.kis_baseline}."
+        )
     about = {"versions": versions(), "git": git_state(config.rootpath)}
     return Gate(thresholds, baseline, rules, about, asked=bool({"thresholds", "baseline"} & given))
 
@@ -84,7 +101,9 @@ def check_names(config: pytest.Config, thresholds: Sequence[Threshold], file: Pa
     declared = [row.name for rows in hook.pytest_kis_datasets(config=config) for row in rows]
     models = {row.name for rows in hook.pytest_kis_models(config=config) for row in rows}
     models |= {row.name for row in lined.models}
-    sets: dict[str, set[str] | None] = dict.fromkeys(declared)  # None: left out or not here, so nobody knows
+    sets: dict[str, set[str] | None] = dict.fromkeys(
+        declared
+    )  # None: left out or not here, so nobody knows
     studies = []
     for row in lined.datasets:
         sets[row.name] = None
@@ -93,9 +112,17 @@ def check_names(config: pytest.Config, thresholds: Sequence[Threshold], file: Pa
             studies.append(row.name)
         if datasets.readiness(row).ready:
             if judged:
-                models |= {name for known in datasets.extractor_names(row) for name in (known, of_the_study(known))}
+                models |= {
+                    name
+                    for known in datasets.extractor_names(row)
+                    for name in (known, of_the_study(known))
+                }
             if not config.option.kis_labels:
-                found = {one.label_set for one in query_sets(config) if one.dataset == row and one.label_set}
+                found = {
+                    one.label_set
+                    for one in query_sets(config)
+                    if one.dataset == row and one.label_set
+                }
                 sets[row.name] = found | ({""} if judged else set())
     if problems := unmatchable(
         thresholds, sets, None if any(map(encoders.nameless, lined.models)) else models, studies

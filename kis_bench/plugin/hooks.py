@@ -14,7 +14,14 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.plugin.gating import FAILURES, GATE, gate
-from kis_bench.plugin.items import has_no_dataset, has_no_text_side, model_of, selected, takes_all_models, uses_dataset
+from kis_bench.plugin.items import (
+    has_no_dataset,
+    has_no_text_side,
+    model_of,
+    selected,
+    takes_all_models,
+    uses_dataset,
+)
 from kis_bench.plugin.named import offer, refuse
 from kis_bench.plugin.options import TOLD, add_options, fill_in, given, take_defaults
 from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder
@@ -38,7 +45,10 @@ if TYPE_CHECKING:
 RECORDER = pytest.StashKey[Recorder]()
 PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test before it ran
 WRONG_OPTIONS = pytest.StashKey[str]()
-BENCHMARKED = ("known_item_search", "image_similarity")  #: fixtures whose steps pytest-benchmark can time
+BENCHMARKED = (
+    "known_item_search",
+    "image_similarity",
+)  #: fixtures whose steps pytest-benchmark can time
 
 
 class Hooks:
@@ -70,10 +80,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "throughput: loads models and times them; runs only with -m throughput")
+    config.addinivalue_line(
+        "markers", "throughput: loads models and times them; runs only with -m throughput"
+    )
     try:
         fill_in(config)
-    except KisBenchError as error:  # told when a session starts; pytest --help shall work nevertheless
+    except (
+        KisBenchError
+    ) as error:  # told when a session starts; pytest --help shall work nevertheless
         config.stash[WRONG_OPTIONS] = str(error)
         take_defaults(config)
     if not hasattr(config, "workerinput"):
@@ -150,7 +164,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         offer(config, "dataset", [one.dataset for one in sets])
         both: list[object] = [(s.dataset, s) for s in sets] or [(None, None)]
         ids = [s.id for s in sets] or ["none"]
-        metafunc.parametrize(("dataset", "query_set"), both, ids=ids, indirect=True, scope="session")
+        metafunc.parametrize(
+            ("dataset", "query_set"), both, ids=ids, indirect=True, scope="session"
+        )
     elif "dataset" in names:
         judged: Callable[[DatasetRow], object] = datasets.has_triplets
         if "study_distances" in names:
@@ -165,38 +181,58 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         models = line_up(config).models
         if "query_set" in names and not config.option.kis_model:
             models = searching_models(config) or models
-        offer(config, "model", [m for m in models if of_use and not ("query_set" in names and m.image_only)])
-        metafunc.parametrize("model", models, ids=[m.name for m in models], indirect=True, scope="session")
+        offer(
+            config,
+            "model",
+            [m for m in models if of_use and not ("query_set" in names and m.image_only)],
+        )
+        metafunc.parametrize(
+            "model", models, ids=[m.name for m in models], indirect=True, scope="session"
+        )
 
 
 def has_distances(row: DatasetRow) -> bool:
     """Whether distances of extractors come with the dataset; also if it isn't there, so that nobody knows."""
-    return datasets.has_triplets(row) and (not datasets.readiness(row).ready or bool(datasets.extractor_names(row)))
+    return datasets.has_triplets(row) and (
+        not datasets.readiness(row).ready or bool(datasets.extractor_names(row))
+    )
 
 
 def ours(metafunc: pytest.Metafunc) -> set[str]:
     """The fixtures of this plugin that a test asks for; a project may have a ``model`` or ``dataset`` of its own."""
-    found = metafunc.definition._fixtureinfo.name2fixturedefs  # pytest offers no public way to see an override
-    return {name for name, definitions in found.items() if definitions[-1].func.__module__ == __name__}
+    found = (
+        metafunc.definition._fixtureinfo.name2fixturedefs
+    )  # pytest offers no public way to see an override
+    return {
+        name for name, definitions in found.items() if definitions[-1].func.__module__ == __name__
+    }
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
     arrange(config, items)
     yield
     # What can't search is measured where it can be, and if nothing of that is selected, the session ends.
     useful = {model_of(item) for item in items if not has_no_text_side(item)}
-    leave_out(config, items, [item for item in items if has_no_text_side(item) and model_of(item) in useful])
+    leave_out(
+        config,
+        items,
+        [item for item in items if has_no_text_side(item) and model_of(item) in useful],
+    )
 
 
 def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
     timed = "throughput" in (config.option.markexpr or "")
     alone = in_use(config) and len(searching_models(config)) < 2
     out = [
-        item for item in items
-        if has_no_dataset(item) or (item.get_closest_marker("throughput") and not timed)
+        item
+        for item in items
+        if has_no_dataset(item)
+        or (item.get_closest_marker("throughput") and not timed)
         or (alone and takes_all_models(item))
-    ]  # fmt: skip
+    ]
     leave_out(config, items, out)
     # One model at a time in memory: its tests stand together, in the slots that such tests have.
     slots = [i for i, item in enumerate(items) if model_of(item)]
@@ -216,7 +252,12 @@ def leave_out(config: pytest.Config, items: list[pytest.Item], out: list[pytest.
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Lets pytest-benchmark time the steps of a test where its times were asked for; else its table would be noise."""
     names = getattr(item, "fixturenames", None)
-    if names is not None and "benchmark" not in names and {*BENCHMARKED} & {*names} and wants_times(item.config):
+    if (
+        names is not None
+        and "benchmark" not in names
+        and {*BENCHMARKED} & {*names}
+        and wants_times(item.config)
+    ):
         item.fixturenames = [*names, "benchmark"]  # type: ignore[attr-defined]  # a list of its own: tests share theirs
         item.stash[TIMED] = True
 
@@ -281,7 +322,9 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
         if not uses_dataset(item):
             raise
         wanted = item.config.option.kis_strict
-        if isinstance(error, NotReady) and not (wanted or asked_by_name(item.config, error.concerns)):
+        if isinstance(error, NotReady) and not (
+            wanted or asked_by_name(item.config, error.concerns)
+        ):
             item.user_properties.append((PAYLOAD, {ABSENT: str(error)}))
             raise pytest.skip.Exception(str(error)) from None
         raise pytest.fail.Exception(str(error), pytrace=False) from None
@@ -316,7 +359,9 @@ def fail_by_gate(item: pytest.Item) -> None:
 @pytest.fixture
 def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
     """Measures a model on a query set: ``ranks = known_item_search(model, dataset, query_set)``."""
-    from kis_bench.plugin.fixtures import KnownItemSearch  # and with it arrow, which other test runs shouldn't wait for
+    from kis_bench.plugin.fixtures import (
+        KnownItemSearch,
+    )  # and with it arrow, which other test runs shouldn't wait for
 
     return KnownItemSearch(request)
 

@@ -30,7 +30,9 @@ def takes_all_models(item: pytest.Item) -> bool:
 def uses_dataset(item: pytest.Item) -> bool:
     """Whether a test is one over a model or dataset of ours."""
     callspec = getattr(item, "callspec", None)
-    return bool(model_of(item)) or (callspec is not None and isinstance(callspec.params.get("dataset"), DatasetRow))
+    return bool(model_of(item)) or (
+        callspec is not None and isinstance(callspec.params.get("dataset"), DatasetRow)
+    )
 
 
 def has_no_text_side(item: pytest.Item) -> bool:
@@ -57,7 +59,10 @@ def selected(item: pytest.Item) -> list[Selected]:
     if "known_item_search" in uses and model and isinstance(query_set, QuerySet):
         return [(model, query_set.dataset.name, query_set.label_set)]
     if {"image_similarity", "study_distances"} & {*uses} and isinstance(dataset, DatasetRow):
-        return [(name, dataset.name, "") for name in ([model] if model else extractors(item.config, dataset))]
+        return [
+            (name, dataset.name, "")
+            for name in ([model] if model else extractors(item.config, dataset))
+        ]
     return []
 
 
@@ -66,4 +71,6 @@ def extractors(config: pytest.Config, dataset: DatasetRow) -> list[str]:
     if not datasets.readiness(dataset).ready:
         return ["*"]
     models = {model.name for model in line_up(config).models}
-    return [of_the_study(name) if name in models else name for name in datasets.extractor_names(dataset)]
+    return [
+        of_the_study(name) if name in models else name for name in datasets.extractor_names(dataset)
+    ]

@@ -48,13 +48,18 @@ class LineUp:
                 not be told apart.
         """
         wrong: list[KisBenchError] = []
-        chosen = [*each(dict.fromkeys(model_names), lambda name: encoders.find(name, models), wrong)]
+        chosen = [
+            *each(dict.fromkeys(model_names), lambda name: encoders.find(name, models), wrong)
+        ]
         if not model_names:
             chosen = [*models] or [encoders.find("demo")]
         rows = choose_datasets(datasets, dataset_names, data, wrong)
         chosen = [*each(chosen, with_source, wrong)]
         rows = [*each(rows, with_layout, wrong)]
-        kept_models, kept_rows = without_twins("models", chosen, wrong), without_twins("datasets", rows, wrong)
+        kept_models, kept_rows = (
+            without_twins("models", chosen, wrong),
+            without_twins("datasets", rows, wrong),
+        )
         if wrong and problems is None:
             raise wrong[0]
         if problems is not None:
@@ -65,7 +70,9 @@ class LineUp:
         """The row of a dataset that takes part."""
         return next(row for row in self.datasets if row.name == name)
 
-    def query_sets(self, problems: list[KisBenchError] | None = None) -> list[tuple[DatasetRow, str | None]]:
+    def query_sets(
+        self, problems: list[KisBenchError] | None = None
+    ) -> list[tuple[DatasetRow, str | None]]:
         """(dataset, label set); a dataset that is not there, or has no labels, has None, to be skipped by name.
 
         Datasets that are for image similarity only are none of these.
@@ -92,7 +99,9 @@ class LineUp:
             known |= set(sets)
             if not sets:
                 found.append((row, None))
-            found += [(row, name) for name in sets if not self.label_sets or name in self.label_sets]
+            found += [
+                (row, name) for name in sets if not self.label_sets or name in self.label_sets
+            ]
         nobody_knows = any(label_set is None for _, label_set in found) and not known
         unknown = [name for name in self.label_sets if name not in known and not nobody_knows]
         wrong += [UnknownName("label set", name, known) for name in unknown]
@@ -113,14 +122,22 @@ class LineUp:
             lines.append(f"kis-bench {kind}: ready: {', '.join(ready) or 'none'}")
             absent = [name for name, state in states if state.downloadable]
             if absent:
-                lines.append(f"    not downloaded: {', '.join(absent)}; kis-bench fetch NAME, or add --kis-download")
-            lines += [f"    {name}: {state.state}; {state.remedy}"
-                      for name, state in states if not (state.ready or state.downloadable)]  # fmt: skip
+                lines.append(
+                    f"    not downloaded: {', '.join(absent)}; kis-bench fetch NAME, or add --kis-download"
+                )
+            lines += [
+                f"    {name}: {state.state}; {state.remedy}"
+                for name, state in states
+                if not (state.ready or state.downloadable)
+            ]
         return lines
 
 
 def choose_datasets(
-    declared: Sequence[DatasetRow], names: Sequence[str], data: Path | None, problems: list[KisBenchError]
+    declared: Sequence[DatasetRow],
+    names: Sequence[str],
+    data: Path | None,
+    problems: list[KisBenchError],
 ) -> list[DatasetRow]:
     if not names:
         return [datasets.resolve(row, data) for row in declared] or [DatasetRow("openmoji")]
@@ -131,7 +148,11 @@ def choose_datasets(
         if not name or (equals and not folder):
             raise KisBenchError(f"dataset {wanted!r}: write NAME, or NAME=FOLDER")
         row = by_name.get(name, DatasetRow(name))
-        row = replace(row, folder=Path(folder).expanduser()) if equals else datasets.resolve(row, data)
+        row = (
+            replace(row, folder=Path(folder).expanduser())
+            if equals
+            else datasets.resolve(row, data)
+        )
         if row.folder is None and name not in by_name and name not in datasets.BUILT_IN:
             known = {*by_name, *datasets.BUILT_IN} - {"folder"}
             raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
@@ -140,7 +161,9 @@ def choose_datasets(
     return [*each(dict.fromkeys(names), chosen, problems)]
 
 
-def each(given: Iterable[Given], make: Callable[[Given], Made], problems: list[KisBenchError]) -> Iterator[Made]:
+def each(
+    given: Iterable[Given], make: Callable[[Given], Made], problems: list[KisBenchError]
+) -> Iterator[Made]:
     """What is made of each of some, but of those with which that is a problem."""
     for one in given:
         try:
@@ -165,7 +188,10 @@ def without_twins(kind: str, rows: Sequence[Named], problems: list[KisBenchError
     """The rows whose names no other has; names that two have are problems."""
     counts = Counter(row.name for row in rows)
     problems += [
-        KisBenchError(f"two {kind} are called {name}; give them names of their own in a {kind}.toml")
-        for name, count in counts.items() if count > 1
-    ]  # fmt: skip
+        KisBenchError(
+            f"two {kind} are called {name}; give them names of their own in a {kind}.toml"
+        )
+        for name, count in counts.items()
+        if count > 1
+    ]
     return [row for row in rows if counts[row.name] == 1]

@@ -46,7 +46,11 @@ def refuse(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
 
 
 def stop(lines: Sequence[str]) -> None:
-    said = "; nothing was measured" if len(lines) == 1 else f": {len(lines)} problems; nothing was measured"
+    said = (
+        "; nothing was measured"
+        if len(lines) == 1
+        else f": {len(lines)} problems; nothing was measured"
+    )
     pytest.exit("\n  ".join([f"kis-bench: asked for by name{said}", *lines]), returncode=2)
 
 
@@ -56,9 +60,14 @@ def refusals(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     found = {str(error): in_one_line(error) for error in problems(config)}
     checks: dict[str, Callable[[], None]] = {}
     if asked_by_name(config, "dataset"):
-        checks |= {f"dataset {row.name}": partial(check_dataset, config, row) for row in lined.datasets}
+        checks |= {
+            f"dataset {row.name}": partial(check_dataset, config, row) for row in lined.datasets
+        }
     if asked_by_name(config, "model"):
-        checks |= {f"model {model.name}": partial(check_model, config, model, items) for model in lined.models}
+        checks |= {
+            f"model {model.name}": partial(check_model, config, model, items)
+            for model in lined.models
+        }
     for what, check in checks.items():
         try:
             check()
@@ -80,14 +89,22 @@ def check_dataset(config: pytest.Config, row: DatasetRow) -> None:
     if datasets.has_queries(row) and not (known := datasets.label_sets(row)):
         raise datasets.no_queries(row)
     wanted = line_up(config).label_sets
-    others = any(one.label_set for one in query_sets(config))  # else it is the name of the label set that is wrong
+    others = any(
+        one.label_set for one in query_sets(config)
+    )  # else it is the name of the label set that is wrong
     if wanted and known and others and not datasets.has_triplets(row) and not {*known} & {*wanted}:
-        raise NotReady(f"dataset {row.name}", f"no label set {' or '.join(wanted)}", f"It has {', '.join(known)}")
+        raise NotReady(
+            f"dataset {row.name}",
+            f"no label set {' or '.join(wanted)}",
+            f"It has {', '.join(known)}",
+        )
     if row.folder is not None and not config.option.collectonly:
         load_dataset(config, row)
 
 
-def check_model(config: pytest.Config, checkpoint: Checkpoint, items: Sequence[pytest.Item]) -> None:
+def check_model(
+    config: pytest.Config, checkpoint: Checkpoint, items: Sequence[pytest.Item]
+) -> None:
     """Returns if a model is here, or all that the selected tests ask of it lies in the store."""
     if problem := encoders.unused(checkpoint, device_of(config), config.option.kis_precision):
         raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
@@ -111,7 +128,9 @@ def no_text_side(checkpoint: Checkpoint) -> NotReady:
 
 def all_stored(config: pytest.Config, checkpoint: Checkpoint, own: Sequence[pytest.Item]) -> bool:
     """Whether tests of a model would find every vector; looked at only where the model isn't here."""
-    encoder = LazyEncoder(checkpoint, device=device_of(config), precision=config.option.kis_precision)
+    encoder = LazyEncoder(
+        checkpoint, device=device_of(config), precision=config.option.kis_precision
+    )
     if not encoder.key_known or not own:
         return False
     from kis_bench.embed import images_entry, texts_entry
@@ -129,13 +148,18 @@ def all_stored(config: pytest.Config, checkpoint: Checkpoint, own: Sequence[pyte
         if images_entry(dataset.collection, encoder.key, store).missing():
             return False
         if isinstance(query_set, QuerySet) and query_set.label_set is not None:
-            queries, name = dataset.queries(query_set.label_set), f"{dataset.name}-{query_set.label_set}"
+            queries, name = (
+                dataset.queries(query_set.label_set),
+                f"{dataset.name}-{query_set.label_set}",
+            )
             if texts_entry(queries, encoder.key, store, name)[0].missing():
                 return False
     return True
 
 
-def offer(config: pytest.Config, kind: str, rows: Sequence[DatasetRow] | Sequence[Checkpoint]) -> None:
+def offer(
+    config: pytest.Config, kind: str, rows: Sequence[DatasetRow] | Sequence[Checkpoint]
+) -> None:
     """Notes for which datasets or models a collected function makes tests."""
     config.stash.setdefault(OFFERED, set()).update(f"{kind} {row.name}" for row in rows)
 
@@ -151,8 +175,12 @@ def of_no_use(config: pytest.Config) -> dict[str, str]:
     found = {}
     # A wrong name, as of a label set, is reason enough.
     for row in lined.datasets if "dataset" in given(config) and not problems(config) else ():
-        has = "judgments and no queries" if datasets.has_triplets(row) else "queries and no judgments"
-        found[f"dataset {row.name}"] = f"dataset {row.name}: no collected test can use it. It has {has}"
+        has = (
+            "judgments and no queries" if datasets.has_triplets(row) else "queries and no judgments"
+        )
+        found[f"dataset {row.name}"] = (
+            f"dataset {row.name}: no collected test can use it. It has {has}"
+        )
     for model in lined.models if "model" in given(config) else ():
         if model.image_only:
             found[f"model {model.name}"] = str(no_text_side(model))

@@ -69,58 +69,166 @@ class Option:
 
 
 OPTIONS = (
-    Option("model", f"measure this model: a name that is declared or known, or {FORMS}; repeatable "
-           "(default: all declared); exit code 2 if it can't be measured", "NAME", many=True),
-    Option("dataset", "search this dataset, in FOLDER if given; repeatable (default: all declared); exit code 2 if it "
-           "isn't there", "NAME[=FOLDER]", many=True),
-    Option("labels", "use only this label set; repeatable (default: all that a dataset has)", "NAME", many=True),
-    Option("data", "folder in which dataset folders lie (default: $KIS_DATA)", "DIR", Path, variable="KIS_DATA"),
-    Option("store", "folder of embeddings, reused between runs (default: $KIS_STORE, else the user's cache)", "DIR",
-           Path, variable="KIS_STORE"),
-    Option("segment", "the segment rank counts pictures of the target's group up to this many seconds from it, unless "
-           f"its query says which (default: {SEGMENT_S:g})", "SECONDS", seconds, SEGMENT_S),
-    Option("near-duplicates", f"which pictures the near-duplicate rank takes for the target: {METHODS}; cosine is that "
-           "of each model's own vectors (default: identical files)", "METHOD", default=IDENTICAL),
-    Option("image-similarity", "similarity of two images under a model with several vectors per image: that of the "
-           "mean vectors, or the max over all pairs (default: mean)", default="mean", choices=VECTOR_RULES),
-    Option("device", "auto, cpu, cuda or cuda:N; with -n, processes under auto or cuda take GPUs in turn "
-           "(default: auto)", "DEVICE", default="auto"),
-    Option("precision", "arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)", default="fp32",
-           choices=encoders.PRECISIONS),
-    Option("batch-size", "images encoded at once; halved when memory is short (default: what suits model and device)",
-           "N", int),
-    Option("verify", "encode so many stored items and texts anew and compare, without loading torch for it; 0 turns it "
-           "off (default: 4 for functions, and in the gate for models whose weights have no digest)", "N", whole),
+    Option(
+        "model",
+        f"measure this model: a name that is declared or known, or {FORMS}; repeatable "
+        "(default: all declared); exit code 2 if it can't be measured",
+        "NAME",
+        many=True,
+    ),
+    Option(
+        "dataset",
+        "search this dataset, in FOLDER if given; repeatable (default: all declared); exit code 2 if it "
+        "isn't there",
+        "NAME[=FOLDER]",
+        many=True,
+    ),
+    Option(
+        "labels",
+        "use only this label set; repeatable (default: all that a dataset has)",
+        "NAME",
+        many=True,
+    ),
+    Option(
+        "data",
+        "folder in which dataset folders lie (default: $KIS_DATA)",
+        "DIR",
+        Path,
+        variable="KIS_DATA",
+    ),
+    Option(
+        "store",
+        "folder of embeddings, reused between runs (default: $KIS_STORE, else the user's cache)",
+        "DIR",
+        Path,
+        variable="KIS_STORE",
+    ),
+    Option(
+        "segment",
+        "the segment rank counts pictures of the target's group up to this many seconds from it, unless "
+        f"its query says which (default: {SEGMENT_S:g})",
+        "SECONDS",
+        seconds,
+        SEGMENT_S,
+    ),
+    Option(
+        "near-duplicates",
+        f"which pictures the near-duplicate rank takes for the target: {METHODS}; cosine is that "
+        "of each model's own vectors (default: identical files)",
+        "METHOD",
+        default=IDENTICAL,
+    ),
+    Option(
+        "image-similarity",
+        "similarity of two images under a model with several vectors per image: that of the "
+        "mean vectors, or the max over all pairs (default: mean)",
+        default="mean",
+        choices=VECTOR_RULES,
+    ),
+    Option(
+        "device",
+        "auto, cpu, cuda or cuda:N; with -n, processes under auto or cuda take GPUs in turn "
+        "(default: auto)",
+        "DEVICE",
+        default="auto",
+    ),
+    Option(
+        "precision",
+        "arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)",
+        default="fp32",
+        choices=encoders.PRECISIONS,
+    ),
+    Option(
+        "batch-size",
+        "images encoded at once; halved when memory is short (default: what suits model and device)",
+        "N",
+        int,
+    ),
+    Option(
+        "verify",
+        "encode so many stored items and texts anew and compare, without loading torch for it; 0 turns it "
+        "off (default: 4 for functions, and in the gate for models whose weights have no digest)",
+        "N",
+        whole,
+    ),
     Option("download", "download the weights of models that are not here yet", default=False),
     Option("report", "where run folders are written (default: reports/)", "DIR", Path),
-    Option("strict", "a dataset or model that is declared and missing fails instead of skipping; one that is asked for "
-           "by name and missing ends the session with exit code 2 in any case", default=False),
+    Option(
+        "strict",
+        "a dataset or model that is declared and missing fails instead of skipping; one that is asked for "
+        "by name and missing ends the session with exit code 2 in any case",
+        default=False,
+    ),
     Option("privacy", "leave texts, paths and pictures out of tables and reports", default=False),
-    Option("thresholds", "fail tests whose figures miss a threshold of this file, such as one written by kis-bench "
-           "thresholds", "FILE", Path),
-    Option("baseline", "fail tests that are worse than this run, or a file written by kis-bench baseline save, on the "
-           "same queries", "RUN|FILE", Path),
-    Option("alpha", "how often a run that is not worse than the baseline may fail by chance (default: 0.05)", "P",
-           float, 0.05),
-    Option("tolerance", "also fail if a figure falls by more than this share, noise or not, such as 0.02", "SHARE",
-           float),
-    Option("query-factor", "also fail if the rank of any query grows by more than this factor", "FACTOR", float),
-    Option("gate-metric", "compare only this with the baseline: recall@1, 5, 10, 50 or 100, mrr, consistency; "
-           "repeatable (default: all)", "METRIC", many=True),
-    Option("incumbent", "compare every model with this one of the baseline (default: with the one of its name)",
-           "MODEL"),
-    Option("exact", "fail if any rank differs from the baseline's at all, as after an upgrade of a library",
-           default=False),
-    Option("drift", "with --kis-exact: by how many places a rank may differ, or by which part of it, such as 1% "
-           "(default: 0)", "N|P%", default="0"),
-)  # fmt: skip
+    Option(
+        "thresholds",
+        "fail tests whose figures miss a threshold of this file, such as one written by kis-bench "
+        "thresholds",
+        "FILE",
+        Path,
+    ),
+    Option(
+        "baseline",
+        "fail tests that are worse than this run, or a file written by kis-bench baseline save, on the "
+        "same queries",
+        "RUN|FILE",
+        Path,
+    ),
+    Option(
+        "alpha",
+        "how often a run that is not worse than the baseline may fail by chance (default: 0.05)",
+        "P",
+        float,
+        0.05,
+    ),
+    Option(
+        "tolerance",
+        "also fail if a figure falls by more than this share, noise or not, such as 0.02",
+        "SHARE",
+        float,
+    ),
+    Option(
+        "query-factor",
+        "also fail if the rank of any query grows by more than this factor",
+        "FACTOR",
+        float,
+    ),
+    Option(
+        "gate-metric",
+        "compare only this with the baseline: recall@1, 5, 10, 50 or 100, mrr, consistency; "
+        "repeatable (default: all)",
+        "METRIC",
+        many=True,
+    ),
+    Option(
+        "incumbent",
+        "compare every model with this one of the baseline (default: with the one of its name)",
+        "MODEL",
+    ),
+    Option(
+        "exact",
+        "fail if any rank differs from the baseline's at all, as after an upgrade of a library",
+        default=False,
+    ),
+    Option(
+        "drift",
+        "with --kis-exact: by how many places a rank may differ, or by which part of it, such as 1% "
+        "(default: 0)",
+        "N|P%",
+        default="0",
+    ),
+)
 
 
 def add_options(parser: pytest.Parser) -> None:
     """What isn't given is None until :func:`fill_in` looks elsewhere; ``--kis-NAME=`` stands for nothing at all."""
     group = parser.getgroup("kis", "known-item search benchmarks (kis-bench)")
     for one in OPTIONS:
-        settings: dict[str, Any] = {"dest": one.attribute, "default": None, "help": one.help.replace("%", "%%")}
+        settings: dict[str, Any] = {
+            "dest": one.attribute,
+            "default": None,
+            "help": one.help.replace("%", "%%"),
+        }
         if one.flag:
             settings["action"] = argparse.BooleanOptionalAction
         else:
@@ -128,8 +236,12 @@ def add_options(parser: pytest.Parser) -> None:
             settings |= {"choices": one.choices} if one.choices else {"metavar": one.metavar}
         group.addoption(f"--kis-{one.name}", **settings)
         kind: Any = "bool" if one.flag else "linelist" if one.many else "string"
-        parser.addini(one.attribute, f"--kis-{one.name}, if the command line and [tool.{TABLE}] don't give it", kind,
-                      default=None)  # fmt: skip
+        parser.addini(
+            one.attribute,
+            f"--kis-{one.name}, if the command line and [tool.{TABLE}] don't give it",
+            kind,
+            default=None,
+        )
 
 
 def fill_in(config: pytest.Config) -> None:
@@ -142,8 +254,11 @@ def fill_in(config: pytest.Config) -> None:
     """
     file = project_file(config)
     table = read_table(file)
-    problems = [unknown("key", key, [one.name for one in OPTIONS]) for key in table
-                if key.replace("_", "-") not in {one.name for one in OPTIONS}]  # fmt: skip
+    problems = [
+        unknown("key", key, [one.name for one in OPTIONS])
+        for key in table
+        if key.replace("_", "-") not in {one.name for one in OPTIONS}
+    ]
     if problems:
         raise BadFile(file, [f"[tool.{TABLE}]: {problem}" for problem in problems])
     table = {key.replace("_", "-"): value for key, value in table.items()}
@@ -153,17 +268,27 @@ def fill_in(config: pytest.Config) -> None:
         value = getattr(config.option, one.attribute)
         if value == "":
             setattr(config.option, one.attribute, one.nothing)
-        elif isinstance(value, list) and "" in value:  # takes back what stands before it, as in addopts
+        elif (
+            isinstance(value, list) and "" in value
+        ):  # takes back what stands before it, as in addopts
             setattr(config.option, one.attribute, value[len(value) - value[::-1].index("") :])
     for one in OPTIONS:
         if one in given:
             continue
-        value, where, folder = table.get(one.name), f"{file}: [tool.{TABLE}] {one.name}", file.parent
+        value, where, folder = (
+            table.get(one.name),
+            f"{file}: [tool.{TABLE}] {one.name}",
+            file.parent,
+        )
         if value is None:
             value, where = config.getini(one.attribute), f"{config.inipath}: {one.attribute}"
             folder = config.inipath.parent if config.inipath else folder
         left_out = value is None or os.environ.get(one.variable)
-        setattr(config.option, one.attribute, one.nothing if left_out else taken(one, value, where, folder))
+        setattr(
+            config.option,
+            one.attribute,
+            one.nothing if left_out else taken(one, value, where, folder),
+        )
 
 
 def given(config: pytest.Config) -> frozenset[str]:

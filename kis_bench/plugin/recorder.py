@@ -42,7 +42,9 @@ class Recorder:
         self.ranks: list[dict[str, Any]] = []
         self.measured: set[tuple[str, str, str]] = set()  # model, dataset, label set of the ranks
         self.timings: list[dict[str, Any]] = []
-        self.distances: dict[str, dict[str, tuple[Floats, Floats]]] = {}  # dataset -> model -> distances, margins
+        self.distances: dict[
+            str, dict[str, tuple[Floats, Floats]]
+        ] = {}  # dataset -> model -> distances, margins
         self.fused: list[dict[str, list[Any]]] = []  # of each query set: column -> values
         self.provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
         self.verdicts: dict[tuple[str, ...], Row] = {}
@@ -66,16 +68,22 @@ class Recorder:
         mine = [payload for payload in mine if ABSENT not in payload]
         if not any(name == PAYLOAD for name, _ in report.user_properties):
             return
-        report.user_properties = [(name, value) for name, value in report.user_properties if name != PAYLOAD]
+        report.user_properties = [
+            (name, value) for name, value in report.user_properties if name != PAYLOAD
+        ]
         if report.when != "call" or report.outcome not in ("passed", "failed", "skipped"):
             return  # pytest repeats the properties in the report on the teardown; what is run again comes again
         for payload in mine:
             for one in payload.get("verdicts", []):
                 self.verdicts[tuple(one[name] for name in VERDICT_KEY)] = one
-            self.clashes += clashes(self.provenance["models"], payload["provenance"].get("models", {}))
+            self.clashes += clashes(
+                self.provenance["models"], payload["provenance"].get("models", {})
+            )
             rows = payload.get("ranks", [])
             measured = {(row["model"], row["dataset"], row["label_set"]) for row in rows}
-            if measured and measured <= self.measured:  # alone and then among others, from the same vectors
+            if (
+                measured and measured <= self.measured
+            ):  # alone and then among others, from the same vectors
                 continue
             self.measured |= measured
             self.ranks += rows
@@ -120,25 +128,35 @@ class Recorder:
 
         option, hook = self.config.option, self.config.hook
         try:
-            files = [file for some in hook.pytest_kis_published(config=self.config) for file in some]
+            files = [
+                file for some in hook.pytest_kis_published(config=self.config) for file in some
+            ]
             self.folder = write_measured(
                 option.kis_report or self.config.rootpath / "reports",
                 ranks=self.ranks,
                 timings=self.timings,
-                similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
+                similar=[
+                    (self.dataset(name), measured) for name, measured in self.distances.items()
+                ],
                 published=read_published(files, self.provenance["datasets"]),
-                fused=pd.concat(map(pd.DataFrame, self.fused), ignore_index=True) if self.fused else None,
+                fused=pd.concat(map(pd.DataFrame, self.fused), ignore_index=True)
+                if self.fused
+                else None,
                 provenance=self.provenance,
                 command=["pytest", *self.config.invocation_params.args],
                 device=used(self.provenance["models"], "device") or option.kis_device,
                 interrupted=stopped(session, exitstatus),
                 verdicts=[*self.verdicts.values()],
-                gate=None if (judge := self.config.stash.get(GATE, None)) is None else judge.about(),
+                gate=None
+                if (judge := self.config.stash.get(GATE, None)) is None
+                else judge.about(),
                 remarks=[*self.clashes, *self.problems],
                 pictures=self.pictures(),
                 privacy=option.kis_privacy,
                 repository=self.config.rootpath,
-                draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=option.kis_privacy),
+                draw=lambda run, pictures: write_report(
+                    run.folder, run, pictures, privacy=option.kis_privacy
+                ),
             )
         except KisBenchError as error:
             self.error = error
@@ -168,14 +186,20 @@ class Recorder:
 
         lined, about = line_up(self.config), self.provenance
         datasets = [one.name for one in lined.datasets]
-        label_sets = {name: [*facts.get("n_queries", ())] for name, facts in about["datasets"].items()}
+        label_sets = {
+            name: [*facts.get("n_queries", ())] for name, facts in about["datasets"].items()
+        }
         models = {one.name: (place, 0, "") for place, one in enumerate(lined.models)}
 
         def of_model(name: str) -> tuple[int, int, str]:
             if name in models or not name:
                 return models.get(name, (len(models), 2, ""))
             studied = of_study(about, name)
-            return len(models), int(studied), "" if studied else name  # a study's are in the order of its table
+            return (
+                len(models),
+                int(studied),
+                "" if studied else name,
+            )  # a study's are in the order of its table
 
         def of_cell(dataset: str, label_set: str | None, model: str) -> tuple[Any, ...]:
             sets = label_sets.get(dataset, [])
@@ -190,7 +214,9 @@ class Recorder:
         self.fused.sort(key=lambda table: of_cell(table["dataset"][0], table["label_set"][0], ""))
         self.distances = {
             name: dict(sorted(measured.items(), key=lambda one: of_model(one[0])))
-            for name, measured in sorted(self.distances.items(), key=lambda one: place_in(datasets, one[0]))
+            for name, measured in sorted(
+                self.distances.items(), key=lambda one: place_in(datasets, one[0])
+            )
         }
 
     def dataset(self, name: str) -> Dataset:
@@ -202,7 +228,9 @@ class Recorder:
             return {}
         return {name: self.dataset(name).collection for name in self.provenance["datasets"]}
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
         self.tell_figures(terminalreporter)
         self.tell_left_out(terminalreporter)
         self.tell_absent(terminalreporter)
@@ -214,7 +242,9 @@ class Recorder:
         """Which files of measured datasets were not searched."""
         for name, about in self.provenance["datasets"].items():
             if about.get("left_out"):
-                terminalreporter.write_line(f"left out of {name}: {in_words(about['left_out'])}", yellow=True)
+                terminalreporter.write_line(
+                    f"left out of {name}: {in_words(about['left_out'])}", yellow=True
+                )
             for line in about.get("unread", ()):
                 terminalreporter.write_line(f"left out of {name}: {line}", yellow=True)
 
@@ -226,7 +256,9 @@ class Recorder:
         if nothing or not listed:
             terminalreporter.section("not here", red=nothing)
         if nothing:
-            terminalreporter.write_line("kis-bench: nothing was measured: all that was selected isn't here", red=True)
+            terminalreporter.write_line(
+                "kis-bench: nothing was measured: all that was selected isn't here", red=True
+            )
         for reason in () if listed else sorted(self.absent):
             terminalreporter.write_line(f"skipped {len(self.absent[reason])}: {reason}")
 
@@ -235,7 +267,9 @@ class Recorder:
             terminalreporter.write_line(f"kis-bench: {clash}", red=True)
         if self.error is not None:
             terminalreporter.section("kis-bench", red=True)
-            terminalreporter.write_line(f"the run was measured, but not written: {self.error}", red=True)
+            terminalreporter.write_line(
+                f"the run was measured, but not written: {self.error}", red=True
+            )
         if self.folder is None:
             self.tell_gate(terminalreporter)
             return
@@ -262,7 +296,9 @@ class Recorder:
 
         rows = [*self.verdicts.values()]
         bad = failed_cells(rows)
-        terminalreporter.section("gate", red=bool(bad or self.problems), green=not (bad or self.problems))
+        terminalreporter.section(
+            "gate", red=bool(bad or self.problems), green=not (bad or self.problems)
+        )
         table = pd.DataFrame(rows, columns=ALL_VERDICTS)
         terminalreporter.write_line(f"{in_words(table)} ({judge.about()})")
         for cell, failed in bad.items():
@@ -278,12 +314,19 @@ class Recorder:
             for line in error_lines(rows, self.problems, below(self.config.rootpath)):
                 terminalreporter.write_line(line)
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            text = "\n".join(["## kis-bench", "", *section(table, judge.about(), self.problems, most=50)]) + "\n"
+            text = (
+                "\n".join(
+                    ["## kis-bench", "", *section(table, judge.about(), self.problems, most=50)]
+                )
+                + "\n"
+            )
             try:
                 with open(summary, "a", encoding="utf-8", errors="replace") as file:
                     file.write(text)
             except OSError as error:
-                terminalreporter.write_line(f"$GITHUB_STEP_SUMMARY can't be written: {error.strerror}", red=True)
+                terminalreporter.write_line(
+                    f"$GITHUB_STEP_SUMMARY can't be written: {error.strerror}", red=True
+                )
 
 
 def place_in(names: Sequence[str], name: str) -> int:
@@ -298,9 +341,10 @@ def choices(config: pytest.Config) -> list[str]:
         return []
     sets = dict.fromkeys(one.label_set for one in query_sets(config) if one.label_set)
     kinds = (
-        ("datasets", [row.name for row in lined.datasets]), ("label sets", [*sets]),
+        ("datasets", [row.name for row in lined.datasets]),
+        ("label sets", [*sets]),
         ("models", [model.name for model in lined.models]),
-    )  # fmt: skip
+    )
     told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names)
     return [f"kis-bench: no test was selected; there are {told}"]
 
@@ -310,7 +354,9 @@ def used(models: Mapping[str, Mapping[str, Any]], what: str) -> str:
     return " and ".join(sorted({str(about[what]) for about in models.values() if about.get(what)}))
 
 
-def clashes(known: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def clashes(
+    known: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
     """Models that have a name or a key in common, so that results or stored vectors could be the other's."""
     found = []
     for name, about in new.items():
@@ -321,7 +367,9 @@ def clashes(known: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[st
         for other, facts in known.items():
             for key in ("key", "own_key"):
                 if other != name and about.get(key) and facts.get(key) == about[key]:
-                    found.append(f"models {other} and {name} have one key, {about[key]!r}; give each a key of its own")
+                    found.append(
+                        f"models {other} and {name} have one key, {about[key]!r}; give each a key of its own"
+                    )
     return found
 
 
@@ -336,4 +384,6 @@ def below(project: Path) -> str:
 
 def stopped(session: pytest.Session, exitstatus: int) -> bool:
     """Whether the session ended before all that it was asked for, by Ctrl-C, ``-x`` and the like."""
-    return exitstatus == pytest.ExitCode.INTERRUPTED or bool(session.shouldstop or session.shouldfail)
+    return exitstatus == pytest.ExitCode.INTERRUPTED or bool(
+        session.shouldstop or session.shouldfail
+    )

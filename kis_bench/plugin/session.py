@@ -34,7 +34,9 @@ class QuerySet:
 
     @property
     def id(self) -> str:
-        return self.dataset.name if self.label_set is None else f"{self.dataset.name}-{self.label_set}"
+        return (
+            self.dataset.name if self.label_set is None else f"{self.dataset.name}-{self.label_set}"
+        )
 
 
 QUERY_SETS = pytest.StashKey[list[QuerySet]]()
@@ -44,7 +46,13 @@ def in_use(config: pytest.Config) -> bool:
     """Whether this session declares or asks for anything of ours; the plugin is there in other projects too."""
     hook, option = config.hook, config.option
     declared = hook.pytest_kis_models.get_hookimpls() or hook.pytest_kis_datasets.get_hookimpls()
-    asked = option.kis_model, option.kis_dataset, option.kis_labels, option.kis_thresholds, option.kis_baseline
+    asked = (
+        option.kis_model,
+        option.kis_dataset,
+        option.kis_labels,
+        option.kis_thresholds,
+        option.kis_baseline,
+    )
     return bool(declared or any(asked))
 
 
@@ -53,12 +61,18 @@ def line_up(config: pytest.Config) -> LineUp:
     if LINE_UP not in config.stash:
         option = config.option
         if option.kis_batch_size is not None and option.kis_batch_size < 1:
-            pytest.exit(f"--kis-batch-size {option.kis_batch_size}: must be at least 1", returncode=2)
+            pytest.exit(
+                f"--kis-batch-size {option.kis_batch_size}: must be at least 1", returncode=2
+            )
         try:
             NearDuplicates.parse(option.kis_near_duplicates)
             config.stash[LINE_UP] = LineUp.choose(
-                models=[row for rows in config.hook.pytest_kis_models(config=config) for row in rows],
-                datasets=[row for rows in config.hook.pytest_kis_datasets(config=config) for row in rows],
+                models=[
+                    row for rows in config.hook.pytest_kis_models(config=config) for row in rows
+                ],
+                datasets=[
+                    row for rows in config.hook.pytest_kis_datasets(config=config) for row in rows
+                ],
                 model_names=option.kis_model,
                 dataset_names=option.kis_dataset,
                 label_sets=option.kis_labels,
@@ -130,7 +144,9 @@ def device_of(config: pytest.Config) -> str:
     """What was asked for; processes of pytest-xdist take GPUs in turn."""
     device: str = config.option.kis_device
     worker = getattr(config, "workerinput", {}).get("workerid", "")
-    return f"{device}@{worker.removeprefix('gw')}" if worker and device in ("auto", "cuda") else device
+    return (
+        f"{device}@{worker.removeprefix('gw')}" if worker and device in ("auto", "cuda") else device
+    )
 
 
 @contextmanager

@@ -93,7 +93,9 @@ def exact_key(query: Floats, vector: Floats) -> tuple[float, ...]:
 def exact_signs(queries: Floats, left: Floats, right: Floats) -> NDArray[np.int8]:
     """Signs of the real ``queries.left - queries.right``, row by row of three ``[p, d]``: int8 ``[p]``."""
     difference = float64_scores(queries, left) - float64_scores(queries, right)
-    bound = gamma(queries.shape[1], U64) * lengths(queries) * (lengths(left) + lengths(right)) * SLACK
+    bound = (
+        gamma(queries.shape[1], U64) * lengths(queries) * (lengths(left) + lengths(right)) * SLACK
+    )
     signs = np.sign(difference).astype(np.int8)
     # Finite numbers times 0 are 0, so a pair may differ where the query is 0.
     same = ((left == right) | (queries == 0)).all(axis=1)
@@ -140,7 +142,9 @@ class ExactScores:
         """``positions [p]`` of the items ``block [p, v, d]``, best first and equals by position."""
         p, v, d = block.shape
         flat = block.reshape(-1, d)
-        scores = float64_scores(np.broadcast_to(self.query, flat.shape), flat).reshape(p, v).max(axis=1)
+        scores = (
+            float64_scores(np.broadcast_to(self.query, flat.shape), flat).reshape(p, v).max(axis=1)
+        )
         bound = gamma(d, U64) * lengths(self.query[None])[0] * lengths(flat).max(initial=0) * SLACK
         by_score = np.lexsort((positions, -scores))
         scores = scores[by_score]
@@ -152,9 +156,13 @@ class ExactScores:
         for start, end in zip(starts[close].tolist(), ends[close].tolist(), strict=True):
             run = range(start, end)
             seen = block[by_score[start:end]][..., self.query != 0]
-            if (seen == seen[0]).all():  # nothing to sum, however many they are: a query that all score the same for
+            if (
+                seen == seen[0]
+            ).all():  # nothing to sum, however many they are: a query that all score the same for
                 ordered[start:end] = np.sort(ordered[start:end])
                 continue
             keys = {i: tuple(-part for part in self.key(block[by_score[i]])) for i in run}
-            ordered[start:end] = ordered[sorted(keys, key=lambda i: (keys[i], int(positions[by_score[i]])))]
+            ordered[start:end] = ordered[
+                sorted(keys, key=lambda i: (keys[i], int(positions[by_score[i]])))
+            ]
         return ordered

@@ -49,7 +49,9 @@ class Mark:
     def thresholds(self, error: Doubles, rows: slice) -> tuple[Floats, Floats]:
         """Float32 scores below the first are surely below the mark, those above the second surely above: ``[q, 1]``."""
         slack = (error + self.rounding[rows]) * SLACK
-        return round_down(self.scores[rows] - slack)[:, None], round_up(self.scores[rows] + slack)[:, None]
+        return round_down(self.scores[rows] - slack)[:, None], round_up(self.scores[rows] + slack)[
+            :, None
+        ]
 
 
 class Wider:
@@ -57,7 +59,9 @@ class Wider:
 
     def __init__(self, mark: Mark, sets: list[tuple[int, ...]], n: int) -> None:
         self.mark, self.sets, self.n = mark, sets, n
-        self.members = np.array(sorted(q * n + item for q, some in enumerate(sets) for item in some), np.int64)
+        self.members = np.array(
+            sorted(q * n + item for q, some in enumerate(sets) for item in some), np.int64
+        )
         self.above, self.tied = (np.zeros(len(sets), np.int64) for _ in range(2))
 
     def count(self, rows: slice, higher: NDArray[np.bool_], ties: Ints, items: Ints) -> None:
@@ -66,7 +70,9 @@ class Wider:
         if len(ties) == 0:
             return
         keys = (rows.start + ties) * self.n + items
-        place = np.minimum(np.searchsorted(self.members, keys), len(self.members) - 1)  # members are in order
+        place = np.minimum(
+            np.searchsorted(self.members, keys), len(self.members) - 1
+        )  # members are in order
         rivals = self.members[place] != keys
         self.tied[rows] += np.bincount(ties[rivals], minlength=len(higher))
 
@@ -80,25 +86,37 @@ class Panel:
     """Some queries against all items in one pass over these."""
 
     def __init__(
-        self, queries: Floats, query_lengths: Doubles, items: Any, targets: list[tuple[int, ...]],
-        wider: list[list[tuple[int, ...]]], codes: Ints | None, first: int,
-    ) -> None:  # fmt: skip
-        self.queries, self.query_lengths, self.items, self.codes = queries, query_lengths, items, codes
+        self,
+        queries: Floats,
+        query_lengths: Doubles,
+        items: Any,
+        targets: list[tuple[int, ...]],
+        wider: list[list[tuple[int, ...]]],
+        codes: Ints | None,
+        first: int,
+    ) -> None:
+        self.queries, self.query_lengths, self.items, self.codes = (
+            queries,
+            query_lengths,
+            items,
+            codes,
+        )
         self.first = first  # position of the first query, for messages
         self.target = self.best_of_sets(targets)
         # Sets that are no wider than a single target need no counting of their own.
         alone = all(len(some) == 1 for some in targets)
         self.wider = [
-            None if alone and some == targets else
-            Wider(self.best_of_sets(some), some, len(items))
+            None if alone and some == targets else Wider(self.best_of_sets(some), some, len(items))
             for some in wider
-        ]  # fmt: skip
+        ]
         self.group: Mark | None = None
         if codes is not None:
             by_group = np.argsort(codes, kind="stable")
             members = np.split(by_group, np.cumsum(np.bincount(codes))[:-1])
             keys = [tuple(sorted({int(codes[t]) for t in some})) for some in targets]
-            self.group = self.best_of(keys, {key: np.concatenate([members[g] for g in key]) for key in set(keys)})
+            self.group = self.best_of(
+                keys, {key: np.concatenate([members[g] for g in key]) for key in set(keys)}
+            )
 
     def best_of_sets(self, sets: list[tuple[int, ...]]) -> Mark:
         return self.best_of(sets, {key: np.array(key) for key in set(sets)})
@@ -126,7 +144,9 @@ class Panel:
                 scores[i], chosen[i], vectors[i] = exact[0], place, vector
         return Mark(vectors, scores, chosen, gamma(1, U64) * self.query_lengths * lengths(vectors))
 
-    def winners(self, rows: list[int], some: Ints) -> Iterator[tuple[int, int, Floats, tuple[float, ...]]]:
+    def winners(
+        self, rows: list[int], some: Ints
+    ) -> Iterator[tuple[int, int, Floats, tuple[float, ...]]]:
         """The best vector of the items ``some`` for each query of ``rows``: query, item, vector, exact key."""
         block = gather(self.items, some)
         flat = block.reshape(-1, block.shape[2])
@@ -148,11 +168,18 @@ class Panel:
         """The pass over the items."""
         q, (n, *inner, _) = len(self.queries), self.items.shape
         v = inner[0] if inner else 1
-        height, width = block_queries or BLOCK_QUERIES, min(block_items or max(1, BLOCK_VECTORS // v), max(1, n))
+        height, width = (
+            block_queries or BLOCK_QUERIES,
+            min(block_items or max(1, BLOCK_VECTORS // v), max(1, n)),
+        )
         panels = [slice(i, min(i + height, q)) for i in range(0, q, height)]
         tops = [TopItems(self.queries[rows], self.items, min(top_k, n)) for rows in panels]
         above, tied = np.zeros(q, np.int64), np.zeros(q, np.int64)
-        marks = None if self.codes is None else np.zeros((q, int(self.codes.max(initial=-1)) + 1), np.uint8)
+        marks = (
+            None
+            if self.codes is None
+            else np.zeros((q, int(self.codes.max(initial=-1)) + 1), np.uint8)
+        )
         buffer = np.empty(min(height, q) * width * v, np.float32)
         best = np.empty(min(height, q) * width if v > 1 else 0, np.float32)
         for start in range(0, n, width):
@@ -178,11 +205,20 @@ class Panel:
         both = np.array(places, np.int64).reshape(len(self.wider), 2, q)
         group_best = None if marks is None else 1 + (marks >= ABOVE).sum(axis=1)
         group_worst = None if marks is None else (marks >= LEVEL).sum(axis=1)
-        middle = None if group_best is None or group_worst is None else (group_best + group_worst) / 2
+        middle = (
+            None if group_best is None or group_worst is None else (group_best + group_worst) / 2
+        )
         return Ranks(
-            *strict, (1 + 2 * above + tied) / 2, middle, named, self.target.scores.astype(np.float32),
-            group_best, group_worst, both[:, 0].T, both[:, 1].T,
-        )  # fmt: skip
+            *strict,
+            (1 + 2 * above + tied) / 2,
+            middle,
+            named,
+            self.target.scores.astype(np.float32),
+            group_best,
+            group_worst,
+            both[:, 0].T,
+            both[:, 1].T,
+        )
 
     def longest(self, block: Floats, start: int) -> float:
         """Length of the longest vector of ``block [b, v, d]``; refuses what could overflow."""
@@ -191,7 +227,9 @@ class Panel:
         require_finite(sizes, "item", owner)
         if len(self.queries) and self.query_lengths.max() * sizes.max() >= LARGEST:
             query, item = self.first + int(self.query_lengths.argmax()), owner[sizes.argmax()]
-            raise BadVector(f"query {query} and item {item}: their score could overflow float32; normalise the vectors")
+            raise BadVector(
+                f"query {query} and item {item}: their score could overflow float32; normalise the vectors"
+            )
         return float(sizes.max())
 
     def compare(
@@ -209,7 +247,9 @@ class Panel:
             some = slice(i, i + PAIRS)
             who = np.repeat(rows.start + row[some], v)
             rivals = block[column[some]].reshape(len(who), -1)
-            signs[some] = exact_signs(self.queries[who], rivals, mark.vectors[who]).reshape(-1, v).max(axis=1)
+            signs[some] = (
+                exact_signs(self.queries[who], rivals, mark.vectors[who]).reshape(-1, v).max(axis=1)
+            )
         above[row, column] = signs > 0
         same = signs == 0
         return above, (row[same], column[same])
@@ -232,7 +272,7 @@ def block_scores(queries: Floats, block: Floats, buffer: Floats, best: Floats) -
 
 def add_marks(
     marks: NDArray[np.uint8], codes: Ints, above: NDArray[np.bool_], level: tuple[Ints, Ints]
-) -> None:  # fmt: skip
+) -> None:
     """Notes in ``marks [q, groups]`` which groups have an item above or level, from ``above [q, b]`` and pairs."""
     order = np.argsort(codes, kind="stable")
     present, starts = np.unique(codes[order], return_index=True)

@@ -75,18 +75,34 @@ def target_ranks(
     parts = []
     for first in range(0, max(1, len(queries)), panel):
         some = slice(first, first + panel)
-        job = Panel(queries[some], query_lengths[some], items, wanted[some], [w[some] for w in wider], codes, first)
+        job = Panel(
+            queries[some],
+            query_lengths[some],
+            items,
+            wanted[some],
+            [w[some] for w in wider],
+            codes,
+            first,
+        )
         parts.append(job.ranks(top_k, block_queries, block_items))
     return parts[0] if len(parts) == 1 else joined(parts)
 
 
 def check_shapes(
-    queries: tuple[int, ...], items: tuple[int, ...], groups: Sequence[Hashable] | None, top_k: int, *blocks: int | None
+    queries: tuple[int, ...],
+    items: tuple[int, ...],
+    groups: Sequence[Hashable] | None,
+    top_k: int,
+    *blocks: int | None,
 ) -> None:
     if len(queries) != 2 or len(items) not in (2, 3) or queries[1] != items[-1] or 0 in items[1:]:
-        raise ValueError(f"queries {list(queries)} and items {list(items)} do not fit [q, d] and [n, (v,) d]")
+        raise ValueError(
+            f"queries {list(queries)} and items {list(items)} do not fit [q, d] and [n, (v,) d]"
+        )
     if items[-1] >= 2**20:
-        raise ValueError(f"vectors of {items[-1]} numbers are longer than float32 products can rank")
+        raise ValueError(
+            f"vectors of {items[-1]} numbers are longer than float32 products can rank"
+        )
     if groups is not None and len(groups) != items[0]:
         raise ValueError(f"{len(groups)} groups for {items[0]} items")
     if top_k < 0 or any(size is not None and size < 1 for size in blocks):

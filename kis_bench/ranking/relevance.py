@@ -55,7 +55,9 @@ class NearDuplicates:
 
 
 def targets(collection: Collection, queries: Sequence[Query]) -> Sets:
-    return [tuple(sorted(collection.position[item] for item in query.item_ids)) for query in queries]
+    return [
+        tuple(sorted(collection.position[item] for item in query.item_ids)) for query in queries
+    ]
 
 
 def segments(collection: Collection, queries: Sequence[Query], within_s: float = SEGMENT_S) -> Sets:
@@ -90,7 +92,9 @@ def identical(content: Sequence[str], wanted: Sets) -> Sets:
     return [tuple(sorted({copy for t in some for copy in copies[content[t]]})) for some in wanted]
 
 
-def close_hashes(hashes: NDArray[np.uint64], wanted: Sets, bits: int, colours: NDArray[np.int8] | None = None) -> Sets:
+def close_hashes(
+    hashes: NDArray[np.uint64], wanted: Sets, bits: int, colours: NDArray[np.int8] | None = None
+) -> Sets:
     """Items whose hash ``[n]`` differs in at most so many bits from that of a target.
 
     Hashes see no colours. Of items with ``colours`` (:func:`kis_bench.files.hashes.colour_grids`) these have to be the
@@ -100,15 +104,20 @@ def close_hashes(hashes: NDArray[np.uint64], wanted: Sets, bits: int, colours: N
     for some in wanted:
         near = np.zeros(len(hashes), bool)
         for t in some:
-            near |= looks_like(hashes, colours, hashes[t], None if colours is None else colours[t], bits)
+            near |= looks_like(
+                hashes, colours, hashes[t], None if colours is None else colours[t], bits
+            )
         found.append(tuple(np.flatnonzero(near).tolist()))
     return found
 
 
 def looks_like(
-    hashes: NDArray[np.uint64], colours: NDArray[np.int8] | None,
-    other: np.uint64, other_colours: NDArray[np.int8] | None, bits: int,
-) -> NDArray[np.bool_]:  # fmt: skip
+    hashes: NDArray[np.uint64],
+    colours: NDArray[np.int8] | None,
+    other: np.uint64,
+    other_colours: NDArray[np.int8] | None,
+    bits: int,
+) -> NDArray[np.bool_]:
     """Which items ``[n]`` differ in at most so many bits from another, and in no colour where colours are known."""
     near = differing_bits(hashes, other) <= bits
     if colours is not None and other_colours is not None:
@@ -123,7 +132,9 @@ def differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> NDArray[np.i
     if hasattr(np, "bitwise_count"):  # from NumPy 2 on
         bits: NDArray[np.int64] = np.bitwise_count(different).astype(np.int64)
         return bits
-    bits = np.unpackbits(different.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64)
+    bits = np.unpackbits(different.view(np.uint8).reshape(-1, 8), axis=1).sum(
+        axis=1, dtype=np.int64
+    )
     return bits
 
 

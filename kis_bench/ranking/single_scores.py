@@ -17,7 +17,12 @@ def true_scores(query: Floats, vectors: Floats) -> Doubles:
     k, _, d = vectors.shape
     terms = vectors.astype(np.float64) * query  # exact: twice 24 bits fit into 53
     rough = terms.sum(axis=2)
-    bound = gamma(d, U64) * lengths(query[None])[0] * lengths(vectors.reshape(-1, d)).max(initial=0) * SLACK
+    bound = (
+        gamma(d, U64)
+        * lengths(query[None])[0]
+        * lengths(vectors.reshape(-1, d)).max(initial=0)
+        * SLACK
+    )
     row, column = np.nonzero(rough >= rough.max(axis=1, keepdims=True) - 2 * SLACK * bound)
     scores = np.full(k, -np.inf)
     np.maximum.at(scores, row, rounded_sums(terms[row, column]))

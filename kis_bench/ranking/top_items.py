@@ -45,8 +45,12 @@ class TopItems:
         b = scores.shape[1]
         if self.k == 0 or len(self.queries) == 0:
             return
-        if b >= self.k and not np.isfinite(self.floor).any():  # else a first block would be kept whole
-            self.floor = np.partition(scores, b - self.k, axis=1)[:, b - self.k] - error * (1 + 2.0**-20)
+        if (
+            b >= self.k and not np.isfinite(self.floor).any()
+        ):  # else a first block would be kept whole
+            self.floor = np.partition(scores, b - self.k, axis=1)[:, b - self.k] - error * (
+                1 + 2.0**-20
+            )
             self.floor = round_down(self.floor).astype(np.float64)
         hopeful = scores >= round_down(self.floor - error)[:, None]
         row, column = np.divmod(np.flatnonzero(hopeful), b)
@@ -82,5 +86,7 @@ class TopItems:
         rows = np.argsort(self.kept.row, kind="stable")
         ends = np.cumsum(np.bincount(self.kept.row, minlength=len(self.queries)))
         for i, positions in enumerate(np.split(self.kept.item[rows], ends[:-1]) if self.k else []):
-            found[i] = ExactScores(self.queries[i]).order(positions, gather(self.items, positions))[: self.k]
+            found[i] = ExactScores(self.queries[i]).order(positions, gather(self.items, positions))[
+                : self.k
+            ]
         return found

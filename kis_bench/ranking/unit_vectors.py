@@ -28,11 +28,17 @@ def check_vectors(
     """
     wanted = f"float32 [{len(ids)}, {', '.join(map(str, shape or ('v', 'd')))}]"
     if not isinstance(vectors, np.ndarray):
-        raise KisBenchError(f"returned {type(vectors).__name__} for {len(ids)} {kind}s; {wanted} is needed")
+        raise KisBenchError(
+            f"returned {type(vectors).__name__} for {len(ids)} {kind}s; {wanted} is needed"
+        )
     returned = f"returned {vectors.dtype} {list(vectors.shape)} for {len(ids)} {kind}s"
     if vectors.ndim and len(vectors) != len(ids):
         raise KisBenchError(f"returned {len(vectors)} vectors for {len(ids)} {kind}s ({of(ids)})")
-    if vectors.ndim != 3 or vectors.dtype != np.float32 or (shape is not None and vectors.shape[1:] != shape):
+    if (
+        vectors.ndim != 3
+        or vectors.dtype != np.float32
+        or (shape is not None and vectors.shape[1:] != shape)
+    ):
         raise KisBenchError(f"{returned}; {wanted} is needed")
     # NaN and infinity come through every sum, so that one sum of squares tells all.
     lengths = np.sqrt(np.einsum("nvd,nvd->nv", vectors, vectors, dtype=np.float64))

@@ -12,7 +12,15 @@ import pandas as pd
 from kis_bench.analysis.runs import Comparison, both_names
 from kis_bench.errors import KisBenchError
 from kis_bench.files.spreadsheets import write_csv
-from kis_bench.report.numbers import missing, number, percent, percent_points, probability, signed, spaced
+from kis_bench.report.numbers import (
+    missing,
+    number,
+    percent,
+    percent_points,
+    probability,
+    signed,
+    spaced,
+)
 from kis_bench.report.page.html import page
 from kis_bench.report.tables import escaped, table
 from kis_bench.results.merging import run_name
@@ -23,9 +31,26 @@ from kis_bench.triplets.summary import records
 TITLE = "Comparison of two runs"
 CELL = ["dataset", "label_set", "model", "new_model"]
 VERDICTS = ("better", "worse", "no change beyond noise", "identical", "too few to tell")
-HEAD = ["dataset", "labels", "model", "measure", "old", "new", "difference", "p (Holm)", "queries", "verdict"]
+HEAD = [
+    "dataset",
+    "labels",
+    "model",
+    "measure",
+    "old",
+    "new",
+    "difference",
+    "p (Holm)",
+    "queries",
+    "verdict",
+]
 #: Facts that are shown under privacy; of what else was changed, nothing is.
-HARMLESS = (OF_RUN | OF_MODELS | OF_DATASETS | {"measured"}) - {"command", "source", "note", "remarks", "gate"}
+HARMLESS = (OF_RUN | OF_MODELS | OF_DATASETS | {"measured"}) - {
+    "command",
+    "source",
+    "note",
+    "remarks",
+    "gate",
+}
 
 
 def write_comparison(folder: Path, found: Comparison, *, most: int = 20) -> None:
@@ -50,10 +75,18 @@ def write_comparison(folder: Path, found: Comparison, *, most: int = 20) -> None
 
 
 def markdown(found: Comparison, most: int) -> list[str]:
-    sides = [f"{escaped(run_name(run))} ({escaped(run.provenance.get('time', ''))})" for run in (found.old, found.new)]
+    sides = [
+        f"{escaped(run_name(run))} ({escaped(run.provenance.get('time', ''))})"
+        for run in (found.old, found.new)
+    ]
     lines = [f"# {TITLE}", "", f"Old: {sides[0]}. New: {sides[1]}.", ""]
     lines += [f"> {escaped(remark, 1000)}\n" for remark in found.remarks]
-    lines += ["## In short", "", table(["measure", *VERDICTS], verdicts(found.figures), range(1, 6)), ""]
+    lines += [
+        "## In short",
+        "",
+        table(["measure", *VERDICTS], verdicts(found.figures), range(1, 6)),
+        "",
+    ]
     about = "New less old, on the same queries or judgments; p of paired tests, Holm over all rows of a measure."
     lines += ["## Figures", "", about, ""]
     lines += [table(HEAD, figure_rows(found.figures), right=range(4, 9)), ""]
@@ -93,16 +126,33 @@ def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
             interval = f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
             values = [f"{row['old']:.3f}", f"{row['new']:.3f}", spaced(interval)]
         else:
-            values = [percent(row["old"]), percent(row["new"]),
-                      percent_points(row["difference"], row["ci_low"], row["ci_high"])]  # fmt: skip
-        rows.append([row["dataset"], row["label_set"], names_in(row), measure(row["metric"], row["k"]), *values,
-                     probability(row["p_holm"]), asked(row["n"], row["n_targets"]), row["verdict"]])  # fmt: skip
+            values = [
+                percent(row["old"]),
+                percent(row["new"]),
+                percent_points(row["difference"], row["ci_low"], row["ci_high"]),
+            ]
+        rows.append(
+            [
+                row["dataset"],
+                row["label_set"],
+                names_in(row),
+                measure(row["metric"], row["k"]),
+                *values,
+                probability(row["p_holm"]),
+                asked(row["n"], row["n_targets"]),
+                row["verdict"],
+            ]
+        )
     return rows
 
 
 def asked(n: Any, n_targets: Any) -> str:
     """How many queries or judgments, and of how many targets where several of these queries have one."""
-    return f"{int(n):,}" if missing(n_targets) else counted(n, n_targets).replace(" queries", "").replace(" query", "")
+    return (
+        f"{int(n):,}"
+        if missing(n_targets)
+        else counted(n, n_targets).replace(" queries", "").replace(" query", "")
+    )
 
 
 def names_in(row: Mapping[str, Any]) -> str:
@@ -122,19 +172,35 @@ def queries(found: Comparison, most: int) -> list[str]:
     for key, part in found.queries.groupby(CELL, sort=False):
         better, worse = int((part["octaves"] < 0).sum()), int((part["octaves"] > 0).sum())
         name = names_in(dict(zip(CELL, key, strict=True)))
-        rows.append([*key[:2], name, f"{better:,}", f"{len(part) - better - worse:,}", f"{worse:,}"])
+        rows.append(
+            [*key[:2], name, f"{better:,}", f"{len(part) - better - worse:,}", f"{worse:,}"]
+        )
     if not rows:
         return ["Nothing of known-item search was measured in both.", ""]
-    lines = [table(["dataset", "labels", "model", "better", "equal", "worse"], rows, right=(3, 4, 5)), ""]
+    lines = [
+        table(["dataset", "labels", "model", "better", "equal", "worse"], rows, right=(3, 4, 5)),
+        "",
+    ]
     for title, (part, n) in moved(found, most).items():
         if part.empty:
             continue
         rows = [
-            [step(row), row["dataset"], row["label_set"], names_in(row),
-             *([] if found.privacy else [row["text"], row["item_id"]])]
+            [
+                step(row),
+                row["dataset"],
+                row["label_set"],
+                names_in(row),
+                *([] if found.privacy else [row["text"], row["item_id"]]),
+            ]
             for row in records(part)
-        ]  # fmt: skip
-        head = ["query: old → new rank", "dataset", "labels", "model", *([] if found.privacy else ["text", "target"])]
+        ]
+        head = [
+            "query: old → new rank",
+            "dataset",
+            "labels",
+            "model",
+            *([] if found.privacy else ["text", "target"]),
+        ]
         lines += [f"### {title}", "", table(head, rows), ""]
         if n > most:
             lines += [f"{n - most:,} more are in compared\\_queries.csv.", ""]
@@ -146,4 +212,6 @@ def step(row: Mapping[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+    return (
+        "" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+    )

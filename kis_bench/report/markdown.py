@@ -28,7 +28,14 @@ from kis_bench.report.sections.combinations import complementarity
 from kis_bench.report.sections.flagged_queries import audited
 from kis_bench.report.sections.gate import section
 from kis_bench.report.sections.growth import growth
-from kis_bench.report.sections.known_items import comparison, published, relevances, summary, truncations, worst
+from kis_bench.report.sections.known_items import (
+    comparison,
+    published,
+    relevances,
+    summary,
+    truncations,
+    worst,
+)
 from kis_bench.report.sections.label_sets import label_sets
 from kis_bench.report.sections.provenance import provenance_section
 from kis_bench.report.sections.similarity import agreement_section, similarity_datasets
@@ -49,7 +56,11 @@ DRAWN = ("plots/*.png", "plots/*.svg", "plots/*.pdf", "tables/*.csv")
 def _title(run: Run) -> str:
     if not len(run.judgments):
         return "Known-item search: report"
-    return "Known-item search and image similarity: report" if len(run.ranks) else "Image similarity: report"
+    return (
+        "Known-item search and image similarity: report"
+        if len(run.ranks)
+        else "Image similarity: report"
+    )
 
 
 def left_out(facts: object) -> list[str]:
@@ -73,9 +84,13 @@ def _notes(provenance: Mapping[str, Any]) -> list[str]:
 
 
 def _dataset(
-    name: str, found: Findings, folder: Path, style: Mapping[str, Any], pictures: Pictures,
+    name: str,
+    found: Findings,
+    folder: Path,
+    style: Mapping[str, Any],
+    pictures: Pictures,
     thumbnails: Thumbnails | None,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """All about known-item search on one dataset, one label set after the other, then these against each other."""
     privacy = thumbnails is None
     ranks = found.of_datasets[name]
@@ -97,10 +112,18 @@ def _dataset(
 
 
 def _condition(
-    key: Key, condition: Condition, found: Findings, folder: Path, style: Mapping[str, Any], *, privacy: bool
+    key: Key,
+    condition: Condition,
+    found: Findings,
+    folder: Path,
+    style: Mapping[str, Any],
+    *,
+    privacy: bool,
 ) -> list[str]:
     """Known-item search on one label set: figures, comparison, combinations, growth, and queries to look at."""
-    metrics = found.run.metrics[(found.run.metrics["dataset"] == key[0]) & (found.run.metrics["label_set"] == key[1])]
+    metrics = found.run.metrics[
+        (found.run.metrics["dataset"] == key[0]) & (found.run.metrics["label_set"] == key[1])
+    ]
     shown = f"{escaped(key[0])}, {escaped(key[1])}"
     comparisons = found.comparisons.get(key)
     lines = summary(metrics, condition, comparisons)
@@ -109,9 +132,15 @@ def _condition(
         lines += [f"#### By annotator: {shown}", "", *annotators(*found.annotators[key])]
     lines += truncations(found.rows(key))
     others = found.run.published
-    lines += published(others[(others["dataset"] == key[0]) & (others["label_set"] == key[1])], metrics)
+    lines += published(
+        others[(others["dataset"] == key[0]) & (others["label_set"] == key[1])], metrics
+    )
     if comparisons is not None:
-        lines += [f"#### Which differences are more than noise: {shown}", "", *comparison(condition, comparisons)]
+        lines += [
+            f"#### Which differences are more than noise: {shown}",
+            "",
+            *comparison(condition, comparisons),
+        ]
         stem = file_name("grid", *key)
         draw_grid(condition, condition.models[:MOST_IN_GRID], style, folder / "plots" / stem)
         lines += [f"![Ranks of the best models against each other, {shown}](plots/{stem}.png)", ""]
@@ -119,8 +148,15 @@ def _condition(
         lines += complementarity(found.gains[key], found.advice[key])
         stem = file_name("combinations", *key)
         draw_gains(found.gains[key][found.gains[key]["metric"] == "mrr"], folder / "plots" / stem)
-        lines += [f"![Gains of combinations over the best single model, {shown}](plots/{stem}.png)", ""]
-    lines += [f"#### Larger and smaller collections: {shown}", "", *growth(found.growth[key], condition)]
+        lines += [
+            f"![Gains of combinations over the best single model, {shown}](plots/{stem}.png)",
+            "",
+        ]
+    lines += [
+        f"#### Larger and smaller collections: {shown}",
+        "",
+        *growth(found.growth[key], condition),
+    ]
     stem = file_name("growth", *key)
     draw_growth(found.growth[key], style, folder / "plots" / stem)
     lines += [f"![Recall against the size of the collection, {shown}](plots/{stem}.png)", ""]
@@ -137,16 +173,36 @@ def _overview(found: Findings, folder: Path, style: Mapping[str, Any]) -> list[s
     for key, one in found.conditions.items():
         metrics = found.run.metrics
         own = metrics[(metrics["dataset"] == key[0]) & (metrics["label_set"] == key[1])]
-        recall = own[(own["model"] == one.models[0]) & (own["metric"] == "recall") & own["k"].eq(10)].iloc[0]
+        recall = own[
+            (own["model"] == one.models[0]) & (own["metric"] == "recall") & own["k"].eq(10)
+        ].iloc[0]
         pairs = found.comparisons.get(key)
         letters = {} if pairs is None else tiers(pairs, "mrr", None)
-        equal = [m for m in one.models[1:] if {*letters.get(m, "")} & {*letters.get(one.models[0], "")}]
-        asked = counted(len(one.queries), one.n_targets).replace(" queries", "").replace(" query", "")
-        rows.append([
-            *key, asked, f"{one.n_items:,}", one.models[0],
-            percent(recall["value"], recall["ci_low"], recall["ci_high"]), ", ".join(equal),
-        ])  # fmt: skip
-    head = ["dataset", "labels", "queries", "items", "best by MRR", "its recall@10", "can't be told from it"]
+        equal = [
+            m for m in one.models[1:] if {*letters.get(m, "")} & {*letters.get(one.models[0], "")}
+        ]
+        asked = (
+            counted(len(one.queries), one.n_targets).replace(" queries", "").replace(" query", "")
+        )
+        rows.append(
+            [
+                *key,
+                asked,
+                f"{one.n_items:,}",
+                one.models[0],
+                percent(recall["value"], recall["ci_low"], recall["ci_high"]),
+                ", ".join(equal),
+            ]
+        )
+    head = [
+        "dataset",
+        "labels",
+        "queries",
+        "items",
+        "best by MRR",
+        "its recall@10",
+        "can't be told from it",
+    ]
     lines = ["## Overview", "", table(head, rows, right=(2, 3, 5)), ""]
     if len(found.of_datasets) > 1:  # else the dataset's own curves show the same
         draw_overview(found.conditions, style, folder / "plots" / "overview")
@@ -163,16 +219,26 @@ def _other_tables(run: Run, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         head = ["model", "dataset", "label set", "step", "seconds", "n", "per second", "from cache"]
         timings: Any = run.timings.itertuples()
         steps = [
-            (*("" if pd.isna(x) else x for x in (t.model, t.dataset, t.label_set, t.step)), number(t.seconds, 2),
-             number(t.n, 0), number(t.per_second), "" if pd.isna(t.cached) else "yes" if t.cached else "no")
+            (
+                *("" if pd.isna(x) else x for x in (t.model, t.dataset, t.label_set, t.step)),
+                number(t.seconds, 2),
+                number(t.n, 0),
+                number(t.per_second),
+                "" if pd.isna(t.cached) else "yes" if t.cached else "no",
+            )
             for t in timings
-        ]  # fmt: skip
+        ]
         lines += ["## Timings", "", table(head, steps, right=[4, 5, 6]), ""]
     return lines
 
 
 def write_report(
-    folder: Path, run: Run, pictures: Pictures | None, privacy: bool = False, *, as_folder: bool = False
+    folder: Path,
+    run: Run,
+    pictures: Pictures | None,
+    privacy: bool = False,
+    *,
+    as_folder: bool = False,
 ) -> None:
     """Write report.md, report.html, plots/ and tables/ of a run into the folder, and gate.md where it was judged.
 
@@ -193,14 +259,20 @@ def write_report(
     title = _title(run)
     lines = [f"# {title}", ""]
     if run.provenance.get("interrupted"):
-        lines += ["> **This run was interrupted:** what follows is only what had been measured by then.\n"]
+        lines += [
+            "> **This run was interrupted:** what follows is only what had been measured by then.\n"
+        ]
     lines += _notes(run.provenance)
     if len(run.verdicts) or run.provenance.get("gate"):
         about = run.provenance
         gate = section(
-            run.verdicts, str(about.get("gate") or ""), about.get("remarks") or () if about.get("gate") else ()
+            run.verdicts,
+            str(about.get("gate") or ""),
+            about.get("remarks") or () if about.get("gate") else (),
         )
-        (folder / "gate.md").write_text("\n".join(["# Gate", "", *gate]), encoding="utf-8", newline="\n")
+        (folder / "gate.md").write_text(
+            "\n".join(["# Gate", "", *gate]), encoding="utf-8", newline="\n"
+        )
         lines += ["## Gate", "", *gate]
     ranked = " Rank 1 is the best." if len(run.ranks) or not len(run.judgments) else ""
     lines += [f"Shares with their 95% intervals in brackets.{ranked}", ""]

@@ -18,7 +18,11 @@ def escaped(text: object, limit: int | None = 240) -> str:
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = (), *, limit: int | None = 240
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    right: Iterable[int] = (),
+    *,
+    limit: int | None = 240,
 ) -> str:
     """A GitHub table; cells are escaped and cut here, the columns numbered in `right` are set flush right."""
     from tabulate import tabulate

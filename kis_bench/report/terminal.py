@@ -27,13 +27,24 @@ def ranks_summary(run: Run) -> str:
     from tabulate import tabulate
 
     lines = []
-    metrics = run.metrics[run.metrics.dataset.isin(run.ranks.dataset) & (run.metrics.label_set != "")]
-    for (dataset, label_set, model), cell in metrics.groupby(["dataset", "label_set", "model"], sort=False):
+    metrics = run.metrics[
+        run.metrics.dataset.isin(run.ranks.dataset) & (run.metrics.label_set != "")
+    ]
+    for (dataset, label_set, model), cell in metrics.groupby(
+        ["dataset", "label_set", "model"], sort=False
+    ):
         recall = cell[cell.metric == "recall"]
         line = {"dataset": dataset, "labels": label_set, "model": model}
-        line |= {f"R@{int(k)}": f"{100 * value:.1f}%" for k, value in zip(recall.k, recall.value, strict=True)}
+        line |= {
+            f"R@{int(k)}": f"{100 * value:.1f}%"
+            for k, value in zip(recall.k, recall.value, strict=True)
+        }
         values = cell.set_index("metric").value
-        line |= {"MRR": f"{values['mrr']:.3f}", "median": f"{values['median_rank']:g}", "queries": int(cell.n.iloc[0])}
+        line |= {
+            "MRR": f"{values['mrr']:.3f}",
+            "median": f"{values['median_rank']:g}",
+            "queries": int(cell.n.iloc[0]),
+        }
         if (metrics.n_targets < metrics.n).any():
             line["targets"] = int(cell.n_targets.fillna(cell.n).iloc[0])
         lines.append(line)
@@ -47,7 +58,9 @@ def in_short(found: Comparison, most: int = 20) -> str:
     """For a terminal: how many figures changed, which, and the queries that moved most."""
     from tabulate import tabulate
 
-    parts = [tabulate(verdicts(found.figures), headers=["measure", *VERDICTS], disable_numparse=True)]
+    parts = [
+        tabulate(verdicts(found.figures), headers=["measure", *VERDICTS], disable_numparse=True)
+    ]
     figures = found.figures
     if len(figures) > FEW:
         figures = figures[figures["verdict"].isin(["better", "worse"])]

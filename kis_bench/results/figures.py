@@ -30,13 +30,20 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
         rows += recalls(key, "", group, at)
         mrr = mean_reciprocal_rank(rank), *mrr_interval(rank, clusters)
         rows.append((*key, "mrr", None, *mrr, *n))
-        for name, q in (("median_rank", 0.5), ("lower_quartile_rank", 0.25), ("upper_quartile_rank", 0.75)):
+        for name, q in (
+            ("median_rank", 0.5),
+            ("lower_quartile_rank", 0.25),
+            ("upper_quartile_rank", 0.75),
+        ):
             interval = quantile_interval(rank, q, clusters=clusters)
             rows.append((*key, name, None, rank_quantile(rank, q), *interval, *n))
         for name in (name for name in RELEVANCES if f"{name}_rank_best" in group):
             known = group[group[f"{name}_rank_best"].notna()]
             if len(known):
-                rank, clusters = known[f"{name}_rank"].to_numpy(np.float64), of_targets(known["item_id"])
+                rank, clusters = (
+                    known[f"{name}_rank"].to_numpy(np.float64),
+                    of_targets(known["item_id"]),
+                )
                 rows += recalls(key, f"{name}_", known, at)
                 middle = rank_quantile(rank, 0.5), *quantile_interval(rank, 0.5, clusters=clusters)
                 n = len(known), count(clusters, len(known))
@@ -47,7 +54,9 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
     return table.astype(types)
 
 
-def mrr_interval(rank: NDArray[np.float64], clusters: NDArray[np.int64] | None) -> tuple[float, float]:
+def mrr_interval(
+    rank: NDArray[np.float64], clusters: NDArray[np.int64] | None
+) -> tuple[float, float]:
     """Percentile bootstrap over queries; of clusters, :func:`kis_bench.statistics.paired_intervals.mean_intervals`."""
     if clusters is None:
         return bootstrap_interval(1.0 / rank)
@@ -62,7 +71,13 @@ def recalls(key: Any, prefix: str, group: pd.DataFrame, at: Sequence[int]) -> li
     clusters = of_targets(group["item_id"])
     n = len(group), count(clusters, len(group))
     return [
-        (*key, f"{prefix}recall", k, recall_at_k(best, worst, k),
-         *wilson_interval(hits_at_k(best, worst, k), clusters=clusters), *n)
+        (
+            *key,
+            f"{prefix}recall",
+            k,
+            recall_at_k(best, worst, k),
+            *wilson_interval(hits_at_k(best, worst, k), clusters=clusters),
+            *n,
+        )
         for k in at
-    ]  # fmt: skip
+    ]

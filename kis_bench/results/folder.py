@@ -63,8 +63,13 @@ class Run:
 
 def run_of(folder: Path, provenance: Mapping[str, Any], **tables: pd.DataFrame) -> Run:
     """A run of the tables that are named; the others are empty."""
-    columns = {"ranks": ALL_RANKS, "judgments": JUDGMENTS, "metrics": METRICS, "timings": TIMINGS,
-               "verdicts": ALL_VERDICTS}  # fmt: skip
+    columns = {
+        "ranks": ALL_RANKS,
+        "judgments": JUDGMENTS,
+        "metrics": METRICS,
+        "timings": TIMINGS,
+        "verdicts": ALL_VERDICTS,
+    }
     whole = {name: pd.DataFrame(columns=names) for name, names in columns.items()} | tables
     return Run(folder=folder, provenance=dict(provenance), **whole)
 
@@ -122,7 +127,10 @@ def write_run(
         write_parquet_table(ranks, ALL_RANKS, hidden / "ranks.parquet")
         write_parquet_table(judgments, JUDGMENTS, hidden / "judgments.parquet")
         others = dict(tables or {})
-        metrics = [metrics_table(in_columns(ranks, ALL_RANKS, "ranks")), others.pop("metrics", pd.DataFrame())]
+        metrics = [
+            metrics_table(in_columns(ranks, ALL_RANKS, "ranks")),
+            others.pop("metrics", pd.DataFrame()),
+        ]
         filled = [table for table in metrics if len(table)] or metrics[:1]
         write_csv_table(pd.concat(filled, ignore_index=True), METRICS, hidden / "metrics.csv")
         for kind, table in others.items():
@@ -162,7 +170,9 @@ def check_schema(head: Any, file: Path) -> None:
     if not isinstance(version, int) or isinstance(version, bool):
         raise BadFile(file, ["schema_version is missing or not a whole number"])
     if version > SCHEMA_VERSION:
-        newer = f"written with schema version {version}, this kis-bench reads up to {SCHEMA_VERSION}"
+        newer = (
+            f"written with schema version {version}, this kis-bench reads up to {SCHEMA_VERSION}"
+        )
         raise BadFile(file, [f"{newer}; install a newer kis-bench"])
 
 
@@ -173,7 +183,14 @@ def read_run(folder: Path) -> Run:
         folder = folder.parent / folder.read_text(encoding="utf-8").strip()
     if not folder.is_dir():
         raise KisBenchError(f"there is no run folder {folder}")
-    names = ["run.json", "ranks.parquet", "judgments.parquet", "metrics.csv", "timings.csv", "verdicts.csv"]
+    names = [
+        "run.json",
+        "ranks.parquet",
+        "judgments.parquet",
+        "metrics.csv",
+        "timings.csv",
+        "verdicts.csv",
+    ]
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise KisBenchError(f"{folder} is not a whole run: missing {', '.join(absent)}")
@@ -192,7 +209,9 @@ def read_run(folder: Path) -> Run:
         verdicts=without_lists(read_csv_table(folder / "verdicts.csv", ALL_VERDICTS)),
         provenance=head,
         **{
-            table: (read_csv_table if file.endswith(".csv") else read_parquet_table)(folder / file, columns)
+            table: (read_csv_table if file.endswith(".csv") else read_parquet_table)(
+                folder / file, columns
+            )
             for table, (file, columns) in OPTIONAL_TABLES.items()
             if (folder / file).is_file()
         },

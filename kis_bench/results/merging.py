@@ -19,23 +19,39 @@ from kis_bench.results.pseudonyms import as_private
 
 #: What ranks and agreement mean depends on these: name in run.json -> option of pytest.
 MEANINGS = {
-    "segment_s": "--kis-segment", "near_duplicates": "--kis-near-duplicates",
+    "segment_s": "--kis-segment",
+    "near_duplicates": "--kis-near-duplicates",
     "image_similarity": "--kis-image-similarity",
-}  # fmt: skip
+}
 #: What may tell two datasets of one name apart, beside contents.
-COUNTS = ("n_items", "n_queries", "n_groups", "n_triplets", "n_judgments", "n_participants", "layout", *MEANINGS)
+COUNTS = (
+    "n_items",
+    "n_queries",
+    "n_groups",
+    "n_triplets",
+    "n_judgments",
+    "n_participants",
+    "layout",
+    *MEANINGS,
+)
 #: What has to be measured alike where two runs measured it: columns of a cell, of a row, of what was measured, a word.
 MEASURED = {
-    "ranks": (["model", "dataset", "label_set"], "query_id", ["rank_best", "rank_worst"], "queries"),
+    "ranks": (
+        ["model", "dataset", "label_set"],
+        "query_id",
+        ["rank_best", "rank_worst"],
+        "queries",
+    ),
     "judgments": (["model", "dataset"], "judgement_id", ["agreement"], "judgments"),
 }
 #: Of further tables: what tells things apart of which each is taken from one run only; default: the whole row.
 KEYS = {
-    "distances": ["model", "dataset"], "agreement": ["model", "dataset", "kind"],
+    "distances": ["model", "dataset"],
+    "agreement": ["model", "dataset", "kind"],
     "pairs": ["dataset", "model_a", "model_b"],
     "published": ["dataset", "label_set", "model", "metric", "k", "source"],
     "fused": ["dataset", "label_set", "method", "model_1", "model_2", "model_3"],
-}  # fmt: skip
+}
 MOST = 20  #: problems that are shown
 OF_RUN = ("time", "git", "device", "versions", "command")
 
@@ -65,7 +81,12 @@ def merge(runs: Sequence[Run]) -> Merged:
     distinct = [*{run.folder.resolve(): run for run in runs}.values()]
     if private(distinct):
         distinct = [as_private(run) for run in distinct]
-    named = names(sorted(distinct, key=lambda run: (str(run.provenance.get("time", "")), str(run.folder.resolve()))))
+    named = names(
+        sorted(
+            distinct,
+            key=lambda run: (str(run.provenance.get("time", "")), str(run.folder.resolve())),
+        )
+    )
     remarks: list[str] = []
     problems = [*datasets_differ(named), *models_differ(named)]
     ranks, judgments = (taken_once(named, table, problems, remarks) for table in MEASURED)
@@ -77,13 +98,19 @@ def merge(runs: Sequence[Run]) -> Merged:
         name: once([getattr(run, name) for run in ordered], KEYS.get(name, columns))
         for name, (_, columns) in OPTIONAL_TABLES.items()
     }
-    tables["metrics"] = once([run.metrics[run.metrics["label_set"] == ""] for run in ordered], ["model", "dataset"])
+    tables["metrics"] = once(
+        [run.metrics[run.metrics["label_set"] == ""] for run in ordered], ["model", "dataset"]
+    )
     remarks += apart(named)
     return Merged(
-        ranks, judgments, stacked([run.timings for run in ordered]).drop_duplicates(ignore_index=True),
-        stacked([run.verdicts for run in ordered]).drop_duplicates(ignore_index=True), tables,
-        provenance(ordered, remarks), remarks,
-    )  # fmt: skip
+        ranks,
+        judgments,
+        stacked([run.timings for run in ordered]).drop_duplicates(ignore_index=True),
+        stacked([run.verdicts for run in ordered]).drop_duplicates(ignore_index=True),
+        tables,
+        provenance(ordered, remarks),
+        remarks,
+    )
 
 
 def run_name(run: Run) -> str:
@@ -120,12 +147,22 @@ def what_differs(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
             continue
         if isinstance(x, Mapping) and isinstance(y, Mapping):
             sets = [name for name in dict.fromkeys([*x, *y]) if x.get(name) != y.get(name)]
-            found += [f"{key} of {name} {x.get(name, 'none')} and {y.get(name, 'none')}" for name in sets]
+            found += [
+                f"{key} of {name} {x.get(name, 'none')} and {y.get(name, 'none')}" for name in sets
+            ]
         else:
             found.append(f"{key} {x} and {y}")
     x, y = a.get("contents") or {}, b.get("contents") or {}
-    found += [f"other {part}" for part in dict.fromkeys([*x, *y]) if x and y and x.get(part) != y.get(part)]
-    return f"not the same ({', '.join(found)})" if found else "equally large, but other pictures, ids or texts"
+    found += [
+        f"other {part}"
+        for part in dict.fromkeys([*x, *y])
+        if x and y and x.get(part) != y.get(part)
+    ]
+    return (
+        f"not the same ({', '.join(found)})"
+        if found
+        else "equally large, but other pictures, ids or texts"
+    )
 
 
 def datasets_differ(runs: Mapping[str, Run]) -> list[str]:
@@ -136,7 +173,9 @@ def datasets_differ(runs: Mapping[str, Run]) -> list[str]:
         for name, about in (run.provenance.get("datasets") or {}).items():
             where, other = first.setdefault(name, (here, about))
             if where != here and not same_data(other, about):
-                problems.append(f"dataset {name} in {where} and {here}: {what_differs(other, about)}")
+                problems.append(
+                    f"dataset {name} in {where} and {here}: {what_differs(other, about)}"
+                )
             for key in [key for key in MEANINGS if about.get(key) is not None]:
                 where, value = options.setdefault((name, key), (here, about[key]))
                 if value != about[key]:
@@ -167,10 +206,14 @@ def identity(provenance: Mapping[str, Any], model: str) -> dict[str, Any]:
     """What two models of one name have to share; the source, where nothing better is known."""
     about = provenance["models"][model] or {}
     known = {key: about[key] for key in ("weights", "key") if about.get(key) is not None}
-    return {"taken from a study": of_study(provenance, model)} | (known or {"source": about.get("source")})
+    return {"taken from a study": of_study(provenance, model)} | (
+        known or {"source": about.get("source")}
+    )
 
 
-def taken_once(runs: Mapping[str, Run], table: str, problems: list[str], remarks: list[str]) -> pd.DataFrame:
+def taken_once(
+    runs: Mapping[str, Run], table: str, problems: list[str], remarks: list[str]
+) -> pd.DataFrame:
     """Each cell of a table from the first run that has it; the others have to have measured the same."""
     cell, row, values, word = MEASURED[table]
     kept: dict[tuple[str, ...], tuple[str, pd.DataFrame]] = {}
@@ -196,8 +239,14 @@ def taken_once(runs: Mapping[str, Run], table: str, problems: list[str], remarks
                 )
     if repeated:
         what = "model, dataset and label set" if "label_set" in cell else "model and dataset"
-        remarks.append(f"{table}: {repeated:,} times a {what} measured in two runs, alike, and taken once")
-    return stacked([rows for _, rows in kept.values()]) if kept else getattr(next(iter(runs.values())), table)
+        remarks.append(
+            f"{table}: {repeated:,} times a {what} measured in two runs, alike, and taken once"
+        )
+    return (
+        stacked([rows for _, rows in kept.values()])
+        if kept
+        else getattr(next(iter(runs.values())), table)
+    )
 
 
 def rank_of(values: Sequence[Any]) -> str:
@@ -210,9 +259,15 @@ def apart(runs: Mapping[str, Run]) -> list[str]:
     found = []
     judged = [name for name, run in runs.items() if len(run.judgments)]
     if len(judged) > 1:
-        found.append(f"image similarity: models of {' and '.join(judged)} are not tested against one another")
-    if sum(len(run.ranks) > 0 for run in runs.values()) > 1 and any(len(run.fused) for run in runs.values()):
-        found.append("combinations of models: fused lists only of models that were measured in one run")
+        found.append(
+            f"image similarity: models of {' and '.join(judged)} are not tested against one another"
+        )
+    if sum(len(run.ranks) > 0 for run in runs.values()) > 1 and any(
+        len(run.fused) for run in runs.values()
+    ):
+        found.append(
+            "combinations of models: fused lists only of models that were measured in one run"
+        )
     return found
 
 
@@ -243,7 +298,11 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
         for head in heads:
             for name, facts in (head.get(kind) or {}).items():
                 own = about.setdefault(name, {})
-                new = facts_of(facts or {}, OF_MODELS if kind == "models" else OF_DATASETS) if hidden else facts or {}
+                new = (
+                    facts_of(facts or {}, OF_MODELS if kind == "models" else OF_DATASETS)
+                    if hidden
+                    else facts or {}
+                )
                 known = {key: value for key, value in own.items() if value is not None}
                 own.update({**new, **known})
                 if "verified" in new:  # each run says how many of what it measured
@@ -251,15 +310,23 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
         merged[kind] = about
     apart = (*merged, "time", "command", "versions", "remarks", "merged_from")
     for key in dict.fromkeys(key for head in heads for key in head if key not in apart):
-        merged[key] = heads[0].get(key) if all(head.get(key) == heads[0].get(key) for head in heads) else None
+        merged[key] = (
+            heads[0].get(key) if all(head.get(key) == heads[0].get(key) for head in heads) else None
+        )
     if gates := [*dict.fromkeys(str(head["gate"]) for head in heads if head.get("gate"))]:
         merged["gate"] = "; ".join(gates)
     versions: list[Mapping[str, Any]] = [head.get("versions") or {} for head in heads]
-    merged["versions"] = {name: v for name, v in versions[0].items() if all(other.get(name) == v for other in versions)}
+    merged["versions"] = {
+        name: v
+        for name, v in versions[0].items()
+        if all(other.get(name) == v for other in versions)
+    }
     merged["interrupted"] = any(bool(head.get("interrupted")) for head in heads)
     merged["privacy"] = hidden
     merged["merged_from"] = [one for run in runs for one in origins(run, hidden)]
-    merged["remarks"] = [*dict.fromkeys([*(text for head in heads for text in head.get("remarks") or ()), *remarks])]
+    merged["remarks"] = [
+        *dict.fromkeys([*(text for head in heads for text in head.get("remarks") or ()), *remarks])
+    ]
     return merged
 
 
@@ -273,7 +340,9 @@ def origins(run: Run, hidden: bool) -> list[dict[str, Any]]:
     return [{**one, "command": None} for one in own]
 
 
-def write_merged(parent: Path, runs: Sequence[Run], draw: Callable[[Run], None]) -> tuple[Path, list[str]]:
+def write_merged(
+    parent: Path, runs: Sequence[Run], draw: Callable[[Run], None]
+) -> tuple[Path, list[str]]:
     """One run folder of several runs, drawn; returns it, and what a reader should know."""
     merged = merge(runs)
     folder = write_run(
@@ -283,7 +352,10 @@ def write_merged(parent: Path, runs: Sequence[Run], draw: Callable[[Run], None])
         tables=merged.tables,
         timings=merged.timings,
         verdicts=merged.verdicts,
-        provenance={**merged.provenance, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")},
+        provenance={
+            **merged.provenance,
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        },
         draw=lambda hidden: draw(read_run(hidden)),
     )
     return folder, merged.remarks

@@ -10,23 +10,85 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-OF_RUN = frozenset({
-    "command", "datasets", "device", "gate", "git", "interrupted", "left_out", "merged_from", "models", "precision",
-    "privacy", "remarks", "schema_version", "statistics", "threads", "time", "versions",
-})  # fmt: skip
-OF_MODELS = frozenset({
-    "batch_size", "device", "dim", "key", "licence", "note", "precision", "revision", "row", "source", "threads",
-    "verified", "weights",
-})  # fmt: skip
-OF_DATASETS = frozenset({
-    "contents", "fingerprint", "image_similarity", "layout", "left_out", "n_groups", "n_indifferent", "n_items",
-    "n_judgments", "n_participants", "n_queries", "n_targets", "n_triplets", "near_duplicates", "note", "segment_s",
-})  # fmt: skip
+OF_RUN = frozenset(
+    {
+        "command",
+        "datasets",
+        "device",
+        "gate",
+        "git",
+        "interrupted",
+        "left_out",
+        "merged_from",
+        "models",
+        "precision",
+        "privacy",
+        "remarks",
+        "schema_version",
+        "statistics",
+        "threads",
+        "time",
+        "versions",
+    }
+)
+OF_MODELS = frozenset(
+    {
+        "batch_size",
+        "device",
+        "dim",
+        "key",
+        "licence",
+        "note",
+        "precision",
+        "revision",
+        "row",
+        "source",
+        "threads",
+        "verified",
+        "weights",
+    }
+)
+OF_DATASETS = frozenset(
+    {
+        "contents",
+        "fingerprint",
+        "image_similarity",
+        "layout",
+        "left_out",
+        "n_groups",
+        "n_indifferent",
+        "n_items",
+        "n_judgments",
+        "n_participants",
+        "n_queries",
+        "n_targets",
+        "n_triplets",
+        "near_duplicates",
+        "note",
+        "segment_s",
+    }
+)
 #: Options that are shown with their values, which are numbers or words of ours; of others only the name.
-OPTIONS = frozenset({
-    "alpha", "batch-size", "device", "download", "drift", "exact", "gate-metric", "image-similarity", "near-duplicates",
-    "precision", "privacy", "query-factor", "segment", "strict", "tolerance", "verify",
-})  # fmt: skip
+OPTIONS = frozenset(
+    {
+        "alpha",
+        "batch-size",
+        "device",
+        "download",
+        "drift",
+        "exact",
+        "gate-metric",
+        "image-similarity",
+        "near-duplicates",
+        "precision",
+        "privacy",
+        "query-factor",
+        "segment",
+        "strict",
+        "tolerance",
+        "verify",
+    }
+)
 _PATH = re.compile(r"(^|[:=@])((?:[A-Za-z]:)?[\\/]|~|\.{1,2}[\\/]).*|(:local-dir:|=).*", re.DOTALL)
 
 
@@ -35,7 +97,9 @@ def without_private(provenance: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in provenance.items() if key in OF_RUN}
     for kind, allowed in (("models", OF_MODELS), ("datasets", OF_DATASETS)):
         if isinstance(provenance.get(kind), Mapping):
-            found[kind] = {name: facts_of(about or {}, allowed) for name, about in provenance[kind].items()}
+            found[kind] = {
+                name: facts_of(about or {}, allowed) for name, about in provenance[kind].items()
+            }
     if found.get("command"):
         found["command"] = command_of(found["command"])
     if found.get("merged_from"):

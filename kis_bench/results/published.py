@@ -39,14 +39,20 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
         if wrong := unexpected(header, tuple(PUBLISHED), (ITEMS,)):
             raise BadFile(file, [*wrong, f"expected {','.join(PUBLISHED)}"])
         for line, row in rows:
-            problems += [f"line {line}: {name} is empty; fill it in" for name in NEEDED if not row[name].strip()]
+            problems += [
+                f"line {line}: {name} is empty; fill it in"
+                for name in NEEDED
+                if not row[name].strip()
+            ]
             cells: dict[str, object] = dict(row)
             for name in [name for name in NUMBERS if name in row]:
                 try:
                     number = float(row[name]) if row[name].strip() else None
                 except ValueError:
                     number = math.nan
-                if number is not None and not (number.is_integer() if name in WHOLE else math.isfinite(number)):
+                if number is not None and not (
+                    number.is_integer() if name in WHOLE else math.isfinite(number)
+                ):
                     kind = "a whole number" if name in WHOLE else "a number"
                     problems.append(f"line {line}: {name} {row[name]!r} is not {kind}")
                 cells[name] = number
@@ -79,7 +85,9 @@ def comparable(published: pd.DataFrame, obtained: pd.DataFrame) -> pd.DataFrame:
     known = {(*key(row, keys), str(row["model"])) for row in obtained.to_dict("records")}
     kept = [
         not pd.isna(row["n"])
-        and any((*key(row, keys), str(name)) in known for name in (row["model"], row["published_as"]))
+        and any(
+            (*key(row, keys), str(name)) in known for name in (row["model"], row["published_as"])
+        )
         for row in published.to_dict("records")
     ]
     return published[pd.Series(kept, published.index, bool)]
@@ -88,4 +96,7 @@ def comparable(published: pd.DataFrame, obtained: pd.DataFrame) -> pd.DataFrame:
 def key(row: Mapping[Any, Any], names: Sequence[str]) -> tuple[str, ...]:
     """Texts as they are, numbers whatever their kind is, nothing for what is missing."""
     cells = (row[name] for name in names)
-    return tuple("" if pd.isna(cell) else cell if isinstance(cell, str) else repr(float(cell)) for cell in cells)
+    return tuple(
+        "" if pd.isna(cell) else cell if isinstance(cell, str) else repr(float(cell))
+        for cell in cells
+    )

@@ -17,19 +17,45 @@ if TYPE_CHECKING:
 
 # Columns that are not listed here hold text.
 _PARQUET_TYPES = {
-    "rank": "float64", "rank_best": "int64", "rank_worst": "int64", "group_rank": "float64", "n_items": "int64",
-    "truncated": "bool", "target_score": "float32", "agreement": "float64", "margin": "float64",
+    "rank": "float64",
+    "rank_best": "int64",
+    "rank_worst": "int64",
+    "group_rank": "float64",
+    "n_items": "int64",
+    "truncated": "bool",
+    "target_score": "float32",
+    "agreement": "float64",
+    "margin": "float64",
     "parameter": "float64",
-    "distance_candidate1": "float64", "distance_candidate2": "float64", "distance_candidates": "float64",
+    "distance_candidate1": "float64",
+    "distance_candidate2": "float64",
+    "distance_candidates": "float64",
     **{column: "float64" if column.endswith("_rank") else "int64" for column in OTHER_RANKS},
-}  # fmt: skip
+}
 # With nulls these become pandas' own kinds, which know them.
 _NULLABLE = {"int64": "Int64", "bool": "boolean"}
 _CSV_TEXT = {
-    "model", "dataset", "label_set", "metric", "step", "verdict", "kind", "protocol", "counts", "part", "group",
-    "model_a", "model_b", "published_as", "source", "expected", "rule", "judged_by", "queries",
+    "model",
+    "dataset",
+    "label_set",
+    "metric",
+    "step",
+    "verdict",
+    "kind",
+    "protocol",
+    "counts",
+    "part",
+    "group",
+    "model_a",
+    "model_b",
+    "published_as",
+    "source",
+    "expected",
+    "rule",
+    "judged_by",
+    "queries",
     "remark",
-}  # fmt: skip
+}
 #: Columns that a table may lack: what an older version didn't write, and ranks that a collection doesn't have.
 _MAY_LACK = {*OTHER_RANKS, *ABOUT_QUERIES, *OTHER_VERDICTS, "target_item", "n_targets", "ceiling"}
 
@@ -76,8 +102,10 @@ def with_lists(verdicts: pd.DataFrame) -> pd.DataFrame:
     """With each tuple of queries as text, JSON; empty where there is none."""
     if "queries" not in verdicts:
         return verdicts
-    texts = ["" if not isinstance(own, tuple) or not own else json.dumps(own, ensure_ascii=False)
-             for own in verdicts["queries"]]  # fmt: skip
+    texts = [
+        "" if not isinstance(own, tuple) or not own else json.dumps(own, ensure_ascii=False)
+        for own in verdicts["queries"]
+    ]
     return verdicts.assign(queries=pd.Series(texts, verdicts.index, object))
 
 

@@ -17,7 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-RARE_SHARES = 3.0  #: targets of nothing but 0 and 1 that the variance of shares near 0 and 1 is mixed with
+RARE_SHARES = (
+    3.0  #: targets of nothing but 0 and 1 that the variance of shares near 0 and 1 is mixed with
+)
 RARE_ALIKE = 1.0  #: queries of clusters that are of one mind, which a design effect from few hits is mixed with
 
 
@@ -65,7 +67,9 @@ def numbered(clusters: ArrayLike | None, n: int) -> Ints | None:
         return None
     names = np.asarray(clusters)
     if names.shape != (n,):
-        raise ValueError(f"clusters of shape {list(names.shape)}: each of the {n} queries needs one")
+        raise ValueError(
+            f"clusters of shape {list(names.shape)}: each of the {n} queries needs one"
+        )
     _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
     if len(first) == n:
         return None
@@ -107,7 +111,9 @@ def variances(values: Floats, clusters: Ints) -> Floats:
     9A; K.-Y. Liang and S. Zeger, Biometrika 73, 1986).
     """
     above = values - values.mean(axis=1, keepdims=True)
-    return np.asarray((cluster_sums(above, clusters) ** 2).sum(axis=1) / values.shape[1] ** 2, np.float64)
+    return np.asarray(
+        (cluster_sums(above, clusters) ** 2).sum(axis=1) / values.shape[1] ** 2, np.float64
+    )
 
 
 def design_effects(values: Floats, clusters: Ints | None) -> Floats:
@@ -124,9 +130,13 @@ def design_effects(values: Floats, clusters: Ints | None) -> Floats:
     if count(clusters, n) == 1:
         return np.full(len(values), largest)
     spread = values.var(axis=1) / n
-    found = np.divide(variances(values, clusters), spread, out=np.full(len(values), largest), where=spread > 0)
+    found = np.divide(
+        variances(values, clusters), spread, out=np.full(len(values), largest), where=spread > 0
+    )
     differ = np.abs(values - np.rint(np.median(values, axis=1, keepdims=True))).sum(axis=1)
-    return np.asarray((np.maximum(found, 1.0) * differ + RARE_ALIKE * largest) / (differ + RARE_ALIKE), np.float64)
+    return np.asarray(
+        (np.maximum(found, 1.0) * differ + RARE_ALIKE * largest) / (differ + RARE_ALIKE), np.float64
+    )
 
 
 def most_alike(clusters: Ints) -> float:
@@ -158,11 +168,15 @@ def share_intervals(
     most, seen = p * (1 - p), n * np.minimum(p, 1 - p)
     ratio = np.divide(values.var(axis=1), most, out=np.ones(len(p)), where=most > 0)
     rare = RARE_SHARES if groups is None else RARE_SHARES * most_alike(groups)
-    ratio = (np.clip(ratio, 0.0, 1.0) * seen + rare) / (seen + rare) * design_effects(values, groups)
+    ratio = (
+        (np.clip(ratio, 0.0, 1.0) * seen + rare) / (seen + rare) * design_effects(values, groups)
+    )
     weight = quantile(groups, n, confidence) ** 2 / n * ratio
     half = np.sqrt(weight * most + weight**2 / 4) / (1 + weight)
     middle = (p + weight / 2) / (1 + weight)
-    return np.minimum(np.maximum(middle - half, 0.0), p), np.maximum(np.minimum(middle + half, 1.0), p)
+    return np.minimum(np.maximum(middle - half, 0.0), p), np.maximum(
+        np.minimum(middle + half, 1.0), p
+    )
 
 
 def whole_flip_tests(totals: Floats) -> Floats:
@@ -190,4 +204,6 @@ def coins(n: int) -> Floats:
     from scipy.special import gammaln
 
     k = np.arange(n + 1)
-    return np.asarray(np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) - n * np.log(2)), np.float64)
+    return np.asarray(
+        np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) - n * np.log(2)), np.float64
+    )

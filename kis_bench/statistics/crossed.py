@@ -27,7 +27,9 @@ class Crossed:
 
     people: NDArray[np.int64]  # [j] a number of each judgment's person
     triplets: NDArray[np.int64]  # [j] of its triplet
-    targets: NDArray[np.int64]  # [j] and of that one's target picture, in the order of their first triplets
+    targets: NDArray[
+        np.int64
+    ]  # [j] and of that one's target picture, in the order of their first triplets
 
     @classmethod
     def of(cls, people: Any, triplets: Any, targets: Any = None) -> Crossed:
@@ -117,10 +119,18 @@ def variance(values: Floats, crossed: Crossed) -> float:
     both = crossed.n_people > 1 and crossed.n_clusters > 1
     single = left_out(values, crossed.pairs)
     if not both:
-        others = [codes for codes, n in ((crossed.people, crossed.n_people), (crossed.clusters, crossed.n_clusters))
-                  if n > 1]  # fmt: skip
+        others = [
+            codes
+            for codes, n in (
+                (crossed.people, crossed.n_people),
+                (crossed.clusters, crossed.n_clusters),
+            )
+            if n > 1
+        ]
         return left_out(values, others[0]) if others else np.nan
-    return max(left_out(values, crossed.people) + left_out(values, crossed.clusters) - single, single / 2)
+    return max(
+        left_out(values, crossed.people) + left_out(values, crossed.clusters) - single, single / 2
+    )
 
 
 def left_out(values: Floats, codes: NDArray[np.int64]) -> float:
@@ -132,7 +142,9 @@ def left_out(values: Floats, codes: NDArray[np.int64]) -> float:
     return float((len(sizes) - 1) / len(sizes) * np.sum((without - values.mean()) ** 2))
 
 
-def weights(crossed: Crossed, resamples: int = RESAMPLES, seed: int = SEED) -> Iterator[NDArray[np.float32]]:
+def weights(
+    crossed: Crossed, resamples: int = RESAMPLES, seed: int = SEED
+) -> Iterator[NDArray[np.float32]]:
     """How often each judgment counts in each resample, ``[r, j]`` at a time.
 
     People, and targets with all their triplets, are drawn with replacement, independently, and a judgment counts the
@@ -152,11 +164,20 @@ def counts(rng: np.random.Generator, resamples: int, levels: int) -> NDArray[np.
     """How often each of some levels is drawn, ``[r, levels]``; a single level always is."""
     drawn = rng.integers(0, levels, (resamples, levels), dtype=np.int64)
     drawn += levels * np.arange(resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=resamples * levels).reshape(resamples, levels).astype(np.float32)
+    return (
+        np.bincount(drawn.ravel(), minlength=resamples * levels)
+        .reshape(resamples, levels)
+        .astype(np.float32)
+    )
 
 
 def mean_intervals(
-    values: Floats, crossed: Crossed, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED
+    values: Floats,
+    crossed: Crossed,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
 ) -> Floats:
     """Intervals ``[m, 2]`` of the means of m columns ``[j, m]`` of shares 0 ... 1; NaN in a column does not count.
 
@@ -207,7 +228,9 @@ def calibrated(draws: Floats, values: Floats, crossed: Crossed, confidence: floa
     return np.asarray(mean + ratio * (np.nanquantile(draws, [tail, 1 - tail]) - mean), np.float64)
 
 
-def paired_test(first: Floats, second: Floats, crossed: Crossed, confidence: float = 0.95) -> tuple[float, ...]:
+def paired_test(
+    first: Floats, second: Floats, crossed: Crossed, confidence: float = 0.95
+) -> tuple[float, ...]:
     """Difference of two means over the same judgments ``[j]``, its interval, and the two-sided p-value.
 
     Student's t of the difference over the root of its :func:`variance`. NaN where either is NaN, which leaves the
@@ -229,7 +252,9 @@ def paired_test(first: Floats, second: Floats, crossed: Crossed, confidence: flo
     return difference, difference - half, difference + half, p
 
 
-def correlation_interval(x: Floats, y: Floats, crossed: Crossed, confidence: float = 0.95) -> tuple[float, float]:
+def correlation_interval(
+    x: Floats, y: Floats, crossed: Crossed, confidence: float = 0.95
+) -> tuple[float, float]:
     """Interval of Pearson's correlation of ``[j]`` and ``[j]``; of midranks: of Spearman's, as if the ranks were given.
 
     R. Fisher's z plus and minus Student's t times the root of the :func:`variance` of its influence, which for

@@ -27,7 +27,11 @@ CHUNK = 2**21  #: resampled values held at once
 
 
 def wilson_interval(
-    successes: ArrayLike, n: int | None = None, confidence: float = 0.95, *, clusters: ArrayLike | None = None
+    successes: ArrayLike,
+    n: int | None = None,
+    confidence: float = 0.95,
+    *,
+    clusters: ArrayLike | None = None,
 ) -> tuple[float, float]:
     """Score interval of a proportion, without continuity correction (E. B. Wilson, JASA 22, 1927).
 
@@ -57,7 +61,9 @@ def wilson_interval(
     elif clusters is not None:
         raise ValueError("clusters need the hits of each query, not their number")
     successes = float(successes)  # type: ignore[arg-type]  # a number, as has been seen
-    if n < 1 or not -1e-9 * n <= successes <= n * (1 + 1e-9):  # sums of shares may be off by rounding
+    if n < 1 or not -1e-9 * n <= successes <= n * (
+        1 + 1e-9
+    ):  # sums of shares may be off by rounding
         raise ValueError(f"{successes} successes among {n} are not a proportion")
     p = min(max(successes / n, 0.0), 1.0)
     z = float(ndtri((1 + confidence) / 2))
@@ -65,7 +71,9 @@ def wilson_interval(
     centre = (p + weight / 2) / (1 + weight)
     half = z * math.sqrt(p * (1 - p) / n + weight / (4 * n)) / (1 + weight)
     # At the ends the formula gives exactly 0 and 1; rounding would not.
-    return (0.0 if p == 0 else max(0.0, centre - half)), (1.0 if p == 1 else min(1.0, centre + half))
+    return (0.0 if p == 0 else max(0.0, centre - half)), (
+        1.0 if p == 1 else min(1.0, centre + half)
+    )
 
 
 def bootstrap_interval(
@@ -90,18 +98,26 @@ def bootstrap_interval(
     if resamples < 1:
         raise ValueError(f"{resamples} resamples: at least 1 is needed")
     groups = numbered(clusters, len(data))
-    if (data == data[0]).all():  # every resample is the same, but a mean of equal values can be rounded
+    if (
+        data == data[0]
+    ).all():  # every resample is the same, but a mean of equal values can be rounded
         data, groups = data[:1], None
     rng = np.random.default_rng(seed)
     chunk = max(1, CHUNK // len(data))
     drawn = np.empty(resamples)
     if groups is not None:
         if statistic is np.mean:
-            drawn = resampled_means(data[None], resamples=resamples, seed=seed, clusters=groups)[:, 0]
+            drawn = resampled_means(data[None], resamples=resamples, seed=seed, clusters=groups)[
+                :, 0
+            ]
         else:
-            members = np.split(data[np.argsort(groups, kind="stable")], np.cumsum(np.bincount(groups))[:-1])
+            members = np.split(
+                data[np.argsort(groups, kind="stable")], np.cumsum(np.bincount(groups))[:-1]
+            )
             for i in range(resamples):
-                picked = np.concatenate([members[j] for j in rng.integers(0, len(members), len(members))])
+                picked = np.concatenate(
+                    [members[j] for j in rng.integers(0, len(members), len(members))]
+                )
                 drawn[i] = np.asarray(statistic(picked[None], axis=1))[0]
         resamples = 0
     for start in range(0, resamples, chunk):
@@ -136,9 +152,15 @@ def quantile_interval(
         raise ValueError(f"{q} is not between 0 and 1")
     n, tail = len(data), (1 - confidence) / 2
     if (groups := numbered(clusters, n)) is not None:
-        effect = float(design_effects((np.asarray(values) <= np.quantile(data, q))[None].astype(np.float64), groups)[0])
+        effect = float(
+            design_effects(
+                (np.asarray(values) <= np.quantile(data, q))[None].astype(np.float64), groups
+            )[0]
+        )
         half = quantile(groups, n, confidence) * math.sqrt(q * (1 - q) * effect * n)
-        return float(data[max(0, math.floor(n * q - half) - 1)]), float(data[min(n - 1, math.ceil(n * q + half))])
+        return float(data[max(0, math.floor(n * q - half) - 1)]), float(
+            data[min(n - 1, math.ceil(n * q + half))]
+        )
     at_most = bdtr(np.arange(n, dtype=np.float64), n, q)  # P(B <= k) for k = 0 ... n-1
     low = int(np.searchsorted(at_most, tail, side="right"))
     high = int(np.searchsorted(at_most, 1 - tail, side="left")) + 1

@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from kis_bench.statistics.clusters import cluster_sums, numbered, whole_flip_tests
 from kis_bench.statistics.intervals import CHUNK, Floats, row_of
 
-ROWS = 2**12  #: sign patterns held at once: few enough for their sums to stay in the processor's cache
+ROWS = (
+    2**12
+)  #: sign patterns held at once: few enough for their sums to stay in the processor's cache
 
 
 def paired_randomization_test(
@@ -36,14 +38,22 @@ def paired_randomization_test(
     """
     a, b = row_of(first), row_of(second)
     if len(a) != len(b):
-        raise ValueError(f"{len(a)} and {len(b)} values: a paired test needs both on the same queries")
+        raise ValueError(
+            f"{len(a)} and {len(b)} values: a paired test needs both on the same queries"
+        )
     if not (np.isfinite(a) & np.isfinite(b)).all():
         raise ValueError("a paired test needs finite values")
-    return float(sign_flip_tests((a - b)[None], permutations=permutations, seed=seed, clusters=clusters)[0])
+    return float(
+        sign_flip_tests((a - b)[None], permutations=permutations, seed=seed, clusters=clusters)[0]
+    )
 
 
 def sign_flip_tests(
-    differences: Floats, *, permutations: int = 100_000, seed: int = 0, clusters: ArrayLike | None = None
+    differences: Floats,
+    *,
+    permutations: int = 100_000,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> Floats:
     """p-values ``[c]`` of the randomization test for c rows of paired differences ``[c, q]``, all over the same draws.
 
@@ -97,7 +107,9 @@ def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[NDArray[np.float
         yield signs
 
 
-def mcnemar_exact(first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | None = None) -> float:
+def mcnemar_exact(
+    first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | None = None
+) -> float:
     """Two-sided p-value for hits 0 or 1 of two systems on the same queries ``[q]``, as :func:`mcnemar_tests`.
 
     Two numbers instead of rows are those of the queries that only the first finds and that only the second finds. With
@@ -115,9 +127,13 @@ def mcnemar_exact(first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | 
         return float(mcnemar_tests(*counts))
     hits = row_of(first), row_of(second)
     if len(hits[0]) != len(hits[1]):
-        raise ValueError(f"{len(hits[0])} and {len(hits[1])} hits: a paired test needs both on the same queries")
+        raise ValueError(
+            f"{len(hits[0])} and {len(hits[1])} hits: a paired test needs both on the same queries"
+        )
     if not all(np.isin(each, (0, 1)).all() for each in hits):
-        raise ValueError("hits are 0 or 1; where ties make them shares, use paired_randomization_test")
+        raise ValueError(
+            "hits are 0 or 1; where ties make them shares, use paired_randomization_test"
+        )
     return float(hit_tests((hits[0] - hits[1])[None], clusters)[0])
 
 
@@ -140,7 +156,9 @@ def mcnemar_tests(gained: ArrayLike, lost: ArrayLike) -> Floats:
     from scipy.special import bdtr
 
     b, c = np.asarray(gained, np.float64), np.asarray(lost, np.float64)
-    return np.asarray(np.minimum(1.0, 2 * bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)), np.float64)
+    return np.asarray(
+        np.minimum(1.0, 2 * bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)), np.float64
+    )
 
 
 def holm(p_values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -22,7 +22,9 @@ def mean_differences(differences: Floats) -> Floats:
     return np.where(np.abs(mean) > 1e-12 * np.abs(differences).mean(axis=-1), mean, 0.0)
 
 
-def hit_intervals(differences: Floats, clusters: ArrayLike | None = None, confidence: float = 0.95) -> Floats:
+def hit_intervals(
+    differences: Floats, clusters: ArrayLike | None = None, confidence: float = 0.95
+) -> Floats:
     """Intervals ``[c, 2]`` of the means of differences of hits ``[c, q]``: :func:`paired_score_intervals`.
 
     With clusters of as many independent queries as tell as much (:func:`kis_bench.statistics.clusters.design_effects`):
@@ -34,10 +36,14 @@ def hit_intervals(differences: Floats, clusters: ArrayLike | None = None, confid
         return paired_score_intervals(gained, lost, n, confidence)
     effect = design_effects(differences, groups)
     check_confidence(confidence)
-    return score_intervals(gained / effect, lost / effect, n / effect, quantile(groups, n, confidence))
+    return score_intervals(
+        gained / effect, lost / effect, n / effect, quantile(groups, n, confidence)
+    )
 
 
-def paired_score_intervals(gained: ArrayLike, lost: ArrayLike, n: int, confidence: float = 0.95) -> Floats:
+def paired_score_intervals(
+    gained: ArrayLike, lost: ArrayLike, n: int, confidence: float = 0.95
+) -> Floats:
     """Intervals ``[..., 2]`` of the difference of two recalls (T. Tango, Statistics in Medicine 17, 1998).
 
     The paired form of Wilson's interval. ``gained`` b and ``lost`` c of n queries are found by one model only; they may
@@ -96,16 +102,22 @@ def mean_intervals(
 
     n = differences.shape[1]
     groups, mean = numbered(clusters, n), mean_differences(differences)
-    found = bootstrap_means(differences, confidence=confidence, resamples=resamples, seed=seed, clusters=groups)
+    found = bootstrap_means(
+        differences, confidence=confidence, resamples=resamples, seed=seed, clusters=groups
+    )
     if n < 2:
         return found
     if groups is None:
         half = stdtrit(n - 1, (1 + confidence) / 2) * standard_deviation(differences) / np.sqrt(n)
     elif (g := count(groups, n)) > 1:
-        half = quantile(groups, n, confidence) * np.sqrt(variances(differences, groups) * g / (g - 1))
+        half = quantile(groups, n, confidence) * np.sqrt(
+            variances(differences, groups) * g / (g - 1)
+        )
     else:
         half = np.full(len(differences), np.nan)
-    return np.stack([np.minimum(found[:, 0], mean - half), np.maximum(found[:, 1], mean + half)], axis=1)
+    return np.stack(
+        [np.minimum(found[:, 0], mean - half), np.maximum(found[:, 1], mean + half)], axis=1
+    )
 
 
 def standard_deviation(differences: Floats) -> Floats:

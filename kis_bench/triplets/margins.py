@@ -61,7 +61,9 @@ def cosine_distances(vectors: Any, places: Ints, rule: str = "mean") -> tuple[Fl
         target, first, second = own[inside.reshape(-1, 3)].swapaxes(0, 1).astype(np.float64)
         similarity = best_pairs if several else row_products
         for column, (a, b) in enumerate(((target, first), (target, second), (first, second))):
-            distances[block, column] = 1.0 - similarity(a, b)  # also below 0, until margins are made of them
+            distances[block, column] = 1.0 - similarity(
+                a, b
+            )  # also below 0, until margins are made of them
         if several:
             margins[block] = distances[block, 1] - distances[block, 0]
             margins[block[(first == second).all(axis=(1, 2))]] = 0.0
@@ -181,8 +183,12 @@ def normalised(distances: Floats, margins: Floats | None = None) -> dict[str, Fl
     first, second, between = distances.T
     difference = second - first if margins is None else margins
     larger = np.maximum(first, second)
-    with np.errstate(invalid="ignore", divide="ignore"):  # both at 0: any difference is as large as can be
-        relative = np.clip(np.where(larger <= 0, np.sign(difference), difference / larger), -1.0, 1.0)
+    with np.errstate(
+        invalid="ignore", divide="ignore"
+    ):  # both at 0: any difference is as large as can be
+        relative = np.clip(
+            np.where(larger <= 0, np.sign(difference), difference / larger), -1.0, 1.0
+        )
     apart = difference / np.where(between == 0, LEAST_DISTANCE, between)
     return dict(zip(NORMALISATIONS, (difference, relative, apart), strict=True))
 
@@ -201,6 +207,8 @@ def pearson(x: Floats, y: Floats) -> float:
 
 def midranks(values: Floats) -> Floats:
     """Ranks from 1; equal values share the middle of theirs. NaN stays NaN and takes no rank."""
-    from scipy.stats import rankdata  # here, because a run in which nothing is measured needn't wait for it
+    from scipy.stats import (
+        rankdata,
+    )  # here, because a run in which nothing is measured needn't wait for it
 
     return np.asarray(rankdata(values, nan_policy="omit"), np.float64)

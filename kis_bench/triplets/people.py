@@ -37,10 +37,14 @@ def agreement_of_people(choices: ArrayLike, triplets: Ints, people: Ints) -> tup
     judgments count that are decided and not by the same person.
     """
     choice: Floats = np.asarray(choices, np.float64)
-    person = np.unique(np.stack([triplets, people]), axis=1, return_inverse=True)[1].reshape(-1)  # and triplet
+    person = np.unique(np.stack([triplets, people]), axis=1, return_inverse=True)[1].reshape(
+        -1
+    )  # and triplet
 
     def of_others(values: Floats) -> Floats:
-        return np.asarray(np.bincount(triplets, values)[triplets] - np.bincount(person, values)[person])
+        return np.asarray(
+            np.bincount(triplets, values)[triplets] - np.bincount(person, values)[person]
+        )
 
     n, balance = of_others(np.abs(choice)), of_others(choice)
     same, other = (n + choice * balance) / 2, (n - choice * balance) / 2
@@ -52,9 +56,12 @@ def agreement_of_people(choices: ArrayLike, triplets: Ints, people: Ints) -> tup
 
 
 def interval_of_people(
-    rule: Callable[[Floats, Floats], Floats], choices: Ints, crossed: Crossed, judges: NDArray[np.bool_],
+    rule: Callable[[Floats, Floats], Floats],
+    choices: Ints,
+    crossed: Crossed,
+    judges: NDArray[np.bool_],
     confidence: float = 0.95,
-) -> tuple[float, float]:  # fmt: skip
+) -> tuple[float, float]:
     """Interval of the mean of a rule of :data:`RULES` over decided judgments.
 
     A person counts twice: as the judge, and as one of the others by whom judges are measured. So each person, target
@@ -66,8 +73,18 @@ def interval_of_people(
         choices: -1 or 1 ``[j]``, of people and on triplets as ``crossed`` says.
         judges: which judgments are measured ``[j]``; all are what they are measured by.
     """
-    votes = pd.DataFrame({"t": crossed.triplets, "p": crossed.people, "l": choices < 0, "r": choices > 0, "g": judges})
-    votes = votes.groupby(["t", "p"], as_index=False).agg(l=("l", "sum"), r=("r", "sum"), g=("g", "max"))
+    votes = pd.DataFrame(
+        {
+            "t": crossed.triplets,
+            "p": crossed.people,
+            "l": choices < 0,
+            "r": choices > 0,
+            "g": judges,
+        }
+    )
+    votes = votes.groupby(["t", "p"], as_index=False).agg(
+        l=("l", "sum"), r=("r", "sum"), g=("g", "max")
+    )
     both = votes.groupby("t")[["l", "r"]].transform("sum")
 
     def measured(mine: pd.DataFrame, left: Floats, right: Floats) -> tuple[Floats, Floats]:
@@ -75,7 +92,9 @@ def interval_of_people(
         some = (left + right > 0) & mine["g"].to_numpy(bool)
         own_left, own_right = mine["l"].to_numpy(np.float64), mine["r"].to_numpy(np.float64)
         added = np.zeros(len(mine))
-        added[some] = own_left[some] * rule(left[some], right[some]) + own_right[some] * rule(right[some], left[some])
+        added[some] = own_left[some] * rule(left[some], right[some]) + own_right[some] * rule(
+            right[some], left[some]
+        )
         return added, np.where(some, own_left + own_right, 0.0)
 
     others = (both - votes[["l", "r"]]).to_numpy(np.float64)
@@ -87,7 +106,9 @@ def interval_of_people(
     left_total, left_number = measured(pair, *without.T)
     changes = np.stack([total[pair["index"]] - left_total, number[pair["index"]] - left_number])
     # Without a person on a triplet: what they added themselves, and what they changed in the others.
-    others_lose = [np.asarray(np.bincount(pair["index_2"], each, len(votes)), np.float64) for each in changes]
+    others_lose = [
+        np.asarray(np.bincount(pair["index_2"], each, len(votes)), np.float64) for each in changes
+    ]
     lost: Floats = np.stack([others_lose[0] + total, others_lose[1] + number])
     sums = np.array([total.sum(), number.sum()])
     if number.sum() == 0:
@@ -98,12 +119,16 @@ def interval_of_people(
         remaining = sums[:, None] - np.stack([np.bincount(codes, part) for part in each])
         known = remaining[:, (np.bincount(codes, each[1]) > 0) & (remaining[1] > 0)]
         estimates, n = known[0] / known[1], known.shape[1]
-        return float((n - 1) / n * np.sum((estimates - sums[0] / sums[1]) ** 2)) if n > 1 else np.nan
+        return (
+            float((n - 1) / n * np.sum((estimates - sums[0] / sums[1]) ** 2)) if n > 1 else np.nan
+        )
 
     first = np.unique(crossed.triplets, return_index=True)[1]
     whole = Crossed.of(votes["p"], votes["t"], crossed.targets[first][votes["t"]])
     part = whole.where(number > 0)
-    if part.n_targets == 1:  # then figures speak of that target only, and its triplets are what varies
+    if (
+        part.n_targets == 1
+    ):  # then figures speak of that target only, and its triplets are what varies
         whole = Crossed.of(whole.people, whole.triplets)
     of_targets = left_out(whole.clusters, np.stack([total, number]))
     pairs = numbered(whole.clusters * whole.n_people + whole.people)

@@ -48,16 +48,22 @@ class Similarity:
     @cached_property
     def models(self) -> dict[str, Row]:
         """Figures over all judgments, best first."""
-        rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "model")]
+        rows = self.agreement[
+            (self.agreement["part"] == "all") & (self.agreement["kind"] == "model")
+        ]
         found = {str(row["model"]): row for row in records(rows)}
         for model, part in self.own(self.run.judgments).groupby("model", sort=False):
             found.setdefault(str(model), of_judgments(part))
-        order = sorted(found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m))
+        order = sorted(
+            found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m)
+        )
         return {model: found[model] for model in order}
 
     @cached_property
     def people(self) -> dict[str, Row]:
-        rows = self.agreement[(self.agreement["part"] == "all") & (self.agreement["kind"] == "people")]
+        rows = self.agreement[
+            (self.agreement["part"] == "all") & (self.agreement["kind"] == "people")
+        ]
         found = {str(row["model"]): row for row in records(rows)}
         return {name: found[name] for name in (PERSON, MAJORITY) if name in found}
 
@@ -92,18 +98,24 @@ class Similarity:
 
     def ceilings_of(self, part: str) -> dict[str, float]:
         """Group -> what no model exceeds on its judgments, also where some lack images; older runs don't say."""
-        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
+        rows = self.agreement[
+            (self.agreement["part"] == part) & (self.agreement["kind"] == "model")
+        ]
         found = rows.groupby("group")["ceiling"].max().dropna()
         return {str(group): float(value) for group, value in found.items()}
 
     def groups(self, part: str) -> list[str]:
         """The groups of a division in their order."""
-        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
+        rows = self.agreement[
+            (self.agreement["part"] == part) & (self.agreement["kind"] == "model")
+        ]
         return [str(group) for group in rows["group"].unique()]
 
     def sizes(self, part: str) -> dict[str, int]:
         """Group -> judgments with a preference, also those that a model lacks an image for."""
-        rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == "model")]
+        rows = self.agreement[
+            (self.agreement["part"] == part) & (self.agreement["kind"] == "model")
+        ]
         counts = (rows["n"] + rows["missing"]).groupby(rows["group"]).max()
         return {str(group): int(n) for group, n in counts.items()}
 
@@ -117,8 +129,14 @@ def of_judgments(part: pd.DataFrame) -> Row:
     """The figures of one model where a run has its judgments only."""
     each = part["agreement"].astype(float)
     return {
-        "value": float(each.mean()), "ci_low": math.nan, "ci_high": math.nan, "n": len(part),
-        "n_triplets": part["triplet_id"].nunique(), "n_targets": math.nan, "ceiling": math.nan,
+        "value": float(each.mean()),
+        "ci_low": math.nan,
+        "ci_high": math.nan,
+        "n": len(part),
+        "n_triplets": part["triplet_id"].nunique(),
+        "n_targets": math.nan,
+        "ceiling": math.nan,
         "n_participants": part["user_id"].nunique(),
-        "ties": int((each == 0.5).sum()), "missing": 0,
-    }  # fmt: skip
+        "ties": int((each == 0.5).sum()),
+        "missing": 0,
+    }

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from kis_bench.records import Dataset
 from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
 from kis_bench.statistics import holm, wilson_interval
-from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, numbered, paired_test
+from kis_bench.statistics.crossed import (
+    Crossed,
+    correlation_interval,
+    mean_intervals,
+    numbered,
+    paired_test,
+)
 from kis_bench.triplets import margins as triplets
 from kis_bench.triplets.margins import Floats, Ints
 from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
@@ -55,7 +61,9 @@ class Judged:
     @cached_property
     def degree(self) -> Floats:
         """[j] on five points, positive for candidate 1; NaN where it was not asked."""
-        return np.array([np.nan if j.degree is None else -j.degree for j in self.dataset.judgments], np.float64)
+        return np.array(
+            [np.nan if j.degree is None else -j.degree for j in self.dataset.judgments], np.float64
+        )
 
     @cached_property
     def left(self) -> Ints:
@@ -81,11 +89,17 @@ class Judged:
         who = {p.user_id: p for p in dataset.participants}
         of_triplet = {
             "class": [t.category for t in dataset.triplets],
-            "bins": ["-".join(map(str, sorted(t.bins))) if t.bins else "" for t in dataset.triplets],
+            "bins": [
+                "-".join(map(str, sorted(t.bins))) if t.bins else "" for t in dataset.triplets
+            ],
         }
-        found = {name: np.array(groups, object)[self.triplet] for name, groups in of_triplet.items()}
+        found = {
+            name: np.array(groups, object)[self.triplet] for name, groups in of_triplet.items()
+        }
         for name in ("age_group", "education", "ml_expert"):
-            found[name] = np.array([getattr(who.get(j.user_id), name, "") for j in dataset.judgments], object)
+            found[name] = np.array(
+                [getattr(who.get(j.user_id), name, "") for j in dataset.judgments], object
+            )
         return {
             name: np.where(groups == "", NOT_STATED, groups)
             for name, groups in found.items()
@@ -112,7 +126,10 @@ def agreed(judged: Judged, measured: Measured, protocol: str = "default") -> Flo
     some = judged.decided
     columns = [
         triplets.agreement(
-            margins[judged.triplet[some]], judged.choice[some], protocol=protocol, left=judged.left[some]
+            margins[judged.triplet[some]],
+            judged.choice[some],
+            protocol=protocol,
+            left=judged.left[some],
         )
         for _, margins in measured.values()
     ]
@@ -123,7 +140,8 @@ def distances_table(dataset: Dataset, measured: Measured) -> pd.DataFrame:
     ids = [t.triplet_id for t in dataset.triplets]
     frames = [
         pd.DataFrame(
-            dict(zip(DISTANCES, (model, dataset.name, ids, *distances.T, margins), strict=True)), columns=DISTANCES
+            dict(zip(DISTANCES, (model, dataset.name, ids, *distances.T, margins), strict=True)),
+            columns=DISTANCES,
         )
         for model, (distances, margins) in measured.items()
     ]
@@ -133,13 +151,22 @@ def distances_table(dataset: Dataset, measured: Measured) -> pd.DataFrame:
 def judgments_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
     """One row per model and judgment that counts; margin: similarity of the chosen candidate less that of the other."""
     some = judged.decided
-    ids = np.array([(j.judgement_id, j.triplet_id, j.user_id) for j in judged.dataset.judgments], object)[some]
+    ids = np.array(
+        [(j.judgement_id, j.triplet_id, j.user_id) for j in judged.dataset.judgments], object
+    )[some]
     target = np.array([t.target for t in judged.dataset.triplets], object)[judged.triplet[some]]
     frames = []
     for column, (model, (_, margins)) in enumerate(measured.items()):
         counted = ~np.isnan(values[:, column])
         margin = (-judged.choice * margins[judged.triplet])[some][counted]
-        cells = (model, judged.dataset.name, *ids[counted].T, values[counted, column], margin + 0.0, target[counted])
+        cells = (
+            model,
+            judged.dataset.name,
+            *ids[counted].T,
+            values[counted, column],
+            margin + 0.0,
+            target[counted],
+        )
         frames.append(pd.DataFrame(dict(zip(JUDGMENTS, cells, strict=True)), columns=JUDGMENTS))
     return pd.concat(frames, ignore_index=True)
 
@@ -147,7 +174,10 @@ def judgments_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
 def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
     """Agreement of models and of people, of all judgments and of every part of them."""
     some, crossed = judged.decided, judged.crossed
-    choice, people = judged.choice[some], agreement_of_people(judged.choice, judged.triplet, judged.person)
+    choice, people = (
+        judged.choice[some],
+        agreement_of_people(judged.choice, judged.triplet, judged.person),
+    )
     margins = np.stack([m[judged.triplet[some]] for _, m in measured.values()], axis=1)
     rows: list[dict[str, Any]] = []
 
@@ -156,11 +186,21 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
     ) -> dict[str, Any]:
         counted = chosen & ~np.isnan(each)
         here = crossed.where(counted)
-        return {"dataset": judged.dataset.name, "kind": kind, "model": model, "counts": "judgments",
-                "value": triplets.consistency(each[chosen]), "ci_low": interval[0], "ci_high": interval[1],
-                "n": int(counted.sum()), "n_triplets": here.n_triplets, "n_targets": here.n_targets,
-                "n_participants": here.n_people,
-                "ties": 0, "missing": 0}  # fmt: skip
+        return {
+            "dataset": judged.dataset.name,
+            "kind": kind,
+            "model": model,
+            "counts": "judgments",
+            "value": triplets.consistency(each[chosen]),
+            "ci_low": interval[0],
+            "ci_high": interval[1],
+            "n": int(counted.sum()),
+            "n_triplets": here.n_triplets,
+            "n_targets": here.n_targets,
+            "n_participants": here.n_people,
+            "ties": 0,
+            "missing": 0,
+        }
 
     def add(columns: Floats, chosen: NDArray[np.bool_], **about: str) -> None:
         intervals = mean_intervals(columns[chosen], crossed.where(chosen))
@@ -168,9 +208,13 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
             unknown = np.isnan(columns[:, i])
             ties, missing = chosen & (margins[:, i] == 0), chosen & unknown
             counts: dict[str, float] = {"ties": int(ties.sum()), "missing": int(missing.sum())}
-            if about["protocol"] == "default":  # else a tie counts as the left, which may change within a triplet
+            if (
+                about["protocol"] == "default"
+            ):  # else a tie counts as the left, which may change within a triplet
                 counted = chosen & ~unknown
-                counts["ceiling"] = triplets.ceiling(choice[counted], crossed.where(counted).triplets)
+                counts["ceiling"] = triplets.ceiling(
+                    choice[counted], crossed.where(counted).triplets
+                )
             rows.append(row("model", model, columns[:, i], chosen, interval) | counts | about)
 
     def add_people(chosen: NDArray[np.bool_], **about: str) -> None:
@@ -182,7 +226,13 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
     everything = np.ones(len(values), bool)
     add(values, everything, protocol="default", part="all", group="")
     add_people(everything, protocol="default", part="all", group="")
-    add(agreed(judged, measured, "published"), everything, protocol="published", part="all", group="")
+    add(
+        agreed(judged, measured, "published"),
+        everything,
+        protocol="published",
+        part="all",
+        group="",
+    )
     for part, groups in judged.parts.items():
         for group in sorted(set(groups[some].tolist()), key=in_order):
             add(values, groups[some] == group, protocol="default", part=part, group=str(group))
@@ -195,7 +245,9 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
 
 def in_order(group: str) -> tuple[Any, ...]:
     """So that 2-10 stands behind 2-9, and what was not stated last."""
-    return group == NOT_STATED, [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in group.split("-")]
+    return group == NOT_STATED, [
+        (0, int(p), "") if p.isdigit() else (1, 0, p) for p in group.split("-")
+    ]
 
 
 def per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
@@ -208,7 +260,10 @@ def per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
     for protocol in triplets.PROTOCOLS:
         for model, (_, margins) in measured.items():
             each = triplets.agreement(margins, choice, protocol=protocol)
-            for part, group in [("all", ""), *(("class", group) for group in groups if protocol == "default")]:
+            for part, group in [
+                ("all", ""),
+                *(("class", group) for group in groups if protocol == "default"),
+            ]:
                 chosen = (classes == group) if part == "class" else np.ones(len(classes), bool)
                 known = chosen & ~np.isnan(each)
                 n, missing = int(known.sum()), int((chosen & (choice != 0) & ~known).sum())
@@ -218,13 +273,26 @@ def per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
                 low, high = interval_per_triplet(each[known], here)
                 asked = np.isin(judged.triplet, np.flatnonzero(known))
                 rows.append(
-                    {"dataset": judged.dataset.name, "kind": "model", "model": model, "protocol": protocol,
-                     "counts": "triplets", "part": part, "group": group or (NOT_STATED if part == "class" else ""),
-                     "value": triplets.consistency(each[chosen]), "ci_low": low, "ci_high": high, "n": n,
-                     "n_triplets": n, "n_targets": here.n_targets,
-                     "n_participants": len(set(judged.person[asked].tolist())), "ceiling": 1.0 if n else np.nan,
-                     "ties": int((margins[known] == 0).sum()), "missing": missing}
-                )  # fmt: skip
+                    {
+                        "dataset": judged.dataset.name,
+                        "kind": "model",
+                        "model": model,
+                        "protocol": protocol,
+                        "counts": "triplets",
+                        "part": part,
+                        "group": group or (NOT_STATED if part == "class" else ""),
+                        "value": triplets.consistency(each[chosen]),
+                        "ci_low": low,
+                        "ci_high": high,
+                        "n": n,
+                        "n_triplets": n,
+                        "n_targets": here.n_targets,
+                        "n_participants": len(set(judged.person[asked].tolist())),
+                        "ceiling": 1.0 if n else np.nan,
+                        "ties": int((margins[known] == 0).sum()),
+                        "missing": missing,
+                    }
+                )
     return rows
 
 
@@ -241,7 +309,9 @@ def interval_per_triplet(agreed: Floats, crossed: Crossed) -> Sequence[float]:
 def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict[str, Any]]:
     """The consistency of each model when one participant is left out."""
     person, triplet, rows = judged.person[judged.decided], judged.triplet[judged.decided], []
-    users = {int(p): j.user_id for p, j in zip(judged.person, judged.dataset.judgments, strict=True)}
+    users = {
+        int(p): j.user_id for p, j in zip(judged.person, judged.dataset.judgments, strict=True)
+    }
     for i, model in enumerate(measured):
         known = ~np.isnan(values[:, i])
         n = np.bincount(person[known], minlength=len(users))
@@ -254,12 +324,23 @@ def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict
             left = int(known.sum() - n[code])
             if n[code] and left:
                 rows.append(
-                    {"dataset": judged.dataset.name, "kind": "model", "model": model, "protocol": "default",
-                     "counts": "judgments", "part": "without participant", "group": user,
-                     "value": float(total.sum() - total[code]) / left, "n": left,
-                     "n_triplets": int(n_triplets[code]), "n_targets": int(n_targets[code]),
-                     "n_participants": int((n > 0).sum()) - 1, "ties": 0, "missing": 0}
-                )  # fmt: skip
+                    {
+                        "dataset": judged.dataset.name,
+                        "kind": "model",
+                        "model": model,
+                        "protocol": "default",
+                        "counts": "judgments",
+                        "part": "without participant",
+                        "group": user,
+                        "value": float(total.sum() - total[code]) / left,
+                        "n": left,
+                        "n_triplets": int(n_triplets[code]),
+                        "n_targets": int(n_targets[code]),
+                        "n_participants": int((n > 0).sum()) - 1,
+                        "ties": 0,
+                        "missing": 0,
+                    }
+                )
     return rows
 
 
@@ -271,13 +352,17 @@ def without(judged: Ints, n_users: int) -> Ints:
 
 def pairs_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
     """Every two models on the judgments that both know: a paired test, corrected for their number, and correlation."""
-    relative = [triplets.normalised(d, m)["max_normalised"][judged.triplet] for d, m in measured.values()]
+    relative = [
+        triplets.normalised(d, m)["max_normalised"][judged.triplet] for d, m in measured.values()
+    ]
     rows = []
     for (i, first), (k, second) in combinations(enumerate(measured), 2):
         difference, low, high, p = paired_test(values[:, i], values[:, k], judged.crossed)
         n = int((~np.isnan(values[:, i]) & ~np.isnan(values[:, k])).sum())
         together = triplets.pearson(relative[i], relative[k])
-        rows.append((judged.dataset.name, first, second, difference, low, high, p, np.nan, n, together))
+        rows.append(
+            (judged.dataset.name, first, second, difference, low, high, p, np.nan, n, together)
+        )
     table = pd.DataFrame(rows, columns=PAIRS)
     known = table["p"].notna()
     table.loc[known, "p_holm"] = holm(table.loc[known, "p"])
@@ -298,10 +383,23 @@ def metrics_table(judged: Judged, measured: Measured, agreement: pd.DataFrame) -
             known = np.isfinite(each[judged.triplet]) & asked
             x, y = each[judged.triplet[known]], judged.degree[known]
             crossed = judged.crossed_of(known)
-            for name, a, b in (("pearson", x, y), ("spearman", triplets.midranks(x), triplets.midranks(y))):
+            for name, a, b in (
+                ("pearson", x, y),
+                ("spearman", triplets.midranks(x), triplets.midranks(y)),
+            ):
                 interval = correlation_interval(a, b, crossed)
                 value = triplets.pearson(a, b)
                 rows.append(
-                    (model, judged.dataset.name, "", f"{name}_{way}", None, value, *interval, len(x), crossed.n_targets)
+                    (
+                        model,
+                        judged.dataset.name,
+                        "",
+                        f"{name}_{way}",
+                        None,
+                        value,
+                        *interval,
+                        len(x),
+                        crossed.n_targets,
+                    )
                 )
     return pd.DataFrame(rows, columns=METRICS).astype({"k": "Int64"})

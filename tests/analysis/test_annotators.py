@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kis_bench.analysis.annotators import AGREEMENT, ANNOTATORS, between_annotators, by_annotator, krippendorff_alpha
+from kis_bench.analysis.annotators import (
+    AGREEMENT,
+    ANNOTATORS,
+    between_annotators,
+    by_annotator,
+    krippendorff_alpha,
+)
 from kis_bench.analysis.conditions import conditions
 from kis_bench.gate.verdicts import move
 from kis_bench.records import Query
@@ -17,10 +23,14 @@ from kis_bench.results.pseudonyms import hidden, without_names
 
 X = np.nan
 #: Of K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): 12 units, 4 observers; its alpha is 0.849.
-PUBLISHED = np.array([
-    [1, 2, 3, 3, 2, 1, 4, 1, 2, X, X, X], [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, X, 3],
-    [X, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, X], [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, X],
-]).T  # fmt: skip
+PUBLISHED = np.array(
+    [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, X, X, X],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, X, 3],
+        [X, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, X],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, X],
+    ]
+).T
 
 
 def test_the_examples_hold():
@@ -38,7 +48,7 @@ def by_pairs(units):
     every = np.concatenate(some)
     observed = sum(
         (a - b) ** 2 / (len(row) - 1) for row in some for a, b in itertools.permutations(row, 2)
-    ) / len(every)  # fmt: skip
+    ) / len(every)
     expected = np.mean([(a - b) ** 2 for a, b in itertools.permutations(every, 2)])
     return 1 - observed / expected
 
@@ -57,18 +67,34 @@ def test_alpha_by_all_pairs(seed):
 def table(best, annotators=("Ada", "Bo"), models=("m",)):
     """Ranks ``[m, a, t]`` of texts of each annotator for each target."""
     rows = [
-        (model, "d", "s", f"q{t}/{name}", "a text", f"item {t}", float(rank), int(rank), int(rank), 1000, name)
+        (
+            model,
+            "d",
+            "s",
+            f"q{t}/{name}",
+            "a text",
+            f"item {t}",
+            float(rank),
+            int(rank),
+            int(rank),
+            1000,
+            name,
+        )
         for model, each in zip(models, best, strict=True)
         for name, own in zip(annotators, each, strict=True)
         for t, rank in enumerate(own)
     ]
-    columns = "model dataset label_set query_id text item_id rank rank_best rank_worst n_items annotator"
+    columns = (
+        "model dataset label_set query_id text item_id rank rank_best rank_worst n_items annotator"
+    )
     return pd.DataFrame(rows, columns=columns.split())
 
 
 def ranks(seed=0, targets=80, own=0.5):
     rng = np.random.default_rng(seed)
-    levels = rng.normal(2, 1.5, (2, 1, targets)) + rng.normal(0, own, (2, 2, targets)) + [[[0.0], [0.8]]]
+    levels = (
+        rng.normal(2, 1.5, (2, 1, targets)) + rng.normal(0, own, (2, 2, targets)) + [[[0.0], [0.8]]]
+    )
     return np.clip(np.exp(levels).astype(int) + 1, 1, 1000)
 
 
@@ -82,11 +108,15 @@ def test_each_annotators_figures_are_those_of_their_queries_alone():
     for name in ("Ada", "Bo"):
         alone = metrics_table(rows[rows["annotator"] == name], at=(1, 10, 100))
         for model in ("m", "n"):
-            mine = found[(found["annotator"] == name) & (found["model"] == model)].set_index(["metric", "k"])
+            mine = found[(found["annotator"] == name) & (found["model"] == model)].set_index(
+                ["metric", "k"]
+            )
             theirs = alone[alone["model"] == model].set_index(["metric", "k"])
             for key in (("recall", 1), ("recall", 10), ("recall", 100)):
                 columns = ["value", "ci_low", "ci_high", "n", "n_targets"]
-                assert mine.loc[key, columns].tolist() == pytest.approx(theirs.loc[key, columns].tolist())
+                assert mine.loc[key, columns].tolist() == pytest.approx(
+                    theirs.loc[key, columns].tolist()
+                )
     assert (found["n"] == 80).all()
 
 
@@ -101,7 +131,10 @@ def test_agreement_says_whether_it_matters_who_describes():
     assert (near["found_alike"] > far["found_alike"]).all()
     assert (near["octaves_apart"] < far["octaves_apart"]).all()
     for one in (near, far):
-        assert ((one["alpha_rank_low"] < one["alpha_rank"]) & (one["alpha_rank"] < one["alpha_rank_high"])).all()
+        assert (
+            (one["alpha_rank_low"] < one["alpha_rank"])
+            & (one["alpha_rank"] < one["alpha_rank_high"])
+        ).all()
     one = conditions(alike)["d", "s"].of(("m",))
     found = between_annotators(alike, one).iloc[0]
     logs = np.log2(one.rank[0].reshape(2, 80).T)
@@ -114,11 +147,18 @@ def test_agreement_says_whether_it_matters_who_describes():
 def test_nothing_to_compare():
     rows = table(ranks()[:1])
     alone = rows[rows["annotator"] == "Ada"]
-    for some in (alone, rows.drop(columns="annotator"), rows.assign(annotator=None), rows.assign(annotator="")):
+    for some in (
+        alone,
+        rows.drop(columns="annotator"),
+        rows.assign(annotator=None),
+        rows.assign(annotator=""),
+    ):
         assert by_annotator(some, conditions(some)["d", "s"]).empty
         assert between_annotators(some, conditions(some)["d", "s"]).empty
     # Two who described other targets each: figures, but no agreement.
-    other = rows[(rows["annotator"] == "Ada") == rows["item_id"].str.endswith(("0", "2", "4", "6", "8"))]
+    other = rows[
+        (rows["annotator"] == "Ada") == rows["item_id"].str.endswith(("0", "2", "4", "6", "8"))
+    ]
     assert len(by_annotator(other, conditions(other)["d", "s"])) == 8
     assert between_annotators(other, conditions(other)["d", "s"]).empty
 
@@ -126,9 +166,14 @@ def test_nothing_to_compare():
 def test_pseudonyms_are_the_same_for_queries_and_for_tables_of_them():
     written = [
         Query(f"q{i}/{name}", (f"item {i}",), label_set, "a text", name)
-        for label_set in ("short", "long") for i in range(3) for name in ("Zoe", "Ada", "Bo/Ada")
-    ]  # fmt: skip
-    plain = Query("q9", ("item 9",), "long", "a text", "Zoe"), Query("q10", ("item 9",), "long", "a text")
+        for label_set in ("short", "long")
+        for i in range(3)
+        for name in ("Zoe", "Ada", "Bo/Ada")
+    ]
+    plain = (
+        Query("q9", ("item 9",), "long", "a text", "Zoe"),
+        Query("q10", ("item 9",), "long", "a text"),
+    )
     every = [*written, *plain]
     shown = hidden(every[5:], every)
     assert [q.query_id for q in shown[-2:]] == ["q9", "q10"]
@@ -147,4 +192,7 @@ def test_pseudonyms_are_the_same_for_queries_and_for_tables_of_them():
     assert found["annotator"].tolist() == [q.annotator for q in hidden(every, every)]
     assert found["target_group"].isna().all()
     assert other["query_id"].tolist() == found["query_id"].tolist()
-    assert said["queries"].tolist() == [(move("q1/annotator-1", 3, 212), move("q1/annotator-2", 1, 2)), *told[1:]]
+    assert said["queries"].tolist() == [
+        (move("q1/annotator-1", 3, 212), move("q1/annotator-2", 1, 2)),
+        *told[1:],
+    ]

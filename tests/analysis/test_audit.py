@@ -17,10 +17,18 @@ def table(ranks, n_items=5000, **columns):
         for i, each in enumerate(own):
             best, worst = each if isinstance(each, tuple) else (each, each)
             row = {
-                "model": model, "dataset": "d", "label_set": "s", "query_id": f"q{i}", "text": f"text {i}",
-                "item_id": f"i{i}", "rank": (best + worst) / 2, "rank_best": best, "rank_worst": worst,
-                "n_items": n_items, "truncated": False,
-            }  # fmt: skip
+                "model": model,
+                "dataset": "d",
+                "label_set": "s",
+                "query_id": f"q{i}",
+                "text": f"text {i}",
+                "item_id": f"i{i}",
+                "rank": (best + worst) / 2,
+                "rank_best": best,
+                "rank_worst": worst,
+                "n_items": n_items,
+                "truncated": False,
+            }
             rows.append(row | {name: values[i] for name, values in columns.items()})
     return pd.DataFrame(rows)
 
@@ -76,7 +84,10 @@ def test_a_model_that_ties_on_most_queries_makes_none_ambiguous():
     """20 queries; only one target, of q0, has a twin, which a fine model ties with as well."""
     fine = [(3, 4), *range(2, 21)]
     constant, coarse = [(1, 5000)] * 20, [(3, 9)] * 11 + [5] * 9
-    for ranks in ({"fine": fine, "constant": constant, "coarse": coarse}, {"coarse": coarse, "fine": fine}):
+    for ranks in (
+        {"fine": fine, "constant": constant, "coarse": coarse},
+        {"coarse": coarse, "fine": fine},
+    ):
         found = audited(table(ranks))
         assert [query for query, each in found["flags"].items() if "ambiguous" in each] == ["q0"]
         assert found.loc["q0", "why"].startswith("The target ties with another item under fine.")
@@ -95,12 +106,24 @@ def test_a_tie_with_the_whole_collection_says_nothing_of_a_target():
 
 @pytest.mark.parametrize(
     ("strict", "near", "flagged"),
-    [(1, 1, False), (11, 10, True), (10, 5, True), (10, 6, False), (4, 2, True), (3, 2, False), (50, 11, False),
-     (11, 1.5, True), (50, None, False), (2, 1, True)],
-)  # fmt: skip
+    [
+        (1, 1, False),
+        (11, 10, True),
+        (10, 5, True),
+        (10, 6, False),
+        (4, 2, True),
+        (3, 2, False),
+        (50, 11, False),
+        (11, 1.5, True),
+        (50, None, False),
+        (2, 1, True),
+    ],
+)
 def test_near_duplicates_that_stand_better_are_ambiguous(strict, near, flagged):
     rows = table({"a": [strict], "b": [strict + 1]}, near_duplicate_rank=[near])
-    rows.loc[rows["model"] == "b", "near_duplicate_rank"] = 1.0  # what is not the best model does not count
+    rows.loc[rows["model"] == "b", "near_duplicate_rank"] = (
+        1.0  # what is not the best model does not count
+    )
     found = audited(rows.astype({"near_duplicate_rank": "Float64"}))
     assert ("ambiguous" in found.loc["q0", "flags"]) == flagged
     assert ("near-duplicate stands at" in found.loc["q0", "why"]) == flagged
@@ -109,9 +132,17 @@ def test_near_duplicates_that_stand_better_are_ambiguous(strict, near, flagged):
 def test_texts_that_several_queries_have():
     same = ["A  Dog", "a dog", "Straße\u0301", "STRASS\u00c9", "狗"]
     found = audited(table({"a": [1] * 5}, text=same, item_id=["x", "x", "y", "z", "w"]))
-    assert found["flags"].tolist() == [("same text",), ("same text",), *[("ambiguous", "same text")] * 2, ()]
+    assert found["flags"].tolist() == [
+        ("same text",),
+        ("same text",),
+        *[("ambiguous", "same text")] * 2,
+        (),
+    ]
     assert found.loc["q0", "why"] == "It has the same text as q1."
-    assert found.loc["q2", "why"] == "The same text is used for 2 different targets. It has the same text as q3."
+    assert (
+        found.loc["q2", "why"]
+        == "The same text is used for 2 different targets. It has the same text as q3."
+    )
 
 
 def test_the_same_targets_in_another_order_are_the_same():
@@ -136,22 +167,37 @@ def test_hopeless_depends_on_the_collection():
 
 @pytest.mark.parametrize(
     ("ranks", "solved"),
-    [((10, 20, 21), True), ((10, 19, 50), False), ((3, 4, 500), False), ((11, 50, 60), False), ((1, 20, 20), True)],
+    [
+        ((10, 20, 21), True),
+        ((10, 19, 50), False),
+        ((3, 4, 500), False),
+        ((11, 50, 60), False),
+        ((1, 20, 20), True),
+    ],
 )
 def test_solved_by_one_only(ranks, solved):
     found = audited(table(dict(zip("abc", ([r] for r in ranks), strict=True))))
     assert ("solved by one only" in found.loc["q0", "flags"]) == solved
     assert ("Only a has the target among the first 10" in found.loc["q0", "why"]) == solved
-    assert not any("solved by one only" in each for each in [*flags({"a": [1]}), *flags({"a": [1], "b": [900]})])
+    assert not any(
+        "solved by one only" in each
+        for each in [*flags({"a": [1]}), *flags({"a": [1], "b": [900]})]
+    )
 
 
 def test_the_ten_greatest_disagreements_or_a_tenth_of_all():
-    few = {"a": [1] * 15, "b": [2 ** (i + 1) for i in range(15)]}  # standard deviations of (i + 1) / sqrt(2) octaves
+    few = {
+        "a": [1] * 15,
+        "b": [2 ** (i + 1) for i in range(15)],
+    }  # standard deviations of (i + 1) / sqrt(2) octaves
     found = flags(few, n_items=100_000)
     assert ["disagreement" in each for each in found] == [False] * 5 + [True] * 10
     many = {"a": [1] * 200, "b": [2 ** (i % 8) for i in range(200)]}
     assert sum("disagreement" in each for each in flags(many, n_items=100_000)) == 20
-    assert ["disagreement" in each for each in flags({"a": [1, 1], "b": [2, 1]})] == [False, False]  # half an octave
+    assert ["disagreement" in each for each in flags({"a": [1, 1], "b": [2, 1]})] == [
+        False,
+        False,
+    ]  # half an octave
     assert ["disagreement" in each for each in flags({"a": [1, 1], "b": [4, 1]})] == [True, False]
 
 
@@ -182,10 +228,14 @@ def test_what_some_model_was_not_asked_is_not_audited():
 @settings(max_examples=60, deadline=None)
 def test_every_flag_has_its_reason(data):
     models, queries = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12))
-    rank = st.integers(1, 300).flatmap(lambda best: st.sampled_from([(best, best), (best, best + 1)]))
+    rank = st.integers(1, 300).flatmap(
+        lambda best: st.sampled_from([(best, best), (best, best + 1)])
+    )
     one = st.lists(rank, min_size=queries, max_size=queries)
     ranks = {f"m{i}": data.draw(one) for i in range(models)}
-    texts = data.draw(st.lists(st.sampled_from(["", "a", "b", "ü"]), min_size=queries, max_size=queries))
+    texts = data.draw(
+        st.lists(st.sampled_from(["", "a", "b", "ü"]), min_size=queries, max_size=queries)
+    )
     rows = table(ranks, 400, text=texts)
     found = audit(rows, conditions(rows)["d", "s"])
     ties = rows.assign(tied=rows["rank_best"] < rows["rank_worst"]).groupby("model")["tied"].mean()

@@ -7,7 +7,11 @@ import pytest
 
 from kis_bench.metrics import hits_at_k
 from kis_bench.statistics import bootstrap_means, mcnemar_tests, sign_flip_tests, wilson_interval
-from kis_bench.statistics.paired_intervals import gained_and_lost, mean_intervals, paired_score_intervals
+from kis_bench.statistics.paired_intervals import (
+    gained_and_lost,
+    mean_intervals,
+    paired_score_intervals,
+)
 
 pytestmark = pytest.mark.slow
 SIMULATIONS, QUERIES, N_ITEMS, RESAMPLES = 2_000, 100, 9_413, 1_000
@@ -29,7 +33,9 @@ class Collection(NamedTuple):
 
 # MRR of the better model 0.54, 0.23, 0.09; its recall@10 83%, 47%, 20%. Ranks of the two correlate by 0.65 to 0.73.
 EASY, MIDDLE, HARD = Collection(0.5, 1.5, 1.1), Collection(2.5, 1.8, 1.1), Collection(4.0, 1.8, 1.1)
-COLLECTIONS = pytest.mark.parametrize("collection", [EASY, MIDDLE, HARD], ids=["easy", "middle", "hard"])
+COLLECTIONS = pytest.mark.parametrize(
+    "collection", [EASY, MIDDLE, HARD], ids=["easy", "middle", "hard"]
+)
 GAPS = pytest.mark.parametrize("gap", [0.0, 0.4], ids=["alike", "better"])
 
 
@@ -45,7 +51,9 @@ def share_held(intervals, truth):
 def in_parts(intervals_of, rows):
     """New draws for every 50 rows: rows that share their draws err together."""
     parts = (rows[start : start + 50] for start in range(0, len(rows), 50))
-    return np.concatenate([intervals_of(part, resamples=RESAMPLES, seed=i) for i, part in enumerate(parts)])
+    return np.concatenate(
+        [intervals_of(part, resamples=RESAMPLES, seed=i) for i, part in enumerate(parts)]
+    )
 
 
 def true_mean(collection, gap, k=None):
@@ -56,7 +64,9 @@ def true_mean(collection, gap, k=None):
 @COLLECTIONS
 def test_intervals_of_differences_of_mrr(collection, gap):
     rows = differences(collection.ranks(np.random.default_rng(2), gap=gap))
-    assert share_held(in_parts(mean_intervals, rows), true_mean(collection, gap)) == pytest.approx(0.95, abs=0.015)
+    assert share_held(in_parts(mean_intervals, rows), true_mean(collection, gap)) == pytest.approx(
+        0.95, abs=0.015
+    )
 
 
 def test_the_percentile_bootstrap_alone_would_hold_too_few_differences_of_mrr():
@@ -68,11 +78,14 @@ def test_the_percentile_bootstrap_alone_would_hold_too_few_differences_of_mrr():
 
 @GAPS
 @pytest.mark.parametrize(
-    ("collection", "k"), [(EASY, 1), (EASY, 10), (MIDDLE, 10), (MIDDLE, 100), (HARD, 10), (HARD, 100)]
+    ("collection", "k"),
+    [(EASY, 1), (EASY, 10), (MIDDLE, 10), (MIDDLE, 100), (HARD, 10), (HARD, 100)],
 )
 def test_intervals_of_differences_of_recall(collection, k, gap):
     rows = differences(collection.ranks(np.random.default_rng(4), gap=gap), k)
-    held = share_held(paired_score_intervals(*gained_and_lost(rows), QUERIES), true_mean(collection, gap, k))
+    held = share_held(
+        paired_score_intervals(*gained_and_lost(rows), QUERIES), true_mean(collection, gap, k)
+    )
     assert held == pytest.approx(0.95, abs=0.015)
 
 
@@ -89,7 +102,9 @@ def test_intervals_of_differences_of_recall_near_0_and_1(collection, k, gap):
 
 @COLLECTIONS
 def test_the_randomization_test_is_wrong_in_five_percent(collection):
-    p = sign_flip_tests(differences(collection.ranks(np.random.default_rng(6))), permutations=10_000)
+    p = sign_flip_tests(
+        differences(collection.ranks(np.random.default_rng(6))), permutations=10_000
+    )
     assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.015)
 
 
@@ -113,12 +128,16 @@ def test_intervals_of_recall():
     """Wilson's, as in metrics.csv, of many recalls: for a single one the share jumps, as hits are whole numbers."""
     rng = np.random.default_rng(9)
     recall = rng.uniform(0.05, 0.95, SIMULATIONS)
-    intervals = np.array([wilson_interval(float(hits), QUERIES) for hits in rng.binomial(QUERIES, recall)])
+    intervals = np.array(
+        [wilson_interval(float(hits), QUERIES) for hits in rng.binomial(QUERIES, recall)]
+    )
     assert share_held(intervals, recall) == pytest.approx(0.95, abs=0.015)
 
 
 @pytest.mark.parametrize(
-    ("collection", "expected"), [(EASY, 0.95), (MIDDLE, 0.95), (HARD, 0.925)], ids=["easy", "middle", "hard"]
+    ("collection", "expected"),
+    [(EASY, 0.95), (MIDDLE, 0.95), (HARD, 0.925)],
+    ids=["easy", "middle", "hard"],
 )
 def test_intervals_of_mrr(collection, expected):
     """The percentile bootstrap, as in metrics.csv; it holds less below 0.1, where few queries make most of the MRR."""

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from kis_bench.metrics import hits_at_k
-from kis_bench.statistics import bootstrap_means, hit_tests, mcnemar_tests, quantile_interval, sign_flip_tests
+from kis_bench.statistics import (
+    bootstrap_means,
+    hit_tests,
+    mcnemar_tests,
+    quantile_interval,
+    sign_flip_tests,
+)
 from kis_bench.statistics.clusters import share_intervals
 from kis_bench.statistics.paired_intervals import hit_intervals, mean_intervals
 
@@ -25,7 +31,9 @@ def ranks(level, seed, gap=0.0, simulations=SIMULATIONS, pictures=PICTURES):
     found = []
     for each in (0.0, gap):
         level_of = common + each + rng.normal(0, 0.8, (*shape[:2], 1)) + rng.normal(0, 0.8, shape)
-        found.append(np.clip(np.exp(level_of).astype(np.int64) + 1, 1, N_ITEMS).reshape(simulations, -1))
+        found.append(
+            np.clip(np.exp(level_of).astype(np.int64) + 1, 1, N_ITEMS).reshape(simulations, -1)
+        )
     return np.stack(found)
 
 
@@ -45,7 +53,10 @@ def truth(level, k=None, gap=None):
 def in_parts(intervals_of, rows, clusters=CLUSTERS):
     """New draws for every 50 rows: rows that share their draws err together."""
     parts = (rows[start : start + 50] for start in range(0, len(rows), 50))
-    found = [intervals_of(part, resamples=RESAMPLES, seed=i, clusters=clusters) for i, part in enumerate(parts)]
+    found = [
+        intervals_of(part, resamples=RESAMPLES, seed=i, clusters=clusters)
+        for i, part in enumerate(parts)
+    ]
     return np.concatenate(found)
 
 
@@ -57,7 +68,9 @@ def test_intervals_of_recall(level):
         held = share_held(np.stack(share_intervals(hits, clusters=CLUSTERS), axis=1), true)
         if 0.05 < true < 0.95:
             assert held == pytest.approx(0.95, abs=0.015), k
-            assert share_held(np.stack(share_intervals(hits), axis=1), true) < 0.85  # what they were
+            assert (
+                share_held(np.stack(share_intervals(hits), axis=1), true) < 0.85
+            )  # what they were
         else:  # few targets make all the difference: more may be held, not less
             assert 0.935 < held < 0.99, k
 
@@ -65,7 +78,9 @@ def test_intervals_of_recall(level):
 @EACH
 def test_intervals_of_mrr(level):
     rows = values(ranks(level, 3)[0])
-    assert share_held(in_parts(mean_intervals, rows), truth(level)) == pytest.approx(0.95, abs=0.015)
+    assert share_held(in_parts(mean_intervals, rows), truth(level)) == pytest.approx(
+        0.95, abs=0.015
+    )
     assert share_held(in_parts(bootstrap_means, rows, None), truth(level)) < 0.85
 
 
@@ -92,7 +107,9 @@ def test_tests_are_wrong_in_five_percent(level):
         own = values(found, k)
         d = own[0] - own[1]
         assert np.mean(hit_tests(d, CLUSTERS) < 0.05) == pytest.approx(0.05, abs=0.015), k
-        assert np.mean(mcnemar_tests((d > 0).sum(axis=1), (d < 0).sum(axis=1)) < 0.05) > 0.065  # what it was
+        assert (
+            np.mean(mcnemar_tests((d > 0).sum(axis=1), (d < 0).sum(axis=1)) < 0.05) > 0.065
+        )  # what it was
 
 
 def test_intervals_of_the_median():

@@ -29,7 +29,9 @@ def noise(seed, models=4, queries=80):
 
 
 def fused(one, ranks, method="rrf", members=("m0", "m1", None)):
-    table = pd.DataFrame({"query_id": one.queries, "rank_best": ranks, "rank_worst": ranks, "rank": ranks})
+    table = pd.DataFrame(
+        {"query_id": one.queries, "rank_best": ranks, "rank_worst": ranks, "rank": ranks}
+    )
     table = table.assign(dataset="d", label_set="s", method=method, parameter=np.nan)
     return table.assign(model_1=members[0], model_2=members[1], model_3=members[2])[FUSED]
 
@@ -40,8 +42,13 @@ def test_the_oracle_is_a_bound_and_nothing_else_is():
     assert list(table.columns) == GAINS
     assert set(table[table.method == "oracle"].kind) == {"bound"}
     assert set(table[table.method != "oracle"].kind) == {"achievable"}
-    row = table[(table.method == "oracle") & (table.k == 10) & (table.model_1 == "m0") & (table.model_2 == "m2")
-                & table.model_3.isna()].iloc[0]  # fmt: skip
+    row = table[
+        (table.method == "oracle")
+        & (table.k == 10)
+        & (table.model_1 == "m0")
+        & (table.model_2 == "m2")
+        & table.model_3.isna()
+    ].iloc[0]
     both = complement(one.best[0], one.best[2])
     assert row.value == pytest.approx(recall_at_k(both, both, 10))
     single = max(recall_at_k(best, best, 10) for best in one.best)
@@ -89,7 +96,10 @@ def test_the_best_triple_has_its_own_advice():
         best[i, 30 * i : 30 * (i + 1)] = 1
     one = condition(best)
     three = complement(*best[:3])
-    rows = [fused(one, three, "comb_sum", ("m0", "m1", "m2")), fused(one, best[3] + 1, "rrf", ("m0", "m1", "m3"))]
+    rows = [
+        fused(one, three, "comb_sum", ("m0", "m1", "m2")),
+        fused(one, best[3] + 1, "rrf", ("m0", "m1", "m3")),
+    ]
     found = advice(one, pd.concat(rows)).set_index("size")
     triple = found.loc[3]
     assert (triple.method, triple.model_3, triple.tried) == ("comb_sum", "m2", 2)
@@ -103,7 +113,9 @@ def test_gains_are_tested_on_the_same_queries():
     table = gains(one, rows)
     single = max(one.best, key=mean_reciprocal_rank)
     row = table[(table.metric == "mrr") & (table.method == "rrf") & table.model_3.isna()].iloc[0]
-    assert row.gain == pytest.approx(mean_reciprocal_rank(noise(1)[0]) - mean_reciprocal_rank(single))
+    assert row.gain == pytest.approx(
+        mean_reciprocal_rank(noise(1)[0]) - mean_reciprocal_rank(single)
+    )
     assert row.p == pytest.approx(paired_randomization_test(1 / noise(1)[0], 1 / single), abs=0.01)
     assert table[table.kind == "bound"][["p", "p_holm"]].isna().all(axis=None)
     for _, family in table[table.kind == "achievable"].groupby(["metric", "k"], dropna=False):
@@ -119,14 +131,20 @@ def test_when_to_switch_is_chosen_on_other_queries():
     forth = found["switch", "m0", "m1"]
     assert forth.rank.tolist() == switching_cost(*best, 10).tolist()
     assert forth.parameter == 10
-    assert ("switch", "m1", "m0") not in found  # to look at once where half of them are first is better
+    assert (
+        "switch",
+        "m1",
+        "m0",
+    ) not in found  # to look at once where half of them are first is better
     assert found["interleave", "m0", "m1"].rank[:3].tolist() == [120, 15, 15]
 
 
 def tied(models, n_items=1000):
     """A condition of rows of (best, worst)."""
     best, worst = np.moveaxis(np.array(models), 2, 0)
-    names, queries = (tuple(f"{letter}{i}" for i in range(n)) for letter, n in zip("mq", best.shape, strict=True))
+    names, queries = (
+        tuple(f"{letter}{i}" for i in range(n)) for letter, n in zip("mq", best.shape, strict=True)
+    )
     return Condition("d", "s", names, queries, best, worst, n_items)
 
 
@@ -149,7 +167,9 @@ def test_a_model_that_knows_nothing_is_found_by_luck_only():
     constant = [(1, 1000)] * 4
     table = gains(tied([[(20, 20)] * 4, constant]), NONE)
     assert of(table, "oracle", "recall", 10).value == pytest.approx(0.01)
-    assert of(table, "oracle", "mrr").value == pytest.approx(1000 / sum(min(20, r) for r in range(1, 1001)))
+    assert of(table, "oracle", "mrr").value == pytest.approx(
+        1000 / sum(min(20, r) for r in range(1, 1001))
+    )
 
 
 @given(
@@ -160,7 +180,10 @@ def test_a_model_that_knows_nothing_is_found_by_luck_only():
 def test_a_partner_that_never_helps_gains_exactly_nothing(own, behind):
     """One whose best place is at or behind the other's last: no bound and no switch is a bit above the model."""
     first = [(best, best + width) for best, width in own]
-    second = [(last + far, last + far + width) for (_, last), (far, width) in zip(first, behind, strict=False)]
+    second = [
+        (last + far, last + far + width)
+        for (_, last), (far, width) in zip(first, behind, strict=False)
+    ]
     table = gains(tied([first, second]), NONE)
     assert (table[table.method == "oracle"][["gain", "gain_low", "gain_high"]] == 0).all(axis=None)
     assert (table.gain <= 0).all()
@@ -169,13 +192,17 @@ def test_a_partner_that_never_helps_gains_exactly_nothing(own, behind):
 
 @given(
     st.lists(
-        st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=5, max_size=5), min_size=2, max_size=3
+        st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=5, max_size=5),
+        min_size=2,
+        max_size=3,
     )
 )
 @settings(max_examples=20, deadline=None)
 def test_no_choice_between_lists_exceeds_the_oracle(rows):
     """Of any query under any measure."""
-    found = combinations(tied([[(best, best + width) for best, width in row] for row in rows]), NONE)
+    found = combinations(
+        tied([[(best, best + width) for best, width in row] for row in rows]), NONE
+    )
     oracle = {one.models: one for one in found if one.method == "oracle"}
     for one in found:
         for k in (None, 1, 10, 100):
@@ -199,17 +226,28 @@ def test_what_is_one_model_alone_is_no_combination():
     weighted = fused(one, noise(1)[0], "weighted")
     half = np.where(np.arange(len(weighted)) % 2 == 0, 0.5, 0.4)
     tables = [
-        weighted.assign(parameter=0.0), weighted.assign(parameter=1.0), weighted.assign(parameter=half),
-        fused(one, one.best[1]), fused(one, one.best[2]),  # that of another model is a list of its own
-    ]  # fmt: skip
-    assert [any(c.method in ("weighted", "rrf") for c in combinations(one, table)) for table in tables] == [
-        False, False, True, False, True,
-    ]  # fmt: skip
+        weighted.assign(parameter=0.0),
+        weighted.assign(parameter=1.0),
+        weighted.assign(parameter=half),
+        fused(one, one.best[1]),
+        fused(one, one.best[2]),  # that of another model is a list of its own
+    ]
+    assert [
+        any(c.method in ("weighted", "rrf") for c in combinations(one, table)) for table in tables
+    ] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
     perfect = condition(np.stack([np.ones(20, int), noise(1)[0, :20]]))
     assert {c.method for c in combinations(perfect, NONE)} == {"oracle"}
     assert advice(perfect, NONE).empty
     shown = complementarity(gains(perfect, NONE), advice(perfect, NONE))
-    assert any("oracle: the better rank of each query" in line and "1.000" in line for line in shown)
+    assert any(
+        "oracle: the better rank of each query" in line and "1.000" in line for line in shown
+    )
 
 
 def test_a_switch_after_one_picture_is_in_the_singular():
@@ -223,7 +261,10 @@ def test_the_honest_gain_of_pure_luck_is_none():
     for seed in range(40):
         one = condition(noise(seed, models=2, queries=60))
         rng = np.random.default_rng(1000 + seed)
-        rows = [fused(one, np.exp(rng.uniform(0, 5, 60)).astype(np.int64) + 1, f"way {i}") for i in range(40)]
+        rows = [
+            fused(one, np.exp(rng.uniform(0, 5, 60)).astype(np.int64) + 1, f"way {i}")
+            for i in range(40)
+        ]
         pair = advice(one, pd.concat(rows)).iloc[0]
         naive.append(pair.gain)
         honest.append(pair.honest_gain)

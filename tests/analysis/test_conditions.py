@@ -13,11 +13,15 @@ def table(*rows):
 
 
 def test_models_stand_best_first_and_queries_in_the_order_of_the_table():
-    found = conditions(table(
-        ("worse", "d", "s", "q2", 4, 4, 9), ("worse", "d", "s", "q1", 3, 5, 9),
-        ("better", "d", "s", "q1", 1, 2, 9), ("better", "d", "s", "q2", 2, 2, 9),
-        ("better", "d", "l", "q1", 9, 9, 9),
-    ))  # fmt: skip
+    found = conditions(
+        table(
+            ("worse", "d", "s", "q2", 4, 4, 9),
+            ("worse", "d", "s", "q1", 3, 5, 9),
+            ("better", "d", "s", "q1", 1, 2, 9),
+            ("better", "d", "s", "q2", 2, 2, 9),
+            ("better", "d", "l", "q1", 9, 9, 9),
+        )
+    )
     assert list(found) == [("d", "s"), ("d", "l")]
     short = found["d", "s"]
     assert short.models == ("better", "worse")
@@ -39,7 +43,9 @@ def test_queries_that_some_model_was_not_asked_are_left_out_and_counted():
 
 
 def test_equal_models_stand_by_name_and_ids_are_text():
-    found = conditions(table(*[(m, "d", "s", q, 1, 1, 9) for m in ("b", "a") for q in ("007", "7")]))["d", "s"]
+    found = conditions(
+        table(*[(m, "d", "s", q, 1, 1, 9) for m in ("b", "a") for q in ("007", "7")])
+    )["d", "s"]
     assert found.models == ("a", "b")
     assert found.queries == ("007", "7")
     assert np.issubdtype(found.best.dtype, np.int64)

@@ -33,16 +33,29 @@ def rows(label_set, queries, ranks, texts=None, dataset="d"):
     for model, own in ranks.items():
         for i, ((query, item), each) in enumerate(zip(queries, own, strict=True)):
             best, worst = each if isinstance(each, tuple) else (each, each)
-            found.append({
-                "model": model, "dataset": dataset, "label_set": label_set, "query_id": query, "item_id": item,
-                "text": texts[i] if texts else f"{label_set} text of {query}", "rank": (best + worst) / 2,
-                "rank_best": best, "rank_worst": worst, "n_items": 1000,
-            })  # fmt: skip
+            found.append(
+                {
+                    "model": model,
+                    "dataset": dataset,
+                    "label_set": label_set,
+                    "query_id": query,
+                    "item_id": item,
+                    "text": texts[i] if texts else f"{label_set} text of {query}",
+                    "rank": (best + worst) / 2,
+                    "rank_best": best,
+                    "rank_worst": worst,
+                    "n_items": 1000,
+                }
+            )
     return pd.DataFrame(found)
 
 
 def asked(*queries):
-    return rows("any", [tuple(query.split()) for query in queries], {"m": [1] * len(queries), "n": [2] * len(queries)})
+    return rows(
+        "any",
+        [tuple(query.split()) for query in queries],
+        {"m": [1] * len(queries), "n": [2] * len(queries)},
+    )
 
 
 def simulated(seed=0, n=40, models=("m0", "m1", "m2"), tied=False):
@@ -53,8 +66,13 @@ def simulated(seed=0, n=40, models=("m0", "m1", "m2"), tied=False):
         ranks = {}
         for model in models:
             best = np.clip(np.exp(hard - less + rng.normal(0, 1, n)).astype(int) + 1, 1, 900)
-            ranks[model] = [(int(x), int(x) + (i % 7 == 0 if tied else 0)) for i, x in enumerate(best)]
-        texts = [" ".join(["word"] * int(k)) for k in rng.integers(1, 12, n) * (1 if label_set == "short" else 3)]
+            ranks[model] = [
+                (int(x), int(x) + (i % 7 == 0 if tied else 0)) for i, x in enumerate(best)
+            ]
+        texts = [
+            " ".join(["word"] * int(k))
+            for k in rng.integers(1, 12, n) * (1 if label_set == "short" else 3)
+        ]
         parts.append(rows(label_set, [(f"q{i}", f"i{i}") for i in range(n)], ranks, texts))
     return pd.concat(parts, ignore_index=True)
 
@@ -68,7 +86,12 @@ def test_examples():
     [
         (["q1 x", "q2 y"], ["q2 y", "q1 x"], [("q1", "q1"), ("q2", "q2")], (0, 0)),
         (["a x", "b y"], ["c y", "d x", "e z"], [("a", "d"), ("b", "c")], (0, 1)),  # other ids
-        (["q1 x", "q2 y"], ["q1 y", "q2 x"], [("q1", "q2"), ("q2", "q1")], (0, 0)),  # the same ids, other targets
+        (
+            ["q1 x", "q2 y"],
+            ["q1 y", "q2 x"],
+            [("q1", "q2"), ("q2", "q1")],
+            (0, 0),
+        ),  # the same ids, other targets
         (["a x", "b x"], ["c x"], [], (2, 1)),  # nobody knows which
         (["a x", "b x", "c y"], ["b x", "a x", "d x"], [("a", "a"), ("b", "b")], (1, 1)),
         (["a x", "b x"], ["a x", "d x"], [("a", "a")], (1, 1)),  # once among the rest is not once
@@ -77,19 +100,28 @@ def test_examples():
         (["a x"], ["b y"], [], (1, 1)),
         (["é 狗"], ["ü 狗"], [("é", "ü")], (0, 0)),
     ],
-)  # fmt: skip
+)
 def test_queries_are_matched_by_id_and_target_and_else_by_target(first, second, pairs, left_out):
     found = matched(asked(*first), asked(*second))
     assert found.pairs == tuple(pairs)
     assert found.left_out == left_out
 
 
-@given(st.lists(st.sampled_from("xyz"), max_size=6), st.lists(st.sampled_from("xyz"), max_size=6), st.randoms())
+@given(
+    st.lists(st.sampled_from("xyz"), max_size=6),
+    st.lists(st.sampled_from("xyz"), max_size=6),
+    st.randoms(),
+)
 @settings(max_examples=100, deadline=None)
 def test_partners_ask_for_the_same_and_nobody_has_two(first, second, random):
     names = [random.sample("abcdefgh", len(side)) for side in (first, second)]
-    a, b = (dict(zip(ids, side, strict=True)) for ids, side in zip(names, (first, second), strict=True))
-    tables = [pd.DataFrame({"query_id": list(side), "item_id": list(side.values())}, dtype=object) for side in (a, b)]
+    a, b = (
+        dict(zip(ids, side, strict=True)) for ids, side in zip(names, (first, second), strict=True)
+    )
+    tables = [
+        pd.DataFrame({"query_id": list(side), "item_id": list(side.values())}, dtype=object)
+        for side in (a, b)
+    ]
     found = matched(*tables)
     one, other = ([pair[i] for pair in found.pairs] for i in (0, 1))
     assert len(set(one)) == len(set(other)) == len(found.pairs)
@@ -108,15 +140,23 @@ def test_the_summary_against_its_definitions(tied):
     assert list(gains) == GAINS
     assert len(summary) == 3 * 6
     assert len(gains) == 3 * 40
-    assert set(zip(summary["label_set_a"], summary["label_set_b"], strict=True)) == {("short", "long")}
+    assert set(zip(summary["label_set_a"], summary["label_set_b"], strict=True)) == {
+        ("short", "long")
+    }
     for model in ("m0", "m1", "m2"):
-        a, b = (ranks[(ranks["model"] == model) & (ranks["label_set"] == name)] for name in ("short", "long"))
+        a, b = (
+            ranks[(ranks["model"] == model) & (ranks["label_set"] == name)]
+            for name in ("short", "long")
+        )
         own = summary[summary["model"] == model].set_index(
             ["metric", summary["k"].fillna(0)[summary["model"] == model]]
         )
         for k in (1, 10, 100):
             row = own.loc[("recall", k)]
-            hits = [np.clip((k - x["rank_best"] + 1) / (x["rank_worst"] - x["rank_best"] + 1), 0, 1) for x in (a, b)]
+            hits = [
+                np.clip((k - x["rank_best"] + 1) / (x["rank_worst"] - x["rank_best"] + 1), 0, 1)
+                for x in (a, b)
+            ]
             assert row["value_a"] == pytest.approx(recall_at_k(a["rank_best"], a["rank_worst"], k))
             assert row["value_b"] == pytest.approx(recall_at_k(b["rank_best"], b["rank_worst"], k))
             assert row["difference"] == pytest.approx(row["value_b"] - row["value_a"])
@@ -125,7 +165,9 @@ def test_the_summary_against_its_definitions(tied):
             assert row["p"] == pytest.approx(expected, abs=0.01)
         row = own.loc[("mrr", 0)]
         assert row["value_b"] == pytest.approx(mean_reciprocal_rank(b["rank"]))
-        assert row["p"] == pytest.approx(paired_randomization_test(1 / a["rank"], 1 / b["rank"]), abs=0.01)
+        assert row["p"] == pytest.approx(
+            paired_randomization_test(1 / a["rank"], 1 / b["rank"]), abs=0.01
+        )
         difference = 1 / b["rank"].to_numpy() - 1 / a["rank"].to_numpy()
         half = 1.96 * difference.std() / np.sqrt(40)
         assert (row["ci_low"], row["ci_high"]) == pytest.approx(
@@ -152,23 +194,46 @@ def test_gains_name_their_queries():
     second = rows("b", [("p1", "y|x"), ("p2", "w"), ("p3", "z")], {"m": [(1, 3), 1, 12]})
     _, gains = compare_label_sets(pd.concat([first, second]))
     assert gains.to_dict("records") == [
-        {"dataset": "d", "label_set_a": "a", "label_set_b": "b", "model": "m", "query_a": "q1", "query_b": "p1",
-         "item_id": "x|y", "rank_a": 8.0, "rank_b": 2.0, "ratio": 2.0},
-        {"dataset": "d", "label_set_a": "a", "label_set_b": "b", "model": "m", "query_a": "q2", "query_b": "p3",
-         "item_id": "z", "rank_a": 3.0, "rank_b": 12.0, "ratio": -2.0},
-    ]  # fmt: skip
+        {
+            "dataset": "d",
+            "label_set_a": "a",
+            "label_set_b": "b",
+            "model": "m",
+            "query_a": "q1",
+            "query_b": "p1",
+            "item_id": "x|y",
+            "rank_a": 8.0,
+            "rank_b": 2.0,
+            "ratio": 2.0,
+        },
+        {
+            "dataset": "d",
+            "label_set_a": "a",
+            "label_set_b": "b",
+            "model": "m",
+            "query_a": "q2",
+            "query_b": "p3",
+            "item_id": "z",
+            "rank_a": 3.0,
+            "rank_b": 12.0,
+            "ratio": -2.0,
+        },
+    ]
 
 
 def test_every_two_label_sets_in_the_order_of_the_table():
     queries = [("q", "x")]
-    table = pd.concat([
-        rows("stage-2", queries, {"m": [4], "n": [2]}), rows("stage-1", queries, {"m": [8]}),
-        rows("other", [("q", "y")], {"m": [1]}),
-    ])  # fmt: skip
+    table = pd.concat(
+        [
+            rows("stage-2", queries, {"m": [4], "n": [2]}),
+            rows("stage-1", queries, {"m": [8]}),
+            rows("other", [("q", "y")], {"m": [1]}),
+        ]
+    )
     summary, _ = compare_label_sets(table)
-    assert set(zip(summary["label_set_a"], summary["label_set_b"], summary["model"], strict=True)) == {
-        ("stage-2", "stage-1", "m")
-    }
+    assert set(
+        zip(summary["label_set_a"], summary["label_set_b"], summary["model"], strict=True)
+    ) == {("stage-2", "stage-1", "m")}
     ratio = summary.set_index("metric").loc["rank_ratio"]
     assert (ratio["value_a"], ratio["value_b"], ratio["difference"], ratio["n"]) == (4, 8, 0.5, 1)
 
@@ -182,10 +247,16 @@ def test_nothing_to_compare_and_nothing_that_differs():
         summary, gains = compare_label_sets(table)
         assert (len(summary), list(summary)) == (0, SUMMARY)
         assert (len(gains), list(gains)) == (0, GAINS)
-    summary, gains = compare_label_sets(pd.concat([one, rows("b", queries, {"m": [1, 1], "n": [1, 1]})]))
+    summary, gains = compare_label_sets(
+        pd.concat([one, rows("b", queries, {"m": [1, 1], "n": [1, 1]})])
+    )
     assert (summary["value_a"] == 1).all()
     assert summary["p"].dropna().eq(1).all()
-    assert summary.loc[summary["metric"] == "rank_ratio", ["ci_low", "difference", "ci_high"]].eq(1).all(axis=None)
+    assert (
+        summary.loc[summary["metric"] == "rank_ratio", ["ci_low", "difference", "ci_high"]]
+        .eq(1)
+        .all(axis=None)
+    )
     assert (gains["ratio"] == 0).all()
 
 
@@ -204,7 +275,7 @@ def test_nothing_to_compare_and_nothing_that_differs():
         ("2024 12345", ["2024", "12345"], 0),
         ("한국어 문장입니다", ["한국어", "문장입니다"], 1),
     ],
-)  # fmt: skip
+)
 def test_words_and_detail(text, found, details):
     assert words(text) == found
     assert detail(text) == details
@@ -216,9 +287,13 @@ def test_lengths_against_brute_force():
     assert list(found) == LENGTHS
     n_words = ranks["text"].map(lambda text: len(text.split()))
     for _, row in found.iterrows():
-        own = ranks[(ranks["model"] == row["model"]) & n_words.between(row["words_low"], row["words_high"])]
+        own = ranks[
+            (ranks["model"] == row["model"]) & n_words.between(row["words_low"], row["words_high"])
+        ]
         assert row["n"] == len(own)
-        assert row["recall_at_10"] == pytest.approx(recall_at_k(own["rank_best"], own["rank_worst"], 10))
+        assert row["recall_at_10"] == pytest.approx(
+            recall_at_k(own["rank_best"], own["rank_worst"], 10)
+        )
         assert row["n_targets"] == own["item_id"].nunique()
         hits = hits_at_k(own["rank_best"], own["rank_worst"], 10)
         low, high = wilson_interval(hits, clusters=own["item_id"])
@@ -232,18 +307,27 @@ def test_lengths_against_brute_force():
 
 
 def test_bins_are_merged_where_quartiles_repeat():
-    table = rows("a", [(f"q{i}", f"i{i}") for i in range(8)], {"m": [1] * 8, "n": [20] * 8}, ["one"] * 7 + ["one two"])
+    table = rows(
+        "a",
+        [(f"q{i}", f"i{i}") for i in range(8)],
+        {"m": [1] * 8, "n": [20] * 8},
+        ["one"] * 7 + ["one two"],
+    )
     found = by_length(table)
     assert found[["words_low", "words_high", "n"]].to_numpy().tolist() == [[1, 1, 7], [2, 2, 1]] * 2
     single = by_length(rows("a", [("q", "i")], {"m": [1]}, ["one"]))
-    assert single[["words_low", "words_high", "n", "recall_at_10"]].to_numpy().tolist() == [[1, 1, 1, 1]]
+    assert single[["words_low", "words_high", "n", "recall_at_10"]].to_numpy().tolist() == [
+        [1, 1, 1, 1]
+    ]
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_bins_hold_every_text_once(lengths):
     texts = [" ".join("w" * n) for n in lengths]
-    found = by_length(rows("a", [(f"q{i}", "x") for i in range(len(texts))], {"m": [1] * len(texts)}, texts))
+    found = by_length(
+        rows("a", [(f"q{i}", "x") for i in range(len(texts))], {"m": [1] * len(texts)}, texts)
+    )
     assert found["n"].sum() == len(texts)
     assert (found["words_low"] <= found["words_high"]).all()
     assert (found["words_low"].to_numpy()[1:] > found["words_high"].to_numpy()[:-1]).all()
@@ -266,11 +350,15 @@ def test_correlations_are_spearmans():
     assert found["measure"].tolist() == ["words", "characters", "detail"] * 3
     for _, row in found[found["measure"] != "detail"].iterrows():
         own = ranks[ranks["model"] == row["model"]]
-        x = own["text"].map(lambda text: len(text.split()) if row["measure"] == "words" else len(text))  # noqa: B023
-        assert row["rho"] == pytest.approx(scipy.stats.spearmanr(x, np.log(own["rank"])).statistic)
+        lengths = [len(t.split()) if row["measure"] == "words" else len(t) for t in own["text"]]
+        assert row["rho"] == pytest.approx(
+            scipy.stats.spearmanr(lengths, np.log(own["rank"])).statistic
+        )
         assert row["ci_low"] < row["rho"] < row["ci_high"]
         assert row["n"] == 80
-    assert found.loc[found["measure"] == "detail", ["rho", "ci_low", "ci_high"]].isna().all(axis=None)  # always 1
+    assert (
+        found.loc[found["measure"] == "detail", ["rho", "ci_low", "ci_high"]].isna().all(axis=None)
+    )  # always 1
 
 
 def test_intervals_of_correlations():
@@ -279,7 +367,9 @@ def test_intervals_of_correlations():
     y = 0.5 * x + rng.standard_normal(400)
     rho, low, high = correlations(x[None], y, np.arange(400))[0]
     half = 1.96 * np.sqrt((1 + rho**2 / 2) / 397)  # D. Bonett and T. Wright, Psychometrika 65, 2000
-    assert (low, high) == pytest.approx((np.tanh(np.arctanh(rho) - half), np.tanh(np.arctanh(rho) + half)), abs=0.02)
+    assert (low, high) == pytest.approx(
+        (np.tanh(np.arctanh(rho) - half), np.tanh(np.arctanh(rho) + half)), abs=0.02
+    )
     # Texts that come in threes of one target are worth a third of as many.
     thrice = correlations(np.tile(x, 3)[None], np.tile(y, 3), np.tile(np.arange(400), 3))[0]
     assert thrice == pytest.approx([rho, low, high], abs=0.01)

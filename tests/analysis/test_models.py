@@ -40,8 +40,15 @@ from kis_bench.statistics.paired_intervals import mean_intervals, paired_score_i
 def condition(best, worst=None, n_items=1000):
     best = np.asarray(best)
     names = tuple(f"m{i}" for i in range(len(best)))
-    return Condition("d", "s", names, tuple(f"q{i}" for i in range(best.shape[1])), best,
-                     best if worst is None else np.asarray(worst), n_items)  # fmt: skip
+    return Condition(
+        "d",
+        "s",
+        names,
+        tuple(f"q{i}" for i in range(best.shape[1])),
+        best,
+        best if worst is None else np.asarray(worst),
+        n_items,
+    )
 
 
 def some(seed=0, models=4, queries=60, ties=False):
@@ -71,13 +78,19 @@ def test_every_row_is_what_the_single_tests_say(ties):
     for metric, k in MEASURES:
         rows = under(table, metric, k)
         each = dict(zip(one.models, values(one, metric, k), strict=True))
-        assert list(zip(rows.model_a, rows.model_b, strict=True)) == list(itertools.combinations(one.models, 2))
+        assert list(zip(rows.model_a, rows.model_b, strict=True)) == list(
+            itertools.combinations(one.models, 2)
+        )
         assert rows.p_holm.to_numpy() == pytest.approx(holm(rows.p))
         for row in rows.itertuples():
             a, b = each[row.model_a], each[row.model_b]
             exact = metric == "recall" and set(a) | set(b) <= {0, 1}
             assert row.test == ("mcnemar" if exact else "randomization")
-            assert row.p == (mcnemar_exact(a, b) if exact else paired_randomization_test(a, b, permutations=20_000))
+            assert row.p == (
+                mcnemar_exact(a, b)
+                if exact
+                else paired_randomization_test(a, b, permutations=20_000)
+            )
             assert (row.value_a, row.value_b) == pytest.approx((a.mean(), b.mean()))
             assert row.difference == pytest.approx(row.value_a - row.value_b)
             assert row.ci_low <= row.difference <= row.ci_high
@@ -109,7 +122,9 @@ def test_the_same_again_and_in_either_order():
     one = some(ties=True)
     there, back = compare(one), compare(one.of(one.models[::-1]))
     assert there.equals(compare(one))
-    there, back = (table.set_index(["metric", "k", "model_a", "model_b"]) for table in (there, back))
+    there, back = (
+        table.set_index(["metric", "k", "model_a", "model_b"]) for table in (there, back)
+    )
     for (metric, k, a, b), row in there.iterrows():
         other = back.loc[(metric, k, b, a)]
         assert (row.p, row.wins, row.losses) == (other.p, other.losses, other.wins)
@@ -120,7 +135,9 @@ def test_the_same_again_and_in_either_order():
 
 
 RANKS = st.integers(1, 6).flatmap(
-    lambda q: st.lists(st.lists(st.integers(1, 120), min_size=q, max_size=q), min_size=2, max_size=4)
+    lambda q: st.lists(
+        st.lists(st.integers(1, 120), min_size=q, max_size=q), min_size=2, max_size=4
+    )
 )
 
 
@@ -132,7 +149,9 @@ def test_whatever_the_ranks_are(best, tied):
     for _, rows in table.groupby(["metric", "k"], dropna=False):
         assert (rows.p_holm >= rows.p).all()
     assert ((table.p > 0) & (table.p <= 1)).all()
-    assert ((table.ci_low <= table.difference + 1e-9) & (table.difference <= table.ci_high + 1e-9)).all()
+    assert (
+        (table.ci_low <= table.difference + 1e-9) & (table.difference <= table.ci_high + 1e-9)
+    ).all()
     zero = table.difference == 0
     assert (table.p[zero] == 1).all()
     assert (table.effect_size[zero] == 0).all()
@@ -167,7 +186,9 @@ def test_equal_models_and_few_queries(queries):
 
 def test_differences_that_cancel_out_up_to_rounding():
     """Thirds and sixths: their sum is not 0 in floating point."""
-    table = compare(condition([[1, 1, 3], [1, 2, 2]], [[3, 6, 3], [6, 4, 2]]), measures=[("recall", 1)])
+    table = compare(
+        condition([[1, 1, 3], [1, 2, 2]], [[3, 6, 3], [6, 4, 2]]), measures=[("recall", 1)]
+    )
     assert values(condition([[1, 1]], [[3, 6]]), "recall", 1).tolist() == [[1 / 3, 1 / 6]]
     shares = np.array([[0.1, 0.2, -0.3], [1 / 3, -1 / 6, -1 / 6]])
     assert shares.sum(axis=1).any()
@@ -192,7 +213,10 @@ def constrained_likelihood_interval(b, c, n):
             return -sum(count * math.log(max(p, 1e-300)) for count, p in parts if count)
 
         s = scipy.optimize.minimize_scalar(
-            unlikelihood, bounds=(max(0.0, -d), (1 - d) / 2), method="bounded", options={"xatol": 1e-12}
+            unlikelihood,
+            bounds=(max(0.0, -d), (1 - d) / 2),
+            method="bounded",
+            options={"xatol": 1e-12},
         ).x
         return (b - c - n * d) / math.sqrt(n * (2 * s + d * (1 - d)))
 
@@ -202,7 +226,9 @@ def constrained_likelihood_interval(b, c, n):
     return low, high
 
 
-@pytest.mark.parametrize(("b", "c", "n"), [(10, 2, 100), (7, 7, 40), (1, 0, 50), (0, 3, 20), (30, 25, 60), (2, 1, 5)])
+@pytest.mark.parametrize(
+    ("b", "c", "n"), [(10, 2, 100), (7, 7, 40), (1, 0, 50), (0, 3, 20), (30, 25, 60), (2, 1, 5)]
+)
 def test_score_intervals_are_their_definition(b, c, n):
     found = paired_score_intervals(b, c, n)
     assert found == pytest.approx(constrained_likelihood_interval(b, c, n), abs=2e-5)
@@ -224,8 +250,13 @@ def test_intervals_of_means_are_the_wider_of_two():
     found = mean_intervals(d, resamples=20_000)
     for row, (low, high) in zip(d[:2], found, strict=False):
         student = scipy.stats.ttest_1samp(row, 0).confidence_interval()
-        drawn = scipy.stats.bootstrap((row,), np.mean, method="percentile", n_resamples=20_000, rng=1)
-        wider = min(student.low, drawn.confidence_interval.low), max(student.high, drawn.confidence_interval.high)
+        drawn = scipy.stats.bootstrap(
+            (row,), np.mean, method="percentile", n_resamples=20_000, rng=1
+        )
+        wider = (
+            min(student.low, drawn.confidence_interval.low),
+            max(student.high, drawn.confidence_interval.high),
+        )
         assert (low, high) == pytest.approx(wider, abs=0.03)
         assert low <= student.low + 1e-12
         assert high >= student.high - 1e-12
@@ -239,8 +270,10 @@ def test_wins_ties_and_losses_add_up():
     assert (matrix.sum(axis=2) == 60).all()
     for i, j in itertools.product(range(3), repeat=2):
         assert matrix[i, j].tolist() == [
-            (one.rank[i] < one.rank[j]).sum(), (one.rank[i] == one.rank[j]).sum(), (one.rank[i] > one.rank[j]).sum()
-        ]  # fmt: skip
+            (one.rank[i] < one.rank[j]).sum(),
+            (one.rank[i] == one.rank[j]).sum(),
+            (one.rank[i] > one.rank[j]).sum(),
+        ]
 
 
 @given(st.integers(1, 7), st.data())
@@ -289,7 +322,9 @@ def test_the_number_of_queries_needed_has_the_power_it_promises():
     n = int(queries_needed(pilot[None], hits=True)[0])
     hits = rng.choice([1, -1, 0], (2000, n), p=[0.3, 0.15, 0.55])
     p = mcnemar_tests((hits == 1).sum(axis=1), (hits == -1).sum(axis=1))
-    assert np.mean(p < 0.05) == pytest.approx(0.78, abs=0.06)  # the exact test is a little conservative
+    assert np.mean(p < 0.05) == pytest.approx(
+        0.78, abs=0.06
+    )  # the exact test is a little conservative
 
 
 def test_numbers_of_queries_by_their_formulas():
@@ -297,7 +332,9 @@ def test_numbers_of_queries_by_their_formulas():
     d = np.array([[0.5, 0.1, -0.2, 0.3, 0.0]])
     assert queries_needed(d, hits=False)[0] == math.ceil((z.sum() * d.std(ddof=1) / d.mean()) ** 2)
     d = np.array([[1.0] * 12 + [-1.0] * 5 + [0.0] * 83])
-    assert queries_needed(d, hits=True)[0] == math.ceil(((z @ [0.17**0.5, (0.17 - 0.07**2) ** 0.5]) / 0.07) ** 2)
+    assert queries_needed(d, hits=True)[0] == math.ceil(
+        ((z @ [0.17**0.5, (0.17 - 0.07**2) ** 0.5]) / 0.07) ** 2
+    )
 
 
 def test_effect_sizes():

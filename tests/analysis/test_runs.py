@@ -26,30 +26,51 @@ def queries(model="a", label_set="short", ranks=None, dataset="mine", ties=None,
     ranks = np.random.default_rng(3).integers(1, 400, N) if ranks is None else np.asarray(ranks)
     ties = np.zeros(len(ranks), int) if ties is None else ties
     of_each = {"query_id": "q{:03d}", "text": "text {}", "item_id": "i{}"}
-    frame = pd.DataFrame({
-        "model": model, "dataset": dataset, "label_set": label_set,
-        **{column: [form.format(i) for i in range(len(ranks))] for column, form in of_each.items()},
-        "rank": ranks + ties / 2, "rank_best": ranks, "rank_worst": ranks + ties, "n_items": 10_000,
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "model": model,
+            "dataset": dataset,
+            "label_set": label_set,
+            **{
+                column: [form.format(i) for i in range(len(ranks))]
+                for column, form in of_each.items()
+            },
+            "rank": ranks + ties / 2,
+            "rank_best": ranks,
+            "rank_worst": ranks + ties,
+            "n_items": 10_000,
+        }
+    )
     return frame.assign(**columns).reindex(columns=RANKS)
 
 
 def judged(model, agreement, dataset="study"):
     n = len(agreement)
-    return pd.DataFrame({
-        "model": model, "dataset": dataset, "judgement_id": [f"j{i}" for i in range(n)],
-        "triplet_id": [f"t{i // 2}" for i in range(n)], "user_id": [f"u{i % 5}" for i in range(n)],
-        "agreement": agreement, "margin": 0.1,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": model,
+            "dataset": dataset,
+            "judgement_id": [f"j{i}" for i in range(n)],
+            "triplet_id": [f"t{i // 2}" for i in range(n)],
+            "user_id": [f"u{i % 5}" for i in range(n)],
+            "agreement": agreement,
+            "margin": 0.1,
+        }
+    )
 
 
 def made(folder, *ranks, judgments=(), datasets=None, **head):
     """A run of these tables, not written."""
     ranks = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=RANKS)
-    judgments = pd.concat(judgments, ignore_index=True) if judgments else pd.DataFrame(columns=JUDGMENTS)
+    judgments = (
+        pd.concat(judgments, ignore_index=True) if judgments else pd.DataFrame(columns=JUDGMENTS)
+    )
     models = {name: {"key": f"{name}-fp32"} for name in {*ranks["model"], *judgments["model"]}}
     names = {*ranks["dataset"], *judgments["dataset"]}
-    about = {name: {"fingerprint": name, "n_items": 10_000, **(datasets or {}).get(name, {})} for name in names}
+    about = {
+        name: {"fingerprint": name, "n_items": 10_000, **(datasets or {}).get(name, {})}
+        for name in names
+    }
     provenance = {"models": models, "datasets": about, "time": "2026-01-01", **head}
     empty = pd.DataFrame(columns=TIMINGS), pd.DataFrame(columns=VERDICTS)
     return Run(folder, ranks, judgments, pd.DataFrame(), *empty, provenance)
@@ -58,14 +79,19 @@ def made(folder, *ranks, judgments=(), datasets=None, **head):
 @pytest.fixture
 def runs(tmp_path):
     def pair(*old_and_new, **head):
-        return [made(tmp_path / name, *ranks, **head) for name, ranks in zip(("old", "new"), old_and_new, strict=True)]
+        return [
+            made(tmp_path / name, *ranks, **head)
+            for name, ranks in zip(("old", "new"), old_and_new, strict=True)
+        ]
 
     return pair
 
 
 def figure(found, metric, k=None, **where):
-    rows = found.figures[(found.figures["metric"] == metric) & (found.figures["k"].isna() if k is None else
-                                                                found.figures["k"].eq(k))]  # fmt: skip
+    rows = found.figures[
+        (found.figures["metric"] == metric)
+        & (found.figures["k"].isna() if k is None else found.figures["k"].eq(k))
+    ]
     for column, value in where.items():
         rows = rows[rows[column] == value]
     assert len(rows) == 1
@@ -73,8 +99,12 @@ def figure(found, metric, k=None, **where):
 
 
 def test_a_run_and_itself_are_identical(tmp_path):
-    run = made(tmp_path / "r", queries("a"), queries("b", ranks=[1, 2, 9], ties=np.array([0, 1, 0])),
-               judgments=[judged("a", [1, 0, np.nan, 0.5, 1.0, np.nan])])  # fmt: skip
+    run = made(
+        tmp_path / "r",
+        queries("a"),
+        queries("b", ranks=[1, 2, 9], ties=np.array([0, 1, 0])),
+        judgments=[judged("a", [1, 0, np.nan, 0.5, 1.0, np.nan])],
+    )
     found = compare_runs(run, run)
     assert set(found.figures["verdict"]) == {"identical"}
     assert (found.figures["difference"] == 0).all()
@@ -124,7 +154,10 @@ def test_a_degraded_model_is_worse_and_only_it(runs):
     assert np.isnan(median["p"])
     back = compare_runs(*runs([bad, other], [good, other]))
     assert figure(back, "mrr", model="a")["verdict"] == "better"
-    assert figure(back, "mrr", model="a")["difference"] == -figure(found, "mrr", model="a")["difference"]
+    assert (
+        figure(back, "mrr", model="a")["difference"]
+        == -figure(found, "mrr", model="a")["difference"]
+    )
 
 
 def test_figures_are_those_of_the_tests_that_they_name(runs):
@@ -147,9 +180,12 @@ def test_figures_are_those_of_the_tests_that_they_name(runs):
     assert row["test"] == "randomization"
     assert row["old"] == pytest.approx(hits_at_k(old, old + ties, 10).mean())
     drawn = scipy.stats.permutation_test(
-        [hits_at_k(new, new + ties, 10), hits_at_k(old, old + ties, 10)], lambda x, y: np.mean(x) - np.mean(y),
-        permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(1),
-    )  # fmt: skip
+        [hits_at_k(new, new + ties, 10), hits_at_k(old, old + ties, 10)],
+        lambda x, y: np.mean(x) - np.mean(y),
+        permutation_type="samples",
+        n_resamples=20_000,
+        rng=np.random.default_rng(1),
+    )
     assert row["p"] == pytest.approx(drawn.pvalue, abs=0.02)
 
 
@@ -157,8 +193,10 @@ def test_p_is_adjusted_over_all_rows_of_a_measure(runs):
     rng = np.random.default_rng(4)
     names = list(itertools.product("abc", ("short", "long")))
     old = [queries(m, s, rng.integers(1, 300, 60)) for m, s in names]
-    new = [queries(m, s, np.maximum(1, rows["rank_best"] - rng.integers(0, 60, 60)))
-           for (m, s), rows in zip(names, old, strict=True)]  # fmt: skip
+    new = [
+        queries(m, s, np.maximum(1, rows["rank_best"] - rng.integers(0, 60, 60)))
+        for (m, s), rows in zip(names, old, strict=True)
+    ]
     found = compare_runs(*runs(old, new)).figures
     for _, rows in found[found["p"].notna()].groupby(["metric", "k"], dropna=False):
         assert len(rows) == 6
@@ -209,11 +247,16 @@ def test_the_order_of_the_queries_does_not_matter(runs):
 
 
 def test_what_only_one_run_measured_is_said(runs):
-    old, new = runs([queries("a"), queries("a", "long"), queries("b")], [queries("a"), queries("c")])
+    old, new = runs(
+        [queries("a"), queries("a", "long"), queries("b")], [queries("a"), queries("c")]
+    )
     found = compare_runs(old, new)
     assert found.remarks == ["mine, long: only the old run measured a"]
     changed = found.changes[found.changes["fact"] == "measured"]
-    assert changed[["name", "old", "new"]].to_numpy().tolist() == [["b", "yes", "no"], ["c", "no", "yes"]]
+    assert changed[["name", "old", "new"]].to_numpy().tolist() == [
+        ["b", "yes", "no"],
+        ["c", "no", "yes"],
+    ]
 
 
 def test_changes_of_provenance(runs):
@@ -222,7 +265,9 @@ def test_changes_of_provenance(runs):
     new.provenance.update(versions={"numpy": "1", "torch": "3"}, device="cuda", git={"commit": "y"})
     new.provenance["models"]["a"] |= {"revision": "r2"}
     old.provenance["models"]["a"] |= {"revision": "r1"}
-    rows = compare_runs(old, new).changes[["what", "name", "fact", "old", "new"]].to_numpy().tolist()
+    rows = (
+        compare_runs(old, new).changes[["what", "name", "fact", "old", "new"]].to_numpy().tolist()
+    )
     assert rows == [
         ["model", "a", "revision", "r1", "r2"],
         ["version", "", "torch", "2", "3"],
@@ -236,7 +281,10 @@ def test_one_model_against_another(runs):
     new = [queries("c", ranks=np.maximum(1, old["rank_best"] // 8)), queries("x=y")]
     pair = runs([old, queries("u=v")], new)
     found = compare_runs(*pair, models=[("a", "c"), ("a", "x=y"), ("a", "c")])
-    assert found.queries.groupby(["model", "new_model"]).size().to_dict() == {("a", "c"): N, ("a", "x=y"): N}
+    assert found.queries.groupby(["model", "new_model"]).size().to_dict() == {
+        ("a", "c"): N,
+        ("a", "x=y"): N,
+    }
     assert figure(found, "mrr", new_model="c")["verdict"] == "better"
     assert figure(found, "mrr", new_model="x=y")["verdict"] == "identical"
     assert "(mine, short, a → c)" in in_short(found)
@@ -245,7 +293,9 @@ def test_one_model_against_another(runs):
     for wrong in ("a", "=a", "a="):
         with pytest.raises(KisBenchError, match="write OLD=NEW"):
             pair_of(wrong, *pair)
-    with pytest.raises(KisBenchError, match="unknown model 'nobody'.*known are a, u=v. These are in old"):
+    with pytest.raises(
+        KisBenchError, match="unknown model 'nobody'.*known are a, u=v. These are in old"
+    ):
         compare_runs(*pair, models=[("nobody", "c")])
     with pytest.raises(KisBenchError, match="These are in new"):
         compare_runs(*pair, models=[("a", "nobody")])
@@ -268,7 +318,10 @@ def test_consistency_over_the_judgments_that_both_know(tmp_path):
     rng = np.random.default_rng(1)
     old, new = (rng.choice([0.0, 0.5, 1.0], 60) for _ in range(2))
     old[:4], new[2:6] = np.nan, np.nan
-    sides = [made(tmp_path / name, judgments=[judged("a", each)]) for name, each in (("old", old), ("new", new))]
+    sides = [
+        made(tmp_path / name, judgments=[judged("a", each)])
+        for name, each in (("old", old), ("new", new))
+    ]
     found = compare_runs(*sides)
     row = figure(found, "consistency")
     assert row["n"] == 54
@@ -291,7 +344,9 @@ def test_triplets_that_share_a_target_are_compared_together(tmp_path, known):
     sides = [
         made(
             tmp_path / name,
-            judgments=[table.assign(target_item=target) if known in ("both", f"only the {name}") else table],
+            judgments=[
+                table.assign(target_item=target) if known in ("both", f"only the {name}") else table
+            ],
         )
         for name, table in zip(("old", "new"), tables, strict=True)
     ]
@@ -307,11 +362,19 @@ def test_triplets_that_share_a_target_are_compared_together(tmp_path, known):
 def test_a_model_that_judges_worse(tmp_path):
     old = np.ones(200)
     new = np.where(np.random.default_rng(0).random(200) < 0.4, 0.0, 1.0)
-    sides = [made(tmp_path / name, judgments=[judged("a", each)]) for name, each in (("old", old), ("new", new))]
+    sides = [
+        made(tmp_path / name, judgments=[judged("a", each)])
+        for name, each in (("old", old), ("new", new))
+    ]
     assert figure(compare_runs(*sides), "consistency")["verdict"] == "worse"
-    single = [made(side.folder, judgments=[side.judgments.iloc[-1:].assign(agreement=float(i))])
-              for i, side in enumerate(sides)]  # fmt: skip
-    assert figure(compare_runs(*single), "consistency")["verdict"] in ("too few to tell", "no change beyond noise")
+    single = [
+        made(side.folder, judgments=[side.judgments.iloc[-1:].assign(agreement=float(i))])
+        for i, side in enumerate(sides)
+    ]
+    assert figure(compare_runs(*single), "consistency")["verdict"] in (
+        "too few to tell",
+        "no change beyond noise",
+    )
 
 
 def test_chosen_measures_change_nothing_about_the_others(runs):
@@ -331,8 +394,17 @@ def test_chosen_measures_change_nothing_about_the_others(runs):
 
 def hostile(tmp_path, **head):
     n = len(HOSTILE)
-    old = queries(ranks=np.full(n, 2), text=HOSTILE, item_id=HOSTILE, query_id=HOSTILE, model="=a", label_set="a|b")
-    new = old.assign(rank=50.0 + np.arange(n), rank_best=50 + np.arange(n), rank_worst=50 + np.arange(n))
+    old = queries(
+        ranks=np.full(n, 2),
+        text=HOSTILE,
+        item_id=HOSTILE,
+        query_id=HOSTILE,
+        model="=a",
+        label_set="a|b",
+    )
+    new = old.assign(
+        rank=50.0 + np.arange(n), rank_best=50 + np.arange(n), rank_worst=50 + np.arange(n)
+    )
     return [made(tmp_path / name, table, **head) for name, table in (("old", old), ("new", new))]
 
 
@@ -351,7 +423,15 @@ def test_hostile_texts_stay_texts(tmp_path):
     for name in ("compared_metrics.csv", "compared_queries.csv"):
         file = tmp_path / "out" / name
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
-        for column in {"dataset", "label_set", "model", "new_model", "query_id", "text", "item_id"} & {*table}:
+        for column in {
+            "dataset",
+            "label_set",
+            "model",
+            "new_model",
+            "query_id",
+            "text",
+            "item_id",
+        } & {*table}:
             assert not table[column].str.match(r"[=+\-@\t\r]").any(), column
         assert set(table["model"]) == {"'=a"}
     table = pd.read_csv(tmp_path / "out" / "compared_metrics.csv")
@@ -375,13 +455,17 @@ def test_privacy_of_either_run_hides_texts(tmp_path):
             assert "alert(1)" not in content, file
             assert "somebody" not in content, file
         assert "q0: 2 → 50" in (out / "compare.md").read_text(encoding="utf-8")
-        header = (out / "compared_queries.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+        header = (
+            (out / "compared_queries.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+        )
         assert "text" not in header
         assert "item_id" not in header
 
 
 def test_only_so_many_queries_are_shown_and_all_are_in_the_table(runs, tmp_path):
-    found = compare_runs(*runs([queries()], [queries(ranks=queries()["rank_best"][::-1].to_numpy())]))
+    found = compare_runs(
+        *runs([queries()], [queries(ranks=queries()["rank_best"][::-1].to_numpy())])
+    )
     n = {sign: int((np.sign(found.queries["octaves"]) == sign).sum()) for sign in (-1, 0, 1)}
     page = "\n".join(markdown(found, 3))
     assert page.count("→ ") == 6 + 2  # and in both heads

@@ -32,7 +32,10 @@ def places(ties):
 
 def enumerated(ties, cost):
     """Every outcome's cost, each as likely as any other."""
-    return [cost(*ranks) for ranks in itertools.product(*(range(best, worst + 1) for best, worst in ties))]
+    return [
+        cost(*ranks)
+        for ranks in itertools.product(*(range(best, worst + 1) for best, worst in ties))
+    ]
 
 
 def agree(costs, mean, hits):
@@ -81,7 +84,10 @@ def test_who_never_comes_first_changes_nothing(own, later, width, k):
     assert switching_hits(a, b, own[1], k) == switching_hits(b, a, 0, k) == alone
 
 
-@given(st.lists(st.lists(st.integers(1, 10**7), min_size=3, max_size=3), min_size=1, max_size=5), st.integers(0, 10**7))
+@given(
+    st.lists(st.lists(st.integers(1, 10**7), min_size=3, max_size=3), min_size=1, max_size=5),
+    st.integers(0, 10**7),
+)
 def test_without_ties_they_are_the_ranks(rows, n):
     best = np.array(rows)
     assert (smallest_rank(best, best) == best.min(axis=0)).all()
@@ -92,7 +98,10 @@ def test_without_ties_they_are_the_ranks(rows, n):
 
 
 def test_a_choice_of_each_query():
-    first, second = (np.array([1, 5, 9]), np.array([4, 9, 9])), (np.array([1, 1, 1]), np.array([9, 3, 1]))
+    first, second = (
+        (np.array([1, 5, 9]), np.array([4, 9, 9])),
+        (np.array([1, 1, 1]), np.array([9, 3, 1])),
+    )
     n = np.array([2, 0, 7])
     for i in range(3):
         own = [tuple(side[i : i + 1] for side in each) for each in (first, second)]
@@ -104,6 +113,9 @@ def test_millions_of_items_lose_no_digits():
     """Two and three models that know nothing: the smallest of m uniform ranks, by sums in whole numbers."""
     size = 10**7
     for m in (2, 3):
-        exact = {2: Fraction((size + 1) * (2 * size + 1), 6 * size), 3: Fraction((size + 1) ** 2, 4 * size)}[m]
+        exact = {
+            2: Fraction((size + 1) * (2 * size + 1), 6 * size),
+            3: Fraction((size + 1) ** 2, 4 * size),
+        }[m]
         ends = np.ones((m, 1)), np.full((m, 1), size)
         assert smallest_rank(*ends)[0] == pytest.approx(float(exact), rel=1e-14)

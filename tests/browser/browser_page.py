@@ -19,9 +19,17 @@ QUERIES, ITEMS = 230, 260
 MINUS = "\u2212"
 ATTACK = "<img src=x onerror=alert(1)>"
 HOSTILE = [
-    "<script>alert(1)</script>", "</script><script>alert(2)</script>", "<!-- <script>", "a | b\nc", "\u202ereversed",
-    "👩‍🚀 emoji", "x" * 10_000, ATTACK, '"><svg onload=alert(3)>', "&lt;b&gt; &amp; %{text} <a href='https://a.test'>",
-]  # fmt: skip
+    "<script>alert(1)</script>",
+    "</script><script>alert(2)</script>",
+    "<!-- <script>",
+    "a | b\nc",
+    "\u202ereversed",
+    "👩‍🚀 emoji",
+    "x" * 10_000,
+    ATTACK,
+    '"><svg onload=alert(3)>',
+    "&lt;b&gt; &amp; %{text} <a href='https://a.test'>",
+]
 HALF = "half \ud800 character"
 SET = "photos </script>"  # a dataset's name
 
@@ -30,7 +38,11 @@ def sample_run(folder: Path) -> Run:
     """Two datasets, the first with two label sets and more queries than a table shows at once."""
     rng = np.random.default_rng(5)
     rows = []
-    for dataset, label_set, n in ((SET, "short", QUERIES), (SET, "long", QUERIES), ("other", "only", 12)):
+    for dataset, label_set, n in (
+        (SET, "short", QUERIES),
+        (SET, "long", QUERIES),
+        ("other", "only", 12),
+    ):
         for model in MODELS:
             ranks = np.ceil(np.exp(rng.normal(2, 1.5, n))).clip(1, ITEMS).astype(int)
             ranks[0] = {"alpha": 1, "gamma": 200}.get(model, 3)
@@ -40,9 +52,23 @@ def sample_run(folder: Path) -> Run:
                     top[rank - 1] = f"item-{i}"
                 text = HOSTILE[i] if i < len(HOSTILE) else f"number {i} in {label_set}"
                 rows.append(
-                    (model, dataset, label_set, f"q{i}", text, f"item-{i}", float(rank), rank, rank, None, ITEMS,
-                     i == 20, 0.25, top)
-                )  # fmt: skip
+                    (
+                        model,
+                        dataset,
+                        label_set,
+                        f"q{i}",
+                        text,
+                        f"item-{i}",
+                        float(rank),
+                        rank,
+                        rank,
+                        None,
+                        ITEMS,
+                        i == 20,
+                        0.25,
+                        top,
+                    )
+                )
     frame = pd.DataFrame(rows, columns=RANKS)
     empty = [pd.DataFrame(columns=columns) for columns in (JUDGMENTS, METRICS, TIMINGS, VERDICTS)]
     return Run(folder, frame, *empty, {})
@@ -53,11 +79,16 @@ def sample_pictures(folder: Path) -> dict[str, Collection]:
     folder.mkdir()
     files = [folder / f"{i}.jpg" for i in range(ITEMS)]
     for i, file in enumerate(files):
-        Image.new("RGB", (200, 100), (i % 256, 90, i // 2)).save(file, exif=turned() if i == 12 else b"")
+        Image.new("RGB", (200, 100), (i % 256, 90, i // 2)).save(
+            file, exif=turned() if i == 12 else b""
+        )
     files[10].unlink()
     files[11].write_bytes(b"no picture")
     names = tuple(f"item-{i}" for i in range(ITEMS))
-    return {name: Collection(name, names, files, [f"{i:064x}" for i in range(ITEMS)]) for name in (SET, "other")}
+    return {
+        name: Collection(name, names, files, [f"{i:064x}" for i in range(ITEMS)])
+        for name in (SET, "other")
+    }
 
 
 def turned() -> Image.Exif:
@@ -72,17 +103,39 @@ def sample_markdown(folder: Path) -> str:
     for name in ("curves", "worst-x"):
         Image.new("RGB", (900, 300), "#88aacc").save(folder / "plots" / f"{name}.png")
     figures = [
-        ("alpha", "9.0% [3.1, 15.2]", "1,234", f"{MINUS}0.5"), ("beta", "71.0% [61.2, 79.3]", "98", "0.25"),
-        ("gamma", "10.5% [5.0, 17.0]", "12,000", ""), ("delta", "100.0% [96.3, 100.0]", "7", "+1.5"),
-    ]  # fmt: skip
+        ("alpha", "9.0% [3.1, 15.2]", "1,234", f"{MINUS}0.5"),
+        ("beta", "71.0% [61.2, 79.3]", "98", "0.25"),
+        ("gamma", "10.5% [5.0, 17.0]", "12,000", ""),
+        ("delta", "100.0% [96.3, 100.0]", "7", "+1.5"),
+    ]
     lines = [
-        "# A report", "", f"> **Note:** {escaped(ATTACK)}", "", "## In short", "",
-        table(["model", "recall@10", "items", "gain"], figures, right=(1, 2, 3)), "", "## Details", "",
-        "[A table](tables/x.csv), [elsewhere](https://a.test/x)", "",
-        "### Curves", "", "![Curves of all](plots/curves.png)", "", "![Contact sheet](plots/worst-x.png)", "",
-        "### Texts", "", table(["name", "text"], [(f"row {i}", HOSTILE[i % 10]) for i in range(12)]), "",
-        "#### Wide", "", table([f"column {i}" for i in range(30)], [[f"cell {i}" for i in range(30)]] * 2), "",
-    ]  # fmt: skip
+        "# A report",
+        "",
+        f"> **Note:** {escaped(ATTACK)}",
+        "",
+        "## In short",
+        "",
+        table(["model", "recall@10", "items", "gain"], figures, right=(1, 2, 3)),
+        "",
+        "## Details",
+        "",
+        "[A table](tables/x.csv), [elsewhere](https://a.test/x)",
+        "",
+        "### Curves",
+        "",
+        "![Curves of all](plots/curves.png)",
+        "",
+        "![Contact sheet](plots/worst-x.png)",
+        "",
+        "### Texts",
+        "",
+        table(["name", "text"], [(f"row {i}", HOSTILE[i % 10]) for i in range(12)]),
+        "",
+        "#### Wide",
+        "",
+        table([f"column {i}" for i in range(30)], [[f"cell {i}" for i in range(30)]] * 2),
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -25,14 +25,20 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     base = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIS_CACHE", str(base / "cache"))
-        run, pictures, text = sample_run(base), sample_pictures(base / "pictures"), sample_markdown(base)
+        run, pictures, text = (
+            sample_run(base),
+            sample_pictures(base / "pictures"),
+            sample_markdown(base),
+        )
         data = explorer_data(run, pictures, privacy=False)
         first = data["sets"][0]
         first["texts"][21], first["queries"][21] = HALF, HALF  # no table can hold these, JSON can
         first["queries"][22] = "a/b?c#d %41 ' é"
         files = {
             "single": page(text, base, "A report", data=data),
-            "private": page(text, base, "A report", data=explorer_data(run, pictures, privacy=True)),
+            "private": page(
+                text, base, "A report", data=explorer_data(run, pictures, privacy=True)
+            ),
             "plain": page(text, base, "A report"),
         }
         for name, html in files.items():
@@ -72,7 +78,10 @@ class Watched:
     def watch(self, page: Any) -> None:
         page.on("console", lambda said: said.type == "error" and self.problems.append(said.text))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("dialog", lambda dialog: (self.problems.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on(
+            "dialog",
+            lambda dialog: (self.problems.append(f"dialog {dialog.message}"), dialog.dismiss()),
+        )
         page.on("request", lambda request: self.asked(request.url.partition("#")[0]))
 
     def asked(self, url: str) -> None:
@@ -89,7 +98,9 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         options = {"viewport": {"width": 1280, "height": 900}, "offline": True, **options}
         context = browser.new_context(**options)
         contexts.append(context)
-        context.add_init_script("window.__hacked = 0; window.alert = () => { window.__hacked = 1; }")
+        context.add_init_script(
+            "window.__hacked = 0; window.alert = () => { window.__hacked = 1; }"
+        )
         shown = context.new_page()
         shown.set_default_timeout(10_000)
         watched.watch(shown)

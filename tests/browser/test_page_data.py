@@ -28,7 +28,9 @@ def wanted(n: int = ITEMS) -> list[tuple[str, str]]:
     return [(SET, f"item-{i}") for i in range(n)]
 
 
-def test_thumbnails_are_small_upright_and_without_anything_else(pictures: dict[str, Collection]) -> None:
+def test_thumbnails_are_small_upright_and_without_anything_else(
+    pictures: dict[str, Collection],
+) -> None:
     found = embed(wanted(20), pictures)
     sizes = set()
     for item, name in found.of_items.items():
@@ -38,8 +40,9 @@ def test_thumbnails_are_small_upright_and_without_anything_else(pictures: dict[s
     assert sizes == {(False, (128, 64)), (True, (64, 128))}
     assert found.reasons == {(SET, "item-10"): "file is missing", (SET, "item-11"): "not readable"}
     assert embed([("none", "x"), (SET, "no-item")], pictures).reasons == {
-        ("none", "x"): "no picture here", (SET, "no-item"): "no picture here"
-    }  # fmt: skip
+        ("none", "x"): "no picture here",
+        (SET, "no-item"): "no picture here",
+    }
 
 
 def test_equal_pictures_are_there_once(pictures: dict[str, Collection]) -> None:
@@ -69,7 +72,9 @@ def test_the_cache_is_used_and_survives_damage(
     kept[0].write_bytes(kept[0].read_bytes()[:-5])  # as a power cut leaves it
     drawn: list[object] = []
     draw = thumbnails.draw
-    monkeypatch.setattr(thumbnails, "draw", lambda picture: (drawn.append(picture), draw(picture))[1])
+    monkeypatch.setattr(
+        thumbnails, "draw", lambda picture: (drawn.append(picture), draw(picture))[1]
+    )
     assert embed(wanted(9), pictures) == first
     assert len(drawn) == 1
     monkeypatch.setenv("KIS_CACHE", str(tmp_path / "0.jpg"))
@@ -77,7 +82,9 @@ def test_the_cache_is_used_and_survives_damage(
     assert embed(wanted(9), pictures) == first
 
 
-def test_names_that_are_no_digests_are_not_kept(pictures: dict[str, Collection], tmp_path: Path) -> None:
+def test_names_that_are_no_digests_are_not_kept(
+    pictures: dict[str, Collection], tmp_path: Path
+) -> None:
     one = pictures[SET]
     named = {SET: Collection(SET, one.ids, one.paths, one.ids)}
     assert len(embed(wanted(4), named).pictures) == 4
@@ -89,18 +96,24 @@ def test_room_is_shared(pictures: dict[str, Collection]) -> None:
     assert [f"{name}{i}" for name, i in in_turn([a, b, c])] == ["a0", "b0", "c0", "a1", "c1", "a2"]
 
 
-def test_targets_first_and_a_note_on_the_rest(pictures: dict[str, Collection], tmp_path: Path) -> None:
+def test_targets_first_and_a_note_on_the_rest(
+    pictures: dict[str, Collection], tmp_path: Path
+) -> None:
     run = sample_run(tmp_path)
     everything = explorer_data(run, pictures, privacy=False)
     total = sum(map(len, everything["pictures"]))
     assert "left out" not in everything["note"]
-    assert everything["note"].endswith(" items have no thumbnail: file is missing (2), not readable (2).")
+    assert everything["note"].endswith(
+        " items have no thumbnail: file is missing (2), not readable (2)."
+    )
     data = explorer_data(run, pictures, privacy=False, budget_bytes=total // 2)
     assert sum(map(len, data["pictures"])) <= total // 2
     place = {name: i for i, name in enumerate(data["datasets"][SET]["items"])}
     shown = data["datasets"][SET]["of_items"]
     assert isinstance(shown[place["item-0"]], int)
-    gone = sum(each == "left out for size" for one in data["datasets"].values() for each in one["of_items"])
+    gone = sum(
+        each == "left out for size" for one in data["datasets"].values() for each in one["of_items"]
+    )
     assert data["note"].startswith(f"{gone} of ")
     assert "to 10" in data["note"]
     assert "--folder" in data["note"]
@@ -122,7 +135,9 @@ def test_data_hold_the_run(pictures: dict[str, Collection], tmp_path: Path) -> N
         assert one["texts"][q] == row.text
 
 
-def test_several_targets_and_names_with_bars(pictures: dict[str, Collection], tmp_path: Path) -> None:
+def test_several_targets_and_names_with_bars(
+    pictures: dict[str, Collection], tmp_path: Path
+) -> None:
     run = sample_run(tmp_path)
     ranks = run.ranks[run.ranks["dataset"] == "other"].copy()
     ranks["item_id"] = ranks["item_id"].replace({"item-1": "item-1|item-2", "item-3": "a|b"})
@@ -130,7 +145,9 @@ def test_several_targets_and_names_with_bars(pictures: dict[str, Collection], tm
     from dataclasses import replace
 
     data = explorer_data(replace(run, ranks=ranks), bars, privacy=False)
-    targets = [[data["datasets"]["other"]["items"][i] for i in ids] for ids in data["sets"][0]["targets"]]
+    targets = [
+        [data["datasets"]["other"]["items"][i] for i in ids] for ids in data["sets"][0]["targets"]
+    ]
     assert targets[1] == ["item-1", "item-2"]
     assert targets[3] == ["a|b"]
 
@@ -148,15 +165,27 @@ def test_folder_form_writes_every_picture(pictures: dict[str, Collection], tmp_p
     (tmp_path / "thumbnails").mkdir()
     (tmp_path / "thumbnails" / "999999.webp").write_bytes(b"of an earlier page")
     data = explorer_data(
-        sample_run(tmp_path), pictures, privacy=False, budget_bytes=1, folder=tmp_path / "thumbnails"
-    )  # fmt: skip
+        sample_run(tmp_path),
+        pictures,
+        privacy=False,
+        budget_bytes=1,
+        folder=tmp_path / "thumbnails",
+    )
     assert data["form"] == "folder"
-    assert sorted(data["pictures"]) == sorted(f"thumbnails/{f.name}" for f in (tmp_path / "thumbnails").iterdir())
-    assert len(data["pictures"]) == len(explorer_data(sample_run(tmp_path), pictures, privacy=False)["pictures"])
+    assert sorted(data["pictures"]) == sorted(
+        f"thumbnails/{f.name}" for f in (tmp_path / "thumbnails").iterdir()
+    )
+    assert len(data["pictures"]) == len(
+        explorer_data(sample_run(tmp_path), pictures, privacy=False)["pictures"]
+    )
 
 
 def test_no_text_ends_a_block_of_data(tmp_path: Path) -> None:
-    data = {"form": "single", "pictures": [base64.b64encode(b"x").decode()], "text": "</script><!-- & \u2028 \ud800"}
+    data = {
+        "form": "single",
+        "pictures": [base64.b64encode(b"x").decode()],
+        "text": "</script><!-- & \u2028 \ud800",
+    }
     html = page("# Title", tmp_path, "Title", data=data)
     block = html.split('id="data">')[1].split("</script>")[0]
     assert json.loads(block)["text"] == data["text"]

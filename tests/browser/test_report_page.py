@@ -33,7 +33,8 @@ def column(page: Any, table: int, place: int) -> list[str]:
 def reads(page: Any, selector: str, text: str) -> None:
     """Waits until there is an element with just that text: addresses are followed a little later."""
     page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector)?.textContent === text", arg=[selector, text]
+        "([selector, text]) => document.querySelector(selector)?.textContent === text",
+        arg=[selector, text],
     )
 
 
@@ -64,7 +65,12 @@ def test_tables_sort_by_mouse_and_keys(pages: Pages, visit: Visit, key: str | No
     press("items")
     assert column(page, 0, 3) == ["7", "98", "1,234", "12,000"]
     press("gain")
-    assert column(page, 0, 4) == [f"{MINUS}0.5", "0.25", "+1.5", ""]  # what is missing comes last both ways
+    assert column(page, 0, 4) == [
+        f"{MINUS}0.5",
+        "0.25",
+        "+1.5",
+        "",
+    ]  # what is missing comes last both ways
     press("gain")
     assert column(page, 0, 4) == ["+1.5", "0.25", f"{MINUS}0.5", ""]
     press("model")
@@ -77,7 +83,9 @@ def test_long_tables_filter(pages: Pages, visit: Visit) -> None:
     assert page.locator(".filter").count() == 1  # only one table is long
     field = page.get_by_role("searchbox", name=re.compile("^Filter rows of Table 2: Texts"))
     field.press_sequentially("ROW 1 SCRIPT")
-    assert page.locator(".filter [role=status]").inner_text() == "4 of 12 rows"  # those of 1, 10 and 11, and alert(1)
+    assert (
+        page.locator(".filter [role=status]").inner_text() == "4 of 12 rows"
+    )  # those of 1, 10 and 11, and alert(1)
     assert page.locator("main .wide").nth(1).locator("tbody tr:visible").count() == 4
     field.fill("")
     assert page.locator("main .wide").nth(1).locator("tbody tr:visible").count() == 12
@@ -88,8 +96,12 @@ def test_contents_and_colours(pages: Pages, visit: Visit) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(paper)
     assert page.locator("#contents a").all_inner_texts() == [
-        "In short", "Explore the queries", "Details", "Curves", "Texts"
-    ]  # fmt: skip
+        "In short",
+        "Explore the queries",
+        "Details",
+        "Curves",
+        "Texts",
+    ]
     toggle, theme = page.locator("#toggle"), page.locator("#theme")
     toggle.click()
     assert page.locator("#contents").is_hidden()
@@ -111,7 +123,9 @@ def test_contents_and_colours(pages: Pages, visit: Visit) -> None:
     page.locator("#theme").press("Enter")
     page.emulate_media(color_scheme="light")
     assert page.evaluate(paper) == light
-    for _ in range(200):  # the page hears of the change a moment later; its policy lets nothing wait inside of it
+    for _ in range(
+        200
+    ):  # the page hears of the change a moment later; its policy lets nothing wait inside of it
         if page.evaluate(font) == inked:
             break
         page.wait_for_timeout(50)
@@ -124,7 +138,9 @@ def test_skip_link_comes_first(pages: Pages, visit: Visit) -> None:
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     page.wait_for_function("document.activeElement.id === 'report'")
-    levels = page.evaluate("[...document.querySelectorAll('#report :is(h1,h2,h3,h4)')].map((h) => +h.tagName[1])")
+    levels = page.evaluate(
+        "[...document.querySelectorAll('#report :is(h1,h2,h3,h4)')].map((h) => +h.tagName[1])"
+    )
     assert levels[0] == 1
     assert all(later <= before + 1 for before, later in itertools.pairwise(levels))
 
@@ -134,7 +150,9 @@ def test_no_heading_takes_a_name_of_the_page(pages: Pages, visit: Visit, tmp_pat
     own = visit(pages.single, query("q2")).evaluate(names)
     data = explorer_data(sample_run(tmp_path), {}, privacy=True)
     file = tmp_path / "single.html"
-    html = page_of("\n\n".join(f"## {name}" for name in [*own, *own, "größe"]), tmp_path, "", data=data)
+    html = page_of(
+        "\n\n".join(f"## {name}" for name in [*own, *own, "größe"]), tmp_path, "", data=data
+    )
     file.write_text(html, encoding="utf-8")
     page = visit(file, query("q2"))
     found = page.evaluate(names)
@@ -152,7 +170,11 @@ def test_contact_sheets_are_only_in_pages_without_explorer(pages: Pages, visit: 
 
 def test_search_flags_and_more(pages: Pages, visit: Visit) -> None:
     page = visit(pages.single)
-    count, rows, more = page.locator("#count"), page.locator("#queries tbody tr"), page.locator("#more")
+    count, rows, more = (
+        page.locator("#count"),
+        page.locator("#queries tbody tr"),
+        page.locator("#more"),
+    )
     assert rows.count() == 200
     assert count.inner_text() == f"200 shown of {QUERIES} queries"
     more.press("Enter")
@@ -203,7 +225,9 @@ def test_choosing_a_dataset_and_hiding_curves(pages: Pages, visit: Visit) -> Non
     page = visit(pages.single)
     seen = "document.getElementById('curves').data.map((trace) => trace.visible ?? true)"
     button = page.get_by_role("button", name="gamma").first
-    legend = page.get_by_role("list", name="Models whose curves are shown").get_by_role("button", name="gamma")
+    legend = page.get_by_role("list", name="Models whose curves are shown").get_by_role(
+        "button", name="gamma"
+    )
     assert button.count() == 1
     legend.click()
     assert legend.get_attribute("aria-pressed") == "false"
@@ -211,7 +235,11 @@ def test_choosing_a_dataset_and_hiding_curves(pages: Pages, visit: Visit) -> Non
     legend.press("Space")
     assert page.evaluate(seen).count(False) == 0
     choose = page.get_by_label("Dataset and labels")
-    assert choose.locator("option").all_inner_texts() == [f"{SET}, short", f"{SET}, long", "other, only"]
+    assert choose.locator("option").all_inner_texts() == [
+        f"{SET}, short",
+        f"{SET}, long",
+        "other, only",
+    ]
     choose.select_option(label="other, only")
     assert page.locator("#queries tbody tr").count() == 12
     assert "12 queries" in page.locator("#curves").get_attribute("aria-label")
@@ -240,7 +268,9 @@ def test_a_point_opens_its_query(pages: Pages, visit: Visit) -> None:
     x.select_option(label="gamma")
     y.focus()
     y.press("End")
-    titles = page.evaluate("['xaxis', 'yaxis'].map((a) => document.getElementById('scatter').layout[a].title.text)")
+    titles = page.evaluate(
+        "['xaxis', 'yaxis'].map((a) => document.getElementById('scatter').layout[a].title.text)"
+    )
     assert titles[0] == "rank under gamma"
     y.select_option(label="alpha")  # q0 is first under alpha and at 200 under gamma
     box = page.locator("#scatter")
@@ -308,7 +338,12 @@ def test_targets_are_marked(pages: Pages, visit: Visit) -> None:
     page = visit(pages.single, query("q0"))
     marked = page.locator(".strip .target")
     assert marked.first.inner_text().split() == ["1.", "target", "item-0"]
-    assert page.locator(".strip .target .frame").first.evaluate("(e) => getComputedStyle(e).outlineStyle") == "solid"
+    assert (
+        page.locator(".strip .target .frame").first.evaluate(
+            "(e) => getComputedStyle(e).outlineStyle"
+        )
+        == "solid"
+    )
     assert "rank 200, not among the first 10" in page.locator("h3", has_text="gamma").inner_text()
 
 
@@ -322,7 +357,10 @@ def test_pictures_that_are_not_there_say_so(pages: Pages, visit: Visit) -> None:
     reads(page, "#query h1", "Query q12")
     image = page.locator(".asked img")
     image.evaluate("(image) => image.decode()")
-    assert image.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [64, 128]  # upright
+    assert image.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [
+        64,
+        128,
+    ]  # upright
 
 
 @pytest.mark.parametrize("name", ["a/b?c#d %41 ' é", "q3"])
@@ -376,7 +414,11 @@ def test_accessible(pages: Pages, visit: Visit, address: str) -> None:
     for width, colours in itertools.product((1280, 390), ("light", "dark")):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=colours)
-        found = [each for each in axe.run(page).response["violations"] if each["impact"] in ("serious", "critical")]
+        found = [
+            each
+            for each in axe.run(page).response["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
         assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
@@ -417,7 +459,12 @@ def test_privacy(pages: Pages, visit: Visit) -> None:
     assert 'id="thumbnails">[]</script>' in html
     page = visit(pages.private)
     heads = page.locator("#queries th").all_inner_texts()
-    assert [head.strip(" ↕") for head in heads][:4] == ["query", "flags", "disagreement (octaves)", "median rank"]
+    assert [head.strip(" ↕") for head in heads][:4] == [
+        "query",
+        "flags",
+        "disagreement (octaves)",
+        "median rank",
+    ]
     page.get_by_role("link", name="q5", exact=True).click()
     reads(page, "#query h1", "Query q5")
     assert page.locator("#query li").count() == len(MODELS)
@@ -449,13 +496,19 @@ def test_printed(pages: Pages, visit: Visit) -> None:
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     for name in ("#bar", "#contents", ".controls", ".plots", ".filter"):
-        assert not any(page.locator(name).nth(i).is_visible() for i in range(page.locator(name).count()))
-    assert page.get_by_role("region", name="Table 2: Texts").locator("tbody tr:visible").count() == 12
+        assert not any(
+            page.locator(name).nth(i).is_visible() for i in range(page.locator(name).count())
+        )
+    assert (
+        page.get_by_role("region", name="Table 2: Texts").locator("tbody tr:visible").count() == 12
+    )
     assert page.locator("#queries tbody tr").count() == QUERIES
     assert page.pdf().startswith(b"%PDF")
 
 
-def test_tables_work_without_plotly(pages: Pages, visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_tables_work_without_plotly(
+    pages: Pages, visit: Visit, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     html = pages.single.read_text(encoding="utf-8")
     start = html.index("<script>", html.index('id="thumbnails"'))
     file = tmp_path_factory.mktemp("none") / "single.html"
@@ -467,10 +520,14 @@ def test_tables_work_without_plotly(pages: Pages, visit: Visit, tmp_path_factory
     reads(page, "#query h1", "Query q42")
 
 
-def test_injected_scripts_do_not_run(pages: Pages, visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_injected_scripts_do_not_run(
+    pages: Pages, visit: Visit, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """If a text ever left its place, the policy of the page would stop it."""
     file = tmp_path_factory.mktemp("evil") / "single.html"
-    html = pages.single.read_text(encoding="utf-8").replace("<body>", "<body><script>window.__hacked = 1</script>")
+    html = pages.single.read_text(encoding="utf-8").replace(
+        "<body>", "<body><script>window.__hacked = 1</script>"
+    )
     file.write_text(html, encoding="utf-8")
     page = visit(file)
     assert page.evaluate("window.__hacked") == 0

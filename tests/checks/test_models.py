@@ -16,7 +16,11 @@ from kis_bench.records import Checkpoint
 
 def failed(encoder, row=None, **about):
     row = row or Checkpoint("mine", "python:mine:load")
-    return {check.name: check.finding for check in check_model(Subject(encoder, row, **about)) if check.passed is False}
+    return {
+        check.name: check.finding
+        for check in check_model(Subject(encoder, row, **about))
+        if check.passed is False
+    }
 
 
 class Sound:
@@ -79,16 +83,30 @@ FAULTS = {
     "not normalised": (changed(texts=lambda v, _: v * 3), "texts: vectors", "divide each vector"),
     "float64": (changed(lambda v, _: v.astype(np.float64)), "images: vectors", "float32"),
     "shape": (changed(lambda v, _: v[:, 0]), "images: vectors", "float32 \\[7, 1, 128\\]"),
-    "constant": (changed(lambda v, _: np.repeat(v[:1], len(v), axis=0)), "images: differ", "the same comes out"),
-    "batch mean": (changed(lambda v, _: unit(v - v.mean(0) / 2)), "images: batch size", "batch norm"),
+    "constant": (
+        changed(lambda v, _: np.repeat(v[:1], len(v), axis=0)),
+        "images: differ",
+        "the same comes out",
+    ),
+    "batch mean": (
+        changed(lambda v, _: unit(v - v.mean(0) / 2)),
+        "images: batch size",
+        "batch norm",
+    ),
     "position": (changed(by_position), "images: order", "reversed"),
-    "dtype drift": (changed(lambda v, x: v.astype(np.float16).astype(np.float32) if len(x) > 1 else v),
-                    "images: batch size", "at most 1e-05"),
-    "random": (changed(lambda v, _: unit(v + np.random.default_rng().random(v.shape, np.float32))),
-               "images: repeat", "dropout"),
+    "dtype drift": (
+        changed(lambda v, x: v.astype(np.float16).astype(np.float32) if len(x) > 1 else v),
+        "images: batch size",
+        "at most 1e-05",
+    ),
+    "random": (
+        changed(lambda v, _: unit(v + np.random.default_rng().random(v.shape, np.float32))),
+        "images: repeat",
+        "dropout",
+    ),
     "raises": (changed(lambda v, _: v[:, :, 999]), "images: vectors", "IndexError"),
     "dims": (changed(texts=lambda v, _: unit(v[:, :, :64])), "projection", "64 and 128"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -148,7 +166,10 @@ def test_a_checkpoint_before_its_projection(hub):
     thesis = encoders.load("blip2-thesis", device="cpu", download=True)
     assert set(failed(thesis, find("blip2-thesis"))) == {"projection"}
     assert "dim" not in failed(encoders.load("blip2", device="cpu"), find("blip2"))
-    notes = {check.name: check for check in check_model(Subject(Sound(), Checkpoint("mine", "python:a:b", dim=999)))}
+    notes = {
+        check.name: check
+        for check in check_model(Subject(Sound(), Checkpoint("mine", "python:a:b", dim=999)))
+    }
     assert notes["projection"].passed is None
     assert "says 999" in notes["projection"].finding
 
@@ -165,7 +186,9 @@ def test_vectors_from_before_a_projection_in_a_function_of_the_users(hub):
         def encode_images(self, images):
             import torch
 
-            pixels = torch.cat([inner.prepare_image(upright(image))["pixel_values"] for image in images])
+            pixels = torch.cat(
+                [inner.prepare_image(upright(image))["pixel_values"] for image in images]
+            )
             model = inner.networks[0]
             with torch.inference_mode():
                 seen = model.vision_model(pixel_values=pixels)[0]
@@ -180,9 +203,9 @@ def test_vectors_from_before_a_projection_in_a_function_of_the_users(hub):
             with torch.inference_mode():
                 model = inner.networks[1]
                 embedded = model.embeddings(input_ids=tokens["input_ids"])
-                states = model.qformer(query_embeds=embedded, query_length=0, attention_mask=tokens["attention_mask"])[
-                    0
-                ]
+                states = model.qformer(
+                    query_embeds=embedded, query_length=0, attention_mask=tokens["attention_mask"]
+                )[0]
             return unit(states[:, :1].numpy()), cut
 
     encoder = Hidden()
@@ -207,7 +230,10 @@ def test_quick_gelu(hub, tmp_path):
     findings = failed(wrong, find("clip-vit-b-32"))
     assert set(findings) == {"activation"}
     assert "were trained with QuickGELU, and GELU is used" in findings["activation"]
-    warned = failed(Sound(), warnings=["QuickGELU mismatch between final model config (quick_gelu=False) and ..."])
+    warned = failed(
+        Sound(),
+        warnings=["QuickGELU mismatch between final model config (quick_gelu=False) and ..."],
+    )
     assert "-quickgelu" in warned["activation"]
 
 
@@ -238,13 +264,25 @@ def test_siglip_texts_padded_to_the_longest(hub):
 
 @pytest.mark.parametrize(
     "name",
-    ["vit-h-14-laion2b", "align", "blip2-itm-vit-g", "transformers:openai/clip-vit-base-patch32",
-     "timm:test_vit.r160_in1k", "lab-kmeans-4", "rgb-histogram-64", "lab-positional-4x4"],
-)  # fmt: skip
+    [
+        "vit-h-14-laion2b",
+        "align",
+        "blip2-itm-vit-g",
+        "transformers:openai/clip-vit-base-patch32",
+        "timm:test_vit.r160_in1k",
+        "lab-kmeans-4",
+        "rgb-histogram-64",
+        "lab-positional-4x4",
+    ],
+)
 def test_models_of_every_back_end_pass(name, hub):
     row = find(name)
     if "/" in row.source or row.source.startswith("timm:"):
-        hub.offer(row.source.partition(":")[2] if "/" in row.source else f"timm/{row.source.partition(':')[2]}")
+        hub.offer(
+            row.source.partition(":")[2]
+            if "/" in row.source
+            else f"timm/{row.source.partition(':')[2]}"
+        )
     assert failed(encoders.load(name, device="cpu", download=True), row) == {}
 
 
@@ -264,7 +302,10 @@ def test_the_command(tmp_path):
     )
     done = doctor(tmp_path, "mine:load")
     assert done.returncode == 1
-    assert "FAIL  images: vectors: lengths 2.000000 to 2.000000; divide each vector by its length" in done.stdout
+    assert (
+        "FAIL  images: vectors: lengths 2.000000 to 2.000000; divide each vector by its length"
+        in done.stdout
+    )
     assert "pass  texts: vectors" in done.stdout
     assert "note  sense: finds" in done.stdout
 

@@ -29,9 +29,14 @@ each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file
 
 def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, encoding="utf-8", cwd=ROOT,
-        env={**os.environ, **env}, check=False,
-    )  # fmt: skip
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        env={**os.environ, **env},
+        check=False,
+    )
 
 
 def read(file: Path) -> Any:
@@ -77,7 +82,9 @@ def no_linter(why: str) -> None:
 
 
 @each_workflow
-def test_linter_finds_nothing(actionlint: Callable[[Path], list[dict[str, Any]]], file: Path) -> None:
+def test_linter_finds_nothing(
+    actionlint: Callable[[Path], list[dict[str, Any]]], file: Path
+) -> None:
     assert actionlint(file) == []
 
 
@@ -117,8 +124,12 @@ SCHEMAS = [*(("github-workflows", file) for file in WORKFLOWS), ("gitlab-ci", GI
 def validated(schema: str, text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Hidden jobs of GitLab, whose names begin with a dot, are shown: schemas take these as they are."""
     file = folder / f"{schema}.yml"
-    file.write_text(text.replace(".kis-bench", "kis-bench") if schema == "gitlab-ci" else text, encoding="utf-8")
-    return run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", file)
+    file.write_text(
+        text.replace(".kis-bench", "kis-bench") if schema == "gitlab-ci" else text, encoding="utf-8"
+    )
+    return run(
+        sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", file
+    )
 
 
 @pytest.mark.parametrize(("schema", "file"), SCHEMAS, ids=[file.name for _, file in SCHEMAS])
@@ -130,11 +141,14 @@ def test_schemas(schema: str, file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "file", "right", "wrong"),
     [
-        ("github-workflows", TEMPLATE, "runs-on:", "runs-at:"), ("gitlab-ci", GITLAB, "tags: [gpu]", "tags: 3"),
+        ("github-workflows", TEMPLATE, "runs-on:", "runs-at:"),
+        ("gitlab-ci", GITLAB, "tags: [gpu]", "tags: 3"),
         ("gitlab-ci", GITLAB, "when: always", "when: sometimes"),
     ],
-)  # fmt: skip
-def test_schemas_find_a_planted_fault(schema: str, file: Path, right: str, wrong: str, tmp_path: Path) -> None:
+)
+def test_schemas_find_a_planted_fault(
+    schema: str, file: Path, right: str, wrong: str, tmp_path: Path
+) -> None:
     text = file.read_text(encoding="utf-8")
     assert right in text
     done = validated(schema, text.replace(right, wrong), tmp_path)
@@ -148,12 +162,18 @@ def test_jobs_may_little_and_end(file: Path) -> None:
     assert "concurrency" in read(file)
     for name, job in jobs(file).items():
         assert job["timeout-minutes"] > 0, name
-        assert job.get("permissions", {}) == ({"pull-requests": "write"} if name == "comment" else {})
+        assert job.get("permissions", {}) == (
+            {"pull-requests": "write"} if name == "comment" else {}
+        )
 
 
 @each_workflow
 def test_only_the_job_that_runs_no_code_of_the_repository_may_write(file: Path) -> None:
-    actions = [step["uses"].split("@")[0] for name, step in steps(file) if name == "comment" and "uses" in step]
+    actions = [
+        step["uses"].split("@")[0]
+        for name, step in steps(file)
+        if name == "comment" and "uses" in step
+    ]
     assert actions in ([], ["actions/download-artifact"])
 
 
@@ -172,7 +192,9 @@ def test_scripts_are_bash_and_nothing_is_pasted_into_them(file: Path) -> None:
     assert scripts
     for script in scripts:
         assert "${{" not in script
-        checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+        checked = subprocess.run(
+            ["bash", "-n"], input=script, capture_output=True, text=True, check=False
+        )
         assert (checked.returncode, checked.stderr) == (0, "")
 
 
@@ -198,7 +220,11 @@ def test_own_runners_of_gitlab_take_no_forks() -> None:
 @each_workflow
 def test_reports_are_kept_when_the_gate_fails(file: Path, tmp_path: Path) -> None:
     collecting = [step for _, step in steps(file) if step.get("name") == "Collect what is kept"]
-    uploading = [step for _, step in steps(file) if step.get("uses", "").startswith("actions/upload-artifact@")]
+    uploading = [
+        step
+        for _, step in steps(file)
+        if step.get("uses", "").startswith("actions/upload-artifact@")
+    ]
     assert len(collecting) == len(uploading) > 0
     for step in (*collecting, *uploading):
         assert step["if"] == "always()"
@@ -214,7 +240,9 @@ def test_reports_are_kept_when_the_gate_fails(file: Path, tmp_path: Path) -> Non
                 for junit in ("junit.xml", "reports/junit.xml"):
                     (place / junit).touch()
             subprocess.run(["bash", "-eo", "pipefail", "-c", step["run"]], cwd=place, check=True)
-            kept = {path.relative_to(place / "kept").as_posix() for path in (place / "kept").rglob("*")}
+            kept = {
+                path.relative_to(place / "kept").as_posix() for path in (place / "kept").rglob("*")
+            }
             assert kept == ({"plots", "plots/curve.png", "junit.xml"} if measured else set())
             assert not any(path.is_symlink() for path in (place / "kept").rglob("*"))
 
@@ -226,23 +254,36 @@ case "$*" in *--paginate*) printf '%s' "$OLD" ;; esac
 
 
 @pytest.mark.parametrize("old", ["", "17\n", "17\n41\n"])
-@pytest.mark.parametrize("verdicts", [None, "| verdict |\n|---|\n| `worse` $(touch hacked) |\n", "ä" * 50_000])
-def test_one_comment_is_made_and_then_changed(tmp_path: Path, old: str, verdicts: str | None) -> None:
+@pytest.mark.parametrize(
+    "verdicts", [None, "| verdict |\n|---|\n| `worse` $(touch hacked) |\n", "ä" * 50_000]
+)
+def test_one_comment_is_made_and_then_changed(
+    tmp_path: Path, old: str, verdicts: str | None
+) -> None:
     (tmp_path / "gh").write_text(GH)
     (tmp_path / "gh").chmod(0o755)
     if verdicts is not None:
         (tmp_path / "kept").mkdir()
         (tmp_path / "kept" / "gate.md").write_text(verdicts, encoding="utf-8")
-    (script,) = [step["run"] for name, step in steps(TEMPLATE) if name == "comment" and "run" in step]
+    (script,) = [
+        step["run"] for name, step in steps(TEMPLATE) if name == "comment" and "run" in step
+    ]
     of_github = {"SERVER_URL": "https://forge.test", "REPOSITORY": "org/name", "RUN_ID": "5"}
     env = {
-        **os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "NUMBER": "12", "OLD": old,
-        "CALLS": str(tmp_path / "calls"), **{f"GITHUB_{name}": value for name, value in of_github.items()},
-    }  # fmt: skip
+        **os.environ,
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "NUMBER": "12",
+        "OLD": old,
+        "CALLS": str(tmp_path / "calls"),
+        **{f"GITHUB_{name}": value for name, value in of_github.items()},
+    }
     subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=env, check=True)
     last = (tmp_path / "calls").read_text().splitlines()[-1]
     place = "issues/comments/" + old.split()[-1] if old else "issues/12/comments"
-    assert last == f"api --method {'PATCH' if old else 'POST'} repos/org/name/{place} --field body=@body.md --silent"
+    assert (
+        last
+        == f"api --method {'PATCH' if old else 'POST'} repos/org/name/{place} --field body=@body.md --silent"
+    )
     body = (tmp_path / "body.md").read_text(encoding="utf-8")
     assert body.startswith("<!-- kis-bench -->\n")
     assert "(https://forge.test/org/name/actions/runs/5)" in body
@@ -276,7 +317,9 @@ def test_options_exist(options: set[str], name: str) -> None:
 
 
 def test_settings_exist(options: set[str]) -> None:
-    (settings,) = re.findall(r"^```toml\n\[tool\.kis_bench\]\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    (settings,) = re.findall(
+        r"^```toml\n\[tool\.kis_bench\]\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S
+    )
     keys = re.findall(r"^([a-z-]+) = ", settings, re.M)
     assert keys
     assert {f"--kis-{key}" for key in keys} - options == set()

@@ -9,7 +9,10 @@ from kis_bench.lineup import read_datasets
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('[[datasets]]\nname = "a"', "unknown key 'datasets'; datasets are declared as [[dataset]]"),
+        (
+            '[[datasets]]\nname = "a"',
+            "unknown key 'datasets'; datasets are declared as [[dataset]]",
+        ),
         ('[dataset]\nname = "a"', "declare each as [[dataset]]"),
         ('dataset = ["a"]', "declare each as [[dataset]]"),
         ("[[dataset]]\nfolder = 'x'", "name is missing"),

@@ -15,7 +15,9 @@ def folder(tmp_path):
         file = tmp_path / "images" / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), "red").save(file)
-    (tmp_path / "labels.csv").write_text(HEADER + 'q1,a,short,"a red, plain square"\nq2,b/c,short,another\n')
+    (tmp_path / "labels.csv").write_text(
+        HEADER + 'q1,a,short,"a red, plain square"\nq2,b/c,short,another\n'
+    )
     return tmp_path
 
 
@@ -50,17 +52,29 @@ def test_m3rt_labels_match_by_number(folder):
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        (b"query_id,item_id,label_set,text\nq1,nowhere,short,x\n", "line 2: item 'nowhere' is not in the collection"),
+        (
+            b"query_id,item_id,label_set,text\nq1,nowhere,short,x\n",
+            "line 2: item 'nowhere' is not in the collection",
+        ),
         (b"query_id,item_id,label_set,text\nq1,a,short,\n", "line 2: text is empty"),
-        (b"query_id,item_id,label_set,text\nq1,a,short,x,y\n", "line 2: 5 cells where the header has 4"),
-        (b"query_id,item_id,label_set,text\nq1,a,short,x\nq1,a,short,x\n", "line 3: query 'q1' names item 'a' twice"),
-        (b"query_id,item_id,label_set,text\nq1,a,short,x\nq1,a,short,y\n", "line 3: query 'q1' of label set"),
+        (
+            b"query_id,item_id,label_set,text\nq1,a,short,x,y\n",
+            "line 2: 5 cells where the header has 4",
+        ),
+        (
+            b"query_id,item_id,label_set,text\nq1,a,short,x\nq1,a,short,x\n",
+            "line 3: query 'q1' names item 'a' twice",
+        ),
+        (
+            b"query_id,item_id,label_set,text\nq1,a,short,x\nq1,a,short,y\n",
+            "line 3: query 'q1' of label set",
+        ),
         (b"query_id,item_id,label_set,text\nq1,a,short,\xff\n", "line 2: byte"),
         (b"id,words\na,x\n", "line 1: missing column 'query_id'"),
         (b"query_id,item_id,label_set,text\n", "no queries"),
         (b"", "line 1"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_label_file_is_named_with_its_row(folder, labels, said):
     (folder / "labels.csv").write_bytes(labels)
     with pytest.raises(BadFile) as caught:
@@ -79,9 +93,15 @@ def test_all_problems_of_a_file_come_at_once(folder):
 @pytest.mark.parametrize(
     ("listing", "said"),
     [
-        ("item_id,path\na,images/a.png\na,images/b/c.png\n", "line 3: item 'a' twice, first on line 2"),
+        (
+            "item_id,path\na,images/a.png\na,images/b/c.png\n",
+            "line 3: item 'a' twice, first on line 2",
+        ),
         ("item_id,path\na,images/none.png\n", "line 2: there is no file"),
-        ("item_id,path\na,../secret.png\n", "line 2: path '../secret.png' leaves the dataset folder"),
+        (
+            "item_id,path\na,../secret.png\n",
+            "line 2: path '../secret.png' leaves the dataset folder",
+        ),
         ("item_id,path,time_s\na,images/a.png,soon\n", "line 2: time_s 'soon' is not a number"),
         ("item,path\na,images/a.png\n", "missing column 'item_id'"),
     ],

@@ -30,8 +30,10 @@ def test_several_annotators_of_one_query_are_queries_of_their_own(read):
     )
     assert problems == []
     assert [(q.query_id, q.text, q.item_ids, q.annotator) for q in queries] == [
-        ("q1/anna", "red", ("a", "b"), "anna"), ("q1/ben", "crimson", ("a",), "ben"), ("q2", "blue", ("b",), "anna"),
-    ]  # fmt: skip
+        ("q1/anna", "red", ("a", "b"), "anna"),
+        ("q1/ben", "crimson", ("a",), "ben"),
+        ("q2", "blue", ("b",), "anna"),
+    ]
 
 
 def test_names_that_annotators_would_make_twice_are_problems(read):
@@ -45,8 +47,11 @@ def test_stages_are_label_sets(read, tmp_path):
     )
     assert problems == []
     assert [(q.query_id, q.label_set, q.stage) for q in queries] == [
-        ("t1", "stage-1", "1"), ("t1", "stage-2", "2"), ("t2", "stage-1", "1"), ("t2", "tkis-stage-2", "2"),
-    ]  # fmt: skip
+        ("t1", "stage-1", "1"),
+        ("t1", "stage-2", "2"),
+        ("t2", "stage-1", "1"),
+        ("t2", "tkis-stage-2", "2"),
+    ]
     assert label_sets([tmp_path / "labels.csv"]) == ("stage-1", "stage-2", "tkis-stage-2")
 
 
@@ -56,9 +61,13 @@ def test_ranges_need_times_and_both_ends(read):
     assert problems == []
     assert [q.range_s for q in queries] == [(1.0, 2.5), None]
     assert "needs images with times" in read(rows)[1][0]
-    wrong = "q1,a,s,x,1,\nq2,a,s,x,3,2\nq3,a,s,x,soon,2\nq4,a,s,x,inf,2\nq5,a,s,x,1,2\nq5,b,s,x,1,3\n"
+    wrong = (
+        "q1,a,s,x,1,\nq2,a,s,x,3,2\nq3,a,s,x,soon,2\nq4,a,s,x,inf,2\nq5,a,s,x,1,2\nq5,b,s,x,1,3\n"
+    )
     _, problems = read(f"{HEADER},range_start_s,range_end_s\n{wrong}", TIMED)
-    assert [problem.partition(":")[0] for problem in problems] == [f"line {n}" for n in (2, 3, 4, 5, 7)]
+    assert [problem.partition(":")[0] for problem in problems] == [
+        f"line {n}" for n in (2, 3, 4, 5, 7)
+    ]
     assert "go together" in problems[0]
     assert "before it begins" in problems[1]
 
@@ -67,16 +76,22 @@ def test_wide_forms_may_have_any_sets(read, tmp_path):
     queries, problems = read("ID,short_label,tiny_label\n42,red,r\n00042x,blue,b\n")
     assert problems == []
     assert [(q.query_id, q.item_ids) for q in queries] == [
-        ("00042-short", ("00042",)), ("00042-tiny", ("00042",)),
-        ("day/00042x-short", ("day/00042x",)), ("day/00042x-tiny", ("day/00042x",)),
-    ]  # fmt: skip
+        ("00042-short", ("00042",)),
+        ("00042-tiny", ("00042",)),
+        ("day/00042x-short", ("day/00042x",)),
+        ("day/00042x-tiny", ("day/00042x",)),
+    ]
     assert label_sets([tmp_path / "labels.csv"]) == ("short", "tiny")
     assert read("ID,label\n7,x\n")[0][0].label_set == "short"
 
 
 def test_all_label_files_of_a_folder_are_read(tmp_path):
-    for name, row in {"labels.csv": "q1,a,short,x", "labels-vbs.csv": "q1,a,stage-1,x", "labels/more.csv": "q2,b,z,y",
-                      "labelled.csv": "nonsense"}.items():  # fmt: skip
+    for name, row in {
+        "labels.csv": "q1,a,short,x",
+        "labels-vbs.csv": "q1,a,stage-1,x",
+        "labels/more.csv": "q2,b,z,y",
+        "labelled.csv": "nonsense",
+    }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"{HEADER}\n{row}\n")
     files = label_files(tmp_path)
@@ -127,7 +142,10 @@ def test_wide_problems_name_the_column_of_the_file(read):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (HEADER.encode() + b"\nq1,a,s,caf\xe9\nq2,a,s,x\nq3,a,s,\xff\n", ["line 2: byte 0xe9", "line 4: byte 0xff"]),
+        (
+            HEADER.encode() + b"\nq1,a,s,caf\xe9\nq2,a,s,x\nq3,a,s,\xff\n",
+            ["line 2: byte 0xe9", "line 4: byte 0xff"],
+        ),
         (HEADER.encode("utf-16"), ["UTF-16"]),
         (HEADER.encode() + b"\nq1,a,s,x\0y\n", ["line 2: a NUL byte"]),
         (
@@ -137,13 +155,22 @@ def test_wide_problems_name_the_column_of_the_file(read):
         (b"ID\tlabel\na\tx\n", ["line 1: its cells are separated by tabs"]),
         (b"\n", ["the header is empty"]),
         (b"query_id,item_id,label_set,text,text\n", ["names a column twice"]),
-        (HEADER.encode() + b'\nq1,a,s,x\nq2,a,s,"open\nq3,a,s,\n', ["line 3: unexpected end", "line 4: text is empty"]),
+        (
+            HEADER.encode() + b'\nq1,a,s,x\nq2,a,s,"open\nq3,a,s,\n',
+            ["line 3: unexpected end", "line 4: text is empty"],
+        ),
         (HEADER.encode() + b'\nq1,a,s,"x"y\nq2,a,s,x\nq3,a,s,"z"z\n', ["line 2:", "line 4:"]),
         (HEADER.encode() + b'\n"q,a,s,x' * 200, ["line 2:", "line 101: the rest was not read"]),
-        (b'query_id,"item_id,label_set,text\nq1,a,s,x\n', ["line 1: unexpected end", "the header is empty"]),
+        (
+            b'query_id,"item_id,label_set,text\nq1,a,s,x\n',
+            ["line 1: unexpected end", "the header is empty"],
+        ),
         (HEADER.encode() + b'\nq1,a,s,"x"y\n', ["line 2:", "double the quotes"]),
         (HEADER.encode() + b"\n", ["no queries"]),
-        (b"query_id,item_id,label_set,txt\nq1,a,s,x\n", ["missing column 'text'", "unknown column 'txt'", "expected"]),
+        (
+            b"query_id,item_id,label_set,txt\nq1,a,s,x\n",
+            ["missing column 'text'", "unknown column 'txt'", "expected"],
+        ),
     ],
 )
 def test_files_that_are_no_tables_are_told_why(read, content, said):
@@ -165,7 +192,9 @@ def test_blanks_around_quotes_are_not_meant(read):
 
 def test_line_ends_of_all_systems_and_a_byte_order_mark(read):
     for end in ("\n", "\r\n", "\r"):
-        queries, problems = read("\ufeff" + end.join([HEADER, "q1,a,short,x", 'q2,b,short,"y"', ""]))
+        queries, problems = read(
+            "\ufeff" + end.join([HEADER, "q1,a,short,x", 'q2,b,short,"y"', ""])
+        )
         assert problems == []
         assert [q.text for q in queries] == ["x", "y"]
 

@@ -24,8 +24,15 @@ def collection(root, name, paths, below="images", **options):
 
 
 def about(found):
-    times = [None if math.isnan(time) else time for time in found.times_s] if found.times_s else [None] * len(found)
-    return {item: (group, time) for item, group, time in zip(found.ids, found.groups, times, strict=True)}
+    times = (
+        [None if math.isnan(time) else time for time in found.times_s]
+        if found.times_s
+        else [None] * len(found)
+    )
+    return {
+        item: (group, time)
+        for item, group, time in zip(found.ids, found.groups, times, strict=True)
+    }
 
 
 def test_the_thesis_subset_of_mvk_has_no_videos(tmp_path):
@@ -35,9 +42,13 @@ def test_the_thesis_subset_of_mvk_has_no_videos(tmp_path):
 
 
 def test_frames_of_mvk_belong_to_videos_as_the_showdown_calls_them(tmp_path):
-    published = collection(tmp_path / "a", "mvk", ["Ambon_Apr2012/0001_00001.jpg", "Ambon_Apr2012/0002_00001.jpg"])
+    published = collection(
+        tmp_path / "a", "mvk", ["Ambon_Apr2012/0001_00001.jpg", "Ambon_Apr2012/0002_00001.jpg"]
+    )
     assert published.groups == ("Ambon_Apr2012_0001", "Ambon_Apr2012_0002")
-    own = collection(tmp_path / "b", "mvk", ["Tulamben1_Jun2022_0049/Tulamben1_Jun2022_0049_001.jpg"])
+    own = collection(
+        tmp_path / "b", "mvk", ["Tulamben1_Jun2022_0049/Tulamben1_Jun2022_0049_001.jpg"]
+    )
     assert own.groups == ("Tulamben1_Jun2022_0049",)
     nested = collection(tmp_path / "c", "mvk", ["Oahu2_May2022/0007/12.png"])
     assert nested.groups == ("Oahu2_May2022_0007",)
@@ -50,11 +61,19 @@ def test_loose_frames_beside_videos_are_named(tmp_path):
 
 def test_a_lifelog_has_days_and_times_of_day(tmp_path):
     found = collection(
-        tmp_path, "lsc", ["201901/01/20190101_103717_000.jpg", "201901/02/20190102_000003_000.jpg",
-                          "200001/01/20000101_000113_000.jpg"],
-    )  # fmt: skip
+        tmp_path,
+        "lsc",
+        [
+            "201901/01/20190101_103717_000.jpg",
+            "201901/02/20190102_000003_000.jpg",
+            "200001/01/20000101_000113_000.jpg",
+        ],
+    )
     assert about(found) == {
-        "200001/01/20000101_000113_000": ("200001/01/20000101_000113_000", None),  # a clock that was reset
+        "200001/01/20000101_000113_000": (
+            "200001/01/20000101_000113_000",
+            None,
+        ),  # a clock that was reset
         "201901/01/20190101_103717_000": ("2019-01-01", 10 * 3600 + 37 * 60 + 17),
         "201901/02/20190102_000003_000": ("2019-01-02", 3.0),
     }
@@ -71,7 +90,11 @@ def test_v3c_has_videos_and_the_middles_of_its_shots(tmp_path):
     (tmp_path / "msb").mkdir(parents=True)
     rows = ["startframe\tstarttime\tendframe\tendtime", "0\t0\t49\t1.96", "50\t2\t99\t3.96"]
     (tmp_path / "msb" / "06925.tsv").write_text("\n".join(rows) + "\n")
-    keyframes = ["06925/shot06925_1_RKF.jpg", "06925/shot06925_2_RKF.png", "00008/shot00008_31_RKF.jpg"]
+    keyframes = [
+        "06925/shot06925_1_RKF.jpg",
+        "06925/shot06925_2_RKF.png",
+        "00008/shot00008_31_RKF.jpg",
+    ]
     found = collection(tmp_path, "v3c", keyframes, below="keyframes")
     assert about(found) == {
         "00008/shot00008_31_RKF": ("00008", None),
@@ -106,12 +129,18 @@ def test_photos_within_seconds_are_a_burst(tmp_path):
     photo(images / "scan.jpg")
     photo(images / "wrong.jpg", "0000:00:00 00:00:00")
     assert about(datasets.load("photos", tmp_path).collection) == {
-        "a": ("a", 0.0), "b": ("a", 2.0), "c": ("a", 5.0),
-        "d": ("d", 0.0), "IMG_20240501_100010": ("d", 1.0),
-        "scan": ("scan", None), "wrong": ("wrong", None),
-    }  # fmt: skip
+        "a": ("a", 0.0),
+        "b": ("a", 2.0),
+        "c": ("a", 5.0),
+        "d": ("d", 0.0),
+        "IMG_20240501_100010": ("d", 1.0),
+        "scan": ("scan", None),
+        "wrong": ("wrong", None),
+    }
     os.utime(images / "a.jpg", (1, 1))
-    assert datasets.load("photos", tmp_path).collection.groups[1] == "a"  # from the cache, where it is old enough
+    assert (
+        datasets.load("photos", tmp_path).collection.groups[1] == "a"
+    )  # from the cache, where it is old enough
 
 
 def test_photos_without_any_time_have_no_bursts(tmp_path):
@@ -139,7 +168,9 @@ def test_pictures_may_lie_in_the_dataset_folder_itself(tmp_path):
 
 def test_the_thesis_own_folders_are_taken_as_they_are(tmp_path):
     (tmp_path / "labels").mkdir()
-    (tmp_path / "labels" / "labels.csv").write_text("ID,short_label,long_label\n00042,red,a red one\n")
+    (tmp_path / "labels" / "labels.csv").write_text(
+        "ID,short_label,long_label\n00042,red,a red one\n"
+    )
     found = collection(tmp_path, "photos", ["00042.jpg"], below="data")
     assert found.ids == ("00042",)
     assert datasets.load("photos", tmp_path).queries("long")[0].item_ids == ("00042",)

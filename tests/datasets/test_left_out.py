@@ -56,7 +56,14 @@ def test_a_table_of_nearly_the_right_name_is_named_where_there_are_no_labels(fol
 
 
 def test_beside_labels_only_what_begins_like_them_is_meant(folder):
-    for name in ("metadata.csv", "captions.csv", "readings.csv", "notes.txt", "labels-long.csv", "labels_wide.csv"):
+    for name in (
+        "metadata.csv",
+        "captions.csv",
+        "readings.csv",
+        "notes.txt",
+        "labels-long.csv",
+        "labels_wide.csv",
+    ):
         (folder / name).write_text(LABELS.replace("short", name[:-4]))
     (folder / "labels-long.csv").write_text(LABELS.replace("short", "long"))
     loaded = datasets.load("mine", folder)
@@ -71,7 +78,16 @@ def test_two_names_of_one_file_are_read(folder):
 
 
 def test_what_is_not_read_is_counted_by_kind(folder):
-    for name in ("x.heic", "deep/y.HEIC", "z.zip", "w.xyz", "v. of my aunt", "no-suffix", ".hidden.heic", "t.json"):
+    for name in (
+        "x.heic",
+        "deep/y.HEIC",
+        "z.zip",
+        "w.xyz",
+        "v. of my aunt",
+        "no-suffix",
+        ".hidden.heic",
+        "t.json",
+    ):
         (folder / "images" / name).write_bytes(b"")
     loaded = datasets.load("mine", folder)
     assert loaded.left_out == {".heic": 2, "others": 2, ".zip": 1, "without suffix": 1, ".json": 1}

@@ -57,10 +57,20 @@ def test_an_archive_counts_as_if_it_were_unpacked_where_it_lies(tmp_path):
     put(tmp_path / "b.png", png(2))
     put(tmp_path / "notes.txt", b"")
     put(tmp_path / ".hidden.png", b"")
-    pack(tmp_path / "00000.tar", {"a.png": png(1), "a.json": b"{}", "./c/d.PNG": png(3), "._a.png": b""})
+    pack(
+        tmp_path / "00000.tar",
+        {"a.png": png(1), "a.json": b"{}", "./c/d.PNG": png(3), "._a.png": b""},
+    )
     pack(tmp_path / "more" / "00001.tar", {"e.png": png(4)})
     pq.write_table(
-        pa.table({"item_id": ["x", "y"], "image": [png(5), png(6)], "group": ["g", "h"], "time_s": [0.5, 1]}),
+        pa.table(
+            {
+                "item_id": ["x", "y"],
+                "image": [png(5), png(6)],
+                "group": ["g", "h"],
+                "time_s": [0.5, 1],
+            }
+        ),
         tmp_path / "more" / "table.parquet",
     )
     found = list_pictures("mine", tmp_path)
@@ -70,7 +80,9 @@ def test_an_archive_counts_as_if_it_were_unpacked_where_it_lies(tmp_path):
     assert found.groups == [None, None, None, None, "g", "h"]
     assert found.times_s == [None, None, None, None, 0.5, 1.0]
     contents = [png(i) for i in range(1, 7)]
-    assert list(Digests("mine", found.pictures)) == [hashlib.sha256(content).hexdigest() for content in contents]
+    assert list(Digests("mine", found.pictures)) == [
+        hashlib.sha256(content).hexdigest() for content in contents
+    ]
 
 
 def test_the_same_pictures_packed_or_not_are_the_same_collection(tmp_path):
@@ -80,16 +92,29 @@ def test_the_same_pictures_packed_or_not_are_the_same_collection(tmp_path):
     pack(tmp_path / "tar" / "images" / "all.tar", members)
     (tmp_path / "parquet" / "images").mkdir(parents=True)
     pq.write_table(
-        pa.table({"key": [name[:-4] for name in members],
-                  "image": [{"bytes": content, "path": name} for name, content in members.items()]}),
-        tmp_path / "parquet" / "images" / "all.parquet", row_group_size=2,
-    )  # fmt: skip
-    fingerprints = {datasets.load("mine", tmp_path / form).fingerprint for form in ("files", "tar", "parquet")}
+        pa.table(
+            {
+                "key": [name[:-4] for name in members],
+                "image": [{"bytes": content, "path": name} for name, content in members.items()],
+            }
+        ),
+        tmp_path / "parquet" / "images" / "all.parquet",
+        row_group_size=2,
+    )
+    fingerprints = {
+        datasets.load("mine", tmp_path / form).fingerprint for form in ("files", "tar", "parquet")
+    }
     assert len(fingerprints) == 1
 
 
 def test_rows_without_an_image_are_left_out_and_counted(tmp_path):
-    table = pa.table({"key": ["a", "b", "c"], "jpg": [png(1), None, png(3)], "error_message": [None, "404", None]})
+    table = pa.table(
+        {
+            "key": ["a", "b", "c"],
+            "jpg": [png(1), None, png(3)],
+            "error_message": [None, "404", None],
+        }
+    )
     pq.write_table(table, tmp_path / "00000.parquet")
     found = list_pictures("mine", tmp_path)
     assert found.ids == ["a", "c"]
@@ -98,8 +123,14 @@ def test_rows_without_an_image_are_left_out_and_counted(tmp_path):
 
 
 def test_the_notes_beside_a_shard_are_no_pictures(tmp_path):
-    pack(tmp_path / "00000.tar", {"000000000.jpg": png(7), "000000000.json": b"{}", "000000000.txt": b"a cat"})
-    pq.write_table(pa.table({"url": ["x"], "key": ["000000000"], "status": ["success"]}), tmp_path / "00000.parquet")
+    pack(
+        tmp_path / "00000.tar",
+        {"000000000.jpg": png(7), "000000000.json": b"{}", "000000000.txt": b"a cat"},
+    )
+    pq.write_table(
+        pa.table({"url": ["x"], "key": ["000000000"], "status": ["success"]}),
+        tmp_path / "00000.parquet",
+    )
     found = list_pictures("mine", tmp_path)
     assert found.ids == ["000000000"]
     assert found.ignored == {".json": 1, ".txt": 1, ".parquet": 1}
@@ -118,13 +149,27 @@ def test_the_same_item_twice_names_both_places(tmp_path):
         (lambda f: put(f / "x.tar", b"no archive at all"), "not a readable tar archive"),
         (lambda f: put(f / "x.tar", b""), "not a readable tar archive"),
         (lambda f: pack(f / "x.tar", {"a.png": png(1)}, "w:gz"), "has to be decompressed"),
-        (lambda f: put(f / "x.tar", pack(f / "y", {"a.png": png(1) * 50}).read_bytes()[:1500]), "unexpected end"),
+        (
+            lambda f: put(f / "x.tar", pack(f / "y", {"a.png": png(1) * 50}).read_bytes()[:1500]),
+            "unexpected end",
+        ),
         (lambda f: put(f / "x.parquet", b"no table"), "not a readable Parquet file"),
-        (lambda f: pq.write_table(pa.table({"n": ["a"], "image": [png(1)]}), f / "x.parquet"), "there are: n, image"),
-        (lambda f: pq.write_table(pa.table({"id": ["a"], "image": ["a.png"]}), f / "x.parquet"), "as bytes"),
-        (lambda f: pq.write_table(pa.table({"id": ["a", ""], "image": [png(1)] * 2}), f / "x.parquet"), "row 2 "),
+        (
+            lambda f: pq.write_table(pa.table({"n": ["a"], "image": [png(1)]}), f / "x.parquet"),
+            "there are: n, image",
+        ),
+        (
+            lambda f: pq.write_table(pa.table({"id": ["a"], "image": ["a.png"]}), f / "x.parquet"),
+            "as bytes",
+        ),
+        (
+            lambda f: pq.write_table(
+                pa.table({"id": ["a", ""], "image": [png(1)] * 2}), f / "x.parquet"
+            ),
+            "row 2 ",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_archive_is_named(tmp_path, make, said):
     make(tmp_path)
     with pytest.raises(BadFile, match=said) as caught:
@@ -203,7 +248,9 @@ def test_no_pictures_says_what_is_there_instead(tmp_path):
 def test_digests_are_read_once_and_again_only_for_what_has_changed(tmp_path, monkeypatch):
     read = []
     whole = listing.content_digest
-    monkeypatch.setattr(listing, "content_digest", lambda picture: (read.append(str(picture)), whole(picture))[1])
+    monkeypatch.setattr(
+        listing, "content_digest", lambda picture: (read.append(str(picture)), whole(picture))[1]
+    )
     for i in range(2000):
         put(tmp_path / f"{i % 7}" / f"{i}.png", b"%d" % i)
 
@@ -233,7 +280,9 @@ def test_all_unreadable_files_are_named_at_once(tmp_path):
 
 
 def test_nothing_is_read_before_a_digest_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(listing, "content_digest", lambda picture: pytest.fail(f"{picture} was read"))
+    monkeypatch.setattr(
+        listing, "content_digest", lambda picture: pytest.fail(f"{picture} was read")
+    )
     put(tmp_path / "images" / "a.png", png(1))
     (tmp_path / "labels.csv").write_text("query_id,item_id,label_set,text\nq,a,short,red\n")
     assert datasets.load("mine", tmp_path).collection.ids == ("a",)
@@ -249,7 +298,9 @@ def test_a_picture_that_vanished_from_its_archive_is_an_error_of_the_picture(tmp
 
 def test_a_row_group_is_kept_while_its_pictures_are_read(tmp_path):
     rows = 40
-    table = pa.table({"id": [f"{i:02}" for i in range(rows)], "image": [png(i) for i in range(rows)]})
+    table = pa.table(
+        {"id": [f"{i:02}" for i in range(rows)], "image": [png(i) for i in range(rows)]}
+    )
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=10)
     found = list_pictures("mine", tmp_path)
     from kis_bench.datasets.archives import row_group

@@ -16,11 +16,36 @@ LABELS = (
     "q3,a,long,ein übergroßes Quadrat 🟥,,\nq3,b,long,ein übergroßes Quadrat 🟥,,\nt,c,,hint,,1\n"
 )
 WIDE = 'ID,short_label,long_label\na,"red","a red, square one"\nb,blue,"a blue\r\none"\nc,green,=green()\n'
-IMAGES = "item_id,path,group,time_s\na,images/a.png,v1,0.5\nb,images/b.png,v1,1\nc,images/c.png,v2,\n"
+IMAGES = (
+    "item_id,path,group,time_s\na,images/a.png,v1,0.5\nb,images/b.png,v1,1\nc,images/c.png,v2,\n"
+)
 PIECES = [
-    b",", b'"', b'""', b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b";", b"\t", b" ", b"a", b"..", b"/",
-    b"1e999", b"nan", b"-1", b"q1", b"\xe2\x80\xae", b"x" * 300, b"\\", b"'", b"short", b"images/a.png",
-]  # fmt: skip
+    b",",
+    b'"',
+    b'""',
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b";",
+    b"\t",
+    b" ",
+    b"a",
+    b"..",
+    b"/",
+    b"1e999",
+    b"nan",
+    b"-1",
+    b"q1",
+    b"\xe2\x80\xae",
+    b"x" * 300,
+    b"\\",
+    b"'",
+    b"short",
+    b"images/a.png",
+]
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +94,27 @@ def expected_pairs(content):
             for column, text in row.items():
                 if column != "ID":
                     name = "short" if column == "label" else column.removesuffix("_label")
-                    found.setdefault((name, row["ID"].strip(), "", text.strip()), []).append(row["ID"])
+                    found.setdefault((name, row["ID"].strip(), "", text.strip()), []).append(
+                        row["ID"]
+                    )
         else:
             stage, name = row.get("stage", "").strip(), row["label_set"].strip()
             if stage and not (name == f"stage-{stage}" or name.endswith(f"-stage-{stage}")):
                 name = f"{name}-stage-{stage}" if name else f"stage-{stage}"
-            key = name, row["query_id"].strip(), row.get("annotator", "").strip(), row["text"].strip()
+            key = (
+                name,
+                row["query_id"].strip(),
+                row.get("annotator", "").strip(),
+                row["text"].strip(),
+            )
             found.setdefault(key, []).append(row["item_id"].strip())
     return sorted((name, text, len(items)) for (name, _, _, text), items in found.items())
 
 
-@pytest.mark.parametrize(("name", "content", "times"), [("labels.csv", LABELS, 5000), ("labels.csv", WIDE, 2000),
-                                                        ("images.csv", IMAGES, 3000)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content", "times"),
+    [("labels.csv", LABELS, 5000), ("labels.csv", WIDE, 2000), ("images.csv", IMAGES, 3000)],
+)
 def test_damaged_tables(root, name, content, times):
     rng = np.random.default_rng(len(content))
     for file in ("labels.csv", "images.csv"):
@@ -95,7 +129,13 @@ def test_damaged_tables(root, name, content, times):
             refused += 1
             said = str(error)
             assert name in said
-            assert "line " in said or "no queries" in said or "no images" in said or "UTF-16" in said or "group" in said
+            assert (
+                "line " in said
+                or "no queries" in said
+                or "no images" in said
+                or "UTF-16" in said
+                or "group" in said
+            )
             continue
         read += 1
         if name == "images.csv":
@@ -107,5 +147,7 @@ def test_damaged_tables(root, name, content, times):
         else:
             got = sorted((q.label_set, q.text, len(q.item_ids)) for q in dataset.all_queries)
             assert got == expected_pairs(table), table
-            assert len({(q.label_set, q.query_id) for q in dataset.all_queries}) == len(dataset.all_queries)
+            assert len({(q.label_set, q.query_id) for q in dataset.all_queries}) == len(
+                dataset.all_queries
+            )
     assert min(read, refused) > times / 20, (read, refused)

@@ -52,7 +52,9 @@ def test_the_taxonomy_judges_each_triplet_once():
     assert len(dataset.judgments) == len(dataset.triplets) > 1500
     for triplet, judgment in zip(dataset.triplets, dataset.judgments, strict=True):
         nearer = -1 if group[triplet.candidate1] == group[triplet.target] else 1
-        assert judgment == Judgment(f"j{triplet.triplet_id[1:]}", triplet.triplet_id, "taxonomy", nearer, None, 1)
+        assert judgment == Judgment(
+            f"j{triplet.triplet_id[1:]}", triplet.triplet_id, "taxonomy", nearer, None, 1
+        )
     assert {triplet.category for triplet in dataset.triplets} >= {"animals-nature", "food-drink"}
 
 

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reset_files import JUDGMENT, PERSON, TRIPLET, judgment, keyframe, person, triplet, write_study, write_table
+from reset_files import (
+    JUDGMENT,
+    PERSON,
+    TRIPLET,
+    judgment,
+    keyframe,
+    person,
+    triplet,
+    write_study,
+    write_table,
+)
 
 from kis_bench import datasets
 from kis_bench.datasets import DatasetRow
@@ -22,7 +32,10 @@ JUDGMENTS = [
     judgment("102", T2, "u1", 0),
     judgment("103", T2, "u2", 2),
 ]
-DISTANCES = {"W2VVExtractor": [[0.25, 0.5, 0.125], [0.1, 0.1, 0]], "VLADExctractor_": [[0.1, 0.2, 0.3], [None] * 3]}
+DISTANCES = {
+    "W2VVExtractor": [[0.25, 0.5, 0.125], [0.1, 0.1, 0]],
+    "VLADExctractor_": [[0.1, 0.2, 0.3], [None] * 3],
+}
 
 
 @pytest.fixture
@@ -30,7 +43,9 @@ def study(tmp_path):
     return write_study(tmp_path / "study", [T1, T2], JUDGMENTS, PEOPLE, DISTANCES)
 
 
-def problems(folder, triplets=(T1, T2), judgments=JUDGMENTS, people=PEOPLE, distances=DISTANCES, **others):
+def problems(
+    folder, triplets=(T1, T2), judgments=JUDGMENTS, people=PEOPLE, distances=DISTANCES, **others
+):
     write_study(folder, list(triplets), list(judgments), list(people), distances, **others)
     with pytest.raises(KisBenchError) as error:
         read_study(folder)
@@ -51,9 +66,16 @@ def test_choices_are_about_candidates_whichever_side_they_were_on(study):
 def test_triplets_name_items(study):
     first, second = read_study(study).triplets
     assert (first.target, first.candidate1, first.candidate2) == (
-        "06900/shot06900_1_RKF", "06901/shot06901_2_RKF", "06902/shot06902_3_RKF",
-    )  # fmt: skip
-    assert (first.category, first.bins, second.category, second.bins) == ("scuba", (1, 2), "general", (4, 2))
+        "06900/shot06900_1_RKF",
+        "06901/shot06901_2_RKF",
+        "06902/shot06902_3_RKF",
+    )
+    assert (first.category, first.bins, second.category, second.bins) == (
+        "scuba",
+        (1, 2),
+        "general",
+        (4, 2),
+    )
 
 
 def test_distances_are_read_as_they_are(study):
@@ -62,7 +84,10 @@ def test_distances_are_read_as_they_are(study):
     assert found["W2VVExtractor"].tolist() == [[0.25, 0.5, 0.125], [0.1, 0.1, 0]]
     assert np.isnan(found["VLADExctractor_"][1]).all()
     assert extractor_names(study / "triplets.csv") == ("W2VVExtractor", "VLADExctractor_")
-    assert datasets.extractor_names(DatasetRow("reset", study)) == ("W2VVExtractor", "VLADExctractor_")
+    assert datasets.extractor_names(DatasetRow("reset", study)) == (
+        "W2VVExtractor",
+        "VLADExctractor_",
+    )
 
 
 def test_what_was_read_is_counted(study):
@@ -90,7 +115,9 @@ def test_odd_things_are_counted(tmp_path):
 
 def test_missing_distances_are_counted_per_extractor(tmp_path):
     """Any case of nan; the candidates' own distance is needed by nobody."""
-    distances = {f"e{i}": [["NaN", 0.5, 0.5], ["nan", "NAN", ""]] for i in range(7)} | {"f": [[0, 2, ""], [0, 2, ""]]}
+    distances = {f"e{i}": [["NaN", 0.5, 0.5], ["nan", "NAN", ""]] for i in range(7)} | {
+        "f": [[0, 2, ""], [0, 2, ""]]
+    }
     found = read_study(write_study(tmp_path, [T1, T2], JUDGMENTS, PEOPLE, distances))
     shown = "e0 2, e1 2, e2 2, e3 2, e4 2 and 2 more"
     assert found.remarks[-1] == f"distances that are missing, by extractor: {shown}"
@@ -108,7 +135,14 @@ def test_the_number_that_m3rt_writes_for_missing_images(tmp_path):
 
 
 def test_the_extended_table_goes_first(study):
-    write_study(study, [T1, T2], JUDGMENTS, PEOPLE, {"clip": [[0.1, 0.2, 0.3]] * 2}, name="triplets_extended.csv")
+    write_study(
+        study,
+        [T1, T2],
+        JUDGMENTS,
+        PEOPLE,
+        {"clip": [[0.1, 0.2, 0.3]] * 2},
+        name="triplets_extended.csv",
+    )
     found = read_study(study)
     assert list(found.distances) == ["clip"]
     assert "triplets_extended.csv was read; triplets.csv is there too and was not" in found.remarks
@@ -122,7 +156,9 @@ def test_tables_as_pandas_writes_them(study):
             (study / name).write_text(text.replace(index, "", 1))
         else:
             lines = text.splitlines()
-            (study / name).write_text("\n".join([f",{lines[0]}", *(f"{i},{line}" for i, line in enumerate(lines[1:]))]))
+            (study / name).write_text(
+                "\n".join([f",{lines[0]}", *(f"{i},{line}" for i, line in enumerate(lines[1:]))])
+            )
     found = read_study(study)
     assert [p.user_id for p in found.participants] == ["u1", "u2"]
     assert [j.judgement_id for j in found.judgments] == ["100", "101", "102", "103"]
@@ -137,8 +173,10 @@ def test_columns_may_stand_in_any_order_and_cells_in_quotes(study):
             csv.writer(stream, quoting=csv.QUOTE_ALL).writerows(row[::-1] for row in rows)
     found = read_study(study)
     assert (found.triplets, found.judgments, found.participants) == (
-        expected.triplets, expected.judgments, expected.participants,
-    )  # fmt: skip
+        expected.triplets,
+        expected.judgments,
+        expected.participants,
+    )
     assert {name: np.nan_to_num(own).tolist() for name, own in found.distances.items()} == {
         name: np.nan_to_num(own).tolist() for name, own in expected.distances.items()
     }
@@ -148,7 +186,12 @@ def test_columns_may_stand_in_any_order_and_cells_in_quotes(study):
 def test_names_of_extractors_need_a_table_that_can_be_read(tmp_path):
     assert extractor_names(tmp_path / "triplets.csv") == ()
     assert extractor_names(tmp_path) == ()
-    columns = ["triplet_id", "b_cosdist_query_candidate2", "a_cosdist_query_candidate1", "a_cosdist_query_candidate2"]
+    columns = [
+        "triplet_id",
+        "b_cosdist_query_candidate2",
+        "a_cosdist_query_candidate1",
+        "a_cosdist_query_candidate2",
+    ]
     for header, names in (
         ([*columns, "b_cosdist_query_candidate1"], ("b", "a")),
         (columns, ("a",)),
@@ -163,14 +206,30 @@ def test_names_of_extractors_need_a_table_that_can_be_read(tmp_path):
 def test_one_of_both_choices_is_enough(study):
     rows = [{k: v for k, v in j.items() if k != "choice"} for j in JUDGMENTS]
     write_table(study / "triplet_judgements.csv", rows, [c for c in JUDGMENT if c != "choice"])
-    assert [(j.choice, j.degree) for j in read_study(study).judgments] == [(-1, None), (1, None), (0, None), (1, None)]
+    assert [(j.choice, j.degree) for j in read_study(study).judgments] == [
+        (-1, None),
+        (1, None),
+        (0, None),
+        (1, None),
+    ]
     rows = [{k: v for k, v in j.items() if k != "simplified_choice"} for j in JUDGMENTS]
-    write_table(study / "triplet_judgements.csv", rows, [c for c in JUDGMENT if c != "simplified_choice"])
-    assert [(j.choice, j.degree) for j in read_study(study).judgments] == [(-1, -2), (1, 1), (0, 0), (1, 2)]
+    write_table(
+        study / "triplet_judgements.csv", rows, [c for c in JUDGMENT if c != "simplified_choice"]
+    )
+    assert [(j.choice, j.degree) for j in read_study(study).judgments] == [
+        (-1, -2),
+        (1, 1),
+        (0, 0),
+        (1, 2),
+    ]
 
 
 def test_euclidean_columns_are_counted_not_read(study):
-    text = (study / "triplets.csv").read_text().replace("W2VVExtractor_cosdist", "W2VVExtractor_eucldist")
+    text = (
+        (study / "triplets.csv")
+        .read_text()
+        .replace("W2VVExtractor_cosdist", "W2VVExtractor_eucldist")
+    )
     (study / "triplets.csv").write_text(text)
     found = read_study(study)
     assert list(found.distances) == ["VLADExctractor_"]
@@ -194,18 +253,39 @@ def test_items_of_paths(path, item):
     ("change", "said"),
     [
         ({"user_id": "u9"}, "line 2: user 'u9' is not in participants.csv; add the person"),
-        ({"triplet_id": "99"}, "line 2: triplet '99' is not in the table of triplets; add the triplet"),
-        ({"option_two_path": keyframe(7)}, "are not 06901/shot06901_2_RKF and 06902/shot06902_3_RKF, the candidates"),
+        (
+            {"triplet_id": "99"},
+            "line 2: triplet '99' is not in the table of triplets; add the triplet",
+        ),
+        (
+            {"option_two_path": keyframe(7)},
+            "are not 06901/shot06901_2_RKF and 06902/shot06902_3_RKF, the candidates",
+        ),
         ({"choice": "3"}, "line 2: choice '3' is not a whole number from -2 to 2"),
         ({"choice": "often"}, "line 2: choice 'often' is not a whole number"),
-        ({"simplified_choice": "0.5"}, "line 2: simplified_choice '0.5' is not a whole number from -1 to 1"),
-        ({"simplified_choice": "1"}, "line 2: choice -2 and simplified_choice 1 contradict each other"),
-        ({"simplified_choice": "0"}, "line 2: choice -2 and simplified_choice 0 contradict each other"),
+        (
+            {"simplified_choice": "0.5"},
+            "line 2: simplified_choice '0.5' is not a whole number from -1 to 1",
+        ),
+        (
+            {"simplified_choice": "1"},
+            "line 2: choice -2 and simplified_choice 1 contradict each other",
+        ),
+        (
+            {"simplified_choice": "0"},
+            "line 2: choice -2 and simplified_choice 0 contradict each other",
+        ),
         ({"choice": "", "simplified_choice": "2"}, "line 2: choice '' is not a whole number"),
-        ({"choice": "", "simplified_choice": "2"}, "line 2: simplified_choice '2' is not a whole number"),
+        (
+            {"choice": "", "simplified_choice": "2"},
+            "line 2: simplified_choice '2' is not a whole number",
+        ),
         ({"choice": "nan"}, "line 2: choice 'nan' is not a whole number"),
         ({"choice": "inf"}, "line 2: choice 'inf' is not a whole number"),
-        ({"option_one_path": T1["candidate2_path"]}, "line 2: options 06902/shot06902_3_RKF and 06902/shot06902_3_RKF"),
+        (
+            {"option_one_path": T1["candidate2_path"]},
+            "line 2: options 06902/shot06902_3_RKF and 06902/shot06902_3_RKF",
+        ),
         ({"option_one_path": ""}, "the candidates of '17'; correct the paths or triplet_id"),
         ({"judgement_id": ""}, "line 2: judgement_id is empty"),
         ({"judgement_id": "103"}, "line 5: judgement_id '103' twice, first on line 2"),
@@ -221,11 +301,20 @@ def test_a_judgment_that_does_not_fit_is_named_with_its_line(tmp_path, change, s
     ("change", "said"),
     [
         ({"triplet_id": "18"}, "line 3: triplet_id '18' twice, first on line 2"),
-        ({"candidate2_path": T1["candidate1_path"]}, "line 2: triplet '17' has the same image twice"),
-        ({"target_path": T1["candidate1_path"].replace("jpg", "png")}, "line 2: triplet '17' has the same image twice"),
+        (
+            {"candidate2_path": T1["candidate1_path"]},
+            "line 2: triplet '17' has the same image twice",
+        ),
+        (
+            {"target_path": T1["candidate1_path"].replace("jpg", "png")},
+            "line 2: triplet '17' has the same image twice",
+        ),
         ({"triplet_id": ""}, "line 2: triplet_id is empty"),
         ({"target_path": " "}, "line 2: target_path is empty"),
-        ({"candidate2_bin": "far"}, "line 2: candidate1_bin and candidate2_bin are '1' and 'far', not whole numbers"),
+        (
+            {"candidate2_bin": "far"},
+            "line 2: candidate1_bin and candidate2_bin are '1' and 'far', not whole numbers",
+        ),
         ({"candidate2_bin": ""}, "not whole numbers"),
     ],
 )
@@ -242,19 +331,33 @@ def test_a_distance_that_is_none_is_named(tmp_path, cell):
 
 
 def test_a_distance_without_its_other_half(study):
-    text = (study / "triplets.csv").read_text().replace("W2VVExtractor_cosdist_query_candidate1", "something")
+    text = (
+        (study / "triplets.csv")
+        .read_text()
+        .replace("W2VVExtractor_cosdist_query_candidate1", "something")
+    )
     (study / "triplets.csv").write_text(text)
-    with pytest.raises(KisBenchError, match="line 1: missing column 'W2VVExtractor_cosdist_query_candidate1'"):
+    with pytest.raises(
+        KisBenchError, match="line 1: missing column 'W2VVExtractor_cosdist_query_candidate1'"
+    ):
         read_study(study)
-    (study / "triplets.csv").write_text(text.replace("W2VVExtractor_cosdist_query_candidate2", "other"))
+    (study / "triplets.csv").write_text(
+        text.replace("W2VVExtractor_cosdist_query_candidate2", "other")
+    )
     with pytest.raises(KisBenchError) as error:
         read_study(study)
     for number in (1, 2):
-        assert f"missing column 'W2VVExtractor_cosdist_query_candidate{number}', only W2VV" in str(error.value)
+        assert f"missing column 'W2VVExtractor_cosdist_query_candidate{number}', only W2VV" in str(
+            error.value
+        )
 
 
 def test_the_distance_of_the_candidates_may_be_absent(study):
-    text = (study / "triplets.csv").read_text().replace("W2VVExtractor_cosdist_candidates", "something")
+    text = (
+        (study / "triplets.csv")
+        .read_text()
+        .replace("W2VVExtractor_cosdist_candidates", "something")
+    )
     (study / "triplets.csv").write_text(text)
     found = read_study(study)
     assert found.distances["W2VVExtractor"][:, :2].tolist() == [[0.25, 0.5], [0.1, 0.1]]
@@ -271,12 +374,24 @@ def test_the_distance_of_the_candidates_may_be_absent(study):
             "target_path",
             "looked for triplet_id, target_path, candidate1_path, candidate2_path",
         ),
-        ("triplet_judgements.csv", JUDGMENT, "option_one_path", "looked for judgement_id, triplet_id, user_id"),
-        ("participants.csv", PERSON, "age_group", "looked for user_id, age_group, education, ml_expert"),
+        (
+            "triplet_judgements.csv",
+            JUDGMENT,
+            "option_one_path",
+            "looked for judgement_id, triplet_id, user_id",
+        ),
+        (
+            "participants.csv",
+            PERSON,
+            "age_group",
+            "looked for user_id, age_group, education, ml_expert",
+        ),
         ("triplets.csv", TRIPLET, "candidate1_bin", "missing column 'candidate1_bin'"),
     ],
 )
-def test_files_of_another_version_say_which_columns_were_looked_for(study, name, columns, column, said):
+def test_files_of_another_version_say_which_columns_were_looked_for(
+    study, name, columns, column, said
+):
     text = (study / name).read_text()
     (study / name).write_text(text.replace(column, "renamed", 1))
     with pytest.raises(KisBenchError) as error:
@@ -293,8 +408,12 @@ def test_no_choice_at_all(study):
 
 
 def test_all_problems_of_all_files_come_at_once(tmp_path):
-    said = problems(tmp_path, triplets=[T1, {**T2, "target_path": ""}], judgments=[*JUDGMENTS, JUDGMENTS[0]],
-                    people=[*PEOPLE, person("")])  # fmt: skip
+    said = problems(
+        tmp_path,
+        triplets=[T1, {**T2, "target_path": ""}],
+        judgments=[*JUDGMENTS, JUDGMENTS[0]],
+        people=[*PEOPLE, person("")],
+    )
     for name, problem in (
         ("triplets.csv", "line 3: target_path is empty"),
         ("triplet_judgements.csv", "line 6: judgement_id '100' twice"),
@@ -318,7 +437,12 @@ def test_a_reset_folder_without_tables_says_which_are_needed(tmp_path):
     for name, layout in (("reset", None), ("other", "reset")):
         with pytest.raises(KisBenchError) as error:
             datasets.load(name, tmp_path, layout=layout)
-        for file in ("participants.csv", "triplet_judgements.csv", "triplets.csv", "triplets_extended.csv"):
+        for file in (
+            "participants.csv",
+            "triplet_judgements.csv",
+            "triplets.csv",
+            "triplets_extended.csv",
+        ):
             assert file in str(error.value)
         assert "choice or simplified_choice" in str(error.value)
 
@@ -351,10 +475,19 @@ def test_only_tables_make_a_dataset_without_images(study):
 def test_the_collection_holds_what_triplets_name(tmp_path):
     folder = write_study(tmp_path, [T1, T2], JUDGMENTS, PEOPLE, pictures=[0, 1, 2, 8, 9])
     dataset = datasets.load("reset", folder)
-    assert dataset.collection.ids == ("06900/shot06900_1_RKF", "06901/shot06901_2_RKF", "06902/shot06902_3_RKF")
+    assert dataset.collection.ids == (
+        "06900/shot06900_1_RKF",
+        "06901/shot06901_2_RKF",
+        "06902/shot06902_3_RKF",
+    )
     assert dataset.collection.groups == ("06900", "06901", "06902")
-    assert dataset.remarks[-1] == "1 of 4 images that the triplets name are missing, such as 06903/shot06903_4_RKF"
-    (folder / "labels.csv").write_text("query_id,item_id,label_set,text\nq,06908/shot06908_9_RKF,short,a diver\n")
+    assert (
+        dataset.remarks[-1]
+        == "1 of 4 images that the triplets name are missing, such as 06903/shot06903_4_RKF"
+    )
+    (folder / "labels.csv").write_text(
+        "query_id,item_id,label_set,text\nq,06908/shot06908_9_RKF,short,a diver\n"
+    )
     dataset = datasets.load("reset", folder)
     assert len(dataset.collection) == 5  # queries search everything
     assert dataset.label_sets == ("short",)
@@ -365,7 +498,9 @@ def test_other_pictures_need_no_names_of_shots_and_no_boundaries(tmp_path):
     folder = write_study(tmp_path, [T1, T2], JUDGMENTS, PEOPLE, pictures=[0, 1, 2, 3, 8])
     (folder / "keyframes" / keyframe(8)).rename(folder / "keyframes" / "cover.jpg")
     (folder / "msb").mkdir()
-    (folder / "msb" / "06900.tsv").write_text("startframe\tstarttime\tendframe\tendtime\n0\t0\t50\t2\n")
+    (folder / "msb" / "06900.tsv").write_text(
+        "startframe\tstarttime\tendframe\tendtime\n0\t0\t50\t2\n"
+    )
     (folder / "msb" / "06908.tsv").write_text("this is no table")
     for layout in ("v3c", "reset"):
         collection = datasets.load("study", folder, layout=layout).collection
@@ -391,21 +526,32 @@ def test_pictures_may_lie_where_those_of_other_datasets_do(tmp_path, place):
 
 def test_of_a_table_of_images_those_of_triplets_are_kept(tmp_path):
     folder = write_study(tmp_path, [T1, T2], JUDGMENTS, PEOPLE, pictures=[0, 1, 2, 3, 8])
-    rows = [(f"0690{i}/shot0690{i}_{i + 1}_RKF", f"keyframes/{keyframe(i)}", f"g{i}", i) for i in (8, 3, 2, 1)]
+    rows = [
+        (f"0690{i}/shot0690{i}_{i + 1}_RKF", f"keyframes/{keyframe(i)}", f"g{i}", i)
+        for i in (8, 3, 2, 1)
+    ]
     lines = [",".join(map(str, row)) for row in (("item_id", "path", "group", "time_s"), *rows)]
     (folder / "images.csv").write_text("\n".join(lines))
     dataset = datasets.load("reset", folder)
     assert dataset.collection.ids == tuple(item for item, *_ in rows[1:])
-    assert (dataset.collection.groups, dataset.collection.times_s) == (("g3", "g2", "g1"), (3, 2, 1))
+    assert (dataset.collection.groups, dataset.collection.times_s) == (
+        ("g3", "g2", "g1"),
+        (3, 2, 1),
+    )
     assert [path.read_bytes() for path in dataset.collection.paths] == [
         (folder / "keyframes" / keyframe(i)).read_bytes() for i in (3, 2, 1)
     ]
-    assert dataset.remarks[-1] == "1 of 4 images that the triplets name are missing, such as 06900/shot06900_1_RKF"
+    assert (
+        dataset.remarks[-1]
+        == "1 of 4 images that the triplets name are missing, such as 06900/shot06900_1_RKF"
+    )
 
 
 def test_the_fingerprint_covers_judgments_and_people(tmp_path):
     def fingerprint(name, judgments, people):
-        return datasets.load("reset", write_study(tmp_path / name, [T1, T2], judgments, people)).fingerprint
+        return datasets.load(
+            "reset", write_study(tmp_path / name, [T1, T2], judgments, people)
+        ).fingerprint
 
     first = fingerprint("a", JUDGMENTS, PEOPLE)
     assert fingerprint("b", JUDGMENTS, PEOPLE) == first
@@ -416,27 +562,45 @@ def test_the_fingerprint_covers_judgments_and_people(tmp_path):
 def test_which_datasets_are_about_what(study, tmp_path):
     (tmp_path / "plain" / "images").mkdir(parents=True)
     rows = {
-        "openmoji": DatasetRow("openmoji"), "openmoji-triplets": DatasetRow("openmoji-triplets"),
-        "reset": DatasetRow("reset"), "mine": DatasetRow("mine", study), "mvk": DatasetRow("mvk"),
+        "openmoji": DatasetRow("openmoji"),
+        "openmoji-triplets": DatasetRow("openmoji-triplets"),
+        "reset": DatasetRow("reset"),
+        "mine": DatasetRow("mine", study),
+        "mvk": DatasetRow("mvk"),
         "plain": DatasetRow("plain", tmp_path / "plain"),
         "laid out": DatasetRow("x", tmp_path / "nowhere", layout="reset"),
-    }  # fmt: skip
-    about = {name: (datasets.has_triplets(row), datasets.has_queries(row)) for name, row in rows.items()}
+    }
+    about = {
+        name: (datasets.has_triplets(row), datasets.has_queries(row)) for name, row in rows.items()
+    }
     assert about == {
-        "openmoji": (False, True), "openmoji-triplets": (True, False), "reset": (True, False), "mine": (True, False),
-        "plain": (False, True), "mvk": (False, True), "laid out": (True, False),
-    }  # fmt: skip
+        "openmoji": (False, True),
+        "openmoji-triplets": (True, False),
+        "reset": (True, False),
+        "mine": (True, False),
+        "plain": (False, True),
+        "mvk": (False, True),
+        "laid out": (True, False),
+    }
     (study / "labels.csv").write_text("query_id,item_id,label_set,text\n")
     assert datasets.has_queries(DatasetRow("mine", study))
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(-2, 2), st.booleans(), st.integers(0, 1)), min_size=1, max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.integers(-2, 2), st.booleans(), st.integers(0, 1)), min_size=1, max_size=12
+    )
+)
 def test_reading_gives_back_what_was_judged(tmp_path_factory, choices):
     """``choice`` is about candidates here; the left side is drawn."""
-    rows = [judgment(str(i), (T1, T2)[t], "u1", -c if swapped else c, swapped=swapped)
-            for i, (c, swapped, t) in enumerate(choices)]  # fmt: skip
-    found = read_study(write_study(tmp_path_factory.mktemp("study"), [T1, T2], rows, PEOPLE)).judgments
+    rows = [
+        judgment(str(i), (T1, T2)[t], "u1", -c if swapped else c, swapped=swapped)
+        for i, (c, swapped, t) in enumerate(choices)
+    ]
+    found = read_study(
+        write_study(tmp_path_factory.mktemp("study"), [T1, T2], rows, PEOPLE)
+    ).judgments
     assert [j.degree for j in found] == [c for c, _, _ in choices]
     assert [j.choice for j in found] == [int(np.sign(c)) for c, _, _ in choices]
     assert [j.left for j in found] == [2 if swapped else 1 for _, swapped, _ in choices]
@@ -449,7 +613,13 @@ CELLS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 19), CELLS), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 19), CELLS),
+        min_size=1,
+        max_size=4,
+    )
+)
 def test_whatever_stands_in_a_cell_it_is_read_or_is_a_problem(tmp_path_factory, changes):
     folder = write_study(tmp_path_factory.mktemp("study"), [T1, T2], JUDGMENTS, PEOPLE, DISTANCES)
     for which, row, column, cell in changes:
@@ -464,7 +634,9 @@ def test_whatever_stands_in_a_cell_it_is_read_or_is_a_problem(tmp_path_factory, 
         said = str(error)
         study = None
     if study is None:
-        assert any(name in said for name in ("participants.csv", "triplet_judgements.csv", "triplets.csv"))
+        assert any(
+            name in said for name in ("participants.csv", "triplet_judgements.csv", "triplets.csv")
+        )
     else:
         assert all(own.shape == (len(study.triplets), 3) for own in study.distances.values())
         assert {j.triplet_id for j in study.judgments} <= {t.triplet_id for t in study.triplets}

@@ -26,11 +26,15 @@ class Colour:
 
     def encode_images(self, images):
         self.seen += len(images)
-        colours = np.array([[*np.asarray(image).mean((0, 1)), 255.0] for image in images], np.float32)
+        colours = np.array(
+            [[*np.asarray(image).mean((0, 1)), 255.0] for image in images], np.float32
+        )
         return (colours / np.linalg.norm(colours, axis=1, keepdims=True))[:, None]
 
     def encode_texts(self, texts):
-        return np.full((len(texts), 1, 4), 0.5, np.float32), np.array([len(text) > 5 for text in texts])
+        return np.full((len(texts), 1, 4), 0.5, np.float32), np.array(
+            [len(text) > 5 for text in texts]
+        )
 
 
 @pytest.fixture
@@ -89,7 +93,8 @@ def test_what_was_finished_stays_when_an_image_is_broken(collection, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(np.nan, "NaN"), (np.inf, "infinity"), (0.0, "length zero"), (3.0, "length other")]
+    ("value", "said"),
+    [(np.nan, "NaN"), (np.inf, "infinity"), (0.0, "length zero"), (3.0, "length other")],
 )
 def test_a_bad_vector_names_its_item(collection, tmp_path, value, said):
     encoder = Colour()
@@ -126,9 +131,20 @@ def test_several_large_shards_read_as_one_array(collection, tmp_path, monkeypatc
     mapped = embed_collection(collection, encoder, store).vectors
     assert mapped.shape == expected.shape
     np.testing.assert_array_equal(np.asarray(mapped), expected)
-    for index in (slice(4, 15), slice(None), 7, -1, [3, 19, 0], (slice(2, 9), 0), slice(5, 5), slice(1, 18, 4)):
+    for index in (
+        slice(4, 15),
+        slice(None),
+        7,
+        -1,
+        [3, 19, 0],
+        (slice(2, 9), 0),
+        slice(5, 5),
+        slice(1, 18, 4),
+    ):
         np.testing.assert_array_equal(mapped[index], expected[index])
-    np.testing.assert_array_equal(mapped @ np.ones(4, np.float32), expected @ np.ones(4, np.float32))
+    np.testing.assert_array_equal(
+        mapped @ np.ones(4, np.float32), expected @ np.ones(4, np.float32)
+    )
 
 
 def test_transparency_is_white_and_exif_turns_the_picture(tmp_path):
@@ -190,7 +206,9 @@ def test_the_demo_encoder_does_not_depend_on_batches():
     images = [Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)) for _ in range(5)]
     together = encoder.encode_images(images)
     assert together.shape == (5, 1, 128)
-    np.testing.assert_allclose(np.concatenate([encoder.encode_images([i]) for i in images]), together, atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate([encoder.encode_images([i]) for i in images]), together, atol=1e-6
+    )
     _, truncated = encoder.encode_texts(["word " * 64, "word " * 65])
     assert truncated.tolist() == [False, True]
 
@@ -216,13 +234,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     rng = np.random.default_rng(0)
     for i in range(20):  # 5 MB each once they are decoded
-        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).resize((1500, 1100)).save(
-            tmp_path / f"{i}.jpg"
-        )
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).resize(
+            (1500, 1100)
+        ).save(tmp_path / f"{i}.jpg")
 
     def peak(n):
         command = [sys.executable, "-c", PEAK, str(tmp_path), str(n)]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
+        return (
+            int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
+        )
 
     few, many = peak(300), peak(900)
     assert many - few < 300, (few, many)  # MiB; 600 images more would be 3,000
@@ -240,7 +260,9 @@ def test_what_made_the_vectors_comes_back_with_them(collection, tmp_path):
     assert "device" not in embed_collection(collection, Colour(), Store(tmp_path / "other")).made
 
 
-def test_processes_that_write_different_vectors_at_once_leave_whole_shards(collection, tmp_path, monkeypatch):
+def test_processes_that_write_different_vectors_at_once_leave_whole_shards(
+    collection, tmp_path, monkeypatch
+):
     """Every order in which two writers' files can appear; what is there afterwards is whole, and one of the two."""
     from itertools import combinations
 
@@ -249,12 +271,16 @@ def test_processes_that_write_different_vectors_at_once_leave_whole_shards(colle
     def files_of(entry, row):
         held = []
         with monkeypatch.context() as patch:
-            patch.setattr(store, "write_whole", lambda *file_and_content: held.append(file_and_content))
+            patch.setattr(
+                store, "write_whole", lambda *file_and_content: held.append(file_and_content)
+            )
             entry.write_shard(entry.shards()[0], np.tile(np.float32([[row]]), (20, 1, 1)))
         return held
 
     for number, first in enumerate(combinations(range(4), 2)):
-        entry = Store(tmp_path / str(number)).entry("colours", "0" * 64, "random-1", "images", collection.ids)
+        entry = Store(tmp_path / str(number)).entry(
+            "colours", "0" * 64, "random-1", "images", collection.ids
+        )
         one, other = iter(files_of(entry, [1, 0])), iter(files_of(entry, [0, 1]))
         for step in range(4):
             store.write_whole(*next(one if step in first else other))
@@ -263,7 +289,9 @@ def test_processes_that_write_different_vectors_at_once_leave_whole_shards(colle
 
 
 def test_a_shard_that_is_there_is_not_written_over(collection, tmp_path):
-    entry = Store(tmp_path / "store").entry("colours", "0" * 64, "random-1", "images", collection.ids)
+    entry = Store(tmp_path / "store").entry(
+        "colours", "0" * 64, "random-1", "images", collection.ids
+    )
     for row in ([1, 0], [0, 1]):
         entry.write_shard(entry.shards()[0], np.tile(np.float32([[row]]), (20, 1, 1)))
     assert entry.read().vectors[0, 0].tolist() == [1, 0]

@@ -34,7 +34,9 @@ def test_from_an_empty_cache(hub, images):
     with pytest.raises(NotReady, match="blip2: not downloaded. kis-bench fetch blip2"):
         encoders.load("blip2")
     encoder = encoders.load("blip2", device="cpu", download=True)
-    assert not any(path.endswith("pytorch_model.bin") for _, path, _ in hub.log)  # LAVIS alone wants BERT's weights
+    assert not any(
+        path.endswith("pytorch_model.bin") for _, path, _ in hub.log
+    )  # LAVIS alone wants BERT's weights
     asked = len(hub.log)
     vectors, (texts, truncated) = encoder.encode_images(images), encoder.encode_texts(TEXTS)
     assert len(hub.log) == asked
@@ -43,7 +45,11 @@ def test_from_an_empty_cache(hub, images):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=2), 1, atol=1e-6)
     assert not truncated.any()
     thesis = encoders.load("blip2-thesis", device="cpu")
-    assert (thesis.encode_images(images).shape, thesis.dim, thesis.vectors_per_item) == ((4, 1, 768), 768, 1)
+    assert (thesis.encode_images(images).shape, thesis.dim, thesis.vectors_per_item) == (
+        (4, 1, 768),
+        768,
+        1,
+    )
     assert encoder.projected
     assert not thesis.projected
 
@@ -65,7 +71,9 @@ def test_text_against_plain_formulas(files):
     import torch
 
     state = torch.load(files.model, weights_only=True)["model"]
-    w = {name.removeprefix("Qformer.bert."): value.double().numpy() for name, value in state.items()}
+    w = {
+        name.removeprefix("Qformer.bert."): value.double().numpy() for name, value in state.items()
+    }
     encoder = encoders.load("blip2", device="cpu")
     ids = encoder.tokenizer("a cat beside two dogs").input_ids
 
@@ -74,33 +82,48 @@ def test_text_against_plain_formulas(files):
 
     def norm(name, x):
         centred = x - x.mean(-1, keepdims=True)
-        return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-12) * w[f"{name}.weight"] + w[f"{name}.bias"]
+        return (
+            centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-12) * w[f"{name}.weight"]
+            + w[f"{name}.bias"]
+        )
 
     def gelu(x):
         return x * 0.5 * (1 + torch.erf(torch.from_numpy(x / np.sqrt(2))).numpy())
 
-    x = w["embeddings.word_embeddings.weight"][ids] + w["embeddings.position_embeddings.weight"][: len(ids)]
+    x = (
+        w["embeddings.word_embeddings.weight"][ids]
+        + w["embeddings.position_embeddings.weight"][: len(ids)]
+    )
     x = norm("embeddings.LayerNorm", x)
     for i in range(2):
         at = f"encoder.layer.{i}"
         q, k, v = (
-            linear(f"{at}.attention.self.{part}", x).reshape(len(ids), 12, 64) for part in ("query", "key", "value")
+            linear(f"{at}.attention.self.{part}", x).reshape(len(ids), 12, 64)
+            for part in ("query", "key", "value")
         )
         logits = np.einsum("ihd,jhd->hij", q, k) / 8
         share = np.exp(logits - logits.max(-1, keepdims=True))
         share /= share.sum(-1, keepdims=True)
         mixed = np.einsum("hij,jhd->ihd", share, v).reshape(len(ids), -1)
-        x = norm(f"{at}.attention.output.LayerNorm", x + linear(f"{at}.attention.output.dense", mixed))
+        x = norm(
+            f"{at}.attention.output.LayerNorm", x + linear(f"{at}.attention.output.dense", mixed)
+        )
         inner = linear(f"{at}.output.dense", gelu(linear(f"{at}.intermediate.dense", x)))
         x = norm(f"{at}.output.LayerNorm", x + inner)
     expected = linear("text_proj", x[0])
     expected /= np.linalg.norm(expected)
-    np.testing.assert_allclose(encoder.encode_texts(["a cat beside two dogs"])[0][0, 0], expected, atol=2e-6)
-    unprojected = encoders.load("blip2-thesis", device="cpu").encode_texts(["a cat beside two dogs"])[0][0, 0]
+    np.testing.assert_allclose(
+        encoder.encode_texts(["a cat beside two dogs"])[0][0, 0], expected, atol=2e-6
+    )
+    unprojected = encoders.load("blip2-thesis", device="cpu").encode_texts(
+        ["a cat beside two dogs"]
+    )[0][0, 0]
     np.testing.assert_allclose(unprojected, x[0] / np.linalg.norm(x[0]), atol=2e-6)
 
 
-@pytest.mark.parametrize("fault", ["missing", "unexpected", "vision", "shape", "foreign", "damaged", "pickle"])
+@pytest.mark.parametrize(
+    "fault", ["missing", "unexpected", "vision", "shape", "foreign", "damaged", "pickle"]
+)
 def test_files_that_are_not_the_models_are_refused(fault, files, tmp_path):
     import torch
 
@@ -109,9 +132,13 @@ def test_files_that_are_not_the_models_are_refused(fault, files, tmp_path):
             return open, (str(tmp_path / "owned"), "w")
 
     state = torch.load(files.model, weights_only=True)["model"]
-    said = {"missing": "lacks weights: text_proj.weight", "unexpected": "unexpected weights: something",
-            "foreign": "lacks weights: Qformer.*query_tokens",
-            "vision": "lacks weights: .*visual_encoder.conv1.weight", "shape": "text_proj"}  # fmt: skip
+    said = {
+        "missing": "lacks weights: text_proj.weight",
+        "unexpected": "unexpected weights: something",
+        "foreign": "lacks weights: Qformer.*query_tokens",
+        "vision": "lacks weights: .*visual_encoder.conv1.weight",
+        "shape": "text_proj",
+    }
     if fault == "missing":
         del state["text_proj.weight"]
     elif fault == "unexpected":

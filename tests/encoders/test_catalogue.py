@@ -7,8 +7,17 @@ from kis_bench.encoders.catalogue import find, spoken
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.plugin.lineup import LineUp
 
-THESIS = {"CLIP", "ALIGN", "BLIP2", "ViT_SO400M_14_webli", "ViT_L_16_webli", "ViT_B_16_webli", "ViT_H_14_dfn5b",
-          "ViT_G_14_laion2b", "ViT_H_14_laion2b"}  # fmt: skip
+THESIS = {
+    "CLIP",
+    "ALIGN",
+    "BLIP2",
+    "ViT_SO400M_14_webli",
+    "ViT_L_16_webli",
+    "ViT_B_16_webli",
+    "ViT_H_14_dfn5b",
+    "ViT_G_14_laion2b",
+    "ViT_H_14_laion2b",
+}
 
 
 def test_the_nine_models_of_the_thesis_are_there():
@@ -58,7 +67,10 @@ def test_a_table_of_models(tmp_path):
     [
         ('[[model]]\nsource = "demo:"', "1: name is missing"),
         ('[[model]]\nname = "x"\nsuorce = "y"', r"1 \(x\): unknown key suorce"),
-        ('[[model]]\nname = "x"\nsource = "demo:"\ndim = "64"', r"1 \(x\): dim = '64' is of the wrong kind"),
+        (
+            '[[model]]\nname = "x"\nsource = "demo:"\ndim = "64"',
+            r"1 \(x\): dim = '64' is of the wrong kind",
+        ),
         ('[[model]]\nname = "demo"\n[[model]]\nname = "demo"', "2: demo is there twice"),
         ('[[model]]\nname = "nothing"', "nothing is not in the catalogue; give its source"),
         ("[[model]", "models.toml"),
@@ -72,4 +84,8 @@ def test_a_table_that_is_wrong_says_where(content, said, tmp_path):
 
 def test_two_models_of_one_name_are_refused():
     with pytest.raises(KisBenchError, match=r"two models are called openclip\.mine"):
-        LineUp.choose(models=[], datasets=[], model_names=["openclip:local-dir:a/mine", "openclip:local-dir:b/mine"])
+        LineUp.choose(
+            models=[],
+            datasets=[],
+            model_names=["openclip:local-dir:a/mine", "openclip:local-dir:b/mine"],
+        )

@@ -69,11 +69,20 @@ def test_each_colour_is_named_by_its_term_and_shown_by_its_own_prototypes():
 @pytest.mark.parametrize(
     ("colour", "name"),
     [
-        ("#4c7a34", "green"), ("#87b5e0", "blue"), ("#2a6a90", "blue"), ("#101828", "black"), ("#5a5c60", "grey"),
-        ("#eef2f6", "white"), ("#7b5230", "brown"), ("#c62a1c", "red"), ("#f4e04a", "yellow"), ("#e87a20", "orange"),
-        ("#5a2a5c", "purple"), ("#f0a0b8", "pink"),
+        ("#4c7a34", "green"),
+        ("#87b5e0", "blue"),
+        ("#2a6a90", "blue"),
+        ("#101828", "black"),
+        ("#5a5c60", "grey"),
+        ("#eef2f6", "white"),
+        ("#7b5230", "brown"),
+        ("#c62a1c", "red"),
+        ("#f4e04a", "yellow"),
+        ("#e87a20", "orange"),
+        ("#5a2a5c", "purple"),
+        ("#f0a0b8", "pink"),
     ],
-)  # fmt: skip
+)
 def test_other_colours_are_called_what_people_call_them(colour, name):
     """Grass, sky, sea, night, asphalt, snow, wood, tomato, lemon, carrot, plum, blossom."""
     assert shares(colours_of_image(plain(colour))) == {name: 1}
@@ -91,21 +100,30 @@ def test_where_two_colours_meet_there_is_no_third():
 def test_cielab_is_that_of_scikit_image(pixels):
     from skimage.color import rgb2lab
 
-    np.testing.assert_allclose(cielab(pixels.reshape(-1, 3)), rgb2lab(pixels).reshape(-1, 3), atol=0.03)
+    np.testing.assert_allclose(
+        cielab(pixels.reshape(-1, 3)), rgb2lab(pixels).reshape(-1, 3), atol=0.03
+    )
 
 
 @settings(deadline=None, max_examples=20)
 @given(pixels=PICTURES)
 def test_shares_are_counts_of_the_nearest_prototype(pixels):
-    prototypes = [(name, cielab(np.array([ImageColor.getrgb(one)], np.uint8))[0])
-                  for name, (_, shown) in COLOURS.items() for one in shown.split()]  # fmt: skip
-    rows, columns = ((2 * np.arange(64) + 1) * n // 128 for n in pixels.shape[:2])  # the pixel at each cell's middle
+    prototypes = [
+        (name, cielab(np.array([ImageColor.getrgb(one)], np.uint8))[0])
+        for name, (_, shown) in COLOURS.items()
+        for one in shown.split()
+    ]
+    rows, columns = (
+        (2 * np.arange(64) + 1) * n // 128 for n in pixels.shape[:2]
+    )  # the pixel at each cell's middle
     counts = dict.fromkeys(NAMES, 0)
     nearest = {}
     for pixel in map(tuple, pixels[rows][:, columns].reshape(-1, 3).tolist()):
         if pixel not in nearest:
             here = cielab(np.array([pixel], np.uint8))[0]
-            nearest[pixel] = min(prototypes, key=lambda other, here=here: ((here - other[1]) ** 2).sum())[0]
+            nearest[pixel] = min(
+                prototypes, key=lambda other, here=here: ((here - other[1]) ** 2).sum()
+            )[0]
         counts[nearest[pixel]] += 1
     expected = {name: n / 64**2 for name, n in counts.items() if n}
     assert shares(colours_of_image(Image.fromarray(pixels))) == pytest.approx(expected)
@@ -118,7 +136,9 @@ def test_vectors_are_of_length_one_and_scores_are_bhattacharyya_coefficients(pix
     (item,), (query,) = encoder.encode_images([image])[:, 0], encoder.encode_texts([text])[0][:, 0]
     assert item.dtype == query.dtype == np.float32
     np.testing.assert_allclose([np.linalg.norm(item), np.linalg.norm(query)], 1, atol=1e-6)
-    coefficient = sum((p * q) ** 0.5 for p, q in zip(colours_of_text(text), colours_of_image(image), strict=True))
+    coefficient = sum(
+        (p * q) ** 0.5 for p, q in zip(colours_of_text(text), colours_of_image(image), strict=True)
+    )
     expected = coefficient if colours_of_text(text).any() else colour_words.CONSTANT
     assert item @ query == pytest.approx(expected, abs=2e-6)
 
@@ -148,14 +168,24 @@ def test_more_of_the_colour_ranks_higher_and_none_of_it_ties(encoder):
 def test_no_check_of_the_doctor_fails(encoder):
     found = list(check_model(Subject(encoder, find("colour-words"))))
     assert [check for check in found if check.passed is False] == []
-    assert {"texts: differ", "exif orientation", "truncation"} <= {check.name for check in found if check.passed}
+    assert {"texts: differ", "exif orientation", "truncation"} <= {
+        check.name for check in found if check.passed
+    }
 
 
 def test_what_is_known_without_loading_it(monkeypatch):
     row = find("colour-words")
     lazy, loaded = encoders.LazyEncoder(row), encoders.load(row)
-    assert (encoders.readiness(row).ready, encoders.weights(row), row.image_only) == (True, {}, False)
-    assert (lazy.dim, lazy.context_length, lazy.vectors_per_item) == (loaded.dim, None, 1) == (len(NAMES) + 1, None, 1)
+    assert (encoders.readiness(row).ready, encoders.weights(row), row.image_only) == (
+        True,
+        {},
+        False,
+    )
+    assert (
+        (lazy.dim, lazy.context_length, lazy.vectors_per_item)
+        == (loaded.dim, None, 1)
+        == (len(NAMES) + 1, None, 1)
+    )
     assert lazy.key == loaded.key
     assert loaded.key.startswith("colour-words-1-rgb-squash-nearest-64-")
     monkeypatch.setitem(COLOURS, "red", ("red", "red"))
@@ -173,7 +203,10 @@ def test_another_process_makes_the_same_vectors_and_needs_no_deep_learning(encod
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     pixels = np.random.default_rng(5).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    here = encoder.encode_images([Image.fromarray(pixels)]), encoder.encode_texts(["a red and a blue kite"])[0]
+    here = (
+        encoder.encode_images([Image.fromarray(pixels)]),
+        encoder.encode_texts(["a red and a blue kite"])[0],
+    )
     assert done.stdout.split("\n")[:3] == [*(vectors.tobytes().hex() for vectors in here), "[]"]
 
 

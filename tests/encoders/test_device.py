@@ -19,10 +19,21 @@ def gpus(monkeypatch):
     return there_are
 
 
-@pytest.mark.parametrize(("asked", "n", "chosen"), [
-    ("auto", 0, "cpu"), ("auto", 2, "cuda"), ("auto@0", 2, "cuda:0"), ("auto@1", 2, "cuda:1"), ("auto@2", 2, "cuda:0"),
-    ("auto@5", 4, "cuda:1"), ("auto@3", 0, "cpu"), ("cuda@3", 2, "cuda:1"), ("cuda:1", 2, "cuda:1"), ("cpu", 2, "cpu"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("asked", "n", "chosen"),
+    [
+        ("auto", 0, "cpu"),
+        ("auto", 2, "cuda"),
+        ("auto@0", 2, "cuda:0"),
+        ("auto@1", 2, "cuda:1"),
+        ("auto@2", 2, "cuda:0"),
+        ("auto@5", 4, "cuda:1"),
+        ("auto@3", 0, "cpu"),
+        ("cuda@3", 2, "cuda:1"),
+        ("cuda:1", 2, "cuda:1"),
+        ("cpu", 2, "cpu"),
+    ],
+)
 def test_processes_take_gpus_in_turn(gpus, asked, n, chosen):
     from kis_bench.encoders.device import choose
 
@@ -39,10 +50,16 @@ def test_a_gpu_that_is_asked_for_has_to_be_there(gpus, asked):
         choose(asked)
 
 
-@pytest.mark.parametrize(("worker", "asked", "given"), [
-    ("gw0", "auto", "auto@0"), ("gw13", "cuda", "cuda@13"), ("gw1", "cuda:1", "cuda:1"), ("gw1", "cpu", "cpu"),
-    ("", "auto", "auto"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("worker", "asked", "given"),
+    [
+        ("gw0", "auto", "auto@0"),
+        ("gw13", "cuda", "cuda@13"),
+        ("gw1", "cuda:1", "cuda:1"),
+        ("gw1", "cpu", "cpu"),
+        ("", "auto", "auto"),
+    ],
+)
 def test_the_number_of_the_process_is_that_of_pytest_xdist(worker, asked, given):
     config = SimpleNamespace(option=SimpleNamespace(kis_device=asked))
     if worker:

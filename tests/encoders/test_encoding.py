@@ -15,7 +15,14 @@ TEXTS = [f"number {i}" for i in range(20)]
 class Numbers:
     """A vector for each of twenty pictures, and of twenty texts."""
 
-    name, dim, vectors_per_item, context_length, key, batch_size = "numbers", 4, 1, None, "numbers-1", 8
+    name, dim, vectors_per_item, context_length, key, batch_size = (
+        "numbers",
+        4,
+        1,
+        None,
+        "numbers-1",
+        8,
+    )
 
     def vectors(self, numbers):
         rows = np.array([[i, 20 - i, 3, 1] for i in numbers], np.float32)
@@ -61,24 +68,37 @@ def at(number, change):
 
 
 IMAGES = {
-    "one too few": (lambda v, x: v[:-1], "numbers: returned 7 vectors for 8 pictures .'item-0' to 'item-7'."),
+    "one too few": (
+        lambda v, x: v[:-1],
+        "numbers: returned 7 vectors for 8 pictures .'item-0' to 'item-7'.",
+    ),
     "none": (lambda v, x: v[:0], "0 vectors for 8 pictures"),
     "one too many": (lambda v, x: np.concatenate([v, v[:1]]), "9 vectors for 8 pictures"),
     "one for all": (lambda v, x: v[:1], "1 vectors for 8"),
-    "too few in the last batch": (at(19, lambda v: v[:-1]), "3 vectors for 4 pictures .'item-16' to 'item-19'."),
-    "another shape later": (at(9, lambda v: np.repeat(v, 2, axis=1) / np.float32(2**0.5)),
-                            r"float32 \[8, 2, 4\] for 8 pictures; float32 \[8, 1, 4\]"),
-    "another dim": (lambda v, x: v[:, :, :3], r"\[8, 1, 3\] for 8 pictures; float32 \[8, 1, 4\] is needed"),
+    "too few in the last batch": (
+        at(19, lambda v: v[:-1]),
+        "3 vectors for 4 pictures .'item-16' to 'item-19'.",
+    ),
+    "another shape later": (
+        at(9, lambda v: np.repeat(v, 2, axis=1) / np.float32(2**0.5)),
+        r"float32 \[8, 2, 4\] for 8 pictures; float32 \[8, 1, 4\]",
+    ),
+    "another dim": (
+        lambda v, x: v[:, :, :3],
+        r"\[8, 1, 3\] for 8 pictures; float32 \[8, 1, 4\] is needed",
+    ),
     "no axis of vectors": (lambda v, x: v[:, 0], r"\[8, 4\]"),
     "a number": (lambda v, x: v[0, 0, 0], "returned float32 for 8 pictures"),
     "float64": (lambda v, x: v.astype(np.float64), "float64"),
     "a generator": (lambda v, x: (each for each in v), "returned generator for 8 pictures"),
     "a list": (lambda v, x: list(v), "returned list"),
     "nothing": (lambda v, x: None, "returned NoneType"),
-    "NaN": (at(13, lambda v: np.where(np.arange(8)[:, None, None] == 5, np.nan, v).astype(np.float32)),
-            "picture 'item-13' has NaN"),
+    "NaN": (
+        at(13, lambda v: np.where(np.arange(8)[:, None, None] == 5, np.nan, v).astype(np.float32)),
+        "picture 'item-13' has NaN",
+    ),
     "not unit": (lambda v, x: v * np.float32(2), "'item-0' has a length other than 1"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", IMAGES)
@@ -87,7 +107,10 @@ def test_images(collection, tmp_path, fault, prepares):
     change, said = IMAGES[fault]
     encoder = lying(change)
     if prepares:
-        encoder.prepare_image, encoder.encode_prepared = (lambda image: image), encoder.encode_images
+        encoder.prepare_image, encoder.encode_prepared = (
+            (lambda image: image),
+            encoder.encode_images,
+        )
     store = Store(tmp_path / "store", shard_items=8)
     with pytest.raises((KisBenchError, BadVector), match=said):
         embed_collection(collection, encoder, store)
@@ -102,14 +125,20 @@ def test_images(collection, tmp_path, fault, prepares):
 FLAGS = {
     "too few vectors": (lambda v, f: (v[:-1], f), "returned 7 vectors for 8 texts .'0' to '7'."),
     "too many vectors": (lambda v, f: (np.concatenate([v, v[:1]]), f), "9 vectors for 8 texts"),
-    "too few flags": (lambda v, f: (v, f[:-1]), r"which of 8 texts were cut is bool \[7\]; bool \[8\]"),
+    "too few flags": (
+        lambda v, f: (v, f[:-1]),
+        r"which of 8 texts were cut is bool \[7\]; bool \[8\]",
+    ),
     "too many flags": (lambda v, f: (v, np.append(f, True)), r"is bool \[9\]"),
     "flags of numbers": (lambda v, f: (v, f.astype(int)), "is int64"),
     "a list of flags": (lambda v, f: (v, list(f)), "is list"),
     "no flags": (lambda v, f: v, "encode_texts returned ndarray; a pair"),
     "three": (lambda v, f: (v, f, f), "encode_texts returned tuple"),
     "several vectors a text": (lambda v, f: (np.repeat(v, 2, axis=1), f), r"\[8, 2, 4\]"),
-    "another dim than images": (lambda v, f: (v[:, :, :2], f), r"\[8, 1, 2\] for 8 texts; float32 \[8, 1, 4\]"),
+    "another dim than images": (
+        lambda v, f: (v[:, :, :2], f),
+        r"\[8, 1, 2\] for 8 texts; float32 \[8, 1, 4\]",
+    ),
 }
 
 
@@ -183,7 +212,9 @@ def test_the_picture_on_which_a_model_fails_is_named(collection, tmp_path):
 
 def test_the_text_on_which_a_model_fails_is_named(tmp_path):
     texts = [*TEXTS[:5], "a text without number", *TEXTS[6:]]
-    with pytest.raises(KisBenchError, match="model numbers fails on text '5': ValueError: .*'number'"):
+    with pytest.raises(
+        KisBenchError, match="model numbers fails on text '5': ValueError: .*'number'"
+    ):
         embed_texts(texts, Numbers(), Store(tmp_path / "store"))
 
 

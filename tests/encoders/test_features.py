@@ -29,14 +29,19 @@ def scene(seed):
     for _ in range(12):
         x, y, w, h = rng.integers(5, 60, 4)
         corner = (int(x * 2.5), int(y * 2))
-        draw.rectangle([*corner, corner[0] + int(w), corner[1] + int(h)], fill=tuple(rng.integers(0, 256, 3).tolist()))
+        draw.rectangle(
+            [*corner, corner[0] + int(w), corner[1] + int(h)],
+            fill=tuple(rng.integers(0, 256, 3).tolist()),
+        )
     return image
 
 
 @pytest.fixture
 def vlad_encoder(tmp_path, monkeypatch):
     monkeypatch.setenv("KIS_CACHE", str(tmp_path))
-    vlad.write_codebook(vlad.default_codebook(), vlad.learn_codebook(map(scene, range(10)), words=8))
+    vlad.write_codebook(
+        vlad.default_codebook(), vlad.learn_codebook(map(scene, range(10)), words=8)
+    )
     return encoders.load("vlad-sift")
 
 
@@ -47,8 +52,15 @@ def loaded(name, request):
 @pytest.mark.parametrize("name", extractors.NAMES)
 def test_any_picture_gives_a_unit_vector_that_depends_on_nothing_else(name, request):
     encoder = loaded(name, request)
-    images = [scene(0), Image.new("RGB", (30, 20)), Image.new("RGB", (1, 1), "white"), noise(1), noise(2, (3, 300)),
-              scene(3), Image.new("RGB", (64, 64), "red")]  # fmt: skip
+    images = [
+        scene(0),
+        Image.new("RGB", (30, 20)),
+        Image.new("RGB", (1, 1), "white"),
+        noise(1),
+        noise(2, (3, 300)),
+        scene(3),
+        Image.new("RGB", (64, 64), "red"),
+    ]
     together = encoder.encode_images(images)
     assert together.dtype == np.float32
     assert together.shape == (len(images), 1, encoder.dim)
@@ -63,7 +75,9 @@ def test_any_picture_gives_a_unit_vector_that_depends_on_nothing_else(name, requ
         encoder.encode_texts(["red"])
 
 
-@pytest.mark.parametrize(("name", "bins"), [("rgb-histogram-64", (4, 4, 4)), ("rgb-histogram-256", (8, 8, 4))])
+@pytest.mark.parametrize(
+    ("name", "bins"), [("rgb-histogram-64", (4, 4, 4)), ("rgb-histogram-256", (8, 8, 4))]
+)
 @settings(deadline=None, max_examples=30)
 @given(pixels=arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
 def test_histograms_are_counts(name, bins, pixels):
@@ -81,7 +95,9 @@ def test_the_colour_layout_is_where_it_is():
     found = extractors.lab_positional(image, 2).reshape(2, 2, 3)
     np.testing.assert_allclose(found[0, 0], 0, atol=1e-6)
     np.testing.assert_allclose(found[0, 1], [1, 0, 0], atol=1e-3)
-    np.testing.assert_allclose(found[1, 0] * [100, 128, 128], [53.24, 80.09, 67.2], atol=0.05)  # sRGB red, D65
+    np.testing.assert_allclose(
+        found[1, 0] * [100, 128, 128], [53.24, 80.09, 67.2], atol=0.05
+    )  # sRGB red, D65
 
 
 def test_dominant_colours_are_ordered_by_their_share():
@@ -89,7 +105,9 @@ def test_dominant_colours_are_ordered_by_their_share():
     image.paste(Image.new("RGB", (100, 30), "red"), (0, 70))
     found = extractors.lab_kmeans(image, 4).reshape(4, 3)
     np.testing.assert_allclose(found[0], [0.7, 0, 0], atol=0.02)
-    np.testing.assert_allclose(found[1] * [100, 128, 128], 0.3 * np.array([53.24, 80.09, 67.2]), atol=1)
+    np.testing.assert_allclose(
+        found[1] * [100, 128, 128], 0.3 * np.array([53.24, 80.09, 67.2]), atol=1
+    )
     assert np.abs(found[2:]).sum() < 0.05  # the border that averaging made
 
 
@@ -100,8 +118,13 @@ def test_clusters_are_the_same_in_another_process():
         "pixels = np.random.default_rng(5).integers(0, 256, (60, 80, 3), dtype=np.uint8)\n"
         "print(lab_kmeans(Image.fromarray(pixels), 4).tobytes().hex())"
     )
-    others = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in "ab"]
-    assert {other.stdout.strip() for other in others} == {extractors.lab_kmeans(noise(5), 4).tobytes().hex()}
+    others = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in "ab"
+    ]
+    assert {other.stdout.strip() for other in others} == {
+        extractors.lab_kmeans(noise(5), 4).tobytes().hex()
+    }
 
 
 @settings(deadline=None, max_examples=30)
@@ -111,7 +134,9 @@ def test_vlad_sums_residuals_per_dimension(seed, n, k):
     descriptors, words = rng.random((n, 5), np.float32), rng.random((k, 5), np.float32)
     expected = np.zeros((k, 5))
     for descriptor in descriptors.astype(np.float64):
-        nearest = min(range(k), key=lambda i: ((descriptor - words[i].astype(np.float64)) ** 2).sum())
+        nearest = min(
+            range(k), key=lambda i: ((descriptor - words[i].astype(np.float64)) ** 2).sum()
+        )
         expected[nearest] += descriptor - words[nearest]
     for row in expected:
         row /= np.linalg.norm(row) or 1
@@ -154,7 +179,11 @@ def test_codebooks(tmp_path, monkeypatch):
         mine.write_bytes(content)
         with pytest.raises(BadFile, match=r"mine.npy:\n.*not a codebook"):
             vlad.read_codebook(mine)
-    for wrong in (np.zeros((3, 5), np.float32), np.zeros((3, 128)), np.full((3, 128), np.nan, np.float32)):
+    for wrong in (
+        np.zeros((3, 5), np.float32),
+        np.zeros((3, 128)),
+        np.full((3, 128), np.nan, np.float32),
+    ):
         np.save(mine, wrong)
         with pytest.raises(BadFile, match="not a codebook"):
             vlad.read_codebook(mine)
@@ -175,12 +204,19 @@ def test_the_command_that_learns_a_codebook(tmp_path):
     images.mkdir(parents=True)
     for i in range(4):
         scene(i).save(images / f"{i}.png")
-    (tmp_path / "mine" / "labels.csv").write_text("query_id,item_id,label_set,text\nq,0,short,shapes\n")
+    (tmp_path / "mine" / "labels.csv").write_text(
+        "query_id,item_id,label_set,text\nq,0,short,shapes\n"
+    )
     command = [sys.executable, "-m", "kis_bench.cli"]
-    environment = os.environ | {"KIS_CACHE": str(tmp_path / "cache"), "KIS_STORE": str(tmp_path / "store")}
+    environment = os.environ | {
+        "KIS_CACHE": str(tmp_path / "cache"),
+        "KIS_STORE": str(tmp_path / "store"),
+    }
 
     def cli(*arguments):
-        return subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
 
     mine = f"mine={tmp_path / 'mine'}"
     assert "no codebook" in cli("embed", mine, "--model", "vlad-sift").stderr

@@ -40,7 +40,9 @@ def test_open_clip(name):
 @pytest.fixture
 def masks_without_numbers(monkeypatch):
     """A shortcut for masks of ones has to look at their numbers, and here are none."""
-    monkeypatch.setattr("transformers.masking_utils._ignore_bidirectional_mask_sdpa", lambda *_: False)
+    monkeypatch.setattr(
+        "transformers.masking_utils._ignore_bidirectional_mask_sdpa", lambda *_: False
+    )
 
 
 @pytest.mark.usefixtures("masks_without_numbers")
@@ -71,12 +73,19 @@ def test_blip2(tmp_path):
     miniatures.lavis_files(tmp_path, width=1024, layers=12)
     (tmp_path / "bert").mkdir()
     miniatures.bert(tmp_path / "bert", layers=12)
-    files = [tmp_path / "hub" / "checkpoints" / name for name in ("clip_vit_L.pth", "blip2_pretrained_vitL.pth")]
+    files = [
+        tmp_path / "hub" / "checkpoints" / name
+        for name in ("clip_vit_L.pth", "blip2_pretrained_vitL.pth")
+    ]
     weights = read_weights("blip2", *files)
     vocabulary = 30523  # of bert-base-uncased and [DEC]
-    weights["Qformer.bert.embeddings.word_embeddings.weight"] = torch.empty(vocabulary, 768, device="meta")
+    weights["Qformer.bert.embeddings.word_embeddings.weight"] = torch.empty(
+        vocabulary, 768, device="meta"
+    )
     with torch.device("meta"), torch.no_grad():
-        network = Network(weights, json.loads((tmp_path / "bert" / "config.json").read_text())).eval()
+        network = Network(
+            weights, json.loads((tmp_path / "bert" / "config.json").read_text())
+        ).eval()
         states = network.image_states(torch.empty(2, 3, 224, 224))
         text = network.text_states(*(torch.ones(2, 32, dtype=torch.long),) * 2)
         image, projected = network.vision_proj(states), network.text_proj(text)
@@ -91,18 +100,28 @@ def test_blip2(tmp_path):
 @pytest.mark.usefixtures("masks_without_numbers")
 def test_blip2_of_transformers():
     import torch
-    from transformers import Blip2Config, Blip2TextModelWithProjection, Blip2VisionModelWithProjection
+    from transformers import (
+        Blip2Config,
+        Blip2TextModelWithProjection,
+        Blip2VisionModelWithProjection,
+    )
 
     row = find("blip2-itm-vit-g")
     config = Blip2Config(
-        qformer_config={"vocab_size": 30523, "use_qformer_text_input": True}, image_text_hidden_size=256
+        qformer_config={"vocab_size": 30523, "use_qformer_text_input": True},
+        image_text_hidden_size=256,
     )
     with torch.device("meta"), torch.no_grad():
-        vision, text = Blip2VisionModelWithProjection(config).eval(), Blip2TextModelWithProjection(config).eval()
+        vision, text = (
+            Blip2VisionModelWithProjection(config).eval(),
+            Blip2TextModelWithProjection(config).eval(),
+        )
         image = vision(pixel_values=torch.empty(2, 3, 224, 224)).image_embeds
         tokens = torch.ones(2, 32, dtype=torch.long)
         read = text(input_ids=tokens, attention_mask=tokens).text_embeds[:, 0]
     assert tuple(image.shape) == (2, row.vectors_per_item, row.dim)
     assert tuple(read.shape) == (2, row.dim)
-    of_text = millions(text.embeddings) + millions(text.text_projection)  # the rest it shares with the other
+    of_text = millions(text.embeddings) + millions(
+        text.text_projection
+    )  # the rest it shares with the other
     assert millions(vision) + of_text == pytest.approx(row.parameters_m, abs=1)

@@ -19,20 +19,36 @@ NAME = "timm/vit_base_patch32_clip_224.openai"
 
 def cli(*arguments, **environment):
     return subprocess.run(
-        [sys.executable, "-m", "kis_bench.cli", *arguments], env=os.environ | environment, capture_output=True,
-        text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "kis_bench.cli", *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def test_fetch_gets_one_set_of_weights_and_no_more(hub):
     hub.offer(NAME)
-    for extra in ("pytorch_model.bin", "open_clip_pytorch_model.bin", "tf_model.h5", "onnx/model.onnx", "picture.png"):
+    for extra in (
+        "pytorch_model.bin",
+        "open_clip_pytorch_model.bin",
+        "tf_model.h5",
+        "onnx/model.onnx",
+        "picture.png",
+    ):
         (hub.root / NAME / extra).parent.mkdir(exist_ok=True)
         (hub.root / NAME / extra).write_bytes(b"not wanted")
     assert encoders.readiness(encoders.find("clip-vit-b-32")).state == "not downloaded"
     done = cli("fetch", "clip-vit-b-32")
-    assert (done.returncode, "clip-vit-b-32: downloaded; ready" in done.stdout) == (0, True), done.stdout + done.stderr
-    fetched = {path.rsplit("/", 1)[1] for method, path, _ in hub.log if method == "GET" and "/resolve/" in path}
+    assert (done.returncode, "clip-vit-b-32: downloaded; ready" in done.stdout) == (0, True), (
+        done.stdout + done.stderr
+    )
+    fetched = {
+        path.rsplit("/", 1)[1]
+        for method, path, _ in hub.log
+        if method == "GET" and "/resolve/" in path
+    }
     assert fetched == {"open_clip_config.json", "open_clip_model.safetensors"}
     asked = len(hub.log)
     assert "was here already; ready" in cli("fetch", "clip-vit-b-32").stdout
@@ -47,7 +63,9 @@ def test_a_killed_fetch_goes_on_where_it_was(hub, tmp_path):
     content = os.urandom(24 * 2**20)
     (big / "open_clip_model.safetensors").write_bytes(content)
     hub.bytes_per_second = 8 * 2**20
-    process = subprocess.Popen([sys.executable, "-m", "kis_bench.cli", "fetch", "hf-hub:somebody/big"])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kis_bench.cli", "fetch", "hf-hub:somebody/big"]
+    )
     blobs = tmp_path / "hf" / "hub" / "models--somebody--big" / "blobs"
 
     def had():
@@ -72,7 +90,10 @@ def test_a_killed_fetch_goes_on_where_it_was(hub, tmp_path):
 
 def test_two_processes_may_fetch_at_once(hub):
     hub.offer(NAME)
-    both = [subprocess.Popen([sys.executable, "-m", "kis_bench.cli", "fetch", "clip-vit-b-32"]) for _ in range(2)]
+    both = [
+        subprocess.Popen([sys.executable, "-m", "kis_bench.cli", "fetch", "clip-vit-b-32"])
+        for _ in range(2)
+    ]
     assert [process.wait() for process in both] == [0, 0]
     assert encoders.readiness(encoders.find("clip-vit-b-32")).ready
 
@@ -120,7 +141,11 @@ def test_what_cannot_be_downloaded_says_why(hub, monkeypatch):
     with pytest.raises(NotReady, match="HF_HUB_OFFLINE is set"), models_hub.no_network():
         encoders.fetch(encoders.find("clip-vit-b-32"))
     done = cli("fetch", "clip-vit-b-32", HF_ENDPOINT="http://127.0.0.1:9")
-    assert (done.returncode, "Check the network" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    assert (done.returncode, "Check the network" in done.stderr, "Traceback" in done.stderr) == (
+        2,
+        True,
+        False,
+    )
     assert cli("fetch", "clip-vit-b-23").returncode == 2
     assert "no matter of downloading" in cli("fetch", "nowhere:load").stderr
 
@@ -129,7 +154,9 @@ def test_a_snapshot_that_lacks_a_part_is_not_ready(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     names = ["model.safetensors", "model.safetensors.index.json"]
     assert models_hub.missing_files(tmp_path, "config.json", names) == ["model.safetensors"]
-    (tmp_path / names[1]).write_text('{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}')
+    (tmp_path / names[1]).write_text(
+        '{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}'
+    )
     (tmp_path / "one.safetensors").write_bytes(b"")
     assert models_hub.missing_files(tmp_path, "config.json", names) == ["two.safetensors"]
     (tmp_path / names[1]).write_text("[]")

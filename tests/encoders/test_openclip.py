@@ -13,7 +13,12 @@ from kis_bench.encoders.hub import cache as hub_cache
 from kis_bench.errors import KisBenchError, NotReady, UnknownName
 
 NAMES = [row.name for row in encoders.catalogue().values() if row.source.startswith("hf-hub:")]
-TEXTS = ["red apple", "a sailboat on the sea at night", "", "Two people, under a tree - in the RAIN!"]
+TEXTS = [
+    "red apple",
+    "a sailboat on the sea at night",
+    "",
+    "Two people, under a tree - in the RAIN!",
+]
 
 
 def repository(name):
@@ -46,7 +51,9 @@ def test_vectors_are_those_of_the_documented_usage(name, hub, images):
     tokenizer = open_clip.get_tokenizer(source, cache_dir=cache, **options)
     model.eval()
     with torch.no_grad():
-        expected = model.encode_image(torch.stack([preprocess(image) for image in images]), normalize=True).numpy()
+        expected = model.encode_image(
+            torch.stack([preprocess(image) for image in images]), normalize=True
+        ).numpy()
         expected_texts = model.encode_text(tokenizer(TEXTS), normalize=True).numpy()
     np.testing.assert_allclose(vectors[:, 0], expected, atol=1e-6)
     np.testing.assert_allclose(texts[:, 0], expected_texts, atol=1e-6)
@@ -61,7 +68,9 @@ def test_vectors_are_those_of_the_documented_usage(name, hub, images):
 def test_texts_that_lose_words_are_counted(name, hub):
     hub.offer(repository(name))
     encoder = encoders.load(name, device="cpu", download=True)
-    room = encoder.context_length - (2 if name == "clip-vit-b-32" else 1)  # the marks of start and end
+    room = encoder.context_length - (
+        2 if name == "clip-vit-b-32" else 1
+    )  # the marks of start and end
     texts = ["cat " * room, "cat " * (room + 1), "cat " * 500, ""]
     vectors, truncated = encoder.encode_texts(texts)
     assert truncated.tolist() == [False, True, True, False]
@@ -82,7 +91,9 @@ def test_offline_from_the_cache(hub, images, monkeypatch):
 
 def test_nothing_is_downloaded_unasked(hub):
     hub.offer(repository("clip-vit-b-32"))
-    with pytest.raises(NotReady, match="clip-vit-b-32: not downloaded. kis-bench fetch clip-vit-b-32"):
+    with pytest.raises(
+        NotReady, match="clip-vit-b-32: not downloaded. kis-bench fetch clip-vit-b-32"
+    ):
         encoders.load("clip-vit-b-32")
     assert hub.log == []
 
@@ -99,12 +110,16 @@ def shrunk(architecture, tmp_path, monkeypatch):
     config.pop("quick_gelu")
     (tmp_path / "archs").mkdir()
     (tmp_path / "archs" / f"{architecture}.json").write_text(json.dumps(config))
-    monkeypatch.setattr("open_clip.factory._MODEL_CONFIG_PATHS", list(open_clip.factory._MODEL_CONFIG_PATHS))
+    monkeypatch.setattr(
+        "open_clip.factory._MODEL_CONFIG_PATHS", list(open_clip.factory._MODEL_CONFIG_PATHS)
+    )
     monkeypatch.setattr("open_clip.factory._MODEL_CONFIGS", dict(open_clip.factory._MODEL_CONFIGS))
     open_clip.add_model_config(tmp_path / "archs")
 
 
-def test_a_tag_brings_its_own_activation_whatever_the_architecture_is_called(hub, images, tmp_path, monkeypatch):
+def test_a_tag_brings_its_own_activation_whatever_the_architecture_is_called(
+    hub, images, tmp_path, monkeypatch
+):
     """ViT-B-32 with OpenAI's weights: the library warns and computes with GELU; the weights want QuickGELU."""
     hub.offer("timm/vit_base_patch32_clip_224.openai")
     (tmp_path / "small").mkdir()
@@ -112,7 +127,9 @@ def test_a_tag_brings_its_own_activation_whatever_the_architecture_is_called(hub
     by_tag = encoders.load("openclip:ViT-B-32/openai", device="cpu", download=True)
     by_repository = encoders.load("clip-vit-b-32", device="cpu", download=True)
     np.testing.assert_array_equal(by_tag.encode_images(images), by_repository.encode_images(images))
-    np.testing.assert_array_equal(by_tag.encode_texts(TEXTS)[0], by_repository.encode_texts(TEXTS)[0])
+    np.testing.assert_array_equal(
+        by_tag.encode_texts(TEXTS)[0], by_repository.encode_texts(TEXTS)[0]
+    )
     assert by_tag.quick_gelu is by_repository.quick_gelu is True
     assert by_tag.name == "openclip.ViT-B-32.openai"
 
@@ -158,7 +175,9 @@ class Evil:
         return open, (str(self.file), "w")
 
 
-@pytest.mark.parametrize("fault", ["truncated", "foreign", "renamed", "no weights", "no config", "pickle", "text"])
+@pytest.mark.parametrize(
+    "fault", ["truncated", "foreign", "renamed", "no weights", "no config", "pickle", "text"]
+)
 def test_files_that_are_not_the_models_are_refused(fault, tmp_path):
     import safetensors.torch
     import torch
@@ -169,7 +188,11 @@ def test_files_that_are_not_the_models_are_refused(fault, tmp_path):
     REPOSITORIES["laion/CLIP-ViT-H-14-laion2B-s32B-b79K"](folder)
     weights = folder / "open_clip_model.safetensors"
     tensors = safetensors.torch.load_file(weights)
-    said = {"foreign": "visual.conv1.weight", "renamed": "visual.conv9.weight", "pickle": "could run code"}
+    said = {
+        "foreign": "visual.conv1.weight",
+        "renamed": "visual.conv9.weight",
+        "pickle": "could run code",
+    }
     if fault == "truncated":
         weights.write_bytes(weights.read_bytes()[:-1000])
     elif fault == "foreign":
@@ -217,12 +240,22 @@ def test_a_text_side_of_transformers_brings_its_configuration(hub):
     mine.mkdir(parents=True, exist_ok=True)
     words = bert_tokenizer(mine)
     XLMRobertaConfig(
-        vocab_size=words, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        architectures=["XLMRobertaModel"], max_position_embeddings=90,
-    ).save_pretrained(text)  # fmt: skip
+        vocab_size=words,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        architectures=["XLMRobertaModel"],
+        max_position_embeddings=90,
+    ).save_pretrained(text)
     vision = {"image_size": 28, "layers": 1, "width": 64, "head_width": 16, "patch_size": 14}
-    side = {"hf_model_name": "some/xlm", "hf_tokenizer_name": "some/multilingual", "hf_proj_type": "mlp",
-            "hf_pooler_type": "mean_pooler", "context_length": 77}  # fmt: skip
+    side = {
+        "hf_model_name": "some/xlm",
+        "hf_tokenizer_name": "some/multilingual",
+        "hf_proj_type": "mlp",
+        "hf_pooler_type": "mean_pooler",
+        "context_length": 77,
+    }
     config = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": side}
     save_json(mine / "open_clip_config.json", {"model_cfg": config, "preprocess_cfg": OPENAI})
     built = json.loads(json.dumps(config))

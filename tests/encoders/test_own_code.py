@@ -61,10 +61,25 @@ PROJECT = {
     """,
 }
 EXPECTED = {
-    "ours", "ours.model", "ours.plain", "ours.sibling", "ours.cousin", "ours.by_relative_name", "ours.deep",
-    "ours.deep.below", "ours.deep.below2", "ours.deep.below3", "colours.table", "stars", "stars.one", "behind_cousin",
-    "circular", "circular2", "by_name", "lazy",
-}  # fmt: skip
+    "ours",
+    "ours.model",
+    "ours.plain",
+    "ours.sibling",
+    "ours.cousin",
+    "ours.by_relative_name",
+    "ours.deep",
+    "ours.deep.below",
+    "ours.deep.below2",
+    "ours.deep.below3",
+    "colours.table",
+    "stars",
+    "stars.one",
+    "behind_cousin",
+    "circular",
+    "circular2",
+    "by_name",
+    "lazy",
+}
 
 
 @pytest.fixture
@@ -96,12 +111,16 @@ def test_installed_packages_count_only_for_a_function_of_theirs(project):
 def key_of(project, source="ours.model:load"):
     """In a process of its own, as a later run would find it."""
     code = f"from kis_bench import encoders; print(encoders.load({source!r}).key)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("changed", ["ours/model.py", "lazy.py", "ours/deep/below3.py", "colours/table.py"])
+@pytest.mark.parametrize(
+    "changed", ["ours/model.py", "lazy.py", "ours/deep/below3.py", "colours/table.py"]
+)
 def test_a_key_changes_with_a_source_and_comes_back_with_it(project, changed):
     before = key_of(project)
     assert before.startswith("python-ours.model-load-")
@@ -117,8 +136,10 @@ def test_a_key_changes_with_a_source_and_comes_back_with_it(project, changed):
 def test_a_key_changes_with_files_and_with_the_objects_own_key(project):
     def write(*lines):
         body = "\n".join(f"    {line}" for line in lines)
-        (project / "lazy2.py").write_text(f"from lazy import Model as Base\nclass Model(Base):\n    pass\n{body}\n"
-                                          "def load():\n    return Model()\n")  # fmt: skip
+        (project / "lazy2.py").write_text(
+            f"from lazy import Model as Base\nclass Model(Base):\n    pass\n{body}\n"
+            "def load():\n    return Model()\n"
+        )
 
     weights = project / "weights"
     weights.mkdir()
@@ -134,7 +155,9 @@ def test_a_key_changes_with_files_and_with_the_objects_own_key(project):
     assert len({first, second, third, fourth}) == 4
     assert fourth.endswith("-mine-1")
     write("files = ['absent.bin']")
-    with pytest.raises(AssertionError, match="there is no file absent.bin, which its object lists in files"):
+    with pytest.raises(
+        AssertionError, match="there is no file absent.bin, which its object lists in files"
+    ):
         key_of(project, "lazy2:load")
 
 

@@ -24,7 +24,9 @@ def encoder(hub):
 @pytest.fixture(scope="module")
 def images():
     rng = np.random.default_rng(0)
-    return [Image.fromarray(rng.integers(0, 256, (40 + i, 60, 3), dtype=np.uint8)) for i in range(5)]
+    return [
+        Image.fromarray(rng.integers(0, 256, (40 + i, 60, 3), dtype=np.uint8)) for i in range(5)
+    ]
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -40,7 +42,10 @@ def test_half_precision_is_autocast_and_leaves_as_float32(encoder, images, preci
 
 
 def test_each_precision_has_a_key_of_its_own(encoder):
-    keys = {encoders.LazyEncoder(find(NAME), precision=precision).key for precision in encoders.PRECISIONS}
+    keys = {
+        encoders.LazyEncoder(find(NAME), precision=precision).key
+        for precision in encoders.PRECISIONS
+    }
     assert len(keys) == len(encoders.PRECISIONS)
     assert encoder.key in keys
 
@@ -75,8 +80,11 @@ def test_a_model_that_is_unloaded_is_gone_and_comes_back(encoder, images):
 
 @given(
     texts=st.lists(st.lists(st.integers(5, 9), max_size=12), min_size=1, max_size=5),
-    context=st.integers(3, 9), closed=st.booleans(), in_front=st.booleans(), end=st.sampled_from([1, 2]),
-)  # fmt: skip
+    context=st.integers(3, 9),
+    closed=st.booleans(),
+    in_front=st.booleans(),
+    end=st.sampled_from([1, 2]),
+)
 def test_cut_texts_whatever_the_tokenizer(texts, context, closed, in_front, end):
     """Begin mark 3, end mark 1 or 2, padding 1; a cut text is closed with the end mark or just ends."""
     import torch
@@ -85,7 +93,13 @@ def test_cut_texts_whatever_the_tokenizer(texts, context, closed, in_front, end)
 
     def tokens(text, length):
         whole = [3, *text, end]
-        kept = whole if len(whole) <= length else [*whole[: length - 1], end] if closed else whole[:length]
+        kept = (
+            whole
+            if len(whole) <= length
+            else [*whole[: length - 1], end]
+            if closed
+            else whole[:length]
+        )
         padding = [1] * (length - len(kept))
         return [*padding, *kept] if in_front else [*kept, *padding]
 

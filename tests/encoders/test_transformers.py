@@ -10,11 +10,18 @@ from kis_bench import encoders
 from kis_bench.encoders.hub import repository_of
 from kis_bench.errors import KisBenchError, NotReady
 
-TEXTS = ["red apple", "a sailboat on the sea at night", "", "Two people, under a tree - in the RAIN!"]
+TEXTS = [
+    "red apple",
+    "a sailboat on the sea at night",
+    "",
+    "Two people, under a tree - in the RAIN!",
+]
 FAMILIES = [
-    "transformers:kakaobrain/align-base", "transformers:openai/clip-vit-base-patch32",
-    "transformers:google/siglip-base-patch16-224", "transformers:google/siglip2-base-patch16-naflex",
-]  # fmt: skip
+    "transformers:kakaobrain/align-base",
+    "transformers:openai/clip-vit-base-patch32",
+    "transformers:google/siglip-base-patch16-224",
+    "transformers:google/siglip2-base-patch16-naflex",
+]
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +50,21 @@ def test_vectors_of_two_towers(source, hub, images):
     folder = files(hub, source)
     encoder = encoders.load(source, device="cpu", download=True)
     model = AutoModel.from_pretrained(folder).eval()
-    tokenizer, processor = AutoTokenizer.from_pretrained(folder), AutoImageProcessor.from_pretrained(folder)
-    tokens = tokenizer(TEXTS, padding="max_length", truncation=True, max_length=encoder.context_length,
-                       return_tensors="pt")  # fmt: skip
+    tokenizer, processor = (
+        AutoTokenizer.from_pretrained(folder),
+        AutoImageProcessor.from_pretrained(folder),
+    )
+    tokens = tokenizer(
+        TEXTS,
+        padding="max_length",
+        truncation=True,
+        max_length=encoder.context_length,
+        return_tensors="pt",
+    )
     with torch.no_grad():
-        expected = normalised(model.get_image_features(**processor(images=images, return_tensors="pt")).pooler_output)
+        expected = normalised(
+            model.get_image_features(**processor(images=images, return_tensors="pt")).pooler_output
+        )
         expected_texts = normalised(model.get_text_features(**tokens).pooler_output)
     vectors, (texts, truncated) = encoder.encode_images(images), encoder.encode_texts(TEXTS)
     np.testing.assert_allclose(vectors[:, 0], expected, atol=1e-6)
@@ -76,9 +93,11 @@ def test_vectors_of_blip2_are_those_whose_maximum_is_the_retrieval_score(hub, im
     pixels = AutoImageProcessor.from_pretrained(folder)(images=images, return_tensors="pt")
     with torch.no_grad():
         scores = model(
-            **pixels, input_ids=tokens.input_ids, attention_mask=tokens.attention_mask,
+            **pixels,
+            input_ids=tokens.input_ids,
+            attention_mask=tokens.attention_mask,
             use_image_text_matching_head=False,
-        ).logits_per_image.numpy()  # fmt: skip
+        ).logits_per_image.numpy()
     ours = np.einsum("ivd,td->itv", vectors, texts[:, 0]).max(axis=2)
     np.testing.assert_allclose(ours, scores, atol=1e-6)
 
@@ -92,7 +111,9 @@ def test_features_of_timm(hub, images):
     model = timm.create_model(
         f"local-dir:{hub.root / 'timm/test_vit.r160_in1k'}", pretrained=True, num_classes=0
     ).eval()
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    transform = timm.data.create_transform(
+        **timm.data.resolve_model_data_config(model), is_training=False
+    )
     with torch.no_grad():
         expected = normalised(model(torch.stack([transform(image) for image in images])))
     np.testing.assert_allclose(encoder.encode_images(images)[:, 0], expected, atol=1e-6)
@@ -110,8 +131,14 @@ def test_a_timm_model_without_its_weights_named(hub):
         encoders.fetch(encoders.find("timm:test_vat"))
 
 
-FAULTS = [(fault, source) for fault in ("missing", "unexpected") for source in (*FAMILIES, "blip2-itm-vit-g")]
-FAULTS += [(fault, source) for fault in ("damaged", "pickle") for source in FAMILIES[:2]]  # read alike in all
+FAULTS = [
+    (fault, source)
+    for fault in ("missing", "unexpected")
+    for source in (*FAMILIES, "blip2-itm-vit-g")
+]
+FAULTS += [
+    (fault, source) for fault in ("damaged", "pickle") for source in FAMILIES[:2]
+]  # read alike in all
 
 
 @pytest.mark.parametrize(("fault", "source"), FAULTS)
@@ -142,8 +169,13 @@ def test_a_checkpoint_that_is_not_the_models_is_refused(fault, source, hub, tmp_
             del tensors[victim]
         else:
             tensors["something.else"] = torch.zeros(3)
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, safe, {"format": "pt"})
-    said = {"missing": f"lacks weights: {victim}", "unexpected": "unexpected weights: something.else"}
+        save_file(
+            {name: tensor.contiguous() for name, tensor in tensors.items()}, safe, {"format": "pt"}
+        )
+    said = {
+        "missing": f"lacks weights: {victim}",
+        "unexpected": "unexpected weights: something.else",
+    }
     with pytest.raises(KisBenchError, match=said.get(fault, "can't be loaded")):
         encoders.load(source, device="cpu")
     assert not (tmp_path / "owned").exists()
@@ -155,7 +187,11 @@ def test_a_model_without_a_joint_space(hub, tmp_path):
     folder = hub.root / "some" / "bert"
     if not folder.exists():
         config = BertConfig(
-            vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+            vocab_size=9,
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            intermediate_size=8,
         )
         BertModel(config).save_pretrained(folder)
     with pytest.raises(KisBenchError, match="does not embed images and texts in one space"):
@@ -165,7 +201,10 @@ def test_a_model_without_a_joint_space(hub, tmp_path):
 def test_a_repository_with_code_of_its_own_is_not_run(hub, tmp_path):
     folder = hub.root / "some" / "code"
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"model_type": "of-my-own", "auto_map": {"AutoConfig": "code.Mine", "AutoModel": "code.Mine"}}
+    about = {
+        "model_type": "of-my-own",
+        "auto_map": {"AutoConfig": "code.Mine", "AutoModel": "code.Mine"},
+    }
     (folder / "config.json").write_text(json.dumps(about))
     (folder / "model.safetensors").write_bytes(b"")
     (folder / "code.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\n")

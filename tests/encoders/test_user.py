@@ -64,7 +64,9 @@ def test_what_cannot_be_is_refused(write, about, said):
 
 def test_a_dim_other_than_that_of_the_table(write):
     source = write("def load():\n    return Model()\n")
-    with pytest.raises(KisBenchError, match="model mine: .*dim 2, where the table of models says 512"):
+    with pytest.raises(
+        KisBenchError, match="model mine: .*dim 2, where the table of models says 512"
+    ):
         encoders.load(Checkpoint("mine", f"python:{source}", dim=512))
 
 
@@ -72,8 +74,14 @@ def test_a_dim_other_than_that_of_the_table(write):
     ("function", "said"),
     [
         ("def load():\n    return 7\n", r"what load\(\) returns \(int\) lacks name, dim"),
-        ("def load():\n    return {}['weights']\n", r"load\(\) fails: KeyError: 'weights' \(.*user_module.*line 13\)"),
-        ("def load():\n    raise SystemExit(3)\n", r"load\(\) fails: SystemExit: 3 \(.*user_module.*line 13\)"),
+        (
+            "def load():\n    return {}['weights']\n",
+            r"load\(\) fails: KeyError: 'weights' \(.*user_module.*line 13\)",
+        ),
+        (
+            "def load():\n    raise SystemExit(3)\n",
+            r"load\(\) fails: SystemExit: 3 \(.*user_module.*line 13\)",
+        ),
         ("load = 3\n", "has no function load"),
     ],
 )
@@ -82,10 +90,17 @@ def test_functions_that_make_no_model(write, function, said):
         encoders.load(write(function))
 
 
-@pytest.mark.parametrize("part", ["name", "dim", "key", "files", "device", "image_only", "batch_size"])
+@pytest.mark.parametrize(
+    "part", ["name", "dim", "key", "files", "device", "image_only", "batch_size"]
+)
 def test_an_attribute_that_fails_is_one_message_with_its_line(write, part):
-    function = f"class Computed(Model):\n    @property\n    def {part}(self):\n        return 1 / 0\n"
-    with pytest.raises(KisBenchError, match=r"what load\(\) returns fails: ZeroDivisionError: .*user_module.*line 15"):
+    function = (
+        f"class Computed(Model):\n    @property\n    def {part}(self):\n        return 1 / 0\n"
+    )
+    with pytest.raises(
+        KisBenchError,
+        match=r"what load\(\) returns fails: ZeroDivisionError: .*user_module.*line 15",
+    ):
         encoders.load(write(function + "def load():\n    return Computed()\n"))
 
 
@@ -101,8 +116,10 @@ def test_its_name_counts_where_no_table_gives_another(write):
 
 
 def test_an_image_only_object_needs_no_text_side(write):
-    source = write("class Images:\n    name, dim, vectors_per_item, image_only = 'eyes', 2, 1, True\n"
-                   "    encode_images = Model.encode_images\ndef load():\n    return Images()\n")  # fmt: skip
+    source = write(
+        "class Images:\n    name, dim, vectors_per_item, image_only = 'eyes', 2, 1, True\n"
+        "    encode_images = Model.encode_images\ndef load():\n    return Images()\n"
+    )
     encoder = LazyEncoder(find(source))
     assert encoder.image_only
     assert encoder.context_length is None
@@ -117,7 +134,12 @@ TAKES = "def load(device, precision):\n    return Model(device=device, precision
 def test_device_and_precision_are_handed_over(write):
     made = encoders.load(write(TAKES), device="cpu", precision="bf16")
     assert (made.own.device, made.own.precision) == (made.device, made.precision) == ("cpu", "bf16")
-    assert made.key != encoders.load(find(made.key.replace("python-", "").split("-")[0] + ":load"), device="cpu").key
+    assert (
+        made.key
+        != encoders.load(
+            find(made.key.replace("python-", "").split("-")[0] + ":load"), device="cpu"
+        ).key
+    )
     anything = write("def load(**options):\n    return Model(options=options)\n")
     assert encoders.load(anything).own.options == {}
     made = encoders.load(anything, precision="fp16")
@@ -128,12 +150,24 @@ def test_device_and_precision_are_handed_over(write):
 @pytest.mark.parametrize(
     ("function", "asked", "said"),
     [
-        ("def load():\n    return Model()\n", {"device": "cuda"}, r"device cuda was asked for, but load\(\) takes no"),
+        (
+            "def load():\n    return Model()\n",
+            {"device": "cuda"},
+            r"device cuda was asked for, but load\(\) takes no",
+        ),
         ("def load():\n    return Model()\n", {"device": "cuda:1"}, "give load a parameter device"),
         ("def load():\n    return Model(device='cpu')\n", {"device": "cuda"}, "it uses cpu"),
         ("def load():\n    return Model(device='cuda:0')\n", {"device": "cpu"}, "it uses cuda:0"),
-        ("def load():\n    return Model()\n", {"precision": "bf16"}, r"precision bf16 .* load\(\) takes no precision"),
-        ("def load(precision):\n    return Model(precision='fp32')\n", {"precision": "fp16"}, "it uses fp32"),
+        (
+            "def load():\n    return Model()\n",
+            {"precision": "bf16"},
+            r"precision bf16 .* load\(\) takes no precision",
+        ),
+        (
+            "def load(precision):\n    return Model(precision='fp32')\n",
+            {"precision": "fp16"},
+            "it uses fp32",
+        ),
     ],
 )
 def test_what_is_asked_for_and_not_used_is_refused(write, function, asked, said):

@@ -84,13 +84,18 @@ def make(folder: Path) -> Path:
     for name, text in FILES.items():
         (folder / name).write_text(dedent(text))
     for i in range(N):
-        Image.new("RGB", (8, 8), (i, 128, 255 - i)).save(folder / "numbers" / "images" / f"{i:03d}.png")
+        Image.new("RGB", (8, 8), (i, 128, 255 - i)).save(
+            folder / "numbers" / "images" / f"{i:03d}.png"
+        )
     label(folder)
     return folder
 
 
 def label(folder: Path, texts=lambda i: f"number {i}", n: int = N) -> None:
-    rows = [{"query_id": f"q{i:03d}", "item_id": f"{i:03d}", "label_set": "short", "text": texts(i)} for i in range(n)]
+    rows = [
+        {"query_id": f"q{i:03d}", "item_id": f"{i:03d}", "label_set": "short", "text": texts(i)}
+        for i in range(n)
+    ]
     pd.DataFrame(rows).to_csv(folder / "numbers" / "labels.csv", index=False)
 
 
@@ -98,21 +103,47 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     dropped = ("KIS_", "PYTEST", "GITHUB_", "CI", "PY_COLORS", "COLUMNS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    mine = {"KIS_STORE": str(folder / "store"), "KIS_CACHE": str(folder / "cache"), "PYTHONPATH": path}
+    mine = {
+        "KIS_STORE": str(folder / "store"),
+        "KIS_CACHE": str(folder / "cache"),
+        "PYTHONPATH": path,
+    }
     return kept | mine | {"COLUMNS": "200"} | more
 
 
 def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "kis_bench.cli", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600,
-                          check=False)  # fmt: skip
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
-def run(folder: Path, *arguments: str, ordered: bool = True, **more: str) -> subprocess.CompletedProcess:
+def run(
+    folder: Path, *arguments: str, ordered: bool = True, **more: str
+) -> subprocess.CompletedProcess:
     """A real run of pytest in the project; capitals are variables of the environment."""
-    command = [sys.executable, "-m", "pytest", *(["-p", "no:randomly"] if ordered else []), *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(folder, **more), capture_output=True, text=True,
-                          timeout=600, check=False)  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *(["-p", "no:randomly"] if ordered else []),
+        *arguments,
+    ]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(folder, **more),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
 def latest(folder: Path):

@@ -35,7 +35,13 @@ sys.exit(code)
 def run(*arguments, **environment):
     command = [sys.executable, *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False, env=os.environ | environment
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        env=os.environ | environment,
     )
     return done, done.stdout + done.stderr
 
@@ -58,15 +64,42 @@ def test_a_collection_as_large_as_the_thesis_in_one_run(tmp_path):
     colours = rng.integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
     for i in range(n):
         frame = colours[i] if i % 97 else colours[0]  # some frames are the same file
-        Image.fromarray(frame).resize((96, 54)).save(tmp_path / "mvk" / "images" / f"{i:05}.jpg", quality=60)
-    table(tmp_path / "mvk" / "images.csv", ["item_id", "path", "group", "time_s"],
-          [(f"{i:05}", f"images/{i:05}.jpg", f"video {i // 157}", f"{i % 157}") for i in range(n)])  # fmt: skip
+        Image.fromarray(frame).resize((96, 54)).save(
+            tmp_path / "mvk" / "images" / f"{i:05}.jpg", quality=60
+        )
+    table(
+        tmp_path / "mvk" / "images.csv",
+        ["item_id", "path", "group", "time_s"],
+        [(f"{i:05}", f"images/{i:05}.jpg", f"video {i // 157}", f"{i % 157}") for i in range(n)],
+    )
     wanted = rng.choice(n, 100, replace=False)
-    table(tmp_path / "mvk" / "labels.csv", ["ID", "short_label", "long_label"],
-          [(f"{i:05}", f"frame {i}", f'a long, "quoted" text on frame {i} of a video') for i in wanted])  # fmt: skip
-    done, said = run("-c", MEASURED, "benchmarks", "-p", "no:cacheprovider", "-k", "mvk", "--kis-model", "demo",
-                     "--kis-dataset", f"mvk={tmp_path / 'mvk'}", "--kis-store", tmp_path / "store",
-                     "--kis-report", tmp_path / "reports", "--kis-near-duplicates", "phash:4")  # fmt: skip
+    table(
+        tmp_path / "mvk" / "labels.csv",
+        ["ID", "short_label", "long_label"],
+        [
+            (f"{i:05}", f"frame {i}", f'a long, "quoted" text on frame {i} of a video')
+            for i in wanted
+        ],
+    )
+    done, said = run(
+        "-c",
+        MEASURED,
+        "benchmarks",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "mvk",
+        "--kis-model",
+        "demo",
+        "--kis-dataset",
+        f"mvk={tmp_path / 'mvk'}",
+        "--kis-store",
+        tmp_path / "store",
+        "--kis-report",
+        tmp_path / "reports",
+        "--kis-near-duplicates",
+        "phash:4",
+    )
     assert done.returncode == 0, said
     assert "2 passed" in said
     peak = int(re.search(r"PEAK (\d+)", said)[1]) / 1024
@@ -76,7 +109,9 @@ def test_a_collection_as_large_as_the_thesis_in_one_run(tmp_path):
     assert measured.ranks[OTHER_RANKS].notna().all(axis=None)
     for name in ("segment_rank", "group_rank", "near_duplicate_rank"):
         assert (measured.ranks[name] <= measured.ranks["rank"]).all(), name
-    assert {"segment_recall", "group_recall", "near_duplicate_recall"} <= set(measured.metrics.metric)
+    assert {"segment_recall", "group_recall", "near_duplicate_recall"} <= set(
+        measured.metrics.metric
+    )
     about = measured.provenance["datasets"]["mvk"]
     assert (about["n_items"], about["n_groups"], about["near_duplicates"]) == (n, 60, "phash:4")
     text = (tmp_path / "reports" / "latest" / "report.md").read_text(encoding="utf-8")
@@ -109,10 +144,14 @@ def ranks_of(root, store, batch_size=None, near="phash:6"):
     queries = dataset.queries("short")
     items = embed_collection(dataset.collection, encoder, Store(store), batch_size=batch_size)
     texts = embed_texts(queries, encoder, Store(store), batch_size=batch_size)
-    wider = known_items.wider_sets(dataset.collection, queries, items, alike=NearDuplicates.parse(near))
+    wider = known_items.wider_sets(
+        dataset.collection, queries, items, alike=NearDuplicates.parse(near)
+    )
     ranks = known_items.measure(dataset.collection, queries, items, texts, wider)
     rows = known_items.rows("demo", "mine", dataset.collection, queries, texts, ranks)
-    return {row["query_id"]: [row[c] for c in ("rank_best", "rank_worst", *OTHER_RANKS)] for row in rows}
+    return {
+        row["query_id"]: [row[c] for c in ("rank_best", "rank_worst", *OTHER_RANKS)] for row in rows
+    }
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +187,11 @@ def test_names_of_files_change_no_rank(drawings, expected, tmp_path):
         target.parent.mkdir()
         (renamed / "images" / f"{old}.png").rename(target)
     _, *rows = rows_of(drawings / "images.csv")
-    table(renamed / "images.csv", ["item_id", "path", "group", "time_s"],
-          [(new[item], f"images/{new[item]}.png", group, time) for item, _, group, time in rows])  # fmt: skip
+    table(
+        renamed / "images.csv",
+        ["item_id", "path", "group", "time_s"],
+        [(new[item], f"images/{new[item]}.png", group, time) for item, _, group, time in rows],
+    )
     header, *labels = rows_of(drawings / "labels.csv")
     table(renamed / "labels.csv", header, [(q, new[item], *rest) for q, item, *rest in labels])
     assert ranks_of(renamed, tmp_path / "store") == expected
@@ -163,7 +205,11 @@ def test_packing_changes_no_rank(drawings, expected, tmp_path):
     with tarfile.open(packed / "images" / "all.tar", "w") as tar:
         for file in sorted((drawings / "images").iterdir(), reverse=True):
             tar.add(file, file.name)
-    known = [0, 1, *(2 + OTHER_RANKS.index(c) for c in OTHER_RANKS if c.startswith("near_duplicate"))]
+    known = [
+        0,
+        1,
+        *(2 + OTHER_RANKS.index(c) for c in OTHER_RANKS if c.startswith("near_duplicate")),
+    ]
     found = ranks_of(packed, tmp_path / "store")
     assert {q: [values[i] for i in known] for q, values in found.items()} == {
         q: [values[i] for i in known] for q, values in expected.items()
@@ -172,17 +218,31 @@ def test_packing_changes_no_rank(drawings, expected, tmp_path):
 
 def test_options_decide_what_counts(drawings, tmp_path):
     def ranks(*options):
-        done, said = run("-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "--kis-model", "demo", "--kis-dataset",
-                         f"mine={drawings}", "--kis-store", tmp_path / "store", "--kis-report", tmp_path / "reports",
-                         *options)  # fmt: skip
+        done, said = run(
+            "-m",
+            "pytest",
+            "benchmarks",
+            "-p",
+            "no:cacheprovider",
+            "--kis-model",
+            "demo",
+            "--kis-dataset",
+            f"mine={drawings}",
+            "--kis-store",
+            tmp_path / "store",
+            "--kis-report",
+            tmp_path / "reports",
+            *options,
+        )
         assert done.returncode == 0, said
         found = read_run(tmp_path / "reports" / "latest")
         return found.ranks, found.provenance["datasets"]["mine"]
 
     narrow, about = ranks("--kis-segment", "0")
     assert (about["segment_s"], about["near_duplicates"]) == (0.0, "identical")
-    assert narrow["segment_rank"].equals(narrow["rank"].where(narrow["rank_best"] == narrow["rank_worst"],
-                                                              narrow["segment_rank"]))  # fmt: skip
+    assert narrow["segment_rank"].equals(
+        narrow["rank"].where(narrow["rank_best"] == narrow["rank_worst"], narrow["segment_rank"])
+    )
     wide, about = ranks("--kis-segment", "99", "--kis-near-duplicates", "cosine:0.9", "-n", "2")
     assert (about["segment_s"], about["near_duplicates"]) == (99.0, "cosine:0.9")
     wide, narrow = (frame.set_index("query_id") for frame in (wide, narrow))
@@ -202,7 +262,9 @@ def test_options_decide_what_counts(drawings, tmp_path):
     ],
 )
 def test_wrong_options_are_refused(tmp_path, options, said):
-    done, output = run("-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "--kis-report", tmp_path, *options)
+    done, output = run(
+        "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "--kis-report", tmp_path, *options
+    )
     assert done.returncode in (2, 4)
     assert said in output
     assert "Traceback" not in output
@@ -211,9 +273,25 @@ def test_wrong_options_are_refused(tmp_path, options, said):
 def test_a_bad_dataset_that_is_only_declared_does_not_stop_the_others(drawings, tmp_path):
     bad = shutil.copytree(drawings, tmp_path / "photos")
     shutil.copytree(drawings, tmp_path / "mvk")
-    (bad / "labels.csv").write_text("query_id,item_id,label_set,text\nq1,nowhere,short\nq2,nowhere,short,red\n")
-    done, said = run("-m", "pytest", "benchmarks", "-q", "-p", "no:cacheprovider", "--kis-model", "colour-words",
-                     "-k", "photos or mvk", "--kis-data", tmp_path, "--kis-report", tmp_path / "reports")  # fmt: skip
+    (bad / "labels.csv").write_text(
+        "query_id,item_id,label_set,text\nq1,nowhere,short\nq2,nowhere,short,red\n"
+    )
+    done, said = run(
+        "-m",
+        "pytest",
+        "benchmarks",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--kis-model",
+        "colour-words",
+        "-k",
+        "photos or mvk",
+        "--kis-data",
+        tmp_path,
+        "--kis-report",
+        tmp_path / "reports",
+    )
     assert done.returncode == 1
     assert "line 2: 3 cells where the header has 4" in said
     assert "line 3: item 'nowhere' is not in the collection" in said
@@ -232,7 +310,17 @@ def test_a_bad_dataset_that_is_only_declared_does_not_stop_the_others(drawings, 
 @pytest.mark.parametrize("quiet", [["-q"], ["--no-header"], []])
 def test_wrong_names_are_one_message(drawings, options, said, quiet):
     options = [option.format(drawings) for option in options]
-    done, output = run("-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "--kis-model", "demo", *quiet, *options)
+    done, output = run(
+        "-m",
+        "pytest",
+        "benchmarks",
+        "-p",
+        "no:cacheprovider",
+        "--kis-model",
+        "demo",
+        *quiet,
+        *options,
+    )
     assert done.returncode == 2
     assert output.count(said) in (1, 2)  # pytest itself repeats what its header raised
     assert "Error" not in output

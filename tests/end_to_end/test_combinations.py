@@ -82,8 +82,12 @@ def project(tmp_path, monkeypatch):
 def measured(project, *arguments):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", *arguments],
-        cwd=project, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     return done, project / "reports" / "latest"
 
 
@@ -99,7 +103,9 @@ def test_combinations_are_measured_and_written(project, workers):
     assert len(run.ranks) == 60  # once, though two tests measured them
     page = (latest / "report.md").read_text(encoding="utf-8")
     assert "What combinations find" in page
-    assert {"combinations.csv", "advice.csv"} <= {file.name for file in (latest / "tables").iterdir()}
+    assert {"combinations.csv", "advice.csv"} <= {
+        file.name for file in (latest / "tables").iterdir()
+    }
 
 
 def test_a_model_that_knows_nothing_gains_nothing(project):
@@ -112,12 +118,19 @@ def test_a_model_that_knows_nothing_gains_nothing(project):
     assert run.fused.groupby("method").size().eq(30).all()
     of = {model: rows.set_index("query_id") for model, rows in run.ranks.groupby("model")}
     assert (of["blind"]["rank_best"].eq(1) & of["blind"]["rank_worst"].eq(30)).all()
-    places = [[range(own.loc[f"q{i}", "rank_best"], own.loc[f"q{i}", "rank_worst"] + 1) for own in of.values()]
-              for i in range(30)]  # fmt: skip
+    places = [
+        [
+            range(own.loc[f"q{i}", "rank_best"], own.loc[f"q{i}", "rank_worst"] + 1)
+            for own in of.values()
+        ]
+        for i in range(30)
+    ]
     found = [[min(pair) for pair in itertools.product(*both)] for both in places]
     oracle = table[table.method == "oracle"].fillna({"k": 0}).set_index("k")["value"]
     for k in (1, 10):
-        assert oracle[k] == pytest.approx(np.mean([np.mean(np.array(ranks) <= k) for ranks in found]))
+        assert oracle[k] == pytest.approx(
+            np.mean([np.mean(np.array(ranks) <= k) for ranks in found])
+        )
     assert oracle[0] == pytest.approx(np.mean([1 / np.mean(ranks) for ranks in found]))
     assert set(table.method) == {"oracle", "interleave"}
     page = (latest / "report.md").read_text(encoding="utf-8")

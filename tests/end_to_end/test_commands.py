@@ -14,8 +14,17 @@ from PIL import Image
 from kis_bench.results import read_run
 
 ROOT = Path(__file__).parents[2]
-SUITE = ("-q", "-p", "no:cacheprovider", ROOT / "benchmarks", "-c", ROOT / "pyproject.toml", "--kis-model", "demo",
-         "--kis-dataset")  # fmt: skip
+SUITE = (
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    ROOT / "benchmarks",
+    "-c",
+    ROOT / "pyproject.toml",
+    "--kis-model",
+    "demo",
+    "--kis-dataset",
+)
 HEADER = "query_id,item_id,label_set,text\n"
 
 
@@ -23,9 +32,14 @@ HEADER = "query_id,item_id,label_set,text\n"
 def cli(tmp_path):
     def run(*arguments, code=0, module="kis_bench.cli", cwd=tmp_path):
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300,
-            check=False, env=os.environ | {"KIS_STORE": str(tmp_path / "store"), "KIS_DATA": ""},
-        )  # fmt: skip
+            [sys.executable, "-m", module, *arguments],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env=os.environ | {"KIS_STORE": str(tmp_path / "store"), "KIS_DATA": ""},
+        )
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
@@ -43,7 +57,9 @@ def folder(tmp_path):
         Image.new("RGB", (32, 32), (20 * i, 255 - 20 * i, 90)).save(images / f"{i}.png")
         rows.append(f"{i},images/{i}.png,{'00007' if i < 6 else '00012'},{5 * (i % 6)}")
     (images.parent / "images.csv").write_text("\n".join(rows) + "\n")
-    (images.parent / "labels.csv").write_text(HEADER + "q1,1,short,dark green\nq2,8,short,nearly red\n")
+    (images.parent / "labels.csv").write_text(
+        HEADER + "q1,1,short,dark green\nq2,8,short,nearly red\n"
+    )
     return images.parent
 
 
@@ -80,7 +96,9 @@ def test_names_that_cannot_be_used_are_told_all_at_once_and_nothing_is_done(cli,
     assert "2 problems; nothing was done" in said
     assert f"dataset gone: no data. there is no folder {gone}" in said
     assert "model no_module.load: no module. there is no Python module no_module" in said
-    said = cli("datasets", "check", f"gone={gone}", "--model", "no_module:load", "--model", "dmeo", code=2)
+    said = cli(
+        "datasets", "check", f"gone={gone}", "--model", "no_module:load", "--model", "dmeo", code=2
+    )
     assert "3 problems; nothing was done" in said
     assert f"dataset gone: no data. there is no folder {gone}" in said
     assert "unknown model 'dmeo': did you mean demo?" in said
@@ -90,14 +108,31 @@ def test_names_that_cannot_be_used_are_told_all_at_once_and_nothing_is_done(cli,
 def test_tasks_of_the_showdown_are_imported_and_measured(cli, folder, tmp_path):
     hints = ["red", "red, and no green", "red, and no green at all"]
     tasks = [
-        {"query_name": name, "hints": hints, "answer": video, "videorange": {"start": 9000, "end": 21000}, "fps": 25}
-        for name, video, hints in (("t1", "00012", hints), ("t2", "99999", ["another", "another one"]))
+        {
+            "query_name": name,
+            "hints": hints,
+            "answer": video,
+            "videorange": {"start": 9000, "end": 21000},
+            "fps": 25,
+        }
+        for name, video, hints in (
+            ("t1", "00012", hints),
+            ("t2", "99999", ["another", "another one"]),
+        )
     ]
     (tmp_path / "vbs.json").write_text(json.dumps(tasks))
     said = cli("import", "vbs", tmp_path / "vbs.json", f"mine={folder}")
     assert str(folder / "labels-vbs.csv") in said
     assert "99999" in said
-    again = cli("import", "vbs", tmp_path / "vbs.json", f"mine={folder}", "--out", tmp_path / "other.csv", code=2)
+    again = cli(
+        "import",
+        "vbs",
+        tmp_path / "vbs.json",
+        f"mine={folder}",
+        "--out",
+        tmp_path / "other.csv",
+        code=2,
+    )
     assert "has 1 of these tasks already, first 't1'" in again
     cli("import", "vbs", tmp_path / "vbs.json", "mvk", code=2)
     cli(*SUITE, f"mine={folder}", "--kis-report", tmp_path / "reports", module="pytest")
@@ -113,10 +148,24 @@ def test_a_run_is_exported_and_drawn_anew(cli, folder, tmp_path):
     cli(*SUITE, f"mine={folder}", "--kis-report", tmp_path / "reports", module="pytest")
     run = tmp_path / "reports" / "latest"
     assert "written to" in cli("export", "trec", run, "--dataset", f"mine={folder}")
-    written = {file.name.split("-")[-1].partition(".")[2] for file in (run / "export-trec").iterdir()}
+    written = {
+        file.name.split("-")[-1].partition(".")[2] for file in (run / "export-trec").iterdir()
+    }
     assert written == {"run.trec", "qrels.trec"}
-    cli("export", "csv", run, "--dataset", f"mine={folder}", "--out", tmp_path / "tables", "--depth", "5")
-    table = pd.read_csv(next((tmp_path / "tables").glob("*.run.csv")), dtype={"query_id": str, "doc_id": str})
+    cli(
+        "export",
+        "csv",
+        run,
+        "--dataset",
+        f"mine={folder}",
+        "--out",
+        tmp_path / "tables",
+        "--depth",
+        "5",
+    )
+    table = pd.read_csv(
+        next((tmp_path / "tables").glob("*.run.csv")), dtype={"query_id": str, "doc_id": str}
+    )
     assert table.groupby("query_id").size().to_dict() == {"q1": 5, "q2": 5}
     assert "cutoff 10 only" in cli("export", "parquet", run)  # the dataset is not below KIS_DATA
     assert "kis-bench: " in cli("export", "trec", run, "--depth", "500", code=2)
@@ -141,14 +190,18 @@ def test_saves_of_the_thesis_are_imported(cli, tmp_path):
     vectors = torch.nn.functional.normalize(torch.arange(12.0).reshape(4, 3) + 1, dim=1)
     ids = [f"{i:05}" for i in range(4)]
     (saves / "image_features" / "clip-photos.pkl").write_bytes(pickle.dumps((ids, vectors)))
-    (saves / "ranks" / "clip-photos-short.pkl").write_bytes(pickle.dumps([("red", 0), ("same", 1), ("same", 3)]))
+    (saves / "ranks" / "clip-photos-short.pkl").write_bytes(
+        pickle.dumps([("red", 0), ("same", 1), ("same", 3)])
+    )
     (saves / "cumulations" / "clip-photos-short.pkl").write_bytes(pickle.dumps([1, 2, 2, 3]))
     said = cli("import", "m3rt", tmp_path / "M3RT", "--report", tmp_path / "reports")
     assert "2 of 3" in said  # not paired: two queries have the text
     run = read_run(tmp_path / "reports" / "latest")
     assert run.ranks.set_index("query_id")["rank"].to_dict() == {
-        "00001-short": 1.0, "unpaired-clip-vit-b-32-short-1": 2.0, "unpaired-clip-vit-b-32-short-2": 4.0,
-    }  # fmt: skip
+        "00001-short": 1.0,
+        "unpaired-clip-vit-b-32-short-1": 2.0,
+        "unpaired-clip-vit-b-32-short-2": 4.0,
+    }
     assert list((tmp_path / "store").rglob("*.arrow"))
     (saves / "ranks" / "clip-photos-long.pkl").write_bytes(b"cposix\nsystem\n(S'touch ran'\ntR.")
     said = cli("import", "m3rt", tmp_path / "M3RT", "--report", tmp_path / "reports", code=2)
@@ -177,5 +230,7 @@ def test_help_says_what_a_command_does(cli, command):
     assert said.startswith(f"usage: kis-bench {command}")
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert f"kis-bench {command}" in page
-    for option in {word.strip("[],") for word in said.split() if word.startswith(("--", "[--"))} - {"--help"}:
+    for option in {word.strip("[],") for word in said.split() if word.startswith(("--", "[--"))} - {
+        "--help"
+    }:
         assert option in page, option

@@ -14,16 +14,32 @@ from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import JUDGMENTS, TIMINGS, VERDICTS
 
 ROOT = Path(__file__).parents[2]
-SUITE = ("-q", "-p", "no:cacheprovider", ROOT / "benchmarks", "-c", ROOT / "pyproject.toml", "-k", "known_item_search",
-         "--kis-model", "demo")  # fmt: skip
+SUITE = (
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    ROOT / "benchmarks",
+    "-c",
+    ROOT / "pyproject.toml",
+    "-k",
+    "known_item_search",
+    "--kis-model",
+    "demo",
+)
 
 
 def called(folder, *arguments, code=0, module="kis_bench.cli", **environment):
     here = {"KIS_STORE": str(folder / "store"), "KIS_DATA": "", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=300,
-        check=False, encoding="utf-8", env=os.environ | here | environment,
-    )  # fmt: skip
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        encoding="utf-8",
+        env=os.environ | here | environment,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -36,17 +52,37 @@ def cli(tmp_path):
 
 def write(parent, models=("a",), *, start=0, fingerprint="f", **head):
     """A run of 60 queries under these models; query i has rank 1 + i, or ``start`` more."""
-    ranks = pd.DataFrame([
-        {"model": model, "dataset": "mine", "label_set": "short", "query_id": f"q{i:03d}", "text": f"text <b>{i}</b>",
-         "item_id": f"i{i}", "rank": float(1 + i + start), "rank_best": 1 + i + start, "rank_worst": 1 + i + start,
-         "group_rank": None, "n_items": 5000, "truncated": False, "target_score": 0.5, "top_item_ids": ["i1"]}
-        for model in models for i in range(60)
-    ])  # fmt: skip
-    about = {"models": {model: {"key": model} for model in models},
-             "datasets": {"mine": {"fingerprint": fingerprint, "n_items": 5000, "segment_s": 10.0}}}  # fmt: skip
+    ranks = pd.DataFrame(
+        [
+            {
+                "model": model,
+                "dataset": "mine",
+                "label_set": "short",
+                "query_id": f"q{i:03d}",
+                "text": f"text <b>{i}</b>",
+                "item_id": f"i{i}",
+                "rank": float(1 + i + start),
+                "rank_best": 1 + i + start,
+                "rank_worst": 1 + i + start,
+                "group_rank": None,
+                "n_items": 5000,
+                "truncated": False,
+                "target_score": 0.5,
+                "top_item_ids": ["i1"],
+            }
+            for model in models
+            for i in range(60)
+        ]
+    )
+    about = {
+        "models": {model: {"key": model} for model in models},
+        "datasets": {"mine": {"fingerprint": fingerprint, "n_items": 5000, "segment_s": 10.0}},
+    }
     empty = {"judgments": JUDGMENTS, "timings": TIMINGS, "verdicts": VERDICTS}
     tables = {name: pd.DataFrame(columns=columns) for name, columns in empty.items()}
-    return write_run(parent, ranks=ranks, provenance={"time": "2026-01-01", **about, **head}, **tables)
+    return write_run(
+        parent, ranks=ranks, provenance={"time": "2026-01-01", **about, **head}, **tables
+    )
 
 
 def plant(run, **changed):
@@ -67,8 +103,11 @@ def test_a_query_that_fell(cli, tmp_path):
     out = new / f"compare-{old.name}"
     assert f"comparison: {out / 'compare.md'}" in said
     assert {file.name for file in out.iterdir()} == {
-        "compare.md", "compare.html", "compared_metrics.csv", "compared_queries.csv",
-    }  # fmt: skip
+        "compare.md",
+        "compare.html",
+        "compared_metrics.csv",
+        "compared_queries.csv",
+    }
     assert "text &lt;b&gt;17" in (out / "compare.html").read_text(encoding="utf-8")
     assert len(pd.read_csv(out / "compared_queries.csv")) == 60
     assert "identical" in cli("compare", old, old, "--out", tmp_path / "same")
@@ -80,15 +119,33 @@ def test_a_query_that_fell(cli, tmp_path):
 def test_a_new_model_against_the_incumbent(cli, tmp_path):
     old, new = write(tmp_path, ["a"], start=40), write(tmp_path, ["b"])
     assert "there is nothing that both runs measured" in cli("compare", old, new, code=2)
-    said = cli("compare", old, new, "--model", "a=b", "--metric", "recall@10", "--metric", "mrr", "--queries", "2")
+    said = cli(
+        "compare",
+        old,
+        new,
+        "--model",
+        "a=b",
+        "--metric",
+        "recall@10",
+        "--metric",
+        "mrr",
+        "--queries",
+        "2",
+    )
     assert "a → b" in said
     assert said.count(" → ") - said.count("a → b") == 2
     table = pd.read_csv(new / f"compare-{old.name}" / "compared_metrics.csv")
     assert table["metric"].tolist() == ["recall", "mrr"]
     assert table["verdict"].tolist() == ["better", "better"]
-    for wrong, remedy in (("a", "write OLD=NEW"), ("x=b", "unknown model 'x'"), ("a=x", "unknown model 'x'")):
+    for wrong, remedy in (
+        ("a", "write OLD=NEW"),
+        ("x=b", "unknown model 'x'"),
+        ("a=x", "unknown model 'x'"),
+    ):
         assert remedy in cli("compare", old, new, "--model", wrong, code=2)
-    assert "unknown metric 'recall@7'" in cli("compare", old, new, "--model", "a=b", "--metric", "recall@7", code=2)
+    assert "unknown metric 'recall@7'" in cli(
+        "compare", old, new, "--model", "a=b", "--metric", "recall@7", code=2
+    )
 
 
 def test_what_is_no_run_is_refused(cli, tmp_path):
@@ -99,7 +156,9 @@ def test_what_is_no_run_is_refused(cli, tmp_path):
     assert "install a newer kis-bench" in cli("compare", run, newer, code=2)
     assert "equally large, but other pictures, ids or texts" in cli("compare", run, other, code=2)
     (tmp_path / "taken").write_text("x")
-    assert "name another with --out" in cli("compare", run, run, "--out", tmp_path / "taken", code=2)
+    assert "name another with --out" in cli(
+        "compare", run, run, "--out", tmp_path / "taken", code=2
+    )
     cli("compare", run, code=2)
     cli("compare", run, run, "--queries", "0", code=2)
 
@@ -126,7 +185,10 @@ def test_runs_that_do_not_belong_together(cli, tmp_path):
 
 
 def test_several_runs_become_one(cli, tmp_path):
-    first, second = write(tmp_path / "x", ["a", "b"]), write(tmp_path / "y", ["b", "c"], start=5, privacy=True)
+    first, second = (
+        write(tmp_path / "x", ["a", "b"]),
+        write(tmp_path / "y", ["b", "c"], start=5, privacy=True),
+    )
     plant(second, **{f"q{i:03d}": 1 + i for i in range(60)})
     said = cli("report", second, first, "--out", tmp_path / "all")
     assert "note: ranks: 1 times a model, dataset and label set measured in two runs, alike" in said
@@ -138,7 +200,11 @@ def test_several_runs_become_one(cli, tmp_path):
     assert (merged.folder / "report.html").is_file()
     assert "text &lt;b&gt;" not in (merged.folder / "report.md").read_text(encoding="utf-8")
     cli("report", first, first.parent / "latest", write(tmp_path / "z", ["d"]))
-    assert sorted(read_run(tmp_path / "x" / "latest").ranks["model"].unique()) == ["a", "b", "d"]  # beside the first
+    assert sorted(read_run(tmp_path / "x" / "latest").ranks["model"].unique()) == [
+        "a",
+        "b",
+        "d",
+    ]  # beside the first
     assert "identical" in cli("compare", first, tmp_path / "all" / "latest")
 
 
@@ -152,12 +218,17 @@ def measured(tmp_path_factory):
         Image.new("RGB", (32, 32), (20 * i, 255 - 20 * i, 90)).save(images / f"{i}.png")
     rows = ["query_id,item_id,label_set,text"]
     for i in range(6):
-        rows += [f"q{i},{i},short,green {i}", f"q{i},{i},long,a field that is green and has the number {i}"]
+        rows += [
+            f"q{i},{i},short,green {i}",
+            f"q{i},{i},long,a field that is green and has the number {i}",
+        ]
     (images.parent / "labels.csv").write_text("\n".join(rows) + "\n")
     mine = ("--kis-dataset", f"mine={images.parent}")
     called(base, *SUITE, *mine, "--kis-report", base / "whole", module="pytest")
     for name in ("short", "long"):
-        called(base, *SUITE, *mine, "--kis-labels", name, "--kis-report", base / name, module="pytest")
+        called(
+            base, *SUITE, *mine, "--kis-labels", name, "--kis-report", base / name, module="pytest"
+        )
     return base
 
 
@@ -166,12 +237,19 @@ def test_measured_halves_are_the_whole(measured):
     halves = [measured / name / "latest" for name in ("long", "short")]
     called(measured, "report", *halves, "--out", measured / "merged")
     whole, merged = (read_run(measured / name / "latest") for name in ("whole", "merged"))
-    for name, key in (("ranks", ["label_set", "query_id"]), ("metrics", ["label_set", "metric", "k"])):
-        a, b = (getattr(run, name).sort_values(key).reset_index(drop=True) for run in (whole, merged))
+    for name, key in (
+        ("ranks", ["label_set", "query_id"]),
+        ("metrics", ["label_set", "metric", "k"]),
+    ):
+        a, b = (
+            getattr(run, name).sort_values(key).reset_index(drop=True) for run in (whole, merged)
+        )
         pd.testing.assert_frame_equal(a, b)
     assert whole.provenance["datasets"] == merged.provenance["datasets"]
     assert whole.provenance["models"] == merged.provenance["models"]
-    said = called(measured, "compare", measured / "whole" / "latest", measured / "merged" / "latest")
+    said = called(
+        measured, "compare", measured / "whole" / "latest", measured / "merged" / "latest"
+    )
     counts = [line.split() for line in said.splitlines() if line.startswith(("recall", "MRR"))]
     assert counts == [[line[0], "0", "0", "0", "2", "0"] for line in counts]
     assert "note:" not in said
@@ -181,8 +259,12 @@ def test_measured_halves_are_the_whole(measured):
 def test_every_option_stands_in_the_documentation(cli, command):
     said = cli(command, "--help")
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    section = next(part for part in page.split("\n## ") if part.startswith(f"`kis-bench {command} "))
-    for option in {word.strip("[],") for word in said.split() if word.startswith(("--", "[--"))} - {"--help"}:
+    section = next(
+        part for part in page.split("\n## ") if part.startswith(f"`kis-bench {command} ")
+    )
+    for option in {word.strip("[],") for word in said.split() if word.startswith(("--", "[--"))} - {
+        "--help"
+    }:
         assert f"`{option}" in section, option
 
 

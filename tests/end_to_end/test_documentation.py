@@ -35,15 +35,31 @@ def folder(tmp_path):
 
 def run(folder, *arguments):
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=600, check=False,
+        [sys.executable, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
         env=os.environ | {"KIS_STORE": str(folder / "store")},
-    )  # fmt: skip
+    )
     return done, done.stdout + done.stderr
 
 
 def pytest_run(folder, *arguments):
-    done, said = run(folder, "-m", "pytest", "-p", "no:cacheprovider", "--kis-dataset", "mine=mine",
-                     "--kis-report", "reports", "--kis-strict", *arguments)  # fmt: skip
+    done, said = run(
+        folder,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--kis-dataset",
+        "mine=mine",
+        "--kis-report",
+        "reports",
+        "--kis-strict",
+        *arguments,
+    )
     assert done.returncode == 0, said
     return read_run(folder / "reports" / "latest")
 
@@ -78,7 +94,9 @@ def test_a_network_of_yours(folder):
 def test_anything_that_makes_vectors(folder):
     (folder / "mean_colour.py").write_text(FILES["mean_colour.py"], encoding="utf-8")
     suite = ["-c", ROOT / "pyproject.toml", ROOT / "benchmarks"]
-    found = pytest_run(folder, *suite, "--kis-model", "mean_colour:load", "--kis-model", "demo").ranks
+    found = pytest_run(
+        folder, *suite, "--kis-model", "mean_colour:load", "--kis-model", "demo"
+    ).ranks
     mine = found[found.model == "mean-colour"]
     assert mine["rank"].tolist() == [1.0]
     assert mine["text"].tolist() == ["a red | <b>square</b>"]
@@ -87,7 +105,13 @@ def test_anything_that_makes_vectors(folder):
 
 
 def test_the_page_has_no_example_that_is_not_run():
-    assert set(FILES) == {"models.toml", "conftest.py", "test_ours.py", "our_model.py", "mean_colour.py"}
+    assert set(FILES) == {
+        "models.toml",
+        "conftest.py",
+        "test_ours.py",
+        "our_model.py",
+        "mean_colour.py",
+    }
     assert PAGE.count("```python") + PAGE.count("```toml") == len(FILES)
 
 
@@ -101,6 +125,8 @@ def test_examples_in_the_pages_hold(page):
 def test_links_between_pages_lead_somewhere():
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     for page in pages:
-        for target in re.findall(r"\]\(([^)#\s]+\.md)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        for target in re.findall(
+            r"\]\(([^)#\s]+\.md)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")
+        ):
             if "://" not in target:
                 assert (page.parent / target).is_file(), f"{page.name}: {target}"

@@ -56,21 +56,50 @@ def processes(request):
 BASE = ["--kis-baseline", "base/latest"]
 
 
-@pytest.mark.parametrize(("options", "worse", "code", "said"), [
-    (["--kis-thresholds", "thresholds.toml"], "", 0, "3 checks: 3 passed (2 thresholds)"),
-    (["--kis-thresholds", "thresholds.toml"], WORSE, 1,
-     "numbers, short, first: recall@7 is 80.0% [68.2, 88.2], expected at least 95.0% (thresholds.toml, line 2)"),
-    (BASE, "", 0, "12 checks: 12 passed (baseline 2"),
-    (BASE, WORSE, 1, "first: recall@1 is 80.0%, expected not below 100.0% beyond noise (adjusted p = 0."),
-    ([*BASE, "--kis-alpha", "0.000001"], WORSE, 0, "false alarms 1e-06 a run"),
-    ([*BASE, "--kis-tolerance", "0.01"], "5:0.4", 1, "recall@1 is 98.3%, expected at least 99.0%, 0.01 below 100.0%"),
-    ([*BASE, "--kis-query-factor", "50"], "5:0.4", 1, "expected that no query's rank grows by more than 50 times"),
-    ([*BASE, "--kis-gate-metric", "recall@100"], WORSE, 0, "2 checks: 2 passed"),
-    ([*BASE, "--kis-incumbent", "second", "--kis-gate-metric", "mrr"], WORSE, 1, "2 checks: 1 failed, 1 passed"),
-    ([*BASE, "--kis-exact"], "5:0.4", 1, "1 query that changed: q005: 1 → "),
-    ([*BASE, "--kis-exact", "--kis-drift", "60"], "5:0.4", 0, "2 checks: 2 passed (baseline"),
-])  # fmt: skip
-def test_each_option_in_one_and_in_several_processes(project, processes, options, worse, code, said):
+@pytest.mark.parametrize(
+    ("options", "worse", "code", "said"),
+    [
+        (["--kis-thresholds", "thresholds.toml"], "", 0, "3 checks: 3 passed (2 thresholds)"),
+        (
+            ["--kis-thresholds", "thresholds.toml"],
+            WORSE,
+            1,
+            "numbers, short, first: recall@7 is 80.0% [68.2, 88.2], expected at least 95.0% (thresholds.toml, line 2)",
+        ),
+        (BASE, "", 0, "12 checks: 12 passed (baseline 2"),
+        (
+            BASE,
+            WORSE,
+            1,
+            "first: recall@1 is 80.0%, expected not below 100.0% beyond noise (adjusted p = 0.",
+        ),
+        ([*BASE, "--kis-alpha", "0.000001"], WORSE, 0, "false alarms 1e-06 a run"),
+        (
+            [*BASE, "--kis-tolerance", "0.01"],
+            "5:0.4",
+            1,
+            "recall@1 is 98.3%, expected at least 99.0%, 0.01 below 100.0%",
+        ),
+        (
+            [*BASE, "--kis-query-factor", "50"],
+            "5:0.4",
+            1,
+            "expected that no query's rank grows by more than 50 times",
+        ),
+        ([*BASE, "--kis-gate-metric", "recall@100"], WORSE, 0, "2 checks: 2 passed"),
+        (
+            [*BASE, "--kis-incumbent", "second", "--kis-gate-metric", "mrr"],
+            WORSE,
+            1,
+            "2 checks: 1 failed, 1 passed",
+        ),
+        ([*BASE, "--kis-exact"], "5:0.4", 1, "1 query that changed: q005: 1 → "),
+        ([*BASE, "--kis-exact", "--kis-drift", "60"], "5:0.4", 0, "2 checks: 2 passed (baseline"),
+    ],
+)
+def test_each_option_in_one_and_in_several_processes(
+    project, processes, options, worse, code, said
+):
     done = run(project, *NUMBERS, *options, *processes, WORSE=worse)
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout
@@ -87,7 +116,11 @@ def test_each_option_in_one_and_in_several_processes(project, processes, options
 def test_the_message_names_the_worst_queries_and_what_changed(project):
     done = run(project, *NUMBERS, *BASE, "--kis-model", "first", WORSE=WORSE)
     block = done.stdout.partition("FAILURES")[2].partition("known-item search")[0]
-    for named in ("that left first place: ", "that left the first 10: ", "that lost reciprocal rank: "):
+    for named in (
+        "that left first place: ",
+        "that left the first 10: ",
+        "that lost reciprocal rank: ",
+    ):
         assert block.count(f"  worst of the 12 queries {named}") == 1
         assert block.partition(named)[2].partition("\n")[0].count("→") == 10
     row = verdicts(project).query("metric == 'recall@10' and verdict == 'fail'").iloc[0]
@@ -97,8 +130,10 @@ def test_the_message_names_the_worst_queries_and_what_changed(project):
 
 
 def test_a_saved_baseline_does_the_same_as_its_run(project):
-    for command in (["baseline", "save", "base/latest", "--out", "base.kis.zip", "--force"],
-                    ["thresholds", "base/latest", "--margin", "0.02", "--out", "made.toml", "--force"]):  # fmt: skip
+    for command in (
+        ["baseline", "save", "base/latest", "--out", "base.kis.zip", "--force"],
+        ["thresholds", "base/latest", "--margin", "0.02", "--out", "made.toml", "--force"],
+    ):
         done = gated_project.cli(project, *command)
         assert done.returncode == 0, done.stderr
     again = gated_project.cli(project, "baseline", "save", "base/latest", "--out", "base.kis.zip")
@@ -107,7 +142,9 @@ def test_a_saved_baseline_does_the_same_as_its_run(project):
     good = run(project, *NUMBERS, "--kis-baseline=base.kis.zip", "--kis-thresholds=made.toml")
     assert good.returncode == 0, good.stdout
     assert "20 checks: 20 passed (8 thresholds; baseline 2" in good.stdout
-    bad = run(project, *NUMBERS, "--kis-baseline=base.kis.zip", "--kis-thresholds=made.toml", WORSE=WORSE)
+    bad = run(
+        project, *NUMBERS, "--kis-baseline=base.kis.zip", "--kis-thresholds=made.toml", WORSE=WORSE
+    )
     assert bad.returncode == 1
     report = (project / "reports" / "latest" / "report.md").read_text()
     assert "## Gate" in report
@@ -120,16 +157,33 @@ def test_a_saved_baseline_does_the_same_as_its_run(project):
 
 
 def test_verdicts_go_to_junit_and_to_github(project):
-    done = run(project, *NUMBERS, *BASE, "--kis-thresholds", "thresholds.toml", "--junitxml", "junit.xml", WORSE=WORSE,
-               GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(project / "summary.md"))  # fmt: skip
+    done = run(
+        project,
+        *NUMBERS,
+        *BASE,
+        "--kis-thresholds",
+        "thresholds.toml",
+        "--junitxml",
+        "junit.xml",
+        WORSE=WORSE,
+        GITHUB_ACTIONS="true",
+        GITHUB_STEP_SUMMARY=str(project / "summary.md"),
+    )
     assert done.returncode == 1
-    case = next(one for one in ET.parse(project / "junit.xml").iter("testcase") if "first" in one.get("name"))
+    case = next(
+        one
+        for one in ET.parse(project / "junit.xml").iter("testcase")
+        if "first" in one.get("name")
+    )
     properties = {one.get("name"): one.get("value") for one in case.iter("property")}
     assert properties["model"] == "first"
     assert float(properties["recall@10"]) == pytest.approx(0.8)
     assert properties["threshold recall@7"].startswith("fail: recall@7 is 80.0%")
     assert properties["significance recall@100"].startswith("pass: ")
-    assert "; worst of the 12 queries that left first place: q005: 1 → " in properties["significance recall@1"]
+    assert (
+        "; worst of the 12 queries that left first place: q005: 1 → "
+        in properties["significance recall@1"]
+    )
     assert "expected at least 95.0%" in case.find("failure").text
     errors = [line for line in done.stdout.splitlines() if line.startswith("::error")]
     assert len(errors) == 1
@@ -156,25 +210,63 @@ def refused(project, *arguments, said, code=2, **more):
 
 
 @pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["plain", "n2"])
-@pytest.mark.parametrize(("before", "after", "said"), [
-    ('model = "fir*"', 'model = "frist"', ["line 2: unknown model 'frist'", "did you mean first?"]),
-    ('dataset = "numbers"', 'dataset = "numbres"', ["line 2: unknown dataset 'numbres': did you mean numbers?"]),
-    ('model = "fir*"', 'label_set = "shrot"', ["line 2: unknown label set 'shrot': did you mean short?"]),
-    ('metric = "recall@7"', 'metric = "consistency"', ["line 2: consistency is of judgments, which numbers"]),
-    ('metric = "recall@7"', 'metrc = "recall@7"', ["line 5: unknown key 'metrc': did you mean metric?"]),
-])  # fmt: skip
-def test_a_threshold_that_can_match_nothing_ends_the_run_before_it_begins(project, processes, before, after, said):
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            'model = "fir*"',
+            'model = "frist"',
+            ["line 2: unknown model 'frist'", "did you mean first?"],
+        ),
+        (
+            'dataset = "numbers"',
+            'dataset = "numbres"',
+            ["line 2: unknown dataset 'numbres': did you mean numbers?"],
+        ),
+        (
+            'model = "fir*"',
+            'label_set = "shrot"',
+            ["line 2: unknown label set 'shrot': did you mean short?"],
+        ),
+        (
+            'metric = "recall@7"',
+            'metric = "consistency"',
+            ["line 2: consistency is of judgments, which numbers"],
+        ),
+        (
+            'metric = "recall@7"',
+            'metrc = "recall@7"',
+            ["line 5: unknown key 'metrc': did you mean metric?"],
+        ),
+    ],
+)
+def test_a_threshold_that_can_match_nothing_ends_the_run_before_it_begins(
+    project, processes, before, after, said
+):
     (project / "wrong.toml").write_text(THRESHOLDS.replace(before, after))
-    refused(project, *NUMBERS, "--kis-thresholds", "wrong.toml", *processes, said=["wrong.toml", *said])
+    refused(
+        project, *NUMBERS, "--kis-thresholds", "wrong.toml", *processes, said=["wrong.toml", *said]
+    )
     assert not (project / "reports").exists()
 
 
 @pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["plain", "n2"])
-@pytest.mark.parametrize(("row", "said"), [
-    ('dataset = "absent"\nmetric = "mrr"\nmin = 0', "no figure was measured for the threshold other.toml, line 1"),
-    ('dataset = "numbers"\nmetric = "group_recall@5"\nmin = 0', "no figure was measured for the threshold other.toml"),
-])  # fmt: skip
-def test_a_threshold_for_which_nothing_was_measured_is_no_passing_gate(project, processes, row, said):
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            'dataset = "absent"\nmetric = "mrr"\nmin = 0',
+            "no figure was measured for the threshold other.toml, line 1",
+        ),
+        (
+            'dataset = "numbers"\nmetric = "group_recall@5"\nmin = 0',
+            "no figure was measured for the threshold other.toml",
+        ),
+    ],
+)
+def test_a_threshold_for_which_nothing_was_measured_is_no_passing_gate(
+    project, processes, row, said
+):
     (project / "other.toml").write_text(f"[[threshold]]\n{row}\n{THRESHOLDS}")
     done = refused(project, "--kis-thresholds", "other.toml", *processes, said=said)
     assert "3 passed" in done.stdout  # the others were judged all the same
@@ -185,32 +277,61 @@ def test_what_is_left_out_by_intention_need_not_be_measured_but_something_must(p
     assert done.returncode == 0, done.stdout
     assert "7 checks: 7 passed" in done.stdout
     (project / "first.toml").write_text(THRESHOLDS.partition("[[threshold]]\nmetric")[0])
-    refused(project, *NUMBERS, "--kis-thresholds", "first.toml", "-k", "second",
-            said="none of the thresholds is about what was run")  # fmt: skip
+    refused(
+        project,
+        *NUMBERS,
+        "--kis-thresholds",
+        "first.toml",
+        "-k",
+        "second",
+        said="none of the thresholds is about what was run",
+    )
 
 
 def test_a_baseline_whose_cells_are_not_measured_is_no_passing_gate(project):
     (project / "numbers").rename(project / "moved")
     try:
-        refused(project, *BASE, said="the baseline has numbers, short, first, which was not measured")
+        refused(
+            project, *BASE, said="the baseline has numbers, short, first, which was not measured"
+        )
     finally:
         (project / "moved").rename(project / "numbers")
 
 
 def test_models_that_the_baseline_lacks_are_told_and_alone_they_are_no_gate(project):
-    gated_project.cli(project, "baseline", "save", "base/latest", "--model", "first", "--out", "one.kis.zip", "--force")
+    gated_project.cli(
+        project,
+        "baseline",
+        "save",
+        "base/latest",
+        "--model",
+        "first",
+        "--out",
+        "one.kis.zip",
+        "--force",
+    )
     done = run(project, *NUMBERS, "--kis-baseline=one.kis.zip")
     assert done.returncode == 0, done.stdout
     assert "not compared: numbers, short, second: second is not in the baseline" in done.stdout
-    said = ["nothing that was run could be compared with the baseline, which has first", "--kis-incumbent"]
+    said = [
+        "nothing that was run could be compared with the baseline, which has first",
+        "--kis-incumbent",
+    ]
     refused(project, *NUMBERS, "--kis-baseline=one.kis.zip", "--kis-model", "second", said=said)
 
 
 @pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["plain", "n2"])
 def test_a_baseline_of_another_dataset_says_what_differs_and_exits_with_2(project, processes):
-    gated_project.label(project, texts=lambda i: f"the number {i}" if i == 7 else f"number {i}", n=58)
-    said = ["the dataset is another than the baseline's", "n_queries of short 60 and 58", "other queries of short",
-            "2 only in the old run: q058, q059", "1 with another text: q007"]  # fmt: skip
+    gated_project.label(
+        project, texts=lambda i: f"the number {i}" if i == 7 else f"number {i}", n=58
+    )
+    said = [
+        "the dataset is another than the baseline's",
+        "n_queries of short 60 and 58",
+        "other queries of short",
+        "2 only in the old run: q058, q059",
+        "1 with another text: q007",
+    ]
     done = refused(project, *NUMBERS, *BASE, *processes, said=said)
     assert "other pictures" not in done.stdout
     assert set(verdicts(project)["verdict"]) == {"unusable"}
@@ -220,7 +341,13 @@ def test_baselines_that_cannot_be_read(project):
     refused(project, *NUMBERS, "--kis-baseline", "absent", said="there is no baseline absent")
     shutil.copytree((project / "base" / "latest").resolve(), project / "part")
     (project / "part" / "ranks.parquet").unlink()
-    refused(project, *NUMBERS, "--kis-baseline", "part", said="part is not a whole run: missing ranks.parquet")
+    refused(
+        project,
+        *NUMBERS,
+        "--kis-baseline",
+        "part",
+        said="part is not a whole run: missing ranks.parquet",
+    )
     head = json.loads((project / "part" / "run.json").read_text())
     shutil.copy((project / "base" / "latest" / "ranks.parquet"), project / "part")
     (project / "part" / "run.json").write_text(json.dumps(head | {"schema_version": 7}))
@@ -230,16 +357,22 @@ def test_baselines_that_cannot_be_read(project):
     shutil.rmtree(project / "part")
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    (["--kis-exact"], "--kis-exact compares with a baseline; add --kis-baseline RUN"),
-    (["--kis-tolerance", "0.1"], "--kis-tolerance compares with a baseline"),
-    (["--kis-tolerance=0"], "--kis-tolerance compares with a baseline"),
-    ([*BASE, "--kis-drift", "3"], "--kis-drift 3 has no meaning without --kis-exact"),
-    ([*BASE, "--kis-incumbent", "frist"], "unknown model 'frist': did you mean first?"),
-    ([*BASE, "--kis-alpha", "2"], "--kis-alpha 2: must be above 0 and below 1"),
-    ([*BASE, "--kis-gate-metric", "recall@11"], "unknown metric 'recall@11'"),
-    ([*BASE, "--kis-exact", "--kis-drift", "much"], "--kis-drift much: write a number of places"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--kis-exact"], "--kis-exact compares with a baseline; add --kis-baseline RUN"),
+        (["--kis-tolerance", "0.1"], "--kis-tolerance compares with a baseline"),
+        (["--kis-tolerance=0"], "--kis-tolerance compares with a baseline"),
+        ([*BASE, "--kis-drift", "3"], "--kis-drift 3 has no meaning without --kis-exact"),
+        ([*BASE, "--kis-incumbent", "frist"], "unknown model 'frist': did you mean first?"),
+        ([*BASE, "--kis-alpha", "2"], "--kis-alpha 2: must be above 0 and below 1"),
+        ([*BASE, "--kis-gate-metric", "recall@11"], "unknown metric 'recall@11'"),
+        (
+            [*BASE, "--kis-exact", "--kis-drift", "much"],
+            "--kis-drift much: write a number of places",
+        ),
+    ],
+)
 def test_options_that_mean_nothing(project, options, said):
     refused(project, *NUMBERS, *options, said=said)
 
@@ -260,17 +393,36 @@ report = "elsewhere"
     assert done.returncode == 1, done.stdout + done.stderr
     assert "expected that no query's rank grows by more than 2 times" in done.stdout
     assert (project / "elsewhere" / "latest" / "verdicts.csv").exists()
-    done = run(project, "--kis-query-factor", "100", "--kis-model", "second", "--kis-report", "reports", "-n", "2")
+    done = run(
+        project,
+        "--kis-query-factor",
+        "100",
+        "--kis-model",
+        "second",
+        "--kis-report",
+        "reports",
+        "-n",
+        "2",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(verdicts(project)["model"]) == {"second"}
-    done = run(project, "--kis-baseline=", "--kis-thresholds=", "--kis-report=", "--no-kis-strict", WORSE=WORSE)
+    done = run(
+        project,
+        "--kis-baseline=",
+        "--kis-thresholds=",
+        "--kis-report=",
+        "--no-kis-strict",
+        WORSE=WORSE,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(verdicts(project)) == 0
     shutil.rmtree(project / "elsewhere")
 
 
 def test_a_gate_of_a_project_leaves_sessions_alone_that_are_about_something_else(project):
-    (project / "pyproject.toml").write_text('[tool.kis_bench]\ndataset = "numbers"\nthresholds = "first.toml"\n')
+    (project / "pyproject.toml").write_text(
+        '[tool.kis_bench]\ndataset = "numbers"\nthresholds = "first.toml"\n'
+    )
     (project / "first.toml").write_text(THRESHOLDS.partition("[[threshold]]\nmetric")[0])
     done = run(project, "-k", "second")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -279,13 +431,19 @@ def test_a_gate_of_a_project_leaves_sessions_alone_that_are_about_something_else
 
 def test_a_gate_without_anything_that_is_measured_has_not_passed(project, tmp_path):
     (tmp_path / "test_other.py").write_text("def test_nothing():\n    pass\n")
-    done = run(tmp_path, f"--kis-baseline={project / 'base' / 'latest'}", KIS_STORE=str(project / "store"))
+    done = run(
+        tmp_path, f"--kis-baseline={project / 'base' / 'latest'}", KIS_STORE=str(project / "store")
+    )
     assert done.returncode == 2, done.stdout + done.stderr
     assert "nothing that was run could be compared with the baseline" in done.stdout
 
 
-def test_a_test_that_skips_itself_after_it_measured_is_not_excused_and_one_that_is_expected_to_fail_is(project):
-    text = (project / "test_numbers.py").read_text().replace("test_search", "test_own").strip() + "\n"
+def test_a_test_that_skips_itself_after_it_measured_is_not_excused_and_one_that_is_expected_to_fail_is(
+    project,
+):
+    text = (project / "test_numbers.py").read_text().replace(
+        "test_search", "test_own"
+    ).strip() + "\n"
     (project / "test_own.py").write_text(f"import pytest\n\n{text}    pytest.skip('odd')\n")
     try:
         done = run(project, *NUMBERS, *BASE, "test_own.py", "-k", "first", WORSE=WORSE)
@@ -300,7 +458,9 @@ def test_a_test_that_skips_itself_after_it_measured_is_not_excused_and_one_that_
 
 
 def test_a_summary_that_cannot_be_written_is_told(project):
-    done = run(project, *NUMBERS, *BASE, "-k", "second", GITHUB_STEP_SUMMARY=str(project / "absent" / "x"))
+    done = run(
+        project, *NUMBERS, *BASE, "-k", "second", GITHUB_STEP_SUMMARY=str(project / "absent" / "x")
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "$GITHUB_STEP_SUMMARY can't be written" in done.stdout
 
@@ -330,14 +490,17 @@ kis_exact = true
     assert "1 query that changed: q005: 1 → " in done.stdout
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ('treshold = "a.toml"', "unknown key 'treshold': did you mean thresholds?"),
-    ('strict = "yes"', "strict = 'yes': write true or false"),
-    ("model = 3", "model = 3: write a list of texts"),
-    ('precision = "fp31"', "unknown value 'fp31': did you mean fp32"),
-    ('tolerance = "much"', "tolerance = 'much'"),
-    ("baseline = [1]", "baseline = [1]: write one value"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('treshold = "a.toml"', "unknown key 'treshold': did you mean thresholds?"),
+        ('strict = "yes"', "strict = 'yes': write true or false"),
+        ("model = 3", "model = 3: write a list of texts"),
+        ('precision = "fp31"', "unknown value 'fp31': did you mean fp32"),
+        ('tolerance = "much"', "tolerance = 'much'"),
+        ("baseline = [1]", "baseline = [1]: write one value"),
+    ],
+)
 def test_what_is_wrong_in_pyproject_toml_ends_the_run(project, text, said):
     (project / "pyproject.toml").write_text(f"[tool.kis_bench]\n{text}\n")
     refused(project, *NUMBERS, said=["pyproject.toml", said])
@@ -351,7 +514,10 @@ def test_help_markers_and_fixtures_read_well(project):
     assert "known-item search benchmarks (kis-bench)" in shown
     assert "throughput: loads models and times them" in run(project, "--markers").stdout
     fixtures = run(project, "--fixtures").stdout
-    for text in ("ranks = known_item_search(model, dataset, query_set)", "One model of the line-up"):
+    for text in (
+        "ranks = known_item_search(model, dataset, query_set)",
+        "One model of the line-up",
+    ):
         assert text in fixtures
 
 
@@ -393,7 +559,17 @@ def test_last_failed_stepwise_and_first_failure(project):
 @pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["plain", "n2"])
 def test_a_test_that_is_run_again_counts_once(project, processes):
     pytest.importorskip("pytest_rerunfailures")
-    done = run(project, *NUMBERS, *BASE, "--reruns", "2", "--junitxml", "junit.xml", *processes, WORSE=WORSE)
+    done = run(
+        project,
+        *NUMBERS,
+        *BASE,
+        "--reruns",
+        "2",
+        "--junitxml",
+        "junit.xml",
+        *processes,
+        WORSE=WORSE,
+    )
     assert done.returncode == 1
     assert "2 rerun" in done.stdout
     assert "12 checks: " in done.stdout

@@ -22,8 +22,18 @@ PUBLISHED = ROOT / "fixtures" / "published" / "reset.csv"
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "benchmarks",
+        "-p",
+        "no:cacheprovider",
+        *map(str, arguments),
+    ]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +48,15 @@ def study(tmp_path_factory):
     for i in range(20):
         target, near, far = (9, 8, 3) if i == 0 else (i % 4, i % 4 + 1, i % 4 + 4)
         first, second = (near, far) if i % 2 else (far, near)
-        rows.append(triplet(str(i), target, first, second, **{"class": ("general", "scuba")[i % 2], "near": near}))
+        rows.append(
+            triplet(
+                str(i),
+                target,
+                first,
+                second,
+                **{"class": ("general", "scuba")[i % 2], "near": near},
+            )
+        )
     judgments = []
     for i, row in enumerate(rows):
         near_is_first = row["candidate1_path"] == keyframe(row["near"])
@@ -48,21 +66,42 @@ def study(tmp_path_factory):
             swapped = rng.random() < 0.5
             left = near_is_first != swapped  # whether the nearer one is on the left
             degree = rng.choice([1, 2])
-            judgments.append(judgment(f"{user}{i}", row, user, -degree if left == fair else degree, swapped=swapped))
+            judgments.append(
+                judgment(
+                    f"{user}{i}", row, user, -degree if left == fair else degree, swapped=swapped
+                )
+            )
     judgments.append(judgment("none", rows[1], "fair", 0))
-    distances = {"Near_extractor": [[0.1, 0.2, 0.2] if i % 2 else [0.2, 0.1, 0.2] for i in range(20)],
-                 "Tie_extractor_": [[0.5, 0.5, 0.1]] * 19 + [[None] * 3]}  # fmt: skip
+    distances = {
+        "Near_extractor": [[0.1, 0.2, 0.2] if i % 2 else [0.2, 0.1, 0.2] for i in range(20)],
+        "Tie_extractor_": [[0.5, 0.5, 0.1]] * 19 + [[None] * 3],
+    }
     for row in rows:
         del row["near"]
     people = [person("fair", "25-34"), person("unfair", "35-44")]
-    return write_study(tmp_path_factory.mktemp("data") / "reset", rows, judgments, people, distances, pictures=range(9))
+    return write_study(
+        tmp_path_factory.mktemp("data") / "reset",
+        rows,
+        judgments,
+        people,
+        distances,
+        pictures=range(9),
+    )
 
 
 @pytest.fixture(scope="module")
 def measured(study, tmp_path_factory):
     reports = tmp_path_factory.mktemp("reports")
-    done = run("-k", "reset", f"--kis-dataset=reset={study}", "--kis-model=demo", "--kis-model=lab-positional-2x2",
-               "--kis-report", reports, "-v")  # fmt: skip
+    done = run(
+        "-k",
+        "reset",
+        f"--kis-dataset=reset={study}",
+        "--kis-model=demo",
+        "--kis-model=lab-positional-2x2",
+        "--kis-report",
+        reports,
+        "-v",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done, read_run(reports / "latest")
 
@@ -86,7 +125,10 @@ def figure(run_, model, metric="consistency"):
 def test_figures_match_hand_calculation(measured):
     """20 fair and 10 unfair judgments; without the triplet of the missing image 19 and 9."""
     run_ = measured[1]
-    assert (figure(run_, "Near_extractor").value, figure(run_, "Near_extractor").n) == (pytest.approx(20 / 30), 30)
+    assert (figure(run_, "Near_extractor").value, figure(run_, "Near_extractor").n) == (
+        pytest.approx(20 / 30),
+        30,
+    )
     colours = figure(run_, "lab-positional-2x2")
     assert (colours.value, colours.n) == (pytest.approx(19 / 28), 28)
     assert figure(run_, "Tie_extractor_").value == 0.5
@@ -98,9 +140,16 @@ def test_people_contradict_one_another(measured):
     people = measured[1].agreement.query("kind == 'people' and part == 'all'").set_index("model")
     assert people.value.to_dict() == {"another person": 0.0, "majority of the others": 0.0}
     assert people.n.tolist() == [20, 20]
-    groups = measured[1].agreement.query("part == 'age_group' and model == 'Near_extractor'").set_index("group").value
+    groups = (
+        measured[1]
+        .agreement.query("part == 'age_group' and model == 'Near_extractor'")
+        .set_index("group")
+        .value
+    )
     assert groups.to_dict() == {"25-34": 1.0, "35-44": 0.0}
-    alone = measured[1].agreement.query("part == 'without participant' and model == 'Near_extractor'")
+    alone = measured[1].agreement.query(
+        "part == 'without participant' and model == 'Near_extractor'"
+    )
     assert alone.set_index("group").value.to_dict() == {"fair": 0.0, "unfair": 1.0}
 
 
@@ -116,10 +165,17 @@ def test_the_tables_have_their_columns_and_every_figure_its_judgments(measured):
         assert (np.sign(own.margin) == 2 * own.agreement - 1).all()
     missing = run_.distances[run_.distances.margin.isna()]
     assert missing.groupby("model").triplet_id.apply(list).to_dict() == {
-        "demo": ["0"], "lab-positional-2x2": ["0"], "Tie_extractor_": ["19"],
-    }  # fmt: skip
+        "demo": ["0"],
+        "lab-positional-2x2": ["0"],
+        "Tie_extractor_": ["19"],
+    }
     about = run_.provenance["datasets"]["reset"]
-    assert (about["n_triplets"], about["n_judgments"], about["n_indifferent"], about["n_participants"]) == (
+    assert (
+        about["n_triplets"],
+        about["n_judgments"],
+        about["n_indifferent"],
+        about["n_participants"],
+    ) == (
         20,
         31,
         1,
@@ -138,14 +194,29 @@ def test_published_figures_are_of_another_study(measured):
 
 
 def test_workers_measure_the_same(study, measured, tmp_path):
-    done = run("-n", "2", "-k", "reset", f"--kis-dataset=reset={study}", "--kis-model=demo",
-               "--kis-model=lab-positional-2x2", "--kis-report", tmp_path)  # fmt: skip
+    done = run(
+        "-n",
+        "2",
+        "-k",
+        "reset",
+        f"--kis-dataset=reset={study}",
+        "--kis-model=demo",
+        "--kis-model=lab-positional-2x2",
+        "--kis-report",
+        tmp_path,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     spread = read_run(tmp_path / "latest")
-    for table, order in (("judgments", ["model", "judgement_id"]), ("distances", ["model", "triplet_id"])):
-        pd.testing.assert_frame_equal(*(
-            getattr(one, table).sort_values(order).reset_index(drop=True) for one in (measured[1], spread)
-        ))  # fmt: skip
+    for table, order in (
+        ("judgments", ["model", "judgement_id"]),
+        ("distances", ["model", "triplet_id"]),
+    ):
+        pd.testing.assert_frame_equal(
+            *(
+                getattr(one, table).sort_values(order).reset_index(drop=True)
+                for one in (measured[1], spread)
+            )
+        )
 
 
 def test_without_keyframes_the_studys_own_extractors_are_measured(study, tmp_path):
@@ -153,14 +224,32 @@ def test_without_keyframes_the_studys_own_extractors_are_measured(study, tmp_pat
     bare.mkdir()
     for file in study.glob("*.csv"):
         (bare / file.name).write_bytes(file.read_bytes())
-    for model, outcome, code in (([], "1 passed", 0), (["--kis-model=demo"], "1 failed, 1 passed", 1)):
-        done = run(f"--kis-dataset=reset={bare}", "-k", "extractors or demo", *model,
-                   "--kis-report", tmp_path / "reports")  # fmt: skip
+    for model, outcome, code in (
+        ([], "1 passed", 0),
+        (["--kis-model=demo"], "1 failed, 1 passed", 1),
+    ):
+        done = run(
+            f"--kis-dataset=reset={bare}",
+            "-k",
+            "extractors or demo",
+            *model,
+            "--kis-report",
+            tmp_path / "reports",
+        )
         assert done.returncode == code, done.stdout + done.stderr
         assert "dataset reset: has no images. Put them into keyframes/ of its folder" in done.stdout
         assert outcome in done.stdout
-    assert set(read_run(tmp_path / "reports" / "latest").judgments.model) == {"Near_extractor", "Tie_extractor_"}
-    done = run(f"--kis-dataset=reset={bare}", "--kis-model=demo", "--kis-strict", "--kis-report", tmp_path / "reports")
+    assert set(read_run(tmp_path / "reports" / "latest").judgments.model) == {
+        "Near_extractor",
+        "Tie_extractor_",
+    }
+    done = run(
+        f"--kis-dataset=reset={bare}",
+        "--kis-model=demo",
+        "--kis-strict",
+        "--kis-report",
+        tmp_path / "reports",
+    )
     assert done.returncode == 1
 
 
@@ -169,7 +258,9 @@ def test_a_study_with_faults_stops_in_one_message(study, tmp_path):
     broken.mkdir()
     for file in study.glob("*.csv"):
         (broken / file.name).write_text(file.read_text().replace("unfair,", "nobody,", 1))
-    done = run(f"--kis-dataset=reset={broken}", "--kis-model=demo", "--kis-report", tmp_path / "reports")
+    done = run(
+        f"--kis-dataset=reset={broken}", "--kis-model=demo", "--kis-report", tmp_path / "reports"
+    )
     assert done.returncode == 2
     assert "is not in participants.csv; add the person" in done.stdout
     assert "Traceback" not in done.stdout
@@ -200,14 +291,30 @@ def test_images_of_several_vectors(tmp_path, monkeypatch):
 
     dataset = datasets.load("openmoji-triplets")
     row = dataset.triplets[3]
-    images = [dataset.collection.paths[dataset.collection.position[i]] for i in (row.target, row.candidate1)]
-    target, candidate = Halves().encode_images([read_image(image) for image in images]).astype(float)
+    images = [
+        dataset.collection.paths[dataset.collection.position[i]]
+        for i in (row.target, row.candidate1)
+    ]
+    target, candidate = (
+        Halves().encode_images([read_image(image) for image in images]).astype(float)
+    )
     mean = [half.mean(axis=0) / np.linalg.norm(half.mean(axis=0)) for half in (target, candidate)]
-    expected = {"mean": 1 - mean[0] @ mean[1], "max": 1 - max(a @ b for a in target for b in candidate)}
+    expected = {
+        "mean": 1 - mean[0] @ mean[1],
+        "max": 1 - max(a @ b for a in target for b in candidate),
+    }
     assert expected["mean"] != pytest.approx(expected["max"], abs=1e-4)
     for rule, distance in expected.items():
-        done = run("--kis-dataset=openmoji-triplets", "--kis-model=halves:Halves", "--kis-report", tmp_path / rule,
-                   "--kis-image-similarity", rule, "--kis-store", tmp_path / "store")  # fmt: skip
+        done = run(
+            "--kis-dataset=openmoji-triplets",
+            "--kis-model=halves:Halves",
+            "--kis-report",
+            tmp_path / rule,
+            "--kis-image-similarity",
+            rule,
+            "--kis-store",
+            tmp_path / "store",
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         run_ = read_run(tmp_path / rule / "latest")
         found = run_.distances.set_index("triplet_id").distance_candidate1[row.triplet_id]
@@ -224,16 +331,26 @@ def test_an_extractor_of_the_study_that_is_called_like_a_model(study, tmp_path):
     folder = tmp_path / "reset"
     folder.mkdir()
     for file in study.glob("*.csv"):
-        (folder / file.name).write_text(file.read_text().replace("Near_extractor_cosdist", "demo_cosdist"))
+        (folder / file.name).write_text(
+            file.read_text().replace("Near_extractor_cosdist", "demo_cosdist")
+        )
     (folder / "keyframes").symlink_to(study / "keyframes")
-    done = run(f"--kis-dataset=reset={folder}", "--kis-model=demo", "--kis-report", tmp_path / "reports")
+    done = run(
+        f"--kis-dataset=reset={folder}", "--kis-model=demo", "--kis-report", tmp_path / "reports"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     found = read_run(tmp_path / "reports" / "latest").judgments
     assert set(found.model) == {"demo", "demo (of the study)", "Tie_extractor_"}
 
 
 def test_privacy_names_no_images(study, tmp_path):
-    done = run(f"--kis-dataset=reset={study}", "--kis-model=demo", "--kis-privacy", "--kis-report", tmp_path)
+    done = run(
+        f"--kis-dataset=reset={study}",
+        "--kis-model=demo",
+        "--kis-privacy",
+        "--kis-report",
+        tmp_path,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     folder = (tmp_path / "latest").resolve()
     for name in ("run.json", "report.md", "report.html"):
@@ -247,7 +364,9 @@ def test_only_image_similarity_asks_image_only_models(tmp_path):
     assert "test_reset_consistency[openmoji-triplets-rgb-histogram-64]" in done.stdout
     assert "test_known_item_search[openmoji-short-rgb-histogram-64]" not in done.stdout
     done = run("--kis-dataset=openmoji", "--kis-model=rgb-histogram-64", "--kis-report", tmp_path)
-    assert "model rgb-histogram-64: has no text side" in done.stdout  # it was asked for, so it is told
+    assert (
+        "model rgb-histogram-64: has no text side" in done.stdout
+    )  # it was asked for, so it is told
 
 
 @pytest.mark.slow
@@ -264,27 +383,44 @@ def test_the_published_table_comes_out_to_the_digit(tmp_path):
     triplets = [triplet(str(i), i % 97, 100 + i % 89, 200 + i % 83) for i in range(17_026)]
     choices = np.concatenate([rng.choice([-2, -1, 1, 2], 14_047), np.zeros(17_026 - 14_047, int)])
     swapped = rng.random(17_026) < 0.5
-    judgments = [judgment(str(i), triplets[i], f"p{i % 84}", int(choices[i]), swapped=bool(swapped[i]))
-                 for i in range(17_026)]  # fmt: skip
+    judgments = [
+        judgment(str(i), triplets[i], f"p{i % 84}", int(choices[i]), swapped=bool(swapped[i]))
+        for i in range(17_026)
+    ]
     distances = {}
     for name, agreeing in counts.items():
         own = rng.permutation(14_047)[:agreeing]
         left = choices < 0
         takes_left = ~left
-        takes_left[own] = left[own]  # the extractor's choice: as people's on these, else the other side
+        takes_left[own] = left[
+            own
+        ]  # the extractor's choice: as people's on these, else the other side
         tied = takes_left & (rng.random(17_026) < 0.02)  # a tie is a choice of the left
         near_first = takes_left != swapped
         first, second = np.where(near_first, "0.25", "0.5"), np.where(near_first, "0.5", "0.25")
         first[tied] = second[tied]
-        distances[name] = [(a, b, "0.5") for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+        distances[name] = [
+            (a, b, "0.5") for a, b in zip(first.tolist(), second.tolist(), strict=True)
+        ]
         distances[name][-16:] = [(None, None, None)] * 16
     write_study(tmp_path / "reset", triplets, judgments, people, distances)
     of_the_study = ("-k", "extractors_of_the_study")  # there are no pictures for models of ours
-    done = run(f"--kis-dataset=reset={tmp_path / 'reset'}", *of_the_study, "--kis-report", tmp_path / "reports")
+    done = run(
+        f"--kis-dataset=reset={tmp_path / 'reset'}",
+        *of_the_study,
+        "--kis-report",
+        tmp_path / "reports",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     run_ = read_run(tmp_path / "reports" / "latest")
     found = run_.metrics[run_.metrics.metric == "consistency_published"].set_index("model")
     assert set(found.n) == {14_047}
     assert {name: found.value[name] * 14_047 for name in counts} == pytest.approx(counts, abs=1e-9)
-    published = run_.published[run_.published.metric == "consistency_published"].set_index("published_as").value
-    assert found.value.loc[list(counts)].to_numpy() == pytest.approx(published.loc[list(counts)].to_numpy(), abs=1e-12)
+    published = (
+        run_.published[run_.published.metric == "consistency_published"]
+        .set_index("published_as")
+        .value
+    )
+    assert found.value.loc[list(counts)].to_numpy() == pytest.approx(
+        published.loc[list(counts)].to_numpy(), abs=1e-12
+    )

@@ -43,7 +43,10 @@ def dataset(tmp_path):
     rows = ["query_id,item_id,label_set,text"]
     for name in ("red", "green", "blue", "yellow", "white", "black"):
         Image.new("RGB", (64, 48), name).save(images / f"{name}.png")
-        rows += [f"s-{name},{name},short,{name}", f"l-{name},{name},long,a photo of a {name} sky above the sea"]
+        rows += [
+            f"s-{name},{name},short,{name}",
+            f"l-{name},{name},long,a photo of a {name} sky above the sea",
+        ]
     (tmp_path / "mine" / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
     return f"mine={tmp_path / 'mine'}"
 
@@ -54,36 +57,68 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
 
     hub.offer(*REPOSITORIES)
     (tmp_path / "alive.py").write_text(PLUGIN, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "alive", "-c", ROOT / "pyproject.toml",
-               ROOT / "benchmarks", "--kis-strict", "-k", f"mine or (openmoji and {LARGER})",
-               "--kis-dataset", dataset, "--kis-report", tmp_path / "reports"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "alive",
+        "-c",
+        ROOT / "pyproject.toml",
+        ROOT / "benchmarks",
+        "--kis-strict",
+        "-k",
+        f"mine or (openmoji and {LARGER})",
+        "--kis-dataset",
+        dataset,
+        "--kis-report",
+        tmp_path / "reports",
+    ]
 
     def run(*arguments, **environment):
         done = subprocess.run(
-            [*command, *arguments], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)} | environment,
-            capture_output=True, text=True, timeout=900, check=False,
-        )  # fmt: skip
+            [*command, *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
         return done, done.stdout + done.stderr
 
     done, said = run("--kis-store", tmp_path / "nothing")
     assert done.returncode == 1, said  # strict: what is not downloaded fails
     assert hub.log == []
-    done, said = run("--kis-download", "--kis-dataset", "openmoji", "--kis-store", tmp_path / "store")
+    done, said = run(
+        "--kis-download", "--kis-dataset", "openmoji", "--kis-store", tmp_path / "store"
+    )
     assert done.returncode == 0, said
     first = read_run(tmp_path / "reports" / "latest")
     cells = first.ranks.groupby(["dataset", "label_set", "model"]).size()
     assert set(cells.index) == {
-        (dataset, labels, model) for labels in ("short", "long") for model in ("demo", *NAMES)
-        for dataset in ("mine", "openmoji") if dataset == "mine" or model == LARGER
-    }  # fmt: skip
+        (dataset, labels, model)
+        for labels in ("short", "long")
+        for model in ("demo", *NAMES)
+        for dataset in ("mine", "openmoji")
+        if dataset == "mine" or model == LARGER
+    }
     assert (cells["openmoji"] == 1617).all()
     about = first.provenance["models"]
     assert all(about[name]["key"] for name in NAMES)
-    assert about["align"]["weights"] == {"kakaobrain/align-base": hub.commit("kakaobrain/align-base")}
+    assert about["align"]["weights"] == {
+        "kakaobrain/align-base": hub.commit("kakaobrain/align-base")
+    }
     assert len(about["blip2"]["weights"]["clip_vit_L.pth"]) == 64
-    assert max(int(n) for n in (tmp_path / "alive.txt").read_text().split()) == 1  # models in memory at a time
+    assert (
+        max(int(n) for n in (tmp_path / "alive.txt").read_text().split()) == 1
+    )  # models in memory at a time
     asked = len(hub.log)
-    done, said = run("--kis-store", tmp_path / "other", HF_HUB_OFFLINE="1")  # loads every model once more
+    done, said = run(
+        "--kis-store", tmp_path / "other", HF_HUB_OFFLINE="1"
+    )  # loads every model once more
     assert done.returncode == 0, said
     assert len(hub.log) == asked
     again = read_run(tmp_path / "reports" / "latest")
@@ -105,8 +140,19 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
     ],
 )
 def test_wrong_sources_end_the_session_with_code_2(arguments, said, tmp_path):
-    command = [sys.executable, "-m", "pytest", "-q", "benchmarks", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "benchmarks",
+        "-p",
+        "no:cacheprovider",
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 2
     assert said in done.stdout + done.stderr
 
@@ -121,10 +167,25 @@ def test_faults_are_one_message(hub, dataset, tmp_path):
     broken = f"openclip:local-dir:{tmp_path / 'broken'}"
 
     def run(*models):
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "benchmarks", "--kis-dataset", dataset,
-                   "--kis-store", str(tmp_path / "store"), "--kis-report", str(tmp_path / "reports"), "--kis-download",
-                   *(part for model in models for part in ("--kis-model", model))]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "benchmarks",
+            "--kis-dataset",
+            dataset,
+            "--kis-store",
+            str(tmp_path / "store"),
+            "--kis-report",
+            str(tmp_path / "reports"),
+            "--kis-download",
+            *(part for model in models for part in ("--kis-model", model)),
+        ]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        )
         said = done.stdout + done.stderr
         assert "Traceback" not in said
         assert "in named_skip" not in said
@@ -134,7 +195,10 @@ def test_faults_are_one_message(hub, dataset, tmp_path):
     code, said = run("lab-kmeans-4", "hf-hub:nobody/nothing", broken)
     assert code == 2
     assert "model lab-kmeans-4: has no text side" in said
-    assert "model hf-hub.nobody.nothing: not downloaded. nobody/nothing (revision main) can't be downloaded" in said
+    assert (
+        "model hf-hub.nobody.nothing: not downloaded. nobody/nothing (revision main) can't be downloaded"
+        in said
+    )
     assert "2 problems; nothing was measured" in said
     code, said = run(broken)  # what shows only when it is loaded
     assert code == 1

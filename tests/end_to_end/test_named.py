@@ -63,7 +63,9 @@ def project(tmp_path_factory):
             Image.new("RGB", (8, 8), colour).save(root / name / "images" / f"{colour}.png")
     (root / "colours" / "images" / "phone.heic").write_bytes(b"")
     (root / "colours" / "labels_long.csv").write_text("query_id,item_id,label_set,text\n")
-    labels = "query_id,item_id,label_set,text\n" + "".join(f"q-{c},{c},short,{c}\n" for c in COLOURS)
+    labels = "query_id,item_id,label_set,text\n" + "".join(
+        f"q-{c},{c},short,{c}\n" for c in COLOURS
+    )
     for file in ("colours/labels.csv", "days/labels.csv", "bare/Labels.csv"):
         (root / file).write_text(labels, encoding="utf-8")
     return root
@@ -76,9 +78,13 @@ def session(project, tmp_path):
     def run(*arguments, folder=project):
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "--kis-report", tmp_path / "reports", *arguments],
-            cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
             env=os.environ | {"KIS_STORE": str(tmp_path / "store"), "COLUMNS": "200"},
-        )  # fmt: skip
+        )
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, tmp_path / "reports"
 
@@ -105,11 +111,16 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("more", [[], ["-n", "2"], ["-q", "-k", "colours"]], ids=["plain", "workers", "quiet"])
+@pytest.mark.parametrize(
+    "more", [[], ["-n", "2"], ["-q", "-k", "colours"]], ids=["plain", "workers", "quiet"]
+)
 def test_all_that_fails_is_listed_and_nothing_is_measured(session, project, more):
     """One line each, before the first test; what could have been measured isn't either."""
     code, said, reports = session(
-        "--kis-model=colour-words", "--kis-dataset=colours", *(name.format(root=project) for name in WRONG), *more
+        "--kis-model=colour-words",
+        "--kis-dataset=colours",
+        *(name.format(root=project) for name in WRONG),
+        *more,
     )
     assert code == 2
     lines = said.partition("kis-bench: asked for by name")[2].splitlines()
@@ -125,7 +136,11 @@ def test_all_that_fails_is_listed_and_nothing_is_measured(session, project, more
 def test_each_name_alone_ends_the_session_where_nothing_is_selected_by_it_too(session, project):
     """``--collect-only`` and ``-k`` change nothing about a name that is wrong."""
     gone = f"--kis-dataset=gone={project}/nowhere"
-    for more in (["--collect-only"], ["-k", "colours", "--lf"], ["benchmarks/test_search.py::test_search"]):
+    for more in (
+        ["--collect-only"],
+        ["-k", "colours", "--lf"],
+        ["benchmarks/test_search.py::test_search"],
+    ):
         code, said, reports = session(gone, "--kis-dataset=colours", *more)
         assert code == 2, said
         assert "dataset gone: no data. there is no folder" in said
@@ -134,7 +149,9 @@ def test_each_name_alone_ends_the_session_where_nothing_is_selected_by_it_too(se
 
 def test_a_module_beside_the_tests_is_found_as_pytest_finds_it(session):
     """In every process, though its folder is known to Python only once the tests are collected."""
-    code, said, reports = session("benchmarks", "--kis-model=beside:load", "--kis-dataset=colours", "-n", "2")
+    code, said, reports = session(
+        "benchmarks", "--kis-model=beside:load", "--kis-dataset=colours", "-n", "2"
+    )
     assert code == 0, said
     assert set(read_run(reports / "latest").ranks.model) == {"beside"}
 
@@ -145,11 +162,15 @@ def test_names_in_files_are_asked_for_too(session, project, tmp_path):
     for file in ("conftest.py", "test_other.py"):
         (folder / file).write_text((project / file).read_text())
     (folder / "test_search.py").write_text((project / "benchmarks" / "test_search.py").read_text())
-    (folder / "pyproject.toml").write_text('[tool.kis_bench]\ndataset = ["gone=nowhere"]\nmodel = ["colour-words"]\n')
+    (folder / "pyproject.toml").write_text(
+        '[tool.kis_bench]\ndataset = ["gone=nowhere"]\nmodel = ["colour-words"]\n'
+    )
     code, said, _ = session(folder=folder)
     assert code == 2
     assert f"dataset gone: no data. there is no folder {folder}/nowhere" in said
-    code, said, _ = session("--kis-dataset=", folder=folder)  # takes them back; what is only declared may be missing
+    code, said, _ = session(
+        "--kis-dataset=", folder=folder
+    )  # takes them back; what is only declared may be missing
     assert code == 0, said
 
 
@@ -158,9 +179,14 @@ def test_what_no_collected_test_can_use_is_told_on_the_command_line_only(session
     both = ["--kis-model=colour-words", "--kis-dataset=colours", "--kis-dataset=openmoji-triplets"]
     code, said, _ = session("benchmarks/test_search.py", *both)
     assert code == 2
-    assert "dataset openmoji-triplets: no collected test can use it. It has judgments and no queries" in said
+    assert (
+        "dataset openmoji-triplets: no collected test can use it. It has judgments and no queries"
+        in said
+    )
     file = project / "both.ini"
-    file.write_text("[pytest]\nkis_dataset =\n    colours\n    openmoji-triplets\nkis_model = colour-words\n")
+    file.write_text(
+        "[pytest]\nkis_dataset =\n    colours\n    openmoji-triplets\nkis_model = colour-words\n"
+    )
     code, said, reports = session("-c", file, "--rootdir", project, "benchmarks/test_search.py")
     assert code == 0, said
     assert set(read_run(reports / "latest").ranks.dataset) == {"colours"}
@@ -176,8 +202,10 @@ def test_what_is_only_declared_is_skipped_one_line_per_reason(session, more):
     assert [after.count(reason) for reason in reasons] == [1, 1, 1]
     run = read_run(reports / "latest")
     assert set(run.ranks.model) == {"colour-words"}
-    left_out = ("1 .heic; what they show can't be found; convert .heic to JPEG",
-                "labels_long.csv is not read; call it labels-long.csv")  # fmt: skip
+    left_out = (
+        "1 .heic; what they show can't be found; convert .heic to JPEG",
+        "labels_long.csv is not read; call it labels-long.csv",
+    )
     report = (reports / "latest" / "report.md").read_text(encoding="utf-8").replace("\\", "")
     for line in left_out:
         assert f"left out of colours: {line}" in said
@@ -209,15 +237,21 @@ def test_where_all_that_was_selected_is_not_here_the_session_measured_nothing(se
     assert code == 1
 
 
-@pytest.mark.parametrize("more", [[], ["-n", "2"], ["--collect-only"]], ids=["plain", "workers", "collected"])
+@pytest.mark.parametrize(
+    "more", [[], ["-n", "2"], ["--collect-only"]], ids=["plain", "workers", "collected"]
+)
 def test_where_nothing_is_selected_the_choices_are_named(session, more):
     code, said, _ = session("benchmarks", "-k", "clours", *more)
     assert code == 5
-    assert "no test was selected; there are datasets: colours, mvk, lost; label sets: short; " in said
+    assert (
+        "no test was selected; there are datasets: colours, mvk, lost; label sets: short; " in said
+    )
     assert "models: colour-words, rgb-histogram-64, far" in said
 
 
-def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(session, project, tmp_path, monkeypatch):
+def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(
+    session, project, tmp_path, monkeypatch
+):
     """Its vectors need no model; a text that isn't there does."""
     code, said, _ = session("benchmarks", "--kis-model=demo", "--kis-dataset=colours")
     assert code == 0, said

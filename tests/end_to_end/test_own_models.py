@@ -67,18 +67,37 @@ def project(tmp_path):
         Image.new("RGB", (6, 6), (i, 0, 0)).save(images / f"{i:02d}.png")
         labels.append(f"q{i:02d},{i:02d},short,number {i}")
     (tmp_path / "numbers" / "labels.csv").write_text("\n".join(labels))
-    for name, text in (("own.py", MODEL), ("shared.py", SHARED), ("test_own.py", TEST), ("pytest.ini", "[pytest]")):
+    for name, text in (
+        ("own.py", MODEL),
+        ("shared.py", SHARED),
+        ("test_own.py", TEST),
+        ("pytest.ini", "[pytest]"),
+    ):
         (tmp_path / name).write_text(dedent(text))
     return tmp_path
 
 
 def run(project, *arguments, module="pytest"):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KIS_", "PYTEST"))}
-    mine = {"KIS_STORE": str(project / "store"), "KIS_CACHE": str(project / "cache"), "COLUMNS": "240",
-            "PYTHONPATH": os.pathsep.join([str(project), *filter(None, [os.environ.get("PYTHONPATH")])])}  # fmt: skip
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("KIS_", "PYTEST"))
+    }
+    mine = {
+        "KIS_STORE": str(project / "store"),
+        "KIS_CACHE": str(project / "cache"),
+        "COLUMNS": "240",
+        "PYTHONPATH": os.pathsep.join(
+            [str(project), *filter(None, [os.environ.get("PYTHONPATH")])]
+        ),
+    }
     command = [sys.executable, "-B", "-m", module, *arguments]
     done = subprocess.run(
-        command, cwd=project, env=kept | mine, capture_output=True, text=True, timeout=600, check=False
+        command,
+        cwd=project,
+        env=kept | mine,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -89,7 +108,15 @@ def search(project, *arguments, model="own:load"):
 
 
 def embed(project, *arguments):
-    return run(project, "embed", "numbers=numbers", "--model", "own:load", *arguments, module="kis_bench.cli")
+    return run(
+        project,
+        "embed",
+        "numbers=numbers",
+        "--model",
+        "own:load",
+        *arguments,
+        module="kis_bench.cli",
+    )
 
 
 def ranks(project):
@@ -115,7 +142,12 @@ def test_a_change_of_code_is_measured_at_once(project, file):
     if file == "own.py":
         change(project, file, "image.getpixel((0, 0))[0]", "20 - image.getpixel((0, 0))[0]")
     else:
-        change(project, file, "rows = np.array(rows, np.float32)", "rows = np.array(rows, np.float32) ** 0")
+        change(
+            project,
+            file,
+            "rows = np.array(rows, np.float32)",
+            "rows = np.array(rows, np.float32) ** 0",
+        )
     code, said = search(project)
     assert code == 0, said
     assert max(ranks(project).values()) > 1
@@ -128,8 +160,12 @@ def test_a_change_of_code_is_measured_at_once(project, file):
 
 
 def test_a_file_that_no_key_tells_of_is_found_by_the_sample(project):
-    change(project, "own.py", "return self.rows([image", "turn = int(Path('turn.txt').read_text())\n"
-                              "        return self.rows([turn + image")  # fmt: skip
+    change(
+        project,
+        "own.py",
+        "return self.rows([image",
+        "turn = int(Path('turn.txt').read_text())\n        return self.rows([turn + image",
+    )
     (project / "turn.txt").write_text("0")
     assert search(project)[0] == 0
     (project / "turn.txt").write_text("1")
@@ -159,7 +195,9 @@ def test_a_file_that_no_key_tells_of_is_found_by_the_sample(project):
 RANDOM = "return unit(np.random.default_rng().standard_normal((len(numbers), 4)))"
 
 
-@pytest.mark.parametrize("processes", [[], ["-n", "2", "--dist", "each"]], ids=["plain", "two at once"])
+@pytest.mark.parametrize(
+    "processes", [[], ["-n", "2", "--dist", "each"]], ids=["plain", "two at once"]
+)
 def test_chance_is_said_by_name(project, processes):
     change(project, "own.py", "return unit([[i, 20 - i, 3, 1] for i in numbers])", RANDOM)
     for code, said in (search(project, *processes), embed(project)):
@@ -170,30 +208,46 @@ def test_chance_is_said_by_name(project, processes):
     for _ in range(2):  # nobody asked: ends well, and all see the same
         code, said = search(project, *processes, "--kis-verify", "0")
         assert code == 0, said
-    first, second = (read_run(folder).ranks["rank"].tolist() for folder in (project / "reports").glob("2*"))
+    first, second = (
+        read_run(folder).ranks["rank"].tolist() for folder in (project / "reports").glob("2*")
+    )
     assert first == second
 
 
 LIES = {
-    "one too few": ("return self.rows([image.getpixel((0, 0))[0] for image in images])",
-                    "return self.rows([image.getpixel((0, 0))[0] for image in images])[:-1]",
-                    "model own: returned 19 vectors for 20 pictures ('00' to '19')"),
-    "flags": ("np.zeros(len(texts), bool)", "np.zeros(3, bool)", "which of 20 texts were cut is bool [3]"),
+    "one too few": (
+        "return self.rows([image.getpixel((0, 0))[0] for image in images])",
+        "return self.rows([image.getpixel((0, 0))[0] for image in images])[:-1]",
+        "model own: returned 19 vectors for 20 pictures ('00' to '19')",
+    ),
+    "flags": (
+        "np.zeros(len(texts), bool)",
+        "np.zeros(3, bool)",
+        "which of 20 texts were cut is bool [3]",
+    ),
     "dim": ('"own", 4, 1, None', '"own", 5, 1, None', "float32 [20, 1, 5] is needed"),
     "batch size": ("def rows", "batch_size = 0\n\n    def rows", "batch_size 0"),
     "empty key": ('"own-1"', '""', "key '', which is no text"),
-    "a picture": ("image.getpixel((0, 0))[0] for", "1 // (image.getpixel((0, 0))[0] - 7) for",
-                  "model own fails on picture '07': ZeroDivisionError"),
-    "a text": ("int(text.split()[-1]) for", "1 // (int(text.split()[-1]) - 9) for",
-               "model own fails on text 'q09': ZeroDivisionError"),
-}  # fmt: skip
+    "a picture": (
+        "image.getpixel((0, 0))[0] for",
+        "1 // (image.getpixel((0, 0))[0] - 7) for",
+        "model own fails on picture '07': ZeroDivisionError",
+    ),
+    "a text": (
+        "int(text.split()[-1]) for",
+        "1 // (int(text.split()[-1]) - 9) for",
+        "model own fails on text 'q09': ZeroDivisionError",
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", LIES)
 def test_lies_are_one_line_and_nothing_is_kept(project, fault):
     old, new, expected = LIES[fault]
     change(project, "own.py", old, new)
-    for code, said in (search(project), embed(project)) if fault in ("flags", "a picture") else (embed(project),):
+    for code, said in (
+        (search(project), embed(project)) if fault in ("flags", "a picture") else (embed(project),)
+    ):
         assert code in (1, 2), said
         assert expected in said
         assert "Traceback" not in said
@@ -204,13 +258,20 @@ def test_lies_are_one_line_and_nothing_is_kept(project, fault):
 
 
 def test_its_own_name_stands_in_results_and_in_the_gate(project):
-    (project / "limits.toml").write_text('[[threshold]]\nmodel = "own"\nmetric = "recall@1"\nmin = 0.9\n')
+    (project / "limits.toml").write_text(
+        '[[threshold]]\nmodel = "own"\nmetric = "recall@1"\nmin = 0.9\n'
+    )
     code, said = search(project, "--kis-thresholds=limits.toml")
     assert code == 0, said
     assert set(read_run(project / "reports" / "latest").ranks["model"]) == {"own"}
     code, said = search(project, "--kis-baseline=reports/latest", "--kis-exact")
     assert code == 0, said
-    change(project, "own.py", "self.rows([int(text.split()[-1])", "self.rows([int(text.split()[-1]) // 2")
+    change(
+        project,
+        "own.py",
+        "self.rows([int(text.split()[-1])",
+        "self.rows([int(text.split()[-1]) // 2",
+    )
     code, said = search(project, "--kis-thresholds=limits.toml")
     assert code == 1
     assert re.search(r"queries not in first place: q\d\d: rank \d+; q", said), said
@@ -239,16 +300,36 @@ def test_models_that_can_not_be_told_apart(project, processes, old, new, expecte
     code, said = search(project, "--kis-model=own:load_other", *processes)
     assert code == 2, said
     assert expected.partition(" have")[0].split()[0] in said
-    assert expected in said or "models other and own have one key, 'own-1'" in said or "called own" in said
+    assert (
+        expected in said
+        or "models other and own have one key, 'own-1'" in said
+        or "called own" in said
+    )
 
 
 @pytest.mark.parametrize(
     ("model", "arguments", "expected"),
     [
-        ("demo", ["--kis-precision", "bf16"], "model demo: precision bf16 was asked for, but it computes in fp32"),
-        ("colour-words", ["--kis-device", "cuda"], "model colour-words: device cuda was asked for, but it runs on"),
-        ("own:load", ["--kis-device", "cuda"], "device cuda was asked for, but load() takes no device"),
-        ("own:load", ["--kis-precision", "fp16"], "precision fp16 was asked for, but load() takes no precision"),
+        (
+            "demo",
+            ["--kis-precision", "bf16"],
+            "model demo: precision bf16 was asked for, but it computes in fp32",
+        ),
+        (
+            "colour-words",
+            ["--kis-device", "cuda"],
+            "model colour-words: device cuda was asked for, but it runs on",
+        ),
+        (
+            "own:load",
+            ["--kis-device", "cuda"],
+            "device cuda was asked for, but load() takes no device",
+        ),
+        (
+            "own:load",
+            ["--kis-precision", "fp16"],
+            "precision fp16 was asked for, but load() takes no precision",
+        ),
     ],
 )
 def test_what_is_asked_for_and_not_used_is_an_error(project, model, arguments, expected):
@@ -257,18 +338,29 @@ def test_what_is_asked_for_and_not_used_is_an_error(project, model, arguments, e
     assert code in (1, 2), said
     assert expected in said
     assert "Traceback" not in said
-    code, said = run(project, "embed", "numbers=numbers", "--model", model, *[one.replace("--kis-", "--") for one in
-                     arguments], module="kis_bench.cli")  # fmt: skip
+    code, said = run(
+        project,
+        "embed",
+        "numbers=numbers",
+        "--model",
+        model,
+        *[one.replace("--kis-", "--") for one in arguments],
+        module="kis_bench.cli",
+    )
     assert code == 2
     assert expected in said
 
 
-@pytest.mark.parametrize("arguments", [["--kis-thresholds="], ["--kis-baseline="]], ids=["baseline", "thresholds"])
+@pytest.mark.parametrize(
+    "arguments", [["--kis-thresholds="], ["--kis-baseline="]], ids=["baseline", "thresholds"]
+)
 def test_a_changed_colour_of_the_example_fails_its_gate_and_names_queries(tmp_path, arguments):
     """As the example's README says; the vectors of the model before lie in the store."""
     example = tmp_path / "own-suite"
     source = Path(__file__).parents[2] / "examples" / "own-suite"
-    shutil.copytree(source, example, ignore=shutil.ignore_patterns("reports", "__pycache__", ".pytest_cache"))
+    shutil.copytree(
+        source, example, ignore=shutil.ignore_patterns("reports", "__pycache__", ".pytest_cache")
+    )
     code, said = run(example, "-k", "own-model", *arguments)
     assert code == 0, said
     change(example, "own_model.py", '"red": (220, 30, 30)', '"red": (30, 140, 50)')
@@ -291,5 +383,6 @@ def test_the_doctor_names_vectors_under_old_keys(project):
     (folders[0] / "manifest.json").with_name("broken.json").write_text("{")
     _, said = run(project, "doctor", module="kis_bench.cli")
     assert re.search(
-        "note  stored vectors: unused since keys of functions cover their code, .* MB: own-1 .numbers-", said
+        "note  stored vectors: unused since keys of functions cover their code, .* MB: own-1 .numbers-",
+        said,
     )

@@ -59,10 +59,15 @@ def runs(tmp_path_factory):
         rows += [f"{name}-{colour},{colour},{name},{name} {colour}" for name in ("short", "longer")]
     (root / "squares" / "labels.csv").write_text("\n".join(rows))
     triplets = [triplet(i, i % 4, (i + 1) % 4, (i + 2) % 4) for i in range(6)]
-    judged = [judgment(10 * i + j, one, name, (-1) ** (i + j)) for i, one in enumerate(triplets)
-              for j, name in enumerate(("ann", "bob"))]  # fmt: skip
+    judged = [
+        judgment(10 * i + j, one, name, (-1) ** (i + j))
+        for i, one in enumerate(triplets)
+        for j, name in enumerate(("ann", "bob"))
+    ]
     distances = {name: [[0.1 * (i % 3), 0.2, 0.1] for i in range(6)] for name in ("Zeta", "Alpha")}
-    write_study(root / "study", triplets, judged, [person("ann"), person("bob", "35-44")], distances)
+    write_study(
+        root / "study", triplets, judged, [person("ann"), person("bob", "35-44")], distances
+    )
     for number in range(4):
         file = root / "study" / "keyframes" / keyframe(number)
         file.parent.mkdir(parents=True)
@@ -71,10 +76,23 @@ def runs(tmp_path_factory):
     def run(name, *arguments):
         folder = root / name
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "--pyargs", "kis_bench.suite", "--kis-report", folder, *arguments],
-            cwd=root, capture_output=True, text=True, timeout=900, check=False,
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "--pyargs",
+                "kis_bench.suite",
+                "--kis-report",
+                folder,
+                *arguments,
+            ],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
             env=os.environ | {"KIS_STORE": str(root / f"store of {name}")},
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return (folder / "latest").resolve()
 
@@ -86,7 +104,9 @@ def test_rows_and_tables_are_the_same(runs):
         one, two = (pd.read_parquet(folder / f"{table}.parquet") for folder in runs)
         assert len(one), table
         pd.testing.assert_frame_equal(one, two)
-    files = [[file.relative_to(folder) for file in sorted(folder.rglob("*.csv"))] for folder in runs]
+    files = [
+        [file.relative_to(folder) for file in sorted(folder.rglob("*.csv"))] for folder in runs
+    ]
     assert files[0] == files[1]
     for file in files[0]:
         if file != Path("timings.csv"):
@@ -111,5 +131,8 @@ def test_provenance_and_report_are_the_same_but_for_times(runs):
     one, two = (json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in runs)
     assert [key for key in one if one[key] != two.get(key)] == ["command", "time"]
     assert one.keys() == two.keys()
-    pages = [(folder / "report.md").read_text(encoding="utf-8").partition("## Timings")[0] for folder in runs]
+    pages = [
+        (folder / "report.md").read_text(encoding="utf-8").partition("## Timings")[0]
+        for folder in runs
+    ]
     assert pages[0] == pages[1]

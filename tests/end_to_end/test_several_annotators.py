@@ -21,9 +21,14 @@ EMOJI = 40
 
 def run(*arguments, **environment):
     done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
         env=os.environ | environment,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -37,20 +42,33 @@ def described(tmp_path_factory):
     texts = {query.item_ids[0]: query.text for query in emoji.queries("short")}
     images, labels = [], []
     for i, item in enumerate(emoji.collection.ids[: 20 * EMOJI : 20]):
-        shutil.copy(emoji.collection.paths[emoji.collection.position[item]], root / "images" / f"{i:02}.png")
+        shutil.copy(
+            emoji.collection.paths[emoji.collection.position[item]], root / "images" / f"{i:02}.png"
+        )
         images.append((f"{i:02}", f"images/{i:02}.png", f"{NAMES[0]}'s day {i // 10}"))
         labels += [(f"q{i}", f"{i:02}", "short", texts[item], NAMES[0])]
         labels += [(f"q{i}", f"{i:02}", "short", f"{texts[item]}.", NAMES[1])]
-    for file, header, rows in (("images.csv", "item_id,path,group", images),
-                               ("labels.csv", "query_id,item_id,label_set,text,annotator", labels)):  # fmt: skip
+    for file, header, rows in (
+        ("images.csv", "item_id,path,group", images),
+        ("labels.csv", "query_id,item_id,label_set,text,annotator", labels),
+    ):
         with (root / file).open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows([header.split(","), *rows])
     return root
 
 
 def measured(described, place, *options):
-    out = run("-m", "pytest", "benchmarks", "-p", "no:cacheprovider", f"--kis-dataset=faces={described}",
-              f"--kis-report={place}", *options, KIS_STORE=str(described.parent / "described-store"))  # fmt: skip
+    out = run(
+        "-m",
+        "pytest",
+        "benchmarks",
+        "-p",
+        "no:cacheprovider",
+        f"--kis-dataset=faces={described}",
+        f"--kis-report={place}",
+        *options,
+        KIS_STORE=str(described.parent / "described-store"),
+    )
     return read_run(place / "latest"), out
 
 
@@ -58,16 +76,20 @@ def everything(folder):
     """Bytes of all files, and what stands in the tables, which are packed."""
     found = read_run(folder)
     tables = [found.ranks, found.fused, found.metrics, found.verdicts, found.timings]
-    return b"\n".join([file.read_bytes() for file in folder.rglob("*") if file.is_file()]) + b"".join(
-        table.to_csv().encode() for table in tables
-    )
+    return b"\n".join(
+        [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
+    ) + b"".join(table.to_csv().encode() for table in tables)
 
 
 def test_from_the_folder_to_the_report(described, tmp_path):
     found, out = measured(described, tmp_path)
     ranks, folder = found.ranks, (tmp_path / "latest").resolve()
     assert set(ranks["annotator"]) == {*NAMES}
-    assert ranks["target_group"].eq(ranks["item_id"].map(lambda item: f"{NAMES[0]}'s day {int(item) // 10}")).all()
+    assert (
+        ranks["target_group"]
+        .eq(ranks["item_id"].map(lambda item: f"{NAMES[0]}'s day {int(item) // 10}"))
+        .all()
+    )
     assert ranks["query_id"].str.startswith("q0/").sum() == 4
     assert found.metrics["n"].eq(2 * EMOJI).all()
     assert found.metrics["n_targets"].eq(EMOJI).all()
@@ -113,7 +135,13 @@ def test_nobody_is_named_under_privacy(described, tmp_path):
     # The same pseudonyms where an open run joins a private one, or its report is drawn for others.
     assert as_private(open_run).ranks["query_id"].tolist() == found.ranks["query_id"].tolist()
     run("-m", "kis_bench.cli", "report", folder, open_folder, "--out", tmp_path / "both")
-    assert not any(name.encode() in everything((tmp_path / "both" / "latest").resolve()) for name in NAMES)
+    assert not any(
+        name.encode() in everything((tmp_path / "both" / "latest").resolve()) for name in NAMES
+    )
     run("-m", "kis_bench.cli", "report", open_folder, "--privacy")
-    drawn = [open_folder / "report.md", open_folder / "report.html", *(open_folder / "tables").iterdir()]
+    drawn = [
+        open_folder / "report.md",
+        open_folder / "report.html",
+        *(open_folder / "tables").iterdir(),
+    ]
     assert not any(name.encode() in file.read_bytes() for file in drawn for name in NAMES)

@@ -16,7 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 def run(*arguments, cwd=ROOT, code=None):
     command = code or ["-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +37,29 @@ def filled(tmp_path_factory):
 
 def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
     reports, done = filled
-    assert "14 passed" in done.stdout  # two models and both together on two label sets, and triplets under eight
+    assert (
+        "14 passed" in done.stdout
+    )  # two models and both together on two label sets, and triplets under eight
     assert "kis-bench models: ready: demo, colour-words" in done.stdout
     assert f"report: {reports}" in done.stdout
     folder = (reports / "latest").resolve()
     files = {file.name for file in folder.iterdir()}
     assert files == {
-        "run.json", "ranks.parquet", "judgments.parquet", "metrics.csv", "timings.csv", "verdicts.csv",
-        "distances.parquet", "agreement.csv", "model_pairs.csv", "report.md", "report.html", "plots", "tables",
+        "run.json",
+        "ranks.parquet",
+        "judgments.parquet",
+        "metrics.csv",
+        "timings.csv",
+        "verdicts.csv",
+        "distances.parquet",
+        "agreement.csv",
+        "model_pairs.csv",
+        "report.md",
+        "report.html",
+        "plots",
+        "tables",
         "fused.parquet",
-    }  # fmt: skip
+    }
     assert list(pd.read_parquet(folder / "ranks.parquet").columns) == ALL_RANKS
     assert list(pd.read_csv(folder / "metrics.csv").columns) == METRICS
     about = json.loads((folder / "run.json").read_text())
@@ -65,10 +85,14 @@ def test_ids_select_and_workers_agree(filled, tmp_path):
     assert "14 passed" in done.stdout
     assert (tmp_path / "junit.xml").stat().st_size < 100_000  # the rows do not end up there
     order = ["model", "label_set", "query_id"]
-    plain, spread = (read_run(folder / "latest").ranks.sort_values(order) for folder in (filled[0], tmp_path))
+    plain, spread = (
+        read_run(folder / "latest").ranks.sort_values(order) for folder in (filled[0], tmp_path)
+    )
     pd.testing.assert_frame_equal(plain.reset_index(drop=True), spread.reset_index(drop=True))
     order = ["model", "judgement_id"]
-    plain, spread = (read_run(folder / "latest").judgments.sort_values(order) for folder in (filled[0], tmp_path))
+    plain, spread = (
+        read_run(folder / "latest").judgments.sort_values(order) for folder in (filled[0], tmp_path)
+    )
     pd.testing.assert_frame_equal(plain.reset_index(drop=True), spread.reset_index(drop=True))
 
 
@@ -99,7 +123,14 @@ def test_wrong_names_end_with_code_2_and_close_matches(tmp_path, arguments, said
 
 
 def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):
-    done = run("--kis-privacy", "-k", "openmoji and short", "--kis-report", str(tmp_path), f"--kis-data={tmp_path}")
+    done = run(
+        "--kis-privacy",
+        "-k",
+        "openmoji and short",
+        "--kis-report",
+        str(tmp_path),
+        f"--kis-data={tmp_path}",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     folder = (tmp_path / "latest").resolve()
     assert str(tmp_path.parent) not in (folder / "run.json").read_text(encoding="utf-8")
@@ -117,7 +148,15 @@ def test_a_stopped_run_keeps_what_it_had_and_says_so(filled, tmp_path):
     suite = (ROOT / "benchmarks" / "test_known_item_search.py").read_text(encoding="utf-8")
     (tmp_path / "test_known_item_search.py").write_text(suite, encoding="utf-8")
     done = run(
-        code=["-m", "pytest", "-p", "no:cacheprovider", "--kis-report", str(tmp_path / "reports"), str(tmp_path)]
+        code=[
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--kis-report",
+            str(tmp_path / "reports"),
+            str(tmp_path),
+        ]
     )
     assert done.returncode == 2
     stopped = read_run(tmp_path / "reports" / "latest")
@@ -131,12 +170,19 @@ def test_the_command_line(filled):
 
     assert "demo" in cli("models").stdout
     assert "openmoji-triplets" in cli("datasets").stdout
-    assert "1617 images, [1617, 1, 128] float32" in cli("embed", "openmoji", "--model", "demo").stdout
+    assert (
+        "1617 images, [1617, 1, 128] float32" in cli("embed", "openmoji", "--model", "demo").stdout
+    )
     assert "70.9%" in cli("report", str(filled[0] / "latest")).stdout
     doctor = cli("doctor", "demo")
     assert doctor.returncode == 0, doctor.stdout
     assert "FAIL" not in doctor.stdout
-    for wrong in (["embed", "openmojj", "--model", "demo"], ["report", "nowhere"], ["embed", "openmoji"], []):
+    for wrong in (
+        ["embed", "openmojj", "--model", "demo"],
+        ["report", "nowhere"],
+        ["embed", "openmoji"],
+        [],
+    ):
         done = cli(*wrong)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr

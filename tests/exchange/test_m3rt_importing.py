@@ -31,7 +31,14 @@ LABELS = [
     ("00005", "cat", "five long"),  # the same rank as 00004: no matter which is whose
     ("00006", " dog ", "six long"),
 ]
-RANKS_SHORT = [("red, and round", 0), ("kite", 3), ("kite", 7), ("cat", 2), ("cat", 2), (" dog ", -1)]
+RANKS_SHORT = [
+    ("red, and round", 0),
+    ("kite", 3),
+    ("kite", 7),
+    ("cat", 2),
+    ("cat", 2),
+    (" dog ", -1),
+]
 VIT_L = "openclip-ViT_L_16_webli"
 
 
@@ -70,8 +77,12 @@ class M3RT:
         return self.save("cumulations", name, counts)
 
     def features(self, name="clip-photos", ids=None, dtype=torch.float32):
-        ids = [f"{i:05d}" for i in range(self.n, 0, -1)] if ids is None else ids  # in no certain order
-        vectors = normalize(torch.randn(len(ids), 8, generator=torch.Generator().manual_seed(3)).to(dtype), dim=-1)
+        ids = (
+            [f"{i:05d}" for i in range(self.n, 0, -1)] if ids is None else ids
+        )  # in no certain order
+        vectors = normalize(
+            torch.randn(len(ids), 8, generator=torch.Generator().manual_seed(3)).to(dtype), dim=-1
+        )
         self.save("image_features", name, (ids, vectors))
         return vectors
 
@@ -102,21 +113,29 @@ def test_a_whole_folder(m3rt, take):
     m3rt.ranks()
     m3rt.cumulation()
     m3rt.features()
-    imported = take(draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=False))
+    imported = take(
+        draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=False)
+    )
     run = read_run(imported.run)
     assert (imported.run / "report.md").is_file()
     dataset = datasets.load("photos", m3rt.root / "datasets" / "photos")
     rows = run.ranks.set_index("query_id")
     assert rows.index.tolist() == [
-        "00001-short", "00004-short", "00005-short", "unpaired-clip-vit-b-32-short-1", "unpaired-clip-vit-b-32-short-2",
-    ]  # fmt: skip
+        "00001-short",
+        "00004-short",
+        "00005-short",
+        "unpaired-clip-vit-b-32-short-1",
+        "unpaired-clip-vit-b-32-short-2",
+    ]
     assert rows["rank"].tolist() == [1, 3, 3, 4, 8]
     assert rows["rank_best"].tolist() == rows["rank_worst"].tolist() == [1, 3, 3, 4, 8]
     assert rows["item_id"].tolist() == ["00001", "00004", "00005", "", ""]
     assert rows["text"].tolist() == ["red, and round", "cat", "cat", "kite", "kite"]
     assert set(run.ranks["dataset"]) == {"photos"}
     assert set(run.ranks["n_items"]) == {10}
-    assert run.ranks[["group_rank", "truncated", "target_score", "top_item_ids"]].isna().all(axis=None)
+    assert (
+        run.ranks[["group_rank", "truncated", "target_score", "top_item_ids"]].isna().all(axis=None)
+    )
     known = {query.query_id: query for query in dataset.all_queries}
     assert all(known[name].text == text for name, text in rows["text"].items() if name in known)
     recall = run.metrics[(run.metrics["metric"] == "recall") & (run.metrics["k"] == 5)].iloc[0]
@@ -127,15 +146,21 @@ def test_a_whole_folder(m3rt, take):
     assert "Ranks left out, because the target was not found: 1." in about["note"]
     assert "Ranks not paired with their query: 2." in about["note"]
     assert set(about["files"]) == {
-        "ranks/clip-photos-short.pkl", "cumulations/clip-photos-short.pkl", "image_features/clip-photos.pkl",
-    }  # fmt: skip
+        "ranks/clip-photos-short.pkl",
+        "cumulations/clip-photos-short.pkl",
+        "image_features/clip-photos.pkl",
+    }
     facts = run.provenance["datasets"]["photos"]
     assert (facts["fingerprint"], facts["n_items"]) == (dataset.fingerprint, 10)
     assert facts["n_queries"] == {"short": 6}
     assert len(imported.remarks) == 2
-    assert said(imported, "left out, because the target was not among the images (M3RT's rank -1): 1 of 6 ('dog')")
     assert said(
-        imported, "clip-vit-b-32 on photos, short: not paired, because several queries have the text: 2 of 6 ('kite')"
+        imported,
+        "left out, because the target was not among the images (M3RT's rank -1): 1 of 6 ('dog')",
+    )
+    assert said(
+        imported,
+        "clip-vit-b-32 on photos, short: not paired, because several queries have the text: 2 of 6 ('kite')",
     )
 
 
@@ -161,15 +186,26 @@ def test_half_precision_becomes_unit_length(m3rt, take, tmp_path):
     imported = take()
     ids = ("a", "b", "c")
     (folder,) = imported.store_folders
-    read = Store(tmp_path / "store").entry("photos", digest(["m3rt", *ids]), folder.parent.name, "images", ids).read()
-    np.testing.assert_allclose(np.linalg.norm(read.vectors.astype(np.float64), axis=2), 1, atol=2e-7)
+    read = (
+        Store(tmp_path / "store")
+        .entry("photos", digest(["m3rt", *ids]), folder.parent.name, "images", ids)
+        .read()
+    )
+    np.testing.assert_allclose(
+        np.linalg.norm(read.vectors.astype(np.float64), axis=2), 1, atol=2e-7
+    )
     np.testing.assert_allclose(read.vectors[:, 0], coarse, atol=1e-3)
     assert said(imported, "half precision")
 
 
 @pytest.mark.parametrize(
     ("ids", "strange", "lacking"),
-    [([*range(1, 10), 12], 1, 1), (range(1, 10), 0, 1), ([*range(1, 11), 12], 1, 0), ([*range(1, 10), "1"], 1, 1)],
+    [
+        ([*range(1, 10), 12], 1, 1),
+        (range(1, 10), 0, 1),
+        ([*range(1, 11), 12], 1, 0),
+        ([*range(1, 10), "1"], 1, 1),
+    ],
 )
 def test_features_of_other_images_keep_their_own_ids(ids, strange, lacking, m3rt, take):
     m3rt.images()
@@ -215,7 +251,11 @@ def test_importing_twice(m3rt, take, tmp_path):
     m3rt.features()
 
     def stored():
-        return {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in (tmp_path / "store").rglob("*") if f.is_file()}
+        return {
+            f: (f.stat().st_mtime_ns, f.read_bytes())
+            for f in (tmp_path / "store").rglob("*")
+            if f.is_file()
+        }
 
     first, before = take(), stored()
     second = take()
@@ -249,13 +289,17 @@ def test_pairing_equals_trying_all_assignments():
     for _ in range(300):
         texts = [f"t{i}" for i in rng.integers(0, 4, 6)]
         queries = [Query(f"q{i}", (f"i{i}",), "short", text) for i, text in enumerate(texts)]
-        ranks = sorted((text, int(rank)) for text, rank in zip(texts, rng.integers(-1, 2, 6), strict=True))
+        ranks = sorted(
+            (text, int(rank)) for text, rank in zip(texts, rng.integers(-1, 2, 6), strict=True)
+        )
         pairs, loose = paired(ranks, queries)
         for query in queries:
             places = [rank for text, rank in ranks if text == query.text]
             same = [q for q in queries if q.text == query.text]
             possible = {deal[same.index(query)] for deal in permutations(places)}
-            assert [place for other, place in pairs if other == query] == (list(possible) if len(possible) == 1 else [])
+            assert [place for other, place in pairs if other == query] == (
+                list(possible) if len(possible) == 1 else []
+            )
         assert len(pairs) + len(loose) == 6
 
 
@@ -264,7 +308,12 @@ def test_a_cumulation_that_disagrees_is_named(m3rt, take):
     ranks = m3rt.ranks()
     other = m3rt.cumulation(ranks=[*RANKS_SHORT[:-1], ("dog", 8)])
     imported = take()
-    assert said(imported, str(ranks), str(other), "disagree at 1 of 10 ranks; up to rank 9 they count 5 and 6 targets")
+    assert said(
+        imported,
+        str(ranks),
+        str(other),
+        "disagree at 1 of 10 ranks; up to rank 9 they count 5 and 6 targets",
+    )
     m3rt.cumulation()
     assert not said(take(), "disagree")
 
@@ -289,12 +338,17 @@ def test_without_labels_nothing_is_paired(m3rt, take):
 
 
 def test_labels_that_are_not_those_of_the_ranks(m3rt, take):
-    m3rt.labels([*LABELS[:1], ("00002", "the kite", "x"), ("00003", "dogs", "y"), ("00009", "new", "z")])
+    m3rt.labels(
+        [*LABELS[:1], ("00002", "the kite", "x"), ("00003", "dogs", "y"), ("00009", "new", "z")]
+    )
     m3rt.ranks(ranks=[("red, and round", 4), ("the  kite", 1), ("dog", 2)])
     m3rt.cumulation(ranks=[("", 4), ("", 1), ("", 2)])
     imported = take()
     rows = read_run(imported.run).ranks
-    assert rows["query_id"].tolist() == ["00001-short", *(f"unpaired-clip-vit-b-32-short-{n}" for n in (1, 2))]
+    assert rows["query_id"].tolist() == [
+        "00001-short",
+        *(f"unpaired-clip-vit-b-32-short-{n}" for n in (1, 2)),
+    ]
     assert said(imported, "not paired, because no label has the text: 2 of 3", "'dog'")
     assert said(imported, "other than a label in white space only: 1 of 3 ('the  kite')")
     assert said(imported, "labels without a rank: 3 of 3", "'new'")
@@ -305,15 +359,24 @@ def test_a_folder_of_ones_own(m3rt, take, tmp_path):
     m3rt.images("marine")
     mine = tmp_path / "mine"
     shutil.move(m3rt.root / "datasets" / "marine" / "data", mine / "images")
-    (mine / "labels.csv").write_text("query_id,item_id,label_set,text\nq1,00003,long,a reef\nq1,00004,long,a reef\n")
+    (mine / "labels.csv").write_text(
+        "query_id,item_id,label_set,text\nq1,00003,long,a reef\nq1,00004,long,a reef\n"
+    )
     m3rt.ranks("align-marine-long", [("a reef", 6)])
     for name in ("marine", "mvk"):
         run = read_run(take(datasets={name: mine}).run)
         row = run.ranks.iloc[0]
         assert (row["dataset"], row["query_id"], row["item_id"], row["rank"], row["n_items"]) == (
-            "mvk", "q1", "00003|00004", 7, 10,
-        )  # fmt: skip
-        assert run.provenance["datasets"]["mvk"]["fingerprint"] == datasets.load("mvk", mine).fingerprint
+            "mvk",
+            "q1",
+            "00003|00004",
+            7,
+            10,
+        )
+        assert (
+            run.provenance["datasets"]["mvk"]["fingerprint"]
+            == datasets.load("mvk", mine).fingerprint
+        )
     with pytest.raises(UnknownName, match="unknown dataset 'marin': did you mean"):
         take(datasets={"marin": mine})
     with pytest.raises(KisBenchError, match="no folder"):
@@ -326,7 +389,9 @@ def test_targets_that_are_not_among_the_images_do_not_keep_the_labels_out(m3rt, 
     m3rt.ranks(ranks=[*RANKS_SHORT, ("gone", -1)])
     m3rt.cumulation(ranks=[*RANKS_SHORT, ("gone", -1)])
     imported = take()
-    assert said(imported, "photos", "taken without its images", "item '00099' is not in the collection")
+    assert said(
+        imported, "photos", "taken without its images", "item '00099' is not in the collection"
+    )
     assert read_run(imported.run).ranks["item_id"].tolist() == ["00001", "00004", "00005", "", ""]
 
 
@@ -375,11 +440,16 @@ def test_a_damaged_file_is_found_before_anything_is_written(m3rt, take, tmp_path
 
 def test_the_models_of_the_thesis():
     assert thesis_models() == {
-        "clip": "clip-vit-b-32", "align": "align", "blip2": "blip2-thesis",
-        "openclip-ViT_SO400M_14_webli": "vit-so400m-14-siglip-384", VIT_L: "vit-l-16-siglip-384",
-        "openclip-ViT_B_16_webli": "vit-b-16-siglip-512", "openclip-ViT_H_14_dfn5b": "dfn5b-vit-h-14-378",
-        "openclip-ViT_G_14_laion2b": "vit-g-14-laion2b", "openclip-ViT_H_14_laion2b": "vit-h-14-laion2b",
-    }  # fmt: skip
+        "clip": "clip-vit-b-32",
+        "align": "align",
+        "blip2": "blip2-thesis",
+        "openclip-ViT_SO400M_14_webli": "vit-so400m-14-siglip-384",
+        VIT_L: "vit-l-16-siglip-384",
+        "openclip-ViT_B_16_webli": "vit-b-16-siglip-512",
+        "openclip-ViT_H_14_dfn5b": "dfn5b-vit-h-14-378",
+        "openclip-ViT_G_14_laion2b": "vit-g-14-laion2b",
+        "openclip-ViT_H_14_laion2b": "vit-h-14-laion2b",
+    }
     assert set(thesis_models().values()) <= set(catalogue())
 
 
@@ -399,13 +469,19 @@ def test_names_of_files(m3rt):
             "clip-photos.pkl",
             "clip--short.pkl",
         ],
-        "image_features": ["openclip-ViT_L_16_webli-marine", "openclip-ViT_L_16_webli-marine.pkl", "align-reset.pkl"],
+        "image_features": [
+            "openclip-ViT_L_16_webli-marine",
+            "openclip-ViT_L_16_webli-marine.pkl",
+            "align-reset.pkl",
+        ],
         "plots": ["whatever.pkl"],
     }.items():
         for name in names:
             m3rt.save(folder, "x", None).rename(m3rt.root / "saves" / folder / name)
     saves, remarks = find_saves(m3rt.root, thesis_models())
-    assert {(s.kind, s.thesis_model, s.model, s.thesis_dataset, s.dataset, s.label_set) for s in saves} == {
+    assert {
+        (s.kind, s.thesis_model, s.model, s.thesis_dataset, s.dataset, s.label_set) for s in saves
+    } == {
         ("ranks", "clip", "clip-vit-b-32", "photos", "photos", "short"),
         ("ranks", VIT_L, "vit-l-16-siglip-384", "my-own-set", "my-own-set", "long"),
         ("features", VIT_L, "vit-l-16-siglip-384", "marine", "mvk", None),
@@ -434,7 +510,9 @@ def test_files_of_models_that_nobody_knows(m3rt, take):
 def test_two_files_of_one_cell(m3rt, take):
     m3rt.ranks("clip-mvk-short")
     m3rt.ranks("clip-marine-short")
-    with pytest.raises(BadFile, match="clip-mvk-short.pkl: of the same model and dataset as clip-marine-short.pkl"):
+    with pytest.raises(
+        BadFile, match="clip-mvk-short.pkl: of the same model and dataset as clip-marine-short.pkl"
+    ):
         take()
 
 

@@ -38,7 +38,9 @@ class Call:
 
 
 def units(n=6, d=4, dtype=torch.float32):
-    return normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(n)).to(dtype), dim=-1)
+    return normalize(
+        torch.randn(n, d, generator=torch.Generator().manual_seed(n)).to(dtype), dim=-1
+    )
 
 
 def blob(tensor):
@@ -52,7 +54,16 @@ def rebuilt(content, offset=0, size=(6, 4), stride=(4, 1), more=()):
 
 def newer(kind, content=None):
     content = units().untyped_storage().__reduce__()[1][0] if content is None else content
-    return Call(torch._utils._rebuild_tensor_v3, Call(LOAD, content), 0, (6, 4), (4, 1), False, OrderedDict(), kind)
+    return Call(
+        torch._utils._rebuild_tensor_v3,
+        Call(LOAD, content),
+        0,
+        (6, 4),
+        (4, 1),
+        False,
+        OrderedDict(),
+        kind,
+    )
 
 
 #: As M3RT writes them.
@@ -80,7 +91,11 @@ def alert(tmp_path, monkeypatch):
     imported, real = [], builtins.__import__
 
     def note(name, *rest, **more):
-        if Path(sys._getframe(1).f_code.co_filename).name in ("pickle.py", "pickles.py", "m3rt_saves.py"):
+        if Path(sys._getframe(1).f_code.co_filename).name in (
+            "pickle.py",
+            "pickles.py",
+            "m3rt_saves.py",
+        ):
             imported.append(name)  # others may be importing in threads or while memory is collected
         return real(name, *rest, **more)
 
@@ -96,7 +111,9 @@ def alert(tmp_path, monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
 def test_features_as_torch_writes_them(dtype, protocol, write):
     vectors = units(50, 32, dtype)
-    ids, found = read_features(write(pickle.dumps(([f"{i:05d}" for i in range(50)], vectors), protocol=protocol)))
+    ids, found = read_features(
+        write(pickle.dumps(([f"{i:05d}" for i in range(50)], vectors), protocol=protocol))
+    )
     assert ids == tuple(f"{i:05d}" for i in range(50))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, vectors.float().numpy())
@@ -135,7 +152,9 @@ def test_half_precision_may_be_a_little_off(write):
     ids = [str(i) for i in range(200)]
     assert len(read_features(write((ids, coarse * 1.001)))[0]) == 200
     for wrong in (coarse * 1.01, units(200, 1152) * 1.0015):
-        with pytest.raises(BadFile, match="200 vectors are not finite or not of length 1, first that of image '0'"):
+        with pytest.raises(
+            BadFile, match="200 vectors are not finite or not of length 1, first that of image '0'"
+        ):
             read_features(write((ids, wrong)))
 
 
@@ -153,10 +172,18 @@ def test_ranks_and_cumulations(write):
         (read_features, ([*IDS[:5], IDS[0]], units()), "image '00000' is there twice"),
         (read_features, ([*IDS[:5], 6], units()), "image ids are not all texts"),
         (read_features, (IDS, units() * float("nan")), "6 vectors are not finite"),
-        (read_features, (IDS, torch.full((6, 4), 1e300, dtype=torch.float64)), "6 vectors are not finite"),
+        (
+            read_features,
+            (IDS, torch.full((6, 4), 1e300, dtype=torch.float64)),
+            "6 vectors are not finite",
+        ),
         (read_features, (IDS, torch.ones(6, 4, dtype=torch.int64)), "the name torch.LongStorage"),
         (read_features, (IDS, units().flatten()), "not images x numbers"),
-        (read_features, (IDS, units(1).expand(6, 4)), "6 x 4 that reaches beyond the 4 saved numbers"),
+        (
+            read_features,
+            (IDS, units(1).expand(6, 4)),
+            "6 x 4 that reaches beyond the 4 saved numbers",
+        ),
         (read_features, [IDS, units()], "not a pair"),
         (read_features, IDS, "not a pair"),
         (read_ranks, [], "not a list of labels"),
@@ -165,7 +192,11 @@ def test_ranks_and_cumulations(write):
         (read_ranks, [("a", True)], "entry 1"),
         (read_ranks, [["a", 1]], "entry 1"),
         (read_ranks, [(b"a", 1)], "BINBYTES"),
-        (read_ranks, b"\x80\x02]X\x03\x00\x00\x00\xed\xa0\x80K\x00\x86a.", "entry 1"),  # half a character
+        (
+            read_ranks,
+            b"\x80\x02]X\x03\x00\x00\x00\xed\xa0\x80K\x00\x86a.",
+            "entry 1",
+        ),  # half a character
         (read_cumulation, [1, 0], "entry 2 is 0, less than 1"),
         (read_cumulation, [-1, 0], "entry 1 is -1"),
         (read_cumulation, [0, 10**30], "more than 1,000,000 targets"),
@@ -183,9 +214,18 @@ def test_values_that_are_none_of_these(reader, value, said, write):
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x80", b"hello, I am a text\n", b"\0" * 100, b"\x89PNG\r\n\x1a\n", b"PK\x03\x04" + bytes(50), b".", b"]",
-     b"\x80\x04N.x"],
-)  # fmt: skip
+    [
+        b"",
+        b"\x80",
+        b"hello, I am a text\n",
+        b"\0" * 100,
+        b"\x89PNG\r\n\x1a\n",
+        b"PK\x03\x04" + bytes(50),
+        b".",
+        b"]",
+        b"\x80\x04N.x",
+    ],
+)
 def test_files_that_are_no_pickles(reader, content, write):
     with pytest.raises(BadFile, match="clip-photos.pkl"):
         reader(write(content))
@@ -209,7 +249,9 @@ SYSTEM = f"{os.system.__module__}.system"
 INNER = blob(units())
 BYTES = units().untyped_storage().__reduce__()[1][0]
 HEAD = b"".join(pickle.dumps(x, 2) for x in (pickles.MAGIC, 1001, {"little_endian": True}))
-STORED = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x001X\x03\x00\x00\x00cpuK\x18NtQ"
+STORED = (
+    b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x001X\x03\x00\x00\x00cpuK\x18NtQ"
+)
 KEYS = pickle.dumps(["1"], 2)
 #: Tuples in tuples, so many that to hash them ends the process.
 DEEP = b")" + b"\x85" * 200_000
@@ -235,17 +277,29 @@ HOSTILE = {
     "getattr": (pickle.dumps(Call(getattr, "x", "upper")), "builtins.getattr"),
     "open": (pickle.dumps(Call(open, "ran", "w")), named(open)),
     "partial": (pickle.dumps(functools.partial(os.system, "touch ran")), "functools.partial"),
-    "an import": (pickle.dumps(Call(importlib.import_module, "antigravity")), "importlib.import_module"),
+    "an import": (
+        pickle.dumps(Call(importlib.import_module, "antigravity")),
+        "importlib.import_module",
+    ),
     "torch.load": (pickle.dumps(Call(torch.load, "ran")), "torch.serialization.load"),
-    "a name with dots": (b"\x80\x04\x8c\x0dtorch.storage\x8c\x0bos.system.x\x93.", "torch.storage.os.system.x"),
+    "a name with dots": (
+        b"\x80\x04\x8c\x0dtorch.storage\x8c\x0bos.system.x\x93.",
+        "torch.storage.os.system.x",
+    ),
     "a name that hides": (b"cos\nsys\x1b[2Jtem\n.", "os.sys\\x1b[2Jtem"),
-    "an object of a class": (pickle.dumps(Call(copyreg._reconstructor, dict, dict, {})), "copyreg._reconstructor"),
+    "an object of a class": (
+        pickle.dumps(Call(copyreg._reconstructor, dict, dict, {})),
+        "copyreg._reconstructor",
+    ),
     "numpy": (pickle.dumps((IDS, np.eye(6, 4))), "multiarray._reconstruct"),
     "a number of numpy's": (pickle.dumps([("a", np.int64(3))]), "multiarray.scalar"),
     "a dict": (pickle.dumps({"a": 1}), "EMPTY_DICT"),
     "a set": (pickle.dumps({1}), "EMPTY_SET"),
     "a module of torch's": (pickle.dumps(torch.nn.Linear(2, 2)), "torch.nn.modules.linear.Linear"),
-    "a sparse tensor": (pickle.dumps((IDS, torch.eye(6).to_sparse())), "torch._utils._rebuild_sparse_tensor"),
+    "a sparse tensor": (
+        pickle.dumps((IDS, torch.eye(6).to_sparse())),
+        "torch._utils._rebuild_sparse_tensor",
+    ),
     "a persistent id": (b"\x80\x02X\x03\x00\x00\x00ranQ.", "BINPERSID"),
     "a persistent id in letters": (b"Pran\n.", "PERSID"),
     "hooks": (pickle.dumps(Call(OrderedDict, [("a", 1)])), ""),
@@ -258,35 +312,76 @@ HOSTILE = {
     "another extension": (b"\x80\x02\x84\xf0\x00\x00\x00.", "EXT4"),
     "a buffer": (b"\x80\x05\x97.", "NEXT_BUFFER"),
     "numbers that are a command": (around(pickle.dumps(Call(os.system, "touch ran"))), SYSTEM),
-    "a command before numbers": (around(HEAD + pickle.dumps(Call(os.system, "touch ran"), 2)), SYSTEM),
-    "a command in what says the system": (around(HEAD[:21] + pickle.dumps({"a": Call(os.system, "x")}, 2)), SYSTEM),
+    "a command before numbers": (
+        around(HEAD + pickle.dumps(Call(os.system, "touch ran"), 2)),
+        SYSTEM,
+    ),
+    "a command in what says the system": (
+        around(HEAD[:21] + pickle.dumps({"a": Call(os.system, "x")}, 2)),
+        SYSTEM,
+    ),
     "a command as a storage": (around(HEAD + b"cos\nsystem\n."), "os.system"),
-    "a command as a key": (around(HEAD + STORED.replace(b"ctorch\nFloatStorage", b"cos\nsystem") + b"."), "os.system"),
-    "a module among the numbers": (around(HEAD + b"(X\x06\x00\x00\x00moduleNNNtQ."), "persistent id module"),
-    "numbers within numbers": (around(HEAD + b"ctorch.storage\n_load_from_bytes\n."), "torch.storage._load_from_bytes"),
+    "a command as a key": (
+        around(HEAD + STORED.replace(b"ctorch\nFloatStorage", b"cos\nsystem") + b"."),
+        "os.system",
+    ),
+    "a module among the numbers": (
+        around(HEAD + b"(X\x06\x00\x00\x00moduleNNNtQ."),
+        "persistent id module",
+    ),
+    "numbers within numbers": (
+        around(HEAD + b"ctorch.storage\n_load_from_bytes\n."),
+        "torch.storage._load_from_bytes",
+    ),
     "a call among the numbers": (around(HEAD + b"ctorch\nFloatStorage\n)R."), "REDUCE"),
     "a key too deep to be hashed": (around(HEAD[:21] + b"}" + DEEP + b"K\x00s."), "not a text"),
-    "a type too deep to be hashed": (pickle.dumps((IDS, newer(()))).replace(b")t", DEEP + b"t"), "no known type"),
+    "a type too deep to be hashed": (
+        pickle.dumps((IDS, newer(()))).replace(b")t", DEEP + b"t"),
+        "no known type",
+    ),
     "a type that is none": (pickle.dumps((IDS, newer("bytes"))), "no known type"),
     "bytes for numbers": (pickle.dumps((IDS, rebuilt(BYTES))), "a tensor without numbers"),
-    "numbers for bytes": (pickle.dumps((IDS, newer(torch.float32, INNER))), "a tensor without bytes"),
-    "half a number": (pickle.dumps((IDS, newer(torch.float64, BYTES))), "beyond the 12 saved numbers"),
-    "a view": (around(HEAD + STORED.replace(b"NtQ", b"(K\x00K\x00K\x00ttQ") + b"."), "a view of a storage"),
-    "big-endian numbers": (around(INNER.replace(b"little_endianq\x02\x88", b"little_endianq\x02\x89")), "big-endian"),
+    "numbers for bytes": (
+        pickle.dumps((IDS, newer(torch.float32, INNER))),
+        "a tensor without bytes",
+    ),
+    "half a number": (
+        pickle.dumps((IDS, newer(torch.float64, BYTES))),
+        "beyond the 12 saved numbers",
+    ),
+    "a view": (
+        around(HEAD + STORED.replace(b"NtQ", b"(K\x00K\x00K\x00ttQ") + b"."),
+        "a view of a storage",
+    ),
+    "big-endian numbers": (
+        around(INNER.replace(b"little_endianq\x02\x88", b"little_endianq\x02\x89")),
+        "big-endian",
+    ),
     "a step too wide": (pickle.dumps((IDS, rebuilt(INNER, stride=(400, 1)))), "reaches beyond"),
     "a start too late": (pickle.dumps((IDS, rebuilt(INNER, offset=1))), "reaches beyond"),
     "a start before the beginning": (pickle.dumps((IDS, rebuilt(INNER, offset=-1))), "negative"),
-    "a step backwards": (pickle.dumps((IDS, rebuilt(INNER, offset=23, stride=(-4, -1)))), "negative"),
-    "a giant": (pickle.dumps((IDS, rebuilt(INNER, size=(2**62, 2**62), stride=(0, 0)))), "reaches beyond"),
+    "a step backwards": (
+        pickle.dumps((IDS, rebuilt(INNER, offset=23, stride=(-4, -1)))),
+        "negative",
+    ),
+    "a giant": (
+        pickle.dumps((IDS, rebuilt(INNER, size=(2**62, 2**62), stride=(0, 0)))),
+        "reaches beyond",
+    ),
     "a giant step": (pickle.dumps((IDS, rebuilt(INNER, stride=(2**62, 2**62)))), "reaches beyond"),
     "a size that is a text": (pickle.dumps((IDS, rebuilt(INNER, size=("6", "4")))), "fractional"),
     "a size that is true": (pickle.dumps((IDS, rebuilt(INNER, size=(True, 4)))), "fractional"),
     "more arguments": (pickle.dumps((IDS, rebuilt(INNER, more=(1, 2)))), ""),
     "a tensor of texts": (pickle.dumps((IDS, Call(REBUILD, *"abcdef"))), ""),
     "two tensors": (pickle.dumps((IDS, [rebuilt(INNER), rebuilt(INNER)])), "more than one tensor"),
-    "an impossible count": (around(INNER.replace(b"cpuq\x03K\x18", b"cpuq\x03K\x17")), "numbers are 23"),
-    "a negative count": (around(HEAD + STORED.replace(b"K\x18", b"J\xff\xff\xff\xff") + b"." + KEYS + b"\xff" * 8),
-                         "numbers are -1"),
+    "an impossible count": (
+        around(INNER.replace(b"cpuq\x03K\x18", b"cpuq\x03K\x17")),
+        "numbers are 23",
+    ),
+    "a negative count": (
+        around(HEAD + STORED.replace(b"K\x18", b"J\xff\xff\xff\xff") + b"." + KEYS + b"\xff" * 8),
+        "numbers are -1",
+    ),
     "a text longer than the file": (b"\x80\x04\x8d" + struct.pack("<Q", 2**60) + b"a.", "it ends"),
     "bytes longer than the file": (b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"a.", ""),
     "a frame longer than the file": (b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.", ""),
@@ -296,8 +391,11 @@ HOSTILE = {
     "ids that hold themselves": (b"\x80\x02]q\x00h\x00ah\x00\x86.", "clip-photos.pkl"),
     "lists without end": (b"\x80\x02" + b"]" * 300_000 + b"a" * 299_999 + b".", "clip-photos.pkl"),
     "tuples without end": (b"\x80\x02)" + b"\x85" * 300_000 + b".", "clip-photos.pkl"),
-    "lists that double": (b"\x80\x02]q\x00" + b"".join(b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(200)) + b".", ""),
-}  # fmt: skip
+    "lists that double": (
+        b"\x80\x02]q\x00" + b"".join(b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(200)) + b".",
+        "",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", HOSTILE)
@@ -350,7 +448,9 @@ def test_what_torch_accepts_is_read_alike_and_nothing_else():
             with pytest.raises(Refused):
                 typed_tensor(storage, offset, size, stride, False, None)
         else:
-            np.testing.assert_array_equal(typed_tensor(storage, offset, size, stride, False, None).numbers(), expected)
+            np.testing.assert_array_equal(
+                typed_tensor(storage, offset, size, stride, False, None).numbers(), expected
+            )
             accepted += expected.size > 1
     assert accepted > 200
 
@@ -394,7 +494,9 @@ def test_random_damage_gives_a_value_of_the_right_kind_or_one_error(reader, writ
             assert vectors.dtype == np.float32
             assert vectors.shape[0] == len(ids)
         elif reader is read_ranks:
-            assert all(type(text) is str and type(rank) is int and rank >= -1 for text, rank in found)
+            assert all(
+                type(text) is str and type(rank) is int and rank >= -1 for text, rank in found
+            )
         else:
             assert all(type(count) is int for count in found)
     alert()

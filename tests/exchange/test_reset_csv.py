@@ -25,9 +25,15 @@ from kis_bench.results.columns import DISTANCES, JUDGMENTS, RANKS, TIMINGS, VERD
 from kis_bench.triplets.tables import distances_table
 
 N = 12
-OURS = {"demo": "demo:", "dfn5b-vit-h-14-378": "hf-hub:apple/DFN5B-CLIP-ViT-H-14-378",
-        "clip-vit-b-32": "hf-hub:timm/vit_base_patch32_clip_224.openai"}  # fmt: skip
-EXTRACTORS = {"W2VVExtractor": [[0.1, 0.25, 0.5]] * (N - 1) + [[None] * 3], "VLADExctractor_": [[0.5, 0.5, 0]] * N}
+OURS = {
+    "demo": "demo:",
+    "dfn5b-vit-h-14-378": "hf-hub:apple/DFN5B-CLIP-ViT-H-14-378",
+    "clip-vit-b-32": "hf-hub:timm/vit_base_patch32_clip_224.openai",
+}
+EXTRACTORS = {
+    "W2VVExtractor": [[0.1, 0.25, 0.5]] * (N - 1) + [[None] * 3],
+    "VLADExctractor_": [[0.5, 0.5, 0]] * N,
+}
 OF = ("query_candidate1", "query_candidate2", "candidates")
 
 
@@ -57,8 +63,13 @@ def rows_of_study():
 def judgments_of(rows):
     """Two people on every triplet, candidates shown on either side; one of three has no preference."""
     rng = random.Random(5)
-    return [judgment(f"{user}{i}", row, user, rng.choice([-2, -1, 0, 1, 2, 1]), swapped=rng.random() < 0.5)
-            for i, row in enumerate(rows) for user in ("ann", "ben")]  # fmt: skip
+    return [
+        judgment(
+            f"{user}{i}", row, user, rng.choice([-2, -1, 0, 1, 2, 1]), swapped=rng.random() < 0.5
+        )
+        for i, row in enumerate(rows)
+        for user in ("ann", "ben")
+    ]
 
 
 def distances_of(model):
@@ -72,27 +83,42 @@ def distances_of(model):
 @pytest.fixture
 def study(tmp_path):
     rows = rows_of_study()
-    return write_study(tmp_path / "study", rows, judgments_of(rows), [person("ann"), person("ben")], EXTRACTORS,
-                       pictures=range(N))  # fmt: skip
+    return write_study(
+        tmp_path / "study",
+        rows,
+        judgments_of(rows),
+        [person("ann"), person("ben")],
+        EXTRACTORS,
+        pictures=range(N),
+    )
 
 
 def write_measured(base, measured):
     """A run with the distances of our models, and of the study's extractors; ``measured``: (dataset, models) each."""
     tables, models, about = [], {}, {}
     for dataset, ours in measured:
-        own = {model: distances_of(model) if len(dataset.triplets) == N else np.full((len(dataset.triplets), 3), 0.1)
-               for model in ours}  # fmt: skip
+        own = {
+            model: distances_of(model)
+            if len(dataset.triplets) == N
+            else np.full((len(dataset.triplets), 3), 0.1)
+            for model in ours
+        }
         every = {**own, **dataset.distances}
-        tables.append(distances_table(dataset, {name: (d, d[:, 1] - d[:, 0]) for name, d in every.items()}))
+        tables.append(
+            distances_table(dataset, {name: (d, d[:, 1] - d[:, 0]) for name, d in every.items()})
+        )
         models |= {name: {"source": "study:distances"} for name in dataset.distances}
         models |= {name: {"source": OURS.get(name, "python:x:y")} for name in ours}
         about[dataset.name] = {"fingerprint": dataset.fingerprint}
     folder = write_run(
-        base / "reports", ranks=pd.DataFrame(columns=RANKS), judgments=pd.DataFrame(columns=JUDGMENTS),
-        timings=pd.DataFrame(columns=TIMINGS), verdicts=pd.DataFrame(columns=VERDICTS),
+        base / "reports",
+        ranks=pd.DataFrame(columns=RANKS),
+        judgments=pd.DataFrame(columns=JUDGMENTS),
+        timings=pd.DataFrame(columns=TIMINGS),
+        verdicts=pd.DataFrame(columns=VERDICTS),
         tables={"distances": pd.concat(tables, ignore_index=True)} if tables else {},
         provenance={"models": models, "datasets": about},
-    )  # fmt: skip
+    )
     return read_run(folder)
 
 
@@ -124,7 +150,9 @@ def test_the_study_s_cells_stay_and_three_are_added_for_each_model(run, study, t
     assert after[0][width:] == [f"{model}_cosdist_{of}" for model in OURS for of in OF]
     for place, model in enumerate(OURS):
         start = width + 3 * place
-        expected = [["" if math.isnan(x) else repr(x) for x in row] for row in distances_of(model).tolist()]
+        expected = [
+            ["" if math.isnan(x) else repr(x) for x in row] for row in distances_of(model).tolist()
+        ]
         assert [row[start : start + 3] for row in after[1:]] == expected
 
 
@@ -138,26 +166,38 @@ def test_odd_cells_survive(run, study, tmp_path):
 
 def test_a_table_as_others_write_it(tmp_path):
     """A byte order mark, quotes that nobody needs and blanks around them, numbers in odd forms, Unix lines."""
-    rows = [{column: row[column] for column in TRIPLET} for row in (triplet("1", 0, 1, 2), triplet(" 2 ", 1, 2, 3))]
+    rows = [
+        {column: row[column] for column in TRIPLET}
+        for row in (triplet("1", 0, 1, 2), triplet(" 2 ", 1, 2, 3))
+    ]
     rows[0] |= {"candidate1_bin": "1.0", "class": " ein Wort "}
     people, said = [person("ann")], [judgment("a", triplet("1", 0, 1, 2), "ann", 1)]
     study = write_study(tmp_path / "study", rows, said, people)
-    lines = [",".join(f' "{cell}"' if i else str(cell) for i, cell in enumerate(row))
-             for row in (TRIPLET, *(row.values() for row in rows))]  # fmt: skip
+    lines = [
+        ",".join(f' "{cell}"' if i else str(cell) for i, cell in enumerate(row))
+        for row in (TRIPLET, *(row.values() for row in rows))
+    ]
     (study / "triplets.csv").write_bytes(b"\xef\xbb\xbf" + "\n".join([*lines, "", ""]).encode())
     dataset = datasets.load("reset", study)
     assert [t.triplet_id for t in dataset.triplets] == ["1", "2"]
     distances = {"m": (np.array([[0.25, 0.5, 1], [0.1 + 0.2, 1e-17, -0.0]]), np.zeros(2))}
     about = {"datasets": {"reset": {"fingerprint": dataset.fingerprint}}}
-    run = replace(write_measured(tmp_path, []), distances=distances_table(dataset, distances), provenance=about)
+    run = replace(
+        write_measured(tmp_path, []),
+        distances=distances_table(dataset, distances),
+        provenance=about,
+    )
     file, remarks = export(run, study, tmp_path)
     after = cells(file)
     assert [row[: len(TRIPLET)] for row in after] == [
-        list(TRIPLET), ["1", *map(str, [*rows[0].values()][1:])], [" 2 ", *map(str, [*rows[1].values()][1:])],
-    ]  # fmt: skip
+        list(TRIPLET),
+        ["1", *map(str, [*rows[0].values()][1:])],
+        [" 2 ", *map(str, [*rows[1].values()][1:])],
+    ]
     assert [row[len(TRIPLET) :] for row in after[1:]] == [
-        ["0.25", "0.5", "1.0"], ["0.30000000000000004", "1e-17", "-0.0"],
-    ]  # fmt: skip
+        ["0.25", "0.5", "1.0"],
+        ["0.30000000000000004", "1e-17", "-0.0"],
+    ]
     assert remarks == ["reset m: 2 rows, 0 of them without distance"]
 
 
@@ -168,7 +208,10 @@ def test_an_index_that_has_no_name_gets_one(run, study, tmp_path):
     file.write_bytes(file.read_bytes().replace(b"triplet_id,", b",", 1))
     out, remarks = export(run, study, tmp_path)
     assert [row[: len(before[0])] for row in cells(out)] == before
-    assert pd.read_csv(out, index_col=0)["demo_cosdist_candidates"].tolist()[0] == distances_of("demo")[0, 2]
+    assert (
+        pd.read_csv(out, index_col=0)["demo_cosdist_candidates"].tolist()[0]
+        == distances_of("demo")[0, 2]
+    )
     assert remarks[0] == "reset: the first column was called '' and is called triplet_id now"
     assert len(remarks) == 1 + len(OURS)
 
@@ -222,11 +265,18 @@ def test_missing_images_are_empty_cells_and_counted(run, study, tmp_path):
 def consistencies(file, study, names):
     """(agreeing, counted) by the study's notebook: joined on the index, right is better iff left is farther."""
     every = pd.read_csv(study / "triplet_judgements.csv", index_col=0)
-    every = every.reset_index().set_index("triplet_id").join(pd.read_csv(file, index_col=0), how="inner")
+    every = (
+        every.reset_index()
+        .set_index("triplet_id")
+        .join(pd.read_csv(file, index_col=0), how="inner")
+    )
     left_is_first = every.option_one_path == every.candidate1_path
     found = {}
     for name in names:
-        first, second = every[f"{name}_cosdist_query_candidate1"], every[f"{name}_cosdist_query_candidate2"]
+        first, second = (
+            every[f"{name}_cosdist_query_candidate1"],
+            every[f"{name}_cosdist_query_candidate2"],
+        )
         left, right = first.where(left_is_first, second), second.where(left_is_first, first)
         better = np.where(left > right, 1, -1)
         chosen = (every.simplified_choice != 0) & first.notna()  # an empty cell is no distance
@@ -264,8 +314,12 @@ def test_the_notebook_counts_what_the_run_says(run, study, tmp_path):
     asked = [place[j.triplet_id] for j in dataset.judgments]
     for model, (agreeing, n) in consistencies(file, study, OURS).items():
         own = distances_of(model)
-        found = triplets.agreement((own[:, 1] - own[:, 0])[asked], [j.choice for j in dataset.judgments],
-                                   protocol="published", left=[j.left for j in dataset.judgments])  # fmt: skip
+        found = triplets.agreement(
+            (own[:, 1] - own[:, 0])[asked],
+            [j.choice for j in dataset.judgments],
+            protocol="published",
+            left=[j.left for j in dataset.judgments],
+        )
         assert (agreeing, n) == (np.nansum(found), (~np.isnan(found)).sum())
 
 
@@ -286,12 +340,18 @@ def test_columns_may_be_called_as_the_notebook_has_them(run, study, tmp_path):
     names = ("demo", "ViT_H_14_dfn5b", "clip")
     assert cells(file)[0][width:] == [f"{name}_cosdist_{of}" for name in names for of in OF]
     assert remarks[0].startswith("reset demo: ")
-    assert remarks[1] == f"reset dfn5b-vit-h-14-378 as ViT_H_14_dfn5b: {N} rows, 2 of them without distance"
+    assert (
+        remarks[1]
+        == f"reset dfn5b-vit-h-14-378 as ViT_H_14_dfn5b: {N} rows, 2 of them without distance"
+    )
 
 
 def test_two_models_of_one_name(tmp_path, study):
     run = write_measured(tmp_path, [(datasets.load("reset", study), ["blip2", "blip2-thesis"])])
-    with pytest.raises(KisBenchError, match="blip2 and blip2-thesis are both called BLIP2 by the study; take --names"):
+    with pytest.raises(
+        KisBenchError,
+        match="blip2 and blip2-thesis are both called BLIP2 by the study; take --names",
+    ):
         export(run, study, tmp_path, names="study")
     assert not (tmp_path / "out").exists()
     assert export(run, study, tmp_path)[0].is_file()
@@ -300,18 +360,32 @@ def test_two_models_of_one_name(tmp_path, study):
 @pytest.mark.parametrize(("names", "taken"), [("study", "clip"), ("ours", "clip-vit-b-32")])
 def test_columns_that_are_there_are_an_error_with_its_remedy(run, study, tmp_path, names, taken):
     rows = rows_of_study()
-    write_study(study, rows, judgments_of(rows), [person("ann"), person("ben")], {taken: [[0.5, 0.25, 0.125]] * N})
+    write_study(
+        study,
+        rows,
+        judgments_of(rows),
+        [person("ann"), person("ben")],
+        {taken: [[0.5, 0.25, 0.125]] * N},
+    )
     before = (study / "triplets.csv").read_bytes()
     with pytest.raises(BadFile) as error:
         export(run, study, tmp_path, names=names)
-    assert error.value.problems[0].startswith(f"line 1: the column '{taken}_cosdist_query_candidate1' is there already")
+    assert error.value.problems[0].startswith(
+        f"line 1: the column '{taken}_cosdist_query_candidate1' is there already"
+    )
     assert len(error.value.problems) == 3
     assert "name a copy of the folder without it (--dataset reset=FOLDER)" in str(error.value)
     assert ("take --names ours" in str(error.value)) == (names == "study")
     assert not (tmp_path / "out").exists()
     assert (study / "triplets.csv").read_bytes() == before
     # What it advises helps: distances of extractors are no part of what a run remembers of a dataset.
-    copy = write_study(tmp_path / "copy", rows, judgments_of(rows), [person("ann"), person("ben")], pictures=range(N))
+    copy = write_study(
+        tmp_path / "copy",
+        rows,
+        judgments_of(rows),
+        [person("ann"), person("ben")],
+        pictures=range(N),
+    )
     assert f"{taken}_cosdist_candidates" in cells(export(run, copy, tmp_path, names=names)[0])[0]
 
 
@@ -328,21 +402,44 @@ def test_triplets_without_a_file_get_one(tmp_path):
     run = write_measured(tmp_path, [(dataset, ["demo"])])
     remarks = export_reset(run, tmp_path / "out")
     header, *rows = cells(tmp_path / "out" / "openmoji-triplets" / "triplets_extended.csv")
-    assert header == ["triplet_id", "target_path", "candidate1_path", "candidate2_path", "class",
-                      *(f"demo_cosdist_{of}" for of in OF)]  # fmt: skip
+    assert header == [
+        "triplet_id",
+        "target_path",
+        "candidate1_path",
+        "candidate2_path",
+        "class",
+        *(f"demo_cosdist_{of}" for of in OF),
+    ]
     assert len(rows) == len(dataset.triplets)
     third = dataset.triplets[2]
-    assert rows[2] == [third.triplet_id, f"{third.target}.png", f"{third.candidate1}.png", f"{third.candidate2}.png",
-                       third.category, "0.1", "0.1", "0.1"]  # fmt: skip
-    assert dataset.collection.paths[dataset.collection.position[third.target]].name == f"{third.target}.png"
+    assert rows[2] == [
+        third.triplet_id,
+        f"{third.target}.png",
+        f"{third.candidate1}.png",
+        f"{third.candidate2}.png",
+        third.category,
+        "0.1",
+        "0.1",
+        "0.1",
+    ]
+    assert (
+        dataset.collection.paths[dataset.collection.position[third.target]].name
+        == f"{third.target}.png"
+    )
     assert remarks == [f"openmoji-triplets demo: {len(rows):,} rows, 0 of them without distance"]
 
 
 def test_each_dataset_has_its_folder_and_what_is_not_here_is_named(tmp_path, study):
-    measured = [(datasets.load("reset", study), OURS), (datasets.load("openmoji-triplets"), ["demo"])]
+    measured = [
+        (datasets.load("reset", study), OURS),
+        (datasets.load("openmoji-triplets"), ["demo"]),
+    ]
     run = write_measured(tmp_path, measured)
     _, remarks = export(run, study, tmp_path)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["openmoji-triplets", "reset"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "openmoji-triplets",
+        "reset",
+    ]
     assert len(remarks) == len(OURS) + 1
     remarks = export_reset(run, tmp_path / "other")
     with pytest.raises(KisBenchError) as error:
@@ -362,19 +459,26 @@ def test_another_study_is_refused(run, study, tmp_path):
     file = study / "triplet_judgements.csv"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     file.write_text("".join(lines[:-1]), encoding="utf-8", newline="")
-    with pytest.raises(KisBenchError, match="reset: not written; dataset reset here is not the one that was measured"):
+    with pytest.raises(
+        KisBenchError,
+        match="reset: not written; dataset reset here is not the one that was measured",
+    ):
         export(run, study, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_run_of_the_study_s_own_extractors_has_nothing_to_add(tmp_path, study):
     run = write_measured(tmp_path, [(datasets.load("reset", study), ())])
-    with pytest.raises(KisBenchError, match="reset: not written; its distances are all the study's own"):
+    with pytest.raises(
+        KisBenchError, match="reset: not written; its distances are all the study's own"
+    ):
         export(run, study, tmp_path)
 
 
 def test_a_run_without_distances_says_so(tmp_path, study):
-    with pytest.raises(KisBenchError, match="has no distances, because nothing of image similarity was measured"):
+    with pytest.raises(
+        KisBenchError, match="has no distances, because nothing of image similarity was measured"
+    ):
         export(write_measured(tmp_path, []), study, tmp_path)
 
 
@@ -383,7 +487,9 @@ def test_the_study_s_own_table_is_never_written_over(run, study, tmp_path):
     study = study.rename(tmp_path / "data" / "reset")
     (study / "triplets.csv").rename(study / "triplets_extended.csv")
     before = (study / "triplets_extended.csv").read_bytes()
-    with pytest.raises(KisBenchError, match="is the study's own table; choose another folder with --out"):
+    with pytest.raises(
+        KisBenchError, match="is the study's own table; choose another folder with --out"
+    ):
         export_reset(run, tmp_path / "data", datasets={"reset": study})
     assert (study / "triplets_extended.csv").read_bytes() == before
 
@@ -409,7 +515,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 @given(st.lists(st.lists(TEXTS, min_size=3, max_size=3), max_size=5), st.floats(allow_nan=False))
 def test_any_cells_come_back_from_the_file(rows, number):
     rows = [[f"t{i}", *row] for i, row in enumerate(rows)]
-    table = extended_table(["triplet_id", "a", "b", "c"], rows, {"m, 1": {"t0": (number, -number, math.nan)}})
+    table = extended_table(
+        ["triplet_id", "a", "b", "c"], rows, {"m, 1": {"t0": (number, -number, math.nan)}}
+    )
     assert list(csv.reader(io.StringIO(written(table).decode(), newline=""))) == table
     assert [row[:4] for row in table[1:]] == rows
     if rows:
@@ -423,14 +531,20 @@ def test_the_table_must_not_have_the_columns():
 
 
 def test_ids_are_found_wherever_they_stand():
-    table = extended_table(["", " triplet_id "], [["0", "x "], ["1", "y"]], {"m": {"x": (0, 1, 2), "1": (3, 4, 5)}})
+    table = extended_table(
+        ["", " triplet_id "], [["0", "x "], ["1", "y"]], {"m": {"x": (0, 1, 2), "1": (3, 4, 5)}}
+    )
     assert table[0][:2] == ["triplet_id", ""]
     assert table[1:] == [["x ", "0", "0.0", "1.0", "2.0"], ["y", "1", "", "", ""]]
 
 
 def test_tables_that_cannot_be_read(tmp_path):
     file = tmp_path / "triplets.csv"
-    for content, problem in ((b"", "empty"), (b'a,"b\nc', "mend the quotes"), (b"a\n\xff", "line 2: byte 0xff")):
+    for content, problem in (
+        (b"", "empty"),
+        (b'a,"b\nc', "mend the quotes"),
+        (b"a\n\xff", "line 2: byte 0xff"),
+    ):
         file.write_bytes(content)
         with pytest.raises(BadFile, match=problem):
             read_cells(file)
@@ -444,9 +558,15 @@ def test_columns_are_those_of_a_run():
 
 
 def command(*arguments, code=0):
-    done = subprocess.run([sys.executable, "-m", "kis_bench.cli", "export", *map(str, arguments)], capture_output=True,
-                          text=True, encoding="utf-8", timeout=300, check=False,
-                          env=os.environ | {"PYTHONIOENCODING": "utf-8"})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "kis_bench.cli", "export", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -460,16 +580,33 @@ def test_the_command_writes_into_the_run(run, study, tmp_path):
     ]
     first = run.folder / "export-reset-csv" / "reset" / "triplets_extended.csv"
     assert "dfn5b-vit-h-14-378_cosdist_candidates" in cells(first)[0]
-    command("reset-csv", run.folder, "--dataset", f"reset={study}", "--names", "study", "--out", tmp_path / "out")
+    command(
+        "reset-csv",
+        run.folder,
+        "--dataset",
+        f"reset={study}",
+        "--names",
+        "study",
+        "--out",
+        tmp_path / "out",
+    )
     assert "ViT_H_14_dfn5b_cosdist_candidates" in cells(tmp_path / "out" / "reset" / first.name)[0]
 
 
 def test_options_of_other_forms_are_usage_errors(run, study, tmp_path):
     given = ("--dataset", f"reset={study}")
-    assert "--depth has no meaning for reset-csv" in command("reset-csv", run.folder, *given, "--depth", "5", code=2)
-    assert "--store has no meaning" in command("reset-csv", run.folder, *given, "--store", tmp_path, code=2)
-    assert "--names has no meaning for trec" in command("trec", run.folder, "--names", "ours", code=2)
+    assert "--depth has no meaning for reset-csv" in command(
+        "reset-csv", run.folder, *given, "--depth", "5", code=2
+    )
+    assert "--store has no meaning" in command(
+        "reset-csv", run.folder, *given, "--store", tmp_path, code=2
+    )
+    assert "--names has no meaning for trec" in command(
+        "trec", run.folder, "--names", "ours", code=2
+    )
     assert "invalid choice" in command("reset-csv", run.folder, "--names", "theirs", code=2)
-    assert "there is no folder" in command("reset-csv", run.folder, "--dataset", "reset=nowhere", code=2)
+    assert "there is no folder" in command(
+        "reset-csv", run.folder, "--dataset", "reset=nowhere", code=2
+    )
     assert "nothing in" in command("reset-csv", run.folder, code=2)
     assert not (run.folder / "export-reset-csv").exists()

@@ -52,8 +52,13 @@ class Tiny:
         self.key = f"key-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
     def encode_images(self, images):
-        numbers = [int(pixel[0]) * 256 + int(pixel[1]) for pixel in (np.asarray(image)[0, 0] for image in images)]
-        return np.array([[vector(self.seed, n), vector(self.seed, n, 1)] for n in numbers], np.float32)
+        numbers = [
+            int(pixel[0]) * 256 + int(pixel[1])
+            for pixel in (np.asarray(image)[0, 0] for image in images)
+        ]
+        return np.array(
+            [[vector(self.seed, n), vector(self.seed, n, 1)] for n in numbers], np.float32
+        )
 
     def encode_texts(self, texts):
         rows = []
@@ -79,7 +84,11 @@ def write_dataset(root, ids=item_id):
     for i in range(COPIES, N):
         text = f"{i} {0.5 + (i % 8) * 0.6} {i}"
         rows.append((f"q {i}", ids(i), "plain", text))
-        rows += [(f"q {i}", ids(j), "several", text) for j in (i, *range(COPIES, N, 37)) if j == i or j != i]
+        rows += [
+            (f"q {i}", ids(j), "several", text)
+            for j in (i, *range(COPIES, N, 37))
+            if j == i or j != i
+        ]
     rows += [(f"q-{i}", ids(i), "tied", f"{i} 1.5 {i}") for i in range(COPIES)]
     rows = list(dict.fromkeys(rows))
     with (root / "labels.csv").open("w", encoding="utf-8", newline="") as file:
@@ -100,11 +109,16 @@ def measured(base, root, models=MODELS):
             found = known_items.measure(dataset.collection, queries, items, texts, wider)
             ranks += known_items.rows(name, "töy", dataset.collection, queries, texts, found)
     folder = write_run(
-        base / "reports", ranks=pd.DataFrame(ranks), judgments=pd.DataFrame(columns=JUDGMENTS),
-        timings=pd.DataFrame(columns=TIMINGS), verdicts=pd.DataFrame(columns=VERDICTS),
-        provenance={"models": {name: {"key": Tiny(name).key} for name in models},
-                    "datasets": {"töy": {"fingerprint": dataset.fingerprint}}},
-    )  # fmt: skip
+        base / "reports",
+        ranks=pd.DataFrame(ranks),
+        judgments=pd.DataFrame(columns=JUDGMENTS),
+        timings=pd.DataFrame(columns=TIMINGS),
+        verdicts=pd.DataFrame(columns=VERDICTS),
+        provenance={
+            "models": {name: {"key": Tiny(name).key} for name in models},
+            "datasets": {"töy": {"fingerprint": dataset.fingerprint}},
+        },
+    )
     return read_run(folder)
 
 
@@ -151,12 +165,16 @@ def quiet():
 @pytest.fixture(scope="module")
 def ranx(tmp_path_factory):
     with quiet(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IR_DATASETS_HOME", str(tmp_path_factory.mktemp("ir_datasets")))  # a folder made on import
+        patch.setenv(
+            "IR_DATASETS_HOME", str(tmp_path_factory.mktemp("ir_datasets"))
+        )  # a folder made on import
         return pytest.importorskip("ranx")
 
 
 def cell(run, model="tiny", label_set="plain"):
-    return run.ranks[(run.ranks.model == model) & (run.ranks.label_set == label_set)].reset_index(drop=True)
+    return run.ranks[(run.ranks.model == model) & (run.ranks.label_set == label_set)].reset_index(
+        drop=True
+    )
 
 
 def file_of(remarks, *parts):
@@ -181,8 +199,15 @@ def read_trec(file):
 def figures(ranks, names):
     """Our own figures under the names that ranx has for them."""
     best, worst = ranks.rank_best.to_numpy(), ranks.rank_worst.to_numpy()
-    ours = {f"{kind}@{k}": recall_at_k(best, worst, k) for k in CUTOFFS for kind in ("hit_rate", "recall")}
-    return {name: (ours | {"mrr": mean_reciprocal_rank(ranks["rank"].to_numpy())})[name] for name in names}
+    ours = {
+        f"{kind}@{k}": recall_at_k(best, worst, k)
+        for k in CUTOFFS
+        for kind in ("hit_rate", "recall")
+    }
+    return {
+        name: (ours | {"mrr": mean_reciprocal_rank(ranks["rank"].to_numpy())})[name]
+        for name in names
+    }
 
 
 RANX = [f"{kind}@{k}" for kind in ("hit_rate", "recall") for k in CUTOFFS] + ["mrr"]
@@ -226,9 +251,14 @@ def test_with_several_targets_our_recall_is_the_hit_rate_of_others(run, export, 
 def test_ranx_finds_the_same_figures_in_parquet_files(run, export, ranx):
     folder, remarks = export("parquet")
     columns = {"q_id_col": "query_id", "doc_id_col": "doc_id"}
-    with quiet(), pd.option_context("future.infer_string", False):  # ranx refuses the texts of pandas 3
+    with (
+        quiet(),
+        pd.option_context("future.infer_string", False),
+    ):  # ranx refuses the texts of pandas 3
         ranked = ranx.Run.from_parquet(str(folder / run_file(remarks)), **columns)
-        qrels = ranx.Qrels.from_parquet(str(folder / qrels_file(remarks)), score_col="relevance", **columns)
+        qrels = ranx.Qrels.from_parquet(
+            str(folder / qrels_file(remarks)), score_col="relevance", **columns
+        )
     assert evaluate(ranx, qrels, ranked, RANX) == pytest.approx(figures(cell(run), RANX), abs=1e-12)
 
 
@@ -253,17 +283,27 @@ def test_ir_measures_finds_the_same_success_for_each_query(run, export, form):
     folder, remarks = export(form)
     ranked, judged = folder / run_file(remarks), folder / qrels_file(remarks)
     if form == "trec":
-        ranked, judged = ir_measures.read_trec_run(str(ranked)), ir_measures.read_trec_qrels(str(judged))
+        ranked, judged = (
+            ir_measures.read_trec_run(str(ranked)),
+            ir_measures.read_trec_qrels(str(judged)),
+        )
     else:
         ids = {"query_id": str, "doc_id": str}
-        ranked, judged = (pd.read_csv(file, dtype=ids, keep_default_na=False) for file in (ranked, judged))
+        ranked, judged = (
+            pd.read_csv(file, dtype=ids, keep_default_na=False) for file in (ranked, judged)
+        )
     asked = [ir_measures.RR, *(ir_measures.Success @ k for k in CUTOFFS)]
-    theirs = {(m.query_id, str(m.measure)): m.value for m in ir_measures.iter_calc(asked, judged, ranked)}
+    theirs = {
+        (m.query_id, str(m.measure)): m.value for m in ir_measures.iter_calc(asked, judged, ranked)
+    }
     ours = {}
     for row in cell(run).itertuples():
         query = encoded(row.query_id) if form == "trec" else row.query_id
         ours[query, "RR"] = 1 / row.rank
-        ours |= {(query, f"Success@{k}"): float(hits_at_k([row.rank_best], [row.rank_worst], k)[0]) for k in CUTOFFS}
+        ours |= {
+            (query, f"Success@{k}"): float(hits_at_k([row.rank_best], [row.rank_worst], k)[0])
+            for k in CUTOFFS
+        }
     assert theirs == pytest.approx(ours, abs=1e-12)
 
 
@@ -298,7 +338,9 @@ def test_lines_of_trec_files(run, export, base):
 
 def test_each_cell_has_its_file_and_a_remark(run, export):
     folder, remarks = export("csv")
-    assert sorted(file.name for file in folder.iterdir()) == sorted(remark.partition(":")[0] for remark in remarks)
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        remark.partition(":")[0] for remark in remarks
+    )
     assert len(remarks) == 3 * (len(MODELS) + 1)
     assert f"{N - COPIES} queries, {(N - COPIES) * (N + COPIES)} items" in "\n".join(remarks)
     assert all(remark.isprintable() for remark in remarks)
@@ -307,7 +349,10 @@ def test_each_cell_has_its_file_and_a_remark(run, export):
 def test_all_forms_hold_the_same(export):
     folder, remarks = export("trec")
     lines = read_trec(folder / run_file(remarks, "tied"))
-    trec = [(unquote(query), unquote(item), float(score), int(rank)) for query, _, item, rank, score, _ in lines]
+    trec = [
+        (unquote(query), unquote(item), float(score), int(rank))
+        for query, _, item, rank, score, _ in lines
+    ]
     folder, remarks = export("csv")
     with (folder / run_file(remarks, "tied")).open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
@@ -344,8 +389,13 @@ def test_scores_are_the_true_ones_rounded(d, v):
     items[5:20:2] *= rng.choice(np.float32([1e-9, 1, 2.0**-70]), (8, 1, d))
     for i in range(40, 60, 2):  # sums that nearly cancel out
         items[i] = np.where(np.arange(d) % 2, 1, -1) / query * np.float32(1 + i * 2.0**-20)
-    true = [max(sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(query, w, strict=True)) for w in item)
-            for item in items]  # fmt: skip
+    true = [
+        max(
+            sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(query, w, strict=True))
+            for w in item
+        )
+        for item in items
+    ]
     assert true_scores(query, items).tolist() == [float(score) for score in true]
     assert true_scores(query, items[7:8]).tolist() == [float(true[7])]
 
@@ -379,7 +429,9 @@ def test_depth_cuts_the_ranking_and_says_what_is_lost(run, export, depth):
     whole, remarks = export("trec", "whole")
     folder, cut_remarks = export("trec", "cut", depth=depth)
     lines = read_trec(whole / run_file(remarks))
-    assert read_trec(folder / run_file(cut_remarks)) == [line for line in lines if int(line[3]) <= depth]
+    assert read_trec(folder / run_file(cut_remarks)) == [
+        line for line in lines if int(line[3]) <= depth
+    ]
     (remark,) = [r for r in cut_remarks if r.startswith(run_file(cut_remarks))]
     assert f"; {(cell(run).rank_best > depth).sum()} targets lie beyond depth {depth}" in remark
 
@@ -404,13 +456,19 @@ GONE = {
 
 
 @pytest.mark.parametrize("kind", GONE)
-def test_without_vectors_the_table_is_exported_and_the_limit_named(run, export, base, tmp_path, kind):
+def test_without_vectors_the_table_is_exported_and_the_limit_named(
+    run, export, base, tmp_path, kind
+):
     folder, remarks = export("trec", **gone(kind, base, tmp_path))
     (remark,) = [r for r in remarks if r.startswith(run_file(remarks))]
     assert "measures hold up to cutoff 10 only" in remark
     lines = read_trec(folder / run_file(remarks))
-    assert [unquote(line[2]) for line in lines] == [item for top in cell(run).top_item_ids for item in top]
-    assert [float(line[4]) for line in lines] == [-float(rank) for rank in range(1, 11)] * len(cell(run))
+    assert [unquote(line[2]) for line in lines] == [
+        item for top in cell(run).top_item_ids for item in top
+    ]
+    assert [float(line[4]) for line in lines] == [-float(rank) for rank in range(1, 11)] * len(
+        cell(run)
+    )
     assert len(read_trec(folder / qrels_file(remarks, "several"))) > len(cell(run))
     folder, remarks = export("trec", "few", depth=3, **gone(kind, base, tmp_path))
     assert {line[3] for line in read_trec(folder / run_file(remarks))} == {"1", "2", "3"}
@@ -422,12 +480,16 @@ def test_what_the_table_holds_gives_the_same_figures_up_to_its_depth(run, export
     ranked = ranx.Run.from_file(str(folder / run_file(remarks)), kind="trec")
     qrels = ranx.Qrels.from_file(str(folder / qrels_file(remarks)), kind="trec")
     names = [f"hit_rate@{k}" for k in (1, 5, 10)]
-    assert evaluate(ranx, qrels, ranked, names) == pytest.approx(figures(cell(run), names), abs=1e-12)
+    assert evaluate(ranx, qrels, ranked, names) == pytest.approx(
+        figures(cell(run), names), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind", GONE)
 def test_a_depth_that_cannot_be_had_is_refused(export, base, tmp_path, kind):
-    with pytest.raises(KisBenchError, match=f"depth 11: the run itself names 10 items.*{GONE[kind]}"):
+    with pytest.raises(
+        KisBenchError, match=f"depth 11: the run itself names 10 items.*{GONE[kind]}"
+    ):
         export("trec", depth=11, **gone(kind, base, tmp_path))
     assert not list((tmp_path / "out").iterdir())
 
@@ -435,7 +497,10 @@ def test_a_depth_that_cannot_be_had_is_refused(export, base, tmp_path, kind):
 def test_vectors_that_give_other_ranks_are_refused(run, export):
     ranks = run.ranks.copy()
     ranks.loc[3, ["rank_best", "rank_worst"]] += 1
-    with pytest.raises(KisBenchError, match=f"1 queries of töy plain, the first {ranks.query_id[3]!r}, rank otherwise"):
+    with pytest.raises(
+        KisBenchError,
+        match=f"1 queries of töy plain, the first {ranks.query_id[3]!r}, rank otherwise",
+    ):
         export("trec", run=replace(run, ranks=ranks))
 
 
@@ -451,7 +516,9 @@ def test_queries_without_target_or_items_are_left_out_and_counted(run, export):
     ranks = cell(run)
     ranks.loc[0, "item_id"] = ""
     ranks.loc[1, "item_id"] = None
-    ranks["top_item_ids"] = [None if i in (2, 3) else top for i, top in enumerate(ranks.top_item_ids)]
+    ranks["top_item_ids"] = [
+        None if i in (2, 3) else top for i, top in enumerate(ranks.top_item_ids)
+    ]
     folder, remarks = export("trec", run=replace(run, ranks=ranks), datasets={})
     assert "left out: 4 queries without a target or without ranked items" in remarks[0]
     left = {encoded(query) for query in ranks.query_id[4:]}
@@ -461,13 +528,17 @@ def test_queries_without_target_or_items_are_left_out_and_counted(run, export):
 
 def test_a_run_of_which_nothing_can_be_exported_says_why(run, export, tmp_path):
     ranks = cell(run).assign(top_item_ids=None)
-    with pytest.raises(KisBenchError, match=r"(?s)nothing in .* can be exported.*tiny: not written.*left out: 120"):
+    with pytest.raises(
+        KisBenchError, match=r"(?s)nothing in .* can be exported.*tiny: not written.*left out: 120"
+    ):
         export("csv", run=replace(run, ranks=ranks), datasets={})
     assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_model_that_named_no_items_is_left_out_beside_others(run, export):
-    ranks = pd.concat([cell(run), cell(run, MODELS[1]).assign(top_item_ids=None)], ignore_index=True)
+    ranks = pd.concat(
+        [cell(run), cell(run, MODELS[1]).assign(top_item_ids=None)], ignore_index=True
+    )
     folder, remarks = export("csv", run=replace(run, ranks=ranks), datasets={})
     assert len(list(folder.iterdir())) == 2
     assert any("ORG/Tïny 100%: not written" in remark for remark in remarks)
@@ -485,9 +556,13 @@ def test_ids_with_a_bar_need_the_dataset(tmp_path, monkeypatch):
     write_dataset(tmp_path / "data", ids=lambda i, copy=False: f"a|{i}{'|b' if copy else ''}")
     run = measured(tmp_path, tmp_path / "data", models=["tiny"])
     options = {"store": Store(tmp_path / "store")}
-    remarks = export_run(run, "trec", tmp_path / "out", datasets={"töy": tmp_path / "data"}, **options)
+    remarks = export_run(
+        run, "trec", tmp_path / "out", datasets={"töy": tmp_path / "data"}, **options
+    )
     assert len(read_trec(tmp_path / "out" / qrels_file(remarks))) == N - COPIES
-    with pytest.raises(KisBenchError, match=r"only the dataset can tell what 'a\|10' means: unknown dataset 'töy'"):
+    with pytest.raises(
+        KisBenchError, match=r"only the dataset can tell what 'a\|10' means: unknown dataset 'töy'"
+    ):
         export_run(run, "trec", tmp_path / "none", **options)
     monkeypatch.setenv("KIS_DATA", str(tmp_path / "folders"))
     (tmp_path / "folders").mkdir()
@@ -511,19 +586,25 @@ def test_a_full_disk_leaves_what_was_there(export, monkeypatch, fails):
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", sync)
-    with pytest.raises(KisBenchError, match="can't be written: No space left on device; free space or choose"):
+    with pytest.raises(
+        KisBenchError, match="can't be written: No space left on device; free space or choose"
+    ):
         export("trec")
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
 def test_a_folder_that_cannot_be_made(export, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(KisBenchError, match="can't be written: .*free space or choose another folder"):
+    with pytest.raises(
+        KisBenchError, match="can't be written: .*free space or choose another folder"
+    ):
         export("csv", "file")
 
 
 def test_names_that_differ_have_files_that_differ(run, export):
-    ranks = pd.concat([cell(run).assign(model=name) for name in ("A b", "a b", "a-b", "a/b")], ignore_index=True)
+    ranks = pd.concat(
+        [cell(run).assign(model=name) for name in ("A b", "a b", "a-b", "a/b")], ignore_index=True
+    )
     folder, remarks = export("csv", run=replace(run, ranks=ranks), datasets={})
     names = [file.name for file in folder.iterdir()]
     assert len({name.lower() for name in names}) == len(names) == len(remarks) == 5
@@ -535,7 +616,9 @@ def test_wrong_use_is_told(run, export):
         export("xml")
     with pytest.raises(KisBenchError, match="depth 0"):
         export("csv", depth=0)
-    with pytest.raises(KisBenchError, match="has no ranks, because nothing of known-item search was measured"):
+    with pytest.raises(
+        KisBenchError, match="has no ranks, because nothing of known-item search was measured"
+    ):
         export("csv", run=replace(run, ranks=run.ranks[:0]))
 
 
@@ -543,8 +626,7 @@ def test_no_deep_learning_library_is_imported():
     import subprocess
     import sys
 
-    code = (
-        "import sys, kis_bench.exchange.trec; print({'torch', 'transformers', 'open_clip', 'timm'} & set(sys.modules))"
-    )
+    heavy = "{'torch', 'transformers', 'open_clip', 'timm'}"
+    code = f"import sys, kis_bench.exchange.trec; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -21,24 +21,43 @@ from kis_bench.measuring import known_items
 from kis_bench.records import Collection, Embeddings
 
 HINTS = ["a man", "a man, in a red hat", "a man, in a red hat, on a horse"]
-MILLISECONDS = ({"value": "2000", "unit": "MILLISECONDS"}, {"value": "5500", "unit": "MILLISECONDS"})
+MILLISECONDS = (
+    {"value": "2000", "unit": "MILLISECONDS"},
+    {"value": "5500", "unit": "MILLISECONDS"},
+)
 
 
 def archive(name="t1", hints=HINTS, video="00012", start=2000, end=5500, **more):
     span = {"start": start, "end": end}
-    return {"query_name": name, "hints": list(hints), "answer": video, "videorange": span, "fps": 25} | more
+    return {
+        "query_name": name,
+        "hints": list(hints),
+        "answer": video,
+        "videorange": span,
+        "fps": 25,
+    } | more
 
 
 def dres2(name="t1", hints=HINTS, video="00012", ends=MILLISECONDS, fps=25.0, kind="Textual KIS"):
     texts = [{"type": "TEXT", "start": 60 * i, "description": text} for i, text in enumerate(hints)]
     item = {"name": video, "type": "VIDEO", "fps": fps}
-    target = {"type": "MEDIA_ITEM_TEMPORAL_RANGE", "range": {"start": ends[0], "end": ends[1]}, "item": item}
+    target = {
+        "type": "MEDIA_ITEM_TEMPORAL_RANGE",
+        "range": {"start": ends[0], "end": ends[1]},
+        "item": item,
+    }
     return {"name": name, "taskType": kind, "targets": [target], "hints": texts}
 
 
 def dres1(name="t1", hints=HINTS, video="00012", ends=None, fps=25):
-    start, end = ends or ({"type": "Millisecond", "millisecond": 2000}, {"type": "Millisecond", "millisecond": 5500})
-    texts = [{"type": "TextHint", "text": text, "start": 60 * i, "end": None} for i, text in enumerate(hints)]
+    start, end = ends or (
+        {"type": "Millisecond", "millisecond": 2000},
+        {"type": "Millisecond", "millisecond": 5500},
+    )
+    texts = [
+        {"type": "TextHint", "text": text, "start": 60 * i, "end": None}
+        for i, text in enumerate(hints)
+    ]
     item, span = {"name": video, "fps": fps}, {"start": start, "end": end}
     target = {"type": "VideoSegmentTarget", "item": item, "temporalRange": span}
     return {"name": name, "taskType": {"name": "Textual KIS"}, "target": target, "hints": texts}
@@ -68,7 +87,10 @@ def problems(read):
     "content",
     [
         [archive()],
-        {"template": {"description": "of 2025", "tasks": [dres2()]}, "tasks": [{"taskId": 1, "submissions": []}]},
+        {
+            "template": {"description": "of 2025", "tasks": [dres2()]},
+            "tasks": [{"taskId": 1, "submissions": []}],
+        },
         {"description": "a template", "tasks": [dres2()]},
         {"description": {"tasks": [dres1()]}, "tasks": [{"started": 1, "submissions": []}]},
         {"description": "a description", "tasks": [dres1()]},
@@ -119,7 +141,10 @@ def test_units_of_dres_1(read, point, seconds):
 
 
 def test_frames_need_a_rate(problems):
-    frames, code = {"value": "620", "unit": "FRAME_NUMBER"}, {"value": "0:00:24:20", "unit": "TIMECODE"}
+    frames, code = (
+        {"value": "620", "unit": "FRAME_NUMBER"},
+        {"value": "0:00:24:20", "unit": "TIMECODE"},
+    )
     assert problems({"tasks": [dres2(ends=(frames, code), fps=None)]}) == [
         f"task 1 ('t1').targets[0].range.{end} counts frames; add item.fps, or write milliseconds"
         for end in ("start", "end")
@@ -165,7 +190,9 @@ def test_hints_follow_their_start(read):
 
 
 def test_blank_and_repeated_hints_keep_their_stage(read):
-    tasks, remarks = read([archive(hints=["", "a", "a", "a b"]), archive("t2", hints=["a", " \n", "a"])])
+    tasks, remarks = read(
+        [archive(hints=["", "a", "a", "a b"]), archive("t2", hints=["a", " \n", "a"])]
+    )
     assert [task.hints for task in tasks] == [("", "a", "a", "a b"), ("a", "", "a")]
     assert remarks == [
         "2 hints without text, whose stages are left out: t1 stage 1, t2 stage 2",
@@ -174,13 +201,21 @@ def test_blank_and_repeated_hints_keep_their_stage(read):
     videos = Collection("mine", ("x",), ("x",), ("x",), ("00012",), (3.0,))
     rows, _ = label_rows(tasks, videos)
     assert [(row["query_id"], row["stage"], row["text"]) for row in rows] == [
-        ("t2", "1", "a"), ("t1", "2", "a"), ("t1", "3", "a"), ("t2", "3", "a"), ("t1", "4", "a b"),
-    ]  # fmt: skip
+        ("t2", "1", "a"),
+        ("t1", "2", "a"),
+        ("t1", "3", "a"),
+        ("t2", "3", "a"),
+        ("t1", "4", "a b"),
+    ]
 
 
 def test_stages_come_in_order_however_many():
-    rows, _ = label_rows([task(hints=("a", "b")), task("t2", hints=tuple("abcdefghijk"))], collection(("00012", 3.0)))
-    assert list(dict.fromkeys(row["label_set"] for row in rows)) == [f"stage-{n}" for n in range(1, 12)]
+    rows, _ = label_rows(
+        [task(hints=("a", "b")), task("t2", hints=tuple("abcdefghijk"))], collection(("00012", 3.0))
+    )
+    assert list(dict.fromkeys(row["label_set"] for row in rows)) == [
+        f"stage-{n}" for n in range(1, 12)
+    ]
 
 
 def test_a_segment_of_minutes_is_remarked_on(read):
@@ -204,27 +239,50 @@ def test_tasks_of_other_kinds_are_counted(read):
     assert [task.name for task in tasks] == ["t1"]
     assert remarks == [
         f"{n} of type {kind!r} left out, no textual known-item search"
-        for n, kind in [("2 tasks", "kind 0"), *(("1 task", f"kind {i}") for i in (1, 2, 3, 4)),
-                        ("1 task", "Textual KIS"), ("1 task", "unknown")]
-    ]  # fmt: skip
+        for n, kind in [
+            ("2 tasks", "kind 0"),
+            *(("1 task", f"kind {i}") for i in (1, 2, 3, 4)),
+            ("1 task", "Textual KIS"),
+            ("1 task", "unknown"),
+        ]
+    ]
 
 
 def test_a_hint_for_different_videos_describes_none(read):
     asked = [dres2(f"c{i}", ["Ask the panel for hints."], video=str(i)) for i in range(2)]
-    repeated = [dres2("t1", ["a boat"]), dres2("t1N", ["a boat"]), dres2("t2"), dres2("t3", video="13")]
+    repeated = [
+        dres2("t1", ["a boat"]),
+        dres2("t1N", ["a boat"]),
+        dres2("t2"),
+        dres2("t3", video="13"),
+    ]
     tasks, remarks = read({"tasks": [*asked, *repeated]})
     assert [task.name for task in tasks] == ["t1", "t1N", "t2", "t3"]
-    assert remarks == ["2 tasks left out, because different videos have the same single hint: c0, c1"]
+    assert remarks == [
+        "2 tasks left out, because different videos have the same single hint: c0, c1"
+    ]
 
 
 def test_all_problems_at_once(problems):
     broken = [
-        archive("t1"), archive(" t1 "), 5, {}, archive(None), archive("t6", fps=0), archive("t7", hints=[]),
-        archive("t8", hints=["", " "]), archive("t9", hints=["a", 3, None]), archive("t10", start=True, end="5500"),
-        archive("t11", start=-1, end=math.nan), archive("t12", start=3, end=2), archive("t13", video=12),
-        archive("t14", videorange=[1, 2]), archive("t15") | {"hints": "a text"}, archive("t16", start=10**400),
+        archive("t1"),
+        archive(" t1 "),
+        5,
+        {},
+        archive(None),
+        archive("t6", fps=0),
+        archive("t7", hints=[]),
+        archive("t8", hints=["", " "]),
+        archive("t9", hints=["a", 3, None]),
+        archive("t10", start=True, end="5500"),
+        archive("t11", start=-1, end=math.nan),
+        archive("t12", start=3, end=2),
+        archive("t13", video=12),
+        archive("t14", videorange=[1, 2]),
+        archive("t15") | {"hints": "a text"},
+        archive("t16", start=10**400),
         archive("t17", hints=["\ud83d", "a\0b", "x" * 100_001]),
-    ]  # fmt: skip
+    ]
     found = problems(broken)
     assert found[0] == "NaN is no number in JSON; write a number, or null"
     text, number = (
@@ -257,8 +315,9 @@ def test_all_problems_at_once(problems):
     ):
         found.remove(expected)
     assert [problem.partition(" is ")[0] for problem in found[1:]] == [
-        "task 16 ('t16').videorange.start", "task 17 ('t17').hints[2]",
-    ]  # fmt: skip
+        "task 16 ('t16').videorange.start",
+        "task 17 ('t17').hints[2]",
+    ]
 
 
 def test_problems_of_dres_name_their_place(problems):
@@ -309,7 +368,9 @@ def test_files_that_are_not_there_or_too_large(tmp_path, problems, monkeypatch):
     with pytest.raises(BadFile, match="can't be read"):
         read_tasks(tmp_path)
     monkeypatch.setattr(vbs_tasks, "MOST_BYTES", 100)
-    assert problems([archive()]) == ["it has more than 100 bytes; export the template without its run"]
+    assert problems([archive()]) == [
+        "it has more than 100 bytes; export the template without its run"
+    ]
 
 
 def collection(*keyframes):
@@ -348,7 +409,11 @@ def test_videos_are_matched_to_groups(video, groups, fits):
         ("00012", ["00013", "a/b"], "whose video is not in the collection: t1 (00012)"),
         ("b/00012", ["a/00012"], "whose video is not in the collection: t1 (b/00012)"),
         ("²", ["2"], "whose video is not in the collection: t1 (²)"),
-        ("00012", ["a/00012", "b/00012", "12"], "whose video fits several groups: t1 (00012: a/00012, b/00012)"),
+        (
+            "00012",
+            ["a/00012", "b/00012", "12"],
+            "whose video fits several groups: t1 (00012: a/00012, b/00012)",
+        ),
         ("12", ["012", "00012"], "whose video fits several groups: t1 (12: 012, 00012)"),
         ("7", ["7.mp4", "7.webm"], "whose video fits several groups: t1 (7: 7.mp4, 7.webm)"),
     ],
@@ -372,11 +437,20 @@ def test_videos_that_nobody_can_place_are_named(video, groups, why):
     ],
 )
 def test_the_target_is_the_middle_keyframe_by_time(times, middle):
-    rows, remarks = label_rows([task()], collection(*(("00012", time) for time in times), ("13", 3.0)))
+    rows, remarks = label_rows(
+        [task()], collection(*(("00012", time) for time in times), ("13", 3.0))
+    )
     assert rows == [
-        {"query_id": "t1", "item_id": str(middle), "label_set": "stage-1", "text": "a", "stage": "1",
-         "range_start_s": "2.0", "range_end_s": "5.5"}
-    ]  # fmt: skip
+        {
+            "query_id": "t1",
+            "item_id": str(middle),
+            "label_set": "stage-1",
+            "text": "a",
+            "stage": "1",
+            "range_start_s": "2.0",
+            "range_end_s": "5.5",
+        }
+    ]
     assert remarks == []
 
 
@@ -390,7 +464,10 @@ def test_segments_without_keyframes_are_named():
         "a (1, the nearest is 1.00 s away), b (1, the nearest is 0.50 s away)",
         "1 task left out, whose video's keyframes have no times: c (2)",
     ]
-    with pytest.raises(KisBenchError, match="mine has no target for any task:\n  1 task left out, without a keyframe"):
+    with pytest.raises(
+        KisBenchError,
+        match="mine has no target for any task:\n  1 task left out, without a keyframe",
+    ):
         label_rows(tasks[:1], keyframes)
 
 
@@ -403,7 +480,9 @@ def test_tasks_that_say_the_same_are_one():
 
 @pytest.mark.parametrize(("groups", "times"), [(None, None), (("00012",), None), (None, (3.0,))])
 def test_a_collection_without_videos_or_times_is_refused(groups, times):
-    with pytest.raises(KisBenchError, match=r"give group and time_s in images.csv, or for V3C put .* msb/\*.tsv"):
+    with pytest.raises(
+        KisBenchError, match=r"give group and time_s in images.csv, or for V3C put .* msb/\*.tsv"
+    ):
         label_rows([task()], Collection("mine", ("a",), ("a",), ("a",), groups, times))
 
 
@@ -431,15 +510,26 @@ def test_nothing_is_overwritten(tmp_path):
 
 @given(
     st.lists(
-        st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30), min_size=1,
-                 max_size=4), min_size=1, max_size=4),
+        st.lists(
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30),
+            min_size=1,
+            max_size=4,
+        ),
+        min_size=1,
+        max_size=4,
+    ),
     st.floats(0, 1e9),
-)  # fmt: skip
+)
 def test_texts_and_ranges_survive_the_label_file(tmp_path_factory, hints, start):
     folder = tmp_path_factory.mktemp("round")
     odd = ['a "quoted", text\r\nof two lines 🟥', "x" * 10_000, "=1+1", "\r", "﻿"]
-    tasks = [archive(f"t,{i}\n", texts, f"v{i}", start * 1000, start * 1000) for i, texts in enumerate([odd, *hints])]
-    (folder / "tasks.json").write_text(json.dumps([t for t in tasks if any(h.strip() for h in t["hints"])]))
+    tasks = [
+        archive(f"t,{i}\n", texts, f"v{i}", start * 1000, start * 1000)
+        for i, texts in enumerate([odd, *hints])
+    ]
+    (folder / "tasks.json").write_text(
+        json.dumps([t for t in tasks if any(h.strip() for h in t["hints"])])
+    )
     read, _ = read_tasks(folder / "tasks.json")
     keyframes = collection(*((one.video, one.start_s) for one in read))
     import_tasks(folder / "tasks.json", keyframes, folder / "labels.csv")
@@ -452,17 +542,26 @@ def test_texts_and_ranges_survive_the_label_file(tmp_path_factory, hints, start)
         if hint
     }
     assert len(labels.queries) == len(expected)
-    assert {(q.query_id, q.label_set, q.stage, q.text, q.range_s, q.item_ids) for q in labels.queries} == expected
+    assert {
+        (q.query_id, q.label_set, q.stage, q.text, q.range_s, q.item_ids) for q in labels.queries
+    } == expected
 
 
 def test_from_a_file_of_tasks_to_ranks(tmp_path):
     (tmp_path / "images").mkdir()
     table = ["item_id,path,group,time_s"]
-    for i, (group, time) in enumerate([("12", 1), ("12", 3), ("12", 4), ("12", 5), ("13", 3), ("13", 4), ("14", 0)]):
+    for i, (group, time) in enumerate(
+        [("12", 1), ("12", 3), ("12", 4), ("12", 5), ("13", 3), ("13", 4), ("14", 0)]
+    ):
         Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / "images" / f"{i}.png")
         table.append(f"{'abcdefg'[i]},images/{i}.png,{group},{time}")
     (tmp_path / "images.csv").write_text("\n".join(table) + "\n")
-    tasks = [dres2(), dres2("t2", video="00013", hints=["a boat"]), dres2("t3", video="99"), dres2("t4", kind="visual")]
+    tasks = [
+        dres2(),
+        dres2("t2", video="00013", hints=["a boat"]),
+        dres2("t3", video="99"),
+        dres2("t4", kind="visual"),
+    ]
     tasks[3]["hints"] = [{"type": "VIDEO"}]
     (tmp_path / "tasks.json").write_text(json.dumps({"tasks": tasks}))
     images = datasets.load("mine", tmp_path).collection
@@ -476,15 +575,23 @@ def test_from_a_file_of_tasks_to_ranks(tmp_path):
     assert dataset.label_sets == ("stage-1", "stage-2", "stage-3")
     queries = dataset.queries("stage-1")
     assert [(q.query_id, q.item_ids, q.text, q.range_s) for q in queries] == [
-        ("t1", ("c",), "a man", (2.0, 5.5)), ("t2", ("e",), "a boat", (2.0, 5.5)),
-    ]  # fmt: skip
-    similarity = np.array([[0.9, 0.6, 0.3, 0.5, 0.7, 0.2, 0.8], [0.9, 0.1, 0.2, 0.3, 0.4, 0.8, 0.5]], np.float32)
+        ("t1", ("c",), "a man", (2.0, 5.5)),
+        ("t2", ("e",), "a boat", (2.0, 5.5)),
+    ]
+    similarity = np.array(
+        [[0.9, 0.6, 0.3, 0.5, 0.7, 0.2, 0.8], [0.9, 0.1, 0.2, 0.3, 0.4, 0.8, 0.5]], np.float32
+    )
     items = Embeddings(images.ids, np.eye(7, dtype=np.float32)[:, None], "k")
     texts = Embeddings(("1", "2"), similarity[:, None], "k")
-    ranks = known_items.measure(images, queries, items, texts, known_items.wider_sets(images, queries, items))
+    ranks = known_items.measure(
+        images, queries, items, texts, known_items.wider_sets(images, queries, items)
+    )
     assert ranks.rank.tolist() == [6, 4]  # of c and e
     assert ranks.relevant_best[:, 0].tolist() == [4, 2]  # the best of b, c, d, and of e, f
-    assert ranks.group_rank.tolist() == [1, 2]  # of video 12, where only a is outside the segment, and of 13
+    assert ranks.group_rank.tolist() == [
+        1,
+        2,
+    ]  # of video 12, where only a is outside the segment, and of 13
 
 
 def test_a_file_without_textual_tasks_says_what_is_in_it(tmp_path):
@@ -492,7 +599,9 @@ def test_a_file_without_textual_tasks_says_what_is_in_it(tmp_path):
     visual["hints"] = [{"type": "VIDEO"}]
     (tmp_path / "tasks.json").write_text(json.dumps({"tasks": [visual]}))
     assert read_tasks(tmp_path / "tasks.json")[0] == []
-    with pytest.raises(BadFile, match="no textual known-item tasks\n  1 task of type 'visual' left out"):
+    with pytest.raises(
+        BadFile, match="no textual known-item tasks\n  1 task of type 'visual' left out"
+    ):
         import_tasks(tmp_path / "tasks.json", collection(("00012", 3.0)), tmp_path / "labels.csv")
     assert not (tmp_path / "labels.csv").exists()
 
@@ -503,10 +612,41 @@ WHOLE = [
     {"description": {"tasks": [dres1(), dres1("t2", ["a boat"], "7")]}, "tasks": []},
 ]
 ODD = [
-    None, True, 0, -1, 7, 0.5, 1e300, 10**400, math.nan, -math.inf, "", " ", "7", "t1", "24:61", "1e999", "\0",
-    "\ud83d", "TEXT", "EMPTY", "VIDEO", "FRAME_NUMBER", "TIMECODE", "Frame", "Timecode", "JUDGEMENT", [], {}, [[]],
-    {"a": 1}, ["a", None], {"type": "TEXT"}, {"value": "3", "unit": "SECONDS"}, "x" * 100_001,
-]  # fmt: skip
+    None,
+    True,
+    0,
+    -1,
+    7,
+    0.5,
+    1e300,
+    10**400,
+    math.nan,
+    -math.inf,
+    "",
+    " ",
+    "7",
+    "t1",
+    "24:61",
+    "1e999",
+    "\0",
+    "\ud83d",
+    "TEXT",
+    "EMPTY",
+    "VIDEO",
+    "FRAME_NUMBER",
+    "TIMECODE",
+    "Frame",
+    "Timecode",
+    "JUDGEMENT",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    ["a", None],
+    {"type": "TEXT"},
+    {"value": "3", "unit": "SECONDS"},
+    "x" * 100_001,
+]
 
 
 def containers(value):

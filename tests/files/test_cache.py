@@ -53,7 +53,9 @@ def test_a_young_file_is_read_again_because_it_may_change_unnoticed(tmp_path, co
 def test_a_damaged_or_unwritable_cache_costs_time_only(tmp_path, counted):
     file = aged(tmp_path / "a", b"one")
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "facts.sqlite").write_bytes(b"no database at all, but long enough to look like one" * 40)
+    (tmp_path / "cache" / "facts.sqlite").write_bytes(
+        b"no database at all, but long enough to look like one" * 40
+    )
     digest = file_digest(file)
     (tmp_path / "cache" / "facts.sqlite").unlink()
     (tmp_path / "cache").rmdir()
@@ -92,7 +94,9 @@ def test_processes_share_it(tmp_path):
 
 
 def test_a_killed_writer_leaves_a_cache_that_works(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", WRITER.replace("range(60)", "range(10**6)"), "k"])
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER.replace("range(60)", "range(10**6)"), "k"]
+    )
     while not Facts("shared").known({"k 5 0": "s"}):
         assert process.poll() is None
         time.sleep(0.01)

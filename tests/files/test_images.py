@@ -47,13 +47,23 @@ def test_palettes_keep_their_colours_and_their_transparency(tmp_path):
 def test_of_an_animation_the_first_frame_is_taken(tmp_path):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     for name in ("moving.gif", "moving.webp", "moving.png"):
-        file = saved(tmp_path, name, frames[0], save_all=True, append_images=frames[1:], duration=50, lossless=True)
+        file = saved(
+            tmp_path,
+            name,
+            frames[0],
+            save_all=True,
+            append_images=frames[1:],
+            duration=50,
+            lossless=True,
+        )
         assert read_image(file).getpixel((0, 0)) == (255, 0, 0)
 
 
 def test_empty_truncated_and_other_files_are_refused_by_name(tmp_path):
     whole = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(whole, "JPEG")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+        whole, "JPEG"
+    )
     for name, content in {
         "empty.jpg": b"",
         "text.jpg": b"no picture",
@@ -69,11 +79,16 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
     import zlib
 
     def chunk(kind, data):
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        return (
+            len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        )
 
     header = (60_000).to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
     bomb = (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10))) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(10)))
+        + chunk(b"IEND", b"")
     )
     (tmp_path / "bomb.png").write_bytes(bomb)
     with pytest.raises(BadFile, match="exceeds limit"):
@@ -96,7 +111,9 @@ def test_damaged_files_give_a_picture_or_one_error(tmp_path):
             for _ in range(rng.integers(1, 6)):
                 content[rng.integers(0, len(content))] = rng.integers(0, 256)
             file = tmp_path / f"damaged.{suffix}"
-            file.write_bytes(content[: rng.integers(1, len(content) + 1)] if rng.random() < 0.3 else content)
+            file.write_bytes(
+                content[: rng.integers(1, len(content) + 1)] if rng.random() < 0.3 else content
+            )
             try:
                 assert read_image(file).mode == "RGB"
                 read += 1

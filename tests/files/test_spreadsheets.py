@@ -26,7 +26,9 @@ def test_the_examples_hold():
 
 
 def test_numbers_stay_numbers(tmp_path):
-    table = pd.DataFrame({"text": ["=1+1", "a\nb", None, "\ud800"], "value": [-1.5, 2, None, 3]}, dtype=object)
+    table = pd.DataFrame(
+        {"text": ["=1+1", "a\nb", None, "\ud800"], "value": [-1.5, 2, None, 3]}, dtype=object
+    )
     write_csv(table, tmp_path / "t.csv")
     written = (tmp_path / "t.csv").read_text(encoding="utf-8")
     assert written == 'text,value\n\'=1+1,-1.5\n"a\nb",2\n,\n?,3\n'
@@ -35,16 +37,36 @@ def test_numbers_stay_numbers(tmp_path):
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "-minus", "'=quoted", "@at"])
 def test_names_of_a_run_come_back(tmp_path, name):
     row = dict.fromkeys(RANKS) | {
-        "model": name, "dataset": name, "label_set": name, "query_id": "q", "text": name, "item_id": "i", "rank": 1.0,
-        "rank_best": 1, "rank_worst": 1, "n_items": 5, "truncated": False, "target_score": 0.5, "top_item_ids": [],
-    }  # fmt: skip
+        "model": name,
+        "dataset": name,
+        "label_set": name,
+        "query_id": "q",
+        "text": name,
+        "item_id": "i",
+        "rank": 1.0,
+        "rank_best": 1,
+        "rank_worst": 1,
+        "n_items": 5,
+        "truncated": False,
+        "target_score": 0.5,
+        "top_item_ids": [],
+    }
     folder = write_run(
-        tmp_path, ranks=pd.DataFrame([row]), judgments=pd.DataFrame(columns=JUDGMENTS),
+        tmp_path,
+        ranks=pd.DataFrame([row]),
+        judgments=pd.DataFrame(columns=JUDGMENTS),
         timings=pd.DataFrame([(name, name, name, "rank", 1.0, 1, 1.0, False)], columns=TIMINGS),
-        verdicts=pd.DataFrame(columns=VERDICTS), provenance={},
-    )  # fmt: skip
+        verdicts=pd.DataFrame(columns=VERDICTS),
+        provenance={},
+    )
     run = read_run(folder)
-    assert {*run.metrics.model} == {*run.metrics.dataset} == {*run.metrics.label_set} == {*run.timings.model} == {name}
+    assert (
+        {*run.metrics.model}
+        == {*run.metrics.dataset}
+        == {*run.metrics.label_set}
+        == {*run.timings.model}
+        == {name}
+    )
     for file in ("metrics.csv", "timings.csv"):
         cells = (folder / file).read_text(encoding="utf-8").splitlines()[1].split(",")
         assert not cells[0].strip('"').startswith(("=", "-", "@"))

@@ -21,7 +21,9 @@ def several(texts, targets=50, seed=0, own=0.4):
     levels = np.repeat(hard, texts, axis=1) + rng.normal(0, own, (2, targets * texts))
     best = np.clip(np.exp(levels).astype(np.int64) + 1, 1, 900)
     queries = tuple(f"q{i}" for i in range(targets * texts))
-    return Condition("d", "s", ("a", "b"), queries, best, best, 1_000, 0, np.repeat(np.arange(targets), texts))
+    return Condition(
+        "d", "s", ("a", "b"), queries, best, best, 1_000, 0, np.repeat(np.arange(targets), texts)
+    )
 
 
 def test_with_one_query_per_target_nothing_changes():
@@ -53,7 +55,9 @@ def test_folds_never_part_the_queries_of_a_target(monkeypatch):
 
     monkeypatch.setattr(combinations, "parts_of", kept)
     one = several(3)
-    mixed = one.asked([one.queries[i] for i in np.random.default_rng(1).permutation(len(one.queries))])
+    mixed = one.asked(
+        [one.queries[i] for i in np.random.default_rng(1).permutation(len(one.queries))]
+    )
     advice(mixed, NOTHING)
     assert len(seen) >= 2
     for parts in seen:
@@ -74,7 +78,10 @@ def test_the_best_of_many_is_no_surer_for_being_measured_four_times():
 
 def test_conditions_know_which_queries_have_a_target_in_common():
     names = "model dataset label_set query_id item_id rank_best rank_worst n_items"
-    rows = [("m", "d", "s", f"q{i}", item, 1, 1, 9) for i, item in enumerate(["a", "b|c", "c", "a", "d"])]
+    rows = [
+        ("m", "d", "s", f"q{i}", item, 1, 1, 9)
+        for i, item in enumerate(["a", "b|c", "c", "a", "d"])
+    ]
     one = conditions(pd.DataFrame(rows, columns=names.split()))["d", "s"]
     assert one.clusters.tolist() == [0, 1, 1, 0, 2]
     assert one.n_targets == 3

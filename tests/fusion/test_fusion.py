@@ -26,7 +26,13 @@ def test_the_examples_hold():
     assert doctest.testmod(fusion).failed == 0
 
 
-@given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50), st.integers(1, 50)), min_size=1, max_size=20))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 50), st.integers(1, 50), st.integers(1, 50)),
+        min_size=1,
+        max_size=20,
+    )
+)
 def test_the_complement_is_the_better_rank(rows):
     ranks = np.array(rows).T
     assert complement(*ranks).tolist() == [min(row) for row in rows]
@@ -48,22 +54,33 @@ def test_like_ranx(method, ours):
 
     rng = np.random.default_rng(0)
     scores = truncated(rng)
-    runs = [Run({"q": {str(i): float(s) for i, s in enumerate(row) if not np.isnan(s)}}) for row in scores]
+    runs = [
+        Run({"q": {str(i): float(s) for i, s in enumerate(row) if not np.isnan(s)}})
+        for row in scores
+    ]
     theirs = fuse(runs, norm="min-max", method=method)["q"]
     ranks = np.where(np.isnan(scores), np.nan, (-scores).argsort(axis=1).argsort(axis=1) + 1.0)
     found = {
-        "rrf": lambda: reciprocal_rank_fusion(ranks), "sum": lambda: comb_sum(normalised(scores)),
+        "rrf": lambda: reciprocal_rank_fusion(ranks),
+        "sum": lambda: comb_sum(normalised(scores)),
         "mnz": lambda: comb_mnz(normalised(scores)),
-    }[ours]()  # fmt: skip
+    }[ours]()
     for item, score in theirs.items():
         assert found[int(item)] == pytest.approx(score)
-    assert {i for i in range(40) if not np.isnan(scores[:, i]).all()} == {int(item) for item in theirs}
+    assert {i for i in range(40) if not np.isnan(scores[:, i]).all()} == {
+        int(item) for item in theirs
+    }
 
 
 def test_weights_and_shapes():
     scores = np.random.default_rng(1).random((2, 3, 5))
     assert comb_sum(scores, [0.25, 0.75]) == pytest.approx(0.25 * scores[0] + 0.75 * scores[1])
-    assert comb_sum(scores).shape == comb_mnz(scores).shape == reciprocal_rank_fusion(scores + 1).shape == (3, 5)
+    assert (
+        comb_sum(scores).shape
+        == comb_mnz(scores).shape
+        == reciprocal_rank_fusion(scores + 1).shape
+        == (3, 5)
+    )
     assert normalised([[2.0, 2.0]]).tolist() == [[0, 0]]
     z = normalised(scores, "z-score")
     assert z.mean(axis=-1) == pytest.approx(0)
@@ -95,7 +112,9 @@ def test_switching_costs_what_a_user_looks_at(size, data):
     ranks = [[first.index(target) + 1], [second.index(target) + 1]]
     assert switching_cost(*ranks, n).tolist() == [a_user(first, second, target, n, hide=False)]
     before = [len({*first[:n]} & {*second[: second.index(target)]}) if ranks[0][0] > n else 0]
-    assert switching_cost(*ranks, n, already_seen=before).tolist() == [a_user(first, second, target, n, hide=True)]
+    assert switching_cost(*ranks, n, already_seen=before).tolist() == [
+        a_user(first, second, target, n, hide=True)
+    ]
 
 
 @given(st.permutations(range(9)), st.permutations(range(9)), st.integers(0, 8))
@@ -107,7 +126,9 @@ def test_looking_at_both_lists_in_turn(first, second, target):
 
 @given(st.integers(1, 12), st.data())
 def test_a_user_who_never_or_at_once_switches(size, data):
-    first, second = (data.draw(st.lists(st.integers(1, size), min_size=3, max_size=3)) for _ in range(2))
+    first, second = (
+        data.draw(st.lists(st.integers(1, size), min_size=3, max_size=3)) for _ in range(2)
+    )
     assert switching_cost(first, second, 0).tolist() == second
     assert switching_cost(first, second, size).tolist() == first
 

@@ -11,7 +11,15 @@ import pandas as pd
 import pytest
 
 from kis_bench.errors import KisBenchError
-from kis_bench.gate.baselines import KEPT_JUDGMENTS, KEPT_RANKS, MEMBERS, named, part_of, read_baseline, save_baseline
+from kis_bench.gate.baselines import (
+    KEPT_JUDGMENTS,
+    KEPT_RANKS,
+    MEMBERS,
+    named,
+    part_of,
+    read_baseline,
+    save_baseline,
+)
 from kis_bench.gate.rules import Rules, compared
 from kis_bench.gate.verdicts import Cell
 from kis_bench.results import read_run, write_run
@@ -20,12 +28,24 @@ from kis_bench.results.columns import ALL_RANKS, TIMINGS, VERDICTS
 
 def ranks(model, label_set="short", n=50):
     best = np.random.default_rng(len(model)).integers(1, 99, n)
-    return pd.DataFrame({
-        "model": model, "dataset": "mine", "label_set": label_set, "query_id": [f"q{i}" for i in range(n)],
-        "text": [f"secret text {i}" for i in range(n)], "item_id": [f"i{i}" for i in range(n)], "rank": best,
-        "rank_best": best, "rank_worst": best, "group_rank": None, "n_items": 100, "truncated": False,
-        "target_score": 0.5, "top_item_ids": [["a", "b"]] * n,
-    }).reindex(columns=ALL_RANKS)  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": model,
+            "dataset": "mine",
+            "label_set": label_set,
+            "query_id": [f"q{i}" for i in range(n)],
+            "text": [f"secret text {i}" for i in range(n)],
+            "item_id": [f"i{i}" for i in range(n)],
+            "rank": best,
+            "rank_best": best,
+            "rank_worst": best,
+            "group_rank": None,
+            "n_items": 100,
+            "truncated": False,
+            "target_score": 0.5,
+            "top_item_ids": [["a", "b"]] * n,
+        }
+    ).reindex(columns=ALL_RANKS)
 
 
 @pytest.fixture
@@ -42,12 +62,19 @@ def run(tmp_path):
         }
     )
     folder = write_run(
-        tmp_path / "reports", ranks=pd.concat([ranks("a"), ranks("bb"), ranks("a", "long")], ignore_index=True),
-        judgments=judged, timings=pd.DataFrame(columns=TIMINGS), verdicts=pd.DataFrame(columns=VERDICTS),
-        provenance={"models": {"a": {"key": "k"}, "bb": {"key": "l"}}, "versions": {"torch": "2"}, "interrupted": False,
-                    "datasets": {"mine": {"fingerprint": "f"}, "study": {"fingerprint": "g"}},
-                    "command": ["pytest", "/home/me"]},
-    )  # fmt: skip
+        tmp_path / "reports",
+        ranks=pd.concat([ranks("a"), ranks("bb"), ranks("a", "long")], ignore_index=True),
+        judgments=judged,
+        timings=pd.DataFrame(columns=TIMINGS),
+        verdicts=pd.DataFrame(columns=VERDICTS),
+        provenance={
+            "models": {"a": {"key": "k"}, "bb": {"key": "l"}},
+            "versions": {"torch": "2"},
+            "interrupted": False,
+            "datasets": {"mine": {"fingerprint": "f"}, "study": {"fingerprint": "g"}},
+            "command": ["pytest", "/home/me"],
+        },
+    )
     return read_run(folder)
 
 
@@ -86,7 +113,8 @@ def test_the_gate_counts_targets_that_triplets_share_also_by_a_file(run, tmp_pat
     cell, file, told = Cell("a", "study", ""), tmp_path / "baseline.kis.zip", {}
     for name, columns in (("with", list(old)), ("without", [c for c in old if c != "target_item"])):
         before, after = (
-            dataclasses.replace(part_of(run, ["a"], ["study"], ""), judgments=t[columns]) for t in (old, new)
+            dataclasses.replace(part_of(run, ["a"], ["study"], ""), judgments=t[columns])
+            for t in (old, new)
         )
         save_baseline(before, file)
         if name == "without":
@@ -132,10 +160,17 @@ def test_a_baseline_can_be_saved_of_a_baseline_of_the_run_folder(run, tmp_path):
     assert set(kept.provenance["models"]) == {"a"}
 
 
-@pytest.mark.parametrize(("chosen", "said"), [
-    ({"models": ["aa"]}, "unknown model 'aa'"), ({"datasets": ["mnie"]}, "did you mean mine?"),
-    ({"models": ["bb"], "datasets": ["study"]}, "measured nothing of these models on these datasets"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"models": ["aa"]}, "unknown model 'aa'"),
+        ({"datasets": ["mnie"]}, "did you mean mine?"),
+        (
+            {"models": ["bb"], "datasets": ["study"]},
+            "measured nothing of these models on these datasets",
+        ),
+    ],
+)
 def test_what_the_run_does_not_have_is_refused(run, tmp_path, chosen, said):
     with pytest.raises(KisBenchError, match=said.replace("?", r"\?")):
         save_baseline(run, tmp_path / "b.kis.zip", **chosen)
@@ -170,15 +205,18 @@ def repacked(file, **changes):
                 archive.writestr(name, content)
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"ranks.parquet": None}, "it lacks ranks.parquet"),
-    ({"ranks.parquet": b"PAR1 no table"}, "not a readable baseline"),
-    ({"ranks.parquet": b""}, "not a readable baseline"),
-    ({"baseline.json": b"{"}, "not a readable baseline"),
-    ({"baseline.json": b"[]"}, "schema_version is missing"),
-    ({"baseline.json": b'{"schema_version": 99}'}, "install a newer kis-bench"),
-    ({"baseline.json": b"\xff"}, "not a readable baseline"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ranks.parquet": None}, "it lacks ranks.parquet"),
+        ({"ranks.parquet": b"PAR1 no table"}, "not a readable baseline"),
+        ({"ranks.parquet": b""}, "not a readable baseline"),
+        ({"baseline.json": b"{"}, "not a readable baseline"),
+        ({"baseline.json": b"[]"}, "schema_version is missing"),
+        ({"baseline.json": b'{"schema_version": 99}'}, "install a newer kis-bench"),
+        ({"baseline.json": b"\xff"}, "not a readable baseline"),
+    ],
+)
 def test_files_that_are_damaged_newer_or_something_else(run, tmp_path, changes, said):
     file = tmp_path / "b.kis.zip"
     save_baseline(run, file)
@@ -249,7 +287,9 @@ def test_a_name_that_no_file_can_have():
 def test_folders_and_commands_of_the_machine_are_left_out(run, tmp_path):
     run.provenance["models"]["a"]["source"] = "extractor:vlad-sift=/home/alice/code.npz"
     run.provenance["models"]["bb"]["source"] = "openclip:local-dir:/home/alice/ours"
-    run.provenance["merged_from"] = [{"run": "one", "command": ["pytest", "--kis-data=/home/alice"]}]
+    run.provenance["merged_from"] = [
+        {"run": "one", "command": ["pytest", "--kis-data=/home/alice"]}
+    ]
     save_baseline(run, tmp_path / "b.kis.zip")
     with zipfile.ZipFile(tmp_path / "b.kis.zip") as archive:
         assert b"alice" not in archive.read("baseline.json")

@@ -10,8 +10,19 @@ from kis_bench.gate.verdicts import QUERY, SIGNIFICANCE, THRESHOLD, Cell, row
 LINE = re.compile(r"::error ([^:]*)::(.*)")
 
 
-def failed(model="a", rule=THRESHOLD, judged_by="fixtures/thresholds.toml, line 12", queries=(), ok=False):
-    return row(Cell(model, "mvk", "long"), rule, judged_by, "recall@10", "at least 45.0%", 0.4, ok, queries=queries)
+def failed(
+    model="a", rule=THRESHOLD, judged_by="fixtures/thresholds.toml, line 12", queries=(), ok=False
+):
+    return row(
+        Cell(model, "mvk", "long"),
+        rule,
+        judged_by,
+        "recall@10",
+        "at least 45.0%",
+        0.4,
+        ok,
+        queries=queries,
+    )
 
 
 def parsed(line):
@@ -23,11 +34,17 @@ def test_an_error_stands_at_the_line_of_its_threshold():
     (line,) = error_lines([failed(), failed(ok=True)])
     about, text = parsed(line)
     assert about == {"title": "mvk%2C long%2C a", "file": "fixtures/thresholds.toml", "line": "12"}
-    assert text == "recall@10 is 40.0%25, expected at least 45.0%25 (fixtures/thresholds.toml, line 12)"
+    assert (
+        text
+        == "recall@10 is 40.0%25, expected at least 45.0%25 (fixtures/thresholds.toml, line 12)"
+    )
 
 
 def test_a_cell_has_one_error_with_all_that_failed_and_its_queries():
-    rows = [failed(rule=SIGNIFICANCE, judged_by="run-1", queries=["q1: 3 → 9"]), failed(rule=QUERY, judged_by="run-1")]
+    rows = [
+        failed(rule=SIGNIFICANCE, judged_by="run-1", queries=["q1: 3 → 9"]),
+        failed(rule=QUERY, judged_by="run-1"),
+    ]
     (line,) = error_lines(rows)
     about, text = parsed(line)
     assert "file" not in about
@@ -35,7 +52,9 @@ def test_a_cell_has_one_error_with_all_that_failed_and_its_queries():
     assert text.split("%0A")[1] == "1 query that left the first 10: q1: 3 → 9"
 
 
-@pytest.mark.parametrize("text", ["a,b: c%\r\n::error::x", "::set-output name=a::b", "\n::add-mask::x"])
+@pytest.mark.parametrize(
+    "text", ["a,b: c%\r\n::error::x", "::set-output name=a::b", "\n::add-mask::x"]
+)
 def test_names_and_texts_cannot_begin_a_command_of_their_own(text):
     lines = error_lines([failed(model=text, judged_by=f"{text}.toml, line 3")], [text])
     for line in lines:

@@ -31,7 +31,9 @@ def sound():
     return ranked(0.0)
 
 
-@pytest.mark.parametrize(("strength", "fails"), [(0.0, False), (0.02, False), (1.0, True), (2.0, True), (10.0, True)])
+@pytest.mark.parametrize(
+    ("strength", "fails"), [(0.0, False), (0.02, False), (1.0, True), (2.0, True), (10.0, True)]
+)
 def test_noise_on_chosen_items_fails_the_gate_from_a_certain_strength_on(sound, strength, fails):
     worse = ranked(strength)
     rows = compared(run(sound), run(worse), Cell("a", "mine", "short"), Rules(), 1)
@@ -42,9 +44,13 @@ def test_noise_on_chosen_items_fails_the_gate_from_a_certain_strength_on(sound, 
         named = [int(one[1:4]) for one in row["queries"]]
         k = None if row["metric"] == "mrr" else int(row["metric"].partition("@")[2])
         lost = after > before if k is None else (before <= k) & (after > k)
-        assert set(named) == set(np.flatnonzero(lost))  # every query by which this measure fell, and none other
+        assert set(named) == set(
+            np.flatnonzero(lost)
+        )  # every query by which this measure fell, and none other
         assert row["n_queries"] == len(named)
-        badness = [1 / before[i] - 1 / after[i] if k is None else after[i] / before[i] for i in named]
+        badness = [
+            1 / before[i] - 1 / after[i] if k is None else after[i] / before[i] for i in named
+        ]
         assert badness == sorted(badness, reverse=True)
         assert {*named[:5]} <= {*CHOSEN}
 

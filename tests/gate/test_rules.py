@@ -24,26 +24,44 @@ def ranks_of(ranks, model="a", label_set="short", worst=None):
     ranks = np.asarray(ranks)
     n = len(ranks)
     worst = ranks if worst is None else np.asarray(worst)
-    return pd.DataFrame({
-        "model": model, "dataset": "mine", "label_set": label_set, "query_id": [f"q{i:03d}" for i in range(n)],
-        "text": "", "item_id": [f"i{i}" for i in range(n)], "rank": (ranks + worst) / 2, "rank_best": ranks,
-        "rank_worst": worst, "n_items": 10_000,
-    }).reindex(columns=RANKS)  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": model,
+            "dataset": "mine",
+            "label_set": label_set,
+            "query_id": [f"q{i:03d}" for i in range(n)],
+            "text": "",
+            "item_id": [f"i{i}" for i in range(n)],
+            "rank": (ranks + worst) / 2,
+            "rank_best": ranks,
+            "rank_worst": worst,
+            "n_items": 10_000,
+        }
+    ).reindex(columns=RANKS)
 
 
 def run(*ranks, judgments=None, datasets=None, **head):
     table = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=RANKS)
     judgments = pd.DataFrame(columns=JUDGMENTS) if judgments is None else judgments
     names = {*table["model"], *judgments["model"]}
-    about = datasets or {name: {"fingerprint": "same"} for name in {*table["dataset"], *judgments["dataset"]}}
-    provenance = {"models": {name: {"key": f"{name}-1"} for name in names}, "datasets": about, **head}
+    about = datasets or {
+        name: {"fingerprint": "same"} for name in {*table["dataset"], *judgments["dataset"]}
+    }
+    provenance = {
+        "models": {name: {"key": f"{name}-1"} for name in names},
+        "datasets": about,
+        **head,
+    }
     return run_of(Path("reports/one"), provenance, ranks=table, judgments=judgments)
 
 
 def drawn(rng, q, spread=0.8):
     """Ranks of two runs of one model that differ by resampling noise only, exchangeable, and where they came from."""
     level = rng.normal(2.5, 1.8, q)
-    return [np.clip(np.exp(level + rng.normal(0, spread, q)).astype(int) + 1, 1, 9_999) for _ in range(2)]
+    return [
+        np.clip(np.exp(level + rng.normal(0, spread, q)).astype(int) + 1, 1, 9_999)
+        for _ in range(2)
+    ]
 
 
 def by(rows, **wanted):
@@ -51,7 +69,9 @@ def by(rows, **wanted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("cells", "alpha", "runs"), [(1, 0.05, 1_000), (3, 0.05, 250), (1, 0.2, 250)])
+@pytest.mark.parametrize(
+    ("cells", "alpha", "runs"), [(1, 0.05, 1_000), (3, 0.05, 250), (1, 0.2, 250)]
+)
 def test_noise_alone_fails_at_most_at_the_declared_rate(cells, alpha, runs, monkeypatch):
     """Many runs of a model against itself under resampling noise; a run fails if any of its cells does.
 
@@ -73,11 +93,21 @@ def test_noise_alone_fails_at_most_at_the_declared_rate(cells, alpha, runs, monk
     print(f"\n{cells} cells, alpha {alpha}: {failed} of {runs} runs failed")
     most = stats.binom.ppf(0.999, runs, alpha)
     assert failed <= most, f"{failed} of {runs} runs failed, at most {most:.0f} should have"
-    assert failed > 0  # else the test couldn't fail either: the rule has to use the rate that it is given
+    assert (
+        failed > 0
+    )  # else the test couldn't fail either: the rule has to use the rate that it is given
 
 
-@pytest.mark.parametrize(("strength", "share", "fails"), [(1.0, 0.0, False), (1.5, 0.015, False), (30.0, 0.2, True),
-                                                         (300.0, 0.1, True), (1000.0, 0.3, True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("strength", "share", "fails"),
+    [
+        (1.0, 0.0, False),
+        (1.5, 0.015, False),
+        (30.0, 0.2, True),
+        (300.0, 0.1, True),
+        (1000.0, 0.3, True),
+    ],
+)
 def test_a_planted_loss_is_found_when_it_should_and_its_queries_are_named(strength, share, fails):
     rng = np.random.default_rng(5)
     old = rng.integers(1, 30, 200)
@@ -92,14 +122,22 @@ def test_a_planted_loss_is_found_when_it_should_and_its_queries_are_named(streng
     for row in failed:
         named = {one.split(":")[0] for one in row["queries"]}
         k = None if row["metric"] == "mrr" else int(row["metric"].partition("@")[2])
-        assert named == {f"q{i:03d}" for i in chosen if new[i] > old[i] and (k is None or old[i] <= k < new[i])}
+        assert named == {
+            f"q{i:03d}" for i in chosen if new[i] > old[i] and (k is None or old[i] <= k < new[i])
+        }
         first = int(row["queries"][0][1:4])
         assert row["queries"][0] == f"q{first:03d}: {old[first]:,} → {new[first]:,}"
 
 
 def test_a_gain_never_fails():
     old = np.random.default_rng(1).integers(20, 500, 100)
-    rows = compared(run(ranks_of(old)), run(ranks_of(np.ones(100, int))), CELL, Rules(tolerance=0, query_factor=1), 1)
+    rows = compared(
+        run(ranks_of(old)),
+        run(ranks_of(np.ones(100, int))),
+        CELL,
+        Rules(tolerance=0, query_factor=1),
+        1,
+    )
     assert {row["verdict"] for row in rows} == {"pass"}
     assert {row["metric"] for row in rows} == {*MEASURES, "rank"} - {"consistency"}
 
@@ -117,7 +155,9 @@ def test_the_p_value_is_one_sided_adjusted_over_measures_and_cells():
     assert {row["verdict"] for row in lenient} == {"fail"}
 
 
-@pytest.mark.parametrize(("tolerance", "verdict"), [(0.0, "fail"), (0.019, "fail"), (0.02, "pass"), (0.5, "pass")])
+@pytest.mark.parametrize(
+    ("tolerance", "verdict"), [(0.0, "fail"), (0.019, "fail"), (0.02, "pass"), (0.5, "pass")]
+)
 def test_tolerance_holds_also_where_the_loss_may_be_noise(tolerance, verdict):
     old, new = np.full(100, 3), np.full(100, 3)
     new[:2] = 50
@@ -127,7 +167,8 @@ def test_tolerance_holds_also_where_the_loss_may_be_noise(tolerance, verdict):
 
 
 @pytest.mark.parametrize(
-    ("factor", "named"), [(70.6, ("q007: 3 → 212",)), (70.7, ()), (1.5, ("q007: 3 → 212", "q009: 3 → 6"))]
+    ("factor", "named"),
+    [(70.6, ("q007: 3 → 212",)), (70.7, ()), (1.5, ("q007: 3 → 212", "q009: 3 → 6"))],
 )
 def test_a_query_that_falls_too_far_is_named(factor, named):
     old, new = np.full(100, 3), np.full(100, 3)
@@ -138,10 +179,18 @@ def test_a_query_that_falls_too_far_is_named(factor, named):
     assert row["obtained"] == pytest.approx(212 / 3)
 
 
-@pytest.mark.parametrize(("drift", "named"), [
-    ("0", ("q004: 400 → 404", "q002: 3 → 1")), ("2", ("q004: 400 → 404",)), ("3.9", ("q004: 400 → 404",)), ("4", ()),
-    ("1%", ("q002: 3 → 1",)), ("0.5%", ("q004: 400 → 404", "q002: 3 → 1")), ("100%", ()),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("drift", "named"),
+    [
+        ("0", ("q004: 400 → 404", "q002: 3 → 1")),
+        ("2", ("q004: 400 → 404",)),
+        ("3.9", ("q004: 400 → 404",)),
+        ("4", ()),
+        ("1%", ("q002: 3 → 1",)),
+        ("0.5%", ("q004: 400 → 404", "q002: 3 → 1")),
+        ("100%", ()),
+    ],
+)
 def test_exact_mode_finds_any_rank_that_differs(drift, named):
     old = np.array([1, 2, 3, 50, 400])
     new = np.array([1, 2, 1, 50, 404])
@@ -160,11 +209,17 @@ def test_exact_mode_sees_ties_that_came_or_went():
 
 def judgments(agreement, model="a"):
     n = len(agreement)
-    return pd.DataFrame({
-        "model": model, "dataset": "study", "judgement_id": [f"j{i}" for i in range(n)],
-        "triplet_id": [f"t{i // 2}" for i in range(n)], "user_id": [f"u{i % 7}" for i in range(n)],
-        "agreement": np.asarray(agreement, float), "margin": 0.1,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": model,
+            "dataset": "study",
+            "judgement_id": [f"j{i}" for i in range(n)],
+            "triplet_id": [f"t{i // 2}" for i in range(n)],
+            "user_id": [f"u{i % 7}" for i in range(n)],
+            "agreement": np.asarray(agreement, float),
+            "margin": 0.1,
+        }
+    )
 
 
 def test_agreement_with_people_is_compared_too():
@@ -186,7 +241,13 @@ def test_agreement_with_people_is_compared_too():
 
 def test_judgments_that_only_one_run_has_are_found_in_exact_mode():
     cell = Cell("a", "study", "")
-    (row,) = compared(run(judgments=judgments([1, 0, 1])), run(judgments=judgments([1, 0])), cell, Rules(exact=True), 1)
+    (row,) = compared(
+        run(judgments=judgments([1, 0, 1])),
+        run(judgments=judgments([1, 0])),
+        cell,
+        Rules(exact=True),
+        1,
+    )
     assert (row["verdict"], row["queries"]) == ("fail", ("j2",))
 
 
@@ -206,10 +267,12 @@ def test_an_incumbent_stands_for_all_models():
 
 def test_another_dataset_or_query_set_is_no_baseline():
     old = run(
-        ranks_of([1, 2, 3]), datasets={"mine": {"fingerprint": "x", "n_items": 10, "contents": {"pictures": "p"}}}
+        ranks_of([1, 2, 3]),
+        datasets={"mine": {"fingerprint": "x", "n_items": 10, "contents": {"pictures": "p"}}},
     )
     new = run(
-        ranks_of([1, 2, 3, 4]), datasets={"mine": {"fingerprint": "y", "n_items": 11, "contents": {"pictures": "r"}}}
+        ranks_of([1, 2, 3, 4]),
+        datasets={"mine": {"fingerprint": "y", "n_items": 11, "contents": {"pictures": "r"}}},
     )
     (row,) = compared(old, new, CELL, Rules(), 1)
     assert row["verdict"] == "unusable"
@@ -219,7 +282,10 @@ def test_another_dataset_or_query_set_is_no_baseline():
 
 def test_other_similarity_of_images_is_no_baseline():
     def of(rule):
-        return run(judgments=judgments([1, 0]), datasets={"study": {"fingerprint": "x", "image_similarity": rule}})
+        return run(
+            judgments=judgments([1, 0]),
+            datasets={"study": {"fingerprint": "x", "image_similarity": rule}},
+        )
 
     (row,) = compared(of("mean"), of("max"), Cell("a", "study", ""), Rules(), 1)
     assert row["verdict"] == "unusable"
@@ -227,7 +293,12 @@ def test_other_similarity_of_images_is_no_baseline():
 
 
 def test_what_changed_is_told_of_this_model_only():
-    old = run(ranks_of([1]), ranks_of([1], "b"), versions={"torch": "2.4", "numpy": "2.0"}, command=["pytest"])
+    old = run(
+        ranks_of([1]),
+        ranks_of([1], "b"),
+        versions={"torch": "2.4", "numpy": "2.0"},
+        command=["pytest"],
+    )
     new = run(ranks_of([1]), versions={"torch": "2.5", "numpy": "2.0"})
     new.provenance["models"]["a"]["key"] = "a-2"
     assert what_changed(old, new, CELL, Rules()) == ["model a key: a-1 → a-2", "torch: 2.4 → 2.5"]
@@ -259,7 +330,9 @@ def test_what_changed_names_no_folders():
     new.provenance["models"]["a"]["source"] = "openclip.ours"  # as under privacy
     assert what_changed(old, new, CELL, Rules()) == []
     new.provenance["models"]["a"]["source"] = "openclip:local-dir:/home/you/theirs"
-    assert what_changed(old, new, CELL, Rules()) == ["model a source: openclip.ours → openclip.theirs"]
+    assert what_changed(old, new, CELL, Rules()) == [
+        "model a source: openclip.ours → openclip.theirs"
+    ]
 
 
 def test_what_changed_is_told_outside_of_a_repository_too():
@@ -268,10 +341,22 @@ def test_what_changed_is_told_outside_of_a_repository_too():
     assert what_changed(old, new, CELL, Rules()) == []
 
 
-@pytest.mark.parametrize("wrong", [
-    {"alpha": 0}, {"alpha": 1}, {"alpha": float("nan")}, {"tolerance": -0.1}, {"tolerance": 2}, {"query_factor": 0.5},
-    {"query_factor": float("nan")}, {"drift": "-1"}, {"drift": "a"}, {"drift": ""}, {"measures": ("recall@7",)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alpha": 0},
+        {"alpha": 1},
+        {"alpha": float("nan")},
+        {"tolerance": -0.1},
+        {"tolerance": 2},
+        {"query_factor": 0.5},
+        {"query_factor": float("nan")},
+        {"drift": "-1"},
+        {"drift": "a"},
+        {"drift": ""},
+        {"measures": ("recall@7",)},
+    ],
+)
 def test_rules_that_mean_nothing_are_refused(wrong):
     name = "gate-metric" if "measures" in wrong else next(iter(wrong)).replace("_", "-")
     with pytest.raises(KisBenchError, match=f"--kis-{name}"):
@@ -279,11 +364,22 @@ def test_rules_that_mean_nothing_are_refused(wrong):
 
 
 def test_a_gate_adjusts_for_the_cells_that_it_compares():
-    baseline = run(ranks_of([1, 2]), ranks_of([1, 2], label_set="long"), judgments=judgments([1, 0]))
-    gate = Gate((), baseline, Rules(), selected=[
-        ("a", "mine", "short"), ("a", "mine", "long"), ("a", "study", ""), ("b", "mine", "short"),
-        ("a", "other", "short"), ("a", "mine", None),
-    ])  # fmt: skip
+    baseline = run(
+        ranks_of([1, 2]), ranks_of([1, 2], label_set="long"), judgments=judgments([1, 0])
+    )
+    gate = Gate(
+        (),
+        baseline,
+        Rules(),
+        selected=[
+            ("a", "mine", "short"),
+            ("a", "mine", "long"),
+            ("a", "study", ""),
+            ("b", "mine", "short"),
+            ("a", "other", "short"),
+            ("a", "mine", None),
+        ],
+    )
     assert gate.cells == 3
 
 
@@ -298,7 +394,10 @@ def test_a_cell_has_only_the_measures_of_its_kind():
     ranked = run(ranks_of([1, 2])), run(ranks_of([1, 9]))
     judged = run(judgments=judgments([1, 0])), run(judgments=judgments([1, 0]))
     study = Cell("a", "study", "")
-    of_judgments, of_ranks = Rules(measures=("consistency",), tolerance=0.0), Rules(measures=("mrr",), tolerance=0.0)
+    of_judgments, of_ranks = (
+        Rules(measures=("consistency",), tolerance=0.0),
+        Rules(measures=("mrr",), tolerance=0.0),
+    )
     assert compared(*ranked, CELL, of_judgments, 1) == compared(*judged, study, of_ranks, 1) == []
     assert {row["metric"] for row in compared(*ranked, CELL, of_ranks, 1)} == {"mrr"}
     assert {row["metric"] for row in compared(*judged, study, of_judgments, 1)} == {"consistency"}
@@ -308,7 +407,16 @@ def test_a_cell_has_only_the_measures_of_its_kind():
 
 def test_a_figure_without_a_test_is_not_compared():
     figures = pd.DataFrame(
-        [{"metric": "consistency", "k": None, "old": 0.9, "new": 0.1, "difference": -0.8, "p": np.nan}]
+        [
+            {
+                "metric": "consistency",
+                "k": None,
+                "old": 0.9,
+                "new": 0.1,
+                "difference": -0.8,
+                "p": np.nan,
+            }
+        ]
     )
     (row,) = significance(figures, lambda *_: [], Cell("a", "study", ""), Rules(), "base", 1)
     assert (row["verdict"], row["p"], row["obtained"]) == ("not compared", None, 0.1)
@@ -321,7 +429,9 @@ def test_the_queries_named_are_those_by_which_the_measure_fell():
     new = old.copy()
     new[:14], new[14:24] = np.arange(2, 9).repeat(2), 9_000
 
-    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(tolerance=0.05, query_factor=3), 1)
+    rows = compared(
+        run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(tolerance=0.05, query_factor=3), 1
+    )
 
     left = {f"q{i:03d}: 1 → {new[i]}" for i in range(14)}
     far = {f"q{i:03d}: 60 → 9,000" for i in range(14, 24)}
@@ -333,16 +443,23 @@ def test_the_queries_named_are_those_by_which_the_measure_fell():
         mrr = by(rows, rule=rule, metric="mrr")[0]["queries"]
         assert {*mrr[:14]} == left  # 7/8 of a reciprocal rank is more than all of 1/60
         assert {*mrr[14:]} == far
-    assert {*by(rows, rule="query factor")[0]["queries"]} == far | {one for one in left if int(one[-1]) > 3}
+    assert {*by(rows, rule="query factor")[0]["queries"]} == far | {
+        one for one in left if int(one[-1]) > 3
+    }
 
 
 def test_of_ties_the_part_that_was_lost_counts():
     """Ranks 1 to 4 tie with chance 1/4 of first place: less is lost by them than by who falls from 1 to 3."""
     old, new = [1] * 30, [1] * 8 + [3] * 11 + [1] * 11
     worst = [1] * 19 + [4] * 11
-    rows = compared(run(ranks_of(old)), run(ranks_of(new, worst=np.maximum(new, worst))), CELL, Rules(), 1)
+    rows = compared(
+        run(ranks_of(old)), run(ranks_of(new, worst=np.maximum(new, worst))), CELL, Rules(), 1
+    )
     names = by(rows, metric="recall@1")[0]["queries"]
-    assert list(names) == [*(f"q{i:03d}: 1 → 3" for i in range(8, 19)), *(f"q{i:03d}: 1 → 2.5" for i in range(19, 30))]
+    assert list(names) == [
+        *(f"q{i:03d}: 1 → 3" for i in range(8, 19)),
+        *(f"q{i:03d}: 1 → 2.5" for i in range(19, 30)),
+    ]
 
 
 def test_judgments_that_are_no_longer_agreed_with_are_named():
@@ -355,23 +472,33 @@ def test_judgments_that_are_no_longer_agreed_with_are_named():
     assert row["n_queries"] == len(row["queries"]) == 100
     assert row["queries"][0] == "j100: 1 → 0"
     assert row["queries"][-1] == "j150: 1 → 0.5"
-    assert listing(row).startswith("worst of the 100 judgments no longer agreed with: j100: 1 → 0; j101")
+    assert listing(row).startswith(
+        "worst of the 100 judgments no longer agreed with: j100: 1 → 0; j101"
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, NAMED, NAMED + 1, 24, LISTED, LISTED + 1])
 def test_queries_are_counted_not_read_from_a_sentence(n):
     """Whatever their ids are: one may look like what a sentence says, or hold its separator."""
     ids = [f"a; and {i} more" for i in range(n)]
-    old, new = (ranks_of(ranks).assign(query_id=[*ids, "last"]) for ranks in ([3] * (n + 1), [40] * n + [3]))
-    (failed,) = by(compared(run(old), run(new), CELL, Rules(query_factor=2), 1), rule="query factor")
+    old, new = (
+        ranks_of(ranks).assign(query_id=[*ids, "last"]) for ranks in ([3] * (n + 1), [40] * n + [3])
+    )
+    (failed,) = by(
+        compared(run(old), run(new), CELL, Rules(query_factor=2), 1), rule="query factor"
+    )
     assert (failed["n_queries"], len(failed["queries"])) == (n, min(n, LISTED))
     said = listing(failed)
     plural = "query" if n == 1 else "queries"
-    assert said.startswith(f"{n} {plural} that" if n <= NAMED else f"worst of the {n} {plural} that")
+    assert said.startswith(
+        f"{n} {plural} that" if n <= NAMED else f"worst of the {n} {plural} that"
+    )
     assert said.count("3 → 40") == min(n, NAMED)
 
 
-@pytest.mark.parametrize(("shift", "said"), [(0.0, False), (6e-7, True), (3e-6, True), (1e-4, False), (np.nan, False)])
+@pytest.mark.parametrize(
+    ("shift", "said"), [(0.0, False), (6e-7, True), (3e-6, True), (1e-4, False), (np.nan, False)]
+)
 def test_exact_mode_says_so_where_scores_differ_by_rounding_only(shift, said):
     scores = np.linspace(0.2, 0.4, 5)
     old = ranks_of([1, 2, 3, 50, 400]).assign(target_score=scores.astype(np.float32))

@@ -14,24 +14,43 @@ PUBLIC = {
     "kis_bench.embed": ["embed_collection", "embed_texts"],
     "kis_bench.errors": ["BadFile", "KisBenchError", "NotReady", "UnknownName"],
     "kis_bench.fusion": [
-        "comb_mnz", "comb_sum", "complement", "interleaving_cost", "reciprocal_rank_fusion", "switching_cost",
+        "comb_mnz",
+        "comb_sum",
+        "complement",
+        "interleaving_cost",
+        "reciprocal_rank_fusion",
+        "switching_cost",
     ],
     "kis_bench.lineup": ["read_datasets"],
     "kis_bench.metrics": ["cumulative_curve", "mean_reciprocal_rank", "recall_at_k"],
     "kis_bench.ranking": ["target_ranks"],
-    "kis_bench.records": ["Checkpoint", "Collection", "Dataset", "Embeddings", "Query", "Ranks", "Triplet"],
+    "kis_bench.records": [
+        "Checkpoint",
+        "Collection",
+        "Dataset",
+        "Embeddings",
+        "Query",
+        "Ranks",
+        "Triplet",
+    ],
     "kis_bench.results": ["Run", "read_run", "write_run"],
     "kis_bench.statistics": [
-        "bootstrap_interval", "holm", "mcnemar_exact", "paired_randomization_test", "quantile_interval",
+        "bootstrap_interval",
+        "holm",
+        "mcnemar_exact",
+        "paired_randomization_test",
+        "quantile_interval",
         "wilson_interval",
     ],
     "kis_bench.store": ["Store", "default_store"],
     "kis_bench.triplets": ["agreement", "consistency", "cosine_distances", "majority", "positions"],
-}  # fmt: skip
+}
 ARRAYS_ONLY = ["errors", "records", "metrics", "fusion", "statistics", "ranking", "triplets"]
 
 
-@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in PUBLIC.items() for name in names])
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in PUBLIC.items() for name in names]
+)
 def test_a_public_name_can_be_imported(module, name):
     found = importlib.import_module(module)
     assert getattr(found, name) is not None
@@ -41,10 +60,24 @@ def test_a_public_name_can_be_imported(module, name):
 
 
 def test_the_plugin_is_found_by_its_name_and_has_its_hooks_and_fixtures():
-    (entry,) = [e for e in importlib.metadata.entry_points(group="pytest11") if e.name == "kis_bench.plugin"]
+    (entry,) = [
+        e for e in importlib.metadata.entry_points(group="pytest11") if e.name == "kis_bench.plugin"
+    ]
     plugin = entry.load()
-    hooks = ["pytest_addoption", "pytest_configure", "pytest_generate_tests", "pytest_sessionfinish"]
-    fixtures = ["dataset", "model", "query_set", "known_item_search", "image_similarity", "complementarity"]
+    hooks = [
+        "pytest_addoption",
+        "pytest_configure",
+        "pytest_generate_tests",
+        "pytest_sessionfinish",
+    ]
+    fixtures = [
+        "dataset",
+        "model",
+        "query_set",
+        "known_item_search",
+        "image_similarity",
+        "complementarity",
+    ]
     assert [name for name in [*hooks, *fixtures] if not hasattr(plugin, name)] == []
 
 
@@ -58,6 +91,8 @@ def test_the_numerical_core_needs_numpy_at_most(module):
 
 def test_what_a_session_imports_before_anything_is_measured_is_light():
     heavy = "{'pandas', 'pyarrow', 'torch'}"
-    code = f"import sys, kis_bench.plugin, kis_bench.lineup; print(sorted({heavy} & {{*sys.modules}}))"
+    code = (
+        f"import sys, kis_bench.plugin, kis_bench.lineup; print(sorted({heavy} & {{*sys.modules}}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

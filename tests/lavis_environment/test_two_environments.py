@@ -39,7 +39,9 @@ def caches(monkeypatch):
 
 def collection():
     paths = tuple(sorted((exchange() / "images").glob("*.png")))
-    return Collection("exchanged", tuple(p.stem for p in paths), paths, tuple(content_digest(p) for p in paths))
+    return Collection(
+        "exchanged", tuple(p.stem for p in paths), paths, tuple(content_digest(p) for p in paths)
+    )
 
 
 def write_files():
@@ -49,9 +51,13 @@ def write_files():
     (exchange() / "images").mkdir(parents=True)
     rng = np.random.default_rng(0)
     for i, size in enumerate([(40, 60), (224, 224), (300, 90)]):
-        Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(exchange() / "images" / f"{i}.png")
+        Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(
+            exchange() / "images" / f"{i}.png"
+        )
     Image.new("RGB", (64, 48), "orange").save(exchange() / "images" / "orange.png")
-    miniatures.lavis_files(exchange() / "torch", width=1024, layers=12)  # LAVIS builds the full size only
+    miniatures.lavis_files(
+        exchange() / "torch", width=1024, layers=12
+    )  # LAVIS builds the full size only
     cached = exchange() / "hf" / "hub" / "models--bert-base-uncased"
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text(COMMIT)
@@ -92,13 +98,19 @@ def check_against_documented_usage(encoder, images, texts, pixels):
         assert (encoder.dim, encoder.vectors_per_item) == (256, 32)
     else:
         unit = torch.nn.functional.normalize
-        np.testing.assert_allclose(images[:, 0], unit(seen.image_embeds[:, 0], dim=-1).numpy(), atol=1e-6)
-        np.testing.assert_allclose(texts[:n, 0], unit(read.text_embeds[:, 0], dim=-1).numpy(), atol=1e-6)
+        np.testing.assert_allclose(
+            images[:, 0], unit(seen.image_embeds[:, 0], dim=-1).numpy(), atol=1e-6
+        )
+        np.testing.assert_allclose(
+            texts[:n, 0], unit(read.text_embeds[:, 0], dim=-1).numpy(), atol=1e-6
+        )
         assert (encoder.dim, encoder.vectors_per_item) == (768, 1)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(HAS_LAVIS, reason="is for the environment without salesforce-lavis: python -m tox run -e py")
+@pytest.mark.skipif(
+    HAS_LAVIS, reason="is for the environment without salesforce-lavis: python -m tox run -e py"
+)
 @pytest.mark.parametrize("name", ["blip2", "blip2-thesis"])
 def test_the_main_environment_reads_it_and_computes_the_same(name, tmp_path):
     if not (exchange() / "store").is_dir():

@@ -22,7 +22,9 @@ def models(seed=0, m=3, q=12, n=30, v=1, twins=True):
     for each in items if twins else ():
         each[5] = each[4]
         each[9] = each[8]
-    texts = [unit(each[rng.integers(0, n, q), 0] + 0.5 * rng.standard_normal((q, 8))) for each in items]
+    texts = [
+        unit(each[rng.integers(0, n, q), 0] + 0.5 * rng.standard_normal((q, 8))) for each in items
+    ]
     targets = [[int(t)] for t in rng.integers(0, n, q)]
     targets[0], targets[1], targets[2] = [4], [8, 20], [5]
     return texts, items, targets, [f"m{i}" for i in range(m)], [f"q{i}" for i in range(q)]
@@ -34,20 +36,29 @@ def brute(texts, items, targets, chosen, method, depth, weight=None):
     n = len(items[0])
     for q, wanted in enumerate(targets):
         totals, counts = np.zeros(n), np.zeros(n)
-        every = [np.round((items[i].astype(float) @ texts[i][q].astype(float)).max(axis=1), 12) for i in chosen]
+        every = [
+            np.round((items[i].astype(float) @ texts[i][q].astype(float)).max(axis=1), 12)
+            for i in chosen
+        ]
         held = [first(scores, depth) for scores in every]
         telling = [place for place, (order, _) in enumerate(held) if order]
         if weight in (0, 1) or len(telling) == 1:
-            alone = {None: telling[0] if telling else None, 1: 0, 0: 1}[weight if weight in (0, 1) else None]
+            alone = {None: telling[0] if telling else None, 1: 0, 0: 1}[
+                weight if weight in (0, 1) else None
+            ]
             found.append(stands(every[alone], wanted))
             continue
         for place, scores in enumerate(every):
             order, low = held[place]
             high = scores.max()
             for item in order:
-                rank = np.mean([p + 1 for p, other in enumerate(order) if scores[other] == scores[item]])
+                rank = np.mean(
+                    [p + 1 for p, other in enumerate(order) if scores[other] == scores[item]]
+                )
                 scaled = (scores[item] - low) / (high - low) if high > low else 0.0
-                share = {None: 1.0, 0: weight, 1: 1 - (weight or 0)}[place if method == "weighted" else None]
+                share = {None: 1.0, 0: weight, 1: 1 - (weight or 0)}[
+                    place if method == "weighted" else None
+                ]
                 totals[item] += 1 / (60 + rank) if method == "rrf" else share * scaled
                 counts[item] += 1
         if method == "comb_mnz":
@@ -80,7 +91,10 @@ def coarse(m=3, q=12, n=30):
     kinds = unit(rng.standard_normal((m, 4, 1, 8)))
     items = [each[rng.integers(0, 4, n)] for each in kinds]
     texts = [unit(rng.standard_normal((q, 8))) for _ in range(m)]
-    items[m - 1][:], texts[m - 1][q // 2 :] = unit(np.eye(8)[[0] * n])[:, None], unit(np.eye(8)[[1] * (q - q // 2)])
+    items[m - 1][:], texts[m - 1][q // 2 :] = (
+        unit(np.eye(8)[[0] * n])[:, None],
+        unit(np.eye(8)[[1] * (q - q // 2)]),
+    )
     return (
         texts,
         items,
@@ -90,15 +104,20 @@ def coarse(m=3, q=12, n=30):
     )
 
 
-@pytest.mark.parametrize(("v", "depth"), [(1, 1000), (3, 1000), (1, 7), (0, 1000), (0, 9), (0, 30), (0, 29)])
+@pytest.mark.parametrize(
+    ("v", "depth"), [(1, 1000), (3, 1000), (1, 7), (0, 1000), (0, 9), (0, 30), (0, 29)]
+)
 def test_like_going_through_all_items(v, depth):
     texts, items, targets, names, queries = models(v=v) if v else coarse()
     table = fused_ranks(texts, items, targets, names, queries, depth=depth)
     assert list(table.columns) == FUSED
     for size, method in itertools.product((2, 3), ("rrf", "comb_sum", "comb_mnz")):
         for chosen in itertools.combinations(range(3), size):
-            rows = table[(table.method == method) & (table.model_1 == names[chosen[0]])
-                         & (table.model_2 == names[chosen[1]])]  # fmt: skip
+            rows = table[
+                (table.method == method)
+                & (table.model_1 == names[chosen[0]])
+                & (table.model_2 == names[chosen[1]])
+            ]
             rows = rows[rows.model_3.isna() if size == 2 else rows.model_3.eq(names[chosen[-1]])]
             expected = brute(texts, items, targets, chosen, method, depth)
             assert list(zip(rows.rank_best, rows.rank_worst, strict=True)) == expected
@@ -113,8 +132,14 @@ def test_weights_are_learned_without_the_query():
     every = {w: brute(texts, items, targets, (0, 2), "weighted", 1000, w) for w in WEIGHTS.tolist()}
     gain = {w: np.array([2 / (a + b) for a, b in places]) for w, places in every.items()}
     parts = parts_of(linked(targets).tolist(), 5, 0)
-    assert all(parts[a] == parts[b] for a in range(15) for b in range(15) if {*targets[a]} & {*targets[b]})
-    assert any({*targets[a]} & {*targets[b]} and {*targets[a]} != {*targets[b]} for a in range(15) for b in range(15))
+    assert all(
+        parts[a] == parts[b] for a in range(15) for b in range(15) if {*targets[a]} & {*targets[b]}
+    )
+    assert any(
+        {*targets[a]} & {*targets[b]} and {*targets[a]} != {*targets[b]}
+        for a in range(15)
+        for b in range(15)
+    )
     for q, row in enumerate(rows.itertuples()):
         others = parts != parts[q]
         best = max(round(float(gain[w][others].mean()), 12) for w in gain)
@@ -133,7 +158,10 @@ def test_all_weight_on_a_model_is_that_model(monkeypatch, depth):
         rows = table[table.method == "weighted"]
         own = target_ranks(texts[1 - int(weight)], items[1 - int(weight)], targets)
         assert rows.parameter.eq(weight).all()
-        assert (rows.rank_best.tolist(), rows.rank_worst.tolist()) == (own.best.tolist(), own.worst.tolist())
+        assert (rows.rank_best.tolist(), rows.rank_worst.tolist()) == (
+            own.best.tolist(),
+            own.worst.tolist(),
+        )
 
 
 @pytest.mark.parametrize("depth", [1000, 30, 29, 7])
@@ -144,10 +172,14 @@ def test_a_list_that_tells_nothing_changes_nothing(depth):
     constant[:, 0, 0] = 1
     for place in (0, 1):
         pair = [(texts[0], items[0]), (texts[1], constant)][:: 1 - 2 * place]
-        table = fused_ranks(*map(list, zip(*pair, strict=True)), targets, names, queries, depth=depth)
+        table = fused_ranks(
+            *map(list, zip(*pair, strict=True)), targets, names, queries, depth=depth
+        )
         own = target_ranks(texts[0], items[0], targets)
         assert {*table.method} == {"rrf", "comb_sum", "comb_mnz", "weighted"}
-        for _, rows in table[table.parameter != place].groupby("method"):  # but with all weight on the constant one
+        for _, rows in table[table.parameter != place].groupby(
+            "method"
+        ):  # but with all weight on the constant one
             at = [queries.index(query) for query in rows.query_id]
             assert len(at) > 4
             assert rows.rank_best.tolist() == own.best[at].tolist()
@@ -160,9 +192,13 @@ def test_the_order_of_the_collection_changes_nothing(depth):
     there = np.random.default_rng(1).permutation(30)
     back = there.argsort()
     moved = fused_ranks(
-        texts, [each[there] for each in items], [[int(back[t]) for t in some] for some in targets], names, queries,
+        texts,
+        [each[there] for each in items],
+        [[int(back[t]) for t in some] for some in targets],
+        names,
+        queries,
         depth=depth,
-    )  # fmt: skip
+    )
     assert (
         fused_ranks(texts, items, targets, names, queries, depth=depth)
         .drop(columns="parameter")

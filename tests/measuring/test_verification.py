@@ -72,7 +72,9 @@ def made(tmp_path, monkeypatch):
 def verify(collection, encoder, store, n=SAMPLE):
     items = embed_collection(collection, encoder, store)
     texts = embed_texts(QUERIES, encoder, store)
-    return verify_collection(collection, items, encoder, n), verify_texts(QUERIES, texts, encoder, n)
+    return verify_collection(collection, items, encoder, n), verify_texts(
+        QUERIES, texts, encoder, n
+    )
 
 
 def test_the_same_model_passes_and_encodes_the_sample_only(collection, made, tmp_path):
@@ -99,7 +101,10 @@ def test_vectors_of_another_model_are_refused(collection, made, tmp_path, turn):
 def test_texts_are_looked_at_too(collection, made, tmp_path):
     store = Store(tmp_path / "store")
     encoder = made()
-    items, texts = embed_collection(collection, encoder, store), embed_texts(QUERIES, encoder, store)
+    items, texts = (
+        embed_collection(collection, encoder, store),
+        embed_texts(QUERIES, encoder, store),
+    )
     other = made(turn=1.0)
     with pytest.raises(KisBenchError, match=r"not this model's: that of text 'q\d+' differs"):
         verify_texts(QUERIES, texts, other, 4)
@@ -111,21 +116,31 @@ def test_another_number_of_components(collection, made, tmp_path):
     items = embed_collection(collection, made(), store)
     wider = made()
     wider.encoder.dim = wider.encoder.own.dim = 5
-    wider.encoder.encode_images = lambda images: np.tile(np.float32([[[1, 0, 0, 0, 0]]]), (len(images), 1, 1))
-    with pytest.raises(KisBenchError, match=r"stored vectors are not this model's: .* has \[1, 4\] numbers"):
+    wider.encoder.encode_images = lambda images: np.tile(
+        np.float32([[[1, 0, 0, 0, 0]]]), (len(images), 1, 1)
+    )
+    with pytest.raises(
+        KisBenchError, match=r"stored vectors are not this model's: .* has \[1, 4\] numbers"
+    ):
         verify_collection(collection, items, wider, 4)
 
 
 @pytest.mark.parametrize("noise", [1e-3, 0.1])
-def test_chance_is_found_in_the_run_that_stores_and_in_later_ones(collection, made, tmp_path, noise):
+def test_chance_is_found_in_the_run_that_stores_and_in_later_ones(
+    collection, made, tmp_path, noise
+):
     store = Store(tmp_path / "store")
     for _ in range(2):
-        with pytest.raises(KisBenchError, match="model numbers isn't deterministic: picture .* encoded twice"):
+        with pytest.raises(
+            KisBenchError, match="model numbers isn't deterministic: picture .* encoded twice"
+        ):
             verify(collection, made(noise=noise), store)
 
 
 def test_a_model_that_depends_on_its_batch_is_found(collection, made, tmp_path):
-    with pytest.raises(KisBenchError, match="isn't deterministic: picture .* encoded alone and among others"):
+    with pytest.raises(
+        KisBenchError, match="isn't deterministic: picture .* encoded alone and among others"
+    ):
         verify(collection, made(batch_noise=1.0), Store(tmp_path / "store"))
 
 
@@ -145,7 +160,10 @@ def test_how_many_are_compared(made, monkeypatch):
     assert [sample_size(words, asked, judged=True) for asked in (None, 0, 9)] == [4, 0, 9]
     demo = LazyEncoder(find("demo"))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    assert [sample_size(demo, asked, judged=True) for asked in (None, 9)] == [0, 0]  # torch isn't loaded for it
+    assert [sample_size(demo, asked, judged=True) for asked in (None, 9)] == [
+        0,
+        0,
+    ]  # torch isn't loaded for it
     assert not demo.loaded
     absent = LazyEncoder(Checkpoint("gone", "hf-hub:nobody/nothing"))
     loaded = ModuleType("torch")

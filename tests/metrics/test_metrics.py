@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from kis_bench import metrics
 
 PLACES = st.lists(
-    st.tuples(st.integers(1, 30), st.integers(0, 9)).map(lambda pair: (pair[0], sum(pair))), min_size=1, max_size=20
+    st.tuples(st.integers(1, 30), st.integers(0, 9)).map(lambda pair: (pair[0], sum(pair))),
+    min_size=1,
+    max_size=20,
 )
 
 
@@ -31,7 +33,9 @@ def test_curve_is_recall_at_every_rank(places, max_rank):
     best, worst = np.transpose(places)
     curve = metrics.cumulative_curve(best, worst, max_rank)
     assert curve.shape == (max_rank,)
-    np.testing.assert_allclose(curve, [metrics.recall_at_k(best, worst, k) for k in range(1, max_rank + 1)], atol=1e-13)
+    np.testing.assert_allclose(
+        curve, [metrics.recall_at_k(best, worst, k) for k in range(1, max_rank + 1)], atol=1e-13
+    )
 
 
 def test_curve_without_ties_is_exact():

@@ -38,16 +38,24 @@ def check(queries, items, targets, groups=None, k=3, **blocks):
         assert ranks.top_items[i].tolist() == order[:k]
         assert ranks.target_score[i] == np.float32(float(mark))
         if groups is not None:
-            of_group = {g: max(s for s, h in zip(scores, groups, strict=True) if h == g) for g in set(groups)}
+            of_group = {
+                g: max(s for s, h in zip(scores, groups, strict=True) if h == g)
+                for g in set(groups)
+            }
             mark = max(of_group[groups[t]] for t in targets[i])
-            best, worst = 1 + sum(s > mark for s in of_group.values()), sum(s >= mark for s in of_group.values())
+            best, worst = (
+                1 + sum(s > mark for s in of_group.values()),
+                sum(s >= mark for s in of_group.values()),
+            )
             assert ranks.group_rank[i] == (best + worst) / 2
     return ranks
 
 
 WHOLE = st.integers(-2, 2).map(np.float32)
 ANY = st.floats(-4, 4, width=32, allow_nan=False)
-TINY_AND_HUGE = st.sampled_from([0.0, 1e-45, -1e-45, 1e-38, 1.0, 1 + 2**-23, -1.0, 1e-20, 1e10]).map(np.float32)
+TINY_AND_HUGE = st.sampled_from(
+    [0.0, 1e-45, -1e-45, 1e-38, 1.0, 1 + 2**-23, -1.0, 1e-20, 1e10]
+).map(np.float32)
 
 
 @st.composite
@@ -57,12 +65,18 @@ def cases(draw):
     numbers = draw(st.sampled_from([WHOLE, ANY, TINY_AND_HUGE]))
     items = draw(hnp.arrays(np.float32, shape, elements=numbers))
     queries = draw(hnp.arrays(np.float32, (q, d), elements=numbers))
-    for source, goal in draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=4)):
+    for source, goal in draw(
+        st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=4)
+    ):
         items[goal] = items[source]  # duplicates
-    for place, back in draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=3)):
+    for place, back in draw(
+        st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=3)
+    ):
         items[place] = items[back]  # one unit in the last place apart
         items[place, ..., 0] = np.nextafter(items[place, ..., 0], UP)
-    targets = draw(st.lists(st.lists(st.integers(0, n - 1), min_size=1, max_size=4), min_size=q, max_size=q))
+    targets = draw(
+        st.lists(st.lists(st.integers(0, n - 1), min_size=1, max_size=4), min_size=q, max_size=q)
+    )
     groups = draw(st.none() | st.lists(st.sampled_from("abcd"), min_size=n, max_size=n))
     return queries, items, targets, groups
 
@@ -83,7 +97,9 @@ def planted(seed=0, n=400, q=12, d=48, v=None):
         items[n // 2 + 3 * i] = items[t]
         items[n // 2 + 3 * i + 1] = items[t]
         items[n // 2 + 3 * i + 1, ..., i % d] = np.nextafter(items[t, ..., i % d], UP)
-    queries = items.reshape(n, -1, d)[[t for (t,) in targets], 0] + 0.5 * items.reshape(n, -1, d)[:q, 0]
+    queries = (
+        items.reshape(n, -1, d)[[t for (t,) in targets], 0] + 0.5 * items.reshape(n, -1, d)[:q, 0]
+    )
     return queries.astype(np.float32), items, targets, [f"g{i % 37}" for i in range(n)]
 
 
@@ -93,7 +109,9 @@ def test_planted_ties_do_not_depend_on_blocks(v):
     first = check(queries, items, targets, groups, k=7)
     assert (first.worst > first.best).all()
     for rows, columns in [(1, 1), (5, 7), (12, 64), (100, 399), (3, 1000)]:
-        other = target_ranks(queries, items, targets, groups=groups, top_k=7, block_queries=rows, block_items=columns)
+        other = target_ranks(
+            queries, items, targets, groups=groups, top_k=7, block_queries=rows, block_items=columns
+        )
         for name, value in vars(first).items():
             np.testing.assert_array_equal(getattr(other, name), value)
 
@@ -148,7 +166,13 @@ def test_top_items_of_very_many_ties_are_settled_on_the_way(monkeypatch):
     monkeypatch.setattr(top_items, "SPARE", 10)
     rng = np.random.default_rng(2)
     items = rng.integers(-1, 2, (90, 3)).astype(np.float32)
-    check(rng.integers(-1, 2, (6, 3)).astype(np.float32), items, [[i] for i in range(6)], k=11, block_items=8)
+    check(
+        rng.integers(-1, 2, (6, 3)).astype(np.float32),
+        items,
+        [[i] for i in range(6)],
+        k=11,
+        block_items=8,
+    )
 
 
 class Sliced:
@@ -177,7 +201,9 @@ def test_items_are_read_in_slices(tmp_path):
 
 
 def test_no_queries():
-    ranks = target_ranks(np.zeros((0, 2), np.float32), np.ones((3, 2), np.float32), [], groups="abc", top_k=2)
+    ranks = target_ranks(
+        np.zeros((0, 2), np.float32), np.ones((3, 2), np.float32), [], groups="abc", top_k=2
+    )
     assert ranks.best.shape == ranks.group_rank.shape == (0,)
     assert ranks.top_items.shape == (0, 2)
 
@@ -219,6 +245,10 @@ def test_overflow_is_refused():
     ],
 )
 def test_wrong_arguments(change, message):
-    call = {"queries": np.ones((2, 2), np.float32), "items": np.ones((3, 2), np.float32), "targets": [[0], [1]]}
+    call = {
+        "queries": np.ones((2, 2), np.float32),
+        "items": np.ones((3, 2), np.float32),
+        "targets": [[0], [1]],
+    }
     with pytest.raises(ValueError, match=message):
         target_ranks(**(call | change))

@@ -13,7 +13,9 @@ from kis_bench.ranking import target_ranks
 
 def exact_scores(query, items):
     def dot(vector):
-        return sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(query, vector, strict=True))
+        return sum(
+            Fraction(float(a)) * Fraction(float(b)) for a, b in zip(query, vector, strict=True)
+        )
 
     return [max(dot(vector) for vector in np.atleast_2d(item)) for item in items]
 
@@ -65,7 +67,13 @@ def problems(draw):
 def test_ranks_equal_exact_arithmetic_for_every_block_size(problem, block_items, block_queries):
     queries, items, targets, groups, k = problem
     obtained = target_ranks(
-        queries, items, targets, groups=groups, top_k=k, block_items=block_items, block_queries=block_queries
+        queries,
+        items,
+        targets,
+        groups=groups,
+        top_k=k,
+        block_items=block_items,
+        block_queries=block_queries,
     )
     expected = oracle(queries, items, targets, groups, min(k, len(items)))
     for i, (best, worst, group_rank, top) in enumerate(expected):
@@ -82,7 +90,9 @@ def test_the_target_is_never_its_own_rival(blocks):
     items /= np.linalg.norm(items, axis=1, keepdims=True)
     items[1000:1100] = items[:100]
     queries = items[:150] + np.float32(0.01) * rng.standard_normal((150, 512)).astype(np.float32)
-    ranks = target_ranks(queries, items, [[i] for i in range(150)], block_queries=blocks[0], block_items=blocks[1])
+    ranks = target_ranks(
+        queries, items, [[i] for i in range(150)], block_queries=blocks[0], block_items=blocks[1]
+    )
     assert (ranks.best == 1).all()
     assert (ranks.worst == np.where(np.arange(150) < 100, 2, 1)).all()
 

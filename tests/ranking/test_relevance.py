@@ -35,13 +35,21 @@ def named(sets):
 
 
 def test_a_segment_is_the_range_or_some_seconds_within_the_group():
-    queries = [query("b"), query("b", range_s=(9.0, 30.0)), query("f"), query("a", "h"), query("a", range_s=(40, 50))]
+    queries = [
+        query("b"),
+        query("b", range_s=(9.0, 30.0)),
+        query("f"),
+        query("a", "h"),
+        query("a", range_s=(40, 50)),
+    ]
     assert named(relevance.segments(collection(), queries, 5)) == ["abc", "bcd", "ef", "abh", "a"]
     assert named(relevance.segments(collection(), queries[:1], 0)) == ["b"]
 
 
 def test_without_a_time_nobody_knows_the_segment():
-    assert named(relevance.segments(collection(), [query("g"), query("g", range_s=(0, 6))], 99)) == ["", "efg"]
+    assert named(
+        relevance.segments(collection(), [query("g"), query("g", range_s=(0, 6))], 99)
+    ) == ["", "efg"]
     assert relevance.segments(collection(times=None), [query("a")], 99) == [()]
     assert relevance.segments(collection(groups=None), [query("a")], 99) == [()]
 
@@ -58,12 +66,19 @@ def test_hashes_and_vectors_within_a_threshold_are_near():
     assert named(relevance.close_hashes(hashes, wanted, 1)) == ["abdeh", "cfg"]
     angles = np.radians([0, 10, 25, 90, 180, 0, 26, 270])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert named(relevance.close_vectors(vectors, wanted, math.cos(math.radians(20)))) == ["abf", "abcfg"]
-    two = np.stack([vectors, -vectors], axis=1)  # the mean of opposite vectors is none: alike with nothing else
+    assert named(relevance.close_vectors(vectors, wanted, math.cos(math.radians(20)))) == [
+        "abf",
+        "abcfg",
+    ]
+    two = np.stack(
+        [vectors, -vectors], axis=1
+    )  # the mean of opposite vectors is none: alike with nothing else
     assert named(relevance.close_vectors(two, wanted[:1], 0.5)) == ["a"]
 
 
-@pytest.mark.parametrize("text", ["phash", "phash:", "phash:6.5", "phash:65", "cosine:1.1", "cosine:nan", "hash:3", ""])
+@pytest.mark.parametrize(
+    "text", ["phash", "phash:", "phash:6.5", "phash:65", "cosine:1.1", "cosine:nan", "hash:3", ""]
+)
 def test_other_methods_are_refused(text):
     with pytest.raises(KisBenchError, match="choose identical, phash:BITS"):
         NearDuplicates.parse(text)
@@ -71,8 +86,10 @@ def test_other_methods_are_refused(text):
 
 def test_methods_are_written_as_they_are_read():
     assert [str(NearDuplicates.parse(t)) for t in ("identical", "phash:6", "cosine:0.95")] == [
-        "identical", "phash:6", "cosine:0.95",
-    ]  # fmt: skip
+        "identical",
+        "phash:6",
+        "cosine:0.95",
+    ]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 12), st.integers(1, 3))
@@ -84,7 +101,10 @@ def test_wider_ranks_equal_counting(seed, n, q, v):
     wanted = [(int(t),) for t in rng.integers(0, n, q)]
     wide = [tuple({*some, *rng.integers(0, n, rng.integers(0, 4)).tolist()}) for some in wanted]
     wide[0] = ()
-    blocks = {"block_items": int(rng.integers(1, n + 1)), "block_queries": int(rng.integers(1, q + 1))}
+    blocks = {
+        "block_items": int(rng.integers(1, n + 1)),
+        "block_queries": int(rng.integers(1, q + 1)),
+    }
     ranks = target_ranks(queries, items, wanted, relevant=[wide, wanted], **blocks)
     scores = np.einsum("qd,nvd->qnv", queries.astype(np.float64), items).max(axis=2)
     for i, some in enumerate(wide):
@@ -94,7 +114,10 @@ def test_wider_ranks_equal_counting(seed, n, q, v):
         best = max(scores[i, j] for j in some)
         above = int((scores[i] > best).sum())
         rivals = sum(scores[i, j] == best for j in range(n) if j not in some)
-        assert (ranks.relevant_best[i, 0], ranks.relevant_worst[i, 0]) == (above + 1, above + 1 + rivals)
+        assert (ranks.relevant_best[i, 0], ranks.relevant_worst[i, 0]) == (
+            above + 1,
+            above + 1 + rivals,
+        )
         assert ranks.relevant_best[i, 0] <= ranks.best[i]
         assert ranks.relevant_worst[i, 0] <= ranks.worst[i]
     np.testing.assert_array_equal(ranks.relevant_best[:, 1], ranks.best)
@@ -112,7 +135,9 @@ def pictures(tmp_path, monkeypatch):
         draw = ImageDraw.Draw(picture)
         for _ in range(6):
             x, y, *size = rng.integers(4, 60, 4).tolist()
-            draw.rectangle((x, y, x + size[0], y + size[1]), fill=tuple(rng.integers(0, 256, 3).tolist()))
+            draw.rectangle(
+                (x, y, x + size[0], y + size[1]), fill=tuple(rng.integers(0, 256, 3).tolist())
+            )
         paths.append(tmp_path / f"{item}.png")
         picture.save(paths[-1])
     original = Image.open(paths[0]).convert("RGB")
@@ -149,18 +174,24 @@ def of_pictures(folder, *images):
     for path, image in zip(paths, images, strict=True):
         image.save(path)
     ids = tuple(map(str, range(len(images))))
-    return Collection("colours", ids, tuple(paths), tuple(path.read_bytes().hex() for path in paths), None, None)
+    return Collection(
+        "colours", ids, tuple(paths), tuple(path.read_bytes().hex() for path in paths), None, None
+    )
 
 
 def near_first(collection, bits=6):
     """What is near the first picture: by its hash alone, and by its colours too."""
     hashes, grids = perceptual_hashes(collection), colour_grids(collection)
-    by_hash, both = (relevance.close_hashes(hashes, [(0,)], bits, some)[0] for some in (None, grids))
+    by_hash, both = (
+        relevance.close_hashes(hashes, [(0,)], bits, some)[0] for some in (None, grids)
+    )
     assert {*both} <= {*by_hash}
     return by_hash, both
 
 
-@pytest.mark.parametrize("draw", [square, lambda colour: Image.new("RGB", (64, 64), colour)], ids=["square", "plane"])
+@pytest.mark.parametrize(
+    "draw", [square, lambda colour: Image.new("RGB", (64, 64), colour)], ids=["square", "plane"]
+)
 def test_other_colours_are_no_near_duplicates_though_their_hash_is(draw, tmp_path, monkeypatch):
     monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
     names = ["red", "darkgreen", "gray", "navy", "purple"]
@@ -173,7 +204,9 @@ def test_other_colours_are_no_near_duplicates_though_their_hash_is(draw, tmp_pat
 def test_copies_of_all_qualities_and_sizes_stay_near(quality, tmp_path, monkeypatch):
     monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(quality)
-    noise = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).resize((640, 480), Image.Resampling.BICUBIC)
+    noise = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).resize(
+        (640, 480), Image.Resampling.BICUBIC
+    )
     drawing = Image.new("RGB", (400, 300), "khaki")
     draw = ImageDraw.Draw(drawing)
     for _ in range(6):
@@ -181,7 +214,10 @@ def test_copies_of_all_qualities_and_sizes_stay_near(quality, tmp_path, monkeypa
         draw.rectangle((x, y, x + 60 + w, y + 20 + h), fill=tuple(rng.integers(0, 256, 3).tolist()))
     for original in (noise, drawing, Image.new("RGB", (90, 60), (180, 40, 90))):
         copies = [encoded(original, quality), encoded(original, quality, 0)]
-        copies += [original.resize((int(original.width * s), int(original.height * s))) for s in (0.25, 0.5, 2)]
+        copies += [
+            original.resize((int(original.width * s), int(original.height * s)))
+            for s in (0.25, 0.5, 2)
+        ]
         by_hash, both = near_first(of_pictures(tmp_path, original, *copies))
         assert both == by_hash
         assert len(both) == 1 + len(copies)
@@ -193,7 +229,9 @@ def test_colours_are_the_same_up_to_a_limit_and_planes_up_to_a_smaller_one():
     for grid, most in ((plain, SAME_PLANES), (busy, SAME_COLOURS)):
         assert planes(grid[None]).tolist() == [most == SAME_PLANES]
         for step, same in ((0, True), (most, True), (most + 1, False)):
-            assert same_colours((grid + np.array([0, 0, step])).astype(np.int8)[None], grid).tolist() == [same]
+            assert same_colours(
+                (grid + np.array([0, 0, step])).astype(np.int8)[None], grid
+            ).tolist() == [same]
     one = plain.copy()
     one[3, 1] = SAME_COLOURS + 1  # a single cell suffices
     assert same_colours(one[None], plain).tolist() == [False]
@@ -245,12 +283,22 @@ def test_four_ranks_of_one_query_from_one_pass(pictures):
     rows = known_items.rows("m", "drawings", pictures, queries, texts, ranks)
     found = {name: rows[0][name] for name in rows[0] if "rank" in name}
     assert found == {
-        "rank": 6.5, "rank_best": 6, "rank_worst": 7,  # its twin may come first
-        "segment_rank": 2.0, "segment_rank_best": 2, "segment_rank_worst": 2,  # a
-        "group_rank": 1.0, "group_rank_best": 1, "group_rank_worst": 1,  # b
-        "near_duplicate_rank": 6.0, "near_duplicate_rank_best": 6, "near_duplicate_rank_worst": 6,  # d or h
-    }  # fmt: skip
-    wider = known_items.wider_sets(pictures, queries, items, alike=NearDuplicates.parse("cosine:0.97"))
+        "rank": 6.5,
+        "rank_best": 6,
+        "rank_worst": 7,  # its twin may come first
+        "segment_rank": 2.0,
+        "segment_rank_best": 2,
+        "segment_rank_worst": 2,  # a
+        "group_rank": 1.0,
+        "group_rank_best": 1,
+        "group_rank_worst": 1,  # b
+        "near_duplicate_rank": 6.0,
+        "near_duplicate_rank_best": 6,
+        "near_duplicate_rank_worst": 6,  # d or h
+    }
+    wider = known_items.wider_sets(
+        pictures, queries, items, alike=NearDuplicates.parse("cosine:0.97")
+    )
     close = known_items.measure(pictures, queries, items, texts, wider)
     assert close.relevant_best[0, 1] == 5  # f is near in the model's own space
 
@@ -259,6 +307,8 @@ def test_what_is_not_known_is_null(pictures):
     bare = Collection("bare", IDS, pictures.paths, pictures.content)
     items = Embeddings(IDS, np.eye(8, dtype=np.float32)[:, None], "key")
     texts = Embeddings(("q",), np.eye(8, dtype=np.float32)[:1, None], "key")
-    ranks = known_items.measure(bare, [query("a")], items, texts, known_items.wider_sets(bare, [query("a")], items))
+    ranks = known_items.measure(
+        bare, [query("a")], items, texts, known_items.wider_sets(bare, [query("a")], items)
+    )
     (row,) = known_items.rows("m", "bare", bare, [query("a")], texts, ranks)
     assert (row["segment_rank"], row["group_rank"], row["near_duplicate_rank"]) == (None, None, 1.0)

@@ -18,27 +18,56 @@ from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.folder import run_of
 
-HOSTILE = ["<script>alert(1)</script>", "a | b", "two\nlines", "مرحبا \u202eقلعة", "x" * 10_000, "![x](https://a.test/b.png)",
-           "[x](javascript:alert(1))", "C:\\dir | <b>$\\frac$", "# head", ""]  # fmt: skip
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "a | b",
+    "two\nlines",
+    "مرحبا \u202eقلعة",
+    "x" * 10_000,
+    "![x](https://a.test/b.png)",
+    "[x](javascript:alert(1))",
+    "C:\\dir | <b>$\\frac$",
+    "# head",
+    "",
+]
 MODELS = ["alpha|1", "beta $x_1$"]
 
 
 def sample_run(folder: Path) -> Run:
     rng = np.random.default_rng(3)
     rows = [
-        (model, "toy", label_set, f"q{i}", text, f"item-{i}", float(r), r, r, None, 40, i == 0, 0.25,
-         [f"item-{j}" for j in range(5)])
-        for model in MODELS for label_set in ("short", "long")
-        for i, (text, r) in enumerate(zip(HOSTILE, rng.integers(1, 41, len(HOSTILE)).tolist(), strict=True))
-    ]  # fmt: skip
+        (
+            model,
+            "toy",
+            label_set,
+            f"q{i}",
+            text,
+            f"item-{i}",
+            float(r),
+            r,
+            r,
+            None,
+            40,
+            i == 0,
+            0.25,
+            [f"item-{j}" for j in range(5)],
+        )
+        for model in MODELS
+        for label_set in ("short", "long")
+        for i, (text, r) in enumerate(
+            zip(HOSTILE, rng.integers(1, 41, len(HOSTILE)).tolist(), strict=True)
+        )
+    ]
     ranks = pd.DataFrame(rows, columns=RANKS)
     timings = pd.DataFrame([("alpha|1", "toy", "", "embed", 1.5, 40, 26.7, False)], columns=TIMINGS)
     judgments, verdicts = pd.DataFrame(columns=JUDGMENTS), pd.DataFrame(columns=VERDICTS)
     provenance = {
-        "time": "2026-11-24T02:15:00Z", "command": "pytest /home/someone/benchmarks", "interrupted": True,
+        "time": "2026-11-24T02:15:00Z",
+        "command": "pytest /home/someone/benchmarks",
+        "interrupted": True,
         "models": {"alpha|1": {"revision": "r1", "note": "seen in <training>"}},
         "datasets": {"toy": {"fingerprint": "f00", "note": "made by hand"}},
-    }  # fmt: skip
+    }
     return Run(folder, ranks, judgments, metrics_table(ranks), timings, verdicts, provenance)
 
 
@@ -72,7 +101,9 @@ def test_report_names_everything(tmp_path: Path, pictures: dict[str, Collection]
     assert "\u202e" not in text
 
 
-def test_html_stands_alone_and_shows_texts_as_texts(tmp_path: Path, pictures: dict[str, Collection]) -> None:
+def test_html_stands_alone_and_shows_texts_as_texts(
+    tmp_path: Path, pictures: dict[str, Collection]
+) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
@@ -89,7 +120,9 @@ def test_html_stands_alone_and_shows_texts_as_texts(tmp_path: Path, pictures: di
     assert "default-src 'none'" in html
 
 
-def test_a_page_as_a_folder_holds_every_picture_as_a_file(tmp_path: Path, pictures: dict[str, Collection]) -> None:
+def test_a_page_as_a_folder_holds_every_picture_as_a_file(
+    tmp_path: Path, pictures: dict[str, Collection]
+) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures, as_folder=True)
     html = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     data = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)
@@ -103,7 +136,9 @@ def test_a_page_as_a_folder_holds_every_picture_as_a_file(tmp_path: Path, pictur
     assert not (tmp_path / "report").exists()  # what an earlier drawing showed is gone
 
 
-def test_pictures_are_readable_and_the_same_each_time(tmp_path: Path, pictures: dict[str, Collection]) -> None:
+def test_pictures_are_readable_and_the_same_each_time(
+    tmp_path: Path, pictures: dict[str, Collection]
+) -> None:
     for name in ("one", "two"):
         write_report(tmp_path / name, sample_run(tmp_path), pictures)
     drawn = sorted((tmp_path / "one" / "plots").iterdir())
@@ -135,22 +170,36 @@ def test_privacy(tmp_path: Path, pictures: dict[str, Collection]) -> None:
 def test_an_empty_run_is_reported(tmp_path: Path) -> None:
     empty = pd.DataFrame(columns=RANKS)
     tables = [pd.DataFrame(columns=c) for c in (JUDGMENTS, TIMINGS, VERDICTS)]
-    write_report(tmp_path, Run(tmp_path, empty, tables[0], metrics_table(empty), tables[1], tables[2], {}), None)
+    write_report(
+        tmp_path,
+        Run(tmp_path, empty, tables[0], metrics_table(empty), tables[1], tables[2], {}),
+        None,
+    )
     assert (tmp_path / "report.html").is_file()
 
 
 @pytest.mark.parametrize("n", [1, 2, 12])
-def test_sentences_hold_for_any_number_of_queries_and_for_equal_models(tmp_path: Path, n: int) -> None:
+def test_sentences_hold_for_any_number_of_queries_and_for_equal_models(
+    tmp_path: Path, n: int
+) -> None:
     """A constant model among three pictures, and one that always has the target in the middle: equal, and no text."""
     rows = [
         (m, "d", "s", f"q{i}", "text", f"i{i}", 2.0, best, worst, None, 3, False, 0.1, ["i0"])
-        for m, best, worst in (("constant", 1, 3), ("middle", 2, 2)) for i in range(n)
-    ]  # fmt: skip
+        for m, best, worst in (("constant", 1, 3), ("middle", 2, 2))
+        for i in range(n)
+    ]
     ranks = pd.DataFrame(rows, columns=RANKS)
     run = run_of(tmp_path, {}, ranks=ranks, metrics=metrics_table(ranks))
     write_report(tmp_path, run, None)
     text = (tmp_path / "report.md").read_text(encoding="utf-8").replace("\u00a0", " ")
     queries = "1 query" if n == 1 else f"{n} queries"
-    assert f"**constant** has the highest MRR, as has middle. Not to be told from it on {queries}: middle." in text
+    assert (
+        f"**constant** has the highest MRR, as has middle. Not to be told from it on {queries}: middle."
+        in text
+    )
     assert "| 1 word (" in " ".join(text.split()) or "recall@10, model" not in text
-    assert [wrong for wrong in ("1 queries", "1 words", "Ten worst", "\\[, \\]", " nan ") if wrong in text] == []
+    assert [
+        wrong
+        for wrong in ("1 queries", "1 words", "Ten worst", "\\[, \\]", " nan ")
+        if wrong in text
+    ] == []

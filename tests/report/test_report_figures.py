@@ -27,8 +27,18 @@ from kis_bench.results.columns import FUSED
 from kis_bench.statistics import wilson_interval
 
 NAMES = [f"vit-so400m-14-siglip-38{i}" for i in range(10)]
-HOSTILE = ["$x_1$ \\frac", "<script>alert(1)</script>-->", "two\nlines", "abc \u202eقلعة", "\U0001f600 漢字",
-           "x" * 300, "_b^c{d", "", "W" * 60, "a & b"]  # fmt: skip
+HOSTILE = [
+    "$x_1$ \\frac",
+    "<script>alert(1)</script>-->",
+    "two\nlines",
+    "abc \u202eقلعة",
+    "\U0001f600 漢字",
+    "x" * 300,
+    "_b^c{d",
+    "",
+    "W" * 60,
+    "a & b",
+]
 NONE = pd.DataFrame(columns=FUSED)
 
 
@@ -44,17 +54,41 @@ def condition(models=NAMES, queries=40, items=5000, dataset="d", label_set="s", 
 
 def table(one):
     rows = zip(one.models, one.best, one.worst, strict=True)
-    return pd.concat([
-        pd.DataFrame({"dataset": one.dataset, "label_set": one.label_set, "model": model, "query_id": one.queries,
-                      "rank_best": best, "rank_worst": worst, "n_items": one.n_items}) for model, best, worst in rows
-    ])  # fmt: skip
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "dataset": one.dataset,
+                    "label_set": one.label_set,
+                    "model": model,
+                    "query_id": one.queries,
+                    "rank_best": best,
+                    "rank_worst": worst,
+                    "n_items": one.n_items,
+                }
+            )
+            for model, best, worst in rows
+        ]
+    )
 
 
 def label_rows(one):
     recall = one.hits(10).mean(axis=1)
-    return pd.DataFrame({"model": one.models, "metric": "recall", "k": 10, "value_a": recall / 2, "value_b": recall,
-                         "ci_low": recall / 2 - 0.1, "ci_high": recall / 2 + 0.1, "n": len(one.queries),
-                         "dataset": one.dataset, "label_set_a": "short", "label_set_b": "long"})  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": one.models,
+            "metric": "recall",
+            "k": 10,
+            "value_a": recall / 2,
+            "value_b": recall,
+            "ci_low": recall / 2 - 0.1,
+            "ci_high": recall / 2 + 0.1,
+            "n": len(one.queries),
+            "dataset": one.dataset,
+            "label_set_a": "short",
+            "label_set_b": "long",
+        }
+    )
 
 
 def mrr_gains(one):
@@ -88,7 +122,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 
 def words(figure):
-    return " ".join(text.get_text() for text in figure.findobj(lambda each: hasattr(each, "get_text")))
+    return " ".join(
+        text.get_text() for text in figure.findobj(lambda each: hasattr(each, "get_text"))
+    )
 
 
 def curves(axes):
@@ -100,14 +136,21 @@ def curves(axes):
 def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folders = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
     for folder in folders:
-        draw_all(condition(HOSTILE, dataset="$d_1$ <b>" + "d" * 300, label_set="\U0001f600\n" + "s" * 99), folder)
+        draw_all(
+            condition(
+                HOSTILE, dataset="$d_1$ <b>" + "d" * 300, label_set="\U0001f600\n" + "s" * 99
+            ),
+            folder,
+        )
     return folders
 
 
 def test_every_figure_in_three_forms_the_same_whenever_drawn(twice):
     first, second = twice
     stems = {"curves", "overview", "growth", "labels", "grid", "gains"}
-    assert {file.name for file in first.iterdir()} == {f"{s}.{form}" for s in stems for form in ("png", "svg", "pdf")}
+    assert {file.name for file in first.iterdir()} == {
+        f"{s}.{form}" for s in stems for form in ("png", "svg", "pdf")
+    }
     for file in first.iterdir():
         assert file.read_bytes() == (second / file.name).read_bytes(), file.name
 
@@ -150,8 +193,10 @@ def test_letters_in_a_models_colour_can_be_read_on_white(colour):
 
 
 def test_an_overview_shows_recall_in_every_panel(drawn):
-    cells = {(d, s): condition(NAMES[:4], 20 + 5 * i, 30 * 10**i, d, s, i)
-             for i, (d, s) in enumerate([("a", "short"), ("a", "long"), ("b", "long")])}  # fmt: skip
+    cells = {
+        (d, s): condition(NAMES[:4], 20 + 5 * i, 30 * 10**i, d, s, i)
+        for i, (d, s) in enumerate([("a", "short"), ("a", "long"), ("b", "long")])
+    }
     draw_overview(cells, styles(NAMES), Path("x"))
     panels = {axes.get_title(loc="left"): axes for axes in drawn[0].axes if axes.get_visible()}
     assert len(panels) == 3
@@ -204,7 +249,11 @@ def test_a_grid_counts_who_wins(drawn, m, items):
             said = {text.get_text() for text in panels[i, j].texts}
             assert said == {f"↑ {better}", f"← {worse}", f"= {60 - better - worse}"}
             points = [line for line in panels[i, j].lines if line.get_marker() == "o"]
-            places = {(x, y) for line in points for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)}
+            places = {
+                (x, y)
+                for line in points
+                for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+            }
             assert places == set(zip(column, row, strict=True))
 
 
@@ -220,7 +269,9 @@ def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
     for each in one.rank:
         counts, edges = grid.histogram(each, 400)
         assert counts.sum() == 60
-        assert (np.floor(edges[1:] - 1e-9) >= np.ceil(edges[:-1])).all()  # no bin that must stay empty
+        assert (
+            np.floor(edges[1:] - 1e-9) >= np.ceil(edges[:-1])
+        ).all()  # no bin that must stay empty
     median = f"median {np.median(one.rank[2]):,.10g}"
     assert median in {text.get_text() for text in panels[0, 0].texts}
 
@@ -245,7 +296,11 @@ def test_growth_is_dashed_where_it_is_extrapolated(drawn):
     one = condition(NAMES[:2], 50, 3000)
     rows = growth(one)
     draw_growth(rows, styles(NAMES), Path("x"))
-    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == ["recall@1", "recall@10", "recall@100"]
+    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == [
+        "recall@1",
+        "recall@10",
+        "recall@100",
+    ]
     for axes, k in zip(drawn[0].axes, (1, 10, 100), strict=True):
         assert axes.get_title(loc="right") == "extrapolated"
         inside = [line for line in curves(axes) if line.get_gid() == "inside"]
@@ -254,10 +309,14 @@ def test_growth_is_dashed_where_it_is_extrapolated(drawn):
         for model, solid, dashed in zip(NAMES, inside, beyond, strict=False):
             own = rows[(rows["k"] == k) & (rows["model"] == model)].set_index("size")["value"]
             for line in (solid, dashed):
-                assert np.asarray(line.get_ydata()) == pytest.approx(100 * own.loc[line.get_xdata()].to_numpy())
+                assert np.asarray(line.get_ydata()) == pytest.approx(
+                    100 * own.loc[line.get_xdata()].to_numpy()
+                )
             assert max(solid.get_xdata()) == min(dashed.get_xdata()) == 3000
             assert solid.get_linestyle() != dashed.get_linestyle()
-        assert any(set(line.get_xdata()) == {3000} for line in axes.lines if len(line.get_xdata()) == 2)
+        assert any(
+            set(line.get_xdata()) == {3000} for line in axes.lines if len(line.get_xdata()) == 2
+        )
 
 
 def test_what_only_an_oracle_reaches_is_hollow_and_named(drawn):
@@ -267,10 +326,20 @@ def test_what_only_an_oracle_reaches_is_hollow_and_named(drawn):
     axes = drawn[0].axes[0]
     marks = [line for line in axes.lines if line.get_marker() == "o"]
     filled = [line for line in marks if line.get_markerfacecolor() != "white"]
-    top = rows[rows["kind"] == "achievable"].sort_values("value", ascending=False, kind="stable").head(12)
+    top = (
+        rows[rows["kind"] == "achievable"]
+        .sort_values("value", ascending=False, kind="stable")
+        .head(12)
+    )
     assert [line.get_xdata()[0] for line in filled] == pytest.approx(top["gain"].tolist())
-    bounds = {frozenset(combinations.members(r)): r["gain"] for _, r in rows[rows["kind"] == "bound"].iterrows()}
-    wanted = [bounds[members] for members in (frozenset(combinations.members(r)) for _, r in top.iterrows())]
+    bounds = {
+        frozenset(combinations.members(r)): r["gain"]
+        for _, r in rows[rows["kind"] == "bound"].iterrows()
+    }
+    wanted = [
+        bounds[members]
+        for members in (frozenset(combinations.members(r)) for _, r in top.iterrows())
+    ]
     assert [line.get_xdata()[0] for line in marks if line not in filled] == pytest.approx(wanted)
     assert "bounds choices between lists, not fused ones" in words(drawn[0])
     fusion_plots.draw_gains(rows[rows["kind"] == "bound"], Path("x"))
@@ -278,9 +347,21 @@ def test_what_only_an_oracle_reaches_is_hollow_and_named(drawn):
 
 
 def test_gains_need_no_more_than_what_they_show(drawn):
-    few = pd.DataFrame({"method": ["rrf", "oracle"], "kind": ["achievable", "bound"], "model_1": "a", "model_2": "b",
-                        "model_3": [None, np.nan], "value": [0.5, 0.6], "ci_low": np.nan, "ci_high": np.nan,
-                        "gain": [0.1, 0.2], "gain_low": np.nan, "gain_high": np.nan})  # fmt: skip
+    few = pd.DataFrame(
+        {
+            "method": ["rrf", "oracle"],
+            "kind": ["achievable", "bound"],
+            "model_1": "a",
+            "model_2": "b",
+            "model_3": [None, np.nan],
+            "value": [0.5, 0.6],
+            "ci_low": np.nan,
+            "ci_high": np.nan,
+            "gain": [0.1, 0.2],
+            "gain_low": np.nan,
+            "gain_high": np.nan,
+        }
+    )
     fusion_plots.draw_gains(few, Path("x"))
     assert "a + b\nreciprocal rank fusion" in words(drawn[0])
     with pytest.raises(ValueError, match="no combination"):

@@ -14,8 +14,16 @@ from PIL import Image
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
 from kis_bench.report import write_report
 from kis_bench.report.sections.similarity import agreement_section, similarity_summary
-from kis_bench.results import Run, read_run, write_run  # fmt: skip
-from kis_bench.results.columns import AGREEMENT, JUDGMENTS, PAIRS, PUBLISHED, RANKS, TIMINGS, VERDICTS
+from kis_bench.results import Run, read_run, write_run
+from kis_bench.results.columns import (
+    AGREEMENT,
+    JUDGMENTS,
+    PAIRS,
+    PUBLISHED,
+    RANKS,
+    TIMINGS,
+    VERDICTS,
+)
 from kis_bench.results.figures import metrics_table
 from kis_bench.triplets.tables import similarity_tables
 
@@ -35,10 +43,19 @@ def study(classes: tuple[str, ...] = CLASSES, people: int = 4, targets: int = 1)
         for person in range(people):
             number = len(judgments)
             choice = 0 if number % 9 == 8 else 1 if number % 5 == 4 else -1
-            judgments.append(Judgment(f"j{number}", f"t{i}", f"u{person}", choice, 2 * choice, 1 + number % 2))
-    who = tuple(Participant(f"u{p}", "20-29" if p else "30-39", "MSc", "yes" if p % 2 else "no") for p in range(people))
+            judgments.append(
+                Judgment(f"j{number}", f"t{i}", f"u{person}", choice, 2 * choice, 1 + number % 2)
+            )
+    who = tuple(
+        Participant(f"u{p}", "20-29" if p else "30-39", "MSc", "yes" if p % 2 else "no")
+        for p in range(people)
+    )
     return Dataset(
-        "reset <1>", Collection("x", (), (), ()), triplets=triplets, judgments=tuple(judgments), participants=who
+        "reset <1>",
+        Collection("x", (), (), ()),
+        triplets=triplets,
+        judgments=tuple(judgments),
+        participants=who,
     )
 
 
@@ -46,37 +63,107 @@ def measured(models: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The k-th model errs on every (6 - k)-th triplet; all tie on the first, the second lacks an image of the last."""
     found = {}
     for k, model in enumerate(models):
-        margin = np.where(np.arange(TRIPLETS) % (6 - k) == 1, -0.1, 0.1 + 0.002 * np.arange(TRIPLETS))
+        margin = np.where(
+            np.arange(TRIPLETS) % (6 - k) == 1, -0.1, 0.1 + 0.002 * np.arange(TRIPLETS)
+        )
         margin[0] = 0.0
         if k == 1:
             margin[-1] = np.nan
-        found[model] = np.stack([np.full(TRIPLETS, 0.5), 0.5 + margin, np.full(TRIPLETS, 0.4)], axis=1), margin
+        found[model] = (
+            np.stack([np.full(TRIPLETS, 0.5), 0.5 + margin, np.full(TRIPLETS, 0.4)], axis=1),
+            margin,
+        )
     return found
 
 
-def similar_run(folder: Path, dataset: Dataset | None = None, models: list[str] | None = None) -> Run:
+def similar_run(
+    folder: Path, dataset: Dataset | None = None, models: list[str] | None = None
+) -> Run:
     dataset, models = dataset or study(), models or HOSTILE
     tables = similarity_tables(dataset, measured(models))
     counts = tables["metrics"].set_index(["model", "metric"])["n"].to_dict()
-    n, of_triplets = counts.get(("good", "consistency_published")), counts.get(("a|b", "pearson_difference"))
+    n, of_triplets = (
+        counts.get(("good", "consistency_published")),
+        counts.get(("a|b", "pearson_difference")),
+    )
     published = pd.DataFrame(
         [
-            (dataset.name, "", "good", "consistency_published", None, 0.75, n, 0, "Good", "a notebook | <b>"),
-            (dataset.name, "", "their name", "pearson_difference", None, 0.25, of_triplets, 0, "a|b", "1. a paper"),
-            (dataset.name, "", "good", "spearman_difference", None, 0.3333, 200, 0, "Good", "of another set"),
-            (dataset.name, "", "good", "consistency", None, 0.4444, None, 0, "Good", "of nobody knows what"),
-            (dataset.name, "", "never measured $q$", "consistency_published", None, 0.66, 9, 0, "N", "a paper"),
+            (
+                dataset.name,
+                "",
+                "good",
+                "consistency_published",
+                None,
+                0.75,
+                n,
+                0,
+                "Good",
+                "a notebook | <b>",
+            ),
+            (
+                dataset.name,
+                "",
+                "their name",
+                "pearson_difference",
+                None,
+                0.25,
+                of_triplets,
+                0,
+                "a|b",
+                "1. a paper",
+            ),
+            (
+                dataset.name,
+                "",
+                "good",
+                "spearman_difference",
+                None,
+                0.3333,
+                200,
+                0,
+                "Good",
+                "of another set",
+            ),
+            (
+                dataset.name,
+                "",
+                "good",
+                "consistency",
+                None,
+                0.4444,
+                None,
+                0,
+                "Good",
+                "of nobody knows what",
+            ),
+            (
+                dataset.name,
+                "",
+                "never measured $q$",
+                "consistency_published",
+                None,
+                0.66,
+                9,
+                0,
+                "N",
+                "a paper",
+            ),
             ("another", "", "good", "consistency_published", None, 0.11, 1, 0, "Good", "elsewhere"),
         ],
         columns=PUBLISHED,
-    )  # fmt: skip
+    )
     choices = [j.choice for j in dataset.judgments]
     about = {
-        "n_triplets": len(dataset.triplets), "n_targets": len({t.target for t in dataset.triplets}),
-        "n_judgments": len(choices), "n_indifferent": choices.count(0),
-        "n_participants": len(dataset.participants), "remarks": ["- 7 rows <b> left out"],
-    }  # fmt: skip
-    sources = {model: {"source": "study:distances" if model == "good" else "openclip"} for model in models}
+        "n_triplets": len(dataset.triplets),
+        "n_targets": len({t.target for t in dataset.triplets}),
+        "n_judgments": len(choices),
+        "n_indifferent": choices.count(0),
+        "n_participants": len(dataset.participants),
+        "remarks": ["- 7 rows <b> left out"],
+    }
+    sources = {
+        model: {"source": "study:distances" if model == "good" else "openclip"} for model in models
+    }
     return Run(
         folder,
         ranks=pd.DataFrame(columns=RANKS),
@@ -102,7 +189,12 @@ def tables_of(text: str) -> list[list[list[str]]]:
     for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
         lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()]
         assert len({len(line) for line in lines}) == 1
-        found.append([[re.sub(r"\\(.)", r"\1", cell.strip()) for cell in line] for line in lines[:1] + lines[2:]])
+        found.append(
+            [
+                [re.sub(r"\\(.)", r"\1", cell.strip()) for cell in line]
+                for line in lines[:1] + lines[2:]
+            ]
+        )
     return found
 
 
@@ -130,21 +222,29 @@ def test_main_table_has_the_figures_of_the_run_best_first(tmp_path: Path) -> Non
     assert len(set(values)) == len(HOSTILE)
     good = dict(zip(rows[0], next(row for row in rows if row[0] == "good"), strict=True))
     own = overall(run, "good")
-    assert good["consistency"] == f"{100 * own.value:.1f}% [{100 * own.ci_low:.1f}, {100 * own.ci_high:.1f}]"
+    assert (
+        good["consistency"]
+        == f"{100 * own.value:.1f}% [{100 * own.ci_low:.1f}, {100 * own.ci_high:.1f}]"
+    )
     assert (good["ties"], good["missing"], good["judgments"]) == (str(own.ties), "0", str(own.n))
     pearson = run.metrics.query("model == 'good' and metric == 'pearson_max_normalised'").iloc[0]
     assert good["Pearson"] == f"{pearson.value:.3f}"
     triplets = run.metrics.query("model == 'good' and metric == 'consistency_per_triplet'").iloc[0]
     assert good["per triplet (n)"].startswith(f"{100 * triplets.value:.1f}% [")
     assert good["per triplet (n)"].endswith(f"({triplets.n})")
-    assert [int(cell) for row, cell in zip(rows[1:], column(rows, "missing"), strict=True) if row[0] == "a|b"] != [0]
+    assert [
+        int(cell)
+        for row, cell in zip(rows[1:], column(rows, "missing"), strict=True)
+        if row[0] == "a|b"
+    ] != [0]
 
 
 def best_possible(dataset: Dataset, triplets: set[str]) -> float:
     """By trying both choices on each triplet."""
     decided = [j for j in dataset.judgments if j.choice and j.triplet_id in triplets]
     most = sum(
-        max(sum(j.choice == choice for j in decided if j.triplet_id == one) for choice in (-1, 1)) for one in triplets
+        max(sum(j.choice == choice for j in decided if j.triplet_id == one) for choice in (-1, 1))
+        for one in triplets
     )
     return most / len(decided)
 
@@ -154,10 +254,15 @@ def test_the_ceiling_stands_beside_tables_and_bars(tmp_path: Path) -> None:
     run = similar_run(tmp_path, dataset)
     text = written(tmp_path, run)
     names = {t.triplet_id for t in dataset.triplets}
-    whole, less = (100 * best_possible(dataset, some) for some in (names, names - {f"t{TRIPLETS - 1}"}))
+    whole, less = (
+        100 * best_possible(dataset, some) for some in (names, names - {f"t{TRIPLETS - 1}"})
+    )
     assert whole != less
     low, high = sorted((whole, less))
-    assert f"Ceiling: {low:.1f}% to {high:.1f}%, as images are missing. No model can reach more" in text
+    assert (
+        f"Ceiling: {low:.1f}% to {high:.1f}%, as images are missing. No model can reach more"
+        in text
+    )
     rows = table_with(text, "consistency", "ties")
     found = dict(zip(column(rows, "model"), column(rows, "ceiling"), strict=True))
     assert found.pop("a|b") == f"{less:.1f}%"
@@ -169,13 +274,19 @@ def test_the_ceiling_stands_beside_tables_and_bars(tmp_path: Path) -> None:
     alone = similar_run(tmp_path, study(people=1), ["good"])
     text = written(tmp_path / "alone", alone)
     assert "Ceiling: 100%; no triplet has judgments that contradict each other." in text
-    assert "ceiling" not in next((tmp_path / "alone" / "plots").glob("consistency-*.svg")).read_text(encoding="utf-8")
+    assert "ceiling" not in next(
+        (tmp_path / "alone" / "plots").glob("consistency-*.svg")
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("people", "targets", "said"),
     [
-        (4, 12, "Intervals: 95%, over 4 people and 60 triplets of 12 target pictures, each drawn with all of its trip"),
+        (
+            4,
+            12,
+            "Intervals: 95%, over 4 people and 60 triplets of 12 target pictures, each drawn with all of its trip",
+        ),
         (4, 60, "Intervals: 95%, over 4 people and 60 triplets of 60 target pictures."),
         (
             4,
@@ -212,12 +323,24 @@ def test_published_figures_by_either_name(tmp_path: Path) -> None:
     assert column(rows, "consistency") == ["good"]
     mine = run.metrics.query("model == 'good' and metric == 'consistency_published'").iloc[0]
     assert rows[1][1] == f"{100 * mine.value:.2f}% / 75.00% / {100 * (mine.value - 0.75):+.2f}"
-    mine = run.metrics[(run.metrics["model"] == "a|b") & (run.metrics["metric"] == "pearson_difference")].iloc[0]
+    mine = run.metrics[
+        (run.metrics["model"] == "a|b") & (run.metrics["metric"] == "pearson_difference")
+    ].iloc[0]
     rows = table_with(text, "Pearson's correlation", "margin")
     assert rows[1] == ["a|b", f"{mine.value:.4f} / 0.2500 / {mine.value - 0.25:+.4f}"]
     assert "- a notebook \\| &lt;b&gt;\n- 1\\. a paper\n" in text
-    assert [word for word in ("elsewhere", "of another set", "0.3333", "of nobody", "44.44", "never measured")
-            if word in text] == []  # fmt: skip
+    assert [
+        word
+        for word in (
+            "elsewhere",
+            "of another set",
+            "0.3333",
+            "of nobody",
+            "44.44",
+            "never measured",
+        )
+        if word in text
+    ] == []
 
 
 def test_groups(tmp_path: Path) -> None:
@@ -228,7 +351,10 @@ def test_groups(tmp_path: Path) -> None:
     ).iloc[0]
     size = own.n + own.missing
     rows = table_with(text, f"scuba (n = {size})")
-    assert column(rows, f"scuba (n = {size})")[column(rows, "model").index("good")] == f"{100 * own.value:.1f}%"
+    assert (
+        column(rows, f"scuba (n = {size})")[column(rows, "model").index("good")]
+        == f"{100 * own.value:.1f}%"
+    )
     assert column(rows, "model")[-2:] == ["another person", "ceiling of models"]
     assert rows[-1][rows[0].index(f"scuba (n = {size})")] == f"{100 * own.ceiling:.1f}%"
     for part in ("By how far", "By age group", "By whether"):
@@ -239,28 +365,53 @@ def test_groups(tmp_path: Path) -> None:
 def test_leaving_one_out(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
     rows = table_with(written(tmp_path, run), "most without")
-    left = run.agreement.query("part == 'without participant' and model == 'good'").set_index("group").value
+    left = (
+        run.agreement.query("part == 'without participant' and model == 'good'")
+        .set_index("group")
+        .value
+    )
     whole = overall(run, "good").value
     furthest = (left - whole).abs().idxmax()
     good = next(row for row in rows if row[0] == "good")
     assert good[2:] == [
-        f"{100 * left.min():.2f}% to {100 * left.max():.2f}%", furthest, f"{100 * (left[furthest] - whole):+.2f}"
-    ]  # fmt: skip
+        f"{100 * left.min():.2f}% to {100 * left.max():.2f}%",
+        furthest,
+        f"{100 * (left[furthest] - whole):+.2f}",
+    ]
 
 
 def test_pairs_are_counted(tmp_path: Path) -> None:
     names = [f"m{i}" for i in range(9)]
     run = similar_run(tmp_path)
     rows = overall(run, "good").to_dict()
-    agreement = pd.DataFrame([{**rows, "model": m, "value": 0.9 - 0.01 * i} for i, m in enumerate(names)])
+    agreement = pd.DataFrame(
+        [{**rows, "model": m, "value": 0.9 - 0.01 * i} for i, m in enumerate(names)]
+    )
     pairs = pd.DataFrame(
-        [("reset <1>", a, b, 0.1, 0.0, 0.2, 0.01, 0.049 if (a, b) == ("m0", "m8") else 0.05, 9, 0.5)
-         for i, a in enumerate(names) for b in names[i + 1 :]],
+        [
+            (
+                "reset <1>",
+                a,
+                b,
+                0.1,
+                0.0,
+                0.2,
+                0.01,
+                0.049 if (a, b) == ("m0", "m8") else 0.05,
+                9,
+                0.5,
+            )
+            for i, a in enumerate(names)
+            for b in names[i + 1 :]
+        ],
         columns=PAIRS,
-    )  # fmt: skip
+    )
     pairs.loc[pairs["model_b"] == "m7", "p_holm"] = np.nan  # nothing that both know
     changed = replace(
-        run, agreement=agreement[AGREEMENT], pairs=pairs, judgments=run.judgments.assign(model="m0").head(3)
+        run,
+        agreement=agreement[AGREEMENT],
+        pairs=pairs,
+        judgments=run.judgments.assign(model="m0").head(3),
     )
     table = table_with(written(tmp_path, changed), "better than")
     assert table[1] == ["m0", "1", "0", "m1, m2, m3, m4, m5 and 1 more"]
@@ -283,7 +434,9 @@ def test_every_figure_exists_and_is_the_same_each_time(tmp_path: Path) -> None:
     bars = next((tmp_path / "one" / "plots").glob("consistency-*.svg")).read_text(encoding="utf-8")
     assert "<!-- good -->" in bars
     assert "never measured" not in bars  # a published figure stands beside an obtained one only
-    assert "<script" not in bars.replace("<!-- <script", "")  # the comments of an SVG name its texts
+    assert "<script" not in bars.replace(
+        "<!-- <script", ""
+    )  # the comments of an SVG name its texts
 
 
 def test_names_stay_text(tmp_path: Path) -> None:
@@ -300,7 +453,10 @@ def test_names_stay_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("ranked", "title"),
-    [(False, "# Image similarity: report"), (True, "# Known-item search and image similarity: report")],
+    [
+        (False, "# Image similarity: report"),
+        (True, "# Known-item search and image similarity: report"),
+    ],
 )
 def test_titles(tmp_path: Path, ranked: bool, title: str) -> None:
     run = similar_run(tmp_path)
@@ -319,7 +475,14 @@ def test_a_single_model_and_person_without_classes(tmp_path: Path) -> None:
     run = similar_run(tmp_path, study(("",), people=1), ["good"])
     text = written(tmp_path, replace(run, published=pd.DataFrame(columns=PUBLISHED)))
     assert re.findall(r"plots/([a-z]+)-", text) == ["consistency"]
-    for absent in ("another person", "By class", "told apart", "Published figures", "missing", "Without one"):
+    for absent in (
+        "another person",
+        "By class",
+        "told apart",
+        "Published figures",
+        "missing",
+        "Without one",
+    ):
         assert absent not in text
     rows = table_with(text, "consistency", "ties")
     assert "per triplet (n)" not in rows[0]
@@ -331,13 +494,20 @@ def test_judgments_alone(tmp_path: Path) -> None:
     whole = similar_run(tmp_path)
     empty = {"agreement": AGREEMENT, "pairs": PAIRS, "published": PUBLISHED}
     run = replace(
-        whole, metrics=whole.metrics.head(0), provenance={},
+        whole,
+        metrics=whole.metrics.head(0),
+        provenance={},
         **{name: pd.DataFrame(columns=columns) for name, columns in empty.items()},
-    )  # fmt: skip
+    )
     text = written(tmp_path, run)
     rows = table_with(text, "consistency")
     good = next(row for row in rows if row[0] == "good")
-    assert good == ["good", f"{100 * overall(whole, 'good').value:.1f}%", str(overall(whole, "good").ties), good[3]]
+    assert good == [
+        "good",
+        f"{100 * overall(whole, 'good').value:.1f}%",
+        str(overall(whole, "good").ties),
+        good[3],
+    ]
     assert "reset <1>" in similarity_summary(run)
 
 
@@ -369,7 +539,8 @@ def test_privacy_names_no_participant(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
     people = set(run.agreement.loc[run.agreement["part"] == "without participant", "group"])
     shown, hidden = (
-        "\n".join(agreement_section("reset <1>", run, tmp_path, privacy=privacy)) for privacy in (False, True)
+        "\n".join(agreement_section("reset <1>", run, tmp_path, privacy=privacy))
+        for privacy in (False, True)
     )
     assert [user for user in people if re.search(rf"\b{user}\b", shown)]
     assert [user for user in people if re.search(rf"\b{user}\b", hidden)] == []
@@ -379,11 +550,22 @@ def test_privacy_names_no_participant(tmp_path: Path) -> None:
 def test_a_run_that_was_read_gives_the_same_section(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
     folder = write_run(
-        tmp_path / "reports", ranks=run.ranks, judgments=run.judgments[JUDGMENTS], timings=run.timings,
-        verdicts=run.verdicts, provenance=run.provenance,
-        tables={"metrics": run.metrics, "agreement": run.agreement, "pairs": run.pairs, "published": run.published},
-    )  # fmt: skip
-    mine, read = (agreement_section("reset <1>", each, tmp_path) for each in (run, read_run(folder)))
+        tmp_path / "reports",
+        ranks=run.ranks,
+        judgments=run.judgments[JUDGMENTS],
+        timings=run.timings,
+        verdicts=run.verdicts,
+        provenance=run.provenance,
+        tables={
+            "metrics": run.metrics,
+            "agreement": run.agreement,
+            "pairs": run.pairs,
+            "published": run.published,
+        },
+    )
+    mine, read = (
+        agreement_section("reset <1>", each, tmp_path) for each in (run, read_run(folder))
+    )
     assert mine == read
 
 
@@ -402,5 +584,9 @@ def test_a_line_break_in_a_name_is_no_new_row_of_the_summary(tmp_path: Path) -> 
     run = similar_run(tmp_path)
     models = run.agreement["model"].replace("good", "go\nod")
     judged = run.judgments["model"].replace("good", "go\nod")
-    other = replace(run, agreement=run.agreement.assign(model=models), judgments=run.judgments.assign(model=judged))
+    other = replace(
+        run,
+        agreement=run.agreement.assign(model=models),
+        judgments=run.judgments.assign(model=judged),
+    )
     assert len(similarity_summary(other).splitlines()) == len(similarity_summary(run).splitlines())

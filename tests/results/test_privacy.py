@@ -22,45 +22,82 @@ from kis_bench.statistics import crossed
 HOME = "/home/anna-secret"
 
 
-@pytest.mark.parametrize(("source", "shown"), [
-    ("openclip:local-dir:/home/anna/ours", "openclip:local-dir:ours"),
-    ("openclip:ViT-B-32/laion2b", "openclip:ViT-B-32/laion2b"), ("hf-hub:org/name", "hf-hub:org/name"),
-    ("hf-hub:/home/anna/m", "hf-hub:m"), ("transformers:~/anna/m/", "transformers:m"), ("timm:./anna/m", "timm:m"),
-    ("extractor:vlad=/home/anna/codes.npz", "extractor:vlad=codes.npz"), ("timm:C:\\anna\\m", "timm:m"),
-    ("python:module:function", "python:module:function"), ("demo:", "demo:"), ("study:distances", "study:distances"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("openclip:local-dir:/home/anna/ours", "openclip:local-dir:ours"),
+        ("openclip:ViT-B-32/laion2b", "openclip:ViT-B-32/laion2b"),
+        ("hf-hub:org/name", "hf-hub:org/name"),
+        ("hf-hub:/home/anna/m", "hf-hub:m"),
+        ("transformers:~/anna/m/", "transformers:m"),
+        ("timm:./anna/m", "timm:m"),
+        ("extractor:vlad=/home/anna/codes.npz", "extractor:vlad=codes.npz"),
+        ("timm:C:\\anna\\m", "timm:m"),
+        ("python:module:function", "python:module:function"),
+        ("demo:", "demo:"),
+        ("study:distances", "study:distances"),
+    ],
+)
 def test_sources_without_folders(source, shown):
     assert source_of(source) == shown
 
 
-@pytest.mark.parametrize(("arguments", "shown"), [
-    (["/home/anna/pytest", "benchmarks"], ["pytest"]),
-    (["pytest", "--kis-dataset=photos=/home/anna/holiday"], ["pytest", "--kis-dataset"]),
-    (["pytest", "--kis-dataset", "photos=/home/anna/holiday", "--kis-model", "anna:build"],
-     ["pytest", "--kis-dataset", "--kis-model"]),
-    (["pytest", "--kis-near-duplicates", "phash:6", "--kis-exact", "anna/test.py", "--kis-drift=1%"],
-     ["pytest", "--kis-near-duplicates", "phash:6", "--kis-exact", "--kis-drift=1%"]),
-    (["pytest", "-k", "anna", "-p", "anna", "--rootdir=/anna"], ["pytest"]),
-    ([], []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["/home/anna/pytest", "benchmarks"], ["pytest"]),
+        (["pytest", "--kis-dataset=photos=/home/anna/holiday"], ["pytest", "--kis-dataset"]),
+        (
+            ["pytest", "--kis-dataset", "photos=/home/anna/holiday", "--kis-model", "anna:build"],
+            ["pytest", "--kis-dataset", "--kis-model"],
+        ),
+        (
+            [
+                "pytest",
+                "--kis-near-duplicates",
+                "phash:6",
+                "--kis-exact",
+                "anna/test.py",
+                "--kis-drift=1%",
+            ],
+            ["pytest", "--kis-near-duplicates", "phash:6", "--kis-exact", "--kis-drift=1%"],
+        ),
+        (["pytest", "-k", "anna", "-p", "anna", "--rootdir=/anna"], ["pytest"]),
+        ([], []),
+    ],
+)
 def test_of_a_command_only_what_is_allowed_stays(arguments, shown):
     assert command_of(arguments) == shown
 
 
 def test_what_the_list_does_not_name_is_left_out():
     about = {
-        "time": "2026", "host": "anna-pc", "user": "anna", "store": HOME, "versions": {"torch": "2"},
+        "time": "2026",
+        "host": "anna-pc",
+        "user": "anna",
+        "store": HOME,
+        "versions": {"torch": "2"},
         "command": ["pytest"],
-        "models": {"m": {"key": "k", "path": HOME, "source": f"openclip:local-dir:{HOME}/ours",
-                         "weights": {f"{HOME}/w.bin": "abc"}}},
+        "models": {
+            "m": {
+                "key": "k",
+                "path": HOME,
+                "source": f"openclip:local-dir:{HOME}/ours",
+                "weights": {f"{HOME}/w.bin": "abc"},
+            }
+        },
         "datasets": {"d": {"fingerprint": "f", "root": HOME, "remarks": [HOME]}},
         "merged_from": [{"run": "one", "command": ["pytest", HOME]}],
-    }  # fmt: skip
+    }
     found = without_private(about)
     assert HOME not in json.dumps(found)
     assert "anna" not in json.dumps(found)
     assert found["versions"] == {"torch": "2"}
-    assert found["models"]["m"] == {"key": "k", "source": "openclip:local-dir:ours", "weights": {"w.bin": "abc"}}
+    assert found["models"]["m"] == {
+        "key": "k",
+        "source": "openclip:local-dir:ours",
+        "weights": {"w.bin": "abc"},
+    }
     assert found["datasets"] == {"d": {"fingerprint": "f", "remarks": []}}
 
 
@@ -73,27 +110,47 @@ def texts_in(file: Path) -> str:
 
 
 def test_a_private_run_names_no_folder_machine_or_person(tmp_path):
-    marks = {"project": "anna-projects", "store": "anna-store", "numbers": "holiday-with-anna", "file": "anna-files"}
+    marks = {
+        "project": "anna-projects",
+        "store": "anna-store",
+        "numbers": "holiday-with-anna",
+        "file": "anna-files",
+    }
     folder = gated_project.make(tmp_path / marks["project"])
     (folder / "numbers").rename(tmp_path / marks["numbers"])
     (tmp_path / marks["file"]).mkdir()
     limits = tmp_path / marks["file"] / "limits.toml"
     limits.write_text('[[threshold]]\nmetric = "mrr"\nmin = 1.0\n')
     done = gated_project.run(
-        folder, "--kis-privacy", f"--kis-dataset=numbers={tmp_path / marks['numbers']}", f"--kis-thresholds={limits}",
-        "--kis-near-duplicates", "phash:6", KIS_STORE=str(tmp_path / marks["store"]), WORSE="5:0.4",
-    )  # fmt: skip
+        folder,
+        "--kis-privacy",
+        f"--kis-dataset=numbers={tmp_path / marks['numbers']}",
+        f"--kis-thresholds={limits}",
+        "--kis-near-duplicates",
+        "phash:6",
+        KIS_STORE=str(tmp_path / marks["store"]),
+        WORSE="5:0.4",
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     run = folder / "reports" / "latest"
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    assert about["command"] == ["pytest", "--kis-privacy", "--kis-dataset", "--kis-thresholds", "--kis-near-duplicates",
-                                "phash:6"]  # fmt: skip
+    assert about["command"] == [
+        "pytest",
+        "--kis-privacy",
+        "--kis-dataset",
+        "--kis-thresholds",
+        "--kis-near-duplicates",
+        "phash:6",
+    ]
     assert about["datasets"]["numbers"]["n_items"] == gated_project.N
     secrets = [*marks.values(), str(tmp_path), str(Path.home()), socket.gethostname()]
     files = [file for file in run.resolve().rglob("*") if file.is_file()]
     assert len(files) > 10
     leaks = [
-        (file.name, secret) for file in files for secret in secrets if len(secret) > 4 and secret in texts_in(file)
+        (file.name, secret)
+        for file in files
+        for secret in secrets
+        if len(secret) > 4 and secret in texts_in(file)
     ]
     assert leaks == []
     report = (run / "report.md").read_text(encoding="utf-8")
@@ -103,7 +160,9 @@ def test_a_private_run_names_no_folder_machine_or_person(tmp_path):
 
 def test_provenance_is_not_cut():
     versions = {f"package-{i}": "1.2.3+" + "x" * 300 for i in range(30)}
-    text = "\n".join(provenance_section({"versions": versions, "command": ["pytest", "x" * 900]}, False))
+    text = "\n".join(
+        provenance_section({"versions": versions, "command": ["pytest", "x" * 900]}, False)
+    )
     assert "…" not in text
     assert text.count("x" * 300) == 30 + 3
     assert "…" not in "\n".join(provenance_section({"versions": versions}, True))
@@ -112,7 +171,10 @@ def test_provenance_is_not_cut():
 def test_statistics_say_what_is_done(monkeypatch):
     """Of a module whose number is changed another number is said; of a function that which it takes by default."""
     said = runs.statistics()
-    assert said["comparisons"]["permutations"] == inspect.signature(compare).parameters["permutations"].default
+    assert (
+        said["comparisons"]["permutations"]
+        == inspect.signature(compare).parameters["permutations"].default
+    )
     assert said["image similarity"] == {"resamples": crossed.RESAMPLES, "seed": crossed.SEED}
     monkeypatch.setattr(combinations, "PERMUTATIONS", 7)
     monkeypatch.setattr(label_sets, "RESAMPLES_OF_MEDIANS", 8)

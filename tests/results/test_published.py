@@ -16,7 +16,9 @@ def test_the_files_of_this_repository_are_read_whole():
     table = read_published([FILE], {"reset"})
     assert list(table.columns) == PUBLISHED
     assert table.metric.value_counts()["consistency_published"] == 34
-    best = table[(table.model == "W2VVExtractor") & (table.metric == "consistency_published")].iloc[0]
+    best = table[(table.model == "W2VVExtractor") & (table.metric == "consistency_published")].iloc[
+        0
+    ]
     assert best.value * 14_047 == pytest.approx(10_793)
     assert table.source.str.len().min() > 0
     assert len(read_published([FILE], {"openmoji"})) == 0
@@ -68,20 +70,39 @@ def test_photos_of_somebody_else_have_no_published_figures():
     assert len(read_published([file], {"photos": {}})) == 0
 
 
-@pytest.mark.parametrize(("change", "kept"), [
-    ({}, True), ({"model": "theirs", "published_as": "m"}, True), ({"n": 99}, False), ({"n": None}, False),
-    ({"model": "other"}, False), ({"k": 5}, False), ({"metric": "mrr", "k": None}, False), ({"dataset": "e"}, False),
-    ({"label_set": "long"}, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, True),
+        ({"model": "theirs", "published_as": "m"}, True),
+        ({"n": 99}, False),
+        ({"n": None}, False),
+        ({"model": "other"}, False),
+        ({"k": 5}, False),
+        ({"metric": "mrr", "k": None}, False),
+        ({"dataset": "e"}, False),
+        ({"label_set": "long"}, False),
+    ],
+)
 def test_published_figures_are_kept_beside_one_of_the_same_set(change, kept):
-    own = {"model": "m", "dataset": "d", "label_set": "s", "metric": "recall", "k": 10, "value": 0.5, "n": 100}
+    own = {
+        "model": "m",
+        "dataset": "d",
+        "label_set": "s",
+        "metric": "recall",
+        "k": 10,
+        "value": 0.5,
+        "n": 100,
+    }
     row = {**dict.fromkeys(PUBLISHED), **own, "published_as": "theirs", **change}
     published = pd.DataFrame([row], columns=PUBLISHED).astype({"k": "Int64", "n": "Int64"})
     obtained = pd.DataFrame([own]).astype({"k": "Int64"})
     assert len(comparable(published, obtained)) == kept
     assert len(comparable(published, obtained.astype({"k": "float64"}))) == kept
     judged = obtained.assign(label_set=float("nan"))  # of image similarity, as read from a file
-    assert len(comparable(published.assign(label_set=""), judged)) == (kept or "label_set" in change)
+    assert len(comparable(published.assign(label_set=""), judged)) == (
+        kept or "label_set" in change
+    )
 
 
 def test_what_will_be_measured_of_queries_is_known_by_their_number():

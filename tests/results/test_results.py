@@ -42,7 +42,9 @@ def tables() -> dict[str, Any]:
     return {
         "ranks": pd.DataFrame(rows, columns=RANKS),
         "judgments": pd.DataFrame(columns=JUDGMENTS),
-        "timings": pd.DataFrame([("NA", "toy", "short", "rank", 0.1, 5, 50.0, True)], columns=TIMINGS),
+        "timings": pd.DataFrame(
+            [("NA", "toy", "short", "rank", 0.1, 5, 50.0, True)], columns=TIMINGS
+        ),
         "verdicts": pd.DataFrame(columns=VERDICTS),
         "provenance": {"device": "cpu", "models": {"NA": {"note": "n"}}},
     }
@@ -67,9 +69,19 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_lists_of_queries_survive_whatever_their_ids_are(tmp_path: Path) -> None:
-    names = [(), ("q1: 3 → 9",), ('a; and 7 more: 1 → 2"', "b, c\n: 1 → 2", "=d: 1 → 2"), ("[]: 1 → 2",)]
-    rows = [row(Cell("m", "d", "s"), "exact", "run", "rank", "", 1.0, not own, queries=own) for own in names]
-    folder = write_run(tmp_path, **tables() | {"verdicts": pd.DataFrame(rows, columns=ALL_VERDICTS)})
+    names = [
+        (),
+        ("q1: 3 → 9",),
+        ('a; and 7 more: 1 → 2"', "b, c\n: 1 → 2", "=d: 1 → 2"),
+        ("[]: 1 → 2",),
+    ]
+    rows = [
+        row(Cell("m", "d", "s"), "exact", "run", "rank", "", 1.0, not own, queries=own)
+        for own in names
+    ]
+    folder = write_run(
+        tmp_path, **tables() | {"verdicts": pd.DataFrame(rows, columns=ALL_VERDICTS)}
+    )
     back = read_run(folder).verdicts
     assert back["queries"].tolist() == names
     assert back["n_queries"].tolist() == [0, 1, 3, 1]
@@ -78,7 +90,9 @@ def test_lists_of_queries_survive_whatever_their_ids_are(tmp_path: Path) -> None
 
 def test_what_an_older_version_wrote_of_queries_is_still_read(tmp_path: Path) -> None:
     one = row(Cell("m", "d", "s"), "exact", "run", "rank", "", 1.0, False, queries=["q1: 3 → 9"])
-    folder = write_run(tmp_path, **tables() | {"verdicts": pd.DataFrame([one], columns=ALL_VERDICTS)})
+    folder = write_run(
+        tmp_path, **tables() | {"verdicts": pd.DataFrame([one], columns=ALL_VERDICTS)}
+    )
     text = (folder / "verdicts.csv").read_text(encoding="utf-8")
     old = text.replace(",n_queries", "").replace('"[""q1: 3 → 9""]",1', "q1: 3 → 9; q2: 1 → 2")
     assert old.count("[") == 0

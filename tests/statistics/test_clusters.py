@@ -49,9 +49,13 @@ def test_the_examples_hold():
 def test_clusters_are_the_connected_components_of_queries_and_targets(sets):
     found = linked(sets)
     touching = np.array([[bool(a & b) for b in sets] for a in sets])
-    _, expected = scipy.sparse.csgraph.connected_components(scipy.sparse.csr_matrix(touching), directed=False)
+    _, expected = scipy.sparse.csgraph.connected_components(
+        scipy.sparse.csr_matrix(touching), directed=False
+    )
     assert np.array_equal(found[:, None] == found, expected[:, None] == expected)
-    assert list(dict.fromkeys(found.tolist())) == list(range(found.max() + 1))  # in the order of first appearance
+    assert list(dict.fromkeys(found.tolist())) == list(
+        range(found.max() + 1)
+    )  # in the order of first appearance
 
 
 def test_targets_of_a_table():
@@ -71,7 +75,10 @@ def ranks(targets, models=("better", "worse"), seed=0):
     for step, model in enumerate(models):
         own = {target: rng.normal(0, 0.6) for target in hard}
         for i, target in enumerate(targets):
-            best = int(min(990, np.exp(hard[target] + own[target] + 0.4 * step + rng.normal(0, 0.7)))) + 1
+            best = (
+                int(min(990, np.exp(hard[target] + own[target] + 0.4 * step + rng.normal(0, 0.7))))
+                + 1
+            )
             rows.append((model, "d", "s", f"q{i}", "", target, float(best), best, best, 1000))
     columns = [
         "model",
@@ -116,14 +123,20 @@ def width(interval):
 def test_the_same_texts_four_times_tell_no_more():
     """Nearly equal texts of each target: intervals and p-values of the targets, not of four times as many."""
     once = ranks([f"item {i}" for i in range(100)])
-    four = pd.concat([once.assign(query_id=once["query_id"] + f"/{i}") for i in range(4)], ignore_index=True)
+    four = pd.concat(
+        [once.assign(query_id=once["query_id"] + f"/{i}") for i in range(4)], ignore_index=True
+    )
     a, b = (metrics_table(table) for table in (once, four))
     assert b["n"].eq(400).all()
     assert b["n_targets"].eq(100).all()
-    assert b["value"].to_numpy() == pytest.approx(a["value"].to_numpy(), abs=1.6)  # quartiles may lie between two
+    assert b["value"].to_numpy() == pytest.approx(
+        a["value"].to_numpy(), abs=1.6
+    )  # quartiles may lie between two
     for metric in ("recall", "mrr", "median_rank"):
-        wide, narrow = (width((t.loc[t.metric == metric, "ci_low"], t.loc[t.metric == metric, "ci_high"]))
-                        for t in (a, b))  # fmt: skip
+        wide, narrow = (
+            width((t.loc[t.metric == metric, "ci_low"], t.loc[t.metric == metric, "ci_high"]))
+            for t in (a, b)
+        )
         assert (narrow.to_numpy() > 0.9 * wide.to_numpy()).all()
     c, d = (compare(conditions(table)["d", "s"], permutations=20_000) for table in (once, four))
     assert d["difference"].to_numpy() == pytest.approx(c["difference"].to_numpy())
@@ -188,7 +201,9 @@ def test_means_over_clusters_of_any_sizes():
     def mean(some, axis):  # not known to be a mean
         return some.mean(axis=axis)
 
-    assert bootstrap_interval(values, mean, resamples=4_000, clusters=which) == pytest.approx(tuple(own), abs=0.03)
+    assert bootstrap_interval(values, mean, resamples=4_000, clusters=which) == pytest.approx(
+        tuple(own), abs=0.03
+    )
     # In equal sizes the mean is that of the clusters' means, and so is its interval.
     equal = np.repeat(np.arange(30), 4)
     values = rng.normal(0, 1, 30)[equal] + rng.normal(0, 0.5, 120)
@@ -201,7 +216,11 @@ def test_order_and_names_of_clusters_make_no_difference():
     rng = np.random.default_rng(2)
     which, values = np.repeat(np.arange(25), 3), rng.normal(0.3, 1, (2, 75))
     hits, mixed = (values > 0).astype(float), rng.permutation(75)
-    for function in (hit_intervals, lambda v, c: np.stack(share_intervals(v, clusters=c)), design_effects):
+    for function in (
+        hit_intervals,
+        lambda v, c: np.stack(share_intervals(v, clusters=c)),
+        design_effects,
+    ):
         data = hits - hits[::-1] if function is hit_intervals else hits
         again = function(data[:, mixed], numbered(which[mixed], 75))
         assert function(data, which) == pytest.approx(again)
@@ -221,8 +240,12 @@ def test_design_effects_lie_between_independent_and_of_one_mind():
     assert found[3] == 5
     assert design_effects(same[None], None).tolist() == [1]
     # Nothing found of 400 targets is as good as nothing found of 400 queries, up to Student's t.
-    assert wilson_interval(never, clusters=which)[1] == pytest.approx(wilson_interval(0, 400)[1], rel=0.02)
-    assert wilson_interval(never + 1, clusters=which)[0] == pytest.approx(wilson_interval(400, 400)[0], rel=0.02)
+    assert wilson_interval(never, clusters=which)[1] == pytest.approx(
+        wilson_interval(0, 400)[1], rel=0.02
+    )
+    assert wilson_interval(never + 1, clusters=which)[0] == pytest.approx(
+        wilson_interval(400, 400)[0], rel=0.02
+    )
 
 
 def test_one_target_tells_nothing_of_others():
@@ -242,7 +265,10 @@ def test_one_target_tells_nothing_of_others():
         (lambda: mcnemar_exact(1, 2, clusters=[1, 1, 1]), "hits of each query"),
         (lambda: mcnemar_exact([1, 0], [0, 0], clusters=[1]), "each of the 2 queries needs one"),
         (lambda: bootstrap_interval([1, 0, 2], clusters=[[1], [1], [1]]), "shape"),
-        (lambda: paired_randomization_test([1, 0], [0, 0], clusters=[1, 2, 3]), "each of the 2 queries needs one"),
+        (
+            lambda: paired_randomization_test([1, 0], [0, 0], clusters=[1, 2, 3]),
+            "each of the 2 queries needs one",
+        ),
     ],
 )
 def test_wrong_clusters_say_what(call, said):

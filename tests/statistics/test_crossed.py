@@ -5,7 +5,14 @@ import pytest
 import scipy.stats
 
 from kis_bench.statistics import crossed, holm, wilson_interval
-from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, paired_test, variance, weights
+from kis_bench.statistics.crossed import (
+    Crossed,
+    correlation_interval,
+    mean_intervals,
+    paired_test,
+    variance,
+    weights,
+)
 
 COVERED = 0.95 * 2000, 0.015 * 2000  #: of 2,000 simulations, and how far off
 
@@ -16,7 +23,11 @@ def judged(rng, people=84, triplets=1500, per_triplet=2.5, of_people=0.0, of_tri
     triplet = np.concatenate([np.arange(triplets), rng.integers(0, triplets, n - triplets)])
     activity = rng.gamma(1.5, size=people)
     person = rng.choice(people, n, p=activity / activity.sum())
-    chance = p + of_people * rng.uniform(-1, 1, people)[person] + of_triplets * rng.choice([-1, 1], triplets)[triplet]
+    chance = (
+        p
+        + of_people * rng.uniform(-1, 1, people)[person]
+        + of_triplets * rng.choice([-1, 1], triplets)[triplet]
+    )
     return Crossed.of(person, triplet), chance
 
 
@@ -29,7 +40,9 @@ def test_numbers_follow_names():
     assert c.people.tolist() == [1, 0, 1]
     assert c.triplets.tolist() == [0, 0, 1]
     assert (c.n_people, c.n_triplets, c.levels) == (2, 2, 2)
-    assert c.quantile(0.95) == pytest.approx(12.706, abs=1e-3)  # Student's t with one degree of freedom
+    assert c.quantile(0.95) == pytest.approx(
+        12.706, abs=1e-3
+    )  # Student's t with one degree of freedom
     assert c.where(np.array([True, False, True])).people.tolist() == [0, 0]
 
 
@@ -76,7 +89,9 @@ def test_the_chunks_of_resamples_change_nothing_but_memory(monkeypatch):
     first = mean_intervals(values, c, resamples=3000)
     assert np.array_equal(first, mean_intervals(values, c, resamples=3000))
     monkeypatch.setattr(crossed, "CHUNK", 1000)
-    assert mean_intervals(values, c, resamples=3000) == pytest.approx(first, abs=0.02)  # other draws
+    assert mean_intervals(values, c, resamples=3000) == pytest.approx(
+        first, abs=0.02
+    )  # other draws
 
 
 def test_intervals_equal_those_of_each_column_alone():
@@ -85,7 +100,9 @@ def test_intervals_equal_those_of_each_column_alone():
     values = draw(rng, np.stack([chance] * 3, axis=1))
     values[rng.random(values.shape) < 0.1] = np.nan
     together = mean_intervals(values, c, resamples=2000)
-    alone = np.concatenate([mean_intervals(values[:, i : i + 1], c, resamples=2000) for i in range(3)])
+    alone = np.concatenate(
+        [mean_intervals(values[:, i : i + 1], c, resamples=2000) for i in range(3)]
+    )
     assert together == pytest.approx(alone, abs=1e-6)
 
 
@@ -97,14 +114,17 @@ def test_where_all_agree_the_interval_is_not_a_point():
 
 
 def test_a_single_judgment_has_no_interval_but_wilsons():
-    assert mean_intervals(np.array([[0.0]]), Crossed.of([0], [0]))[0] == pytest.approx(wilson_interval(0, 1))
+    assert mean_intervals(np.array([[0.0]]), Crossed.of([0], [0]))[0] == pytest.approx(
+        wilson_interval(0, 1)
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("of_people", "of_triplets"), [(0.0, 0.0), (0.08, 0.0), (0.0, 0.2), (0.05, 0.2)],
+    ("of_people", "of_triplets"),
+    [(0.0, 0.0), (0.08, 0.0), (0.0, 0.2), (0.05, 0.2)],
     ids=["independent", "people differ", "triplets differ", "both differ"],
-)  # fmt: skip
+)
 def test_intervals_cover_the_truth_as_often_as_they_say(of_people, of_triplets):
     rng, covered = np.random.default_rng(4), 0
     for _ in range(2000):
@@ -176,7 +196,9 @@ def test_pairs_that_never_differ_or_always_do():
 def test_differences_that_cancel_out_within_every_cluster():
     """One person who contradicts themselves on each triplet: no spread to measure by, and no division by it."""
     each = Crossed.of([0, 0, 1, 1], [0, 0, 1, 1])
-    first, second, none = (np.array(values, float) for values in ([1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0]))
+    first, second, none = (
+        np.array(values, float) for values in ([1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0])
+    )
     assert paired_test(first, second, each)[0::3] == (0, 1)
     assert paired_test(first, none, each)[0::3] == (0.5, 0.5)
     assert mean_intervals(first[:, None], each)[0] == pytest.approx(wilson_interval(1, 2))
@@ -189,8 +211,13 @@ def test_correlation_interval_of_independent_judgments_is_nearly_fishers():
     x = rng.standard_normal(2000)
     y = 0.5 * x + rng.standard_normal(2000)
     found = correlation_interval(x, y, Crossed.of([0] * 2000, range(2000)))
-    assert found == pytest.approx(tuple(scipy.stats.pearsonr(x, y).confidence_interval()), abs=0.006)
-    assert all(math.isnan(v) for v in correlation_interval(x, np.ones(2000), Crossed.of([0] * 2000, range(2000))))
+    assert found == pytest.approx(
+        tuple(scipy.stats.pearsonr(x, y).confidence_interval()), abs=0.006
+    )
+    assert all(
+        math.isnan(v)
+        for v in correlation_interval(x, np.ones(2000), Crossed.of([0] * 2000, range(2000)))
+    )
     assert correlation_interval(x, x, Crossed.of([0] * 2000, range(2000))) == pytest.approx((1, 1))
 
 

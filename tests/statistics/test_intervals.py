@@ -12,7 +12,9 @@ def test_examples():
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
-@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 50), (3, 50), (25, 50), (50, 50), (999, 1000)])
+@pytest.mark.parametrize(
+    ("successes", "n"), [(0, 1), (1, 1), (0, 50), (3, 50), (25, 50), (50, 50), (999, 1000)]
+)
 def test_wilson_is_that_of_scipy(successes, n, confidence):
     expected = scipy.stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
     assert wilson_interval(successes, n, confidence) == pytest.approx(tuple(expected), abs=1e-12)
@@ -29,7 +31,11 @@ def test_bootstrap_agrees_with_scipy():
     values = np.random.default_rng(3).exponential(size=80)
     for statistic in (np.mean, np.std):
         expected = scipy.stats.bootstrap(
-            (values,), statistic, method="percentile", n_resamples=10_000, rng=np.random.default_rng(4)
+            (values,),
+            statistic,
+            method="percentile",
+            n_resamples=10_000,
+            rng=np.random.default_rng(4),
         ).confidence_interval
         assert bootstrap_interval(values, statistic) == pytest.approx(tuple(expected), abs=0.02)
 
@@ -38,7 +44,10 @@ def test_bootstrap_is_repeatable_and_in_order():
     values = np.random.default_rng(5).exponential(size=30)
     assert bootstrap_interval(values) == bootstrap_interval(values)
     assert bootstrap_interval(values, seed=1) != bootstrap_interval(values)
-    wide, narrow = bootstrap_interval(values, confidence=0.99), bootstrap_interval(values, confidence=0.5)
+    wide, narrow = (
+        bootstrap_interval(values, confidence=0.99),
+        bootstrap_interval(values, confidence=0.5),
+    )
     assert wide[0] < narrow[0] < values.mean() < narrow[1] < wide[1]
 
 
@@ -66,7 +75,9 @@ def test_quantile_interval_by_counting(n, q):
 
 def test_quantile_interval_is_near_the_bootstrap():
     values = np.arange(400.0)
-    assert quantile_interval(values, 0.5) == pytest.approx(bootstrap_interval(values, np.median), abs=4)
+    assert quantile_interval(values, 0.5) == pytest.approx(
+        bootstrap_interval(values, np.median), abs=4
+    )
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,9 @@ def test_sums_that_are_equal_up_to_rounding_are_as_extreme():
     a = np.zeros(60)
     a[:20], a[20:40] = 0.1, -0.1
     exact = scipy.stats.binomtest(20, 40).pvalue
-    assert paired_randomization_test(a, np.zeros(60), permutations=50_000) == pytest.approx(exact, abs=1e-9)
+    assert paired_randomization_test(a, np.zeros(60), permutations=50_000) == pytest.approx(
+        exact, abs=1e-9
+    )
     b = a.copy()
     b[39] = 0.1  # 21 against 19
     assert paired_randomization_test(b, np.zeros(60), permutations=50_000) == pytest.approx(
@@ -111,7 +113,11 @@ def test_all_patterns_or_drawn_ones(n):
 def test_queries_where_both_are_equal_do_not_count():
     a, b = np.array([1, 0.5, 0.2, 1, 1]), np.array([0.5, 0.2, 0.1, 0.3, 0.2])
     same = np.linspace(0, 1, 500)
-    assert paired_randomization_test(np.r_[a, same], np.r_[b, same]) == paired_randomization_test(a, b) == 2 / 2**5
+    assert (
+        paired_randomization_test(np.r_[a, same], np.r_[b, same])
+        == paired_randomization_test(a, b)
+        == 2 / 2**5
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
@@ -149,7 +155,11 @@ def test_mcnemar_is_the_binomial(b, c):
     assert mcnemar_exact(b, c) == pytest.approx(expected)
     rows = [1] * b + [0] * c + [1, 0], [0] * b + [1] * c + [1, 0]
     assert mcnemar_exact(*rows) == pytest.approx(expected)
-    assert mcnemar_exact(*np.array(rows, bool)) == mcnemar_exact(c, b) == mcnemar_tests([[b]], [[c]])[0, 0]
+    assert (
+        mcnemar_exact(*np.array(rows, bool))
+        == mcnemar_exact(c, b)
+        == mcnemar_tests([[b]], [[c]])[0, 0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,7 +192,9 @@ def test_resampled_means_are_those_of_a_bootstrap():
     drawn = resampled_means(data, resamples=20_000)
     assert drawn.mean(axis=0) == pytest.approx(data.mean(axis=1), abs=0.003)
     assert drawn.std(axis=0) == pytest.approx(data.std(axis=1) / np.sqrt(40), rel=0.03)
-    theirs = scipy.stats.bootstrap((data[0],), np.mean, method="percentile", n_resamples=20_000, rng=1)
+    theirs = scipy.stats.bootstrap(
+        (data[0],), np.mean, method="percentile", n_resamples=20_000, rng=1
+    )
     low, high = np.quantile(drawn[:, 0], [0.025, 0.975])
     assert (low, high) == pytest.approx(theirs.confidence_interval, abs=0.005)
     # Both rows over the same draws: the difference of equal rows never varies.
@@ -195,5 +207,7 @@ def test_bootstrap_intervals_of_many_rows_are_those_of_each():
     data[2] = 0.1
     found = bootstrap_means(data, resamples=4_000, confidence=0.9)
     for row, interval in zip(data, found, strict=True):
-        assert interval == pytest.approx(bootstrap_interval(row, resamples=4_000, confidence=0.9), abs=0.02)
+        assert interval == pytest.approx(
+            bootstrap_interval(row, resamples=4_000, confidence=0.9), abs=0.02
+        )
     assert found[2].tolist() == [0.1, 0.1]

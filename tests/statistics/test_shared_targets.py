@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kis_bench.statistics import wilson_interval
-from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, paired_test, variance
+from kis_bench.statistics.crossed import (
+    Crossed,
+    correlation_interval,
+    mean_intervals,
+    paired_test,
+    variance,
+)
 from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
 from kis_bench.triplets.tables import interval_per_triplet
 
@@ -32,10 +38,13 @@ def study(rng, people=84, targets=60, per_target=6, judgments=1.5):
 def agreed(rng, crossed, of_people=0.0, of_triplets=0.0, of_targets=0.2, times=EACH):
     """[j, times] simulated agreements whose mean is known: people, triplets and targets differ by so much."""
     effects = (
-        (of_people, crossed.people, crossed.n_people), (of_triplets, crossed.triplets, crossed.n_triplets),
+        (of_people, crossed.people, crossed.n_people),
+        (of_triplets, crossed.triplets, crossed.n_triplets),
         (of_targets, crossed.targets, crossed.n_targets),
-    )  # fmt: skip
-    chance = TRUTH + sum(size * rng.choice([-1, 1], (n, times))[codes] for size, codes, n in effects)
+    )
+    chance = TRUTH + sum(
+        size * rng.choice([-1, 1], (n, times))[codes] for size, codes, n in effects
+    )
     return (rng.random(chance.shape) < chance).astype(float)
 
 
@@ -44,7 +53,9 @@ def without_targets(crossed):
 
 
 def test_targets_are_numbered_in_the_order_of_their_triplets():
-    c = Crossed.of(["u", "v", "u", "v", "u"], ["t3", "t1", "t2", "t1", "t4"], ["a", "b", "a", "b", "c"])
+    c = Crossed.of(
+        ["u", "v", "u", "v", "u"], ["t3", "t1", "t2", "t1", "t4"], ["a", "b", "a", "b", "c"]
+    )
     assert c.triplets.tolist() == [2, 0, 1, 0, 3]
     assert c.targets.tolist() == [1, 0, 1, 0, 2]
     assert (c.n_triplets, c.n_targets, c.n_clusters) == (4, 3, 3)
@@ -82,11 +93,18 @@ def test_where_no_two_triplets_share_a_target_nothing_changes(seed):
     alone = Crossed.of(person, triplet)
     a, b = rng.choice([0.0, 0.5, 1.0], (2, 400))
     found = [
-        (mean_intervals(np.stack([a, b], axis=1), c, resamples=100).tolist(), paired_test(a, b, c), variance(a, c),
-         correlation_interval(a + b, b, c),
-         *(interval_of_people(rule, np.where(a > 0, 1, -1), c, EVERYBODY) for rule in RULES.values()))
+        (
+            mean_intervals(np.stack([a, b], axis=1), c, resamples=100).tolist(),
+            paired_test(a, b, c),
+            variance(a, c),
+            correlation_interval(a + b, b, c),
+            *(
+                interval_of_people(rule, np.where(a > 0, 1, -1), c, EVERYBODY)
+                for rule in RULES.values()
+            ),
+        )
         for c in (with_targets, alone)
-    ]  # fmt: skip
+    ]
     assert found[0] == found[1]
 
 
@@ -112,7 +130,10 @@ def test_people_are_measured_anew_without_each_target(rule):
     rng = np.random.default_rng(3)
     triplet, target_of = np.repeat(np.arange(30), 4), np.arange(30) // 3
     person = np.concatenate([rng.permutation(9)[:4] for _ in range(30)])
-    choices, c = np.where(rng.random(120) < 0.7, -1, 1), Crossed.of(person, triplet, target_of[triplet])
+    choices, c = (
+        np.where(rng.random(120) < 0.7, -1, 1),
+        Crossed.of(person, triplet, target_of[triplet]),
+    )
 
     def mean(rest):
         every = agreement_of_people(choices[rest], triplet[rest], person[rest])
@@ -136,9 +157,17 @@ def test_where_all_agree_the_interval_is_that_of_so_many_targets():
 
 def test_per_triplet_it_is_wilsons_unless_triplets_share_targets():
     each = np.array([1.0, 1, 0, 1, 0, 1, 1, 1])
-    alone, shared, one = (Crossed.of([0] * 8, range(8), t) for t in (range(8), np.arange(8) // 2, [0] * 8))
-    assert interval_per_triplet(each, alone) == interval_per_triplet(each, one) == wilson_interval(6, 8)
-    assert interval_per_triplet(each, shared) == pytest.approx(mean_intervals(each[:, None], shared)[0])
+    alone, shared, one = (
+        Crossed.of([0] * 8, range(8), t) for t in (range(8), np.arange(8) // 2, [0] * 8)
+    )
+    assert (
+        interval_per_triplet(each, alone)
+        == interval_per_triplet(each, one)
+        == wilson_interval(6, 8)
+    )
+    assert interval_per_triplet(each, shared) == pytest.approx(
+        mean_intervals(each[:, None], shared)[0]
+    )
     assert all(map(math.isnan, interval_per_triplet(each[:0], alone.where(np.zeros(8, bool)))))
 
 
@@ -147,9 +176,15 @@ def rate(found):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("of_people", "of_triplets", "of_targets"), [
-    (0.0, 0.0, 0.0), (0.0, 0.0, 0.2), (0.08, 0.1, 0.1),
-], ids=["independent", "targets differ", "all differ"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("of_people", "of_triplets", "of_targets"),
+    [
+        (0.0, 0.0, 0.0),
+        (0.0, 0.0, 0.2),
+        (0.08, 0.1, 0.1),
+    ],
+    ids=["independent", "targets differ", "all differ"],
+)
 def test_intervals_cover_the_truth_as_often_as_they_say(of_people, of_triplets, of_targets):
     rng, found, ignored = np.random.default_rng(1), [], []
     for _ in range(DESIGNS):
@@ -176,7 +211,10 @@ def test_random_halves_of_the_targets_differ_by_noise():
         difference = y[half].mean(axis=0) - y[~half].mean(axis=0)
         spread = []
         for kept, each in ((found, c), (ignored, without_targets(c))):
-            intervals = [mean_intervals(y[part], each.where(part), resamples=RESAMPLES) for part in (half, ~half)]
+            intervals = [
+                mean_intervals(y[part], each.where(part), resamples=RESAMPLES)
+                for part in (half, ~half)
+            ]
             half_width = np.hypot(*(np.diff(one)[:, 0] / 2 for one in intervals))
             kept.append(np.abs(difference) <= half_width)
             spread.append(half_width)
@@ -195,7 +233,9 @@ def test_the_paired_test_rejects_equals_as_often_as_it_says(of_targets):
         c = study(rng)
         first, second = (agreed(rng, c, 0.05, 0.05, of_targets).T for _ in range(2))
         for each, kept in ((c, found), (without_targets(c), ignored)):
-            kept.append([paired_test(a, b, each)[3] < 0.05 for a, b in zip(first, second, strict=True)])
+            kept.append(
+                [paired_test(a, b, each)[3] < 0.05 for a, b in zip(first, second, strict=True)]
+            )
     assert rate(found) == pytest.approx(0.05, abs=0.015)
     if of_targets:
         assert rate(ignored) > 0.1
@@ -236,7 +276,9 @@ def test_intervals_cover_what_people_agree_on_average():
         c = study(rng, targets=40, per_target=4, judgments=2.5)
         chance = rng.choice([0.5, 0.95], c.n_targets)[c.targets]
         choices = np.where(rng.random(len(chance)) < chance, -1, 1)
-        found.append([np.nanmean(each) for each in agreement_of_people(choices, c.triplets, c.people)])
+        found.append(
+            [np.nanmean(each) for each in agreement_of_people(choices, c.triplets, c.people)]
+        )
         everybody = np.ones(len(choices), bool)
         bounds.append([interval_of_people(rule, choices, c, everybody) for rule in RULES.values()])
     truth, (low, high) = np.mean(found, axis=0), np.moveaxis(bounds, 2, 0)

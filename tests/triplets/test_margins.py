@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from kis_bench import triplets
 from kis_bench.records import Collection, Triplet
-from kis_bench.triplets import agreement, ceiling, consistency, cosine_distances, majority, normalised
+from kis_bench.triplets import (
+    agreement,
+    ceiling,
+    consistency,
+    cosine_distances,
+    majority,
+    normalised,
+)
 
 CHOICES = st.sampled_from([-1, 0, 1])
 
@@ -27,7 +34,9 @@ def test_examples():
 
 def test_positions_of_missing_images():
     collection = Collection("c", ("a", "b"), (), ())
-    assert triplets.positions([Triplet("t", "b", "a", "nowhere", "")], collection).tolist() == [[1, 0, -1]]
+    assert triplets.positions([Triplet("t", "b", "a", "nowhere", "")], collection).tolist() == [
+        [1, 0, -1]
+    ]
     assert triplets.positions([], collection).shape == (0, 3)
 
 
@@ -45,14 +54,18 @@ def test_distances_are_one_less_the_cosine(d):
 
 
 def test_a_missing_image_leaves_the_whole_triplet_out():
-    distances, margins = cosine_distances(unit(np.random.default_rng(0), 4, 1, 8), np.array([[0, 1, -1], [0, 1, 2]]))
+    distances, margins = cosine_distances(
+        unit(np.random.default_rng(0), 4, 1, 8), np.array([[0, 1, -1], [0, 1, 2]])
+    )
     assert np.isnan(distances[0]).all()
     assert np.isnan(margins[0])
     assert np.isfinite(distances[1]).all()
 
 
 def test_no_triplets():
-    distances, margins = cosine_distances(unit(np.random.default_rng(0), 4, 1, 8), np.zeros((0, 3), np.int64))
+    distances, margins = cosine_distances(
+        unit(np.random.default_rng(0), 4, 1, 8), np.zeros((0, 3), np.int64)
+    )
     assert distances.shape == (0, 3)
     assert margins.shape == (0,)
 
@@ -105,14 +118,25 @@ def test_max_over_pairs_is_that_of_loops_and_equal_images_tie():
     places = np.array([[0, 3, 7], *rng.integers(0, 12, (40, 3))])
     distances, margins = cosine_distances(vectors, places, "max")
     for row, (t, a, b) in enumerate(places):
-        best = [max(float(np.float64(p) @ np.float64(q)) for p in vectors[t] for q in vectors[c]) for c in (a, b)]
-        assert distances[row, :2] == pytest.approx([max(0.0, 1 - value) for value in best], abs=1e-12)
+        best = [
+            max(float(np.float64(p) @ np.float64(q)) for p in vectors[t] for q in vectors[c])
+            for c in (a, b)
+        ]
+        assert distances[row, :2] == pytest.approx(
+            [max(0.0, 1 - value) for value in best], abs=1e-12
+        )
     assert margins[0] == 0
     with pytest.raises(ValueError, match="choose mean or max"):
         cosine_distances(vectors, places, "median")
 
 
-@given(st.lists(st.tuples(st.sampled_from([-0.3, -0.1, 0.0, 0.2, float("nan")]), CHOICES, st.sampled_from([1, 2]))))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([-0.3, -0.1, 0.0, 0.2, float("nan")]), CHOICES, st.sampled_from([1, 2])
+        )
+    )
+)
 def test_agreement_by_cases(cases):
     margins, choices, left = ([case[i] for case in cases] for i in range(3))
     default = agreement(margins, choices)
@@ -131,7 +155,9 @@ def test_agreement_by_cases(cases):
 def test_agreement_does_not_know_which_candidate_came_first():
     rng = np.random.default_rng(2)
     margins, choices = rng.integers(-2, 3, 500) / 10, rng.integers(-1, 2, 500)
-    assert np.array_equal(agreement(margins, choices), agreement(-margins, -choices), equal_nan=True)
+    assert np.array_equal(
+        agreement(margins, choices), agreement(-margins, -choices), equal_nan=True
+    )
 
 
 def test_agreement_refuses_what_does_not_fit():
@@ -157,7 +183,9 @@ def test_majority_by_loops(judgments):
 
 
 def test_normalised_margins_of_the_study():
-    distances = np.array([[0.2, 0.6, 0.8], [0.0, 0.0, 0.5], [0.3, 0.3, 0.0], [0.1, 0.2, 0.0], [np.nan, 0.2, 0.1]])
+    distances = np.array(
+        [[0.2, 0.6, 0.8], [0.0, 0.0, 0.5], [0.3, 0.3, 0.0], [0.1, 0.2, 0.0], [np.nan, 0.2, 0.1]]
+    )
     found = normalised(distances)
     assert found["difference"][:4] == pytest.approx([0.4, 0, 0, 0.1])
     assert found["max_normalised"][:4] == pytest.approx([0.4 / 0.6, 0, 0, 0.5])
@@ -169,7 +197,9 @@ def test_near_copies_give_no_wild_margins():
     """Rounded vectors are not quite of length 1: distances of copies would be a little below 0, and ratios anything."""
     rng = np.random.default_rng(5)
     target = unit(rng, 400, 64)
-    first, second = (np.float32(target + 1e-7 * rng.standard_normal(target.shape)) for _ in range(2))
+    first, second = (
+        np.float32(target + 1e-7 * rng.standard_normal(target.shape)) for _ in range(2)
+    )
     vectors = np.stack([target, first, second], axis=1).reshape(1200, 1, 64)
     distances, margins = cosine_distances(vectors, np.arange(1200).reshape(400, 3))
     assert (distances >= 0).all()

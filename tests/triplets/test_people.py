@@ -34,14 +34,18 @@ def simulated(rng, people, triplets, per_triplet, of_people=0.0, of_triplets=0.0
     triplet = np.concatenate([np.arange(triplets), rng.integers(0, triplets, n - triplets)])
     person = rng.integers(0, people, n)
     chance = (
-        0.75 + of_people * rng.uniform(-1, 1, people)[person] + of_triplets * rng.choice([-1, 1], triplets)[triplet]
+        0.75
+        + of_people * rng.uniform(-1, 1, people)[person]
+        + of_triplets * rng.choice([-1, 1], triplets)[triplet]
     )
     return np.where(rng.random(n) < chance, -1, 1), Crossed.of(person, triplet)
 
 
 def mean(rule, choices, crossed, rest):
     """Of the judgments that are left; :func:`agreement_of_people` is tested by loops above."""
-    each = agreement_of_people(choices[rest], crossed.triplets[rest], crossed.people[rest])[list(RULES).index(rule)]
+    each = agreement_of_people(choices[rest], crossed.triplets[rest], crossed.people[rest])[
+        list(RULES).index(rule)
+    ]
     return np.nanmean(each)
 
 
@@ -56,7 +60,9 @@ def test_the_variance_is_that_of_leaving_out_one_after_the_other(seed, rule):
     whole = mean(rule, choices, crossed, np.ones(120, bool))
     variances = []
     for codes in (crossed.people, crossed.triplets, crossed.pairs):
-        without = np.array([mean(rule, choices, crossed, codes != code) for code in np.unique(codes)])
+        without = np.array(
+            [mean(rule, choices, crossed, codes != code) for code in np.unique(codes)]
+        )
         variances.append((len(without) - 1) / len(without) * np.sum((without - whole) ** 2))
     variance = max(variances[0] + variances[1] - variances[2], variances[1])
     low, high = interval_of_people(RULES[rule], choices, crossed, np.ones(120, bool))
@@ -79,7 +85,9 @@ def test_only_some_judge():
     ("people", "triplets", "of_people", "of_triplets"),
     [(84, 300, 0.0, 0.0), (84, 300, 0.0, 0.2), (84, 600, 0.2, 0.0), (20, 300, 0.2, 0.0)],
 )
-def test_intervals_cover_what_people_agree_on_average(rule, people, triplets, of_people, of_triplets):
+def test_intervals_cover_what_people_agree_on_average(
+    rule, people, triplets, of_people, of_triplets
+):
     """The mean of all simulated studies stands for the truth. Without unequal people they are a little wide."""
     rng, found, bounds = np.random.default_rng(1), [], []
     for _ in range(1000):
@@ -95,14 +103,22 @@ def test_people_who_always_or_never_agree():
     crossed = Crossed.of([0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2])
     everybody = np.ones(6, bool)
     same, never = np.array([-1, -1, 1, 1, -1, -1]), np.array([-1, 1, 1, -1, -1, 1])
-    assert interval_of_people(RULES["another person"], same, crossed, everybody) == wilson_interval(3, 3)
-    assert interval_of_people(RULES["another person"], never, crossed, everybody) == wilson_interval(0, 3)
+    assert interval_of_people(RULES["another person"], same, crossed, everybody) == wilson_interval(
+        3, 3
+    )
+    assert interval_of_people(
+        RULES["another person"], never, crossed, everybody
+    ) == wilson_interval(0, 3)
 
 
 def test_nobody_to_compare_with():
     crossed = Crossed.of([0, 0, 0], [0, 1, 1])
-    found = interval_of_people(RULES["another person"], np.array([-1, 1, 1]), crossed, np.ones(3, bool))
+    found = interval_of_people(
+        RULES["another person"], np.array([-1, 1, 1]), crossed, np.ones(3, bool)
+    )
     assert all(map(math.isnan, found))
     one_triplet = Crossed.of([0, 1, 2], [0, 0, 0])
-    found = interval_of_people(RULES["another person"], np.array([-1, 1, 1]), one_triplet, np.ones(3, bool))
+    found = interval_of_people(
+        RULES["another person"], np.array([-1, 1, 1]), one_triplet, np.ones(3, bool)
+    )
     assert all(map(math.isnan, found))

@@ -19,7 +19,9 @@ EMPTY = Collection("study", (), (), ())
 def measured(*margins):
     """Distances with these margins: candidate 2 is as much farther than candidate 1."""
     margin = np.array(margins, float)
-    return np.stack([np.full(len(margin), 0.5), 0.5 + margin, np.full(len(margin), 0.4)], axis=1), margin
+    return np.stack(
+        [np.full(len(margin), 0.5), 0.5 + margin, np.full(len(margin), 0.4)], axis=1
+    ), margin
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +41,20 @@ def study():
         Judgment("j6", "t2", "u3", 1, 1, 1),
         Judgment("j7", "t3", "u3", 0, 0, 1),
     )
-    people = (Participant("u1", "20-29", "MSc", "yes"), Participant("u2", "", "MSc", "no"), Participant("u3", "20-29"))
+    people = (
+        Participant("u1", "20-29", "MSc", "yes"),
+        Participant("u2", "", "MSc", "no"),
+        Participant("u3", "20-29"),
+    )
     return Dataset("study", EMPTY, triplets=triplets, judgments=judgments, participants=people)
 
 
 #: agrees on t1, with two of three on t2; ties on t2; lacks an image of t1
-MODELS = {"good": measured(0.2, -0.1, 0.3), "tie": measured(0.2, 0.0, -0.3), "part": measured(np.nan, -0.1, 0.1)}
+MODELS = {
+    "good": measured(0.2, -0.1, 0.3),
+    "tie": measured(0.2, 0.0, -0.3),
+    "part": measured(np.nan, -0.1, 0.1),
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +71,9 @@ def row(table, **cells):
 
 
 def whole(tables, model, protocol="default", counts="judgments", part="all", group=""):
-    return row(tables["agreement"], model=model, protocol=protocol, counts=counts, part=part, group=group)
+    return row(
+        tables["agreement"], model=model, protocol=protocol, counts=counts, part=part, group=group
+    )
 
 
 def test_columns(tables):
@@ -76,7 +88,12 @@ def test_columns(tables):
 
 def test_each_judgment_counts(tables):
     good = whole(tables, "good")
-    assert (good.value, good.n, good.n_triplets, good.n_participants) == (pytest.approx(5 / 6), 6, 2, 3)
+    assert (good.value, good.n, good.n_triplets, good.n_participants) == (
+        pytest.approx(5 / 6),
+        6,
+        2,
+        3,
+    )
     assert good.ci_low < 5 / 6 < good.ci_high
     tie = whole(tables, "tie")
     assert (tie.value, tie.n, tie.ties) == (pytest.approx((3 + 1.5) / 6), 6, 3)
@@ -93,7 +110,10 @@ def test_published_ties_are_left(tables):
 
 def test_majorities_of_triplets(tables):
     """t1 and t2 have a majority; on t3 a single person judged. A tie counts as candidate 1 in the study's rule."""
-    assert (whole(tables, "good", counts="triplets").value, whole(tables, "good", counts="triplets").n) == (1.0, 2)
+    assert (
+        whole(tables, "good", counts="triplets").value,
+        whole(tables, "good", counts="triplets").n,
+    ) == (1.0, 2)
     assert whole(tables, "tie", counts="triplets").value == 0.75
     assert whole(tables, "tie", "published", "triplets").value == 0.5
     part = whole(tables, "part", counts="triplets")
@@ -106,14 +126,18 @@ def test_people_agree_with_people(tables):
     another = row(tables["agreement"], kind="people", model="another person", part="all")
     assert (another.value, another.n) == (pytest.approx((3 + 0.5 + 0 + 0.5) / 6), 6)
     most = row(tables["agreement"], kind="people", model="majority of the others", part="all")
-    assert most.value == pytest.approx((3 + 0.5 + 0 + 0.5) / 6)  # the others on t2 are split for j4 and j6
+    assert most.value == pytest.approx(
+        (3 + 0.5 + 0 + 0.5) / 6
+    )  # the others on t2 are split for j4 and j6
     assert row(tables["agreement"], kind="people", model="another person", group="scuba").value == 1
 
 
 def test_parts(tables):
     assert whole(tables, "good", part="class", group="scuba").value == 1
     assert whole(tables, "good", part="class", group="wedding").value == pytest.approx(2 / 3)
-    assert whole(tables, "good", part="bins", group="1-4").n == 3  # whichever candidate was drawn from which
+    assert (
+        whole(tables, "good", part="bins", group="1-4").n == 3
+    )  # whichever candidate was drawn from which
     assert whole(tables, "good", part="bins", group="2-5").n == 3
     assert whole(tables, "good", part="age_group", group="not stated").n == 2
     assert whole(tables, "good", part="education", group="MSc").n == 5
@@ -124,7 +148,12 @@ def test_leaving_a_participant_out(tables):
     """Without u2, whose j5 is the only one that 'good' does not share."""
     assert whole(tables, "good", part="without participant", group="u2").value == 1
     without = whole(tables, "good", part="without participant", group="u1")
-    assert (without.value, without.n, without.n_triplets, without.n_participants) == (pytest.approx(2 / 3), 3, 2, 2)
+    assert (without.value, without.n, without.n_triplets, without.n_participants) == (
+        pytest.approx(2 / 3),
+        3,
+        2,
+        2,
+    )
     assert math.isnan(without.ci_low)
 
 
@@ -134,7 +163,9 @@ def test_judgments_have_the_margin_of_what_was_chosen(tables):
     assert own.margin.tolist() == pytest.approx([0.2, 0.2, 0.2, 0.1, -0.1, 0.1])
     assert own.agreement.tolist() == [1, 1, 1, 1, 0, 1]
     assert tables["judgments"].groupby("model").size().to_dict() == {"good": 6, "tie": 6, "part": 3}
-    assert tables["judgments"].groupby("model").agreement.mean()["tie"] == whole(tables, "tie").value
+    assert (
+        tables["judgments"].groupby("model").agreement.mean()["tie"] == whole(tables, "tie").value
+    )
 
 
 def test_pairs_use_judgments_that_both_know(tables):
@@ -156,7 +187,10 @@ def test_correlations_by_scipy(study, tables):
         ("candidates_normalised", margin / 0.4),
     ):
         pearson = row(tables["metrics"], model="good", metric=f"pearson_{name}")
-        assert (pearson.value, pearson.n) == (pytest.approx(scipy.stats.pearsonr(x, degree).statistic), 7)
+        assert (pearson.value, pearson.n) == (
+            pytest.approx(scipy.stats.pearsonr(x, degree).statistic),
+            7,
+        )
         spearman = row(tables["metrics"], model="good", metric=f"spearman_{name}")
         assert spearman.value == pytest.approx(scipy.stats.spearmanr(x, degree).statistic)
     assert row(tables["metrics"], model="part", metric="pearson_difference").n == 4
@@ -171,7 +205,8 @@ def test_metrics_are_those_of_the_agreement_table(tables):
     ):
         for model in MODELS:
             assert (
-                row(tables["metrics"], model=model, metric=metric).value == whole(tables, model, protocol, counts).value
+                row(tables["metrics"], model=model, metric=metric).value
+                == whole(tables, model, protocol, counts).value
             )
     assert set(tables["metrics"].label_set) == {""}
 
@@ -180,7 +215,9 @@ def test_one_judge_and_no_degrees():
     """As in the embedded triplets: nobody else to agree with, no five points, no classes."""
     triplets = tuple(Triplet(f"t{i}", "a", "b", "c", "") for i in range(8))
     judgments = tuple(Judgment(f"j{i}", f"t{i}", "taxonomy", -1) for i in range(8))
-    dataset = Dataset("d", EMPTY, triplets=triplets, judgments=judgments, participants=(Participant("taxonomy"),))
+    dataset = Dataset(
+        "d", EMPTY, triplets=triplets, judgments=judgments, participants=(Participant("taxonomy"),)
+    )
     tables = similarity_tables(dataset, {"m": measured(*[0.1] * 6, *[-0.1] * 2)})
     assert set(tables["agreement"].kind) == {"model"}
     assert set(tables["agreement"].part) == {"all"}
@@ -194,9 +231,16 @@ def test_one_judge_and_no_degrees():
 
 def shared(rng, targets=10, per_target=4, people=6, judgments=160):
     """A study whose triplets share target pictures, with two models of equal quality."""
-    triplets = tuple(Triplet(f"t{i}", f"a{i // per_target}", "b", "c", "") for i in range(targets * per_target))
+    triplets = tuple(
+        Triplet(f"t{i}", f"a{i // per_target}", "b", "c", "") for i in range(targets * per_target)
+    )
     made = tuple(
-        Judgment(f"j{k}", f"t{k % len(triplets)}", f"u{rng.integers(people)}", int(rng.choice([-1, -1, 1])))
+        Judgment(
+            f"j{k}",
+            f"t{k % len(triplets)}",
+            f"u{rng.integers(people)}",
+            int(rng.choice([-1, -1, 1])),
+        )
         for k in range(judgments)
     )
     who = tuple(Participant(f"u{i}") for i in range(people))
@@ -216,7 +260,9 @@ def test_targets_that_triplets_share_are_counted_everywhere():
     assert (own.n_triplets, own.n_targets, own.n_participants) == (40, 10, 6)
     assert [own.ci_low, own.ci_high] == pytest.approx(mean_intervals(values, c)[0])
     pair = row(tables["pairs"], model_a="m", model_b="n")
-    assert pair[["difference", "ci_low", "ci_high", "p"]].tolist() == pytest.approx(paired_test(*values.T, c))
+    assert pair[["difference", "ci_low", "ci_high", "p"]].tolist() == pytest.approx(
+        paired_test(*values.T, c)
+    )
     another = row(tables["agreement"], model="another person")
     expected = interval_of_people(RULES["another person"], judged.choice, c, judged.decided)
     assert [another.ci_low, another.ci_high] == pytest.approx(expected)
@@ -225,8 +271,13 @@ def test_targets_that_triplets_share_are_counted_everywhere():
     each = agreement(models["m"][1], majority(judged.choice, judged.triplet, 40))
     known = ~np.isnan(each)
     over = Crossed.of(np.zeros(known.sum()), np.flatnonzero(known), judged.targets[known])
-    assert [per_triplet.ci_low, per_triplet.ci_high] == pytest.approx(mean_intervals(each[known][:, None], over)[0])
-    assert tables["judgments"].target_item.tolist() == [dataset.triplets[i].target for i in judged.triplet] * 2
+    assert [per_triplet.ci_low, per_triplet.ci_high] == pytest.approx(
+        mean_intervals(each[known][:, None], over)[0]
+    )
+    assert (
+        tables["judgments"].target_item.tolist()
+        == [dataset.triplets[i].target for i in judged.triplet] * 2
+    )
     left = whole(tables, "m", part="without participant", group="u0")
     others = [int(t) for t, p in zip(judged.triplet, judged.person, strict=True) if p != 0]
     assert (left.n_triplets, left.n_targets) == (len(set(others)), len({t // 4 for t in others}))
@@ -236,14 +287,19 @@ def test_correlations_count_shared_targets():
     rng = np.random.default_rng(6)
     dataset = shared(rng)
     degrees = rng.integers(-2, 3, len(dataset.judgments)).tolist()
-    made = tuple(replace(j, choice=int(np.sign(d)), degree=d) for j, d in zip(dataset.judgments, degrees, strict=True))
+    made = tuple(
+        replace(j, choice=int(np.sign(d)), degree=d)
+        for j, d in zip(dataset.judgments, degrees, strict=True)
+    )
     dataset = replace(dataset, judgments=made)
     models = {"m": measured(*rng.normal(0, 0.1, 40))}
     judged = Judged(dataset)
     found = row(similarity_tables(dataset, models)["metrics"], metric="pearson_difference")
     x = models["m"][1][judged.triplet]
     every = Crossed.of(judged.person, judged.triplet, judged.triplet // 4)
-    assert [found.ci_low, found.ci_high] == pytest.approx(correlation_interval(x, judged.degree, every))
+    assert [found.ci_low, found.ci_high] == pytest.approx(
+        correlation_interval(x, judged.degree, every)
+    )
     assert found.ci_low != pytest.approx(
         correlation_interval(x, judged.degree, Crossed.of(judged.person, judged.triplet))[0]
     )
@@ -254,22 +310,40 @@ def test_no_model_exceeds_the_ceiling_and_the_best_reaches_it(study, tables):
     assert whole(tables, "good").ceiling == whole(tables, "good").value == pytest.approx(5 / 6)
     assert whole(tables, "part").ceiling == pytest.approx(2 / 3)
     assert whole(tables, "good", part="ml_expert", group="yes").ceiling == 1  # u1 alone
-    assert math.isnan(whole(tables, "good", "published").ceiling)  # there a tie is the left one, whichever that is
+    assert math.isnan(
+        whole(tables, "good", "published").ceiling
+    )  # there a tie is the left one, whichever that is
     assert whole(tables, "good", counts="triplets").ceiling == 1
 
 
 def test_swapping_the_candidates_changes_nothing(study, tables):
     swapped = Dataset(
-        "study", EMPTY,
-        triplets=tuple(Triplet(t.triplet_id, t.target, t.candidate2, t.candidate1, t.category, t.bins and t.bins[::-1])
-                       for t in study.triplets),
-        judgments=tuple(Judgment(j.judgement_id, j.triplet_id, j.user_id, -j.choice, -j.degree, 3 - j.left)
-                        for j in study.judgments),
+        "study",
+        EMPTY,
+        triplets=tuple(
+            Triplet(
+                t.triplet_id,
+                t.target,
+                t.candidate2,
+                t.candidate1,
+                t.category,
+                t.bins and t.bins[::-1],
+            )
+            for t in study.triplets
+        ),
+        judgments=tuple(
+            Judgment(j.judgement_id, j.triplet_id, j.user_id, -j.choice, -j.degree, 3 - j.left)
+            for j in study.judgments
+        ),
         participants=study.participants,
-    )  # fmt: skip
-    models = {name: (distances[:, [1, 0, 2]], -margins) for name, (distances, margins) in MODELS.items()}
+    )
+    models = {
+        name: (distances[:, [1, 0, 2]], -margins) for name, (distances, margins) in MODELS.items()
+    }
     other = similarity_tables(swapped, models)
-    mine = tables["agreement"].query("not (protocol == 'published' and counts == 'triplets')")  # ties: candidate 1
+    mine = tables["agreement"].query(
+        "not (protocol == 'published' and counts == 'triplets')"
+    )  # ties: candidate 1
     theirs = other["agreement"].query("not (protocol == 'published' and counts == 'triplets')")
     pd.testing.assert_frame_equal(mine, theirs)
     pd.testing.assert_frame_equal(tables["pairs"], other["pairs"])
@@ -277,7 +351,14 @@ def test_swapping_the_candidates_changes_nothing(study, tables):
 
 def test_order_of_groups():
     groups = ["not stated", "10-12", "2-9", "2-10", "scuba", "general"]
-    assert sorted(groups, key=in_order) == ["2-9", "2-10", "10-12", "general", "scuba", "not stated"]
+    assert sorted(groups, key=in_order) == [
+        "2-9",
+        "2-10",
+        "10-12",
+        "general",
+        "scuba",
+        "not stated",
+    ]
 
 
 def test_judged_arrays(study):

@@ -43,14 +43,18 @@ CORE = (
     "cli",
 )
 DEEP_LEARNING = {"torch", "open_clip", "transformers", "timm", "safetensors"}
-QUERIES = {(labels, model): 32 for labels in ("short", "long") for model in ("own-model", "colour-words")}
+QUERIES = {
+    (labels, model): 32 for labels in ("short", "long") for model in ("own-model", "colour-words")
+}
 
 
 def installed_wheel():
     """The file that this environment's kis-bench was installed from; None: it lies in a checkout, or came otherwise."""
     if not within_environment(kis_bench.__file__):
         return None
-    origin = json.loads(importlib.metadata.distribution("kis-bench").read_text("direct_url.json") or "{}")
+    origin = json.loads(
+        importlib.metadata.distribution("kis-bench").read_text("direct_url.json") or "{}"
+    )
     file = Path(url2pathname(urlsplit(origin.get("url", "")).path))
     return file if file.suffix == ".whl" and file.is_file() else None
 
@@ -65,7 +69,9 @@ def wheel():
     file = installed_wheel()
     if file is None and "KIS_REQUIRE_WHEEL" not in os.environ:
         pytest.skip(REMEDY)
-    assert file is not None, f"{kis_bench.__file__} isn't installed from a wheel that is still there"
+    assert file is not None, (
+        f"{kis_bench.__file__} isn't installed from a wheel that is still there"
+    )
     return file
 
 
@@ -79,13 +85,22 @@ def files(wheel):
 @pytest.fixture
 def run_anywhere(tmp_path):
     """Runs a command of this environment outside the checkout, with none of the caller's settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KIS_", "PYTEST_", "PYTHON"))}
-    environment = kept | {"KIS_STORE": str(tmp_path / "store"), "KIS_CACHE": str(tmp_path / "cache")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("KIS_", "PYTEST_", "PYTHON"))
+    }
+    environment = kept | {
+        "KIS_STORE": str(tmp_path / "store"),
+        "KIS_CACHE": str(tmp_path / "cache"),
+    }
 
     def run(command, *arguments, cwd=tmp_path):
         program = shutil.which(command, path=sysconfig.get_path("scripts"))
         assert program, f"{command} isn't installed"
-        return subprocess.run([program, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+        return subprocess.run(
+            [program, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
+        )
 
     return run
 
@@ -100,16 +115,24 @@ def run(wheel, run_anywhere):
 def example(tmp_path):
     """A copy of the example, as if it were all that there is."""
     copy = tmp_path / "own-suite"
-    shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("reports", "__pycache__", ".pytest_cache"))
+    shutil.copytree(
+        EXAMPLE, copy, ignore=shutil.ignore_patterns("reports", "__pycache__", ".pytest_cache")
+    )
     return copy
 
 
 def package_files():
     """What belongs into the wheel: the package as it lies in the tree, and the suite that becomes part of it."""
-    own = {file.relative_to(ROOT).as_posix() for file in (ROOT / "kis_bench").rglob("*") if file.is_file()}
+    own = {
+        file.relative_to(ROOT).as_posix()
+        for file in (ROOT / "kis_bench").rglob("*")
+        if file.is_file()
+    }
     suite = {f"kis_bench/suite/{file.name}" for file in (ROOT / "benchmarks").glob("test_*.py")}
     assert len(suite) == 4
-    return {name for name in own if "__pycache__" not in name} - {"kis_bench/suite/conftest.py"} | suite
+    return {name for name in own if "__pycache__" not in name} - {
+        "kis_bench/suite/conftest.py"
+    } | suite
 
 
 def test_the_package_and_nothing_else_is_in_the_wheel(files):
@@ -149,7 +172,10 @@ def test_core_imports_without_torch(run, module):
 
 def test_command_line(run):
     version = run("kis-bench", "--version")
-    assert (version.returncode, version.stdout) == (0, f"kis-bench {importlib.metadata.version('kis-bench')}\n")
+    assert (version.returncode, version.stdout) == (
+        0,
+        f"kis-bench {importlib.metadata.version('kis-bench')}\n",
+    )
     models = run("kis-bench", "models")
     assert models.returncode == 0, models.stderr
     states = {line.split()[0]: line for line in models.stdout.splitlines() if line.strip()}
@@ -160,7 +186,9 @@ def test_command_line(run):
 def measured(folder):
     """(label set, model) -> number of queries in the newest run of a repository, whose report is complete."""
     latest = folder / "reports" / "latest"
-    assert {"report.md", "report.html", "ranks.parquet", "run.json"} <= {file.name for file in latest.iterdir()}
+    assert {"report.md", "report.html", "ranks.parquet", "run.json"} <= {
+        file.name for file in latest.iterdir()
+    }
     assert "own-model" in (latest / "report.md").read_text(encoding="utf-8")
     ranks = pd.read_parquet(latest / "ranks.parquet")
     assert set(ranks.dataset) == {"shapes"}
@@ -172,7 +200,11 @@ def test_suite_is_found_in_a_wheel_and_in_an_editable_install(run_anywhere, exam
     done = run_anywhere("pytest", "--pyargs", "kis_bench.suite", *everything, cwd=example)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    found = {re.split("[:/]+", line.partition(".py::")[0])[-1] for line in done.stdout.splitlines() if ".py::" in line}
+    found = {
+        re.split("[:/]+", line.partition(".py::")[0])[-1]
+        for line in done.stdout.splitlines()
+        if ".py::" in line
+    }
     # No dataset of the example is for image similarity.
     assert found == {"test_complementarity", "test_known_item_search", "test_throughput"}
 
@@ -187,7 +219,9 @@ def thresholds(folder):
 
 
 @pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["plain", "xdist"])
-@pytest.mark.parametrize(("what", "passed"), [(["--pyargs", "kis_bench.suite"], 6), ([], 4)], ids=["suite", "own test"])
+@pytest.mark.parametrize(
+    ("what", "passed"), [(["--pyargs", "kis_bench.suite"], 6), ([], 4)], ids=["suite", "own test"]
+)
 def test_example(run, example, what, passed, processes):
     done = run("pytest", *what, *processes, cwd=example)
 
@@ -219,14 +253,20 @@ def test_example_is_held_to_its_thresholds(run, example):
 
 def test_example_is_compared_with_its_baseline(run, example):
     """A model that mixes colours up is worse than the one that was saved, also with its vectors in the store."""
-    assert run("pytest", "--pyargs", "kis_bench.suite", "-k", "own-model", cwd=example).returncode == 0
+    assert (
+        run("pytest", "--pyargs", "kis_bench.suite", "-k", "own-model", cwd=example).returncode == 0
+    )
     model = example / "own_model.py"
     text = model.read_text(encoding="utf-8")
     model.write_text(
-        text.replace("def load(", "COLOURS = dict(zip(COLOURS, [*COLOURS.values()][::-1]))\n\n\ndef load(")
+        text.replace(
+            "def load(", "COLOURS = dict(zip(COLOURS, [*COLOURS.values()][::-1]))\n\n\ndef load("
+        )
     )
 
-    done = run("pytest", "--pyargs", "kis_bench.suite", "-k", "own-model", "--kis-thresholds=", cwd=example)
+    done = run(
+        "pytest", "--pyargs", "kis_bench.suite", "-k", "own-model", "--kis-thresholds=", cwd=example
+    )
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert "beyond noise" in done.stdout
@@ -236,7 +276,10 @@ def test_example_is_compared_with_its_baseline(run, example):
 
 def shapes(folder):
     """Each picture's pixels, not its bytes, which depend on the version of zlib; and the table as it is."""
-    pictures = {file.name: Image.open(file).convert("RGB").tobytes() for file in (folder / "images").iterdir()}
+    pictures = {
+        file.name: Image.open(file).convert("RGB").tobytes()
+        for file in (folder / "images").iterdir()
+    }
     return pictures | {"labels.csv": (folder / "labels.csv").read_bytes()}
 
 

@@ -54,7 +54,11 @@ def concepts(npm: Path) -> list[Concept]:
         for code, entry in sorted(cldr_annotations(npm).items())
         if "tts" in entry and len(code) > 3
     ]
-    return [c for c in found if not c.name.startswith("flag") and not SKIN_TONES & set(c.hexcode.split("-"))]
+    return [
+        c
+        for c in found
+        if not c.name.startswith("flag") and not SKIN_TONES & set(c.hexcode.split("-"))
+    ]
 
 
 def slug(name: str) -> str:
@@ -107,7 +111,9 @@ def pictures(npm: Path, style: str, wanted: list[Concept]) -> tuple[list[str], n
         kept.parent.mkdir(parents=True, exist_ok=True)
         order = sorted(found)
         np.savez_compressed(
-            kept, hexcodes=np.array(order), pictures=np.stack([found[c] for c in order]).transpose(0, 3, 1, 2)
+            kept,
+            hexcodes=np.array(order),
+            pictures=np.stack([found[c] for c in order]).transpose(0, 3, 1, 2),
         )
     with np.load(kept) as stored:
         return stored["hexcodes"].tolist(), stored["pictures"]
@@ -117,5 +123,7 @@ def centred(drawing: Image.Image) -> Image.Image:
     """The drawing in the middle of a square."""
     square = Image.new("RGBA", (PICTURE_SIZE, PICTURE_SIZE))
     drawing.thumbnail(square.size)
-    square.paste(drawing, ((PICTURE_SIZE - drawing.width) // 2, (PICTURE_SIZE - drawing.height) // 2))
+    square.paste(
+        drawing, ((PICTURE_SIZE - drawing.width) // 2, (PICTURE_SIZE - drawing.height) // 2)
+    )
     return square

@@ -161,16 +161,22 @@ def train(npm: Path, steps: int = STEPS, report_every: int = 250) -> DualEncoder
         optimiser.step()
         with torch.no_grad():
             decay = min(AVERAGED, (step + 1) / (step + 10))
-            for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+            for kept, new in zip(
+                average.state_dict().values(), network.state_dict().values(), strict=True
+            ):
                 if kept.is_floating_point():
                     kept.lerp_(new, 1 - decay)
         if (step + 1) % report_every == 0:
             elapsed = time.monotonic() - started
-            print(f"step {step + 1} of {steps}, {elapsed:.0f} s, loss {loss.item():.3f}", flush=True)
+            print(
+                f"step {step + 1} of {steps}, {elapsed:.0f} s, loss {loss.item():.3f}", flush=True
+            )
     return average.eval()
 
 
-def load_pictures(npm: Path, everything: list[Concept], trained: list[Concept]) -> tuple[Tensor, dict[str, list[int]]]:
+def load_pictures(
+    npm: Path, everything: list[Concept], trained: list[Concept]
+) -> tuple[Tensor, dict[str, list[int]]]:
     """All training pictures with their outlines ``[n, 6, 64, 64]``, and which of them show a concept."""
     of_concept: dict[str, list[int]] = {c.hexcode: [] for c in trained}
     bank: list[np.ndarray] = []
@@ -180,20 +186,32 @@ def load_pictures(npm: Path, everything: list[Concept], trained: list[Concept]) 
                 of_concept[code].append(len(bank))
                 bank.append(picture)
     rgba = torch.from_numpy(np.stack(bank))
-    return torch.cat([rgba, torch.cat([outlines(part) for part in torch.split(rgba, 512)])], 1), of_concept
+    return torch.cat(
+        [rgba, torch.cat([outlines(part) for part in torch.split(rgba, 512)])], 1
+    ), of_concept
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where node_modules/ with the emoji packages lies")
-    parser.add_argument("--output", type=Path, default=WEIGHTS, help="default: the weights of the package")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "folder", type=Path, help="where node_modules/ with the emoji packages lies"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=WEIGHTS, help="default: the weights of the package"
+    )
     parser.add_argument("--steps", type=int, default=STEPS)
     arguments = parser.parse_args()
     if not (arguments.folder / "node_modules").is_dir():
-        sys.exit(f"{arguments.folder} has no emoji packages. To fetch them:\n    {npm_command(arguments.folder)}")
+        sys.exit(
+            f"{arguments.folder} has no emoji packages. To fetch them:\n    {npm_command(arguments.folder)}"
+        )
     network = train(arguments.folder, arguments.steps)
     weights = {
-        name: (value.half() if value.is_floating_point() else value).contiguous(memory_format=torch.contiguous_format)
+        name: (value.half() if value.is_floating_point() else value).contiguous(
+            memory_format=torch.contiguous_format
+        )
         for name, value in network.state_dict().items()
     }
     save_file(weights, arguments.output)

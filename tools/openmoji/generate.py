@@ -71,7 +71,9 @@ def rows(npm: Path) -> tuple[list[dict[str, str]], int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("npm", type=Path, help="folder that holds node_modules/")
     kept, equal = rows(parser.parse_args().npm)
     with TABLE.open("w", encoding="utf-8", newline="") as file:

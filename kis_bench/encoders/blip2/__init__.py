@@ -45,14 +45,18 @@ class Files:
     def missing(self, *more: str) -> list[str]:
         absent = [file.name for file in (self.vision, self.model) if not file.is_file()]
         wanted = (*BERT_FILES, *more)
-        return absent + [name for name in wanted if self.bert is None or not (self.bert / name).is_file()]
+        return absent + [
+            name for name in wanted if self.bert is None or not (self.bert / name).is_file()
+        ]
 
 
 def files() -> Files:
     """In torch's cache (``TORCH_HOME``) and in the hub's."""
     user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
     checkpoints = Path(os.environ.get("TORCH_HOME") or user).expanduser() / "hub" / "checkpoints"
-    return Files(checkpoints / "clip_vit_L.pth", checkpoints / "blip2_pretrained_vitL.pth", BERT.snapshot)
+    return Files(
+        checkpoints / "clip_vit_L.pth", checkpoints / "blip2_pretrained_vitL.pth", BERT.snapshot
+    )
 
 
 def through_lavis(checkpoint: Checkpoint) -> bool:
@@ -73,7 +77,11 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
         if checkpoint.source.startswith("lavis:"):
             remedy = f"python -m tox run -e lavis -- benchmarks --kis-model {checkpoint.name}"
             return Readiness(False, "needs tox -e lavis", remedy)
-        return Readiness(False, f"needs {' and '.join(WITHOUT_LAVIS)}", "python -m pip install 'kis-bench[openclip]'")
+        return Readiness(
+            False,
+            f"needs {' and '.join(WITHOUT_LAVIS)}",
+            "python -m pip install 'kis-bench[openclip]'",
+        )
     if files().missing(*([BERT_WEIGHTS] if lavis else [])):
         return hub.not_downloaded(checkpoint)
     return Readiness(True, "ready")
@@ -81,7 +89,12 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
 
 def fetch(checkpoint: Checkpoint) -> None:
     """From LAVIS' place, or another that ``KIS_LAVIS_URL`` names, and from the hub."""
-    wanted = (*BERT_FILES, "tokenizer.json", "tokenizer_config.json", *([BERT_WEIGHTS] if hub.installed(LAVIS) else []))
+    wanted = (
+        *BERT_FILES,
+        "tokenizer.json",
+        "tokenizer_config.json",
+        *([BERT_WEIGHTS] if hub.installed(LAVIS) else []),
+    )
 
     def choose(names: Sequence[str]) -> list[str]:
         return [name for name in wanted if name in names]

@@ -22,8 +22,15 @@ from kis_bench.records import Checkpoint
 class LavisBlip2(TorchEncoder):
     """``extract_features`` of LAVIS' feature extractor, projected or not; texts are cut where training cut them."""
 
-    def __init__(self, checkpoint: Checkpoint, key: str, device: str, precision: str, projected: bool,
-                 files: Files) -> None:  # fmt: skip
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        key: str,
+        device: str,
+        precision: str,
+        projected: bool,
+        files: Files,
+    ) -> None:
         # LAVIS ignores what is missing or too much, so the files are looked at before and after.
         found = read_weights(checkpoint.name, files.vision, files.model)
         transformers.utils.hub._is_offline_mode = True  # this version has a switch of its own
@@ -50,7 +57,9 @@ class LavisBlip2(TorchEncoder):
 
     def image_vectors(self, images: torch.Tensor) -> torch.Tensor:
         found = self.model.extract_features({"image": images}, mode="image")
-        vectors: torch.Tensor = found.image_embeds_proj if self.projected else found.image_embeds[:, 0]
+        vectors: torch.Tensor = (
+            found.image_embeds_proj if self.projected else found.image_embeds[:, 0]
+        )
         return vectors
 
     def tokens(self, texts: Sequence[str]) -> tuple[list[str], NDArray[np.bool_]]:
@@ -61,5 +70,7 @@ class LavisBlip2(TorchEncoder):
 
     def text_vectors(self, tokens: list[str]) -> torch.Tensor:
         found = self.model.extract_features({"text_input": tokens}, mode="text")
-        vectors: torch.Tensor = (found.text_embeds_proj if self.projected else found.text_embeds)[:, 0]
+        vectors: torch.Tensor = (found.text_embeds_proj if self.projected else found.text_embeds)[
+            :, 0
+        ]
         return vectors

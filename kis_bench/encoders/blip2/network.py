@@ -38,29 +38,47 @@ class Network(torch.nn.Module):
         tokens, hidden = weights["query_tokens"].shape[1:]
         dim = len(weights["vision_proj.weight"])
         self.visual_encoder = VisionTransformer(
-            image_size=SIZE, patch_size=patch, width=width, layers=LAYERS, heads=width // 64, mlp_ratio=4.0,
-            output_dim=width, act_layer=QuickGELU, norm_layer=LayerNorm, pool_type="none",
-        )  # fmt: skip
+            image_size=SIZE,
+            patch_size=patch,
+            width=width,
+            layers=LAYERS,
+            heads=width // 64,
+            mlp_ratio=4.0,
+            output_dim=width,
+            act_layer=QuickGELU,
+            norm_layer=LayerNorm,
+            pool_type="none",
+        )
         # BLIP-2 reads the tokens as the last layer leaves them.
         self.visual_encoder.ln_post, self.visual_encoder.proj = torch.nn.Identity(), None
         self.ln_vision = torch.nn.LayerNorm(width)
         qformer = transformers.Blip2QFormerConfig(
-            vocab_size=len(weights["Qformer.bert.embeddings.word_embeddings.weight"]), hidden_size=hidden,
-            num_hidden_layers=config["num_hidden_layers"], num_attention_heads=config["num_attention_heads"],
-            intermediate_size=config["intermediate_size"], encoder_hidden_size=width, cross_attention_frequency=2,
-            max_position_embeddings=config["max_position_embeddings"], layer_norm_eps=config["layer_norm_eps"],
+            vocab_size=len(weights["Qformer.bert.embeddings.word_embeddings.weight"]),
+            hidden_size=hidden,
+            num_hidden_layers=config["num_hidden_layers"],
+            num_attention_heads=config["num_attention_heads"],
+            intermediate_size=config["intermediate_size"],
+            encoder_hidden_size=width,
+            cross_attention_frequency=2,
+            max_position_embeddings=config["max_position_embeddings"],
+            layer_norm_eps=config["layer_norm_eps"],
             use_qformer_text_input=True,
-        )  # fmt: skip
+        )
         self.embeddings, self.qformer = Blip2TextEmbeddings(qformer), Blip2QFormerModel(qformer)
         self.query_tokens = torch.nn.Parameter(torch.zeros(1, tokens, hidden))
-        self.vision_proj, self.text_proj = torch.nn.Linear(hidden, dim), torch.nn.Linear(hidden, dim)
+        self.vision_proj, self.text_proj = (
+            torch.nn.Linear(hidden, dim),
+            torch.nn.Linear(hidden, dim),
+        )
 
     def image_states(self, pixels: torch.Tensor) -> torch.Tensor:
         """``[n, 3, 224, 224]`` -> the query tokens' hidden states ``[n, 32, h]``."""
         seen = self.ln_vision(self.visual_encoder(pixels)).float()
         queries = self.query_tokens.expand(len(pixels), -1, -1)
         mask = torch.ones(seen.shape[:2], dtype=torch.long, device=seen.device)
-        found = self.qformer(query_embeds=queries, encoder_hidden_states=seen, encoder_attention_mask=mask)
+        found = self.qformer(
+            query_embeds=queries, encoder_hidden_states=seen, encoder_attention_mask=mask
+        )
         states: torch.Tensor = found.last_hidden_state
         return states
 
@@ -88,8 +106,15 @@ def our_name(name: str) -> str:
 class Blip2(TorchEncoder):
     """BLIP-2 with ViT-L, projected into its joint space or, to explain a published curve, not."""
 
-    def __init__(self, checkpoint: Checkpoint, key: str, device: str, precision: str, projected: bool,
-                 files: Files) -> None:  # fmt: skip
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        key: str,
+        device: str,
+        precision: str,
+        projected: bool,
+        files: Files,
+    ) -> None:
         assert files.bert is not None  # it is ready
         weights = read_weights(checkpoint.name, files.vision, files.model)
         with loading(checkpoint.name, files.model):
@@ -114,7 +139,9 @@ class Blip2(TorchEncoder):
         self.empty = self.padded([""], CONTEXT + 1)["input_ids"][0]
 
     def prepare_image(self, image: Image.Image) -> torch.Tensor:
-        squashed = np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC), dtype=np.float32) / 255
+        squashed = (
+            np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC), dtype=np.float32) / 255
+        )
         return torch.from_numpy((squashed - MEAN) / STD).permute(2, 0, 1)
 
     def image_vectors(self, images: torch.Tensor) -> torch.Tensor:
@@ -123,7 +150,12 @@ class Blip2(TorchEncoder):
         return vectors
 
     def padded(self, texts: Sequence[str], length: int) -> dict[str, torch.Tensor]:
-        options = {"padding": "max_length", "truncation": True, "max_length": length, "return_tensors": "pt"}
+        options = {
+            "padding": "max_length",
+            "truncation": True,
+            "max_length": length,
+            "return_tensors": "pt",
+        }
         tokens = self.tokenizer([caption(text) for text in texts], **options)
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
 

@@ -13,14 +13,21 @@ from kis_bench.encoders.torch_encoder import loading, refuse
 LAYERS = 21  #: of the 24 of ViT-L/14, of whose last ones LAVIS makes no use
 VISION = "visual_encoder."
 #: What the checkpoint holds beside the two encoders: language-model and matching heads, temperature, counters.
-NOT_NEEDED = re.compile(r"Qformer\.cls\..*|itm_head\..*|temp|Qformer\.bert\.embeddings\.position_ids")
+NOT_NEEDED = re.compile(
+    r"Qformer\.cls\..*|itm_head\..*|temp|Qformer\.bert\.embeddings\.position_ids"
+)
 #: Of the file of the image encoder: what LAVIS takes; it may hold more of CLIP, which is left alone.
-OF_VISION = re.compile(r"class_embedding|positional_embedding|conv1\..*|ln_pre\..*|transformer\.resblocks\.(\d+)\..*")
+OF_VISION = re.compile(
+    r"class_embedding|positional_embedding|conv1\..*|ln_pre\..*|transformer\.resblocks\.(\d+)\..*"
+)
 
 #: By whose shapes the network is built.
 GIVE_SHAPES = (
-    f"{VISION}conv1.weight", "query_tokens", "vision_proj.weight", "Qformer.bert.embeddings.word_embeddings.weight",
-)  # fmt: skip
+    f"{VISION}conv1.weight",
+    "query_tokens",
+    "vision_proj.weight",
+    "Qformer.bert.embeddings.word_embeddings.weight",
+)
 
 State = dict[str, torch.Tensor]
 
@@ -39,8 +46,13 @@ def read_weights(name: str, vision: Path, model: Path) -> State:
     """All weights under LAVIS' names: the image encoder's under ``visual_encoder.``, from its own file
     unless the model's file holds them too, as for LAVIS."""
     trained = read_state(name, model)
-    frozen = {f"{VISION}{key}": value for key, value in read_state(name, vision).items() if of_vision(key)}
-    weights = {**frozen, **{key: value for key, value in trained.items() if not NOT_NEEDED.fullmatch(key)}}
+    frozen = {
+        f"{VISION}{key}": value for key, value in read_state(name, vision).items() if of_vision(key)
+    }
+    weights = {
+        **frozen,
+        **{key: value for key, value in trained.items() if not NOT_NEEDED.fullmatch(key)},
+    }
     refuse(name, model, "lacks", set(GIVE_SHAPES) - set(weights))
     return weights
 
@@ -55,5 +67,8 @@ def check_names(name: str, file: Path, needed: Collection[str], found: Collectio
     Raises:
         KisBenchError: weights that are missing, or that nobody asked for: the file is another model's.
     """
-    for kind, keys in (("lacks", set(needed) - set(found)), ("has unexpected", set(found) - set(needed))):
+    for kind, keys in (
+        ("lacks", set(needed) - set(found)),
+        ("has unexpected", set(found) - set(needed)),
+    ):
         refuse(name, file, kind, keys)

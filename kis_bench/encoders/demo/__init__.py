@@ -18,9 +18,13 @@ PREPROCESSING = "rgb-squash-bicubic-64"
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
-    missing = [package for package in ("torch", "safetensors") if importlib.util.find_spec(package) is None]
+    missing = [
+        package for package in ("torch", "safetensors") if importlib.util.find_spec(package) is None
+    ]
     if missing:
-        return Readiness(False, f"needs {' and '.join(missing)}", "python -m pip install 'kis-bench[demo]'")
+        return Readiness(
+            False, f"needs {' and '.join(missing)}", "python -m pip install 'kis-bench[demo]'"
+        )
     return Readiness(True, "ready")
 
 
@@ -28,7 +32,9 @@ def weights_digest() -> str:
     try:
         return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
     except OSError as error:
-        raise KisBenchError(f"{WEIGHTS} can't be read: {error.strerror}; install kis-bench anew") from error
+        raise KisBenchError(
+            f"{WEIGHTS} can't be read: {error.strerror}; install kis-bench anew"
+        ) from error
 
 
 def key(checkpoint: Checkpoint, precision: str) -> str:

@@ -30,9 +30,14 @@ class DemoEncoder:
         try:
             network.load_state_dict(safetensors.torch.load_file(WEIGHTS))
         except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-            raise KisBenchError(f"{WEIGHTS} is not the demo model's: {error}; install kis-bench anew") from error
+            raise KisBenchError(
+                f"{WEIGHTS} is not the demo model's: {error}; install kis-bench anew"
+            ) from error
         # Texts stay on the CPU: a bag of hashed words is no work for a GPU.
-        self.image, self.text = network.image.float().eval().to(self.device), network.text.float().eval()
+        self.image, self.text = (
+            network.image.float().eval().to(self.device),
+            network.text.float().eval(),
+        )
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
@@ -43,5 +48,7 @@ class DemoEncoder:
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         read = [words(text) for text in texts]
-        vectors: NDArray[np.float32] = self.text([found[:CONTEXT_LENGTH] for found in read]).numpy()[:, None, :]
+        vectors: NDArray[np.float32] = self.text(
+            [found[:CONTEXT_LENGTH] for found in read]
+        ).numpy()[:, None, :]
         return vectors, np.array([len(found) > CONTEXT_LENGTH for found in read], dtype=bool)

@@ -39,7 +39,9 @@ def pieces(word: str) -> list[str]:
 def pixels(images: Sequence[Image.Image]) -> Tensor:
     """RGB pictures -> float32 ``[n, 3, 64, 64]`` in -1..1, squashed to a square."""
     size = (PICTURE_SIZE, PICTURE_SIZE)
-    small = [np.asarray(im.resize(size, Image.Resampling.BICUBIC, reducing_gap=None)) for im in images]
+    small = [
+        np.asarray(im.resize(size, Image.Resampling.BICUBIC, reducing_gap=None)) for im in images
+    ]
     return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
@@ -49,9 +51,14 @@ class ImageTower(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            convolution(3, 24, 2), convolution(24, 48, 2), Residual(48),
-            convolution(48, 96, 2), Residual(96), convolution(96, 160, 2), Residual(160),
-        )  # fmt: skip
+            convolution(3, 24, 2),
+            convolution(24, 48, 2),
+            Residual(48),
+            convolution(48, 96, 2),
+            Residual(96),
+            convolution(96, 160, 2),
+            Residual(160),
+        )
         self.dropout = nn.Dropout(0.1)
         self.head = nn.Linear(160 * (4 * 4 + 1), DIM)  # the 4 x 4 map and its mean
 

@@ -60,7 +60,9 @@ def lab_kmeans(image: Image.Image, colours: int) -> Feature:
     """
     from sklearn.cluster import KMeans
 
-    pixels, counts = np.unique(cielab(image, (64, 64)).reshape(-1, 3).round(6), axis=0, return_counts=True)
+    pixels, counts = np.unique(
+        cielab(image, (64, 64)).reshape(-1, 3).round(6), axis=0, return_counts=True
+    )
     k = min(colours, len(pixels))
     found = KMeans(k, n_init=4, random_state=SEED).fit(pixels, sample_weight=counts)
     shares = np.bincount(found.labels_, weights=counts, minlength=k) / counts.sum()
@@ -83,12 +85,24 @@ def cielab(image: Image.Image, size: tuple[int, int]) -> Feature:
 #: name -> feature, length, and the packages that it needs (module, distribution)
 EXTRACTORS: dict[str, tuple[Callable[[Image.Image], Feature], int, dict[str, str]]] = {
     "rgb-histogram-64": (partial(rgb_histogram, bins=(4, 4, 4)), 64, {}),
-    "rgb-histogram-256": (partial(rgb_histogram, bins=(8, 8, 4)), 256, {}),  # eyes tell blues apart least
+    "rgb-histogram-256": (
+        partial(rgb_histogram, bins=(8, 8, 4)),
+        256,
+        {},
+    ),  # eyes tell blues apart least
     **{
-        f"lab-positional-{n}x{n}": (partial(lab_positional, cells=n), 3 * n * n, {"skimage": "scikit-image"})
+        f"lab-positional-{n}x{n}": (
+            partial(lab_positional, cells=n),
+            3 * n * n,
+            {"skimage": "scikit-image"},
+        )
         for n in (2, 4, 8)
     },
-    "lab-kmeans-4": (partial(lab_kmeans, colours=4), 12, {"skimage": "scikit-image", "sklearn": "scikit-learn"}),
+    "lab-kmeans-4": (
+        partial(lab_kmeans, colours=4),
+        12,
+        {"skimage": "scikit-image", "sklearn": "scikit-learn"},
+    ),
 }
 NAMES = (*EXTRACTORS, "vlad-sift")
 
@@ -100,7 +114,9 @@ class Extractor:
     context_length: int | None = None
     image_only = True
 
-    def __init__(self, name: str, key: str, dim: int, feature: Callable[[Image.Image], Feature]) -> None:
+    def __init__(
+        self, name: str, key: str, dim: int, feature: Callable[[Image.Image], Feature]
+    ) -> None:
         self.name, self.key, self.dim, self.feature = name, key, dim + 1, feature
 
     def prepare_image(self, image: Image.Image) -> Feature:
@@ -108,7 +124,9 @@ class Extractor:
 
     def encode_prepared(self, prepared: Sequence[Feature]) -> NDArray[np.float32]:
         vectors = np.stack(prepared)
-        unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        unit: NDArray[np.float32] = (
+            vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        ).astype(np.float32)
         return unit[:, None, :]
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
@@ -124,17 +142,29 @@ def parts(checkpoint: Checkpoint) -> tuple[str, Path | None, dict[str, str]]:
     if name not in NAMES:
         raise UnknownName("extractor", name, NAMES, f"Model: {checkpoint.name}.")
     if name == "vlad-sift":
-        return name, Path(path).expanduser() if path else vlad.default_codebook(), {"cv2": "opencv-python-headless"}
+        return (
+            name,
+            Path(path).expanduser() if path else vlad.default_codebook(),
+            {"cv2": "opencv-python-headless"},
+        )
     return name, None, EXTRACTORS[name][2]
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
     _, codebook, packages = parts(checkpoint)
-    absent = [package for module, package in packages.items() if importlib.util.find_spec(module) is None]
+    absent = [
+        package for module, package in packages.items() if importlib.util.find_spec(module) is None
+    ]
     if absent:
-        return Readiness(False, f"needs {' and '.join(absent)}", "python -m pip install 'kis-bench[extractors]'")
+        return Readiness(
+            False, f"needs {' and '.join(absent)}", "python -m pip install 'kis-bench[extractors]'"
+        )
     if codebook is not None and not codebook.is_file():
-        return Readiness(False, "no codebook", f"kis-bench codebook DATASET learns one; looked for {codebook.name}")
+        return Readiness(
+            False,
+            "no codebook",
+            f"kis-bench codebook DATASET learns one; looked for {codebook.name}",
+        )
     return Readiness(True, "ready")
 
 
@@ -151,7 +181,11 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
 
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
     _, codebook, _ = parts(checkpoint)
-    return {codebook.name: file_digest(codebook)} if codebook is not None and codebook.is_file() else {}
+    return (
+        {codebook.name: file_digest(codebook)}
+        if codebook is not None and codebook.is_file()
+        else {}
+    )
 
 
 def version(module: str, package: str) -> str:
@@ -166,6 +200,8 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     assert made_under is not None  # it is ready
     if codebook is not None:
         words = vlad.read_codebook(codebook)
-        return Extractor(checkpoint.name, made_under, words.size + 1, partial(vlad.vlad_of_image, words=words))
+        return Extractor(
+            checkpoint.name, made_under, words.size + 1, partial(vlad.vlad_of_image, words=words)
+        )
     feature, dim, _ = EXTRACTORS[name]
     return Extractor(checkpoint.name, made_under, dim, feature)

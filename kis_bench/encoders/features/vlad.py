@@ -64,7 +64,9 @@ def vlad_of_image(image: Image.Image, words: NDArray[np.float32]) -> NDArray[np.
     return np.append(vlad(descriptors, words), float(len(descriptors) == 0))
 
 
-def learn_codebook(images: Iterable[Image.Image], *, words: int = WORDS, seed: int = 0) -> NDArray[np.float32]:
+def learn_codebook(
+    images: Iterable[Image.Image], *, words: int = WORDS, seed: int = 0
+) -> NDArray[np.float32]:
     """k-means over at most 300 descriptors of each image, float32 ``[words, 128]``.
 
     Raises:
@@ -78,8 +80,12 @@ def learn_codebook(images: Iterable[Image.Image], *, words: int = WORDS, seed: i
         sample.append(found[np.sort(rng.permutation(len(found))[:PER_IMAGE])])
     total = sum(map(len, sample))
     if total < words:
-        raise KisBenchError(f"the images have {total} keypoints; for {words} words they need at least as many")
-    found = MiniBatchKMeans(words, batch_size=4096, n_init=3, random_state=seed).fit(np.concatenate(sample))
+        raise KisBenchError(
+            f"the images have {total} keypoints; for {words} words they need at least as many"
+        )
+    found = MiniBatchKMeans(words, batch_size=4096, n_init=3, random_state=seed).fit(
+        np.concatenate(sample)
+    )
     centres: NDArray[np.float32] = found.cluster_centers_.astype(np.float32)
     return centres
 
@@ -103,5 +109,8 @@ def read_codebook(file: Path) -> NDArray[np.float32]:
     if not isinstance(words, np.ndarray) or words.dtype != np.float32 or words.ndim != 2:
         raise BadFile(file, [remedy])
     if words.shape[1] != DESCRIPTOR or not len(words) or not np.isfinite(words).all():
-        raise BadFile(file, [f"{remedy}; it holds {list(words.shape)}, float32 [words, {DESCRIPTOR}] is needed"])
+        raise BadFile(
+            file,
+            [f"{remedy}; it holds {list(words.shape)}, float32 [words, {DESCRIPTOR}] is needed"],
+        )
     return words

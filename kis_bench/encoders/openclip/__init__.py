@@ -27,9 +27,13 @@ NEEDS = ("open_clip_torch>=3.3",)
 CONFIG = "open_clip_config.json"
 #: In the order in which open_clip looks for them in a folder.
 WEIGHTS = (
-    "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin",
-    "open_clip_pytorch_model.pth", "model.safetensors", "pytorch_model.bin",
-)  # fmt: skip
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+)
 
 
 def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
@@ -45,21 +49,29 @@ def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
         return Path(rest.removeprefix("local-dir:")).expanduser()
     architecture, slash, tag = rest.rpartition("/")
     if not slash:
-        raise KisBenchError(f"model {checkpoint.name}: write openclip:ARCH/TAG or openclip:local-dir:PATH")
+        raise KisBenchError(
+            f"model {checkpoint.name}: write openclip:ARCH/TAG or openclip:local-dir:PATH"
+        )
     return tag_of(architecture.replace("/", "-"), tag)
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
     if not all(map(hub.installed, NEEDS)):  # else the table of tags can't be read
-        return Readiness(False, f"needs {' and '.join(NEEDS)}", "python -m pip install 'kis-bench[openclip]'")
+        return Readiness(
+            False, f"needs {' and '.join(NEEDS)}", "python -m pip install 'kis-bench[openclip]'"
+        )
     found = origin(checkpoint)
     if isinstance(found, hub.Repository):
         state = hub.readiness(checkpoint, found, CONFIG, WEIGHTS, "openclip", *NEEDS)
         text_model = text_model_of(found.snapshot) if state.ready and found.snapshot else None
-        return state if text_model is None or text_model.snapshot else hub.not_downloaded(checkpoint)
+        return (
+            state if text_model is None or text_model.snapshot else hub.not_downloaded(checkpoint)
+        )
     if isinstance(found, Path):
         lacks = hub.missing_files(found, CONFIG, WEIGHTS)
-        return Readiness(not lacks, f"no {lacks[0]}" if lacks else "ready", f"looked in {found}" if lacks else "")
+        return Readiness(
+            not lacks, f"no {lacks[0]}" if lacks else "ready", f"looked in {found}" if lacks else ""
+        )
     here = found.weights.snapshot
     complete = here is not None and any((here / file).is_file() for file in found.files)
     complete &= all(one.snapshot is not None for one in found.repositories)
@@ -82,7 +94,9 @@ def fetch(checkpoint: Checkpoint) -> None:
 def text_model_of(folder: Path) -> hub.Repository | None:
     """Whose configuration describes the text side, where open_clip builds it with transformers."""
     try:
-        name = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_cfg"]["text_cfg"].get("hf_model_name")
+        name = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_cfg"][
+            "text_cfg"
+        ].get("hf_model_name")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # loading will say what is wrong with it
     return hub.Repository(name) if name else None
@@ -90,7 +104,11 @@ def text_model_of(folder: Path) -> hub.Repository | None:
 
 def of_repository(files: Sequence[str]) -> list[str]:
     if CONFIG not in files:
-        hint = "; it has a config.json: try transformers:ORG/NAME or timm:NAME" if "config.json" in files else ""
+        hint = (
+            "; it has a config.json: try transformers:ORG/NAME or timm:NAME"
+            if "config.json" in files
+            else ""
+        )
         raise KisBenchError(f"this is no repository of open_clip, it has no {CONFIG}{hint}")
     return hub.weights_and_small_files(files, WEIGHTS)
 
@@ -113,7 +131,9 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
     if isinstance(found, hub.Repository):
         return found.weights()
     if isinstance(found, Tag):
-        return {name: commit for one in found.repositories for name, commit in one.weights().items()}
+        return {
+            name: commit for one in found.repositories for name, commit in one.weights().items()
+        }
     chosen = next((name for name in WEIGHTS if (found / name).is_file()), None)
     if chosen is None:
         return {}

@@ -21,9 +21,18 @@ from kis_bench.records import Checkpoint
 class OpenClipEncoder(TorchEncoder):
     """Preprocessing, tokenizer and context are those of the model's own configuration."""
 
-    def __init__(self, checkpoint: Checkpoint, key: str, device: str, precision: str, dim: int,
-                 model: torch.nn.Module, preprocess: Callable[[Image.Image], torch.Tensor], tokenizer: Any,
-                 quick_gelu: bool | None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        key: str,
+        device: str,
+        precision: str,
+        dim: int,
+        model: torch.nn.Module,
+        preprocess: Callable[[Image.Image], torch.Tensor],
+        tokenizer: Any,
+        quick_gelu: bool | None,
+    ) -> None:
         super().__init__(checkpoint, key, device, precision, dim, model)
         self.model, self.preprocess, self.tokenizer = model, preprocess, tokenizer
         self.context_length: int = tokenizer.context_length
@@ -31,28 +40,50 @@ class OpenClipEncoder(TorchEncoder):
         self.empty = tokenizer([""], context_length=self.context_length + 1)[0]
 
     @classmethod
-    def of_folder(cls, checkpoint: Checkpoint, key: str, device: str, precision: str, folder: Path) -> OpenClipEncoder:
+    def of_folder(
+        cls, checkpoint: Checkpoint, key: str, device: str, precision: str, folder: Path
+    ) -> OpenClipEncoder:
         """From a folder with ``open_clip_config.json``, weights, and tokenizer files where it needs some."""
         with loading(checkpoint.name, folder):
-            config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
+            config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))[
+                "model_cfg"
+            ]
             name = f"local-dir:{folder}"
             model, preprocess = open_clip.create_model_from_pretrained(name)
             options = fallback_config(folder) if config["text_cfg"].get("hf_tokenizer_name") else {}
             tokenizer = open_clip.get_tokenizer(name, **options)
         kind, _, repository = checkpoint.source.partition(":")
         expected = quick_gelu_of(repository.partition("@")[0]) if kind == "hf-hub" else None
-        return cls(checkpoint, key, device, precision, config["embed_dim"], model, preprocess, tokenizer, expected)
+        return cls(
+            checkpoint,
+            key,
+            device,
+            precision,
+            config["embed_dim"],
+            model,
+            preprocess,
+            tokenizer,
+            expected,
+        )
 
     @classmethod
-    def of_tag(cls, checkpoint: Checkpoint, key: str, device: str, precision: str, tag: Tag) -> OpenClipEncoder:
+    def of_tag(
+        cls, checkpoint: Checkpoint, key: str, device: str, precision: str, tag: Tag
+    ) -> OpenClipEncoder:
         """A built-in architecture; activation and preprocessing are those of the weights, whatever its name says."""
         folder = tag.weights.snapshot
         assert folder is not None  # it is ready
         weights = next(folder / file for file in tag.files if (folder / file).is_file())
         with loading(checkpoint.name, weights):
-            preprocessing = {name: tuple(v) if isinstance(v, list) else v for name, v in tag.preprocessing.items()}
+            preprocessing = {
+                name: tuple(v) if isinstance(v, list) else v
+                for name, v in tag.preprocessing.items()
+            }
             model, preprocess = open_clip.create_model_from_pretrained(
-                tag.architecture, pretrained=str(weights), quick_gelu=tag.quick_gelu, **preprocessing
+                tag.architecture,
+                pretrained=str(weights),
+                quick_gelu=tag.quick_gelu,
+                **preprocessing,
             )
             if tag.tokenizer is None:
                 tokenizer = open_clip.get_tokenizer(tag.architecture)
@@ -63,7 +94,17 @@ class OpenClipEncoder(TorchEncoder):
                 assert files is not None
                 options = {**tag.tokenizer_options, **fallback_config(files)}
                 tokenizer = HFTokenizer(str(files), context_length=tag.context_length, **options)
-        return cls(checkpoint, key, device, precision, tag.dim, model, preprocess, tokenizer, tag.quick_gelu)
+        return cls(
+            checkpoint,
+            key,
+            device,
+            precision,
+            tag.dim,
+            model,
+            preprocess,
+            tokenizer,
+            tag.quick_gelu,
+        )
 
     def prepare_image(self, image: Image.Image) -> torch.Tensor:
         return self.preprocess(image)

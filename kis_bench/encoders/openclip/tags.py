@@ -30,7 +30,9 @@ class Tag:
     dim: int
     tokenizer: Repository | None  # None: open_clip's own
     tokenizer_options: dict[str, Any]
-    text_model: Repository | None  # whose configuration describes the text side, where that is not open_clip's
+    text_model: (
+        Repository | None
+    )  # whose configuration describes the text side, where that is not open_clip's
 
     @property
     def repositories(self) -> list[Repository]:
@@ -49,7 +51,10 @@ def table() -> dict[str, Any]:
         tags: dict[str, dict[str, Any]] = {}
         for architecture, tag in open_clip.list_pretrained():
             tags.setdefault(architecture, {})[tag] = open_clip.get_pretrained_cfg(architecture, tag)
-        known = {"tags": tags, "architectures": {name: open_clip.get_model_config(name) for name in tags}}
+        known = {
+            "tags": tags,
+            "architectures": {name: open_clip.get_model_config(name) for name in tags},
+        }
         cache.write(file, json.dumps(known))
     return known
 
@@ -64,21 +69,32 @@ def tag_of(architecture: str, tag: str) -> Tag:
     if architecture not in tags:
         raise UnknownName("open_clip architecture", architecture, tags)
     if tag not in tags[architecture]:
-        raise UnknownName("open_clip tag", tag, tags[architecture], f"Architecture: {architecture}.")
+        raise UnknownName(
+            "open_clip tag", tag, tags[architecture], f"Architecture: {architecture}."
+        )
     about, model = tags[architecture][tag], table()["architectures"][architecture]
     text = model["text_cfg"]
     repository, _, file = about["hf_hub"].rpartition("/")
     file = file or "open_clip_pytorch_model.bin"
-    safe = "open_clip_model.safetensors" if file == "open_clip_pytorch_model.bin" else f"{file[:-4]}.safetensors"
+    safe = (
+        "open_clip_model.safetensors"
+        if file == "open_clip_pytorch_model.bin"
+        else f"{file[:-4]}.safetensors"
+    )
     tokenizer, text_model = text.get("hf_tokenizer_name"), text.get("hf_model_name")
     return Tag(
-        architecture, tag, Repository(repository), (safe, file), bool(about.get("quick_gelu")),
+        architecture,
+        tag,
+        Repository(repository),
+        (safe, file),
+        bool(about.get("quick_gelu")),
         {f"image_{name}": about[name] for name in ("mean", "std", "interpolation", "resize_mode")},
-        text.get("context_length", 77), model["embed_dim"],
+        text.get("context_length", 77),
+        model["embed_dim"],
         Repository(tokenizer) if tokenizer else None,
         {**text.get("tokenizer_kwargs", {}), "tokenizer_mode": text.get("tokenizer_mode")},
         Repository(text_model) if text_model else None,
-    )  # fmt: skip
+    )
 
 
 def quick_gelu_of(repository: str) -> bool | None:

@@ -27,7 +27,9 @@ def repository(checkpoint: Checkpoint) -> hub.Repository:
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
-    return hub.readiness(checkpoint, repository(checkpoint), CONFIG, WEIGHTS, "timm", "timm>=1.0.17")
+    return hub.readiness(
+        checkpoint, repository(checkpoint), CONFIG, WEIGHTS, "timm", "timm>=1.0.17"
+    )
 
 
 def fetch(checkpoint: Checkpoint) -> None:
@@ -36,7 +38,11 @@ def fetch(checkpoint: Checkpoint) -> None:
         import timm
 
         tagged = timm.list_pretrained(f"{name.removeprefix('timm/')}.*")
-        known = f"choose one of {', '.join(f'timm:{one}' for one in tagged[:8])}" if tagged else "timm has none for it"
+        known = (
+            f"choose one of {', '.join(f'timm:{one}' for one in tagged[:8])}"
+            if tagged
+            else "timm has none for it"
+        )
         raise KisBenchError(f"{checkpoint.source} doesn't say which weights; {known}")
     repository(checkpoint).fetch(partial(hub.weights_and_small_files, preferred=WEIGHTS))
 

@@ -16,7 +16,9 @@ from kis_bench.records import Checkpoint
 class TimmEncoder(ImageOnlyTorchEncoder):
     """Size, crop and normalisation are those that the weights were evaluated with."""
 
-    def __init__(self, checkpoint: Checkpoint, key: str, device: str, precision: str, folder: Path) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, key: str, device: str, precision: str, folder: Path
+    ) -> None:
         with loading(checkpoint.name, folder):
             model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0)
             config = timm.data.resolve_model_data_config(model)

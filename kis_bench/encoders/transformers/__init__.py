@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from kis_bench.encoders.protocol import Encoder
 
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
     needs = ("transformers>=5", "torch>=2.4", "torchvision")
-    return hub.readiness(checkpoint, hub.repository_of(checkpoint), CONFIG, WEIGHTS, "transformers", *needs)
+    return hub.readiness(
+        checkpoint, hub.repository_of(checkpoint), CONFIG, WEIGHTS, "transformers", *needs
+    )
 
 
 def fetch(checkpoint: Checkpoint) -> None:

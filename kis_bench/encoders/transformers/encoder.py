@@ -27,13 +27,24 @@ NOT_NEEDED = re.compile(r"(.*\.)?(position_ids|num_batches_tracked)|itm_head\..*
 class TransformersEncoder(TorchEncoder):
     """Image processor and tokenizer are the repository's own; texts are padded to the context, as in training."""
 
-    def __init__(self, checkpoint: Checkpoint, key: str, device: str, precision: str, dim: int, config: Any,
-                 folder: Path, *networks: torch.nn.Module) -> None:  # fmt: skip
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        key: str,
+        device: str,
+        precision: str,
+        dim: int,
+        config: Any,
+        folder: Path,
+        *networks: torch.nn.Module,
+    ) -> None:
         with loading(checkpoint.name, folder):
             self.processor = transformers.AutoImageProcessor.from_pretrained(folder)
             self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         limits = [self.tokenizer.model_max_length, TRAINED_CONTEXT.get(config.model_type)]
-        limits.append(getattr(getattr(config, "text_config", None), "max_position_embeddings", None))
+        limits.append(
+            getattr(getattr(config, "text_config", None), "max_position_embeddings", None)
+        )
         self.context_length: int = int(min(limit for limit in limits if limit))
         self.empty = self.padded([""], self.context_length + 1)["input_ids"][0]
         super().__init__(checkpoint, key, device, precision, dim, *networks)
@@ -42,7 +53,12 @@ class TransformersEncoder(TorchEncoder):
         return dict(self.processor(images=image, return_tensors="pt"))
 
     def padded(self, texts: Sequence[str], length: int) -> dict[str, torch.Tensor]:
-        options = {"padding": "max_length", "truncation": True, "max_length": length, "return_tensors": "pt"}
+        options = {
+            "padding": "max_length",
+            "truncation": True,
+            "max_length": length,
+            "return_tensors": "pt",
+        }
         return dict(self.tokenizer(list(texts), **options))
 
     def tokens(self, texts: Sequence[str]) -> tuple[Prepared, NDArray[np.bool_]]:
@@ -73,7 +89,9 @@ class Blip2(TransformersEncoder):
         return vectors
 
 
-def load(checkpoint: Checkpoint, key: str, device: str, precision: str, folder: Path) -> TransformersEncoder:
+def load(
+    checkpoint: Checkpoint, key: str, device: str, precision: str, folder: Path
+) -> TransformersEncoder:
     """The encoder of a repository's files, by the family that its configuration names.
 
     Raises:
@@ -82,11 +100,18 @@ def load(checkpoint: Checkpoint, key: str, device: str, precision: str, folder: 
     with loading(checkpoint.name, folder):
         config = transformers.AutoConfig.from_pretrained(folder)
     if config.model_type == "blip-2":
-        config.use_qformer_text_input = True  # older configurations don't say what these checkpoints hold
-        parts = (transformers.Blip2VisionModelWithProjection, transformers.Blip2TextModelWithProjection)
+        config.use_qformer_text_input = (
+            True  # older configurations don't say what these checkpoints hold
+        )
+        parts = (
+            transformers.Blip2VisionModelWithProjection,
+            transformers.Blip2TextModelWithProjection,
+        )
         image, text = whole(checkpoint.name, folder, parts, config)
         dim = config.image_text_hidden_size
-        encoder: TransformersEncoder = Blip2(checkpoint, key, device, precision, dim, config, folder, image, text)
+        encoder: TransformersEncoder = Blip2(
+            checkpoint, key, device, precision, dim, config, folder, image, text
+        )
         encoder.vectors_per_item = config.num_query_tokens
         return encoder
     (model,) = whole(checkpoint.name, folder, (transformers.AutoModel,), config)
@@ -106,7 +131,11 @@ def whole(name: str, folder: Path, classes: Sequence[Any], config: Any) -> list[
     with loading(name, folder), quiet():
         for each in classes:
             model, found = each.from_pretrained(
-                folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True
+                folder,
+                config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                output_loading_info=True,
             )
             models.append(model)
             missing |= set(found["missing_keys"])

@@ -14,8 +14,24 @@ from kis_bench.datasets import load
 from kis_bench.datasets.labels import label_files, number_of, read_labels
 from kis_bench.encoders.catalogue import catalogue
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
-from kis_bench.exchange.m3rt.ranks import Cell, Say, checked, paired, rows_of, some, tell, without_texts
-from kis_bench.exchange.m3rt.saves import Save, find_saves, read_cumulation, read_features, read_ranks, saves_folder
+from kis_bench.exchange.m3rt.ranks import (
+    Cell,
+    Say,
+    checked,
+    paired,
+    rows_of,
+    some,
+    tell,
+    without_texts,
+)
+from kis_bench.exchange.m3rt.saves import (
+    Save,
+    find_saves,
+    read_cumulation,
+    read_features,
+    read_ranks,
+    saves_folder,
+)
 from kis_bench.files.cache import file_digest
 from kis_bench.files.csv_tables import read_rows
 from kis_bench.measuring.run import write_measured
@@ -24,7 +40,8 @@ from kis_bench.results import Run
 from kis_bench.store import Store
 
 NOTE = (
-    "Imported from M3RT, not measured here: ranks as saved there, where equal scores were ordered by larger image id."
+    "Imported from M3RT, not measured here: ranks as saved there, "
+    "where equal scores were ordered by larger image id."
 )
 ROUNDING = 1e-5  #: lengths of float32 vectors are nearer to 1 than that
 
@@ -77,11 +94,22 @@ def import_saves(
     run = None
     if rows:
         run = write_measured(
-            reports, ranks=rows, timings=[], provenance=work.provenance(rows), device="not known",
-            command=["kis-bench", "import", "m3rt", str(folder)], interrupted=False, privacy=False,
-            pictures={name: source.dataset.collection for name, source in work.sources.items() if source.dataset},
-            repository=Path.cwd(), draw=draw,
-        )  # fmt: skip
+            reports,
+            ranks=rows,
+            timings=[],
+            provenance=work.provenance(rows),
+            device="not known",
+            command=["kis-bench", "import", "m3rt", str(folder)],
+            interrupted=False,
+            privacy=False,
+            pictures={
+                name: source.dataset.collection
+                for name, source in work.sources.items()
+                if source.dataset
+            },
+            repository=Path.cwd(),
+            draw=draw,
+        )
     return Imported(run, stored, tuple(work.remarks))
 
 
@@ -93,13 +121,23 @@ class Import:
         self.remarks = list(remarks)
         self.sources = find_sources(folder, self.saves, datasets, self.remarks.append)
         self.digests = {save: file_digest(save.path) for save in self.saves}
-        self.ranks = {cell(save): (save, read_ranks(save.path)) for save in self.saves if save.kind == "ranks"}
-        self.counts = {cell(s): (s, read_cumulation(s.path)) for s in self.saves if s.kind == "cumulation"}
-        self.sizes: dict[str, tuple[int, Path]] = {}  # dataset -> how many images it had, and which file says so
+        self.ranks = {
+            cell(save): (save, read_ranks(save.path)) for save in self.saves if save.kind == "ranks"
+        }
+        self.counts = {
+            cell(s): (s, read_cumulation(s.path)) for s in self.saves if s.kind == "cumulation"
+        }
+        self.sizes: dict[
+            str, tuple[int, Path]
+        ] = {}  # dataset -> how many images it had, and which file says so
         for save, numbers in self.counts.values():
             self.agree(save, len(numbers))
-        self.lacks: dict[str, Counter[str]] = defaultdict(Counter)  # model -> what can't be had from its ranks
-        self.n_queries: dict[str, dict[str, int]] = defaultdict(dict)  # dataset -> label set -> queries
+        self.lacks: dict[str, Counter[str]] = defaultdict(
+            Counter
+        )  # model -> what can't be had from its ranks
+        self.n_queries: dict[str, dict[str, int]] = defaultdict(
+            dict
+        )  # dataset -> label set -> queries
 
     def agree(self, save: Save, n: int) -> None:
         """Notes how many images a file is about; all files of one dataset have to be about as many."""
@@ -114,7 +152,11 @@ class Import:
             if save.kind == "features":
                 ids, vectors = read_features(save.path)
                 self.agree(save, len(ids))
-                folders.append(self.keep(save, ids, of_length_one(save.path, vectors, self.remarks.append), store))
+                folders.append(
+                    self.keep(
+                        save, ids, of_length_one(save.path, vectors, self.remarks.append), store
+                    )
+                )
         return tuple(folders)
 
     def keep(self, save: Save, ids: tuple[str, ...], vectors: Vectors, store: Store) -> Path:
@@ -157,7 +199,11 @@ class Import:
                 f"dataset {name}: nobody knows how many images were searched; put a cumulation or the image features "
                 "beside the ranks, or give the dataset's folder with its images"
             )
-        return self.sizes[name][0] if name in self.sizes else len(dataset.collection if dataset else ())
+        return (
+            self.sizes[name][0]
+            if name in self.sizes
+            else len(dataset.collection if dataset else ())
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of ranks.parquet, of all cells."""
@@ -166,7 +212,9 @@ class Import:
             model, dataset, label_set = key
             queries, n_items = self.sources[dataset].of(label_set), self.searched(dataset)
             if key in self.ranks:
-                ranks = checked(key, *self.ranks[key], self.counts.get(key), n_items, self.remarks.append)
+                ranks = checked(
+                    key, *self.ranks[key], self.counts.get(key), n_items, self.remarks.append
+                )
             else:
                 ranks = without_texts(key, *self.counts[key], self.remarks.append)
             pairs, loose = paired(ranks, queries)
@@ -191,7 +239,9 @@ class Import:
             "source": f"m3rt:{next(iter(own)).thesis_model}",
             "key": f"m3rt-{model}-{digest(sorted(own.values()))[:16]}",
             "features": {save.dataset: self.key(save) for save in own if save.kind == "features"},
-            "files": {f"{save.path.parent.name}/{save.path.name}": sha for save, sha in own.items()},
+            "files": {
+                f"{save.path.parent.name}/{save.path.name}": sha for save, sha in own.items()
+            },
             "note": " ".join([NOTE, *said, catalogue()[model].note]).strip(),
         }
 
@@ -200,7 +250,9 @@ class Import:
         own = {save: sha for save, sha in self.digests.items() if save.dataset == name}
         dataset = self.sources[name].dataset
         return {
-            "fingerprint": dataset.fingerprint if dataset else digest(["m3rt", *sorted(own.values())]),
+            "fingerprint": dataset.fingerprint
+            if dataset
+            else digest(["m3rt", *sorted(own.values())]),
             "n_items": self.searched(name),
             "n_queries": self.n_queries[name],
             "note": f"Imported from M3RT's dataset {next(iter(own)).thesis_dataset}.",
@@ -214,7 +266,10 @@ def thesis_models() -> dict[str, str]:
     """
     rows = [row for row in catalogue().values() if row.thesis_name and row.vectors_per_item == 1]
     own_code = ("CLIP", "ALIGN", "BLIP2")  # the others it loaded with open_clip
-    names = [row.thesis_name.lower() if row.thesis_name in own_code else f"openclip-{row.thesis_name}" for row in rows]
+    names = [
+        row.thesis_name.lower() if row.thesis_name in own_code else f"openclip-{row.thesis_name}"
+        for row in rows
+    ]
     return dict(zip(names, (row.name for row in rows), strict=True))
 
 
@@ -222,7 +277,9 @@ def cell(save: Save) -> Cell:
     return save.model, save.dataset, save.label_set or ""
 
 
-def find_sources(folder: Path, saves: Sequence[Save], given: Mapping[str, Path], say: Say) -> dict[str, Source]:
+def find_sources(
+    folder: Path, saves: Sequence[Save], given: Mapping[str, Path], say: Say
+) -> dict[str, Source]:
     """For each dataset of the saves the folder that was given, else M3RT's own, else nothing."""
     names = {save.dataset: save.thesis_dataset for save in saves}
     for name in given:
@@ -256,8 +313,12 @@ def labels_alone(name: str, folder: Path) -> tuple[Query, ...]:
     """The queries of a folder whose images are not here; their items are what the labels name."""
     items: dict[str, None] = {}
     for file in label_files(folder):
-        items |= dict.fromkeys(row.get("ID", row.get("item_id", "")).strip() for _, row in read_rows(file)[1])
-    found = read_labels(label_files(folder), Collection(name, tuple(item for item in items if item), (), ()))
+        items |= dict.fromkeys(
+            row.get("ID", row.get("item_id", "")).strip() for _, row in read_rows(file)[1]
+        )
+    found = read_labels(
+        label_files(folder), Collection(name, tuple(item for item in items if item), (), ())
+    )
     for file, problems in found.problems.items():
         if problems:
             raise BadFile(file, problems)
@@ -269,12 +330,16 @@ def of_length_one(file: Path, vectors: Vectors, say: Say) -> Vectors:
     off = float(np.abs(lengths - 1).max())
     if off <= ROUNDING:
         return vectors
-    say(f"{file}: lengths were up to {off:.1g} off 1, as half precision leaves them; they were made 1")
+    say(
+        f"{file}: lengths were up to {off:.1g} off 1, as half precision leaves them; they were made 1"
+    )
     made: Vectors = (vectors / lengths).astype(np.float32)
     return made
 
 
-def same_images(file: Path, ids: Sequence[str], collection: Collection, say: Say) -> list[int] | None:
+def same_images(
+    file: Path, ids: Sequence[str], collection: Collection, say: Say
+) -> list[int] | None:
     """For each image of the collection its place in ``ids``; None, and said, if they are not the same images.
 
     M3RT named an image by its file up to the first dot, or by the number that this is.

@@ -37,16 +37,31 @@ WIDTHS = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "bytes": 1}
 TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 2 * 2**-10, "bfloat16": 2 * 2**-7}
 TYPES = {f"torch {kind}": kind for kind in TOLERANCE}
 STORAGES = {
-    "torch DoubleStorage": "float64", "torch FloatStorage": "float32", "torch HalfStorage": "float16",
-    "torch BFloat16Storage": "bfloat16", "torch UntypedStorage": "bytes", "torch.storage UntypedStorage": "bytes",
-}  # fmt: skip
-MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  #: what torch's files began with before they were zip archives
+    "torch DoubleStorage": "float64",
+    "torch FloatStorage": "float32",
+    "torch HalfStorage": "float16",
+    "torch BFloat16Storage": "bfloat16",
+    "torch UntypedStorage": "bytes",
+    "torch.storage UntypedStorage": "bytes",
+}
+MAGIC, PROTOCOL = (
+    0x1950A86A20F9469CFC6C,
+    1001,
+)  #: what torch's files began with before they were zip archives
 
 REMEDY = "nothing in it was run; if the file is yours, write it again with M3RT"
 DAMAGE = (
-    ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, EOFError, MemoryError, struct.error,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    EOFError,
+    MemoryError,
+    struct.error,
     pickle.UnpicklingError,
-)  # fmt: skip
+)
 
 
 class Refused(Exception):
@@ -56,7 +71,9 @@ class Refused(Exception):
 class Instructions(dict[int, Callable[[Any], None]]):
     """The table of a reader that knows only some instructions of pickles."""
 
-    def __init__(self, names: str, own: Mapping[int, Callable[[Any], None]] = MappingProxyType({})) -> None:
+    def __init__(
+        self, names: str, own: Mapping[int, Callable[[Any], None]] = MappingProxyType({})
+    ) -> None:
         known = {ord(one.code) for one in pickletools.opcodes if one.name in names.split()}
         steps: Mapping[int, Callable[[Any], None]] = {**pickle._Unpickler.dispatch, **own}
         super().__init__({code: counted(steps[code]) for code in known})
@@ -125,7 +142,9 @@ class Tensor:
         view = np.lib.stride_tricks.as_strided(flat, self.size, steps, writeable=False)
         if self.kind == "bfloat16":  # the upper half of a float32
             return (view.astype(np.uint32) << 16).view(np.float32)
-        with np.errstate(all="ignore"):  # what becomes infinite is found by whoever needs finite numbers
+        with np.errstate(
+            all="ignore"
+        ):  # what becomes infinite is found by whoever needs finite numbers
             return view.astype(np.float32)
 
 
@@ -146,12 +165,18 @@ class StorageReader(Reader):
 
     def persistent_load(self, pid: Any) -> Storage:
         if type(pid) is not tuple or len(pid) != 6 or pid[0] != "storage":
-            raise Refused(f"the persistent id {shown(pid[0] if type(pid) is tuple and pid else pid)}")
+            raise Refused(
+                f"the persistent id {shown(pid[0] if type(pid) is tuple and pid else pid)}"
+            )
         _, kind, key, location, count, view = pid
         if view is not None:
             raise Refused("a view of a storage, as torch wrote before 1.0")
         # The location (cpu, cuda:0, ...) tells where the numbers were; now they are here.
-        if any(type(text) is not str for text in (kind, key, location)) or type(count) is not int or kind not in WIDTHS:
+        if (
+            any(type(text) is not str for text in (kind, key, location))
+            or type(count) is not int
+            or kind not in WIDTHS
+        ):
             raise ValueError("a storage that is not torch's")
         return Storage(kind, key, count)
 
@@ -167,13 +192,22 @@ def load_storage(content: Any) -> Storage:
     (count,) = struct.unpack("<q", stream.read(8))
     numbers = memoryview(content)[stream.tell() :]
     if count != found.count or len(numbers) != count * WIDTHS[found.kind]:
-        raise ValueError(f"{len(numbers)} bytes where the tensor's numbers are {found.count} of {found.kind}")
+        raise ValueError(
+            f"{len(numbers)} bytes where the tensor's numbers are {found.count} of {found.kind}"
+        )
     return Storage(found.kind, found.key, count, numbers)
 
 
-def typed_tensor(storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, more: Any = None) -> Tensor:
+def typed_tensor(
+    storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, more: Any = None
+) -> Tensor:
     """The tensor of torch's arguments, if all of it lies inside its storage."""
-    if type(storage) is not Storage or storage.content is None or storage.kind == "bytes" or more is not None:
+    if (
+        type(storage) is not Storage
+        or storage.content is None
+        or storage.kind == "bytes"
+        or more is not None
+    ):
         raise ValueError("a tensor without numbers, or with more than torch's arguments")
     if type(size) is not tuple or type(stride) is not tuple or not len(size) == len(stride) == 2:
         raise ValueError("a tensor that is not images x numbers")
@@ -182,12 +216,21 @@ def typed_tensor(storage: Any, offset: Any, size: Any, stride: Any, grad: Any, h
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     # One number may not stand for many: a small file would ask for all memory.
     if size[0] * size[1] > storage.count or (0 not in size and last >= storage.count):
-        raise Refused(f"a tensor of {size[0]} x {size[1]} that reaches beyond the {storage.count} saved numbers")
+        raise Refused(
+            f"a tensor of {size[0]} x {size[1]} that reaches beyond the {storage.count} saved numbers"
+        )
     return Tensor(storage.kind, storage.content, offset, size, stride)
 
 
 def untyped_tensor(
-    storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, kind: Any, more: Any = None
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    grad: Any,
+    hooks: Any,
+    kind: Any,
+    more: Any = None,
 ) -> Tensor:
     """The same for a storage of bytes, with the type beside it: torch's newer way."""
     if type(storage) is not Storage or storage.content is None or storage.kind != "bytes":
@@ -212,13 +255,18 @@ class TensorReader(Reader):
         super().__init__(stream)
         self.loaded = False
         self.names = {
-            **TYPES, "torch.storage _load_from_bytes": self.load_once, "torch._utils _rebuild_tensor_v2": typed_tensor,
-            "torch._utils _rebuild_tensor_v3": untyped_tensor, "collections OrderedDict": no_hooks,
-        }  # fmt: skip
+            **TYPES,
+            "torch.storage _load_from_bytes": self.load_once,
+            "torch._utils _rebuild_tensor_v2": typed_tensor,
+            "torch._utils _rebuild_tensor_v3": untyped_tensor,
+            "collections OrderedDict": no_hooks,
+        }
 
     def load_once(self, content: Any) -> Storage:
         if self.loaded:
-            raise Refused("more than one tensor")  # else one could be unpacked as often as the file has bytes
+            raise Refused(
+                "more than one tensor"
+            )  # else one could be unpacked as often as the file has bytes
         self.loaded = True
         return load_storage(content)
 
@@ -239,8 +287,12 @@ def read_pickle(file: Path, kind: type[Reader]) -> Any:
         if stream.tell() < len(content):
             raise ValueError("bytes after its end")
     except Refused as error:
-        raise BadFile(file, [f"near byte {stream.tell()}: {error}, for which M3RT has no use; {REMEDY}"]) from error
+        raise BadFile(
+            file, [f"near byte {stream.tell()}: {error}, for which M3RT has no use; {REMEDY}"]
+        ) from error
     except DAMAGE as error:
         why = f"near byte {stream.tell()}: {str(error) or 'it ends'}" if content else "it is empty"
-        raise BadFile(file, [f"no pickle of M3RT's, or damaged or cut off ({why}); {REMEDY}"]) from error
+        raise BadFile(
+            file, [f"no pickle of M3RT's, or damaged or cut off ({why}); {REMEDY}"]
+        ) from error
     return value

@@ -35,17 +35,22 @@ def without_texts(key: Cell, save: Save, counts: list[int], say: Say) -> Ranks:
 
 
 def checked(
-    key: Cell, save: Save, ranks: Ranks, counts: tuple[Save, list[int]] | None, n_items: int, say: Say
-) -> Ranks:  # fmt: skip
+    key: Cell,
+    save: Save,
+    ranks: Ranks,
+    counts: tuple[Save, list[int]] | None,
+    n_items: int,
+    say: Say,
+) -> Ranks:
     """The ranks, if they are of that many images; says where the cumulation of the same cell differs."""
     text, worst = max(ranks, key=lambda one: one[1])
     if worst >= n_items:
-        message = (
-            f"{text!r} has rank {worst + 1}, but {n_items} images were searched; take away what is of other images"
-        )
-        raise BadFile(save.path, [message])
+        message = f"{text!r} has rank {worst + 1}, but {n_items} images were searched"
+        raise BadFile(save.path, [f"{message}; take away what is of other images"])
     if counts is not None:
-        places = [place if place >= 0 else n_items - 1 for _, place in ranks]  # M3RT counted from the end
+        places = [
+            place if place >= 0 else n_items - 1 for _, place in ranks
+        ]  # M3RT counted from the end
         mine, theirs = np.bincount(places, minlength=n_items).cumsum().tolist(), counts[1]
         differ = [place for place in range(n_items) if mine[place] != theirs[place]]
         if differ:
@@ -73,7 +78,11 @@ def paired(legacy: Ranks, queries: Sequence[Query]) -> tuple[Pairs, Ranks]:
     places: dict[str, list[int]] = defaultdict(list)
     for text, place in legacy:
         places[text.strip()].append(place)
-    sure = {text for text, at in places.items() if len(by_text.get(text, ())) == len(at) and len(set(at)) == 1}
+    sure = {
+        text
+        for text, at in places.items()
+        if len(by_text.get(text, ())) == len(at) and len(set(at)) == 1
+    }
     pairs = [(query, places[query.text][0]) for query in queries if query.text in sure]
     return pairs, [(text, place) for text, place in legacy if text.strip() not in sure]
 
@@ -85,36 +94,68 @@ def tell(key: Cell, pairs: Pairs, loose: Ranks, queries: Sequence[Query], say: S
     texts = [text for text, _ in loose if text]
     strange = [text for text in texts if queries and text.strip() not in known]
     ranked = {query.text for query, _ in pairs} | {text.strip() for text in texts}
-    lost = [query.text for query, place in pairs if place < 0] + [text for text, place in loose if place < 0]
+    lost = [query.text for query, place in pairs if place < 0] + [
+        text for text, place in loose if place < 0
+    ]
     facts = {
         "left out, because the target was not among the images (M3RT's rank -1)": lost,
         "not paired, because no labels of this set are here": [] if queries else texts,
-        "not paired, because several queries have the text": [text for text in texts if text.strip() in known],
+        "not paired, because several queries have the text": [
+            text for text in texts if text.strip() in known
+        ],
         "not paired, because no label has the text": strange,
-        "among these, other than a label in white space only": [t for t in strange if " ".join(t.split()) in spaced],
-        "labels without a rank": [query.text for query in queries if ranked and query.text not in ranked],
+        "among these, other than a label in white space only": [
+            t for t in strange if " ".join(t.split()) in spaced
+        ],
+        "labels without a rank": [
+            query.text for query in queries if ranked and query.text not in ranked
+        ],
     }
     for fact, which in facts.items():
         if which:
-            say(f"{named(key)}: {fact}: {len(which)} of {len(pairs) + len(loose)}{some(list(dict.fromkeys(which)))}")
-    return Counter({"left out, because the target was not found": len(lost),
-                    "not paired with their query": sum(place >= 0 for _, place in loose)})  # fmt: skip
+            say(
+                f"{named(key)}: {fact}: {len(which)} of {len(pairs) + len(loose)}{some(list(dict.fromkeys(which)))}"
+            )
+    return Counter(
+        {
+            "left out, because the target was not found": len(lost),
+            "not paired with their query": sum(place >= 0 for _, place in loose),
+        }
+    )
 
 
 def rows_of(key: Cell, pairs: Pairs, loose: Ranks, n_items: int) -> list[dict[str, Any]]:
     """The rows of ranks.parquet; what M3RT didn't save is left empty."""
     model, dataset, label_set = key
     kept = [(text, place) for text, place in loose if place >= 0]
-    found = [(query.query_id, "|".join(query.item_ids), query.text, place) for query, place in pairs if place >= 0]
-    found += [(f"unpaired-{model}-{label_set}-{n}", "", text, place) for n, (text, place) in enumerate(kept, start=1)]
+    found = [
+        (query.query_id, "|".join(query.item_ids), query.text, place)
+        for query, place in pairs
+        if place >= 0
+    ]
+    found += [
+        (f"unpaired-{model}-{label_set}-{n}", "", text, place)
+        for n, (text, place) in enumerate(kept, start=1)
+    ]
     return [
         {
-            "model": model, "dataset": dataset, "label_set": label_set, "query_id": query_id, "text": text,
-            "item_id": item, "rank": place + 1.0, "rank_best": place + 1, "rank_worst": place + 1, "group_rank": None,
-            "n_items": n_items, "truncated": None, "target_score": math.nan, "top_item_ids": None,
+            "model": model,
+            "dataset": dataset,
+            "label_set": label_set,
+            "query_id": query_id,
+            "text": text,
+            "item_id": item,
+            "rank": place + 1.0,
+            "rank_best": place + 1,
+            "rank_worst": place + 1,
+            "group_rank": None,
+            "n_items": n_items,
+            "truncated": None,
+            "target_score": math.nan,
+            "top_item_ids": None,
         }
         for query_id, item, text, place in found
-    ]  # fmt: skip
+    ]
 
 
 def some(texts: Sequence[str], most: int = 5) -> str:

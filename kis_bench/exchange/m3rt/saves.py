@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.exchange.m3rt.pickles import REMEDY, TOLERANCE, Reader, Tensor, TensorReader, read_pickle
+from kis_bench.exchange.m3rt.pickles import (
+    REMEDY,
+    TOLERANCE,
+    Reader,
+    Tensor,
+    TensorReader,
+    read_pickle,
+)
 
 FOLDERS = {"features": "image_features", "ranks": "ranks", "cumulation": "cumulations"}
 LABEL_SETS = ("short", "long")
@@ -36,16 +43,28 @@ def read_features(file: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         BadFile: it is not what M3RT saves, or holds anything besides.
     """
     pair = read_pickle(file, TensorReader)
-    if type(pair) is not tuple or len(pair) != 2 or type(pair[0]) is not list or type(pair[1]) is not Tensor:
+    if (
+        type(pair) is not tuple
+        or len(pair) != 2
+        or type(pair[0]) is not list
+        or type(pair[1]) is not Tensor
+    ):
         raise BadFile(file, [f"not a pair of image ids and a tensor; {REMEDY}"])
     ids, vectors = pair[0], pair[1].numbers()
     if not all(is_text(item) and item for item in ids):
         raise BadFile(file, [f"image ids are not all texts; {REMEDY}"])
     if vectors.size == 0 or len(ids) != len(vectors):
-        raise BadFile(file, [f"{len(ids)} image ids and a tensor of {list(vectors.shape)}; encode the images again"])
+        raise BadFile(
+            file,
+            [
+                f"{len(ids)} image ids and a tensor of {list(vectors.shape)}; encode the images again"
+            ],
+        )
     if len(set(ids)) < len(ids):
         twice = next(item for item, after in pairwise(sorted(ids)) if item == after)
-        raise BadFile(file, [f"image {twice!r} is there twice; rename one and encode the images again"])
+        raise BadFile(
+            file, [f"image {twice!r} is there twice; rename one and encode the images again"]
+        )
     off = np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1)
     wrong = np.flatnonzero(~(off <= TOLERANCE[pair[1].kind]))
     if len(wrong):
@@ -66,7 +85,10 @@ def read_ranks(file: Path) -> list[tuple[str, int]]:
     for number, pair in enumerate(ranks, start=1):
         whole = type(pair) is tuple and len(pair) == 2 and is_text(pair[0]) and type(pair[1]) is int
         if not whole or pair[1] < -1:
-            raise BadFile(file, [f"entry {number} is not a label and a rank from 0 (or -1: not found); {REMEDY}"])
+            raise BadFile(
+                file,
+                [f"entry {number} is not a label and a rank from 0 (or -1: not found); {REMEDY}"],
+            )
     return ranks
 
 
@@ -83,7 +105,10 @@ def read_cumulation(file: Path) -> list[int]:
         raise BadFile(file, [f"it counts more than {MOST_LABELS:,} targets; {REMEDY}"])
     for number, (before, count) in enumerate(pairwise([0, *counts]), start=1):
         if count < before:
-            raise BadFile(file, [f"entry {number} is {count}, less than {before}, and counts never fall; {REMEDY}"])
+            raise BadFile(
+                file,
+                [f"entry {number} is {count}, less than {before}, and counts never fall; {REMEDY}"],
+            )
     return counts
 
 
@@ -110,24 +135,38 @@ def find_saves(folder: Path, models: Mapping[str, str]) -> tuple[tuple[Save, ...
         KisBenchError: there are no saves. BadFile: a file is of a model that nobody knows, or two are of one kind.
     """
     base = saves_folder(folder)
-    files = [(kind, file) for kind, name in FOLDERS.items() for file in sorted((base / name).glob("*"))]
+    files = [
+        (kind, file) for kind, name in FOLDERS.items() for file in sorted((base / name).glob("*"))
+    ]
     if not files:
         wanted = ", ".join(FOLDERS.values())
-        raise KisBenchError(f"{folder} holds no saves of M3RT; name the folder with saves/ in it, and {wanted} in that")
+        raise KisBenchError(
+            f"{folder} holds no saves of M3RT; name the folder with saves/ in it, and {wanted} in that"
+        )
     found: dict[tuple[str, str, str, str | None], Save] = {}
     remarks, problems = [], []
     for kind, file in files:
-        model = max((name for name in models if file.name.startswith(f"{name}-")), key=len, default=None)
+        model = max(
+            (name for name in models if file.name.startswith(f"{name}-")), key=len, default=None
+        )
         save = parse(kind, file, model, models[model]) if model else None
         if file.suffix != ".pkl" or not file.is_file():
             remarks.append(f"{file}: left out, it is not a .pkl file")
         elif model is None:
-            problems.append(f"{file}: of no model that is known; known are {', '.join(sorted(models))}")
+            problems.append(
+                f"{file}: of no model that is known; known are {', '.join(sorted(models))}"
+            )
         elif save is None:
-            form = "MODEL-DATASET.pkl" if kind == "features" else "MODEL-DATASET-short.pkl or -long.pkl"
+            form = (
+                "MODEL-DATASET.pkl"
+                if kind == "features"
+                else "MODEL-DATASET-short.pkl or -long.pkl"
+            )
             remarks.append(f"{file}: left out, its name is not of the form {form}")
         elif (cell := (kind, save.model, save.dataset, save.label_set)) in found:
-            problems.append(f"{file}: of the same model and dataset as {found[cell].path.name}; take one away")
+            problems.append(
+                f"{file}: of the same model and dataset as {found[cell].path.name}; take one away"
+            )
         else:
             found[cell] = save
     if problems:

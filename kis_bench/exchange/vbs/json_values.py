@@ -37,7 +37,13 @@ class Place:
         else:
             taken = None if value is None else kind.read(value)
         if taken is None and value is not None:
-            kind_of = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
+            kind_of = (
+                "an object"
+                if isinstance(value, dict)
+                else "a list"
+                if isinstance(value, list)
+                else repr(value)
+            )
             self.problems.append(f"{name} is {kind_of[:60]}; make it {expected}")
         elif taken is None and needed:
             self.problems.append(f"{name} is missing; add {expected}")
@@ -45,7 +51,9 @@ class Place:
 
     def each(self, path: str) -> list[Place]:
         listed = self.take(path, LIST) or []
-        return [Place(one, f"{self.name}.{path}[{i}]", self.problems) for i, one in enumerate(listed)]
+        return [
+            Place(one, f"{self.name}.{path}[{i}]", self.problems) for i, one in enumerate(listed)
+        ]
 
 
 LIST = Kind[list[Any]]("a list", lambda value: value if isinstance(value, list) else None)

@@ -18,7 +18,9 @@ from kis_bench.files.whole import write_whole
 from kis_bench.records import Collection, Query
 
 Row = dict[str, str]
-Keyframes = dict[str, list[tuple[float, int]]]  #: of a group: times in seconds, positions in the collection
+Keyframes = dict[
+    str, list[tuple[float, int]]
+]  #: of a group: times in seconds, positions in the collection
 SUFFIX = re.compile(r"\.(?:mp4|m4v|mkv|webm|mov|avi|mpe?g|ogv|wmv|flv)$", re.IGNORECASE)
 
 
@@ -61,11 +63,15 @@ def label_rows(tasks: Sequence[Task], collection: Collection) -> tuple[list[Row]
             continue
         first[whole] = task.name
         if group != task.video:
-            said["whose video is called otherwise in the collection"].append(f"{task.name} ({task.video}: {group})")
+            said["whose video is called otherwise in the collection"].append(
+                f"{task.name} ({task.video}: {group})"
+            )
         rows += rows_of(task, item)
     if not rows:
         raise KisBenchError(
-            "\n  ".join([f"dataset {collection.name} has no target for any task:", *remarks("task", said)])
+            "\n  ".join(
+                [f"dataset {collection.name} has no target for any task:", *remarks("task", said)]
+            )
         )
     return sorted(rows, key=lambda row: int(row["stage"])), remarks("task", said)
 
@@ -81,7 +87,9 @@ def target_of(task: Task, fits: Sequence[str], keyframes: Keyframes) -> int:
     inside = sorted(one for one in known if task.start_s <= one[0] <= task.end_s)
     if not inside:
         away = min(max(task.start_s - time, time - task.end_s) for time, _ in known)
-        raise LeftOut("without a keyframe in the segment", f"{task.video}, the nearest is {away:.2f} s away")
+        raise LeftOut(
+            "without a keyframe in the segment", f"{task.video}, the nearest is {away:.2f} s away"
+        )
     return inside[(len(inside) - 1) // 2][1]
 
 
@@ -113,7 +121,14 @@ def digits(name: str) -> str | None:
 def rows_of(task: Task, item: str) -> list[Row]:
     span = dict(zip(RANGE, (str(task.start_s), str(task.end_s)), strict=True))
     return [
-        {"query_id": task.name, "item_id": item, "label_set": f"stage-{n}", "text": hint, "stage": str(n), **span}
+        {
+            "query_id": task.name,
+            "item_id": item,
+            "label_set": f"stage-{n}",
+            "text": hint,
+            "stage": str(n),
+            **span,
+        }
         for n, hint in enumerate(task.hints, start=1)
         if hint
     ]
@@ -130,7 +145,9 @@ def write_labels(file: Path, rows: Sequence[Row]) -> None:
     write_whole(file, stream.getvalue().encode())
 
 
-def import_tasks(tasks_file: Path, collection: Collection, out: Path, known: Iterable[Query] = ()) -> list[str]:
+def import_tasks(
+    tasks_file: Path, collection: Collection, out: Path, known: Iterable[Query] = ()
+) -> list[str]:
     """Writes a label file for a collection from a file of tasks; gives remarks, the first on what was written.
 
     Args:
@@ -145,7 +162,9 @@ def import_tasks(tasks_file: Path, collection: Collection, out: Path, known: Ite
         raise BadFile(tasks_file, ["there are no textual known-item tasks", *said])
     rows, more = label_rows(tasks, collection)
     there = {(query.label_set, query.query_id) for query in known}
-    twice = sorted({row["query_id"] for row in rows if (row["label_set"], row["query_id"]) in there})
+    twice = sorted(
+        {row["query_id"] for row in rows if (row["label_set"], row["query_id"]) in there}
+    )
     if twice:
         raise KisBenchError(
             f"dataset {collection.name} has {len(twice)} of these tasks already, first {twice[0]!r}; "

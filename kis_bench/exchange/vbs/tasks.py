@@ -28,10 +28,23 @@ from kis_bench.exchange.vbs.json_values import LIST, Kind, Place
 from kis_bench.files.csv_tables import decoded
 
 SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"
-TARGETS, HINTS = {"MEDIA_ITEM_TEMPORAL_RANGE", "VideoSegmentTarget"}, {"TEXT", "TextHint", "EMPTY"}  #: DRES 2 and 1
+TARGETS, HINTS = (
+    {"MEDIA_ITEM_TEMPORAL_RANGE", "VideoSegmentTarget"},
+    {"TEXT", "TextHint", "EMPTY"},
+)  #: DRES 2 and 1
 PER_SECOND = {"MILLISECONDS": 1000.0, "Millisecond": 1000.0, "SECONDS": 1.0}
-UNITS = ("MILLISECONDS", "SECONDS", "FRAME_NUMBER", "TIMECODE", "Millisecond", "Frame", "Timecode")  #: likewise
-TIMECODE = re.compile(r"(?:(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d)(?::(\d+)|\.(\d{3}))|(\d+))", re.ASCII)
+UNITS = (
+    "MILLISECONDS",
+    "SECONDS",
+    "FRAME_NUMBER",
+    "TIMECODE",
+    "Millisecond",
+    "Frame",
+    "Timecode",
+)  #: likewise
+TIMECODE = re.compile(
+    r"(?:(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d)(?::(\d+)|\.(\d{3}))|(\d+))", re.ASCII
+)
 NUMERAL = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")  #: in a label file: NUL, and halves of characters
 MOST_BYTES, MOST_CHARACTERS, MOST = 2**26, 100_000, 1e12  #: of a file, of a text, of a number
@@ -62,7 +75,11 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
     """
     problems: list[str] = []
     content = parsed(file, problems)
-    holders = [content.get(key) for key in ("template", "description")] if isinstance(content, dict) else []
+    holders = (
+        [content.get(key) for key in ("template", "description")]
+        if isinstance(content, dict)
+        else []
+    )
     holder = next((one for one in holders if isinstance(one, dict)), content)
     listed = holder.get("tasks") if isinstance(holder, dict) else holder
     if not isinstance(listed, list) or not listed:
@@ -86,11 +103,14 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
     asked: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for task in tasks:
         asked[task.hints].add(task.video)
-    vague = {task.name: task for task in tasks if len(task.hints) == 1 and len(asked[task.hints]) > 1}
+    vague = {
+        task.name: task for task in tasks if len(task.hints) == 1 and len(asked[task.hints]) > 1
+    }
     left = {"left out, because different videos have the same single hint": list(vague)}
     tasks = [task for task in tasks if task.name not in vague]
     kinds = [
-        f"{n} task{'s' * (n > 1)} of type {kind!r} left out, no textual known-item search" for kind, n in others.items()
+        f"{n} task{'s' * (n > 1)} of type {kind!r} left out, no textual known-item search"
+        for kind, n in others.items()
     ]
     return tasks, [*kinds, *remarks("task", left), *oddities(tasks)]
 
@@ -101,11 +121,17 @@ def parsed(file: Path, problems: list[str]) -> Any:
         return math.nan
 
     if os.path.isfile(file) and os.path.getsize(file) > MOST_BYTES:
-        raise BadFile(file, [f"it has more than {MOST_BYTES:,} bytes; export the template without its run"])
+        raise BadFile(
+            file, [f"it has more than {MOST_BYTES:,} bytes; export the template without its run"]
+        )
     try:
         return json.loads(decoded(file, problems), parse_constant=constant)
     except (RecursionError, ValueError) as error:
-        why = "it is nested too deep" if isinstance(error, RecursionError) else f"it is no JSON: {error}"
+        why = (
+            "it is nested too deep"
+            if isinstance(error, RecursionError)
+            else f"it is no JSON: {error}"
+        )
         raise BadFile(file, [*problems, f"{why}; give {SHAPES}"]) from error
 
 
@@ -123,12 +149,18 @@ def other_kind(found: Any) -> str | None:
 
 
 def types(found: Any) -> set[str]:
-    kinds = [one.get("type") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    kinds = (
+        [one.get("type") for one in found if isinstance(one, dict)]
+        if isinstance(found, list)
+        else []
+    )
     return {kind for kind in kinds if isinstance(kind, str)}
 
 
 def hint(value: Any) -> str | None:
-    right = isinstance(value, str) and len(value) <= MOST_CHARACTERS and not UNWRITABLE.search(value)
+    right = (
+        isinstance(value, str) and len(value) <= MOST_CHARACTERS and not UNWRITABLE.search(value)
+    )
     return value.strip() if right else None  # as label files are read
 
 
@@ -143,10 +175,14 @@ def rate(value: Any) -> float | None:
 
 def timecode(value: Any) -> tuple[float, float] | None:
     """Seconds and frames of ``hours:minutes:seconds:frames``, of which the first may be left out, or with ``.480``."""
-    parts = TIMECODE.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 40 else None
+    parts = (
+        TIMECODE.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 40 else None
+    )
     if parts is None:
         return None
-    hours, minutes, seconds, frames, thousandths, only_frames = (int(part or 0) for part in parts.groups())
+    hours, minutes, seconds, frames, thousandths, only_frames = (
+        int(part or 0) for part in parts.groups()
+    )
     return 3600 * hours + 60 * minutes + seconds + thousandths / 1000, frames + only_frames
 
 
@@ -156,7 +192,9 @@ def clock(unit: str) -> Kind[tuple[float, float]]:
         return Kind("a time such as 0:01:30:12 with 12 frames, or 0:01:30.480", timecode)
 
     def read(value: Any) -> tuple[float, float] | None:
-        count = number(float(value) if isinstance(value, str) and NUMERAL.fullmatch(value) else value)
+        count = number(
+            float(value) if isinstance(value, str) and NUMERAL.fullmatch(value) else value
+        )
         seconds = PER_SECOND.get(unit)
         return None if count is None else (count / seconds, 0.0) if seconds else (0.0, count)
 
@@ -175,13 +213,24 @@ def archive_task(task: Place) -> list[Task]:
     ends = [task.take(f"videorange.{end}", MILLISECONDS) for end in ("start", "end")]
     seconds = [None if end is None else end / 1000 for end in ends]
     hints = [(0.0, each.take("", HINT)) for each in task.each("hints")]
-    return made(task, "query_name", task.take("answer", TEXT), seconds, hints, task.take("fps", FPS, needed=False))
+    return made(
+        task,
+        "query_name",
+        task.take("answer", TEXT),
+        seconds,
+        hints,
+        task.take("fps", FPS, needed=False),
+    )
 
 
 def dres_task(task: Place) -> list[Task]:
     old = isinstance(task.found, dict) and "target" in task.found
     span, text = ("temporalRange", "text") if old else ("range", "description")
-    targets = [Place(task.found["target"], f"{task.name}.target", task.problems)] if old else task.each("targets")
+    targets = (
+        [Place(task.found["target"], f"{task.name}.target", task.problems)]
+        if old
+        else task.each("targets")
+    )
     target = targets[0] if targets else Place({}, task.name, [])  # else a problem is known
     target.take("type", TEXT)
     fps = target.take("item.fps", FPS, needed=False)
@@ -203,22 +252,30 @@ def moment(target: Place, path: str, old: bool, fps: float | None) -> float | No
         return None
     seconds, frames = found
     if frames and rate is None:
-        target.problems.append(f"{target.name}.{path} counts frames; add item.fps, or write milliseconds")
+        target.problems.append(
+            f"{target.name}.{path} counts frames; add item.fps, or write milliseconds"
+        )
         return None
     return seconds + frames / (rate or 1.0)
 
 
 def made(
-    task: Place, key: str, video: str | None, ends: Sequence[float | None], shown: list[tuple[float, str | None]],
+    task: Place,
+    key: str,
+    video: str | None,
+    ends: Sequence[float | None],
+    shown: list[tuple[float, str | None]],
     fps: float | None,
-) -> list[Task]:  # fmt: skip
+) -> list[Task]:
     """The task, if all of it is there."""
     name, (start, end) = task.take(key, TEXT), ends
     hints = [text for _, text in sorted(shown, key=lambda pair: pair[0]) if text is not None]
     if task.take("hints", LIST) is not None and len(hints) == len(shown) and not any(hints):
         task.problems.append(f"{task.name}.hints hold no text; write one, or delete the task")
     if start is not None and end is not None and end < start:
-        task.problems.append(f"{task.name} has a range to {end:g} s that begins at {start:g} s; swap start and end")
+        task.problems.append(
+            f"{task.name} has a range to {end:g} s that begins at {start:g} s; swap start and end"
+        )
     if name is None or video is None or start is None or end is None:
         return []
     return [Task(name, video, start, end, tuple(hints), fps)]
@@ -226,12 +283,25 @@ def made(
 
 def oddities(tasks: Sequence[Task]) -> list[str]:
     """Remarks on what may be meant, or a slip."""
-    steps = [(task, n, pair) for task in tasks for n, pair in enumerate(pairwise(("", *task.hints)), start=1)]
+    steps = [
+        (task, n, pair)
+        for task in tasks
+        for n, pair in enumerate(pairwise(("", *task.hints)), start=1)
+    ]
     blank = [f"{task.name} stage {n}" for task, n, (_, hint) in steps if not hint]
-    same = [f"{task.name} stage {n}" for task, n, (before, hint) in steps if hint and hint == before]
-    long = [f"{t.name} ({t.start_s:g} to {t.end_s:g} s)" for t in tasks if t.end_s - t.start_s > LONG_S]
-    hints = {"without text, whose stages are left out": blank, "the same as the one before, and kept": same}
-    return remarks("hint", hints) + remarks("task", {f"longer than {LONG_S:g} s, which may be a slip": long})
+    same = [
+        f"{task.name} stage {n}" for task, n, (before, hint) in steps if hint and hint == before
+    ]
+    long = [
+        f"{t.name} ({t.start_s:g} to {t.end_s:g} s)" for t in tasks if t.end_s - t.start_s > LONG_S
+    ]
+    hints = {
+        "without text, whose stages are left out": blank,
+        "the same as the one before, and kept": same,
+    }
+    return remarks("hint", hints) + remarks(
+        "task", {f"longer than {LONG_S:g} s, which may be a slip": long}
+    )
 
 
 def remarks(noun: str, found: Mapping[str, Sequence[str]]) -> list[str]:

@@ -13,7 +13,15 @@ from kis_bench.analysis.audit import FLAGS
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.findings import Findings
 from kis_bench.files.text import shortened
-from kis_bench.report.page.thumbnails import BUDGET, NO_ROOM, UNKNOWN, Embedded, Item, embed, in_turn
+from kis_bench.report.page.thumbnails import (
+    BUDGET,
+    NO_ROOM,
+    UNKNOWN,
+    Embedded,
+    Item,
+    embed,
+    in_turn,
+)
 from kis_bench.report.plots.axes import PALETTE, styles
 from kis_bench.results import Run
 from kis_bench.statistics.clusters import quantile
@@ -24,14 +32,23 @@ if TYPE_CHECKING:
     from kis_bench.records import Collection
 
 LONGEST = 20_000  #: letters of a text on the page
-DASHES = ("solid", "9px,3px", "3px,2px", "9px,3px,3px,3px")  #: of :mod:`kis_bench.report.plots`, in Plotly's words
+DASHES = (
+    "solid",
+    "9px,3px",
+    "3px,2px",
+    "9px,3px,3px,3px",
+)  #: of :mod:`kis_bench.report.plots`, in Plotly's words
 
 
 def explorer_data(
-    run: Run | Findings, pictures: Mapping[str, Collection] | None, *, privacy: bool, budget_bytes: int | None = BUDGET,
+    run: Run | Findings,
+    pictures: Mapping[str, Collection] | None,
+    *,
+    privacy: bool,
+    budget_bytes: int | None = BUDGET,
     form: Literal["single", "folder"] | None = None,
     folder: Path | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Plain data for :func:`kis_bench.report.page.html.page`; without texts, items and pictures under ``privacy``.
 
     ``pictures`` leads from a dataset's name to its images. In the form "single" the data holds
@@ -62,9 +79,16 @@ def explorer_data(
         drawn = embed(wanted(sets, datasets), pictures or {}, budget=limit)
     places = {name: place for place, name in enumerate(drawn.pictures)}
     return {
-        "form": form, "privacy": privacy, "flags": list(FLAGS), "sets": sets,
+        "form": form,
+        "privacy": privacy,
+        "flags": list(FLAGS),
+        "sets": sets,
         "models": [
-            {"name": model, "colour": looks[model][0], "dash": DASHES[place // len(PALETTE) % len(DASHES)]}
+            {
+                "name": model,
+                "colour": looks[model][0],
+                "dash": DASHES[place // len(PALETTE) % len(DASHES)],
+            }
             for model, place in names.items()
         ],
         "datasets": {
@@ -75,26 +99,41 @@ def explorer_data(
             for dataset, items in datasets.items()
         },
         "pictures": [base64.b64encode(webp).decode("ascii") for webp in drawn.pictures.values()]
-        if form == "single" else written(drawn, folder),
+        if form == "single"
+        else written(drawn, folder),
         "note": note(drawn, sets, datasets, limit=budget_bytes) if not privacy else "",
-    }  # fmt: skip
+    }
 
 
 def one_set(condition: Condition, table: pd.DataFrame, names: Mapping[str, int]) -> dict[str, Any]:
     """Of one dataset and label set what may be shown under privacy: ids, ranks and flags; one entry for each query."""
-    rows = table.assign(query_id=table["query_id"].astype(str)).drop_duplicates("query_id").set_index("query_id")
+    rows = (
+        table.assign(query_id=table["query_id"].astype(str))
+        .drop_duplicates("query_id")
+        .set_index("query_id")
+    )
     rows = rows.reindex(list(condition.queries))
     return {
-        "dataset": condition.dataset, "labels": condition.label_set, "n_items": condition.n_items,
-        "left_out": condition.left_out, "n_targets": condition.n_targets,
+        "dataset": condition.dataset,
+        "labels": condition.label_set,
+        "n_items": condition.n_items,
+        "left_out": condition.left_out,
+        "n_targets": condition.n_targets,
         "clusters": None if condition.clusters is None else condition.clusters.tolist(),
         "quantile": quantile(condition.clusters, len(condition.queries), 0.95),
         "models": [names[model] for model in condition.models],
-        "queries": list(condition.queries), "best": condition.best.tolist(), "worst": condition.worst.tolist(),
-        "flags": [[FLAGS.index(flag) for flag in each if flag in FLAGS] for each in map(listed, rows["flags"])],
-        "disagreement": [None if math.isnan(x) else round(x, 3) for x in rows["disagreement"].astype(float)],
+        "queries": list(condition.queries),
+        "best": condition.best.tolist(),
+        "worst": condition.worst.tolist(),
+        "flags": [
+            [FLAGS.index(flag) for flag in each if flag in FLAGS]
+            for each in map(listed, rows["flags"])
+        ],
+        "disagreement": [
+            None if math.isnan(x) else round(x, 3) for x in rows["disagreement"].astype(float)
+        ],
         "why": [each if isinstance(each, str) else "" for each in rows["why"]],
-    }  # fmt: skip
+    }
 
 
 def asked_and_found(
@@ -103,7 +142,10 @@ def asked_and_found(
     """Texts and targets of the queries, and the first items under each model; numbers items that have none yet."""
     rows = rows.assign(query_id=rows["query_id"].astype(str)).drop_duplicates(["model", "query_id"])
     order = list(condition.queries)
-    own = {model: rows[rows["model"] == model].set_index("query_id").reindex(order) for model in condition.models}
+    own = {
+        model: rows[rows["model"] == model].set_index("query_id").reindex(order)
+        for model in condition.models
+    }
     tops = [[listed(top) for top in own[model]["top_item_ids"]] for model in condition.models]
     seen = {item for each in tops for top in each for item in top}
     asked = own[condition.models[0]]
@@ -112,9 +154,13 @@ def asked_and_found(
         return [items.setdefault(item, len(items)) for item in ids]
 
     return {
-        "texts": [shortened(text, LONGEST) if isinstance(text, str) else "" for text in asked["text"]],
+        "texts": [
+            shortened(text, LONGEST) if isinstance(text, str) else "" for text in asked["text"]
+        ],
         "targets": [
-            numbered([target] if target in seen or target in known else target.split("|"))  # a name may hold a bar
+            numbered(
+                [target] if target in seen or target in known else target.split("|")
+            )  # a name may hold a bar
             for target in map(str, asked["item_id"])
         ],
         "tops": [[numbered(top) for top in each] for each in tops],
@@ -123,10 +169,16 @@ def asked_and_found(
 
 def listed(cell: Any) -> list[str]:
     """A cell that may hold several texts, or nothing."""
-    return [str(each) for each in cell] if hasattr(cell, "__len__") and not isinstance(cell, str) else []
+    return (
+        [str(each) for each in cell]
+        if hasattr(cell, "__len__") and not isinstance(cell, str)
+        else []
+    )
 
 
-def wanted(sets: Sequence[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, int]]) -> Iterator[Item]:
+def wanted(
+    sets: Sequence[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, int]]
+) -> Iterator[Item]:
     """Items in the order in which they matter: targets, what stands first under any model, then second, and so on."""
     names = {dataset: list(items) for dataset, items in datasets.items()}
     most = max((len(top) for one in sets for each in one["tops"] for top in each), default=0)
@@ -136,14 +188,26 @@ def wanted(sets: Sequence[Mapping[str, Any]], datasets: Mapping[str, Mapping[str
 
     yield from in_turn([of(one, [item for ids in one["targets"] for item in ids]) for one in sets])
     for place in range(most):
-        yield from in_turn([
-            of(one, [top[place] for tops in zip(*one["tops"], strict=True) for top in tops if place < len(top)])
-            for one in sets
-        ])  # fmt: skip
+        yield from in_turn(
+            [
+                of(
+                    one,
+                    [
+                        top[place]
+                        for tops in zip(*one["tops"], strict=True)
+                        for top in tops
+                        if place < len(top)
+                    ],
+                )
+                for one in sets
+            ]
+        )
 
 
 def picture_of(drawn: Embedded, places: Mapping[str, int], item: Item) -> int | str:
-    return places[drawn.of_items[item]] if item in drawn.of_items else drawn.reasons.get(item, UNKNOWN)
+    return (
+        places[drawn.of_items[item]] if item in drawn.of_items else drawn.reasons.get(item, UNKNOWN)
+    )
 
 
 def written(drawn: Embedded, folder: Path | None) -> list[str]:
@@ -160,18 +224,27 @@ def written(drawn: Embedded, folder: Path | None) -> list[str]:
 
 
 def note(
-    drawn: Embedded, sets: Sequence[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, int]], *, limit: int | None
-) -> str:  # fmt: skip
+    drawn: Embedded,
+    sets: Sequence[Mapping[str, Any]],
+    datasets: Mapping[str, Mapping[str, int]],
+    *,
+    limit: int | None,
+) -> str:
     """Sentences on the thumbnails that are not there; empty if all are."""
     total, said = len(drawn.of_items) + len(drawn.reasons), []
     if drawn.left_out and limit is not None:
         gone = {(dataset, datasets[dataset][item]) for dataset, item in drawn.left_out}
         places = {
             place
-            for one in sets for tops in one["tops"] for top in tops
-            for place, item in enumerate(top, start=1) if (one["dataset"], item) in gone
-        }  # fmt: skip
-        targets = gone & {(one["dataset"], item) for one in sets for ids in one["targets"] for item in ids}
+            for one in sets
+            for tops in one["tops"]
+            for top in tops
+            for place, item in enumerate(top, start=1)
+            if (one["dataset"], item) in gone
+        }
+        targets = gone & {
+            (one["dataset"], item) for one in sets for ids in one["targets"] for item in ids
+        }
         which = [f"those of places {min(places)} to {max(places)}"] if places else []
         which += [f"{len(targets):,} of targets"] if targets else []
         said.append(

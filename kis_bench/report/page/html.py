@@ -23,10 +23,33 @@ SHORT = 26  #: letters of a cell that stays on one line
 PLAIN, EXPLORING = ("page.js", "tables.js"), ("charts.js", "queries.js", "query.js", "explorer.js")
 #: Names of elements that the page has by itself.
 OWN_NAMES = (
-    "report", "contents", "bar", "toggle", "theme", "explore", "explore-title", "data", "thumbnails", "set", "curves",
-    "curves-title", "scatter", "scatter-title", "model-x", "model-y", "queries", "queries-title", "search", "flag",
-    "count", "more", "query", "query-title", "back", "js-plotly-tester",
-)  # fmt: skip
+    "report",
+    "contents",
+    "bar",
+    "toggle",
+    "theme",
+    "explore",
+    "explore-title",
+    "data",
+    "thumbnails",
+    "set",
+    "curves",
+    "curves-title",
+    "scatter",
+    "scatter-title",
+    "model-x",
+    "model-y",
+    "queries",
+    "queries-title",
+    "search",
+    "flag",
+    "count",
+    "more",
+    "query",
+    "query-title",
+    "back",
+    "js-plotly-tester",
+)
 EXPLORER = """<section id="explore" aria-labelledby="explore-title">
 <h2 id="explore-title">Explore the queries</h2>
 <noscript><p>This part of the page needs JavaScript; everything else does not.</p></noscript>
@@ -54,26 +77,49 @@ def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | N
         if beside:
             blocks = [as_block("data", data)]
         else:  # pictures are most of the page, and read only when the first is shown
-            blocks = [as_block("data", {**data, "pictures": None}), as_block("thumbnails", data["pictures"])]
+            blocks = [
+                as_block("data", {**data, "pictures": None}),
+                as_block("thumbnails", data["pictures"]),
+            ]
     pictures = "data: 'self' file:" if beside else "data:"
-    return "\n".join([
-        "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(programs, pictures)}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">', '<meta name="referrer" content="no-referrer">',
-        f"<title>{html.escape(title)}</title>", f"<style>\n{style}</style>", "</head>", "<body>",
-        '<a class="skip" href="#report">Skip to the report</a>',
-        '<header class="bar" id="bar"></header>', '<div class="sheet">',
-        f'<nav class="contents" id="contents" aria-label="Contents">\n{contents_of(sections)}\n</nav>',
-        f'<main id="report" tabindex="-1">\n{body}</main>', "</div>",
-        *blocks, *(f"<script>{program}</script>" for program in programs), "</body>", "</html>", "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy(programs, pictures)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            '<meta name="referrer" content="no-referrer">',
+            f"<title>{html.escape(title)}</title>",
+            f"<style>\n{style}</style>",
+            "</head>",
+            "<body>",
+            '<a class="skip" href="#report">Skip to the report</a>',
+            '<header class="bar" id="bar"></header>',
+            '<div class="sheet">',
+            f'<nav class="contents" id="contents" aria-label="Contents">\n{contents_of(sections)}\n</nav>',
+            f'<main id="report" tabindex="-1">\n{body}</main>',
+            "</div>",
+            *blocks,
+            *(f"<script>{program}</script>" for program in programs),
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
 
 
 def write_folder_form(
-    folder: Path, markdown: str, title: str, run: Run | Findings, pictures: Mapping[str, Collection] | None, *,
+    folder: Path,
+    markdown: str,
+    title: str,
+    run: Run | Findings,
+    pictures: Mapping[str, Collection] | None,
+    *,
     privacy: bool,
-) -> Path:  # fmt: skip
+) -> Path:
     """The same page as a folder, ``folder``/report, with every thumbnail: ``index.html`` and ``thumbnails/``.
 
     ``folder``: that of the report, where the Markdown's plots lie. Returns the page's file.
@@ -119,7 +165,9 @@ def rendered(markdown: str, folder: Path, *, sheets: bool, above: str) -> tuple[
         for child in token.children or ():
             if child.type == "image":
                 embed_picture(child, folder)
-            elif child.type == "link_open" and not re.match(r"[a-z+.-]+:|[#/]", str(child.attrGet("href")), re.I):
+            elif child.type == "link_open" and not re.match(
+                r"[a-z+.-]+:|[#/]", str(child.attrGet("href")), re.I
+            ):
                 child.attrSet("href", f"{above}{child.attrGet('href')}")
     renderer.add_render_rule("table_open", opened)
     renderer.add_render_rule("table_close", lambda *_: "</table></div>\n")
@@ -141,14 +189,18 @@ def embed_picture(token: Any, folder: Path) -> None:
     """The file that an image leads to as part of the page, with its size, so that nothing moves while it is decoded."""
     file = folder / str(token.attrGet("src"))
     content = file.read_bytes()
-    token.attrSet("src", f"data:{_TYPES[file.suffix]};base64,{base64.b64encode(content).decode('ascii')}")
+    token.attrSet(
+        "src", f"data:{_TYPES[file.suffix]};base64,{base64.b64encode(content).decode('ascii')}"
+    )
     if file.suffix == ".png":  # width and height follow the first chunk's name
         token.attrSet("width", str(int.from_bytes(content[16:20], "big")))
         token.attrSet("height", str(int.from_bytes(content[20:24], "big")))
 
 
 def plain_text(token: Any) -> str:
-    return "".join(child.content for child in token.children or () if child.type in ("text", "code_inline"))
+    return "".join(
+        child.content for child in token.children or () if child.type in ("text", "code_inline")
+    )
 
 
 def anchor(words: str, taken: dict[str, int]) -> str:
@@ -180,7 +232,10 @@ def contents_of(sections: Sections) -> str:
 
 def policy(programs: list[str], pictures: str) -> str:
     """What the page may do: run these programs, show these pictures, and nothing else."""
-    digests = (base64.b64encode(hashlib.sha256(each.encode()).digest()).decode("ascii") for each in programs)
+    digests = (
+        base64.b64encode(hashlib.sha256(each.encode()).digest()).decode("ascii")
+        for each in programs
+    )
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     return (
         f"default-src 'none'; img-src {pictures}; style-src 'unsafe-inline'; script-src {allowed}; "

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 SIDE, QUALITY = 128, 70
 BUDGET = 25_000_000  #: bytes of all pictures in the page, as base64
 THREADS = 4  #: Pillow lets others work while it reads or writes a picture
-MISSING, DAMAGED, UNKNOWN, NO_ROOM = "file is missing", "not readable", "no picture here", "left out for size"
+MISSING, DAMAGED, UNKNOWN, NO_ROOM = (
+    "file is missing",
+    "not readable",
+    "no picture here",
+    "left out for size",
+)
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 Item = tuple[str, str]  #: dataset, item id
@@ -45,7 +50,9 @@ class Embedded:
         return [item for item, reason in self.reasons.items() if reason == NO_ROOM]
 
 
-def embed(wanted: Iterable[Item], collections: Mapping[str, Collection], *, budget: int | None = BUDGET) -> Embedded:
+def embed(
+    wanted: Iterable[Item], collections: Mapping[str, Collection], *, budget: int | None = BUDGET
+) -> Embedded:
     """Pictures of items, the most important first, until the next would exceed ``budget`` bytes of base64.
 
     None is no limit. Once one has no room, none after it is drawn: what is left out is the end of the order.
@@ -66,7 +73,9 @@ def embed(wanted: Iterable[Item], collections: Mapping[str, Collection], *, budg
     reasons = dict.fromkeys(first, NO_ROOM)
     with ThreadPoolExecutor(THREADS) as pool:
         drawn = ahead(pool, lambda each: thumbnail(*each), first.values(), 16 * THREADS)
-        for name, made in zip(first, progress(drawn, "thumbnails", unit="image", total=len(first)), strict=False):
+        for name, made in zip(
+            first, progress(drawn, "thumbnails", unit="image", total=len(first)), strict=False
+        ):
             if isinstance(made, str):
                 reasons[name] = made
                 continue
@@ -104,7 +113,9 @@ def digests(collection: Collection) -> Sequence[str | None]:
 
 def thumbnail(picture: Picture, digest: str | None) -> bytes | str:
     """A WebP of at most 128 x 128, kept in the cache under the digest of the picture's file; or why there is none."""
-    kept = None if digest is None else cache.folder("thumbnails") / f"{digest}-{SIDE}-{QUALITY}.webp"
+    kept = (
+        None if digest is None else cache.folder("thumbnails") / f"{digest}-{SIDE}-{QUALITY}.webp"
+    )
     if kept is not None:
         with contextlib.suppress(OSError):
             if whole(known := kept.read_bytes()):

@@ -59,7 +59,11 @@ def _percent_axis(axes: Any, low: float, high: float) -> None:
 
 
 def _error_bars(axes: Any, rows: Sequence[float], shares: Sequence[Share], colour: Any) -> None:
-    some = [(y, s) for y, s in zip(rows, shares, strict=True) if not any(map(math.isnan, (s.value, s.low, s.high)))]
+    some = [
+        (y, s)
+        for y, s in zip(rows, shares, strict=True)
+        if not any(map(math.isnan, (s.value, s.low, s.high)))
+    ]
     if some:
         low, high = ([100 * getattr(s, end) for _, s in some] for end in ("low", "high"))
         axes.hlines([y for y, _ in some], low, high, color=colour, linewidth=1.1, zorder=3)
@@ -68,14 +72,23 @@ def _error_bars(axes: Any, rows: Sequence[float], shares: Sequence[Share], colou
 def _band(axes: Any, person: Share | None) -> None:
     if person is not None and not math.isnan(person.value):
         if not math.isnan(person.low) and not math.isnan(person.high):
-            axes.axvspan(100 * person.low, 100 * person.high, color=BAND, alpha=0.17, linewidth=0, zorder=0.6)
+            axes.axvspan(
+                100 * person.low, 100 * person.high, color=BAND, alpha=0.17, linewidth=0, zorder=0.6
+            )
         axes.axvline(100 * person.value, color=BAND, linewidth=1.2, zorder=0.7)
 
 
 def _guessing(axes: Any, low: float, high: float) -> bool:
     inside = low <= 100 * GUESS <= high
     if inside:
-        axes.axvline(100 * GUESS, color="#888888", linestyle=(0, (4, 3)), linewidth=1.2, zorder=2.5, clip_on=False)
+        axes.axvline(
+            100 * GUESS,
+            color="#888888",
+            linestyle=(0, (4, 3)),
+            linewidth=1.2,
+            zorder=2.5,
+            clip_on=False,
+        )
     return inside
 
 
@@ -93,24 +106,45 @@ def _legend(
     from matplotlib.patches import Patch
 
     def model(colour: str) -> Any:
-        return Patch(color=colour) if mark == "bar" else Line2D([], [], color=colour, marker="o", linestyle="")
+        return (
+            Patch(color=colour)
+            if mark == "bar"
+            else Line2D([], [], color=colour, marker="o", linestyle="")
+        )
 
     entries = [
         (model(OURS), "computed here", False in kinds),
         (model(ORIGINAL), "distances that came with the study", True in kinds),
         (Line2D([], [], color="#333333", linewidth=1.1), "95% interval", "interval" in shown),
-        (Line2D([], [], color=REFERENCE, marker="|", markersize=9, markeredgewidth=2, linestyle=""),
-         "published figure", "published" in shown),
+        (
+            Line2D(
+                [], [], color=REFERENCE, marker="|", markersize=9, markeredgewidth=2, linestyle=""
+            ),
+            "published figure",
+            "published" in shown,
+        ),
         (Patch(facecolor=BAND, alpha=0.3), "another person, 95% interval", "person" in shown),
-        (Line2D([], [], color="#888888", linestyle=(0, (4, 3)), linewidth=1.2), "guessing", "guessing" in shown),
-        (Line2D([], [], color=LIMIT, linestyle=(0, (1, 1.5)), linewidth=1.6),
-         f"ceiling {100 * ceiling:.1f}%: people contradict each other", ceiling < 1),
-    ]  # fmt: skip
+        (
+            Line2D([], [], color="#888888", linestyle=(0, (4, 3)), linewidth=1.2),
+            "guessing",
+            "guessing" in shown,
+        ),
+        (
+            Line2D([], [], color=LIMIT, linestyle=(0, (1, 1.5)), linewidth=1.6),
+            f"ceiling {100 * ceiling:.1f}%: people contradict each other",
+            ceiling < 1,
+        ),
+    ]
     handles = [(handle, text) for handle, text, used in entries if used]
     figure.legend(
-        [handle for handle, _ in handles], [text for _, text in handles], loc="outside lower left", fontsize=8,
-        frameon=False, ncols=min(columns, len(handles)), handlelength=1.8,
-    )  # fmt: skip
+        [handle for handle, _ in handles],
+        [text for _, text in handles],
+        loc="outside lower left",
+        fontsize=8,
+        frameon=False,
+        ncols=min(columns, len(handles)),
+        handlelength=1.8,
+    )
 
 
 def _has_interval(shares: Sequence[Share]) -> bool:
@@ -144,7 +178,9 @@ def draw_consistency(
     names = sorted(places, key=lambda name: (math.isnan(places[name]), -places[name], name))
     shares = [models.get(name, Share(math.nan)) for name in names]
     everything = [*places.values(), *(v for values in ticks.values() for v in values)]
-    everything += [v for s in (*shares, person or Share(math.nan)) for v in (s.value, s.low, s.high)]
+    everything += [
+        v for s in (*shares, person or Share(math.nan)) for v in (s.value, s.low, s.high)
+    ]
     limited = ceiling < 1
     low, high = _bounds([*everything, ceiling] if limited else everything, [GUESS])
     with matplotlib.rc_context(STYLE):
@@ -163,14 +199,22 @@ def draw_consistency(
                 shown.add("published")
             text = "" if math.isnan(places[name]) else f"{100 * places[name]:.1f}%"
             axes.annotate(
-                text, (1, y), xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points",
-                va="center", fontsize=8, color="#222222" if name in models else GREY,
-            )  # fmt: skip
+                text,
+                (1, y),
+                xycoords=("axes fraction", "data"),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color="#222222" if name in models else GREY,
+            )
         _percent_axis(axes, low, high)
         if _guessing(axes, low, high):
             shown.add("guessing")
         if limited:
-            axes.axvline(100 * ceiling, color=LIMIT, linestyle=(0, (1, 1.5)), linewidth=1.6, zorder=2.5)
+            axes.axvline(
+                100 * ceiling, color=LIMIT, linestyle=(0, (1, 1.5)), linewidth=1.6, zorder=2.5
+            )
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_yticks(rows, [_named(name) for name in names], fontsize=8.5)
         for label, name in zip(axes.get_yticklabels(), names, strict=True):
@@ -180,11 +224,19 @@ def draw_consistency(
             shown.add("person")
             place = (100 * person.value - low) / (high - low)
             axes.annotate(
-                f"another person {100 * person.value:.1f}%", (100 * person.value, 1),
-                xycoords=("data", "axes fraction"), xytext=(0, 4), textcoords="offset points", va="bottom",
-                ha="right" if place > 0.8 else "left" if place < 0.2 else "center", fontsize=8.5, color="#00664b",
-            )  # fmt: skip
-        _legend(figure, {name in originals for name in models}, mark="bar", shown=shown, ceiling=ceiling)
+                f"another person {100 * person.value:.1f}%",
+                (100 * person.value, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 4),
+                textcoords="offset points",
+                va="bottom",
+                ha="right" if place > 0.8 else "left" if place < 0.2 else "center",
+                fontsize=8.5,
+                color="#00664b",
+            )
+        _legend(
+            figure, {name in originals for name in models}, mark="bar", shown=shown, ceiling=ceiling
+        )
         save_figure(figure, f"{_named(dataset)}: how often models choose as the judges did", stem)
 
 
@@ -230,7 +282,12 @@ def draw_classes(
             if _guessing(axes, low, high):
                 shown.add("guessing")
             n = max((share.n for share in own.values()), default=0)
-            axes.set_title(f"{shortened(plain(group), 22)}\n{n:,} judgments", fontsize=9, loc="left", color="#222222")
+            axes.set_title(
+                f"{shortened(plain(group), 22)}\n{n:,} judgments",
+                fontsize=9,
+                loc="left",
+                color="#222222",
+            )
             if place + columns >= len(classes):  # nothing stands below
                 axes.tick_params(axis="x", labelbottom=True)
                 axes.set_xlabel("consistency", fontsize=9)
@@ -238,12 +295,22 @@ def draw_classes(
         grid[0].set_yticks(range(len(models)), [_named(model) for model in models], fontsize=8)
         for axes in grid[len(classes) :]:
             axes.set_visible(False)
-        _legend(figure, {model in originals for model in models}, mark="dot", shown=shown, columns=1 + columns // 2)
+        _legend(
+            figure,
+            {model in originals for model in models},
+            mark="dot",
+            shown=shown,
+            columns=1 + columns // 2,
+        )
         save_figure(figure, f"{_named(dataset)}: class by class", stem)
 
 
 def draw_correlations(
-    dataset: str, models: Sequence[str], together: NDArray[np.float64], people: NDArray[np.float64], stem: Path
+    dataset: str,
+    models: Sequence[str],
+    together: NDArray[np.float64],
+    people: NDArray[np.float64],
+    stem: Path,
 ) -> None:
     """How alike the margins of models are; written as `stem`.png and .svg.
 
@@ -262,34 +329,51 @@ def draw_correlations(
     lowest = min(0.9, math.floor(10 * float(known.min(initial=1.0)) + 1e-9) / 10)
     cell = 0.42 if numbers else 0.235
     with matplotlib.rc_context(STYLE):
-        colours = matplotlib.colormaps["RdBu_r" if lowest < 0 else "YlGnBu"].with_extremes(bad="#e6e6e6")
+        colours = matplotlib.colormaps["RdBu_r" if lowest < 0 else "YlGnBu"].with_extremes(
+            bad="#e6e6e6"
+        )
         scale = matplotlib.colors.Normalize(-1.0 if lowest < 0 else lowest, 1.0)
         figure = new_figure(4.6 + cell * count, 3.7 + cell * (count + 1.4))
         axes = figure.subplots()
         for top, block in blocks:
             edges = np.arange(count + 1), top + np.arange(len(block) + 1)
-            mesh = axes.pcolormesh(*edges, np.ma.masked_invalid(block), cmap=colours, norm=scale, edgecolor="white",
-                                   linewidth=0.4)  # fmt: skip
+            mesh = axes.pcolormesh(
+                *edges,
+                np.ma.masked_invalid(block),
+                cmap=colours,
+                norm=scale,
+                edgecolor="white",
+                linewidth=0.4,
+            )
             for (row, column), value in np.ndenumerate(block) if numbers else ():
                 if np.isfinite(value):
                     red, green, blue, _ = colours(scale(value))
                     dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.55
                     axes.text(
-                        column + 0.5, top + row + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=7,
+                        column + 0.5,
+                        top + row + 0.5,
+                        f"{value:.2f}",
+                        ha="center",
+                        va="center",
+                        fontsize=7,
                         color="white" if dark else "#222222",
-                    )  # fmt: skip
+                    )
         names = [_named(model) for model in models]
         places = [i + 0.5 for i in range(count)]
         more = [(blocks[1][0] + 0.5, "people")] if len(blocks) > 1 else []
         axes.set_xlim(0, count)
         axes.set_ylim(blocks[-1][0] + len(blocks[-1][1]), 0)
         axes.set_aspect("equal")
-        axes.set_yticks([*places, *(y for y, _ in more)], [*names, *(text for _, text in more)], fontsize=8)
+        axes.set_yticks(
+            [*places, *(y for y, _ in more)], [*names, *(text for _, text in more)], fontsize=8
+        )
         axes.set_xticks(places, names, fontsize=8, rotation=90)
         axes.tick_params(colors="#222222", length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        bar = figure.colorbar(mesh, ax=axes, shrink=min(1.0, 3.2 / (cell * count + 1)), aspect=18, pad=0.02)
+        bar = figure.colorbar(
+            mesh, ax=axes, shrink=min(1.0, 3.2 / (cell * count + 1)), aspect=18, pad=0.02
+        )
         bar.set_label("Pearson's correlation of margins", fontsize=9)
         bar.outline.set_visible(False)
         save_figure(figure, f"{_named(dataset)}: how alike models judge", stem)

@@ -134,7 +134,9 @@ def save_figure(figure: Any, title: str, stem: Path, *, size: int = 12) -> None:
     figure.suptitle(title, fontsize=size, fontweight="bold", x=0.01, ha="left")
     with lacking_letters():
         figure.savefig(stem.with_name(stem.name + ".png"), dpi=150, metadata={"Software": None})
-        figure.set_layout_engine("none")  # laid out by now; to do it again for each form would take most of the time
+        figure.set_layout_engine(
+            "none"
+        )  # laid out by now; to do it again for each form would take most of the time
         figure.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None, "Creator": None})
         nothing = {"CreationDate": None, "Creator": None, "Producer": None}
         figure.savefig(stem.with_name(stem.name + ".pdf"), metadata=nothing)
@@ -145,7 +147,11 @@ MEASURES = {"mrr": "MRR", "recall": "recall"}
 
 
 def first_value(table: pd.DataFrame, column: str, otherwise: str = "") -> str:
-    return str(table[column].iloc[0]) if column in table and not missing(table[column].iloc[0]) else otherwise
+    return (
+        str(table[column].iloc[0])
+        if column in table and not missing(table[column].iloc[0])
+        else otherwise
+    )
 
 
 def measure_title(table: pd.DataFrame) -> str:

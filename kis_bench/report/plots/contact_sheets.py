@@ -92,11 +92,15 @@ class Thumbnails:
     @staticmethod
     def _absent(reason: str) -> Image.Image:
         tile = Image.new("RGB", (SIDE, SIDE), _GREY)
-        ImageDraw.Draw(tile).text((SIDE / 2, SIDE / 2), reason, fill=_FAINT, font=_font(12), anchor="mm")
+        ImageDraw.Draw(tile).text(
+            (SIDE / 2, SIDE / 2), reason, fill=_FAINT, font=_font(12), anchor="mm"
+        )
         return tile
 
 
-def contact_sheet(rows: Sequence[Row], pictures: Collection, file: Path, thumbnails: Thumbnails) -> None:
+def contact_sheet(
+    rows: Sequence[Row], pictures: Collection, file: Path, thumbnails: Thumbnails
+) -> None:
     """Write a PNG with one row for each query: its text and rank, the target in a frame, and the first items."""
     shown = max(1, *(min(5, len(row.top)) for row in rows)) if rows else 1
     step, height = SIDE + GAP, SIDE + CAPTION + GAP
@@ -113,10 +117,15 @@ def contact_sheet(rows: Sequence[Row], pictures: Collection, file: Path, thumbna
         draw.text((GAP, y), f"rank {row.rank}", fill=_FRAME, font=_font(14, bold=True))
         for j, line in enumerate(_wrapped(row.text, _font(13), TEXT_WIDTH, 6)):
             draw.text((GAP, y + 24 + 18 * j), line, fill=_INK, font=_font(13))
-        places = [(left, row.target), *((first + k * step, item) for k, item in enumerate(row.top[:5]))]
+        places = [
+            (left, row.target),
+            *((first + k * step, item) for k, item in enumerate(row.top[:5])),
+        ]
         for x, item in places:
             sheet.paste(thumbnails.get(pictures, item), (x, y))
             caption = _fitted(plain(item), _font(11), SIDE)
-            draw.text((x + SIDE / 2, y + SIDE + 6), caption, fill=_FAINT, font=_font(11), anchor="mt")
+            draw.text(
+                (x + SIDE / 2, y + SIDE + 6), caption, fill=_FAINT, font=_font(11), anchor="mt"
+            )
         draw.rectangle((left - 3, y - 3, left + SIDE + 2, y + SIDE + 2), outline=_FRAME, width=3)
     sheet.save(file, optimize=False)

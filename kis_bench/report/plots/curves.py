@@ -12,7 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.metrics import hits_at_k, recall_at_k
-from kis_bench.report.plots.axes import MOST_BANDS, STYLE, WIDTH, fitting, new_figure, rank_axes, save_figure
+from kis_bench.report.plots.axes import (
+    MOST_BANDS,
+    STYLE,
+    WIDTH,
+    fitting,
+    new_figure,
+    rank_axes,
+    save_figure,
+)
 from kis_bench.statistics import wilson_interval
 from kis_bench.statistics.clusters import count, counted, of_targets, share_intervals
 
@@ -29,9 +37,16 @@ def shown_ranks(n_items: int) -> NDArray[np.int64]:
 
 
 def draw_curve(
-    axes: Any, best: NDArray[np.int64], worst: NDArray[np.int64], n_items: int, look: tuple[str, Any],
-    *, band: float = 0.15, width: float = 2.0, clusters: Clusters = None,
-) -> tuple[float, Any]:  # fmt: skip
+    axes: Any,
+    best: NDArray[np.int64],
+    worst: NDArray[np.int64],
+    n_items: int,
+    look: tuple[str, Any],
+    *,
+    band: float = 0.15,
+    width: float = 2.0,
+    clusters: Clusters = None,
+) -> tuple[float, Any]:
     """Recall@k against k with Wilson's band; returns the area under it, by which legends are sorted, and the line."""
     ks = shown_ranks(n_items)
     curve = np.array([recall_at_k(best, worst, int(k)) for k in ks])
@@ -42,7 +57,12 @@ def draw_curve(
 
 
 def draw_band(
-    axes: Any, line: Any, best: NDArray[np.int64], worst: NDArray[np.int64], clusters: Clusters, strength: float = 0.15
+    axes: Any,
+    line: Any,
+    best: NDArray[np.int64],
+    worst: NDArray[np.int64],
+    clusters: Clusters,
+    strength: float = 0.15,
 ) -> None:
     """Wilson's 95% interval around a curve of recall@k, in percent; clustered by target."""
     ks = line.get_xdata()
@@ -60,12 +80,19 @@ Asked = tuple[str, NDArray[np.int64], NDArray[np.int64], Clusters]
 
 
 def draw_models(
-    axes: Any, asked: Iterable[Asked], n_items: int, style: Mapping[str, tuple[str, Any]], width: float, ticks: int = 9
+    axes: Any,
+    asked: Iterable[Asked],
+    n_items: int,
+    style: Mapping[str, tuple[str, Any]],
+    width: float,
+    ticks: int = 9,
 ) -> list[tuple[float, Any, str]]:
     """Curves of models (name, best, worst, clusters) with bands, and chance; area, line and name, highest first."""
     drawn, ranks = [], {}
     for model, best, worst, clusters in asked:
-        drawn.append((*draw_curve(axes, best, worst, n_items, style[model], band=0, width=width), model))
+        drawn.append(
+            (*draw_curve(axes, best, worst, n_items, style[model], band=0, width=width), model)
+        )
         ranks[model] = best, worst, clusters
     drawn.sort(key=lambda entry: -entry[0])
     for _, line, model in drawn if len(drawn) <= MOST_BANDS else (drawn[0], drawn[-1]):
@@ -82,11 +109,15 @@ def banded(models: int) -> str:
 
 def draw_chance(axes: Any, n_items: int) -> Any:
     shown = shown_ranks(n_items)
-    (line,) = axes.plot(shown, 100 * shown / n_items, color="#888888", linestyle=(0, (4, 3)), linewidth=1.2)
+    (line,) = axes.plot(
+        shown, 100 * shown / n_items, color="#888888", linestyle=(0, (4, 3)), linewidth=1.2
+    )
     return line
 
 
-def draw_curves(dataset: str, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem: Path) -> None:
+def draw_curves(
+    dataset: str, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem: Path
+) -> None:
     """One figure for a dataset, one panel for each label set; written as `stem`.png, .svg and .pdf."""
     import matplotlib
 
@@ -106,9 +137,13 @@ def draw_curves(dataset: str, ranks: pd.DataFrame, style: Mapping[str, tuple[str
         save_figure(figure, title, stem, size=13)
 
 
-def _panel(axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], label_set: str) -> None:
+def _panel(
+    axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], label_set: str
+) -> None:
     """Curves of all models, and their legend in the order of the curves, best on top."""
-    ranks = ranks if "item_id" in ranks else ranks.assign(item_id="")  # whose targets aren't known stand alone
+    ranks = (
+        ranks if "item_id" in ranks else ranks.assign(item_id="")
+    )  # whose targets aren't known stand alone
     asked = []
     for model, rows in ranks.groupby("model", sort=True):
         best, worst = (rows[column].to_numpy(np.int64) for column in ("rank_best", "rank_worst"))
@@ -119,16 +154,25 @@ def _panel(axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]],
     axes.legend(
         [*(line for _, line, _ in drawn), axes.lines[-1]],
         [*(fitting(name, 3.8 if len(drawn) <= 4 else 1.65, 7.5) for _, _, name in drawn), "chance"],
-        fontsize=8.5 if len(drawn) <= 4 else 7.5, title=f"with {banded(len(drawn))}", title_fontsize=7.5,
-        alignment="left", frameon=False, loc="upper left", bbox_to_anchor=(0, -0.16),
-        borderaxespad=0, ncols=1 if len(drawn) <= 4 else 2, handlelength=2.6,
-    )  # fmt: skip
+        fontsize=8.5 if len(drawn) <= 4 else 7.5,
+        title=f"with {banded(len(drawn))}",
+        title_fontsize=7.5,
+        alignment="left",
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(0, -0.16),
+        borderaxespad=0,
+        ncols=1 if len(drawn) <= 4 else 2,
+        handlelength=2.6,
+    )
     title = f"{fitting(label_set, 2.0, 10.5)}: {queries}, {items:,} items"
     axes.set_title(title, fontsize=10.5, loc="left", color="#222222")
 
 
 def draw_overview(
-    conditions: Mapping[tuple[str, str], Condition], style: Mapping[str, tuple[str, Any]], stem: Path
+    conditions: Mapping[tuple[str, str], Condition],
+    style: Mapping[str, tuple[str, Any]],
+    stem: Path,
 ) -> None:
     """Cumulative curves of every dataset (a row) and label set (a column) in one figure with one legend.
 
@@ -154,7 +198,9 @@ def draw_overview(
                 (name, best, worst, one.clusters)
                 for name, best, worst in zip(one.models, one.best, one.worst, strict=True)
             ]
-            drawn = draw_models(axes, asked, one.n_items, style, 1.3, ticks=9 if len(sets) < 3 else 5)
+            drawn = draw_models(
+                axes, asked, one.n_items, style, 1.3, ticks=9 if len(sets) < 3 else 5
+            )
             for size, line, model in drawn:
                 handles[model] = line
                 area.setdefault(model, []).append(size / len(axes.lines[0].get_xdata()))
@@ -172,8 +218,13 @@ def draw_overview(
         figure.legend(
             [*(handles[model] for model in order), chance],
             [*(fitting(model, width / columns - 0.6, 7) for model in order), "chance"],
-            loc="outside lower left", ncols=columns, fontsize=7, frameon=False, handlelength=2.6,
-            title=f"with {banded(most)}{' of each panel' if most > MOST_BANDS else ''}", title_fontsize=7,
+            loc="outside lower left",
+            ncols=columns,
+            fontsize=7,
+            frameon=False,
+            handlelength=2.6,
+            title=f"with {banded(most)}{' of each panel' if most > MOST_BANDS else ''}",
+            title_fontsize=7,
             alignment="left",
-        )  # fmt: skip
+        )
         save_figure(figure, "Targets found among the first k", stem, size=9)

@@ -41,7 +41,11 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
 
     if gains.empty:
         raise ValueError("no combination to draw")
-    real = gains[gains["kind"] == "achievable"].sort_values("value", ascending=False, kind="stable").head(SHOWN)
+    real = (
+        gains[gains["kind"] == "achievable"]
+        .sort_values("value", ascending=False, kind="stable")
+        .head(SHOWN)
+    )
     bounds = gains[gains["kind"] == "bound"].sort_values("value", ascending=False, kind="stable")
     bound = {frozenset(members(row)): row["gain"] for _, row in bounds.iterrows()}
     rows = [row for _, row in (real if len(real) else bounds.head(SHOWN)).iterrows()]
@@ -52,27 +56,58 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
         for place, row in enumerate(rows):
             hollow = bound.get(frozenset(members(row)))
             if hollow is not None:
-                axes.plot(hollow, place, "o", markerfacecolor="white", markeredgecolor=BOUND, markersize=7, zorder=3)
+                axes.plot(
+                    hollow,
+                    place,
+                    "o",
+                    markerfacecolor="white",
+                    markeredgecolor=BOUND,
+                    markersize=7,
+                    zorder=3,
+                )
             if len(real):
-                axes.hlines(place, row["gain_low"], row["gain_high"], color=REAL, linewidth=1.6, zorder=4)
+                axes.hlines(
+                    place, row["gain_low"], row["gain_high"], color=REAL, linewidth=1.6, zorder=4
+                )
                 axes.plot(row["gain"], place, "o", color=REAL, markersize=4.5, zorder=5)
         names = [f"{fitting(combination(row), 2.7, 6.5)}\n{_way(row)}" for row in rows]
         axes.set_yticks(range(len(rows)), names, fontsize=6.5)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         calm(axes)
         axes.tick_params(axis="y", length=0)
-        axes.xaxis.set_major_formatter(lambda value, _: signed(value, 3) if abs(value) > 1e-9 else "0")
+        axes.xaxis.set_major_formatter(
+            lambda value, _: signed(value, 3) if abs(value) > 1e-9 else "0"
+        )
         axes.xaxis.get_major_locator().set_params(nbins=8)
         best = fitting(first_value(gains, "best_single", "the best single model"), 1.9, 8)
         axes.set_xlabel(f"gain of {measure_title(gains)} over {best}")
         marks = [
-            (Line2D([], [], color=REAL, marker="o", markersize=4.5, linewidth=1.6), "achievable, with 95% interval"),
-            (Line2D([], [], color=BOUND, marker="o", markersize=7, markerfacecolor="white", linewidth=0),
-             "oracle: the better rank of each query; bounds choices between lists, not fused ones"),
-        ]  # fmt: skip
+            (
+                Line2D([], [], color=REAL, marker="o", markersize=4.5, linewidth=1.6),
+                "achievable, with 95% interval",
+            ),
+            (
+                Line2D(
+                    [],
+                    [],
+                    color=BOUND,
+                    marker="o",
+                    markersize=7,
+                    markerfacecolor="white",
+                    linewidth=0,
+                ),
+                "oracle: the better rank of each query; bounds choices between lists, not fused ones",
+            ),
+        ]
         shown = [mark for mark, used in zip(marks, (len(real), len(bound)), strict=True) if used]
-        figure.legend([m for m, _ in shown], [text for _, text in shown], loc="outside lower left", ncols=2,
-                      fontsize=7, frameon=False)  # fmt: skip
+        figure.legend(
+            [m for m, _ in shown],
+            [text for _, text in shown],
+            loc="outside lower left",
+            ncols=2,
+            fontsize=7,
+            frameon=False,
+        )
         save_figure(figure, f"{about_title(gains)}what combinations gain", stem, size=9)
 
 

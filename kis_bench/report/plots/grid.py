@@ -58,24 +58,46 @@ def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem:
     width, height = side + LEFT + RIGHT, side + TOP + BOTTOM
     with matplotlib.rc_context({**STYLE, "font.size": 7, "axes.linewidth": 0.6}):
         figure = new_figure(width, height)
-        figure.set_layout_engine("none")  # margins are known here, and to find them would take half of the time
-        grid = figure.subplots(m, m, squeeze=False, gridspec_kw={
-            "left": LEFT / width, "right": 1 - RIGHT / width, "top": 1 - TOP / height, "bottom": BOTTOM / height,
-            "wspace": 0.08, "hspace": 0.1,
-        })  # fmt: skip
+        figure.set_layout_engine(
+            "none"
+        )  # margins are known here, and to find them would take half of the time
+        grid = figure.subplots(
+            m,
+            m,
+            squeeze=False,
+            gridspec_kw={
+                "left": LEFT / width,
+                "right": 1 - RIGHT / width,
+                "top": 1 - TOP / height,
+                "bottom": BOTTOM / height,
+                "wspace": 0.08,
+                "hspace": 0.1,
+            },
+        )
         limit = max(10, own.n_items)
-        tallest = max(int(counts.max()) for counts, _ in (histogram(rank, limit) for rank in own.rank))
+        tallest = max(
+            int(counts.max()) for counts, _ in (histogram(rank, limit) for rank in own.rank)
+        )
         for (i, j), axes in np.ndenumerate(grid):
             if i == j:
                 _histogram(axes, own.rank[i], limit, style[models[i]][0], tallest)
             elif i < j:
-                _scatter(axes, own.rank[j], own.rank[i], limit, style[models[j]][0], style[models[i]][0])
+                _scatter(
+                    axes, own.rank[j], own.rank[i], limit, style[models[j]][0], style[models[i]][0]
+                )
             else:
                 _curves(axes, own, i, j, limit, style)
             _edges(axes, i, j, m)
         (dotted,) = grid[1][0].plot([], [], color=BOUND[0], linestyle=BOUND[1], linewidth=1.2)
-        grid[1][0].legend([dotted], ["oracle of both"], loc="lower right", fontsize=5.8, frameon=False, borderpad=0.1,
-                          handlelength=1.8)  # fmt: skip
+        grid[1][0].legend(
+            [dotted],
+            ["oracle of both"],
+            loc="lower right",
+            fontsize=5.8,
+            frameon=False,
+            borderpad=0.1,
+            handlelength=1.8,
+        )
         for i, model in enumerate(models):
             place = grid[i][i].get_position()
             name = {
@@ -84,10 +106,27 @@ def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem:
                 "fontweight": "bold",
                 "color": ink(style[model][0]),
             }
-            figure.text((place.x0 + place.x1) / 2, 1 - (TOP - 0.06) / height, **name, ha="center", va="bottom")
-            figure.text(0.05 / width, (place.y0 + place.y1) / 2, **name, rotation=90, va="center",
-                        multialignment="center")  # fmt: skip
-        figure.text(LEFT / width, (BOTTOM - 0.2) / height, "rank, or k below the diagonal (log scale)", va="top")
+            figure.text(
+                (place.x0 + place.x1) / 2,
+                1 - (TOP - 0.06) / height,
+                **name,
+                ha="center",
+                va="bottom",
+            )
+            figure.text(
+                0.05 / width,
+                (place.y0 + place.y1) / 2,
+                **name,
+                rotation=90,
+                va="center",
+                multialignment="center",
+            )
+        figure.text(
+            LEFT / width,
+            (BOTTOM - 0.2) / height,
+            "rank, or k below the diagonal (log scale)",
+            va="top",
+        )
         figure.text(0.01, 0.05 / height, EXPLAINED, fontsize=5.8, va="bottom")
         title = f"{fitting(condition.name, 3.6, 9, 'bold')}: {len(own.queries):,} queries, {own.n_items:,} items"
         save_figure(figure, title, stem, size=9)
@@ -98,7 +137,9 @@ def wins(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, int, int]
     return int((x < y).sum()), int((x == y).sum()), int((x > y).sum())
 
 
-def histogram(rank: NDArray[np.float64], limit: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def histogram(
+    rank: NDArray[np.float64], limit: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Numbers of queries ``[b]`` and edges ``[b + 1]`` of bins that are even on a log scale and hold a whole rank."""
     edges = np.unique(np.geomspace(1, limit + 1, 19).round()) - 0.5
     counts, _ = np.histogram(rank, edges)
@@ -119,34 +160,63 @@ def _edges(axes: Any, i: int, j: int, m: int) -> None:
     """Numbers along the edges of the grid alone: shares left, ranks right and at the bottom."""
     left, right, bottom = j == 0 and i > 0, j == m - 1 and i < j, i == m - 1
     axes.tick_params(axis="x", length=2 * bottom, labelbottom=bottom, labelsize=6, pad=2)
-    axes.tick_params(axis="y", length=2 * (left or right), left=left, right=right, labelleft=left, labelright=right,
-                     labelsize=6, pad=2)  # fmt: skip
+    axes.tick_params(
+        axis="y",
+        length=2 * (left or right),
+        left=left,
+        right=right,
+        labelleft=left,
+        labelright=right,
+        labelsize=6,
+        pad=2,
+    )
     axes.set_xlabel("")
     axes.grid(linewidth=0.5)
 
 
 def _scatter(
     axes: Any, x: NDArray[np.float64], y: NDArray[np.float64], limit: int, of_x: str, of_y: str
-) -> None:  # fmt: skip
+) -> None:
     log_axis(axes, 0.7, 1.4 * limit, ticks=5)
     log_axis(axes, 0.7, 1.4 * limit, up=True, ticks=5)
     calm(axes)
     axes.plot([0.7, 1.4 * limit], [0.7, 1.4 * limit], color="#aaaaaa", linewidth=0.6)
     places, counts = np.unique(np.stack([x, y]), axis=1, return_counts=True)
     smallest = 2.3 if len(x) <= 300 else 1.5
-    for colour, won in ((of_x, places[0] < places[1]), ("#888888", places[0] == places[1]),
-                        (of_y, places[0] > places[1])):  # fmt: skip
+    for colour, won in (
+        (of_x, places[0] < places[1]),
+        ("#888888", places[0] == places[1]),
+        (of_y, places[0] > places[1]),
+    ):
         for count in np.unique(counts[won]):  # points of one size are drawn at once
-            axes.plot(*places[:, won & (counts == count)], "o", color=colour, alpha=0.65, markeredgewidth=0, zorder=3,
-                      markersize=smallest * count**0.25)  # fmt: skip
+            axes.plot(
+                *places[:, won & (counts == count)],
+                "o",
+                color=colour,
+                alpha=0.65,
+                markeredgewidth=0,
+                zorder=3,
+                markersize=smallest * count**0.25,
+            )
     better, equal, worse = wins(x, y)
     behind = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
     for across, up, text, colour in (
-        (0.04, 0.96, f"↑ {better:,}", ink(of_x)), (0.96, 0.96, f"= {equal:,}", "#666666"),
+        (0.04, 0.96, f"↑ {better:,}", ink(of_x)),
+        (0.96, 0.96, f"= {equal:,}", "#666666"),
         (0.96, 0.04, f"← {worse:,}", ink(of_y)),
-    ):  # fmt: skip
-        axes.text(across, up, text, color=colour, transform=axes.transAxes, ha="left" if across < 0.5 else "right",
-                  va="top" if up > 0.5 else "bottom", fontsize=6.5, fontweight="bold", bbox=behind)  # fmt: skip
+    ):
+        axes.text(
+            across,
+            up,
+            text,
+            color=colour,
+            transform=axes.transAxes,
+            ha="left" if across < 0.5 else "right",
+            va="top" if up > 0.5 else "bottom",
+            fontsize=6.5,
+            fontweight="bold",
+            bbox=behind,
+        )
 
 
 def _curves(axes: Any, condition: Condition, i: int, j: int, limit: int, style: Style) -> None:
@@ -154,10 +224,19 @@ def _curves(axes: Any, condition: Condition, i: int, j: int, limit: int, style: 
     for k in rows:
         look = style[condition.models[k]]
         draw_curve(
-            axes, condition.best[k], condition.worst[k], n_items, look, band=0.1, width=1.1, clusters=condition.clusters
+            axes,
+            condition.best[k],
+            condition.worst[k],
+            n_items,
+            look,
+            band=0.1,
+            width=1.1,
+            clusters=condition.clusters,
         )
     ks = shown_ranks(n_items)
-    both = [100 * smallest_hits(condition.best[rows], condition.worst[rows], int(k)).mean() for k in ks]
+    both = [
+        100 * smallest_hits(condition.best[rows], condition.worst[rows], int(k)).mean() for k in ks
+    ]
     axes.plot(ks, both, color=BOUND[0], linestyle=BOUND[1], linewidth=1.1)
     rank_axes(axes, n_items)
     log_axis(axes, 0.7, 1.4 * limit, ticks=5)
@@ -173,4 +252,12 @@ def _histogram(axes: Any, rank: NDArray[np.float64], limit: int, colour: str, ta
     axes.set_ylim(0, 1.3 * tallest)
     axes.set_yticks([])
     calm(axes)
-    axes.text(0.96, 0.96, f"median {middle:,.10g}", transform=axes.transAxes, ha="right", va="top", fontsize=6)
+    axes.text(
+        0.96,
+        0.96,
+        f"median {middle:,.10g}",
+        transform=axes.transAxes,
+        ha="right",
+        va="top",
+        fontsize=6,
+    )

@@ -61,17 +61,41 @@ def draw_growth(growth: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem
             f"Bands{few}: 95% intervals up to the line, where the collection ends;\ndashed beyond it, with what two "
             "opposite assumptions about further pictures give."
         )
-        figure.legend(lines, names, title=note, title_fontsize=6.5, alignment="left", loc="outside lower left",
-                      ncols=columns, fontsize=7, frameon=False, handlelength=2.6)  # fmt: skip
-        save_figure(figure, f"{about_title(growth)}recall in smaller and larger collections", stem, size=9)
+        figure.legend(
+            lines,
+            names,
+            title=note,
+            title_fontsize=6.5,
+            alignment="left",
+            loc="outside lower left",
+            ncols=columns,
+            fontsize=7,
+            frameon=False,
+            handlelength=2.6,
+        )
+        save_figure(
+            figure, f"{about_title(growth)}recall in smaller and larger collections", stem, size=9
+        )
 
 
 def _grown(axes: Any, rows: pd.DataFrame, here: int, look: tuple[str, Any], *, band: bool) -> None:
     """One model: exact up to the size of the collection, from there on extrapolated."""
     inside, beyond = rows[~rows["extrapolated"]], rows[rows["size"] >= here]
-    for part, low, high, strength in ((inside, "ci_low", "ci_high", 0.15), (beyond, "low", "high", 0.12)):
+    for part, low, high, strength in (
+        (inside, "ci_low", "ci_high", 0.15),
+        (beyond, "low", "high", 0.12),
+    ):
         if band:
             limits = (100 * part[low].astype(float), 100 * part[high].astype(float))
             axes.fill_between(part["size"], *limits, color=look[0], alpha=strength, linewidth=0)
-    axes.plot(inside["size"], 100 * inside["value"], color=look[0], linestyle=look[1], linewidth=1.4, gid="inside")
-    axes.plot(beyond["size"], 100 * beyond["value"], color=look[0], linestyle=(0, (2, 1.6)), linewidth=1.0)
+    axes.plot(
+        inside["size"],
+        100 * inside["value"],
+        color=look[0],
+        linestyle=look[1],
+        linewidth=1.4,
+        gid="inside",
+    )
+    axes.plot(
+        beyond["size"], 100 * beyond["value"], color=look[0], linestyle=(0, (2, 1.6)), linewidth=1.0
+    )

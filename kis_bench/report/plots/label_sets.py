@@ -39,7 +39,9 @@ def draw_label_sets(rows: pd.DataFrame, style: Mapping[str, tuple[str, Any]], st
     from matplotlib.lines import Line2D
 
     if rows.empty or rows["model"].duplicated().any():
-        raise ValueError("one row for each model is needed, of one measure and one pair of label sets")
+        raise ValueError(
+            "one row for each model is needed, of one measure and one pair of label sets"
+        )
     ordered = rows.sort_values("value_b", ascending=False, kind="stable").reset_index(drop=True)
     shares = first_value(rows, "metric") == "recall"
     scale, places = 100 if shares else 1, np.arange(len(ordered))
@@ -50,7 +52,9 @@ def draw_label_sets(rows: pd.DataFrame, style: Mapping[str, tuple[str, Any]], st
         for place, model, (a, b) in zip(places, ordered["model"], values, strict=True):
             colour = style[str(model)][0]
             left.plot([a, b], [place, place], color=colour, linewidth=1.6, alpha=0.5)
-            left.plot(a, place, "o", markerfacecolor="white", markeredgecolor=colour, markersize=6.5)
+            left.plot(
+                a, place, "o", markerfacecolor="white", markeredgecolor=colour, markersize=6.5
+            )
             left.plot(b, place, "o", color=colour, markersize=5)
             right.plot(b - a, place, "o", color=colour, markersize=4.5)
             if "ci_low" in ordered and not missing(ordered["ci_low"][place]):
@@ -68,9 +72,16 @@ def draw_label_sets(rows: pd.DataFrame, style: Mapping[str, tuple[str, Any]], st
         left.set_xlabel(measure_title(rows))
         interval = ", 95% interval" if "ci_low" in rows else ""
         right.set_xlabel(f"difference{', points' if shares else ''}{interval}", fontsize=7.5)
-        names = [fitting(first_value(rows, f"label_set_{each}", each), 1.1, 9, "bold") for each in "ab"]
+        names = [
+            fitting(first_value(rows, f"label_set_{each}", each), 1.1, 9, "bold") for each in "ab"
+        ]
         grey: Any = {"color": "#555555", "marker": "o", "markersize": 5, "linewidth": 0}
         marks = [Line2D([], [], **grey, markerfacecolor="white"), Line2D([], [], **grey)]
         figure.legend(marks, names, loc="outside lower left", ncols=2, fontsize=7, frameon=False)
         n = f"{int(rows['n'].iloc[0]):,} " if "n" in rows else ""
-        save_figure(figure, f"{about_title(rows, 'dataset')}{' and '.join(names)} on the same {n}targets", stem, size=9)
+        save_figure(
+            figure,
+            f"{about_title(rows, 'dataset')}{' and '.join(names)} on the same {n}targets",
+            stem,
+            size=9,
+        )

@@ -19,18 +19,29 @@ def annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
         mrr = own[own["metric"] == "mrr"].iloc[0]
         shares = [percent(*recalls.loc[k, ["value", "ci_low", "ci_high"]]) for k in SHOWN_RECALLS]
         mean = interval(mrr["value"], mrr["ci_low"], mrr["ci_high"], 3)
-        rows.append([str(model), str(name), *shares, mean, count(mrr["n"]), count(mrr["n_targets"])])
-    head = ["model", "annotator", *(f"recall@{k}" for k in SHOWN_RECALLS), "MRR", "queries", "targets"]
+        rows.append(
+            [str(model), str(name), *shares, mean, count(mrr["n"]), count(mrr["n_targets"])]
+        )
+    head = [
+        "model",
+        "annotator",
+        *(f"recall@{k}" for k in SHOWN_RECALLS),
+        "MRR",
+        "queries",
+        "targets",
+    ]
     lines = [table(head, rows[:MOST_ROWS], right=range(2, len(head))), ""]
     if len(rows) > MOST_ROWS:
-        lines += [f"{len(rows) - MOST_ROWS:,} more are in [tables/annotators.csv](tables/annotators.csv).", ""]
+        lines += [
+            f"{len(rows) - MOST_ROWS:,} more are in [tables/annotators.csv](tables/annotators.csv).",
+            "",
+        ]
     if between.empty:
         alone = "No two of them described the same target: how they differ can't be told from how their targets do."
         return [*lines, alone, ""]
     about = between.iloc[0]
-    shared = (
-        f"{count(about['n_targets'])} targets have texts of two or more of {count(about['n_annotators'])} annotators"
-    )
+    targets, people = count(about["n_targets"]), count(about["n_annotators"])
+    shared = f"{targets} targets have texts of two or more of {people} annotators"
     lines += [
         f"How far they agree: {shared}. Alpha is Krippendorff's: 1 if it makes no difference who describes a target, 0 "
         "if two texts of one target are no more alike than texts of any.",
@@ -44,11 +55,19 @@ def annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
         ]
         apart = spaced(f"{number(2 ** row['octaves_apart'])} times")
         cells.append([str(row["model"]), percent(row["found_alike"]), alphas[0], apart, alphas[1]])
-    head = ["model", "both or neither within 10", "its alpha", "ranks apart, typically", "alpha of log rank"]
+    head = [
+        "model",
+        "both or neither within 10",
+        "its alpha",
+        "ranks apart, typically",
+        "alpha of log rank",
+    ]
     return [*lines, table(head, cells, right=range(1, len(head))), ""]
 
 
 def interval(value: float, low: float, high: float, digits: int) -> str:
     if missing(value):
         return ""
-    return spaced(f"{value:.{digits}f}" + ("" if missing(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"))
+    return spaced(
+        f"{value:.{digits}f}" + ("" if missing(low) else f" [{low:.{digits}f}, {high:.{digits}f}]")
+    )

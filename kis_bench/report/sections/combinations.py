@@ -11,9 +11,14 @@ from kis_bench.report.tables import escaped, table
 
 MOST_COMBINATIONS, MOST_QUERIES = 10, 15
 METHODS = {
-    "oracle": "oracle: the better rank of each query", "rrf": "reciprocal rank fusion", "comb_sum": "CombSUM",
-    "comb_mnz": "CombMNZ", "weighted": "weighted sum", "switch": "switch after", "interleave": "alternate",
-}  # fmt: skip
+    "oracle": "oracle: the better rank of each query",
+    "rrf": "reciprocal rank fusion",
+    "comb_sum": "CombSUM",
+    "comb_mnz": "CombMNZ",
+    "weighted": "weighted sum",
+    "switch": "switch after",
+    "interleave": "alternate",
+}
 EXPLAINED = (
     "The oracle takes the better rank for each query, which needs the answer: no choice between the lists, by "
     "switching or alternating, exceeds it. Lists that are made anew, of ranks or of sums of scores, can. What comes "
@@ -24,7 +29,9 @@ EXPLAINED = (
 
 
 def members(row: Any) -> list[str]:
-    return [str(name) for name in (row["model_1"], row["model_2"], row["model_3"]) if not missing(name)]
+    return [
+        str(name) for name in (row["model_1"], row["model_2"], row["model_3"]) if not missing(name)
+    ]
 
 
 def combination(row: Any) -> str:
@@ -50,10 +57,15 @@ def complementarity(gains: pd.DataFrame, advice: pd.DataFrame) -> list[str]:
     rows = []
     for _, row in (real if len(real) else bounds).head(MOST_COMBINATIONS).iterrows():
         best = oracle.get(frozenset(members(row)))
-        rows.append([
-            combination(row), method(row), figure(row, "value", "ci_low", "ci_high"),
-            figure(row, "gain", "gain_low", "gain_high", sign=True), "" if best is None else f"{best:.3f}",
-        ])  # fmt: skip
+        rows.append(
+            [
+                combination(row),
+                method(row),
+                figure(row, "value", "ci_low", "ci_high"),
+                figure(row, "gain", "gain_low", "gain_high", sign=True),
+                "" if best is None else f"{best:.3f}",
+            ]
+        )
     head = ["combination", "method", "MRR", f"gain over {mrr['best_single'].iloc[0]}", "oracle"]
     return [*lines, table(head, rows, right=(2, 3, 4)), "", EXPLAINED, ""]
 

@@ -15,7 +15,11 @@ def audited(audit: pd.DataFrame, *, privacy: bool) -> list[str]:
     found = counts(audit)
     if not any(found.values()):
         return []
-    lines = [", ".join(f"{name}: {n:,}" for name, n in found.items() if n) + f"; of {len(audit):,} queries.", ""]
+    lines = [
+        ", ".join(f"{name}: {n:,}" for name, n in found.items() if n)
+        + f"; of {len(audit):,} queries.",
+        "",
+    ]
     flagged = audit[audit["flags"].map(len) > 0]
     order = flagged.assign(many=flagged["flags"].map(len)).sort_values(
         ["many", "disagreement"], ascending=False, kind="stable"
@@ -24,10 +28,20 @@ def audited(audit: pd.DataFrame, *, privacy: bool) -> list[str]:
     for _, row in order.head(MOST_QUERIES).iterrows():
         about = [] if privacy else [row["text"], row["item_id"]]
         flags = ", ".join(row["flags"]) if privacy else row["why"]
-        rows.append([row["query_id"], *about, f"{number(row['best_rank'])} ({row['best_model']})",
-                     number(row["median_rank"]), flags])  # fmt: skip
+        rows.append(
+            [
+                row["query_id"],
+                *about,
+                f"{number(row['best_rank'])} ({row['best_model']})",
+                number(row["median_rank"]),
+                flags,
+            ]
+        )
     head = ["query", *([] if privacy else ["text", "target"]), "best rank", "median rank", "why"]
     lines += [table(head, rows, right=(len(head) - 2,)), ""]
     if len(order) > MOST_QUERIES:
-        lines += [f"{len(order) - MOST_QUERIES:,} more are in [tables/queries.csv](tables/queries.csv).", ""]
+        lines += [
+            f"{len(order) - MOST_QUERIES:,} more are in [tables/queries.csv](tables/queries.csv).",
+            "",
+        ]
     return lines

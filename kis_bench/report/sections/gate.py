@@ -29,7 +29,9 @@ def in_words(verdicts: pd.DataFrame) -> str:
     return f"{len(verdicts):,} check{'s' if len(verdicts) > 1 else ''}: {', '.join(parts)}"
 
 
-def section(verdicts: pd.DataFrame, by: str, problems: Sequence[str] = (), *, most: int | None = None) -> list[str]:
+def section(
+    verdicts: pd.DataFrame, by: str, problems: Sequence[str] = (), *, most: int | None = None
+) -> list[str]:
     """Markdown: a count, what could not be judged, each cell that failed with its queries, and a table of all checks.
 
     ``by`` is what was judged by; ``most`` the number of rows of passed checks.
@@ -38,7 +40,12 @@ def section(verdicts: pd.DataFrame, by: str, problems: Sequence[str] = (), *, mo
     lines = [escaped(f"{in_words(verdicts)}{f' ({by})' if by else ''}.", 1000), ""]
     lines += [*(f"- {escaped(problem, 1000)}" for problem in problems), ""] if problems else []
     for cell, failed in failed_cells(rows).items():
-        lines += [f"**{escaped(cell)}** failed:", "", *(f"- {escaped(line, 1000)}" for line in told(failed)), ""]
+        lines += [
+            f"**{escaped(cell)}** failed:",
+            "",
+            *(f"- {escaped(line, 1000)}" for line in told(failed)),
+            "",
+        ]
     failed_rows = sum(one["verdict"] != PASS for one in rows)
     shown = rows if most is None else rows[: failed_rows + most]
     if shown:
@@ -52,8 +59,17 @@ def shown_row(one: Mapping[Any, Any]) -> list[str]:
     texts = ("verdict", "dataset", "label_set", "model", "metric", "expected", "rule")
     words = {name: "" if missing(one.get(name)) else str(one[name]) for name in texts}
     value = obtained(words["metric"], one.get("obtained"), one.get("ci_low"), one.get("ci_high"))
-    return [words["verdict"], words["dataset"], words["label_set"], words["model"], words["metric"], value,
-            words["expected"], words["rule"], probability(one.get("p"))]  # fmt: skip
+    return [
+        words["verdict"],
+        words["dataset"],
+        words["label_set"],
+        words["model"],
+        words["metric"],
+        value,
+        words["expected"],
+        words["rule"],
+        probability(one.get("p")),
+    ]
 
 
 def obtained(metric: str, value: Any, low: Any, high: Any) -> str:

@@ -20,7 +20,11 @@ def growth(rows: pd.DataFrame, condition: Condition) -> list[str]:
     at_10 = rows[rows["k"] == 10]
     here = condition.n_items
     known = sorted(at_10["size"].unique())
-    sizes = [min(known, key=lambda size: abs(size - wanted)) for wanted in SIZES if known[0] <= wanted <= known[-1]]
+    sizes = [
+        min(known, key=lambda size: abs(size - wanted))
+        for wanted in SIZES
+        if known[0] <= wanted <= known[-1]
+    ]
     shown = sorted({*sizes, here} & {*known})
     of = at_10.set_index(["model", "size"])
     cells = []
@@ -30,15 +34,22 @@ def growth(rows: pd.DataFrame, condition: Condition) -> list[str]:
             at = of.loc[(model, size)]
             row.append(
                 "~" + percent(at["value"], at["low"], at["high"])
-                if at["extrapolated"] else percent(at["value"], at["ci_low"], at["ci_high"])
-            )  # fmt: skip
+                if at["extrapolated"]
+                else percent(at["value"], at["ci_low"], at["ci_high"])
+            )
         cells.append(row)
-    head = ["recall@10, model", *(
-        f"{size:,} items{' (all)' if size == here else ' (extrapolated)' if size > here else ''}" for size in shown
-    )]  # fmt: skip
+    head = [
+        "recall@10, model",
+        *(
+            f"{size:,} items{' (all)' if size == here else ' (extrapolated)' if size > here else ''}"
+            for size in shown
+        ),
+    ]
     return [
-        table(head, cells, right=range(1, len(head))), "",
+        table(head, cells, right=range(1, len(head))),
+        "",
         "Smaller collections: what random parts with the target give, from the ranks in closed form, with 95% "
         "intervals. Larger ones, marked ~, are extrapolated as if the new pictures were like these; brackets hold what "
-        "two opposite assumptions about pictures never seen give.", "",
-    ]  # fmt: skip
+        "two opposite assumptions about pictures never seen give.",
+        "",
+    ]

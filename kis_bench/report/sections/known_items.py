@@ -10,7 +10,16 @@ import pandas as pd
 
 from kis_bench.analysis.models import tiers, win_tie_loss
 from kis_bench.files.text import file_name
-from kis_bench.report.numbers import count, missing, number, percent, percent_points, probability, signed, spaced
+from kis_bench.report.numbers import (
+    count,
+    missing,
+    number,
+    percent,
+    percent_points,
+    probability,
+    signed,
+    spaced,
+)
 from kis_bench.report.plots.contact_sheets import Row, Thumbnails, contact_sheet
 from kis_bench.report.tables import escaped, table
 from kis_bench.results.published import comparable
@@ -26,10 +35,14 @@ TIERS = (("mrr", None, "tier (MRR)"), ("recall", 10, "tier (recall@10)"))
 RULES = {"segment": "its segment", "group": "its group", "near_duplicate": "a near-duplicate"}
 
 
-def summary(metrics: pd.DataFrame, condition: Condition, comparisons: pd.DataFrame | None) -> list[str]:
+def summary(
+    metrics: pd.DataFrame, condition: Condition, comparisons: pd.DataFrame | None
+) -> list[str]:
     """Figures of each model, best first, with letters of those that can't be told apart."""
     cuts = [int(k) for k in metrics.loc[metrics["metric"] == "recall", "k"].drop_duplicates()]
-    letters = [] if comparisons is None else [tiers(comparisons, metric, k) for metric, k, _ in TIERS]
+    letters = (
+        [] if comparisons is None else [tiers(comparisons, metric, k) for metric, k, _ in TIERS]
+    )
     rows = []
     for model in condition.models:
         own = metrics[metrics["model"] == model]
@@ -37,16 +50,33 @@ def summary(metrics: pd.DataFrame, condition: Condition, comparisons: pd.DataFra
         others = own[own["metric"] != "recall"].set_index("metric")
         value, mrr = others["value"], others.loc["mrr"]
         interval = "" if missing(mrr["ci_low"]) else f" [{mrr['ci_low']:.3f}, {mrr['ci_high']:.3f}]"
-        quartiles = f"{number(value['lower_quartile_rank'])}, {number(value['upper_quartile_rank'])}"
-        rows.append([
-            model, *(each[model] for each in letters),
-            *(percent(*(recalls.loc[k, c] for c in ("value", "ci_low", "ci_high"))) for k in cuts),
-            spaced(f"{mrr['value']:.3f}{interval}"), spaced(f"{number(value['median_rank'])} [{quartiles}]"),
-            f"{int(own['n'].iloc[0]):,}", percent(min(1.0, 10 / condition.n_items), digits=2),
-        ])  # fmt: skip
+        quartiles = (
+            f"{number(value['lower_quartile_rank'])}, {number(value['upper_quartile_rank'])}"
+        )
+        rows.append(
+            [
+                model,
+                *(each[model] for each in letters),
+                *(
+                    percent(*(recalls.loc[k, c] for c in ("value", "ci_low", "ci_high")))
+                    for k in cuts
+                ),
+                spaced(f"{mrr['value']:.3f}{interval}"),
+                spaced(f"{number(value['median_rank'])} [{quartiles}]"),
+                f"{int(own['n'].iloc[0]):,}",
+                percent(min(1.0, 10 / condition.n_items), digits=2),
+            ]
+        )
     named = [name for _, _, name in TIERS[: len(letters)]]
-    head = ["model", *named, *(f"recall@{k}" for k in cuts), "MRR", "median rank [quartiles]", "queries",
-            "chance recall@10"]  # fmt: skip
+    head = [
+        "model",
+        *named,
+        *(f"recall@{k}" for k in cuts),
+        "MRR",
+        "median rank [quartiles]",
+        "queries",
+        "chance recall@10",
+    ]
     return [table(head, rows, right=range(1 + len(named), len(head))), "", *clustered(condition)]
 
 
@@ -69,8 +99,9 @@ def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     near = [escaped(row["model_b"]) for _, row in mrr.iterrows() if row["p_holm"] >= 0.05]
     said = (
         f"Not to be told from it on {counted(len(condition.queries), condition.n_targets)}: {', '.join(near)}."
-        if near else "It is better than every other beyond noise."
-    )  # fmt: skip
+        if near
+        else "It is better than every other beyond noise."
+    )
     equal = mrr[mrr["value_b"] >= mrr["value_a"]]["model_b"]
     shared = f", as has {', '.join(map(escaped, equal))}" if len(equal) else ""
     lines = [f"**{escaped(best)}** has the highest MRR{shared}. {said}", ""]
@@ -82,21 +113,41 @@ def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     rows = []
     for _, row in mrr.iterrows():
         hits = at_10.loc[(best, row["model_b"])]
-        rows.append([
-            row["model_b"],
-            spaced(f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"),
-            probability(row["p_holm"]),
-            percent_points(hits["difference"], hits["ci_low"], hits["ci_high"]),
-            probability(hits["p_holm"]), f"{row['wins']} / {row['ties']} / {row['losses']}",
-            number(row["effect_size"], 2), count(row["queries_needed"]),
-        ])  # fmt: skip
-    head = [f"{best} against", "difference of MRR", "p (Holm)", "of recall@10, points", "p (Holm)",
-            "better / equal / worse", "effect size", "queries to tell them apart"]  # fmt: skip
+        rows.append(
+            [
+                row["model_b"],
+                spaced(
+                    f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
+                ),
+                probability(row["p_holm"]),
+                percent_points(hits["difference"], hits["ci_low"], hits["ci_high"]),
+                probability(hits["p_holm"]),
+                f"{row['wins']} / {row['ties']} / {row['losses']}",
+                number(row["effect_size"], 2),
+                count(row["queries_needed"]),
+            ]
+        )
+    head = [
+        f"{best} against",
+        "difference of MRR",
+        "p (Holm)",
+        "of recall@10, points",
+        "p (Holm)",
+        "better / equal / worse",
+        "effect size",
+        "queries to tell them apart",
+    ]
     lines += [table(head, rows, right=range(1, len(head))), ""]
     if 2 < len(condition.models) <= MOST_IN_MATRIX:
         matrix = win_tie_loss(condition)
         cells = [
-            [model, *("" if i == j else f"{w} / {t} / {x}" for j, (w, t, x) in enumerate(matrix[i].tolist()))]
+            [
+                model,
+                *(
+                    "" if i == j else f"{w} / {t} / {x}"
+                    for j, (w, t, x) in enumerate(matrix[i].tolist())
+                ),
+            ]
             for i, model in enumerate(condition.models)
         ]
         head = ["better / equal / worse than", *condition.models]
@@ -108,34 +159,57 @@ def relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
     """What would count as found under other rules, beside the strict one."""
     rows = []
     for model, own in metrics.groupby("model", sort=True):
-        for prefix, words in (("", "the item itself"), *((f"{rule}_", said) for rule, said in RULES.items())):
+        for prefix, words in (
+            ("", "the item itself"),
+            *((f"{rule}_", said) for rule, said in RULES.items()),
+        ):
             recalls = own[own["metric"] == f"{prefix}recall"].set_index("k")
             if len(recalls):
                 shares = [percent(recalls.loc[k, "value"]) for k in SHOWN_RECALLS]
                 median = own.loc[own["metric"] == f"{prefix}median_rank", "value"].iloc[0]
                 among = (
-                    f"{about.get('n_groups', '')} groups" if prefix == "group_" else f"{about.get('n_items', '')} items"
+                    f"{about.get('n_groups', '')} groups"
+                    if prefix == "group_"
+                    else f"{about.get('n_items', '')} items"
                 )
                 n = int(recalls["n"].iloc[0])
                 rows.append([str(model), words, among, *shares, number(median), f"{n:,}"])
     if not any(words in RULES.values() for _, words, *_ in rows):
         return []
-    head = ["model", "found is", "among", *(f"recall@{k}" for k in SHOWN_RECALLS), "median rank", "queries"]
+    head = [
+        "model",
+        "found is",
+        "among",
+        *(f"recall@{k}" for k in SHOWN_RECALLS),
+        "median rank",
+        "queries",
+    ]
     said = []
     if any(row[1] == RULES["segment"] for row in rows):
-        said.append(f"a segment is what the query says, else {number(about.get('segment_s'))} s around the target")
+        said.append(
+            f"a segment is what the query says, else {number(about.get('segment_s'))} s around the target"
+        )
     if any(row[1] == RULES["near_duplicate"] for row in rows):
         said.append(f"near-duplicates are: {escaped(about.get('near_duplicates', ''))}")
     if len({row[-1] for row in rows}) > 1:
-        said.append("not every rule is known for every query: compare rows over the same number of queries")
+        said.append(
+            "not every rule is known for every query: compare rows over the same number of queries"
+        )
     note = f" ({'; '.join(said)})" if said else ""
-    return [f"What the same rankings are worth under other rules{note}:", "", table(head, rows, right=range(2, 8)), ""]
+    return [
+        f"What the same rankings are worth under other rules{note}:",
+        "",
+        table(head, rows, right=range(2, 8)),
+        "",
+    ]
 
 
 def truncations(rows: pd.DataFrame) -> list[str]:
     lines = []
     for model, cut in rows[rows["truncated"].eq(True)].groupby("model")["query_id"]:
-        shown = ", ".join(map(str, cut[:WORST])) + (f" and {len(cut) - WORST:,} more" if len(cut) > WORST else "")
+        shown = ", ".join(map(str, cut[:WORST])) + (
+            f" and {len(cut) - WORST:,} more" if len(cut) > WORST else ""
+        )
         lines.append(
             f"- {escaped(model)}: {len(cut):,} texts were longer than it reads and were truncated: {escaped(shown)}."
         )
@@ -143,13 +217,26 @@ def truncations(rows: pd.DataFrame) -> list[str]:
 
 
 def worst(
-    rows: pd.DataFrame, folder: Path, stem: str, pictures: Collection | None, thumbnails: Thumbnails | None
+    rows: pd.DataFrame,
+    folder: Path,
+    stem: str,
+    pictures: Collection | None,
+    thumbnails: Thumbnails | None,
 ) -> list[str]:
     """The queries whose targets stand last: a table, and a contact sheet where there are pictures."""
     last = rows.sort_values("rank", ascending=False, kind="stable").head(WORST)
     if thumbnails is None:
-        return [table(["query", "rank"], [(r.query_id, number(r.rank)) for r in last.itertuples()], right=[1]), ""]
-    tops: Sequence[list[str]] = [[] if top is None else [str(i) for i in top] for top in last["top_item_ids"]]
+        return [
+            table(
+                ["query", "rank"],
+                [(r.query_id, number(r.rank)) for r in last.itertuples()],
+                right=[1],
+            ),
+            "",
+        ]
+    tops: Sequence[list[str]] = [
+        [] if top is None else [str(i) for i in top] for top in last["top_item_ids"]
+    ]
     cells = [
         (r.query_id, r.text, number(r.rank), r.item_id, top[0] if top else "")
         for r, top in zip(last.itertuples(), tops, strict=True)
@@ -162,7 +249,10 @@ def worst(
             for (_, text, rank, item, _), top, n in zip(cells, tops, last["n_items"], strict=True)
         ]
         contact_sheet(entries, pictures, folder / sheet, thumbnails)
-        lines += [f"![Contact sheet of the worst queries: targets in frames, then what came first]({sheet})", ""]
+        lines += [
+            f"![Contact sheet of the worst queries: targets in frames, then what came first]({sheet})",
+            "",
+        ]
     return lines
 
 
@@ -171,16 +261,34 @@ def published(rows: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
     obtained = metrics[metrics["metric"] == "recall"].set_index(["model", "k"])
     cells = []
     for _, row in comparable(rows[rows["metric"] == "recall"], metrics).iterrows():
-        names = [name for name in (row["model"], row["published_as"]) if (name, row["k"]) in obtained.index]
+        names = [
+            name
+            for name in (row["model"], row["published_as"])
+            if (name, row["k"]) in obtained.index
+        ]
         own = obtained.loc[names[0], row["k"]]
-        cells.append([
-            names[0], row["published_as"], f"recall@{int(row['k'])}", percent(row["value"]),
-            percent(own["value"], own["ci_low"], own["ci_high"]), percent_points(own["value"] - row["value"]),
-            count(row["n"]),
-        ])  # fmt: skip
+        cells.append(
+            [
+                names[0],
+                row["published_as"],
+                f"recall@{int(row['k'])}",
+                percent(row["value"]),
+                percent(own["value"], own["ci_low"], own["ci_high"]),
+                percent_points(own["value"] - row["value"]),
+                count(row["n"]),
+            ]
+        )
     if not cells:
         return []
-    head = ["model", "published as", "measure", "published", "obtained", "difference, points", "queries"]
+    head = [
+        "model",
+        "published as",
+        "measure",
+        "published",
+        "obtained",
+        "difference, points",
+        "queries",
+    ]
     shown = comparable(rows[rows["metric"] == "recall"], metrics)
     sources = "; ".join(escaped(source, 1000) for source in shown["source"].unique())
     return [f"Published figures, from {sources}:", "", table(head, cells, right=range(3, 7)), ""]

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.files.text import file_name
-from kis_bench.report.numbers import missing, number, percent, percent_points, probability, ratio, signed, spaced
+from kis_bench.report.numbers import (
+    missing,
+    number,
+    percent,
+    percent_points,
+    probability,
+    ratio,
+    signed,
+    spaced,
+)
 from kis_bench.report.plots.label_sets import draw_label_sets
 from kis_bench.report.tables import escaped, table
 
@@ -17,7 +26,9 @@ if TYPE_CHECKING:
     from kis_bench.analysis.findings import Findings
 
 
-def label_sets(findings: Findings, dataset: str, folder: Path, style: Mapping[str, Any]) -> list[str]:
+def label_sets(
+    findings: Findings, dataset: str, folder: Path, style: Mapping[str, Any]
+) -> list[str]:
     """Label sets against each other on the same targets, and recall against the length of texts."""
     summaries, each = findings.label_sets[dataset]
     lines: list[str] = []
@@ -25,29 +36,47 @@ def label_sets(findings: Findings, dataset: str, folder: Path, style: Mapping[st
         lines += [f"### {escaped(first)} against {escaped(second)} on the same targets", ""]
         lines += compared_labels(part, str(first), str(second))
         stem = file_name("label-sets", dataset, str(first), str(second))
-        draw_label_sets(part[(part["metric"] == "recall") & part["k"].eq(10)], style, folder / "plots" / stem)
+        draw_label_sets(
+            part[(part["metric"] == "recall") & part["k"].eq(10)], style, folder / "plots" / stem
+        )
         names = f"{escaped(dataset)}, {escaped(first)} and {escaped(second)}"
-        lines += [f"![Recall@10 of every model under both label sets, {names}](plots/{stem}.png)", ""]
-        own = each[(each["label_set_a"] == first) & (each["label_set_b"] == second)] if len(each) else each
+        lines += [
+            f"![Recall@10 of every model under both label sets, {names}](plots/{stem}.png)",
+            "",
+        ]
+        own = (
+            each[(each["label_set_a"] == first) & (each["label_set_b"] == second)]
+            if len(each)
+            else each
+        )
         lines += changed_most(own, part, str(first), str(second))
     by_length = findings.lengths[dataset]
     if len(by_length):
-        lines += ["### Recall against the length of texts", "", *lengths(by_length, findings, dataset)]
+        lines += [
+            "### Recall against the length of texts",
+            "",
+            *lengths(by_length, findings, dataset),
+        ]
     return lines
 
 
 def compared_labels(part: pd.DataFrame, first: str, second: str) -> list[str]:
     def cell(row: pd.Series, measure: str) -> list[str]:
         if measure == "recall":
-            return [f"{percent(row['value_a'])} → {percent(row['value_b'])}",
-                    percent_points(row["difference"], row["ci_low"], row["ci_high"])]  # fmt: skip
+            return [
+                f"{percent(row['value_a'])} → {percent(row['value_b'])}",
+                percent_points(row["difference"], row["ci_low"], row["ci_high"]),
+            ]
         if measure == "mrr":
             difference = f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
             return [f"{row['value_a']:.3f} → {row['value_b']:.3f}", spaced(difference)]
         return [ratio(row["difference"], row["ci_low"], row["ci_high"])]
 
-    measures = [("recall", 10, f"recall@10, {first} → {second}"), ("mrr", None, f"MRR, {first} → {second}"),
-                ("rank_ratio", None, "target stands nearer the top")]  # fmt: skip
+    measures = [
+        ("recall", 10, f"recall@10, {first} → {second}"),
+        ("mrr", None, f"MRR, {first} → {second}"),
+        ("rank_ratio", None, "target stands nearer the top"),
+    ]
     rows = []
     for model, own in part.groupby("model", sort=False):
         cells: list[str] = [str(model), f"{int(own['n'].iloc[0]):,}"]
@@ -74,10 +103,17 @@ def changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second: str
     own = each[each["model"] == model].sort_values("ratio", kind="stable")
     shown = pd.concat([own.tail(5).iloc[::-1], own.head(5)]).drop_duplicates(["query_a", "query_b"])
     rows = [
-        [row["query_a"] if row["query_a"] == row["query_b"] else f"{row['query_a']} / {row['query_b']}",
-         number(row["rank_a"]), number(row["rank_b"]), times(2.0 ** row["ratio"])]
-        for _, row in shown.iterrows() if row["ratio"] != 0
-    ]  # fmt: skip
+        [
+            row["query_a"]
+            if row["query_a"] == row["query_b"]
+            else f"{row['query_a']} / {row['query_b']}",
+            number(row["rank_a"]),
+            number(row["rank_b"]),
+            times(2.0 ** row["ratio"]),
+        ]
+        for _, row in shown.iterrows()
+        if row["ratio"] != 0
+    ]
     head = ["query", f"rank, {first}", f"rank, {second}", "to the top"]
     said = f"Where it matters most under {escaped(model)}:"
     return [said, "", table(head, rows, right=range(1, 4)), ""] if rows else []
@@ -97,28 +133,38 @@ def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[s
         cells = [str(model)]
         for low, _ in bins:
             row = values.loc[(model, low)] if (model, low) in values.index else None
-            cells.append("" if row is None else percent(row["recall_at_10"], row["ci_low"], row["ci_high"]))
+            cells.append(
+                "" if row is None else percent(row["recall_at_10"], row["ci_low"], row["ci_high"])
+            )
         rows.append(cells)
     sizes = by_length[by_length["model"] == by_length["model"].iloc[0]].set_index("words_low")["n"]
-    head = ["recall@10, model", *(
-        f"{int(low)}{'' if low == high else f' to {int(high)}'} {'word' if high == 1 else 'words'} "
-        f"({int(sizes.get(low, 0)):,})"
-        for low, high in bins
-    )]  # fmt: skip
+    head = [
+        "recall@10, model",
+        *(
+            f"{int(low)}{'' if low == high else f' to {int(high)}'} {'word' if high == 1 else 'words'} "
+            f"({int(sizes.get(low, 0)):,})"
+            for low, high in bins
+        ),
+    ]
     lines = [table(head, rows, right=range(1, len(head))), ""]
     correlations = findings.length_correlations[dataset]
     if len(correlations):
         measures = list(dict.fromkeys(correlations["measure"]))
         of = correlations.set_index(["model", "measure"])
         rows = [
-            [str(model), *(correlation(*of.loc[(model, m), ["rho", "ci_low", "ci_high"]]) for m in measures)]
+            [
+                str(model),
+                *(correlation(*of.loc[(model, m), ["rho", "ci_low", "ci_high"]]) for m in measures),
+            ]
             for model in correlations["model"].unique()
-        ]  # fmt: skip
+        ]
         lines += [
             "Spearman's correlation of the rank with the text: below zero, longer texts find better. Detail is the "
-            "number of different words of four letters or more.", "",
-            table(["model", *map(str, measures)], rows, right=range(1, 1 + len(measures))), "",
-        ]  # fmt: skip
+            "number of different words of four letters or more.",
+            "",
+            table(["model", *map(str, measures)], rows, right=range(1, 1 + len(measures))),
+            "",
+        ]
     return lines
 
 

@@ -30,7 +30,9 @@ def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
 def provenance_section(provenance: Mapping[str, Any], privacy: bool) -> list[str]:
     """How everything was measured, whole: nothing is cut, and under privacy what is not allowed is left out."""
     about = without_private(provenance) if privacy else dict(provenance)
-    facts = _facts({key: value for key, value in about.items() if key not in ("models", "datasets")})
+    facts = _facts(
+        {key: value for key, value in about.items() if key not in ("models", "datasets")}
+    )
     lines = ["## Provenance", "", table(["what", "value"], facts, limit=None), ""]
     for kind in ("models", "datasets"):
         rows = [

@@ -12,7 +12,12 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.files.text import file_name, plain, shortened
-from kis_bench.report.plots.agreement import Share, draw_classes, draw_consistency, draw_correlations
+from kis_bench.report.plots.agreement import (
+    Share,
+    draw_classes,
+    draw_consistency,
+    draw_correlations,
+)
 from kis_bench.report.tables import escaped, table
 from kis_bench.triplets.summary import PERSON, Row, Similarity, records
 
@@ -37,11 +42,17 @@ NORMALISED = {
     "candidates_normalised": "over the distance of the candidates",
 }
 KINDS = ("pearson", "spearman")
-WORDS = {**CONSISTENCY, **{f"{kind}_{way}": words for kind in KINDS for way, words in NORMALISED.items()}}
+WORDS = {
+    **CONSISTENCY,
+    **{f"{kind}_{way}": words for kind in KINDS for way, words in NORMALISED.items()},
+}
 #: Metrics whose published figures are shown in one table.
 FAMILIES = {
     "consistency": tuple(CONSISTENCY),
-    **{f"{kind.title()}'s correlation": tuple(f"{kind}_{way}" for way in NORMALISED) for kind in KINDS},
+    **{
+        f"{kind.title()}'s correlation": tuple(f"{kind}_{way}" for way in NORMALISED)
+        for kind in KINDS
+    },
 }
 DIVISIONS = {
     "class": "By class",
@@ -114,12 +125,20 @@ def _counts(study: Similarity) -> str:
     about = study.about
     said = [
         f"{int(about[key]):,} {words}"
-        for key, words in (("n_triplets", "triplets"), ("n_judgments", "judgments"), ("n_participants", "participants"))
+        for key, words in (
+            ("n_triplets", "triplets"),
+            ("n_judgments", "judgments"),
+            ("n_participants", "participants"),
+        )
         if about.get(key) is not None
     ]
     if not said:
         own = study.own(study.run.judgments)
-        columns = (("triplet_id", "triplets"), ("judgement_id", "judgments"), ("user_id", "participants"))
+        columns = (
+            ("triplet_id", "triplets"),
+            ("judgement_id", "judgments"),
+            ("user_id", "participants"),
+        )
         said = [f"{own[column].nunique():,} {words}" for column, words in columns]
     left = about.get("n_indifferent")
     out = f"; {int(left):,} judgments without preference are left out" if left is not None else ""
@@ -139,7 +158,11 @@ def _drawn(study: Similarity) -> list[str]:
     if not known:
         return []
     most = max(known, key=lambda row: int(row["n"]))
-    people, n, targets = int(most["n_participants"]), int(most["n_triplets"]), float(most["n_targets"])
+    people, n, targets = (
+        int(most["n_participants"]),
+        int(most["n_triplets"]),
+        float(most["n_targets"]),
+    )
     over = f"{people:,} people and " * (people > 1) + f"{n:,} triplets"
     if 1 < targets < n:
         over += f" of {_pictures(int(targets))}, each drawn with all of its triplets"
@@ -149,7 +172,9 @@ def _drawn(study: Similarity) -> list[str]:
     if nothing := ["people"] * (people == 1) + ["target pictures"] * (targets == 1):
         said.append(f"They say nothing about other {' or '.join(nothing)}.")
     if math.isnan(targets):
-        said.append("This older run did not count target pictures that triplets share, without which they are narrow.")
+        said.append(
+            "This older run did not count target pictures that triplets share, without which they are narrow."
+        )
     return said
 
 
@@ -161,8 +186,14 @@ def _ceiling(study: Similarity) -> list[str]:
     least, most = min(found), max(found)
     if least == 1:
         return ["Ceiling: 100%; no triplet has judgments that contradict each other."]
-    reach = _percent(most) if most == least else f"{_percent(least)} to {_percent(most)}, as images are missing"
-    return [f"Ceiling: {reach}. No model can reach more, since judgments on the same triplet contradict each other."]
+    reach = (
+        _percent(most)
+        if most == least
+        else f"{_percent(least)} to {_percent(most)}, as images are missing"
+    )
+    return [
+        f"Ceiling: {reach}. No model can reach more, since judgments on the same triplet contradict each other."
+    ]
 
 
 def _main(study: Similarity) -> list[str]:
@@ -182,7 +213,10 @@ def _main(study: Similarity) -> list[str]:
 
     columns: list[tuple[str, list[str]]] = [
         ("model", list(models)),
-        ("consistency", [_with_interval(r["value"], r["ci_low"], r["ci_high"]) for r in models.values()]),
+        (
+            "consistency",
+            [_with_interval(r["value"], r["ci_low"], r["ci_high"]) for r in models.values()],
+        ),
         ("ties", [_count(r["ties"]) for r in models.values()]),
     ]
     lacking = any(r["missing"] for r in models.values())
@@ -193,25 +227,35 @@ def _main(study: Similarity) -> list[str]:
         columns.append(("ceiling", [_percent(ceilings.get(model, math.nan)) for model in models]))
     columns.append(("judgments", [_count(r["n"]) for r in models.values()]))
     if known("consistency_published"):
-        columns.append(("published rules", [cell(m, "consistency_published", interval=False) for m in models]))
+        columns.append(
+            ("published rules", [cell(m, "consistency_published", interval=False) for m in models])
+        )
     if known("consistency_per_triplet"):
-        columns.append(("per triplet (n)", [cell(m, "consistency_per_triplet", n=True) for m in models]))
+        columns.append(
+            ("per triplet (n)", [cell(m, "consistency_per_triplet", n=True) for m in models])
+        )
     columns += [
         (kind.title(), [cell(m, f"{kind}_max_normalised", interval=False) for m in models])
         for kind in KINDS
         if known(f"{kind}_max_normalised")
     ]
     head = [title for title, _ in columns]
-    said = ["Consistency: how often a model chooses as the judge did. Guessing earns 50%; ties count half."]
+    said = [
+        "Consistency: how often a model chooses as the judge did. Guessing earns 50%; ties count half."
+    ]
     said += [*_ceiling(study), *_drawn(study)]
     if lacking:
-        said.append("Missing: judgments left out since an image is missing; compare models over the same number.")
+        said.append(
+            "Missing: judgments left out since an image is missing; compare models over the same number."
+        )
     if "published rules" in head:
         said.append("Published rules: ties count as the option on the left.")
     if "per triplet (n)" in head:
         said.append("Per triplet: against the majority, where two or more judged.")
     if {"Pearson", "Spearman"} & set(head):
-        said.append("Correlations: of the margin over the larger distance with the degrees that people gave.")
+        said.append(
+            "Correlations: of the margin over the larger distance with the degrees that people gave."
+        )
     rows = zip(*(cells for _, cells in columns), strict=True)
     lines = [" ".join(said), "", table(head, rows, right=range(1, len(head))), ""]
     if study.people:
@@ -237,11 +281,23 @@ def _bars(study: Similarity, folder: Path) -> list[str]:
     person = _share(study.people[PERSON]) if PERSON in study.people else None
     stem = file_name("consistency", study.name)
     ceiling = max(study.ceilings.values(), default=math.nan)
-    draw_consistency(study.name, shares, study.originals, person, published, folder / "plots" / stem, ceiling=ceiling)
+    draw_consistency(
+        study.name,
+        shares,
+        study.originals,
+        person,
+        published,
+        folder / "plots" / stem,
+        ceiling=ceiling,
+    )
     best = next(iter(shares))
     noun = "model" if len(shares) == 1 else "models"
     alt = f"Bars: consistency of {len(shares):,} {noun} with the judgments on {escaped(study.name, 60)}"
-    alt += f"; the best is {escaped(best, 60)} with {_percent(shares[best].value)}" if shares[best].n else ""
+    alt += (
+        f"; the best is {escaped(best, 60)} with {_percent(shares[best].value)}"
+        if shares[best].n
+        else ""
+    )
     alt += f", another person reaches {_percent(person.value)}" if person else ""
     alt += f", no model can reach more than {_percent(ceiling)}" if ceiling < 1 else ""
     return _picture(alt, stem)
@@ -256,13 +312,28 @@ def _compared(study: Similarity) -> list[str]:
             found[model, str(row["metric"])] = own, row
     if not found:
         return []
-    lines = [f"### Published figures of {escaped(study.name)}", "", "Obtained / published / difference.", ""]
+    lines = [
+        f"### Published figures of {escaped(study.name)}",
+        "",
+        "Obtained / published / difference.",
+        "",
+    ]
     for title, names in FAMILIES.items():
         metrics = [metric for metric in names if any(metric == other for _, other in found)]
-        models = [model for model in study.models if any((model, metric) in found for metric in metrics)]
+        models = [
+            model for model in study.models if any((model, metric) in found for metric in metrics)
+        ]
         if models:
-            rows = [[model, *(_beside(found.get((model, metric))) for metric in metrics)] for model in models]
-            lines += [table([title, *(WORDS[m] for m in metrics)], rows, right=range(1, 1 + len(metrics))), ""]
+            rows = [
+                [model, *(_beside(found.get((model, metric))) for metric in metrics)]
+                for model in models
+            ]
+            lines += [
+                table(
+                    [title, *(WORDS[m] for m in metrics)], rows, right=range(1, 1 + len(metrics))
+                ),
+                "",
+            ]
     sources = dict.fromkeys(str(row["source"]) for _, row in found.values())
     return [*lines, "Published in:", "", *map(_point, sources), ""]
 
@@ -287,13 +358,24 @@ def _panels(study: Similarity, folder: Path) -> list[str]:
     shown = sorted(sorted(groups, key=lambda group: -sizes[group])[:PANELS], key=groups.index)
     of_models, of_people = study.of_part("class"), study.of_part("class", "people")
     classes = {
-        group: {model: _share(of_models[model, group]) for model in study.models if (model, group) in of_models}
+        group: {
+            model: _share(of_models[model, group])
+            for model in study.models
+            if (model, group) in of_models
+        }
         for group in shown
     }
-    persons = {group: _share(of_people[PERSON, group]) for group in shown if (PERSON, group) in of_people}
+    persons = {
+        group: _share(of_people[PERSON, group]) for group in shown if (PERSON, group) in of_people
+    }
     stem = file_name("classes", study.name)
-    draw_classes(study.name, classes, persons, list(study.models), study.originals, folder / "plots" / stem)
-    lines = _picture(f"Panels: consistency of each model on {len(shown)} classes of {escaped(study.name, 60)}", stem)
+    draw_classes(
+        study.name, classes, persons, list(study.models), study.originals, folder / "plots" / stem
+    )
+    lines = _picture(
+        f"Panels: consistency of each model on {len(shown)} classes of {escaped(study.name, 60)}",
+        stem,
+    )
     if left := [group for group in groups if group not in shown]:
         others = escaped(", ".join(left), 2000)
         lines += [f"Shown are the {PANELS} classes with most judgments. The others: {others}.", ""]
@@ -306,21 +388,40 @@ def _division(study: Similarity, part: str, title: str) -> list[str]:
     if len(groups) < 2:
         return []
     shown = sorted(sorted(groups, key=lambda group: -sizes[group])[:COLUMNS], key=groups.index)
-    entries = [(model, of_models) for model in study.models if any((model, group) in of_models for group in shown)]
+    entries = [
+        (model, of_models)
+        for model in study.models
+        if any((model, group) in of_models for group in shown)
+    ]
     best = entries[:BEST]
     of_people = study.of_part(part, "people")
     if any((PERSON, group) in of_people for group in shown):
         best.append((PERSON, of_people))
     if ceilings := study.ceilings_of(part):
-        best.append((CEILING, {(CEILING, group): {"value": value} for group, value in ceilings.items()}))
+        best.append(
+            (CEILING, {(CEILING, group): {"value": value} for group, value in ceilings.items()})
+        )
     rows = [
-        [name, *(_percent(float(own[name, group]["value"])) if (name, group) in own else "" for group in shown)]
+        [
+            name,
+            *(
+                _percent(float(own[name, group]["value"])) if (name, group) in own else ""
+                for group in shown
+            ),
+        ]
         for name, own in best
     ]
-    left = [f"{what} of {all_of:,} {noun}" for what, all_of, noun in (
-        (f"the best {BEST}", len(entries), "models"), (f"the {COLUMNS} largest", len(groups), "groups")
-    ) if all_of > (BEST if noun == "models" else COLUMNS)]  # fmt: skip
-    said = [f"Shown are {' and '.join(left)}; agreement.csv has all, with intervals."] if left else []
+    left = [
+        f"{what} of {all_of:,} {noun}"
+        for what, all_of, noun in (
+            (f"the best {BEST}", len(entries), "models"),
+            (f"the {COLUMNS} largest", len(groups), "groups"),
+        )
+        if all_of > (BEST if noun == "models" else COLUMNS)
+    ]
+    said = (
+        [f"Shown are {' and '.join(left)}; agreement.csv has all, with intervals."] if left else []
+    )
     if any(row["missing"] for row in of_models.values()):
         said.append("Models that lack images were measured on fewer judgments.")
     head = ["model", *(f"{shortened(plain(group), 30)} (n = {sizes[group]:,})" for group in shown)]
@@ -335,7 +436,9 @@ def _without_one(study: Similarity, privacy: bool) -> list[str]:
     rows = []
     for model in list(study.models)[:BEST]:
         whole = float(study.models[model]["value"])
-        values = {user: float(row["value"]) for (name, user), row in left_out.items() if name == model}
+        values = {
+            user: float(row["value"]) for (name, user), row in left_out.items() if name == model
+        }
         values = {user: value for user, value in values.items() if not math.isnan(value)}
         if values:
             user = max(values, key=lambda who: abs(values[who] - whole))
@@ -344,9 +447,13 @@ def _without_one(study: Similarity, privacy: bool) -> list[str]:
             rows.append((model, _percent(whole, 2), between, *([] if privacy else [user]), change))
     if not rows:
         return []
-    said = "The consistency when any one participant is left out, and whose absence changes it most."
+    said = (
+        "The consistency when any one participant is left out, and whose absence changes it most."
+    )
     if len(study.models) > BEST:
-        said += f" Shown are the best {BEST} of {len(study.models):,} models; agreement.csv has all."
+        said += (
+            f" Shown are the best {BEST} of {len(study.models):,} models; agreement.csv has all."
+        )
     who = [] if privacy else ["most without"]
     head = ["model", "consistency", "without one participant", *who, "change in points"]
     title = f"### Without one participant: {escaped(study.name)}"
@@ -401,11 +508,18 @@ def _heat_map(study: Similarity, folder: Path) -> list[str]:
             i, k = place[row["model_a"]], place[row["model_b"]]
             together[i, k] = together[k, i] = float(row["correlation"])
     none: Row = {"value": math.nan}
-    people = [float(study.metrics.get((model, "pearson_max_normalised"), none)["value"]) for model in models]
+    people = [
+        float(study.metrics.get((model, "pearson_max_normalised"), none)["value"])
+        for model in models
+    ]
     stem = file_name("correlations", study.name)
-    draw_correlations(study.name, models, together, np.array(people, np.float64), folder / "plots" / stem)
+    draw_correlations(
+        study.name, models, together, np.array(people, np.float64), folder / "plots" / stem
+    )
     alt = f"Heat map: correlation of the margins of {len(models):,} models on {escaped(study.name, 60)}, in the "
-    alt += "order of their consistency" + (", and of each with people" if np.isfinite(people).any() else "")
+    alt += "order of their consistency" + (
+        ", and of each with people" if np.isfinite(people).any() else ""
+    )
     return _picture(alt, stem)
 
 
@@ -431,10 +545,18 @@ def similarity_summary(run: Run) -> str:
         for model, row in (*study.models.items(), *people.items()):
             share = _share(row)
             per_triplet = study.metrics.get((model, "consistency_per_triplet"), {"value": math.nan})
-            interval = "" if math.isnan(share.low) else f"{100 * share.low:.1f} - {100 * share.high:.1f}"
+            interval = (
+                "" if math.isnan(share.low) else f"{100 * share.low:.1f} - {100 * share.high:.1f}"
+            )
             lines.append(
-                {"dataset": plain(name), "model": plain(model), "consistency": _percent(share.value),
-                 "95% interval": interval, "ties": row["ties"] if model in study.models else "", "judgments": share.n,
-                 "per triplet": _percent(float(per_triplet["value"]))}
-            )  # fmt: skip
+                {
+                    "dataset": plain(name),
+                    "model": plain(model),
+                    "consistency": _percent(share.value),
+                    "95% interval": interval,
+                    "ties": row["ties"] if model in study.models else "",
+                    "judgments": share.n,
+                    "per triplet": _percent(float(per_triplet["value"])),
+                }
+            )
     return str(tabulate(lines, headers="keys", disable_numparse=True))
