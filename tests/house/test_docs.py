@@ -1,0 +1,34 @@
+"""What the documentation takes from the code is what the code says."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+docs = runpy.run_path(str(ROOT / "tools" / "docs.py"))
+PAGES = {str(page.relative_to(ROOT)): page for page in docs["find_pages"]()}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_what_the_code_says(page):
+    text = PAGES[page].read_text(encoding="utf-8")
+    assert docs["regenerate"](text) == text, f"{page} is out of date; run: python tools/docs.py"
+    marks = re.findall(r"^<!-- generated:", text, re.MULTILINE)
+    assert len(marks) == len(docs["PART"].findall(text)), f"{page}: a part lacks its <!-- end -->"
+
+
+def test_every_generator_is_used():
+    used = {
+        part[1] for page in PAGES.values() for part in docs["PART"].findall(page.read_text("utf-8"))
+    }
+    assert {*docs["GENERATORS"]} == used
+
+
+def test_a_part_is_written_anew_and_the_rest_stays(monkeypatch):
+    monkeypatch.setitem(docs["GENERATORS"], "colours", lambda: "red\n")
+    page = "before\n<!-- generated: colours -->\n\nblue\n\n<!-- end -->\nafter\n"
+    assert docs["regenerate"](page) == page.replace("blue", "red")
+    with pytest.raises(KeyError, match="shapes"):
+        docs["regenerate"](page.replace("colours", "shapes"))
