@@ -1,6 +1,5 @@
 """Recall against the size of the collection, against drawn parts, exact fractions and scipy."""
 
-import doctest
 from fractions import Fraction
 from math import comb
 
@@ -51,10 +50,6 @@ def condition(best, worst=None, n_items=1000):
     return Condition(
         "d", "s", names, queries, best, best if worst is None else np.atleast_2d(worst), n_items
     )
-
-
-def test_examples():
-    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize("summed", [4096, 0], ids=["place by place", "difference of two sums"])

@@ -1,7 +1,5 @@
 """Label sets on the same targets, and ranks against the length of texts."""
 
-import doctest
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +7,6 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.analysis import label_sets as module
 from kis_bench.analysis.label_sets import (
     CORRELATIONS,
     GAINS,
@@ -75,10 +72,6 @@ def simulated(seed=0, n=40, models=("m0", "m1", "m2"), tied=False):
         ]
         parts.append(rows(label_set, [(f"q{i}", f"i{i}") for i in range(n)], ranks, texts))
     return pd.concat(parts, ignore_index=True)
-
-
-def test_examples():
-    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize(

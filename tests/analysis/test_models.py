@@ -1,6 +1,5 @@
 """Pairs of models on the same queries."""
 
-import doctest
 import itertools
 import math
 
@@ -12,7 +11,6 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.analysis import models as comparison
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.models import (
     COMPARISONS,
@@ -29,7 +27,6 @@ from kis_bench.statistics import (
     holm,
     mcnemar_exact,
     mcnemar_tests,
-    paired_intervals,
     paired_randomization_test,
     sign_flip_tests,
     wilson_interval,
@@ -61,11 +58,6 @@ def some(seed=0, models=4, queries=60, ties=False):
 
 def under(table, metric, k):
     return table[(table.metric == metric) & (table.k.isna() if k is None else table.k.eq(k))]
-
-
-def test_the_examples_hold():
-    assert doctest.testmod(comparison).failed == 0
-    assert doctest.testmod(paired_intervals).failed == 0
 
 
 @pytest.mark.parametrize("ties", [False, True])

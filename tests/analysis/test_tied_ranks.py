@@ -1,6 +1,5 @@
 """Where a target is met under ties, against going through every place that each model may give it."""
 
-import doctest
 import itertools
 from fractions import Fraction
 
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kis_bench.analysis import tied_ranks
 from kis_bench.analysis.tied_ranks import (
     interleaving_hits,
     interleaving_rank,
@@ -44,10 +42,6 @@ def agree(costs, mean, hits):
     assert mean[0] == pytest.approx(float(Fraction(sum(costs), len(costs))), rel=1e-12)
     for k in range(1, 2 * SIZE + 3):
         assert hits(k)[0] == pytest.approx(sum(cost <= k for cost in costs) / len(costs), abs=1e-12)
-
-
-def test_the_examples_hold():
-    assert doctest.testmod(tied_ranks).failed == 0
 
 
 @given(st.lists(tie, min_size=1, max_size=4))

@@ -1,6 +1,5 @@
 """The examples of docs/your-model.md, as they stand there, in a folder of their own."""
 
-import doctest
 import os
 import re
 import subprocess
@@ -113,20 +112,3 @@ def test_the_page_has_no_example_that_is_not_run():
         "mean_colour.py",
     }
     assert PAGE.count("```python") + PAGE.count("```toml") == len(FILES)
-
-
-@pytest.mark.parametrize("page", ["concepts", "comparing"])
-def test_examples_in_the_pages_hold(page):
-    found = doctest.testfile(str(ROOT / "docs" / f"{page}.md"), module_relative=False)
-    assert found.attempted
-    assert found.failed == 0
-
-
-def test_links_between_pages_lead_somewhere():
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    for page in pages:
-        for target in re.findall(
-            r"\]\(([^)#\s]+\.md)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")
-        ):
-            if "://" not in target:
-                assert (page.parent / target).is_file(), f"{page.name}: {target}"

@@ -1,5 +1,3 @@
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,10 +10,6 @@ PLACES = st.lists(
     min_size=1,
     max_size=20,
 )
-
-
-def test_examples():
-    assert doctest.testmod(metrics).failed == 0
 
 
 @given(PLACES, st.integers(1, 45))

@@ -1,6 +1,5 @@
 """Queries of one target: intervals and tests that draw and flip whole clusters, against enumeration and brute force."""
 
-import doctest
 import itertools
 from functools import partial
 
@@ -26,7 +25,6 @@ from kis_bench.statistics import (
     sign_flip_tests,
     wilson_interval,
 )
-from kis_bench.statistics import clusters as module
 from kis_bench.statistics.clusters import (
     cluster_sums,
     design_effects,
@@ -38,10 +36,6 @@ from kis_bench.statistics.clusters import (
     whole_flip_tests,
 )
 from kis_bench.statistics.paired_intervals import hit_intervals, mean_intervals
-
-
-def test_the_examples_hold():
-    assert doctest.testmod(module).failed == 0
 
 
 @given(st.lists(st.frozensets(st.integers(0, 12), min_size=1, max_size=3), min_size=1, max_size=12))

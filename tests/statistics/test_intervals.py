@@ -1,14 +1,8 @@
-import doctest
-
 import numpy as np
 import pytest
 import scipy.stats
 
 from kis_bench.statistics import bootstrap_interval, intervals, quantile_interval, wilson_interval
-
-
-def test_examples():
-    assert doctest.testmod(intervals).failed == 0
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])

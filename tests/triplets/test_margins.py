@@ -1,4 +1,3 @@
-import doctest
 import math
 from fractions import Fraction
 from itertools import product
@@ -26,10 +25,6 @@ CHOICES = st.sampled_from([-1, 0, 1])
 def unit(rng, *shape):
     vectors = rng.standard_normal(shape).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
-def test_examples():
-    assert doctest.testmod(triplets).failed == 0
 
 
 def test_positions_of_missing_images():
