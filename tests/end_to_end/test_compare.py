@@ -269,7 +269,7 @@ def test_every_option_stands_in_the_documentation(cli, command):
 
 
 def test_the_page_names_what_is_written(cli, tmp_path):
-    page = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
     old, new = write(tmp_path), plant(write(tmp_path), q017=212)
     cli("compare", old, new, "--out", tmp_path / "out")
     for file in (tmp_path / "out").iterdir():
