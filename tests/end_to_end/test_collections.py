@@ -22,6 +22,8 @@ from kis_bench.results import read_run
 from kis_bench.results.columns import OTHER_RANKS
 from kis_bench.store import Store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 MEASURED = """
 import re, sys, pytest
@@ -56,7 +58,6 @@ def rows_of(file):
         return list(csv.reader(stream))
 
 
-@pytest.mark.slow
 def test_a_collection_as_large_as_the_thesis_in_one_run(tmp_path):
     """9,413 frames of 60 videos under M3RT's zero-padded numbers, with labels in M3RT's wide form."""
     n, rng = 9413, np.random.default_rng(0)

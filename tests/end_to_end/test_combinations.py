@@ -13,6 +13,8 @@ from PIL import Image
 from kis_bench.results import read_run
 from kis_bench.results.columns import FUSED
 
+pytestmark = pytest.mark.slow
+
 CONFTEST = """
     from pathlib import Path
     import numpy as np

@@ -75,6 +75,7 @@ def test_datasets_are_listed_with_how_to_get_them(cli, folder):
     assert (ROOT / "docs" / "datasets" / "mvk.md").is_file()
 
 
+@pytest.mark.slow
 def test_the_check_passes_or_fails(cli, folder):
     said = cli("datasets", "check", folder)
     assert "pass  images: 12 images, 2 groups, 12 images with a time" in said
@@ -89,6 +90,7 @@ def test_the_check_passes_or_fails(cli, folder):
     cli("datasets", "check", folder, "--near", "99", code=2)
 
 
+@pytest.mark.slow
 def test_names_that_cannot_be_used_are_told_all_at_once_and_nothing_is_done(cli, folder):
     """In the words of a test session, with exit code 2."""
     gone = folder.parent / "nowhere"
@@ -105,6 +107,7 @@ def test_names_that_cannot_be_used_are_told_all_at_once_and_nothing_is_done(cli,
     assert "dataset nowhere: no data" in cli("datasets", "check", gone, code=2)
 
 
+@pytest.mark.slow
 def test_tasks_of_the_showdown_are_imported_and_measured(cli, folder, tmp_path):
     hints = ["red", "red, and no green", "red, and no green at all"]
     tasks = [
@@ -144,6 +147,7 @@ def test_tasks_of_the_showdown_are_imported_and_measured(cli, folder, tmp_path):
     assert task.group_rank.between(1, 2).all()
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_and_drawn_anew(cli, folder, tmp_path):
     cli(*SUITE, f"mine={folder}", "--kis-report", tmp_path / "reports", module="pytest")
     run = tmp_path / "reports" / "latest"
@@ -176,6 +180,7 @@ def test_a_run_is_exported_and_drawn_anew(cli, folder, tmp_path):
     assert "write NAME=FOLDER" in cli("report", run, "--dataset", "mine", code=2)
 
 
+@pytest.mark.slow
 def test_saves_of_the_thesis_are_imported(cli, tmp_path):
     import torch
 

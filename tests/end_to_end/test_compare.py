@@ -95,6 +95,7 @@ def plant(run, **changed):
     return run
 
 
+@pytest.mark.slow
 def test_a_query_that_fell(cli, tmp_path):
     old, new = plant(write(tmp_path), q017=3), plant(write(tmp_path), q017=212)
     said = cli("compare", old, new)
@@ -116,6 +117,7 @@ def test_a_query_that_fell(cli, tmp_path):
     assert f"compare-{old.name}" in through_latest
 
 
+@pytest.mark.slow
 def test_a_new_model_against_the_incumbent(cli, tmp_path):
     old, new = write(tmp_path, ["a"], start=40), write(tmp_path, ["b"])
     assert "there is nothing that both runs measured" in cli("compare", old, new, code=2)
@@ -148,6 +150,7 @@ def test_a_new_model_against_the_incumbent(cli, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_is_no_run_is_refused(cli, tmp_path):
     run, newer, other = write(tmp_path), write(tmp_path), write(tmp_path, fingerprint="g")
     (newer / "run.json").write_text(json.dumps({"schema_version": 99}))
@@ -168,6 +171,7 @@ def test_a_terminal_that_knows_few_letters(cli, tmp_path):
     assert "q017: 18 ? 212" in cli("compare", old, new, PYTHONIOENCODING="ascii")
 
 
+@pytest.mark.slow
 def test_runs_that_do_not_belong_together(cli, tmp_path):
     reports = tmp_path / "reports"
     run = write(reports)
@@ -184,6 +188,7 @@ def test_runs_that_do_not_belong_together(cli, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_several_runs_become_one(cli, tmp_path):
     first, second = (
         write(tmp_path / "x", ["a", "b"]),

@@ -63,6 +63,7 @@ def pytest_run(folder, *arguments):
     return read_run(folder / "reports" / "latest")
 
 
+@pytest.mark.slow
 def test_a_folder_of_weights(folder):
     from miniatures import REPOSITORIES
 
@@ -76,6 +77,7 @@ def test_a_folder_of_weights(folder):
     assert "3 epochs" in found.provenance["models"]["our-clip"]["note"]
 
 
+@pytest.mark.slow
 def test_a_network_of_yours(folder):
     from miniatures import REPOSITORIES
 
@@ -90,6 +92,7 @@ def test_a_network_of_yours(folder):
     assert (done.returncode, "FAIL" in said) == (0, False), said
 
 
+@pytest.mark.slow
 def test_anything_that_makes_vectors(folder):
     (folder / "mean_colour.py").write_text(FILES["mean_colour.py"], encoding="utf-8")
     suite = ["-c", ROOT / "pyproject.toml", ROOT / "benchmarks"]

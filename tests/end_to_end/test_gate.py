@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from gated_project import latest, run, verdicts
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = {"plain": [], "n0": ["-n0"], "n2": ["-n", "2"]}
 DOZEN = ",".join(map(str, range(5, 17)))
 WORSE = f"{DOZEN}:0.4"  # far away: they fall to the end

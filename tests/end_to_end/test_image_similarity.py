@@ -17,6 +17,8 @@ from kis_bench.files.images import read_image
 from kis_bench.results import read_run
 from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "fixtures" / "published" / "reset.csv"
 
@@ -369,7 +371,6 @@ def test_only_image_similarity_asks_image_only_models(tmp_path):
     )  # it was asked for, so it is told
 
 
-@pytest.mark.slow
 def test_the_published_table_comes_out_to_the_digit(tmp_path):
     """Distances that make every extractor agree with as many of 14,047 judgments as was published; ties among them.
 

@@ -10,6 +10,8 @@ import pytest
 from kis_bench import encoders
 from kis_bench.results import read_run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DECLARED = encoders.read_models(ROOT / "fixtures" / "models.toml")
 NAMES = [row.name for row in DECLARED if row.name != "demo" and not row.image_only]
@@ -51,7 +53,6 @@ def dataset(tmp_path):
     return f"mine={tmp_path / 'mine'}"
 
 
-@pytest.mark.slow
 def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset, tmp_path):
     from miniatures import REPOSITORIES
 

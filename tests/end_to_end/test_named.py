@@ -10,6 +10,8 @@ from PIL import Image
 
 from kis_bench.results import read_run
 
+pytestmark = pytest.mark.slow
+
 COLOURS = ("red", "green", "blue", "white", "black", "orange")
 FILES = {
     "conftest.py": """

@@ -14,6 +14,8 @@ from PIL import Image
 
 from kis_bench.results import read_run
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
     import os
     from pathlib import Path

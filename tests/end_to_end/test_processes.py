@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from reset_files import judgment, keyframe, person, triplet, write_study
 
+pytestmark = pytest.mark.slow
+
 CONFTEST = """
 from pathlib import Path
 

@@ -14,6 +14,8 @@ from kis_bench import datasets
 from kis_bench.results import read_run
 from kis_bench.results.pseudonyms import as_private
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NAMES = ("Wilhelmina", "Oriane")
 EMOJI = 40

@@ -76,6 +76,7 @@ def test_the_demo_model_is_as_good_as_its_card_says(filled):
     assert recall["long"] == pytest.approx(0.718, abs=0.005)
 
 
+@pytest.mark.slow
 def test_ids_select_and_workers_agree(filled, tmp_path):
     done = run("-k", "openmoji and long and demo", "--kis-report", str(tmp_path))
     assert "1 passed" in done.stdout
@@ -96,6 +97,7 @@ def test_ids_select_and_workers_agree(filled, tmp_path):
     pd.testing.assert_frame_equal(plain.reset_index(drop=True), spread.reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_a_warm_run_imports_no_deep_learning(filled, tmp_path):
     code = (
         "import sys, pytest\n"
@@ -106,6 +108,7 @@ def test_a_warm_run_imports_no_deep_learning(filled, tmp_path):
     assert "LOADED [] 0" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -122,6 +125,7 @@ def test_wrong_names_end_with_code_2_and_close_matches(tmp_path, arguments, said
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):
     done = run(
         "--kis-privacy",
@@ -140,6 +144,7 @@ def test_privacy_leaves_texts_out_everywhere(filled, tmp_path):
     assert not list((folder / "plots").glob("worst*"))
 
 
+@pytest.mark.slow
 def test_a_stopped_run_keeps_what_it_had_and_says_so(filled, tmp_path):
     """Ctrl-C in the second of two tests."""
     (tmp_path / "conftest.py").write_text(
@@ -164,6 +169,7 @@ def test_a_stopped_run_keeps_what_it_had_and_says_so(filled, tmp_path):
     assert set(stopped.ranks.label_set) == {"short"}
 
 
+@pytest.mark.slow
 def test_the_command_line(filled):
     def cli(*arguments):
         return run(code=["-m", "kis_bench.cli", *arguments])
