@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from kis_bench.records import Float64s
+
 RRF_K = 60
 
 
@@ -32,7 +33,7 @@ def complement(*ranks: ArrayLike) -> NDArray[Any]:
     return np.asarray(np.minimum.reduce(rows))
 
 
-def reciprocal_rank_fusion(ranks: ArrayLike, k: float = RRF_K) -> Floats:
+def reciprocal_rank_fusion(ranks: ArrayLike, k: float = RRF_K) -> Float64s:
     """Scores ``[..., n]`` from ranks ``[m, ..., n]``: the sum of 1 / (k + rank) over the lists that hold an item.
 
     An item that a list lacks has the rank NaN or infinity there. G. Cormack, C. Clarke, S. Büttcher, SIGIR 2009.
@@ -48,7 +49,7 @@ def reciprocal_rank_fusion(ranks: ArrayLike, k: float = RRF_K) -> Floats:
     return np.asarray(np.nansum(1.0 / (k + each), axis=0), np.float64)
 
 
-def ranks_of(scores: ArrayLike) -> Floats:
+def ranks_of(scores: ArrayLike) -> Float64s:
     """Ranks ``[..., n]`` within each list by descending score, equal ones in the middle; NaN where there is none stays.
 
     ``1 + #{higher} + (#{equal} - 1) / 2``, an item being equal to itself.
@@ -69,7 +70,7 @@ def ranks_of(scores: ArrayLike) -> Floats:
     return found
 
 
-def normalised(scores: ArrayLike, how: str = "min-max") -> Floats:
+def normalised(scores: ArrayLike, how: str = "min-max") -> Float64s:
     """Scores ``[..., n]`` of each list on one scale; of a constant list zeros. NaN, where there is none, stays.
 
     ``min-max``: ``(s - min) / (max - min)``, 0 ... 1; ``z-score``: ``(s - mean) / standard deviation`` (of the list,
@@ -95,7 +96,7 @@ def normalised(scores: ArrayLike, how: str = "min-max") -> Floats:
     return np.asarray(np.where(varies | ~known, (each - shift) / scale, 0.0), np.float64)
 
 
-def comb_sum(scores: ArrayLike, weights: ArrayLike | None = None) -> Floats:
+def comb_sum(scores: ArrayLike, weights: ArrayLike | None = None) -> Float64s:
     """Sum ``[..., n]`` of scores ``[m, ..., n]`` on one scale, weighted ``[m]``; a list adds nothing to what it lacks.
 
     E. Fox and J. Shaw, TREC-2, 1994.
@@ -114,7 +115,7 @@ def comb_sum(scores: ArrayLike, weights: ArrayLike | None = None) -> Floats:
     return np.asarray(np.tensordot(weight, np.nan_to_num(each, nan=0.0), axes=1), np.float64)
 
 
-def comb_mnz(scores: ArrayLike) -> Floats:
+def comb_mnz(scores: ArrayLike) -> Float64s:
     """:func:`comb_sum` times the number of lists that hold the item (E. Fox and J. Shaw, TREC-2, 1994).
 
     >>> comb_mnz([[1.0, 0.25], [0.5, np.nan]]).tolist()
@@ -126,7 +127,7 @@ def comb_mnz(scores: ArrayLike) -> Floats:
 
 def switching_cost(
     first: ArrayLike, second: ArrayLike, n: int, *, already_seen: ArrayLike | None = None
-) -> Floats:
+) -> Float64s:
     """How many pictures a user looks at until the target: n of one list, then another list from its top; ``[q]``.
 
     ``first`` where that is at most n, else ``n + second - already_seen``. ``already_seen [q]``: how many pictures
@@ -148,7 +149,7 @@ def switching_cost(
     return np.asarray(np.where(a <= n, a, n + b - seen), np.float64)
 
 
-def interleaving_cost(first: ArrayLike, second: ArrayLike) -> Floats:
+def interleaving_cost(first: ArrayLike, second: ArrayLike) -> Float64s:
     """How many pictures until the target if one looks at one of each list in turn: ``min(2 first - 1, 2 second)``.
 
     For ranks without ties, as :func:`complement`.
@@ -161,7 +162,7 @@ def interleaving_cost(first: ArrayLike, second: ArrayLike) -> Floats:
     return np.asarray(np.minimum(2 * a - 1, 2 * b), np.float64)
 
 
-def lists(values: ArrayLike) -> Floats:
+def lists(values: ArrayLike) -> Float64s:
     each = np.asarray(values, np.float64)
     if each.ndim < 2 or not len(each):
         raise ValueError(
@@ -170,7 +171,7 @@ def lists(values: ArrayLike) -> Floats:
     return each
 
 
-def finite_or_nan(scores: ArrayLike) -> Floats:
+def finite_or_nan(scores: ArrayLike) -> Float64s:
     each = np.asarray(scores, np.float64)
     if each.ndim < 1 or np.isinf(each).any():
         raise ValueError("scores are rows of finite numbers, and NaN where a list lacks an item")

@@ -11,10 +11,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kis_bench.records import Float64s
+
 Number = TypeVar("Number", bound=np.generic)
 
 
-def hits_at_k(best: ArrayLike, worst: ArrayLike, k: ArrayLike) -> NDArray[np.float64]:
+def hits_at_k(best: ArrayLike, worst: ArrayLike, k: ArrayLike) -> Float64s:
     """Chance of each query's target to be among the first k when ties are broken at random: float64 ``[q]``.
 
     ``clip((k - best + 1) / (worst - best + 1), 0, 1)``: the target stands at any of the places ``best`` to ``worst``
@@ -24,7 +26,7 @@ def hits_at_k(best: ArrayLike, worst: ArrayLike, k: ArrayLike) -> NDArray[np.flo
     [1.0, 0.5, 0.0]
     """
     first, last = np.asarray(best, dtype=np.float64), np.asarray(worst, dtype=np.float64)
-    share: NDArray[np.float64] = np.clip((np.asarray(k) - first + 1) / (last - first + 1), 0.0, 1.0)
+    share: Float64s = np.clip((np.asarray(k) - first + 1) / (last - first + 1), 0.0, 1.0)
     return share
 
 
@@ -46,7 +48,7 @@ def mean_reciprocal_rank(rank: ArrayLike) -> float:
     return float(np.mean(1.0 / some(np.asarray(rank, dtype=np.float64))))
 
 
-def cumulative_curve(best: ArrayLike, worst: ArrayLike, max_rank: int) -> NDArray[np.float64]:
+def cumulative_curve(best: ArrayLike, worst: ArrayLike, max_rank: int) -> Float64s:
     """recall@1, recall@2, ..., recall@max_rank: float64 ``[max_rank]``.
 
     Each query adds ``1 / (worst - best + 1)`` at each of the places best ... worst. Queries without ties are counted
@@ -67,7 +69,7 @@ def cumulative_curve(best: ArrayLike, worst: ArrayLike, max_rank: int) -> NDArra
     np.add.at(slope, end, -share)
     np.add.at(level, end, share * (end - first[tied]))
     ramps = slope.cumsum().cumsum() - level.cumsum()
-    curve: NDArray[np.float64] = np.clip((done + ramps[1 : max_rank + 1]) / len(first), 0.0, 1.0)
+    curve: Float64s = np.clip((done + ramps[1 : max_rank + 1]) / len(first), 0.0, 1.0)
     return curve
 
 

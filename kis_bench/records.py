@@ -13,6 +13,10 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+Float32s: TypeAlias = NDArray[np.float32]
+Float64s: TypeAlias = NDArray[np.float64]
+Int64s: TypeAlias = NDArray[np.int64]
+
 
 def digest(parts: Iterable[object]) -> str:
     """SHA-256 over the texts of the parts, each ended by a zero byte; 64 hexadecimal digits."""
@@ -123,9 +127,7 @@ class Dataset:
     judgments: tuple[Judgment, ...] = ()
     participants: tuple[Participant, ...] = ()
     # extractor -> its cosine distances, float64 [t, 3]: target-candidate1, target-candidate2, candidate1-candidate2
-    distances: Mapping[str, NDArray[np.float64]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    distances: Mapping[str, Float64s] = field(default_factory=dict, compare=False, repr=False)
     note: str = ""  # what a reader of results has to know, shown in reports
     remarks: tuple[str, ...] = ()  # what was counted or left out in reading
     # kind of file -> how many of it lie beside the pictures and aren't searched
@@ -169,7 +171,7 @@ class Dataset:
         )
 
 
-Vectors = NDArray[np.float32]
+Vectors: TypeAlias = Float32s
 
 
 @dataclass(frozen=True)
@@ -189,20 +191,18 @@ class Embeddings:
 class Ranks:
     """Where the targets of q queries stand; ranks count from 1."""
 
-    best: NDArray[np.int64]  # [q] 1 + number of items with a higher score
-    worst: NDArray[np.int64]  # [q] number of items with a score at least as high
-    rank: NDArray[np.float64]  # [q] the middle of both
-    group_rank: NDArray[np.float64] | None  # [q] of the target's group among groups
-    top_items: NDArray[np.int64]  # [q, k] positions of the best items, best first
-    target_score: NDArray[np.float32]  # [q] cosine similarity of the best-placed target
-    group_best: (
-        NDArray[np.int64] | None
-    )  # [q] as best and worst, of the target's group among groups
-    group_worst: NDArray[np.int64] | None
+    best: Int64s  # [q] 1 + number of items with a higher score
+    worst: Int64s  # [q] number of items with a score at least as high
+    rank: Float64s  # [q] the middle of both
+    group_rank: Float64s | None  # [q] of the target's group among groups
+    top_items: Int64s  # [q, k] positions of the best items, best first
+    target_score: Float32s  # [q] cosine similarity of the best-placed target
+    group_best: Int64s | None  # [q] as best and worst, of the target's group among groups
+    group_worst: Int64s | None
     relevant_best: NDArray[
         np.int64
     ]  # [q, r] of the best-placed item of each wider set; 0: the query has none
-    relevant_worst: NDArray[np.int64]
+    relevant_worst: Int64s
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.models import values
+from kis_bench.records import Float64s
 from kis_bench.statistics import resampled_means, wilson_interval
 from kis_bench.statistics.paired_intervals import mean_intervals
 
-Floats = NDArray[np.float64]
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
 ANNOTATORS = [
     "dataset",
@@ -135,7 +135,7 @@ def krippendorff_alpha(units: ArrayLike) -> float:
     return float(alphas(coincidences(np.asarray(units, np.float64)).sum(axis=1)[None])[0])
 
 
-def coincidences(units: Floats) -> Floats:
+def coincidences(units: Float64s) -> Float64s:
     """What each unit adds ``[4, u]``: squared differences of its pairs, each value counted once; and the number, sum
     and sum of squares of its values."""
     known = ~np.isnan(units)
@@ -149,7 +149,7 @@ def coincidences(units: Floats) -> Floats:
     )
 
 
-def alphas(sums: Floats) -> Floats:
+def alphas(sums: Float64s) -> Float64s:
     """Krippendorff's alpha ``[r]`` from sums ``[r, 4]`` of :func:`coincidences`."""
     apart, number, total, square = sums.T
     all_pairs = 2 * (number * square - total**2)
@@ -158,7 +158,7 @@ def alphas(sums: Floats) -> Floats:
     return np.asarray(1 - (number - 1) * ratio, np.float64)
 
 
-def alpha_interval(parts: Floats, resamples: int = 2_000) -> tuple[float, float]:
+def alpha_interval(parts: Float64s, resamples: int = 2_000) -> tuple[float, float]:
     """Percentile bootstrap over units of what :func:`coincidences` gives; NaN where a resample may not vary."""
     drawn = alphas(resampled_means(parts, resamples=resamples) * parts.shape[1])
     if parts.shape[1] < 2 or np.isnan(drawn).all():

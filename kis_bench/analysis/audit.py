@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from kis_bench.analysis.conditions import Condition
 
-Floats = NDArray[np.float64]
 AUDIT = [
     "query_id",
     "text",

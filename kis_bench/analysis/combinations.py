@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.tied_ranks import (
@@ -23,12 +23,12 @@ from kis_bench.analysis.tied_ranks import (
     switching_rank,
 )
 from kis_bench.metrics import hits_at_k
+from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import bootstrap_interval, holm, resampled_means, sign_flip_tests
 from kis_bench.statistics.clusters import variances
 from kis_bench.statistics.cross_validation import chosen_on_others, parts_of
 
-Floats = NDArray[np.float64]
-Clusters = NDArray[np.int64] | None
+Clusters = Int64s | None
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
 GAINS = [
     "dataset",
@@ -101,15 +101,15 @@ class Combination:
 
     method: str
     models: tuple[str, ...]
-    rank: Floats  # [q] the mean, where models tie
-    hits: Callable[[int], Floats]  # k -> [q] the chance to be among the first k
+    rank: Float64s  # [q] the mean, where models tie
+    hits: Callable[[int], Float64s]  # k -> [q] the chance to be among the first k
     parameter: float = math.nan  # that of most queries
 
     @property
     def kind(self) -> str:
         return "bound" if self.method == "oracle" else "achievable"
 
-    def values(self, k: int | None) -> Floats:
+    def values(self, k: int | None) -> Float64s:
         """What each query adds: its hit within k, or 1 / rank."""
         return self.hits(k) if k else 1.0 / self.rank
 
@@ -241,8 +241,8 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
 
 
 def tested(
-    differences: Floats, of_family: Sequence[bool], clusters: Clusters
-) -> tuple[Floats, Floats]:
+    differences: Float64s, of_family: Sequence[bool], clusters: Clusters
+) -> tuple[Float64s, Float64s]:
     """p-values ``[c]`` of c rows of paired differences, and adjusted for their number; NaN of those of no family."""
     some = np.flatnonzero(of_family)
     p, p_holm = np.full((2, len(differences)), np.nan)
@@ -315,7 +315,7 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=ADVICE)
 
 
-def widened(values: Floats, parts: int, clusters: Clusters = None) -> tuple[float, float]:
+def widened(values: Float64s, parts: int, clusters: Clusters = None) -> tuple[float, float]:
     """Bootstrap interval of the mean of ``values [q]``, each under a choice that was made on the other parts.
 
     The choices overlap in what they saw, so that the means of parts are alike and vary together. For that the variance
@@ -330,7 +330,7 @@ def widened(values: Floats, parts: int, clusters: Clusters = None) -> tuple[floa
     return low, high
 
 
-def snooping_p(differences: Floats, clusters: Clusters = None) -> float:
+def snooping_p(differences: Float64s, clusters: Clusters = None) -> float:
     """p-value of the best of c mean differences ``[c, q]`` being above 0, though it is the best of so many.
 
     The bootstrap of the largest t-value under the hypothesis that none is above 0 (H. White, Econometrica 68, 2000;

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kis_bench.metrics import hits_at_k
+from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics.clusters import count, numbered, of_targets
 
 
@@ -22,22 +22,20 @@ class Condition:
     label_set: str
     models: tuple[str, ...]  # m names, by MRR, best first
     queries: tuple[str, ...]  # q ids
-    best: NDArray[np.int64]  # [m, q] rank_best
-    worst: NDArray[np.int64]  # [m, q] rank_worst
+    best: Int64s  # [m, q] rank_best
+    worst: Int64s  # [m, q] rank_worst
     n_items: int
     left_out: int = 0  # queries that some model was not asked
-    clusters: NDArray[np.int64] | None = (
-        None  # [q] of queries with a target in common; None: each has its own
-    )
+    clusters: Int64s | None = None  # [q] of queries with a target in common; None: each has its own
 
     @property
     def name(self) -> str:
         return f"{self.dataset}, {self.label_set}"
 
     @cached_property
-    def rank(self) -> NDArray[np.float64]:
+    def rank(self) -> Float64s:
         """[m, q] the middle of best and worst."""
-        middle: NDArray[np.float64] = (self.best + self.worst) / 2
+        middle: Float64s = (self.best + self.worst) / 2
         return middle
 
     @property
@@ -51,7 +49,7 @@ class Condition:
         :func:`kis_bench.statistics.cross_validation.parts_of`."""
         return self.queries if self.clusters is None else self.clusters.tolist()
 
-    def hits(self, k: int) -> NDArray[np.float64]:
+    def hits(self, k: int) -> Float64s:
         """[m, q] chance to be among the first k, as :func:`kis_bench.metrics.hits_at_k`."""
         return hits_at_k(self.best, self.worst, k)
 

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from kis_bench.analysis.conditions import Condition
+from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics.clusters import share_intervals
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 GROWTH = [
     "dataset",
     "label_set",
@@ -37,7 +36,7 @@ SUMMED = (
 
 def expected_recall(
     best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike
-) -> Floats:
+) -> Float64s:
     """Recall@k in random parts of the collection that hold the target: float64 ``[s]`` for sizes 1 ... n_items.
 
     Of the size - 1 other items, the number that stand before a target of rank r is hypergeometric: drawn without
@@ -51,7 +50,7 @@ def expected_recall(
 
 def extrapolated_recall(
     best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike, prior: float = 0.5
-) -> Floats:
+) -> Float64s:
     """Recall@k in larger collections, as if further items were like these: float64 ``[s]`` for sizes >= n_items.
 
     How likely an item outranks the target is unknown; r - 1 of n_items - 1 did. With a Beta(prior, prior) distribution
@@ -67,7 +66,7 @@ def extrapolated_recall(
 
 def hits_in_parts(
     best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike
-) -> Floats:
+) -> Float64s:
     """What each query adds to :func:`expected_recall`: float64 ``[s, q]``.
 
     Of the places 1 ... n_items - 1 of the rivals let Y be the k-th that is drawn. A target of rank r is among the first
@@ -82,7 +81,7 @@ def hits_in_parts(
     return np.asarray(np.clip(found, 0.0, 1.0)[:, which.reshape(-1)], np.float64)
 
 
-def tie_share(best: int, worst: int, n_items: int, k: int, sizes: Ints) -> Floats:
+def tie_share(best: int, worst: int, n_items: int, k: int, sizes: Int64s) -> Float64s:
     """Sum over y = best ... worst - 1 of P(Y = y) (y - best + 1) / (worst - best + 1): ``[s]``.
 
     Of a long tie, y P(Y = y) is k n_items / size times the probability that y + 1 is the k+1-th that is drawn when
@@ -105,7 +104,7 @@ def tie_share(best: int, worst: int, n_items: int, k: int, sizes: Ints) -> Float
 
 def hits_beyond(
     best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike, prior: float = 0.5
-) -> Floats:
+) -> Float64s:
     """What each query adds to :func:`extrapolated_recall`: float64 ``[s, q]``."""
     (first, last), wanted = checked(best, worst, n_items, k), checked_sizes(sizes, n_items, None)
     if not prior >= 0:
@@ -119,7 +118,7 @@ def hits_beyond(
     return np.asarray(np.clip(top / (last - first + 1), 0.0, 1.0), np.float64)
 
 
-def checked(best: ArrayLike, worst: ArrayLike, n_items: int, k: int) -> tuple[Ints, Ints]:
+def checked(best: ArrayLike, worst: ArrayLike, n_items: int, k: int) -> tuple[Int64s, Int64s]:
     first, last = np.asarray(best), np.asarray(worst)
     if first.shape != last.shape or first.ndim != 1 or not len(first):
         raise ValueError("best and worst are rows of ranks of the same queries, at least one")
@@ -131,7 +130,7 @@ def checked(best: ArrayLike, worst: ArrayLike, n_items: int, k: int) -> tuple[In
     return first.astype(np.int64), last.astype(np.int64)
 
 
-def checked_sizes(sizes: ArrayLike, least: int, most: int | None) -> Ints:
+def checked_sizes(sizes: ArrayLike, least: int, most: int | None) -> Int64s:
     wanted = np.asarray(sizes)
     if wanted.ndim != 1 or (wanted != np.floor(wanted)).any():
         raise ValueError("sizes are a row of whole numbers")
@@ -142,7 +141,7 @@ def checked_sizes(sizes: ArrayLike, least: int, most: int | None) -> Ints:
     return wanted.astype(np.int64)
 
 
-def log_choose(n: ArrayLike, chosen: ArrayLike) -> Floats:
+def log_choose(n: ArrayLike, chosen: ArrayLike) -> Float64s:
     """Logarithm of the binomial coefficient; minus infinity where it is 0."""
     from scipy.special import gammaln
 
@@ -153,7 +152,7 @@ def log_choose(n: ArrayLike, chosen: ArrayLike) -> Floats:
     return np.where(inside, log, -np.inf)
 
 
-def hypergeometric(x: int, total: int, good: Ints, drawn: Ints) -> Floats:
+def hypergeometric(x: int, total: int, good: Int64s, drawn: Int64s) -> Float64s:
     """P(X <= x) of drawing ``drawn [s, 1]`` from ``total``, of which ``good [r]``: a sum of x + 1 terms, ``[s, r]``."""
     whole, found = log_choose(total, drawn), np.zeros(np.broadcast_shapes(good.shape, drawn.shape))
     for i in range(min(x, int(good.max(initial=0))) + 1):
@@ -161,7 +160,7 @@ def hypergeometric(x: int, total: int, good: Ints, drawn: Ints) -> Floats:
     return np.where((good <= x) | (drawn <= x), 1.0, np.minimum(found, 1.0))
 
 
-def beta_binomial(x: Ints, n: Ints, a: Floats, b: Floats) -> Floats:
+def beta_binomial(x: Int64s, n: Int64s, a: Float64s, b: Float64s) -> Float64s:
     """P(X <= x) for ``x, a, b [r]``, x >= 0, and ``n [s, 1]``: ``[s, r]``; a = 0: none ever, else b = 0: all n."""
     from scipy.special import betaln
 
@@ -228,7 +227,7 @@ def growth(
     return pd.concat(tables, ignore_index=True)[GROWTH] if tables else pd.DataFrame(columns=GROWTH)
 
 
-def spread(n_items: int, upto: int) -> Ints:
+def spread(n_items: int, upto: int) -> Int64s:
     """Sizes evenly on the log axis, the powers of ten and the whole collection among them."""
     most = max(n_items, upto)
     steps = np.geomspace(

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from kis_bench.analysis.conditions import Condition, conditions
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank
+from kis_bench.records import Float64s
 from kis_bench.statistics import hit_tests, holm, resampled_means, sign_flip_tests, wilson_interval
 from kis_bench.statistics.clusters import count, of_targets
 
-Floats = NDArray[np.float64]
 SUMMARY = [
     "dataset",
     "label_set_a",
@@ -222,7 +222,7 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
     )
 
 
-def median_interval(a: Condition, b: Condition, seed: int = 0) -> Floats:
+def median_interval(a: Condition, b: Condition, seed: int = 0) -> Float64s:
     """Percentile interval ``[2, m]`` of the median rank under b less that under a, pairs of queries drawn jointly."""
     rng, n = np.random.default_rng(seed), len(a.queries)
     if a.clusters is not None:
@@ -354,7 +354,7 @@ def length_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=CORRELATIONS)
 
 
-def correlations(x: Floats, y: Floats, clusters: NDArray[Any]) -> Floats:
+def correlations(x: Float64s, y: Float64s, clusters: NDArray[Any]) -> Float64s:
     """Spearman's correlation of rows ``[c, q]`` with ``[q]``, and its interval: ``[c, 3]``, NaN where one is constant.
 
     Percentile bootstrap that draws whole clusters, numbered ``[q]`` from 0; midranks are taken as given.

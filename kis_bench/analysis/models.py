@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.analysis.conditions import Condition
+from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import hit_tests, holm, sign_flip_tests
 from kis_bench.statistics.clusters import design_effects
 from kis_bench.statistics.paired_intervals import (
@@ -20,7 +21,6 @@ from kis_bench.statistics.paired_intervals import (
     standard_deviation,
 )
 
-Floats = NDArray[np.float64]
 #: What models are compared by: the name of the metric and k.
 MEASURES = (
     ("recall", 1),
@@ -68,7 +68,7 @@ def measure_name(metric: str, k: Any) -> str:
     return metric if pd.isna(k) else f"{metric}@{int(k)}"
 
 
-def values(condition: Condition, metric: str, k: int | None) -> Floats:
+def values(condition: Condition, metric: str, k: int | None) -> Float64s:
     """What each query adds to a measure, float64 ``[m, q]``: its hit within k for "recall", 1 / rank for "mrr"."""
     if metric == "recall" and k is not None:
         return condition.hits(k)
@@ -156,12 +156,12 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def p_values(
-    differences: Floats,
+    differences: Float64s,
     exact: NDArray[np.bool_],
     permutations: int,
     seed: int,
-    clusters: NDArray[np.int64] | None = None,
-) -> Floats:
+    clusters: Int64s | None = None,
+) -> Float64s:
     """``[measures, pairs]`` of differences ``[measures, pairs, q]``: McNemar's where ``exact``, else by sign flips."""
     p = np.empty(exact.shape)
     p[exact] = hit_tests(differences[exact], clusters)
@@ -171,7 +171,7 @@ def p_values(
     return p
 
 
-def effect_size(differences: Floats) -> Floats:
+def effect_size(differences: Float64s) -> Float64s:
     """Mean over standard deviation of paired differences ``[c, q]`` -> ``[c]``: d_z (J. Cohen, Statistical Power
     Analysis for the Behavioral Sciences, 1988).
 
@@ -183,8 +183,8 @@ def effect_size(differences: Floats) -> Floats:
 
 
 def queries_needed(
-    differences: Floats, *, hits: bool, clusters: NDArray[np.int64] | None = None
-) -> Floats:
+    differences: Float64s, *, hits: bool, clusters: Int64s | None = None
+) -> Float64s:
     """How many queries like these ``[c, q]`` a two-sided test at 5% takes to see their mean with 80% power: ``[c]``.
 
     ``((z_a + z_b) / d_z)^2`` with normal quantiles z and :func:`effect_size`. For hits the formula for McNemar's test,
@@ -209,7 +209,7 @@ def queries_needed(
     return np.where((mean != 0) & (needed < 1e15), needed, np.nan)  # what is more is rounding
 
 
-def win_tie_loss(condition: Condition) -> NDArray[np.int64]:
+def win_tie_loss(condition: Condition) -> Int64s:
     """``[m, m, 3]``: on how many queries the row's model ranks the target better, equally, worse than the column's."""
     rank = condition.rank
     better = np.stack([(own < rank).sum(axis=1) for own in rank]).astype(np.int64)

@@ -10,15 +10,15 @@ rank itself, exactly, and 0 or 1.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from kis_bench.metrics import hits_at_k
+from kis_bench.records import Float64s
 
-Floats = NDArray[np.float64]
 Places = tuple[ArrayLike, ArrayLike]  #: best and worst rank under one model, [q] each
 
 
-def smallest_rank(best: ArrayLike, worst: ArrayLike) -> Floats:
+def smallest_rank(best: ArrayLike, worst: ArrayLike) -> Float64s:
     """Mean ``[q]`` of the smallest of m independent ranks, each uniform over ``best [m, q]`` ... ``worst [m, q]``.
 
     The sum of P(all > x) over x = 0, 1, ... With the models in the order of their best places, that is 1 below the
@@ -35,7 +35,7 @@ def smallest_rank(best: ArrayLike, worst: ArrayLike) -> Floats:
     )
     order = np.argsort(first, axis=0, kind="stable")
     first, last = np.take_along_axis(first, order, axis=0), np.take_along_axis(last, order, axis=0)
-    end: Floats = last.min(axis=0)
+    end: Float64s = last.min(axis=0)
     mean = np.array(first[0])
     for j in range(len(first)):
         stop = end if j + 1 == len(first) else np.minimum(first[j + 1], end)
@@ -55,20 +55,20 @@ def smallest_rank(best: ArrayLike, worst: ArrayLike) -> Floats:
     return mean
 
 
-def smallest_hits(best: ArrayLike, worst: ArrayLike, k: int) -> Floats:
+def smallest_hits(best: ArrayLike, worst: ArrayLike, k: int) -> Float64s:
     """Chance ``[q]`` that at least one of m independent ranks ``[m, q]`` is at most k.
 
     >>> smallest_hits([[20], [1]], [[20], [1000]], 10).tolist()
     [0.01]
     """
     each = np.atleast_2d(hits_at_k(best, worst, k))
-    found: Floats = each[0]
+    found: Float64s = each[0]
     for other in each[1:]:
         found = found + (1 - found) * other
     return found
 
 
-def switching_rank(first: Places, second: Places, n: ArrayLike) -> Floats:
+def switching_rank(first: Places, second: Places, n: ArrayLike) -> Float64s:
     """Mean of :func:`kis_bench.fusion.switching_cost`: n pictures of the first list, then the second; n may be ``[q]``.
 
     >>> switching_rank(([1], [20]), ([4], [4]), 10).tolist()
@@ -82,7 +82,7 @@ def switching_rank(first: Places, second: Places, n: ArrayLike) -> Floats:
     )
 
 
-def switching_hits(first: Places, second: Places, n: ArrayLike, k: int) -> Floats:
+def switching_hits(first: Places, second: Places, n: ArrayLike, k: int) -> Float64s:
     """Chance ``[q]`` that the target is met within k pictures if one switches after n."""
     pictures = np.asarray(n)
     stay = hits_at_k(*first, pictures)
@@ -92,7 +92,7 @@ def switching_hits(first: Places, second: Places, n: ArrayLike, k: int) -> Float
     return np.asarray(found, np.float64)
 
 
-def interleaving_rank(first: Places, second: Places) -> Floats:
+def interleaving_rank(first: Places, second: Places) -> Float64s:
     """Mean of :func:`kis_bench.fusion.interleaving_cost`: one picture of each list in turn.
 
     More than 2 y pictures are looked at where both ranks are above y, more than 2 y + 1 where that of the first list is
@@ -108,7 +108,7 @@ def interleaving_rank(first: Places, second: Places) -> Floats:
     return smallest_rank(best, worst) + smallest_rank(best - earlier, worst - earlier)
 
 
-def interleaving_hits(first: Places, second: Places, k: int) -> Floats:
+def interleaving_hits(first: Places, second: Places, k: int) -> Float64s:
     """Chance ``[q]`` that the target is met within k pictures, of which the first list has the odd ones."""
     found, other = hits_at_k(*first, (k + 1) // 2), hits_at_k(*second, k // 2)
     return np.asarray(found + (1 - found) * other, np.float64)

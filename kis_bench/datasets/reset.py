@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.csv_tables import line_of, read_rows
-from kis_bench.records import Judgment, Participant, Triplet
+from kis_bench.records import Float64s, Judgment, Participant, Triplet
 
 PARTICIPANTS, JUDGMENTS = "participants.csv", "triplet_judgements.csv"
 TRIPLETS = ("triplets_extended.csv", "triplets.csv")  #: the first that is there
@@ -59,7 +58,7 @@ class Study:
     judgments: tuple[Judgment, ...] = ()
     participants: tuple[Participant, ...] = ()
     # extractor -> its cosine distances, float64 [t, 3]: target-candidate1, target-candidate2, candidate1-candidate2
-    distances: dict[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
+    distances: dict[str, Float64s] = field(default_factory=dict, compare=False)
     remarks: tuple[str, ...] = ()  # the first says how much was read
 
     @cached_property
@@ -223,11 +222,9 @@ def bins_of(row: Row, line: int, problems: list[str]) -> tuple[int, int] | None:
     return first, second
 
 
-def distances_of(
-    given: Table, problems: list[str]
-) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+def distances_of(given: Table, problems: list[str]) -> tuple[dict[str, Float64s], list[str]]:
     """Distances of each extractor ``[t, 3]``, and remarks; empty cells and M3RT's marks of missing images are NaN."""
-    found: dict[str, NDArray[np.float64]] = {}
+    found: dict[str, Float64s] = {}
     marked, euclidean = 0, sum("_eucldist_" in column for column in given.header)
     for name, columns in columns_of_extractors(given.header).items():
         absent = [f"{name}_cosdist_{of}" for of in OF[:2] if of not in columns]
@@ -262,7 +259,7 @@ def distances_of(
     return found, remarks
 
 
-def numbers(rows: Rows, column: str, problems: list[str]) -> NDArray[np.float64]:
+def numbers(rows: Rows, column: str, problems: list[str]) -> Float64s:
     """A column of cosine distances ``[t]``."""
     cells = [row[column].strip() for _, row in rows]
     try:

@@ -22,7 +22,7 @@ from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.files.images import upright
-from kis_bench.records import Checkpoint, Readiness
+from kis_bench.records import Checkpoint, Float32s, Readiness
 
 __all__ = [
     "Encoder",
@@ -242,8 +242,8 @@ class LazyEncoder:
         known = self.checkpoint.dim and not self.loaded
         return self.checkpoint.context_length if known else self.encoder.context_length
 
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
         return self.encoder.encode_images(images)
 
-    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
         return self.encoder.encode_texts(texts)

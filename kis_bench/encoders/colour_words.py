@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from kis_bench.colours import Doubles, cielab
+from kis_bench.colours import (
+    cielab,
+)
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.files.images import upright
-from kis_bench.records import Checkpoint, Readiness
+from kis_bench.records import Checkpoint, Float32s, Float64s, Readiness
 
 VERSION = 1  #: of the algorithm here; part of the key
 SIDE = 64
@@ -83,22 +85,22 @@ PROTOTYPES = cielab(
 )
 
 
-def colours_of_text(text: str) -> Doubles:
+def colours_of_text(text: str) -> Float64s:
     """Share of each basic colour among those that a text names, ``[11]``; all zero if it names none."""
     counts = np.zeros(len(NAMES))
     for word in re.findall("[a-z]+", text.lower()):
         counts[NAMED_BY.get(word) or NAMED_BY.get(word.removesuffix("s"), [])] += 1
-    shares: Doubles = counts / max(1, counts.sum())
+    shares: Float64s = counts / max(1, counts.sum())
     return shares
 
 
-def colours_of_image(image: Image.Image) -> Doubles:
+def colours_of_image(image: Image.Image) -> Float64s:
     """Share of each basic colour among the pixels, ``[11]``: of the prototype nearest in CIELAB (CIE 1976)."""
     pixels = cielab(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.NEAREST)).reshape(-1, 3))
     distances = np.stack(
         [((pixels - prototype) ** 2).sum(axis=1) for prototype in PROTOTYPES], axis=1
     )
-    shares: Doubles = np.bincount(SHOWN_BY[distances.argmin(axis=1)], minlength=len(NAMES)) / len(
+    shares: Float64s = np.bincount(SHOWN_BY[distances.argmin(axis=1)], minlength=len(NAMES)) / len(
         pixels
     )
     return shares
@@ -113,19 +115,19 @@ class ColourWords:
     def __init__(self, name: str, key: str) -> None:
         self.name, self.key = name, key
 
-    def prepare_image(self, image: Image.Image) -> Doubles:
+    def prepare_image(self, image: Image.Image) -> Float64s:
         return colours_of_image(image)
 
-    def encode_prepared(self, prepared: Sequence[Doubles]) -> NDArray[np.float32]:
+    def encode_prepared(self, prepared: Sequence[Float64s]) -> Float32s:
         vectors = np.full((len(prepared), 1, DIM), CONSTANT, np.float32)
         for vector, shares in zip(vectors, prepared, strict=True):
             vector[0, :-1] = math.sqrt(1 - CONSTANT**2) * np.sqrt(shares)
         return vectors
 
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
         return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
 
-    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
         vectors = np.zeros((len(texts), 1, DIM), np.float32)
         for vector, text in zip(vectors, texts, strict=True):
             vector[0, :-1] = np.sqrt(colours_of_text(text))

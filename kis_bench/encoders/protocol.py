@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kis_bench.records import Float32s
+
 
 @runtime_checkable
 class Encoder(Protocol):
@@ -30,11 +32,11 @@ class Encoder(Protocol):
         """Changes whenever the vectors could: weights, preprocessing, precision."""
         ...
 
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
         """RGB pictures -> unit vectors, float32 ``[n, v, d]``."""
         ...
 
-    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
         """Texts -> unit vectors, float32 ``[n, 1, d]``, and which were cut at the context, bool ``[n]``."""
         ...
 
@@ -47,4 +49,4 @@ class PreparingEncoder(Encoder, Protocol):
     """
 
     def prepare_image(self, image: Image.Image) -> Any: ...
-    def encode_prepared(self, prepared: Sequence[Any]) -> NDArray[np.float32]: ...
+    def encode_prepared(self, prepared: Sequence[Any]) -> Float32s: ...

@@ -18,7 +18,7 @@ from kis_bench.encoders.device import choose
 from kis_bench.encoders.hub import no_network
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import upright
-from kis_bench.records import Checkpoint
+from kis_bench.records import Checkpoint, Float32s
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 BATCH_SIZES = {"cpu": 16}  #: where a search for the batch size starts; more gains nothing on a CPU
@@ -98,15 +98,15 @@ class TorchEncoder(ABC):
     def text_vectors(self, tokens: Prepared) -> torch.Tensor:
         """A batch of tokens -> ``[n, d]``, not yet of length 1."""
 
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
         return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
 
-    def encode_prepared(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
+    def encode_prepared(self, prepared: Sequence[Prepared]) -> Float32s:
         """What ``prepare_image`` returned -> unit vectors, float32 ``[n, v, d]``."""
         with self.computing():
             return unit(self.image_vectors(self.on_device(stacked(prepared))))
 
-    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
         tokens, truncated = self.tokens(texts)
         with self.computing():
             return unit(self.text_vectors(self.on_device(tokens))), truncated
@@ -150,11 +150,11 @@ def stacked(prepared: Sequence[Prepared]) -> Prepared:
     return {name: torch.cat([one[name] for one in prepared]) for name in prepared[0]}
 
 
-def unit(vectors: torch.Tensor) -> NDArray[np.float32]:
+def unit(vectors: torch.Tensor) -> Float32s:
     vectors = vectors.detach().float().cpu()
     if vectors.ndim == 2:
         vectors = vectors[:, None, :]
-    array: NDArray[np.float32] = torch.nn.functional.normalize(vectors, dim=-1).contiguous().numpy()
+    array: Float32s = torch.nn.functional.normalize(vectors, dim=-1).contiguous().numpy()
     return array
 
 

@@ -13,10 +13,12 @@ from kis_bench import datasets as readers
 from kis_bench.embed import images_entry, texts_entry
 from kis_bench.errors import KisBenchError
 from kis_bench.ranking import target_ranks
-from kis_bench.ranking.exact_scores import Doubles, gather
+from kis_bench.ranking.exact_scores import (
+    gather,
+)
 from kis_bench.ranking.relevance import targets
 from kis_bench.ranking.single_scores import true_scores
-from kis_bench.records import Dataset
+from kis_bench.records import Dataset, Float64s
 from kis_bench.results import Run
 from kis_bench.store import Store
 
@@ -136,7 +138,7 @@ def from_table(
 
 
 def table_of(
-    queries: Sequence[str], items: Sequence[Sequence[str]], scores: Sequence[Doubles]
+    queries: Sequence[str], items: Sequence[Sequence[str]], scores: Sequence[Float64s]
 ) -> pd.DataFrame:
     """One row per query and item, from the items and scores of each query."""
     counts = [len(some) for some in items]

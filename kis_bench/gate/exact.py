@@ -7,19 +7,18 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kis_bench.gate.verdicts import EXACT, Cell, Row, move, row
+from kis_bench.records import Float64s
 from kis_bench.results import Run
 
-Floats = NDArray[np.float64]
 #: Cosines that differ by no more are of vectors that differ in their last bits: other batch sizes and numbers of
 #: threads were seen to make 6e-7, a compiled model 3e-6; bfloat16 makes 1e-3.
 LAST_BITS = 1e-5
 
 
 def exact(
-    old: Run, new: Run, cell: Cell, drift: str, allowed: Callable[[Floats], Floats], source: str
+    old: Run, new: Run, cell: Cell, drift: str, allowed: Callable[[Float64s], Float64s], source: str
 ) -> list[Row]:
     """One verdict: whether no rank, or no agreement with a judgment, differs by more than is allowed.
 

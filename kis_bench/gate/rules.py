@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kis_bench.analysis.models import measure_name
 from kis_bench.analysis.runs import NAMES, changes, compare_runs, matched
@@ -32,7 +31,7 @@ from kis_bench.gate.verdicts import (
     row,
     shown,
 )
-from kis_bench.records import short_name
+from kis_bench.records import Float64s, short_name
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
 from kis_bench.statistics import holm
@@ -94,7 +93,7 @@ class Rules:
         if problems:
             raise KisBenchError("\n  ".join(problems))
 
-    def allowed_drift(self, old: NDArray[np.float64]) -> NDArray[np.float64]:
+    def allowed_drift(self, old: Float64s) -> Float64s:
         """By how many places each of the old ranks ``[q]`` may differ."""
         number, percent = DRIFT.fullmatch(self.drift).groups()  # type: ignore[union-attr]  # checked above
         return float(number) / 100 * old if percent else np.full(len(old), float(number))

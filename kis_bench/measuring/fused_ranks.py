@@ -23,11 +23,10 @@ from numpy.typing import NDArray
 from kis_bench.fusion import RRF_K, normalised, ranks_of
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.exact_scores import gather
+from kis_bench.records import Float32s, Float64s, Int64s
 from kis_bench.statistics.clusters import linked
 from kis_bench.statistics.cross_validation import DECIMALS, FOLDS, SEED, chosen_on_others, parts_of
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 FUSED = [
     "query_id",
     "method",
@@ -51,15 +50,15 @@ MOST_BYTES = 128 * 2**20  #: of the lists that are fused at once
 class Lists:
     """The first items of m models' lists for b queries, over c columns; an item that a list lacks counts nothing."""
 
-    scores: Floats  # [m, b, c] 0 ... 1, 0 where the item isn't in the list
-    reciprocal: Floats  # [m, b, c] 1 / (60 + rank), 0 where it isn't
+    scores: Float64s  # [m, b, c] 0 ... 1, 0 where the item isn't in the list
+    reciprocal: Float64s  # [m, b, c] 1 / (60 + rank), 0 where it isn't
     held: NDArray[np.uint8]  # [m, b, c]
-    wanted: Ints  # [b, t] columns of the query's targets, the first one again where it has fewer
-    n_wanted: Ints  # [b] how many these are
+    wanted: Int64s  # [b, t] columns of the query's targets, the first one again where it has fewer
+    n_wanted: Int64s  # [b] how many these are
 
 
 def fused_ranks(
-    texts: Sequence[NDArray[np.float32]],
+    texts: Sequence[Float32s],
     items: Sequence[Any],
     targets: Sequence[Sequence[int]],
     models: Sequence[str],
@@ -148,7 +147,7 @@ def fused_ranks(
     ]
 
 
-def top_scores(texts: NDArray[np.float32], items: Any, top: Ints) -> Floats:
+def top_scores(texts: Float32s, items: Any, top: Int64s) -> Float64s:
     """Scores ``[q, depth]`` of the items at the top of each list, rounded."""
     found = np.empty(top.shape)
     for query, positions, row in zip(texts.astype(np.float64), top, found, strict=True):
@@ -156,14 +155,17 @@ def top_scores(texts: NDArray[np.float32], items: Any, top: Ints) -> Floats:
     return np.round(found, DECIMALS)  # what differs less is equal, as identical pictures are
 
 
-def lengths_of(scores: Floats, depth: int) -> Ints:
+def lengths_of(scores: Float64s, depth: int) -> Int64s:
     """How many items of each list ``[q]`` are fused, of descending scores ``[q, at most depth + 1]``."""
     above = np.count_nonzero(scores > scores[:, -1:], axis=1)
     return above if scores.shape[1] > depth else np.where(above > 0, scores.shape[1], 0)
 
 
 def take_over(
-    places: tuple[Ints, Ints], own: Sequence[tuple[Ints, Ints]], lengths: Ints, method: str
+    places: tuple[Int64s, Int64s],
+    own: Sequence[tuple[Int64s, Int64s]],
+    lengths: Int64s,
+    method: str,
 ) -> None:
     """Puts a model's own ranks in place of fused ones ``[q, w]`` where only its list holds anything, or weighs."""
     filled = lengths > 0
@@ -177,9 +179,9 @@ def take_over(
 
 
 def blocks(
-    tops: Sequence[Ints],
-    scores: Sequence[Floats],
-    lengths: Ints,
+    tops: Sequence[Int64s],
+    scores: Sequence[Float64s],
+    lengths: Int64s,
     targets: Sequence[Sequence[int]],
     n: int,
 ) -> Iterator[Lists]:
@@ -221,7 +223,7 @@ def blocks(
         yield block
 
 
-def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tuple[Ints, Ints]:
+def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tuple[Int64s, Int64s]:
     """Best and worst ranks ``[b, w]`` of the targets of a block; w is 1, or the number of weights."""
     some = list(combination)
     if method == "weighted":
@@ -237,7 +239,7 @@ def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tup
     return best[:, None], worst[:, None]
 
 
-def places(fused: Floats, block: Lists, n: int) -> tuple[Ints, Ints]:
+def places(fused: Float64s, block: Lists, n: int) -> tuple[Int64s, Int64s]:
     """Best and worst ranks ``[b]`` of the best-placed target by scores ``[b, c]``; with score 0 all others tie."""
     own = np.take_along_axis(fused, block.wanted, axis=1)
     target = own.max(axis=1, keepdims=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from kis_bench.records import Dataset
-from kis_bench.triplets.margins import Floats
+from kis_bench.records import Dataset, Float64s
 from kis_bench.triplets.tables import similarity_tables
 
 
 def of_similarity(
-    dataset: Dataset, model: str, measured: tuple[Floats, Floats]
+    dataset: Dataset, model: str, measured: tuple[Float64s, Float64s]
 ) -> dict[str, pd.DataFrame]:
     """What the gate takes of one model's distances."""
     tables = similarity_tables(dataset, {model: measured})

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kis_bench import encoders
 from kis_bench.embed import DECODERS, texts_of
@@ -16,7 +15,7 @@ from kis_bench.encoders.batching import Batches
 from kis_bench.encoders.encoding import CheckedModel, Input
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import read_image
-from kis_bench.records import Collection, Embeddings, Query, Vectors
+from kis_bench.records import Collection, Embeddings, Float64s, Query, Vectors
 
 SAMPLE = 4  #: items, and texts, that are encoded anew unless another number is asked for
 SAME = 1e-4  #: length of the difference of two unit vectors that other batches, threads and devices make in fp32
@@ -128,8 +127,8 @@ def compare(
         )
 
 
-def apart(one: Vectors, other: Vectors) -> NDArray[np.float64]:
+def apart(one: Vectors, other: Vectors) -> Float64s:
     """Largest length of the difference of two vectors, for each input ``[n]``."""
     difference = one.astype(np.float64) - other.astype(np.float64)
-    found: NDArray[np.float64] = np.linalg.norm(difference, axis=2).max(axis=1)
+    found: Float64s = np.linalg.norm(difference, axis=2).max(axis=1)
     return found

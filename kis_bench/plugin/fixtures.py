@@ -34,11 +34,10 @@ from kis_bench.plugin.session import (
     visible_progress,
 )
 from kis_bench.ranking.relevance import NearDuplicates, Sets, targets
-from kis_bench.records import Dataset, Embeddings, Query, Ranks
+from kis_bench.records import Dataset, Embeddings, Float64s, Query, Ranks
 from kis_bench.results.columns import ALL_RANKS, RECALL_AT, STUDY_SOURCE
 from kis_bench.results.pseudonyms import hidden
 from kis_bench.store import Store, default_store
-from kis_bench.triplets.margins import Floats
 from kis_bench.triplets.tables import Judged, agreed
 
 BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for
@@ -362,7 +361,7 @@ class ImageSimilarity(Measurement):
     def record(
         self,
         dataset: Dataset,
-        measured: Mapping[str, tuple[Floats, Floats]],
+        measured: Mapping[str, tuple[Float64s, Float64s]],
         models: Mapping[str, Any],
     ) -> dict[str, float]:
         judged = Judged(dataset)

@@ -16,11 +16,10 @@ from kis_bench.gate.verdicts import UNUSABLE
 from kis_bench.plugin.gating import GATE
 from kis_bench.plugin.named import REFUSED, stop
 from kis_bench.plugin.session import PAYLOAD, in_use, line_up, load_dataset, query_sets
-from kis_bench.records import Collection, Dataset
+from kis_bench.records import Collection, Dataset, Float64s
 
 if TYPE_CHECKING:
     from kis_bench.gate.verdicts import Row
-    from kis_bench.triplets.margins import Floats
 
 VERDICT_KEY = (
     "model",
@@ -43,7 +42,7 @@ class Recorder:
         self.measured: set[tuple[str, str, str]] = set()  # model, dataset, label set of the ranks
         self.timings: list[dict[str, Any]] = []
         self.distances: dict[
-            str, dict[str, tuple[Floats, Floats]]
+            str, dict[str, tuple[Float64s, Float64s]]
         ] = {}  # dataset -> model -> distances, margins
         self.fused: list[dict[str, list[Any]]] = []  # of each query set: column -> values
         self.provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}

@@ -14,10 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.errors import BadVector
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from kis_bench.records import Float32s, Float64s, Int64s
 
 U32, U64 = 2.0**-24, 2.0**-53
 SLACK = 1 + 2.0**-20  # more than what computing a bound in float64 can round away
@@ -29,50 +26,50 @@ def gamma(d: int, u: float) -> float:
     return SLACK * d * u / (1 - d * u)
 
 
-def lengths(vectors: Floats) -> Doubles:
+def lengths(vectors: Float32s) -> Float64s:
     """Upper bounds of the Euclidean lengths of ``[n, d]``, exactly 0 for zero vectors: float64 ``[n]``.
 
     The squares are exact in float64 and can't over- or underflow there.
     """
-    bound: Doubles = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) * SLACK
+    bound: Float64s = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) * SLACK
     return bound
 
 
-def require_finite(bounds: Doubles, what: str, positions: Ints) -> None:
+def require_finite(bounds: Float64s, what: str, positions: Int64s) -> None:
     """Raises BadVector for the first length that is NaN or infinite; ``positions [n]`` are the names."""
     bad = np.flatnonzero(~np.isfinite(bounds))
     if len(bad):
         raise BadVector(f"{what} {positions[bad[0]]}: its vector has NaN or infinity")
 
 
-def float32_bound(query_lengths: Doubles, longest: float, d: int) -> Doubles:
+def float32_bound(query_lengths: Float64s, longest: float, d: int) -> Float64s:
     """How far the float32 score of each query and any vector up to ``longest`` may be off: float64 ``[q]``.
 
     The second term covers subnormal products, sums and coordinates that a processor may flush to zero.
     """
     rounding = gamma(d, U32) * query_lengths * longest
     flushed = d * 2.0**-125 * (1 + query_lengths + longest)
-    bound: Doubles = (rounding + flushed) * SLACK
+    bound: Float64s = (rounding + flushed) * SLACK
     return bound
 
 
-def float64_scores(left: Floats, right: Floats) -> Doubles:
+def float64_scores(left: Float32s, right: Float32s) -> Float64s:
     """Row-wise dot products of ``[p, d]`` and ``[p, d]`` in float64, good to gamma_d(2^-53): ``[p]``."""
-    scores: Doubles = np.einsum("ij,ij->i", left, right, dtype=np.float64)
+    scores: Float64s = np.einsum("ij,ij->i", left, right, dtype=np.float64)
     return scores
 
 
-def round_up(values: Doubles) -> Floats:
+def round_up(values: Float64s) -> Float32s:
     """The next float32 that is surely above: after rounding to nearest, one step further covers both roundings."""
     return np.nextafter(values.astype(np.float32), np.float32(np.inf))
 
 
-def round_down(values: Doubles) -> Floats:
+def round_down(values: Float64s) -> Float32s:
     """The next float32 that is surely below."""
     return np.nextafter(values.astype(np.float32), np.float32(-np.inf))
 
 
-def exact_key(query: Floats, vector: Floats) -> tuple[float, ...]:
+def exact_key(query: Float32s, vector: Float32s) -> tuple[float, ...]:
     """Numbers that compare, in lexicographic order, as the real dot products compare.
 
     The first is the dot product correctly rounded, the next the correctly rounded rest, and so on to a rest of 0.
@@ -90,7 +87,7 @@ def exact_key(query: Floats, vector: Floats) -> tuple[float, ...]:
     return tuple(parts)
 
 
-def exact_signs(queries: Floats, left: Floats, right: Floats) -> NDArray[np.int8]:
+def exact_signs(queries: Float32s, left: Float32s, right: Float32s) -> NDArray[np.int8]:
     """Signs of the real ``queries.left - queries.right``, row by row of three ``[p, d]``: int8 ``[p]``."""
     difference = float64_scores(queries, left) - float64_scores(queries, right)
     bound = (
@@ -108,13 +105,13 @@ def exact_signs(queries: Floats, left: Floats, right: Floats) -> NDArray[np.int8
     return signs
 
 
-def as_block(items: Any) -> Floats:
+def as_block(items: Any) -> Float32s:
     """Items ``[b, d]`` or ``[b, v, d]`` as contiguous float32 ``[b, v, d]``."""
     block = np.ascontiguousarray(items, dtype=np.float32)
     return block[:, None] if block.ndim == 2 else block
 
 
-def gather(items: Any, positions: Ints) -> Floats:
+def gather(items: Any, positions: Int64s) -> Float32s:
     """The items at these positions, float32 ``[p, v, d]``; sources that only know slices are read one by one."""
     if isinstance(items, np.ndarray):
         return as_block(items[positions])
@@ -124,21 +121,21 @@ def gather(items: Any, positions: Ints) -> Floats:
 class ExactScores:
     """Exact comparison of items under one query, with each distinct vector summed once."""
 
-    def __init__(self, query: Floats) -> None:
+    def __init__(self, query: Float32s) -> None:
         self.query = query
         self.known: dict[bytes, tuple[float, ...]] = {}
 
-    def key(self, vectors: Floats) -> tuple[float, ...]:
+    def key(self, vectors: Float32s) -> tuple[float, ...]:
         """:func:`exact_key` of the best of ``vectors [v, d]``."""
         return max(self.vector_key(vector) for vector in vectors)
 
-    def vector_key(self, vector: Floats) -> tuple[float, ...]:
+    def vector_key(self, vector: Float32s) -> tuple[float, ...]:
         name = vector.tobytes()
         if name not in self.known:
             self.known[name] = exact_key(self.query, vector)
         return self.known[name]
 
-    def order(self, positions: Ints, block: Floats) -> Ints:
+    def order(self, positions: Int64s, block: Float32s) -> Int64s:
         """``positions [p]`` of the items ``block [p, v, d]``, best first and equals by position."""
         p, v, d = block.shape
         flat = block.reshape(-1, d)

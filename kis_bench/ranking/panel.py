@@ -14,10 +14,7 @@ from kis_bench.ranking.exact_scores import (
     LARGEST,
     SLACK,
     U64,
-    Doubles,
     ExactScores,
-    Floats,
-    Ints,
     as_block,
     exact_signs,
     float32_bound,
@@ -29,7 +26,7 @@ from kis_bench.ranking.exact_scores import (
     round_up,
 )
 from kis_bench.ranking.top_items import TopItems
-from kis_bench.records import Ranks
+from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 
 BLOCK_VECTORS, BLOCK_QUERIES = 4096, 1024
 PAIRS = 4096  #: undecided pairs looked at together
@@ -40,13 +37,13 @@ ABOVE, LEVEL = 2, 1  #: marks of a group with an item above, or level with, the 
 class Mark:
     """The vector of each query that the items are compared with."""
 
-    vectors: Floats  # [q, d]
-    scores: Doubles  # [q], the real score correctly rounded
-    items: Ints  # [q] the item it belongs to
+    vectors: Float32s  # [q, d]
+    scores: Float64s  # [q], the real score correctly rounded
+    items: Int64s  # [q] the item it belongs to
 
-    rounding: Doubles  # [q] how far ``scores`` may be off
+    rounding: Float64s  # [q] how far ``scores`` may be off
 
-    def thresholds(self, error: Doubles, rows: slice) -> tuple[Floats, Floats]:
+    def thresholds(self, error: Float64s, rows: slice) -> tuple[Float32s, Float32s]:
         """Float32 scores below the first are surely below the mark, those above the second surely above: ``[q, 1]``."""
         slack = (error + self.rounding[rows]) * SLACK
         return round_down(self.scores[rows] - slack)[:, None], round_up(self.scores[rows] + slack)[
@@ -64,7 +61,7 @@ class Wider:
         )
         self.above, self.tied = (np.zeros(len(sets), np.int64) for _ in range(2))
 
-    def count(self, rows: slice, higher: NDArray[np.bool_], ties: Ints, items: Ints) -> None:
+    def count(self, rows: slice, higher: NDArray[np.bool_], ties: Int64s, items: Int64s) -> None:
         """Takes what a block has above, bool ``[q, b]``, and the (row, item) of those that score the same."""
         self.above[rows] += [np.count_nonzero(row) for row in higher]
         if len(ties) == 0:
@@ -76,7 +73,7 @@ class Wider:
         rivals = self.members[place] != keys
         self.tied[rows] += np.bincount(ties[rivals], minlength=len(higher))
 
-    def places(self) -> tuple[Ints, Ints]:
+    def places(self) -> tuple[Int64s, Int64s]:
         """Best and worst rank ``[q]``; 0 for a query without a wider set."""
         known = np.array([len(some) > 0 for some in self.sets], dtype=bool)
         return np.where(known, 1 + self.above, 0), np.where(known, 1 + self.above + self.tied, 0)
@@ -87,12 +84,12 @@ class Panel:
 
     def __init__(
         self,
-        queries: Floats,
-        query_lengths: Doubles,
+        queries: Float32s,
+        query_lengths: Float64s,
         items: Any,
         targets: list[tuple[int, ...]],
         wider: list[list[tuple[int, ...]]],
-        codes: Ints | None,
+        codes: Int64s | None,
         first: int,
     ) -> None:
         self.queries, self.query_lengths, self.items, self.codes = (
@@ -121,7 +118,9 @@ class Panel:
     def best_of_sets(self, sets: list[tuple[int, ...]]) -> Mark:
         return self.best_of(sets, {key: np.array(key) for key in set(sets)})
 
-    def best_of(self, keys: list[tuple[int, ...]], positions: dict[tuple[int, ...], Ints]) -> Mark:
+    def best_of(
+        self, keys: list[tuple[int, ...]], positions: dict[tuple[int, ...], Int64s]
+    ) -> Mark:
         """For each query the best-scoring vector of the items ``positions[keys[query]]``, decided exactly.
 
         Queries that look at the same items share one matrix product.
@@ -134,7 +133,7 @@ class Panel:
         for key, together in rows.items():
             if not key:
                 continue  # a query that has no wider set: its places are told to be unknown
-            best: dict[int, tuple[tuple[float, ...], int, Floats]] = {}
+            best: dict[int, tuple[tuple[float, ...], int, Float32s]] = {}
             for start in range(0, len(positions[key]), BLOCK_VECTORS):
                 some = positions[key][start : start + BLOCK_VECTORS]
                 for i, place, vector, exact in self.winners(together, some):
@@ -145,8 +144,8 @@ class Panel:
         return Mark(vectors, scores, chosen, gamma(1, U64) * self.query_lengths * lengths(vectors))
 
     def winners(
-        self, rows: list[int], some: Ints
-    ) -> Iterator[tuple[int, int, Floats, tuple[float, ...]]]:
+        self, rows: list[int], some: Int64s
+    ) -> Iterator[tuple[int, int, Float32s, tuple[float, ...]]]:
         """The best vector of the items ``some`` for each query of ``rows``: query, item, vector, exact key."""
         block = gather(self.items, some)
         flat = block.reshape(-1, block.shape[2])
@@ -220,7 +219,7 @@ class Panel:
             both[:, 1].T,
         )
 
-    def longest(self, block: Floats, start: int) -> float:
+    def longest(self, block: Float32s, start: int) -> float:
         """Length of the longest vector of ``block [b, v, d]``; refuses what could overflow."""
         sizes = lengths(block.reshape(-1, block.shape[2]))
         owner = start + np.arange(len(sizes)) // block.shape[1]
@@ -233,8 +232,8 @@ class Panel:
         return float(sizes.max())
 
     def compare(
-        self, mark: Mark, scores: Floats, error: Doubles, block: Floats, rows: slice
-    ) -> tuple[NDArray[np.bool_], tuple[Ints, Ints]]:
+        self, mark: Mark, scores: Float32s, error: Float64s, block: Float32s, rows: slice
+    ) -> tuple[NDArray[np.bool_], tuple[Int64s, Int64s]]:
         """Which items score above the mark, bool ``[q, b]``, and (row, column) of those that score the same."""
         low, high = mark.thresholds(error, rows)
         above = scores > high
@@ -255,7 +254,7 @@ class Panel:
         return above, (row[same], column[same])
 
 
-def block_scores(queries: Floats, block: Floats, buffer: Floats, best: Floats) -> Floats:
+def block_scores(queries: Float32s, block: Float32s, buffer: Float32s, best: Float32s) -> Float32s:
     """Float32 scores ``[q, b]`` of ``block [b, v, d]``, each item's best vector, written into the flat buffers."""
     b, v, d = block.shape
     q = len(queries)
@@ -271,7 +270,7 @@ def block_scores(queries: Floats, block: Floats, buffer: Floats, best: Floats) -
 
 
 def add_marks(
-    marks: NDArray[np.uint8], codes: Ints, above: NDArray[np.bool_], level: tuple[Ints, Ints]
+    marks: NDArray[np.uint8], codes: Int64s, above: NDArray[np.bool_], level: tuple[Int64s, Int64s]
 ) -> None:
     """Notes in ``marks [q, groups]`` which groups have an item above or level, from ``above [q, b]`` and pairs."""
     order = np.argsort(codes, kind="stable")

@@ -15,19 +15,17 @@ from typing import Any
 import numpy as np
 
 from kis_bench.ranking.exact_scores import (
-    Floats,
-    Ints,
     lengths,
     require_finite,
 )
 from kis_bench.ranking.panel import Panel
-from kis_bench.records import Ranks
+from kis_bench.records import Float32s, Int64s, Ranks
 
 GROUP_MARKS = 256 * 2**20  #: for one byte per query and group
 
 
 def target_ranks(
-    queries: Floats,
+    queries: Float32s,
     items: Any,
     targets: Sequence[Sequence[int]],
     *,
@@ -126,7 +124,7 @@ def checked_targets(
     return checked
 
 
-def group_codes(groups: Sequence[Hashable]) -> Ints:
+def group_codes(groups: Sequence[Hashable]) -> Int64s:
     """Numbers from 0 for the labels, in the order of first appearance: ``[n]``."""
     number: dict[Hashable, int] = {}
     return np.array([number.setdefault(group, len(number)) for group in groups], dtype=np.int64)

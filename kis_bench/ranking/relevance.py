@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kis_bench.colours import same_colours
 from kis_bench.errors import KisBenchError
-from kis_bench.records import Collection, Query
+from kis_bench.records import Collection, Float32s, Int64s, Query
 
 Sets = list[tuple[int, ...]]
 BLOCK_ITEMS = 4096
@@ -126,11 +126,11 @@ def looks_like(
     return near
 
 
-def differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> NDArray[np.int64]:
+def differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> Int64s:
     """Hamming distance of 64-bit hashes ``[n]`` to one of them: int64 ``[n]``."""
     different = np.ascontiguousarray(hashes ^ other)
     if hasattr(np, "bitwise_count"):  # from NumPy 2 on
-        bits: NDArray[np.int64] = np.bitwise_count(different).astype(np.int64)
+        bits: Int64s = np.bitwise_count(different).astype(np.int64)
         return bits
     bits = np.unpackbits(different.view(np.uint8).reshape(-1, 8), axis=1).sum(
         axis=1, dtype=np.int64
@@ -150,10 +150,10 @@ def close_vectors(items: Any, wanted: Sets, similarity: float) -> Sets:
     return [tuple(sorted(set().union(*(near[t] for t in some)))) for some in wanted]
 
 
-def mean_vectors(block: Any) -> NDArray[np.float32]:
+def mean_vectors(block: Any) -> Float32s:
     """The mean of each item's vectors, of length 1: float32 ``[b, d]``; zero where they cancel out."""
     mean = np.asarray(block, np.float32)
     mean = mean.mean(axis=1) if mean.ndim == 3 else mean
     length = np.linalg.norm(mean, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = np.divide(mean, length, out=np.zeros_like(mean), where=length > 0)
+    scaled: Float32s = np.divide(mean, length, out=np.zeros_like(mean), where=length > 0)
     return scaled

@@ -6,10 +6,16 @@ import math
 
 import numpy as np
 
-from kis_bench.ranking.exact_scores import SLACK, U64, Doubles, Floats, gamma, lengths
+from kis_bench.ranking.exact_scores import (
+    SLACK,
+    U64,
+    gamma,
+    lengths,
+)
+from kis_bench.records import Float32s, Float64s
 
 
-def true_scores(query: Floats, vectors: Floats) -> Doubles:
+def true_scores(query: Float32s, vectors: Float32s) -> Float64s:
     """The scores of items ``vectors [k, v, d]``, real dot products correctly rounded: float64 ``[k]``.
 
     So they are the same wherever they are computed, equal where items tie, and never against the exact order.
@@ -29,7 +35,7 @@ def true_scores(query: Floats, vectors: Floats) -> Doubles:
     return scores
 
 
-def rounded_sums(terms: Doubles) -> Doubles:
+def rounded_sums(terms: Float64s) -> Float64s:
     """The sum of each row of ``terms [p, d]``, correctly rounded: float64 ``[p]``.
 
     The errors of a pairwise sum, exact by TwoSum, are summed beside it, which leaves an error below
@@ -50,7 +56,7 @@ def rounded_sums(terms: Doubles) -> Doubles:
     return sums
 
 
-def lost(a: Doubles, b: Doubles, total: Doubles) -> Doubles:
+def lost(a: Float64s, b: Float64s, total: Float64s) -> Float64s:
     """What rounding took from ``total = a + b``, exactly (TwoSum; D. Knuth, TAOCP vol. 2, section 4.2.2)."""
     part = total - a
     return (a - (total - part)) + (b - part)

@@ -7,7 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from kis_bench.ranking.exact_scores import Doubles, ExactScores, Floats, Ints, gather, round_down
+from kis_bench.ranking.exact_scores import (
+    ExactScores,
+    gather,
+    round_down,
+)
+from kis_bench.records import Float32s, Float64s, Int64s
 
 SPARE = 2**20  #: candidates of a block of queries, beyond k each, before they are settled exactly
 
@@ -16,10 +21,12 @@ SPARE = 2**20  #: candidates of a block of queries, beyond k each, before they a
 class Candidates:
     """Items that may be among the best of a block of queries; parallel arrays ``[c]``."""
 
-    row: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    item: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    low: Doubles = field(default_factory=lambda: np.zeros(0))  # the exact score is surely not below
-    high: Doubles = field(default_factory=lambda: np.zeros(0))  # nor above
+    row: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+    item: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+    low: Float64s = field(
+        default_factory=lambda: np.zeros(0)
+    )  # the exact score is surely not below
+    high: Float64s = field(default_factory=lambda: np.zeros(0))  # nor above
 
     def take(self, index: Any) -> Candidates:
         return Candidates(self.row[index], self.item[index], self.low[index], self.high[index])
@@ -35,12 +42,12 @@ class TopItems:
     An item stays a candidate while its score can reach the floor: the k-th highest lower bound seen so far.
     """
 
-    def __init__(self, queries: Floats, items: Any, k: int) -> None:
+    def __init__(self, queries: Float32s, items: Any, k: int) -> None:
         self.queries, self.items, self.k = queries, items, k
         self.floor = np.full(len(queries), -np.inf)
         self.kept = Candidates()
 
-    def add(self, start: int, scores: Floats, error: Doubles) -> None:
+    def add(self, start: int, scores: Float32s, error: Float64s) -> None:
         """Takes the float32 ``scores [q, b]`` of the items from ``start`` on, each good to ``error [q]``."""
         b = scores.shape[1]
         if self.k == 0 or len(self.queries) == 0:
@@ -80,7 +87,7 @@ class TopItems:
         have = self.kept.row * len(self.items) + self.kept.item
         self.kept = self.kept.take(np.isin(have, wanted))
 
-    def ordered(self) -> Ints:
+    def ordered(self) -> Int64s:
         """Positions of the best k items, best first and equals by position: ``[q, k]``."""
         found = np.zeros((len(self.queries), self.k), np.int64)
         rows = np.argsort(self.kept.row, kind="stable")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile, recall_at_k
+from kis_bench.records import Float64s, Int64s
 from kis_bench.results.columns import METRICS, RECALL_AT, RELEVANCES
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
 from kis_bench.statistics.clusters import count, of_targets
@@ -54,9 +54,7 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
     return table.astype(types)
 
 
-def mrr_interval(
-    rank: NDArray[np.float64], clusters: NDArray[np.int64] | None
-) -> tuple[float, float]:
+def mrr_interval(rank: Float64s, clusters: Int64s | None) -> tuple[float, float]:
     """Percentile bootstrap over queries; of clusters, :func:`kis_bench.statistics.paired_intervals.mean_intervals`."""
     if clusters is None:
         return bootstrap_interval(1.0 / rank)

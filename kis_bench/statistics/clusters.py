@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from kis_bench.records import Float64s, Int64s
+
 RARE_SHARES = (
     3.0  #: targets of nothing but 0 and 1 that the variance of shares near 0 and 1 is mixed with
 )
 RARE_ALIKE = 1.0  #: queries of clusters that are of one mind, which a design effect from few hits is mixed with
 
 
-def linked(sets: Sequence[Iterable[Hashable]]) -> Ints:
+def linked(sets: Sequence[Iterable[Hashable]]) -> Int64s:
     """Numbers ``[q]`` of q sets: equal where sets have a member in common, directly or through others.
 
     They count from 0 in the order of first appearance; an empty set stands alone.
@@ -49,7 +49,7 @@ def linked(sets: Sequence[Iterable[Hashable]]) -> Ints:
     return np.array([known.setdefault(root(first), len(known)) for first in firsts], np.int64)
 
 
-def of_targets(item_ids: Iterable[object]) -> Ints | None:
+def of_targets(item_ids: Iterable[object]) -> Int64s | None:
     """The clusters of queries from their targets ``[q]`` as ranks.parquet has them, several of them joined by ``|``.
 
     A query whose target isn't known stands alone. None where all do. A name that itself holds a bar counts as several.
@@ -58,7 +58,7 @@ def of_targets(item_ids: Iterable[object]) -> Ints | None:
     return numbered(linked(sets), len(sets))
 
 
-def numbered(clusters: ArrayLike | None, n: int) -> Ints | None:
+def numbered(clusters: ArrayLike | None, n: int) -> Int64s | None:
     """Names or numbers of the clusters of n queries, numbered from 0 in the order of first appearance.
 
     None if each stands alone. Raises ValueError for another number of them than n.
@@ -78,7 +78,7 @@ def numbered(clusters: ArrayLike | None, n: int) -> Ints | None:
     return place[inverse.reshape(-1)]
 
 
-def cluster_sums(values: Floats, clusters: Ints | None) -> Floats:
+def cluster_sums(values: Float64s, clusters: Int64s | None) -> Float64s:
     """Sums ``[c, g]`` of rows ``[c, q]`` over each of g clusters; exactly 0 where they cancel out up to rounding."""
     if clusters is None:
         return values
@@ -89,7 +89,7 @@ def cluster_sums(values: Floats, clusters: Ints | None) -> Floats:
     return np.where(np.abs(found) > 1e-12 * size, found, 0.0)
 
 
-def count(clusters: Ints | None, n: int) -> int:
+def count(clusters: Int64s | None, n: int) -> int:
     """How many clusters, hence targets, n queries have."""
     return n if clusters is None else int(clusters.max()) + 1
 
@@ -104,7 +104,7 @@ def counted(n: int, n_targets: int) -> str:
     return f"{int(n):,} {'query' if n == 1 else 'queries'}{of}"
 
 
-def variances(values: Floats, clusters: Ints) -> Floats:
+def variances(values: Float64s, clusters: Int64s) -> Float64s:
     """Variances ``[c]`` of the means of rows ``[c, q]`` between clusters, of any sizes, without a factor for few.
 
     ``sum u^2 / q^2`` over the clusters' sums u of what lies above the mean (W. Cochran, Sampling Techniques, 1977,
@@ -116,7 +116,7 @@ def variances(values: Floats, clusters: Ints) -> Floats:
     )
 
 
-def design_effects(values: Floats, clusters: Ints | None) -> Floats:
+def design_effects(values: Float64s, clusters: Int64s | None) -> Float64s:
     """How many times as large the variances of means of rows ``[c, q]`` are as those of independent queries: ``[c]``.
 
     q divided by it is the number of independent queries that tell as much (L. Kish, Survey Sampling, 1965; J. Rao and
@@ -139,12 +139,12 @@ def design_effects(values: Floats, clusters: Ints | None) -> Floats:
     )
 
 
-def most_alike(clusters: Ints) -> float:
+def most_alike(clusters: Int64s) -> float:
     """The largest design effect, of clusters that are of one mind each: their mean size, as a query of them sees it."""
     return float((np.bincount(clusters) ** 2).sum()) / len(clusters)
 
 
-def quantile(clusters: Ints | None, n: int, confidence: float) -> float:
+def quantile(clusters: Int64s | None, n: int, confidence: float) -> float:
     """Of the normal distribution, two-sided; of Student's t where the variance is one between clusters."""
     from scipy.special import ndtri, stdtrit  # here, because it would slow down every start
 
@@ -153,8 +153,8 @@ def quantile(clusters: Ints | None, n: int, confidence: float) -> float:
 
 
 def share_intervals(
-    values: Floats, confidence: float = 0.95, *, clusters: ArrayLike | None = None
-) -> tuple[Floats, Floats]:
+    values: Float64s, confidence: float = 0.95, *, clusters: ArrayLike | None = None
+) -> tuple[Float64s, Float64s]:
     """Intervals ``[c], [c]`` of the means of c rows of shares ``[c, q]`` from 0 to 1, over queries.
 
     Wilson's, of as many queries as would vary so little if each were 0 or 1, q p (1 - p) / variance (C. Franco,
@@ -179,7 +179,7 @@ def share_intervals(
     )
 
 
-def whole_flip_tests(totals: Floats) -> Floats:
+def whole_flip_tests(totals: Float64s) -> Float64s:
     """p-values ``[c]`` of the randomization test of rows ``[c, g]`` of whole numbers, exact however many there are.
 
     What McNemar's test is to differences -1, 0, 1, this is to their sums over clusters: under the hypothesis the sign
@@ -199,7 +199,7 @@ def whole_flip_tests(totals: Floats) -> Floats:
     return found
 
 
-def coins(n: int) -> Floats:
+def coins(n: int) -> Float64s:
     """Chances ``[n + 1]`` of 0 ... n heads of n coins."""
     from scipy.special import gammaln
 

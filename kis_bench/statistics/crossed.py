@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.records import Float32s, Float64s, Int64s
 from kis_bench.statistics.intervals import CHUNK, check_confidence, wilson_interval
 
-Floats = NDArray[np.float64]
 RESAMPLES, SEED = 10_000, 0
 
 
@@ -25,8 +25,8 @@ RESAMPLES, SEED = 10_000, 0
 class Crossed:
     """Who judged what, for j judgments. Triplets are nested in their target pictures, and people cross both."""
 
-    people: NDArray[np.int64]  # [j] a number of each judgment's person
-    triplets: NDArray[np.int64]  # [j] of its triplet
+    people: Int64s  # [j] a number of each judgment's person
+    triplets: Int64s  # [j] of its triplet
     targets: NDArray[
         np.int64
     ]  # [j] and of that one's target picture, in the order of their first triplets
@@ -63,7 +63,7 @@ class Crossed:
         return int(self.targets.max(initial=-1)) + 1
 
     @property
-    def clusters(self) -> NDArray[np.int64]:
+    def clusters(self) -> Int64s:
         """[j] what is drawn anew beside people: target pictures, with all their triplets.
 
         Triplets if all have the same target: nobody can know about others, and figures speak of that picture only.
@@ -75,7 +75,7 @@ class Crossed:
         return self.n_targets if self.n_targets > 1 else self.n_triplets
 
     @cached_property
-    def pairs(self) -> NDArray[np.int64]:
+    def pairs(self) -> Int64s:
         """[j] a number of person and cluster together: a person may have judged several triplets of a target."""
         return numbered(self.people * self.n_clusters + self.clusters)
 
@@ -91,12 +91,12 @@ class Crossed:
         return float(stdtrit(self.levels - 1, (1 + confidence) / 2)) if self.levels > 1 else np.nan
 
 
-def numbered(names: Any) -> NDArray[np.int64]:
+def numbered(names: Any) -> Int64s:
     """A number for each name ``[j]``, equal for equal ones, from 0 without gaps."""
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64).reshape(-1)
 
 
-def targets_of(triplets: NDArray[np.int64], targets: Any) -> NDArray[np.int64]:
+def targets_of(triplets: Int64s, targets: Any) -> Int64s:
     """A number of each judgment's target picture ``[j]``; equal to ``triplets`` where no two of these share one."""
     names = pd.factorize(np.asarray(targets, object))[0].astype(np.int64)  # -1: missing
     names = np.where(names < 0, names.max(initial=-1) + 1 + triplets, names)
@@ -107,7 +107,7 @@ def targets_of(triplets: NDArray[np.int64], targets: Any) -> NDArray[np.int64]:
     return np.asarray(np.argsort(np.argsort(first))[number.reshape(-1)][triplets], np.int64)
 
 
-def variance(values: Floats, crossed: Crossed) -> float:
+def variance(values: Float64s, crossed: Crossed) -> float:
     """Variance of the mean of ``values [j]`` over other people and other targets; NaN where nobody can know.
 
     V(people) + V(targets) - V(person and target) (C. Cameron, J. Gelbach, D. Miller, J. of Business & Economic
@@ -133,7 +133,7 @@ def variance(values: Floats, crossed: Crossed) -> float:
     )
 
 
-def left_out(values: Floats, codes: NDArray[np.int64]) -> float:
+def left_out(values: Float64s, codes: Int64s) -> float:
     """Jackknife variance of the mean, leaving out one cluster at a time (B. Efron and C. Stein, 1981)."""
     sizes, sums = np.bincount(codes), np.bincount(codes, values)
     if len(sizes) < 2:
@@ -142,9 +142,7 @@ def left_out(values: Floats, codes: NDArray[np.int64]) -> float:
     return float((len(sizes) - 1) / len(sizes) * np.sum((without - values.mean()) ** 2))
 
 
-def weights(
-    crossed: Crossed, resamples: int = RESAMPLES, seed: int = SEED
-) -> Iterator[NDArray[np.float32]]:
+def weights(crossed: Crossed, resamples: int = RESAMPLES, seed: int = SEED) -> Iterator[Float32s]:
     """How often each judgment counts in each resample, ``[r, j]`` at a time.
 
     People, and targets with all their triplets, are drawn with replacement, independently, and a judgment counts the
@@ -160,7 +158,7 @@ def weights(
         yield total
 
 
-def counts(rng: np.random.Generator, resamples: int, levels: int) -> NDArray[np.float32]:
+def counts(rng: np.random.Generator, resamples: int, levels: int) -> Float32s:
     """How often each of some levels is drawn, ``[r, levels]``; a single level always is."""
     drawn = rng.integers(0, levels, (resamples, levels), dtype=np.int64)
     drawn += levels * np.arange(resamples)[:, None]
@@ -172,13 +170,13 @@ def counts(rng: np.random.Generator, resamples: int, levels: int) -> NDArray[np.
 
 
 def mean_intervals(
-    values: Floats,
+    values: Float64s,
     crossed: Crossed,
     *,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = SEED,
-) -> Floats:
+) -> Float64s:
     """Intervals ``[m, 2]`` of the means of m columns ``[j, m]`` of shares 0 ... 1; NaN in a column does not count.
 
     Quantiles of the resampled means, drawn towards the mean as :func:`calibrated` says. All columns share the draws.
@@ -208,7 +206,9 @@ def mean_intervals(
     return np.asarray(np.clip(found, 0.0, 1.0))
 
 
-def calibrated(draws: Floats, values: Floats, crossed: Crossed, confidence: float = 0.95) -> Floats:
+def calibrated(
+    draws: Float64s, values: Float64s, crossed: Crossed, confidence: float = 0.95
+) -> Float64s:
     """The interval ``[2]`` of the mean of ``values [j]`` from resampled means ``[r]``, with the spread that is right.
 
     Drawing two factors counts what is peculiar to single judgments three times (Owen 2007): the draws vary by
@@ -229,7 +229,7 @@ def calibrated(draws: Floats, values: Floats, crossed: Crossed, confidence: floa
 
 
 def paired_test(
-    first: Floats, second: Floats, crossed: Crossed, confidence: float = 0.95
+    first: Float64s, second: Float64s, crossed: Crossed, confidence: float = 0.95
 ) -> tuple[float, ...]:
     """Difference of two means over the same judgments ``[j]``, its interval, and the two-sided p-value.
 
@@ -253,7 +253,7 @@ def paired_test(
 
 
 def correlation_interval(
-    x: Floats, y: Floats, crossed: Crossed, confidence: float = 0.95
+    x: Float64s, y: Float64s, crossed: Crossed, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Interval of Pearson's correlation of ``[j]`` and ``[j]``; of midranks: of Spearman's, as if the ranks were given.
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from kis_bench.records import Float64s
 from kis_bench.statistics.clusters import (
     cluster_sums,
     design_effects,
@@ -22,7 +23,6 @@ from kis_bench.statistics.clusters import (
     share_intervals,
 )
 
-Floats = NDArray[np.float64]
 CHUNK = 2**21  #: resampled values held at once
 
 
@@ -168,13 +168,13 @@ def quantile_interval(
 
 
 def bootstrap_means(
-    values: Floats,
+    values: Float64s,
     *,
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
     clusters: ArrayLike | None = None,
-) -> Floats:
+) -> Float64s:
     """Percentile bootstrap intervals ``[c, 2]`` of the means of c rows ``[c, q]``, over the same draws of queries.
 
     >>> bootstrap_means(np.array([[0.1, 0.1, 0.1], [1.0, 1.0, 1.0]])).tolist()
@@ -190,8 +190,8 @@ def bootstrap_means(
 
 
 def resampled_means(
-    values: Floats, *, resamples: int = 10_000, seed: int = 0, clusters: ArrayLike | None = None
-) -> Floats:
+    values: Float64s, *, resamples: int = 10_000, seed: int = 0, clusters: ArrayLike | None = None
+) -> Float64s:
     """Means ``[resamples, c]`` of c rows ``[c, q]`` over queries, or clusters, drawn with replacement, jointly."""
     data = np.asarray(values, np.float64)
     if resamples < 1:

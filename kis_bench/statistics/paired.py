@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from kis_bench.records import Float32s, Float64s
 from kis_bench.statistics.clusters import cluster_sums, numbered, whole_flip_tests
-from kis_bench.statistics.intervals import CHUNK, Floats, row_of
+from kis_bench.statistics.intervals import (
+    CHUNK,
+    row_of,
+)
 
 ROWS = (
     2**12
@@ -49,12 +53,12 @@ def paired_randomization_test(
 
 
 def sign_flip_tests(
-    differences: Floats,
+    differences: Float64s,
     *,
     permutations: int = 100_000,
     seed: int = 0,
     clusters: ArrayLike | None = None,
-) -> Floats:
+) -> Float64s:
     """p-values ``[c]`` of the randomization test for c rows of paired differences ``[c, q]``, all over the same draws.
 
     A row's p depends on its own values only, not on the other rows. Memory does not grow with ``permutations``. Sums
@@ -84,7 +88,7 @@ def sign_flip_tests(
     return found
 
 
-def every_sign(differences: Floats) -> float:
+def every_sign(differences: Float64s) -> float:
     """Share of the 2^n sign patterns of n differences whose sum is at least as far from 0 as the observed one."""
     sums = differences[:1]  # with a minus before the first, every sum comes once more, mirrored
     for one in differences[1:]:
@@ -93,7 +97,7 @@ def every_sign(differences: Floats) -> float:
     return float(np.mean(np.abs(sums) >= limit))
 
 
-def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[NDArray[np.float32]]:
+def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[Float32s]:
     """Rows of n random signs, ``[r, n]`` at a time, the same for the same n, number and seed."""
     rng = np.random.default_rng(seed)
     width = -(-n // 8)
@@ -137,7 +141,7 @@ def mcnemar_exact(
     return float(hit_tests((hits[0] - hits[1])[None], clusters)[0])
 
 
-def hit_tests(differences: Floats, clusters: ArrayLike | None = None) -> Floats:
+def hit_tests(differences: Float64s, clusters: ArrayLike | None = None) -> Float64s:
     """p-values ``[c]`` of :func:`mcnemar_exact` for c rows of differences -1, 0, 1 ``[c, q]``."""
     totals = cluster_sums(differences, numbered(clusters, differences.shape[-1]))
     found = mcnemar_tests((totals > 0).sum(axis=-1), (totals < 0).sum(axis=-1))
@@ -146,7 +150,7 @@ def hit_tests(differences: Floats, clusters: ArrayLike | None = None) -> Floats:
     return found
 
 
-def mcnemar_tests(gained: ArrayLike, lost: ArrayLike) -> Floats:
+def mcnemar_tests(gained: ArrayLike, lost: ArrayLike) -> Float64s:
     """p-values of the exact test of Q. McNemar (Psychometrika 12, 1947) from numbers b and c of discordant queries.
 
     Only the queries count that one finds and the other doesn't: under the hypothesis each falls to either side with

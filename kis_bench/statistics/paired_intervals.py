@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from kis_bench.records import Float64s
 from kis_bench.statistics.clusters import count, design_effects, numbered, quantile, variances
 from kis_bench.statistics.intervals import bootstrap_means, check_confidence
 
-Floats = NDArray[np.float64]
 
-
-def gained_and_lost(differences: Floats) -> tuple[Floats, Floats]:
+def gained_and_lost(differences: Float64s) -> tuple[Float64s, Float64s]:
     """Of rows ``[c, q]`` of differences of hits: the numbers ``[c]`` of queries that only one finds, then the other."""
     return np.maximum(differences, 0.0).sum(axis=-1), np.maximum(-differences, 0.0).sum(axis=-1)
 
 
-def mean_differences(differences: Floats) -> Floats:
+def mean_differences(differences: Float64s) -> Float64s:
     """Means ``[c]`` of rows ``[c, q]``; exactly 0 where the values cancel out up to rounding."""
     mean = differences.mean(axis=-1)
     return np.where(np.abs(mean) > 1e-12 * np.abs(differences).mean(axis=-1), mean, 0.0)
 
 
 def hit_intervals(
-    differences: Floats, clusters: ArrayLike | None = None, confidence: float = 0.95
-) -> Floats:
+    differences: Float64s, clusters: ArrayLike | None = None, confidence: float = 0.95
+) -> Float64s:
     """Intervals ``[c, 2]`` of the means of differences of hits ``[c, q]``: :func:`paired_score_intervals`.
 
     With clusters of as many independent queries as tell as much (:func:`kis_bench.statistics.clusters.design_effects`):
@@ -43,7 +42,7 @@ def hit_intervals(
 
 def paired_score_intervals(
     gained: ArrayLike, lost: ArrayLike, n: int, confidence: float = 0.95
-) -> Floats:
+) -> Float64s:
     """Intervals ``[..., 2]`` of the difference of two recalls (T. Tango, Statistics in Medicine 17, 1998).
 
     The paired form of Wilson's interval. ``gained`` b and ``lost`` c of n queries are found by one model only; they may
@@ -59,11 +58,11 @@ def paired_score_intervals(
     return score_intervals(b, c, n, quantile(None, n, confidence))
 
 
-def score_intervals(b: Floats, c: Floats, n: ArrayLike, z: float) -> Floats:
+def score_intervals(b: Float64s, c: Float64s, n: ArrayLike, z: float) -> Float64s:
     """:func:`paired_score_intervals` of b, c ``[...]`` of n queries, whole numbers or not, for a quantile z."""
     n = np.asarray(n, np.float64)
 
-    def distance(d: Floats) -> Floats:
+    def distance(d: Float64s) -> Float64s:
         half = ((2 * n - b + c) * d - b - c) / 2
         share = (np.sqrt(np.maximum(half * half + 2 * n * c * d * (1 - d), 0.0)) - half) / (2 * n)
         spread = np.sqrt(np.maximum(n * (2 * share + d * (1 - d)), 1e-300))
@@ -81,13 +80,13 @@ def score_intervals(b: Floats, c: Floats, n: ArrayLike, z: float) -> Floats:
 
 
 def mean_intervals(
-    differences: Floats,
+    differences: Float64s,
     *,
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
     clusters: ArrayLike | None = None,
-) -> Floats:
+) -> Float64s:
     """Intervals ``[c, 2]`` of the means of differences ``[c, q]``: percentile bootstrap, or Student's t if wider.
 
     Reciprocal ranks have heavy tails: few queries near the top make most of the mean. At 100 simulated queries, with
@@ -120,7 +119,7 @@ def mean_intervals(
     )
 
 
-def standard_deviation(differences: Floats) -> Floats:
+def standard_deviation(differences: Float64s) -> Float64s:
     """Of rows ``[c, q]``, with q - 1; 0 for one query and, without rounding, for equal values."""
     equal = (differences == differences[:, :1]).all(axis=1)
     return np.where(equal, 0.0, differences.std(axis=1, ddof=min(1, differences.shape[1] - 1)))

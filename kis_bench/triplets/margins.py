@@ -12,13 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from kis_bench.ranking.relevance import mean_vectors
-from kis_bench.records import Collection, Triplet
+from kis_bench.records import Collection, Float64s, Int64s, Triplet
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 PROTOCOLS = ("default", "published")
 VECTOR_RULES = ("mean", "max")  #: similarity of two images with several vectors each
 NORMALISATIONS = ("difference", "max_normalised", "candidates_normalised")
@@ -26,14 +24,14 @@ BLOCK = 1024  #: triplets at once
 LEAST_DISTANCE = 1e-5  #: what the study takes for candidates without distance
 
 
-def positions(triplets: Sequence[Triplet], collection: Collection) -> Ints:
+def positions(triplets: Sequence[Triplet], collection: Collection) -> Int64s:
     """Places in the collection of target, candidate 1 and candidate 2, int64 ``[t, 3]``; -1: the image is missing."""
     find = collection.position.get
     found = [[find(t.target, -1), find(t.candidate1, -1), find(t.candidate2, -1)] for t in triplets]
     return np.array(found, np.int64).reshape(-1, 3)
 
 
-def cosine_distances(vectors: Any, places: Ints, rule: str = "mean") -> tuple[Floats, Floats]:
+def cosine_distances(vectors: Any, places: Int64s, rule: str = "mean") -> tuple[Float64s, Float64s]:
     """Distances ``[t, 3]`` (target-candidate 1, target-candidate 2, candidate 1-candidate 2) and margins ``[t]``.
 
     A distance is 1 less the cosine, computed in float64 from stored float32 vectors, and at least 0, which rounded
@@ -72,25 +70,25 @@ def cosine_distances(vectors: Any, places: Ints, rule: str = "mean") -> tuple[Fl
     return np.maximum(distances, 0.0), margins
 
 
-def row_products(a: Floats, b: Floats) -> Floats:
+def row_products(a: Float64s, b: Float64s) -> Float64s:
     """Dot products of rows ``[t, d]`` -> ``[t]``."""
-    products: Floats = np.einsum("td,td->t", a, b)
+    products: Float64s = np.einsum("td,td->t", a, b)
     return products
 
 
-def best_pairs(a: Floats, b: Floats) -> Floats:
+def best_pairs(a: Float64s, b: Float64s) -> Float64s:
     """The largest product of any two vectors, ``[t, v, d]`` -> ``[t]``."""
-    best: Floats = (a @ b.swapaxes(1, 2)).max(axis=(1, 2))
+    best: Float64s = (a @ b.swapaxes(1, 2)).max(axis=(1, 2))
     return best
 
 
-def exact_margins(target: Floats, first: Floats, second: Floats) -> Floats:
+def exact_margins(target: Float64s, first: Float64s, second: Float64s) -> Float64s:
     """``target . first - target . second`` for rows of float32 numbers ``[t, d]``, with the sign that is true.
 
     Where float64 might err, all products, which float64 holds exactly, are summed without rounding.
     """
     terms = target * (first - second)
-    margins: Floats = terms.sum(axis=1)
+    margins: Float64s = terms.sum(axis=1)
     doubt = np.abs(margins) <= 2.0**-50 * target.shape[1] * np.abs(terms).sum(axis=1)
     for row in np.flatnonzero(doubt):
         margins[row] = math.fsum([*(target[row] * first[row]), *(-target[row] * second[row])])
@@ -99,7 +97,7 @@ def exact_margins(target: Floats, first: Floats, second: Floats) -> Floats:
 
 def agreement(
     margins: ArrayLike, choices: ArrayLike, *, protocol: str = "default", left: ArrayLike | int = 1
-) -> Floats:
+) -> Float64s:
     """Whether an encoder chose as people did, float64 ``[j]``: 1 yes, 0 no; NaN: not to be counted.
 
     Equal similarities count 0.5, what guessing would earn. Left out (NaN) are judgments without a preference and those
@@ -121,7 +119,7 @@ def agreement(
         raise ValueError(f"protocol {protocol!r}: choose {' or '.join(PROTOCOLS)}")
     if margin.shape != choice.shape:
         raise ValueError(f"{margin.shape} margins for {choice.shape} choices")
-    own: Floats = -np.sign(margin)
+    own: Float64s = -np.sign(margin)
     if protocol == "published":
         own = np.where(own == 0, np.where(np.asarray(left) == 1, -1.0, 1.0), own)
     agreed = (1.0 + own * choice) / 2
@@ -140,7 +138,7 @@ def consistency(agreed: ArrayLike) -> float:
     return float(counted.mean()) if len(counted) else math.nan
 
 
-def majority(choices: ArrayLike, triplets: Ints, n_triplets: int, least: int = 2) -> Ints:
+def majority(choices: ArrayLike, triplets: Int64s, n_triplets: int, least: int = 2) -> Int64s:
     """What most people chose on each triplet, int64 ``[t]``: the sign of the sum of their choices.
 
     0: no preference, or fewer than ``least`` judgments, those without preference among them.
@@ -154,7 +152,7 @@ def majority(choices: ArrayLike, triplets: Ints, n_triplets: int, least: int = 2
     return np.asarray(np.sign(total) * enough, np.int64)
 
 
-def ceiling(choices: ArrayLike, triplets: Ints) -> float:
+def ceiling(choices: ArrayLike, triplets: Int64s) -> float:
     """The largest :func:`consistency` with decided judgments that a model can reach, which has one choice per triplet.
 
     That of whoever chooses as most people did on each triplet. Below 1 where people contradict each other, or
@@ -174,7 +172,7 @@ def ceiling(choices: ArrayLike, triplets: Ints) -> float:
     return float(most.sum() / len(choice))
 
 
-def normalised(distances: Floats, margins: Floats | None = None) -> dict[str, Floats]:
+def normalised(distances: Float64s, margins: Float64s | None = None) -> dict[str, Float64s]:
     """How much more similar candidate 1 is, in the three ways of the study, float64 ``[t]`` each.
 
     ``difference`` d2 - d1 of the distances to the target; ``max_normalised`` divided by the larger of both, -1 to 1;
@@ -193,7 +191,7 @@ def normalised(distances: Floats, margins: Floats | None = None) -> dict[str, Fl
     return dict(zip(NORMALISATIONS, (difference, relative, apart), strict=True))
 
 
-def pearson(x: Floats, y: Floats) -> float:
+def pearson(x: Float64s, y: Float64s) -> float:
     """Pearson's correlation of ``[j]`` and ``[j]`` where both are known; NaN if either is constant.
 
     Of :func:`midranks` it is Spearman's.
@@ -205,7 +203,7 @@ def pearson(x: Floats, y: Floats) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def midranks(values: Floats) -> Floats:
+def midranks(values: Float64s) -> Float64s:
     """Ranks from 1; equal values share the middle of theirs. NaN stays NaN and takes no rank."""
     from scipy.stats import (
         rankdata,

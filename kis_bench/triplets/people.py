@@ -8,40 +8,42 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import wilson_interval
 from kis_bench.statistics.crossed import Crossed, numbered
-from kis_bench.triplets.margins import Floats, Ints
 
 
-def another_person(same: Floats, other: Floats) -> Floats:
+def another_person(same: Float64s, other: Float64s) -> Float64s:
     """How often one of the others chose the same: the share of ``same`` votes among all of theirs."""
     return np.asarray(same / (same + other))
 
 
-def majority_of_others(same: Floats, other: Floats) -> Floats:
+def majority_of_others(same: Float64s, other: Float64s) -> Float64s:
     """Whether most of the others did: 1, 0, or 0.5 if they are split."""
     return np.asarray((1 + np.sign(same - other)) / 2)
 
 
-RULES: dict[str, Callable[[Floats, Floats], Floats]] = {
+RULES: dict[str, Callable[[Float64s, Float64s], Float64s]] = {
     "another person": another_person,
     "majority of the others": majority_of_others,
 }
 
 
-def agreement_of_people(choices: ArrayLike, triplets: Ints, people: Ints) -> tuple[Floats, Floats]:
+def agreement_of_people(
+    choices: ArrayLike, triplets: Int64s, people: Int64s
+) -> tuple[Float64s, Float64s]:
     """How far each decided judgment agrees with other people's on the same triplet: float64 ``[j]`` each.
 
     First the share of the others who chose the same: the agreement of another person. Then 1, 0 or, if they are split,
     0.5: the agreement of the majority of the others. NaN for judgments without preference or without others. All other
     judgments count that are decided and not by the same person.
     """
-    choice: Floats = np.asarray(choices, np.float64)
+    choice: Float64s = np.asarray(choices, np.float64)
     person = np.unique(np.stack([triplets, people]), axis=1, return_inverse=True)[1].reshape(
         -1
     )  # and triplet
 
-    def of_others(values: Floats) -> Floats:
+    def of_others(values: Float64s) -> Float64s:
         return np.asarray(
             np.bincount(triplets, values)[triplets] - np.bincount(person, values)[person]
         )
@@ -56,8 +58,8 @@ def agreement_of_people(choices: ArrayLike, triplets: Ints, people: Ints) -> tup
 
 
 def interval_of_people(
-    rule: Callable[[Floats, Floats], Floats],
-    choices: Ints,
+    rule: Callable[[Float64s, Float64s], Float64s],
+    choices: Int64s,
     crossed: Crossed,
     judges: NDArray[np.bool_],
     confidence: float = 0.95,
@@ -87,7 +89,7 @@ def interval_of_people(
     )
     both = votes.groupby("t")[["l", "r"]].transform("sum")
 
-    def measured(mine: pd.DataFrame, left: Floats, right: Floats) -> tuple[Floats, Floats]:
+    def measured(mine: pd.DataFrame, left: Float64s, right: Float64s) -> tuple[Float64s, Float64s]:
         """What a person's judgments on a triplet add to the sum and to their number, the others being so many votes."""
         some = (left + right > 0) & mine["g"].to_numpy(bool)
         own_left, own_right = mine["l"].to_numpy(np.float64), mine["r"].to_numpy(np.float64)
@@ -109,12 +111,12 @@ def interval_of_people(
     others_lose = [
         np.asarray(np.bincount(pair["index_2"], each, len(votes)), np.float64) for each in changes
     ]
-    lost: Floats = np.stack([others_lose[0] + total, others_lose[1] + number])
+    lost: Float64s = np.stack([others_lose[0] + total, others_lose[1] + number])
     sums = np.array([total.sum(), number.sum()])
     if number.sum() == 0:
         return np.nan, np.nan
 
-    def left_out(codes: NDArray[np.intp], each: Floats) -> float:
+    def left_out(codes: NDArray[np.intp], each: Float64s) -> float:
         """Jackknife variance where leaving out a cluster takes so much from the sum and from the number."""
         remaining = sums[:, None] - np.stack([np.bincount(codes, part) for part in each])
         known = remaining[:, (np.bincount(codes, each[1]) > 0) & (remaining[1] > 0)]

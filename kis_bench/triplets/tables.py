@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.records import Dataset
+from kis_bench.records import Dataset, Float64s, Int64s
 from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
 from kis_bench.statistics import holm, wilson_interval
 from kis_bench.statistics.crossed import (
@@ -23,13 +23,12 @@ from kis_bench.statistics.crossed import (
     paired_test,
 )
 from kis_bench.triplets import margins as triplets
-from kis_bench.triplets.margins import Floats, Ints
 from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
 
 COUNTING = {"judgments": "", "triplets": "_per_triplet"}  #: parts of names of metrics
 RULE = {"default": "", "published": "_published"}
 NOT_STATED = "not stated"
-Measured = Mapping[str, tuple[Floats, Floats]]  #: model -> distances [t, 3], margins [t]
+Measured = Mapping[str, tuple[Float64s, Float64s]]  #: model -> distances [t, 3], margins [t]
 
 
 @dataclass(frozen=True)
@@ -39,34 +38,34 @@ class Judged:
     dataset: Dataset
 
     @cached_property
-    def triplet(self) -> Ints:
+    def triplet(self) -> Int64s:
         """[j] place of each judgment's triplet in the dataset."""
         place = {t.triplet_id: i for i, t in enumerate(self.dataset.triplets)}
         return np.array([place[j.triplet_id] for j in self.dataset.judgments], np.int64)
 
     @cached_property
-    def targets(self) -> Ints:
+    def targets(self) -> Int64s:
         """[t] a number of each triplet's target picture."""
         return numbered([t.target for t in self.dataset.triplets])
 
     @cached_property
-    def person(self) -> Ints:
+    def person(self) -> Int64s:
         """[j] a number of each judgment's person."""
         return numbered([j.user_id for j in self.dataset.judgments])
 
     @cached_property
-    def choice(self) -> Ints:
+    def choice(self) -> Int64s:
         return np.array([j.choice for j in self.dataset.judgments], np.int64)
 
     @cached_property
-    def degree(self) -> Floats:
+    def degree(self) -> Float64s:
         """[j] on five points, positive for candidate 1; NaN where it was not asked."""
         return np.array(
             [np.nan if j.degree is None else -j.degree for j in self.dataset.judgments], np.float64
         )
 
     @cached_property
-    def left(self) -> Ints:
+    def left(self) -> Int64s:
         return np.array([j.left for j in self.dataset.judgments], np.int64)
 
     @cached_property
@@ -121,7 +120,7 @@ def similarity_tables(dataset: Dataset, measured: Measured) -> dict[str, pd.Data
     }
 
 
-def agreed(judged: Judged, measured: Measured, protocol: str = "default") -> Floats:
+def agreed(judged: Judged, measured: Measured, protocol: str = "default") -> Float64s:
     """Agreement of each model with each decided judgment, ``[decided, m]``."""
     some = judged.decided
     columns = [
@@ -148,7 +147,7 @@ def distances_table(dataset: Dataset, measured: Measured) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def judgments_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
+def judgments_table(judged: Judged, measured: Measured, values: Float64s) -> pd.DataFrame:
     """One row per model and judgment that counts; margin: similarity of the chosen candidate less that of the other."""
     some = judged.decided
     ids = np.array(
@@ -171,7 +170,7 @@ def judgments_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
     return pd.concat(frames, ignore_index=True)
 
 
-def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
+def agreement_table(judged: Judged, measured: Measured, values: Float64s) -> pd.DataFrame:
     """Agreement of models and of people, of all judgments and of every part of them."""
     some, crossed = judged.decided, judged.crossed
     choice, people = (
@@ -182,7 +181,7 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
     rows: list[dict[str, Any]] = []
 
     def row(
-        kind: str, model: str, each: Floats, chosen: NDArray[np.bool_], interval: Sequence[float]
+        kind: str, model: str, each: Float64s, chosen: NDArray[np.bool_], interval: Sequence[float]
     ) -> dict[str, Any]:
         counted = chosen & ~np.isnan(each)
         here = crossed.where(counted)
@@ -202,7 +201,7 @@ def agreement_table(judged: Judged, measured: Measured, values: Floats) -> pd.Da
             "missing": 0,
         }
 
-    def add(columns: Floats, chosen: NDArray[np.bool_], **about: str) -> None:
+    def add(columns: Float64s, chosen: NDArray[np.bool_], **about: str) -> None:
         intervals = mean_intervals(columns[chosen], crossed.where(chosen))
         for i, (model, interval) in enumerate(zip(measured, intervals, strict=True)):
             unknown = np.isnan(columns[:, i])
@@ -296,7 +295,7 @@ def per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
     return rows
 
 
-def interval_per_triplet(agreed: Floats, crossed: Crossed) -> Sequence[float]:
+def interval_per_triplet(agreed: Float64s, crossed: Crossed) -> Sequence[float]:
     """Wilson's interval of the mean of ``agreed [t]``; where triplets share targets, over these."""
     if not len(agreed):
         return np.nan, np.nan
@@ -306,7 +305,7 @@ def interval_per_triplet(agreed: Floats, crossed: Crossed) -> Sequence[float]:
     return low, high
 
 
-def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict[str, Any]]:
+def without_one(judged: Judged, measured: Measured, values: Float64s) -> list[dict[str, Any]]:
     """The consistency of each model when one participant is left out."""
     person, triplet, rows = judged.person[judged.decided], judged.triplet[judged.decided], []
     users = {
@@ -344,13 +343,13 @@ def without_one(judged: Judged, measured: Measured, values: Floats) -> list[dict
     return rows
 
 
-def without(judged: Ints, n_users: int) -> Ints:
+def without(judged: Int64s, n_users: int) -> Int64s:
     """How many are left without each person, of all that anybody judged: ``[2, n]``, what and who, no pair twice."""
     alone = np.bincount(judged[0])[judged[0]] == 1
     return np.asarray(len(np.unique(judged[0])) - np.bincount(judged[1][alone], minlength=n_users))
 
 
-def pairs_table(judged: Judged, measured: Measured, values: Floats) -> pd.DataFrame:
+def pairs_table(judged: Judged, measured: Measured, values: Float64s) -> pd.DataFrame:
     """Every two models on the judgments that both know: a paired test, corrected for their number, and correlation."""
     relative = [
         triplets.normalised(d, m)["max_normalised"][judged.triplet] for d, m in measured.values()

@@ -15,7 +15,7 @@ from kis_bench.encoders.demo.network import CONTEXT_LENGTH, DIM, DualEncoder, pi
 from kis_bench.encoders.device import choose
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import upright
-from kis_bench.records import Checkpoint
+from kis_bench.records import Checkpoint, Float32s
 
 
 class DemoEncoder:
@@ -40,15 +40,15 @@ class DemoEncoder:
         )
 
     @torch.inference_mode()
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
         vectors = self.image(pixels([upright(image) for image in images]).to(self.device))
-        array: NDArray[np.float32] = vectors.cpu().numpy()[:, None, :]
+        array: Float32s = vectors.cpu().numpy()[:, None, :]
         return array
 
     @torch.inference_mode()
-    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
         read = [words(text) for text in texts]
-        vectors: NDArray[np.float32] = self.text(
-            [found[:CONTEXT_LENGTH] for found in read]
-        ).numpy()[:, None, :]
+        vectors: Float32s = self.text([found[:CONTEXT_LENGTH] for found in read]).numpy()[
+            :, None, :
+        ]
         return vectors, np.array([len(found) > CONTEXT_LENGTH for found in read], dtype=bool)

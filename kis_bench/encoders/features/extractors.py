@@ -23,14 +23,14 @@ from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.cache import file_digest
 from kis_bench.files.images import upright
-from kis_bench.records import Checkpoint, Readiness
+from kis_bench.records import Checkpoint, Float32s, Float64s, Readiness
 
 VERSION = 1  #: of the algorithms here; part of the key
 CONSTANT = 1e-3
 SIDE = 16  #: pixels of a cell of the colour layout
 SEED = 0
 
-Feature = NDArray[np.float64]
+Feature = Float64s
 
 
 def rgb_histogram(image: Image.Image, bins: tuple[int, int, int]) -> Feature:
@@ -122,17 +122,17 @@ class Extractor:
     def prepare_image(self, image: Image.Image) -> Feature:
         return np.append(self.feature(image), CONSTANT)
 
-    def encode_prepared(self, prepared: Sequence[Feature]) -> NDArray[np.float32]:
+    def encode_prepared(self, prepared: Sequence[Feature]) -> Float32s:
         vectors = np.stack(prepared)
-        unit: NDArray[np.float32] = (
-            vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        ).astype(np.float32)
+        unit: Float32s = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(
+            np.float32
+        )
         return unit[:, None, :]
 
-    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
         return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
 
-    def encode_texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
         raise KisBenchError(f"model {self.name} is image-only: it has no text side")
 
 

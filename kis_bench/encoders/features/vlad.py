@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files import cache
 from kis_bench.files.whole import write_whole
+from kis_bench.records import Float32s, Float64s
 
 LONGEST_SIDE = 640  #: pixels; larger images are reduced to it before keypoints are looked for
 DESCRIPTOR = 128  #: length of a SIFT descriptor
@@ -28,7 +28,7 @@ def default_codebook() -> Path:
     return cache.folder("codebooks") / "vlad-sift.npy"
 
 
-def root_sift(image: Image.Image) -> NDArray[np.float32]:
+def root_sift(image: Image.Image) -> Float32s:
     """RootSIFT descriptors, float32 ``[n, 128]`` of length 1; n is 0 where an image has no keypoints."""
     import cv2
 
@@ -39,11 +39,11 @@ def root_sift(image: Image.Image) -> NDArray[np.float32]:
         return np.zeros((0, DESCRIPTOR), np.float32)
     found = np.asarray(found, np.float32)
     found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-12)
-    root: NDArray[np.float32] = np.sqrt(found)
+    root: Float32s = np.sqrt(found)
     return root
 
 
-def vlad(descriptors: NDArray[np.float32], words: NDArray[np.float32]) -> NDArray[np.float64]:
+def vlad(descriptors: Float32s, words: Float32s) -> Float64s:
     """The sums of the residuals from the nearest word, each word's normalised, float64 ``[k * d]``.
 
     Args:
@@ -54,19 +54,17 @@ def vlad(descriptors: NDArray[np.float32], words: NDArray[np.float32]) -> NDArra
     sums = np.zeros(centres.shape)
     np.add.at(sums, nearest, local - centres[nearest])
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    normalised: NDArray[np.float64] = sums / np.where(lengths > 0, lengths, 1)
+    normalised: Float64s = sums / np.where(lengths > 0, lengths, 1)
     return normalised.reshape(-1)
 
 
-def vlad_of_image(image: Image.Image, words: NDArray[np.float32]) -> NDArray[np.float64]:
+def vlad_of_image(image: Image.Image, words: Float32s) -> Float64s:
     """VLAD, and one more component that is 1 where the image has no keypoints and 0 elsewhere."""
     descriptors = root_sift(image)
     return np.append(vlad(descriptors, words), float(len(descriptors) == 0))
 
 
-def learn_codebook(
-    images: Iterable[Image.Image], *, words: int = WORDS, seed: int = 0
-) -> NDArray[np.float32]:
+def learn_codebook(images: Iterable[Image.Image], *, words: int = WORDS, seed: int = 0) -> Float32s:
     """k-means over at most 300 descriptors of each image, float32 ``[words, 128]``.
 
     Raises:
@@ -86,17 +84,17 @@ def learn_codebook(
     found = MiniBatchKMeans(words, batch_size=4096, n_init=3, random_state=seed).fit(
         np.concatenate(sample)
     )
-    centres: NDArray[np.float32] = found.cluster_centers_.astype(np.float32)
+    centres: Float32s = found.cluster_centers_.astype(np.float32)
     return centres
 
 
-def write_codebook(file: Path, words: NDArray[np.float32]) -> None:
+def write_codebook(file: Path, words: Float32s) -> None:
     content = io.BytesIO()
     np.save(content, words, allow_pickle=False)
     write_whole(file, content.getvalue())
 
 
-def read_codebook(file: Path) -> NDArray[np.float32]:
+def read_codebook(file: Path) -> Float32s:
     """
     Raises:
         BadFile: not an array of words as :func:`write_codebook` writes it.

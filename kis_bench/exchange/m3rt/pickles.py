@@ -19,9 +19,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kis_bench.errors import BadFile
+from kis_bench.records import Float32s
 
 PLAIN = (
     "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT SHORT_BINUNICODE BINUNICODE"
@@ -135,7 +135,7 @@ class Tensor:
     size: tuple[int, int]
     stride: tuple[int, int]
 
-    def numbers(self) -> NDArray[np.float32]:
+    def numbers(self) -> Float32s:
         stored = np.dtype("u2" if self.kind == "bfloat16" else self.kind).newbyteorder("<")
         flat = np.frombuffer(self.content, stored)[self.offset :]
         steps = [step * stored.itemsize for step in self.stride]

@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.m3rt.pickles import (
@@ -20,6 +19,7 @@ from kis_bench.exchange.m3rt.pickles import (
     TensorReader,
     read_pickle,
 )
+from kis_bench.records import Float32s
 
 FOLDERS = {"features": "image_features", "ranks": "ranks", "cumulation": "cumulations"}
 LABEL_SETS = ("short", "long")
@@ -33,7 +33,7 @@ def is_text(value: object) -> bool:
     return type(value) is str and not HALVES.search(value)
 
 
-def read_features(file: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+def read_features(file: Path) -> tuple[tuple[str, ...], Float32s]:
     """Ids and vectors, float32 ``[n, d]``, of one model on one dataset, in the file's order.
 
     Lengths are 1 within 0.001, or what the type allows that they were saved in (:data:`TOLERANCE`); finer and coarser

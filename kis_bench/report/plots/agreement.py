@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kis_bench.files.text import plain, shortened
+from kis_bench.records import Float64s
 from kis_bench.report.plots.axes import PALETTE, STYLE, new_figure, save_figure
 
 GUESS = 0.5
@@ -308,8 +308,8 @@ def draw_classes(
 def draw_correlations(
     dataset: str,
     models: Sequence[str],
-    together: NDArray[np.float64],
-    people: NDArray[np.float64],
+    together: Float64s,
+    people: Float64s,
     stem: Path,
 ) -> None:
     """How alike the margins of models are; written as `stem`.png and .svg.

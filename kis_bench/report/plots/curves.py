@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kis_bench.metrics import hits_at_k, recall_at_k
+from kis_bench.records import Int64s
 from kis_bench.report.plots.axes import (
     MOST_BANDS,
     STYLE,
@@ -27,10 +27,10 @@ from kis_bench.statistics.clusters import count, counted, of_targets, share_inte
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
 
-Clusters = NDArray[np.int64] | None  #: of queries with a target in common
+Clusters = Int64s | None  #: of queries with a target in common
 
 
-def shown_ranks(n_items: int) -> NDArray[np.int64]:
+def shown_ranks(n_items: int) -> Int64s:
     """The ranks at which a curve is drawn: all small ones, then evenly on the log axis."""
     spread = np.geomspace(1, n_items, 160).round().astype(np.int64)
     return np.unique(np.concatenate([np.arange(1, min(n_items, 20) + 1), spread]))
@@ -38,8 +38,8 @@ def shown_ranks(n_items: int) -> NDArray[np.int64]:
 
 def draw_curve(
     axes: Any,
-    best: NDArray[np.int64],
-    worst: NDArray[np.int64],
+    best: Int64s,
+    worst: Int64s,
     n_items: int,
     look: tuple[str, Any],
     *,
@@ -59,8 +59,8 @@ def draw_curve(
 def draw_band(
     axes: Any,
     line: Any,
-    best: NDArray[np.int64],
-    worst: NDArray[np.int64],
+    best: Int64s,
+    worst: Int64s,
     clusters: Clusters,
     strength: float = 0.15,
 ) -> None:
@@ -76,7 +76,7 @@ def draw_band(
     axes.fill_between(ks, *(100 * limits).T, color=line.get_color(), alpha=strength, linewidth=0)
 
 
-Asked = tuple[str, NDArray[np.int64], NDArray[np.int64], Clusters]
+Asked = tuple[str, Int64s, Int64s, Clusters]
 
 
 def draw_models(

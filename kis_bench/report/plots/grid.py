@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kis_bench.analysis.tied_ranks import smallest_hits
 from kis_bench.files.text import plain, shortened
+from kis_bench.records import Float64s, Int64s
 from kis_bench.report.plots.axes import (
     STYLE,
     WIDTH,
@@ -132,14 +132,12 @@ def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem:
         save_figure(figure, title, stem, size=9)
 
 
-def wins(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, int, int]:
+def wins(x: Float64s, y: Float64s) -> tuple[int, int, int]:
     """How often the model of x ranks better, as well, and worse than that of y."""
     return int((x < y).sum()), int((x == y).sum()), int((x > y).sum())
 
 
-def histogram(
-    rank: NDArray[np.float64], limit: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def histogram(rank: Float64s, limit: int) -> tuple[Int64s, Float64s]:
     """Numbers of queries ``[b]`` and edges ``[b + 1]`` of bins that are even on a log scale and hold a whole rank."""
     edges = np.unique(np.geomspace(1, limit + 1, 19).round()) - 0.5
     counts, _ = np.histogram(rank, edges)
@@ -174,9 +172,7 @@ def _edges(axes: Any, i: int, j: int, m: int) -> None:
     axes.grid(linewidth=0.5)
 
 
-def _scatter(
-    axes: Any, x: NDArray[np.float64], y: NDArray[np.float64], limit: int, of_x: str, of_y: str
-) -> None:
+def _scatter(axes: Any, x: Float64s, y: Float64s, limit: int, of_x: str, of_y: str) -> None:
     log_axis(axes, 0.7, 1.4 * limit, ticks=5)
     log_axis(axes, 0.7, 1.4 * limit, up=True, ticks=5)
     calm(axes)
@@ -243,7 +239,7 @@ def _curves(axes: Any, condition: Condition, i: int, j: int, limit: int, style: 
     axes.set_yticks([0, 50, 100])
 
 
-def _histogram(axes: Any, rank: NDArray[np.float64], limit: int, colour: str, tallest: int) -> None:
+def _histogram(axes: Any, rank: Float64s, limit: int, colour: str, tallest: int) -> None:
     counts, edges = histogram(rank, limit)
     axes.stairs(counts, edges, fill=True, color=colour, alpha=0.8)
     middle = float(np.median(rank))
