@@ -17,10 +17,10 @@ from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.files.images import read_image
 from kis_bench.metrics import recall_at_k
 from kis_bench.ranking import target_ranks
-from kis_bench.ranking.relevance import targets
-from kis_bench.ranking.unit_vectors import check_vectors
+from kis_bench.ranking.relevance import find_target_positions
+from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Checkpoint, Collection
-from kis_bench.statistics.crossed import Crossed, mean_intervals
+from kis_bench.statistics.crossed import Crossed, crossed_intervals
 from kis_bench.store import Store
 from kis_bench.triplets import agreement
 
@@ -88,7 +88,7 @@ def test_embedding_against_its_limit(network, benchmark, tmp_path_factory):
         started = time.perf_counter()
         embed_collection(collection, encoder, store)
         per_image = (time.perf_counter() - started) / len(collection)
-        checking = cpu_seconds(lambda: check_vectors(names, answers, (1, dim)), len(names))
+        checking = cpu_seconds(lambda: require_unit_vectors(names, answers, (1, dim)), len(names))
         return (decoding + forward) / threads / per_image, checking / per_image
 
     ratio()  # warms up
@@ -118,7 +118,7 @@ def test_rank(model, dataset, query_set, benchmark, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("store"))
     items = embed_collection(dataset.collection, model, store)
     texts = embed_texts(query_set.queries, model, store)
-    wanted = targets(dataset.collection, query_set.queries)
+    wanted = find_target_positions(dataset.collection, query_set.queries)
     ranks = benchmark(target_ranks, texts.vectors[:, 0], items.vectors, wanted)
     about = {
         "model": model.name,
@@ -167,7 +167,7 @@ def test_agreement(benchmark):
 
     def vectorised():
         agreed = np.stack([agreement(own[triplet], choice) for own in margins], axis=1)
-        return agreed.mean(axis=0), mean_intervals(agreed, crossed, resamples=resamples)
+        return agreed.mean(axis=0), crossed_intervals(agreed, crossed, resamples=resamples)
 
     table = pd.DataFrame({"triplet": triplet, "person": person, "choice": choice})
 

@@ -14,7 +14,7 @@ from kis_bench.encoders.encoding import CheckedModel, Input, TextVectors
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import read_image
-from kis_bench.files.parallel import ahead, progress
+from kis_bench.files.parallel import map_ahead, show_progress
 from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
 from kis_bench.store import Entry, Shard, Store
 
@@ -54,7 +54,7 @@ def embed_collection(
 
         with ThreadPoolExecutor(decoders) as pool:
             # Twice a batch: while one is encoded, the next is made ready.
-            prepared = ahead(pool, prepare, places, 2 * batches.size)
+            prepared = map_ahead(pool, prepare, places, 2 * batches.size)
             what = f"{collection.name}: images with {encoder.name}"
             for shard, encoded in zip(shards_with_progress(entry, missing, what), own, strict=True):
                 vectors: list[Vectors] = []
@@ -143,7 +143,7 @@ def texts_of(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[
 
 
 def shards_with_progress(entry: Entry, missing: list[Shard], what: str) -> Iterator[Shard]:
-    yield from progress(missing, what, unit="shard", done=len(entry.shards()) - len(missing))
+    yield from show_progress(missing, what, unit="shard", done=len(entry.shards()) - len(missing))
 
 
 def complete(entry: Entry, encoder: Encoder, *, wrote: bool) -> Embeddings:

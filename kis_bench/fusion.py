@@ -29,7 +29,7 @@ def complement(*ranks: ArrayLike) -> NDArray[Any]:
     """
     whole = len(ranks) == 1 and np.ndim(ranks[0]) == 2
     rows = [np.asarray(row) for row in (np.asarray(ranks[0]) if whole else ranks)]
-    of_same_queries("a complement", *rows)
+    require_same_queries("a complement", *rows)
     return np.asarray(np.minimum.reduce(rows))
 
 
@@ -41,7 +41,7 @@ def reciprocal_rank_fusion(ranks: ArrayLike, k: float = RRF_K) -> Float64s:
     >>> reciprocal_rank_fusion([[1, 2], [1, np.nan]], k=1).tolist()
     [1.0, 0.3333333333333333]
     """
-    each = lists(ranks)
+    each = as_lists(ranks)
     if (each < 1).any():
         raise ValueError("ranks count from 1")
     if not k >= 0:
@@ -49,7 +49,7 @@ def reciprocal_rank_fusion(ranks: ArrayLike, k: float = RRF_K) -> Float64s:
     return np.asarray(np.nansum(1.0 / (k + each), axis=0), np.float64)
 
 
-def ranks_of(scores: ArrayLike) -> Float64s:
+def rank_scores(scores: ArrayLike) -> Float64s:
     """Ranks ``[..., n]`` within each list by descending score, equal ones in the middle; NaN where there is none stays.
 
     ``1 + #{higher} + (#{equal} - 1) / 2``, an item being equal to itself.
@@ -70,7 +70,7 @@ def ranks_of(scores: ArrayLike) -> Float64s:
     return found
 
 
-def normalised(scores: ArrayLike, how: str = "min-max") -> Float64s:
+def normalise(scores: ArrayLike, how: str = "min-max") -> Float64s:
     """Scores ``[..., n]`` of each list on one scale; of a constant list zeros. NaN, where there is none, stays.
 
     ``min-max``: ``(s - min) / (max - min)``, 0 ... 1; ``z-score``: ``(s - mean) / standard deviation`` (of the list,
@@ -104,7 +104,7 @@ def comb_sum(scores: ArrayLike, weights: ArrayLike | None = None) -> Float64s:
     >>> comb_sum([[1.0, 0.25], [0.5, np.nan]]).tolist()
     [1.5, 0.25]
     """
-    each = lists(scores)
+    each = as_lists(scores)
     if weights is None:
         return np.asarray(np.nansum(each, axis=0), np.float64)
     weight = np.asarray(weights, np.float64)
@@ -121,7 +121,7 @@ def comb_mnz(scores: ArrayLike) -> Float64s:
     >>> comb_mnz([[1.0, 0.25], [0.5, np.nan]]).tolist()
     [3.0, 0.25]
     """
-    each = lists(scores)
+    each = as_lists(scores)
     return np.asarray(comb_sum(each) * (~np.isnan(each)).sum(axis=0), np.float64)
 
 
@@ -138,7 +138,7 @@ def switching_cost(
     [3.0, 12.0]
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    of_same_queries("switching", a, b)
+    require_same_queries("switching", a, b)
     if not (math.isfinite(n) and n >= 0 and n == int(n)):
         raise ValueError(f"n is {n}, and has to be a whole number from 0")
     seen = np.zeros_like(a) if already_seen is None else np.asarray(already_seen, np.float64)
@@ -158,11 +158,11 @@ def interleaving_cost(first: ArrayLike, second: ArrayLike) -> Float64s:
     [5.0, 4.0]
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    of_same_queries("alternating", a, b)
+    require_same_queries("alternating", a, b)
     return np.asarray(np.minimum(2 * a - 1, 2 * b), np.float64)
 
 
-def lists(values: ArrayLike) -> Float64s:
+def as_lists(values: ArrayLike) -> Float64s:
     each = np.asarray(values, np.float64)
     if each.ndim < 2 or not len(each):
         raise ValueError(
@@ -178,7 +178,7 @@ def finite_or_nan(scores: ArrayLike) -> Float64s:
     return each
 
 
-def of_same_queries(what: str, *rows: NDArray[Any]) -> None:
+def require_same_queries(what: str, *rows: NDArray[Any]) -> None:
     if not rows or any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
         raise ValueError(f"{what} takes rows of ranks of the same queries, shape [q]")
     if not all((row >= 1).all() for row in rows):  # NaN isn't

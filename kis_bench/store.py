@@ -24,8 +24,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files.whole import content_digest, write_whole
-from kis_bench.ranking.unit_vectors import check_vectors
+from kis_bench.files.whole import digest_content, write_whole
+from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Embeddings, Vectors
 
 SCHEMA_VERSION = 1
@@ -121,7 +121,7 @@ class Entry:
             KisBenchError: the disk is full or can't be written; nothing is left behind.
         """
         ids = self.ids[shard.start : shard.stop]
-        check_vectors(ids, vectors)
+        require_unit_vectors(ids, vectors)
         if self.read_shard(shard) is not None:
             return  # another process was faster; what has been read of it stays
         n, v, d = vectors.shape
@@ -218,7 +218,7 @@ class Entry:
                 "file": shard.file_name,
                 "start": shard.start,
                 "stop": shard.stop,
-                "sha256": content_digest(self.folder / shard.file_name),
+                "sha256": digest_content(self.folder / shard.file_name),
             }
             for shard in self.shards()
         ]

@@ -12,7 +12,7 @@ from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.models import values
 from kis_bench.records import Float64s
 from kis_bench.statistics import resampled_means, wilson_interval
-from kis_bench.statistics.paired_intervals import mean_intervals
+from kis_bench.statistics.paired_intervals import difference_intervals
 
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
 ANNOTATORS = [
@@ -71,7 +71,7 @@ def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
         n = len(own.queries), own.n_targets
         for metric, k in MEASURES:
             each = values(own, metric, k)
-            intervals: Any = np.clip(mean_intervals(each, clusters=own.clusters), 0.0, 1.0)
+            intervals: Any = np.clip(difference_intervals(each, clusters=own.clusters), 0.0, 1.0)
             if k:
                 intervals = [wilson_interval(row, clusters=own.clusters) for row in each]
             for model, row, (low, high) in zip(own.models, each, intervals, strict=True):

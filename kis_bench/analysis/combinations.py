@@ -26,7 +26,7 @@ from kis_bench.metrics import hits_at_k
 from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import bootstrap_interval, holm, resampled_means, sign_flip_tests
 from kis_bench.statistics.clusters import variances
-from kis_bench.statistics.cross_validation import chosen_on_others, parts_of
+from kis_bench.statistics.cross_validation import assign_parts, choose_on_others
 
 Clusters = Int64s | None
 MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
@@ -151,7 +151,7 @@ def policies(condition: Condition) -> Iterator[Combination]:
 
     Among the choices are never to switch and to switch at once.
     """
-    parts = parts_of(condition.parts)
+    parts = assign_parts(condition.parts)
     switches = np.array([condition.n_items, *(n for n in SWITCHES if n < condition.n_items), 0])
     places = list(zip(condition.best, condition.worst, strict=True))
     for i, j in itertools.permutations(range(len(condition.models)), 2):
@@ -161,7 +161,7 @@ def policies(condition: Condition) -> Iterator[Combination]:
                 "interleave", models, interleaving_rank(*pair), partial(interleaving_hits, *pair)
             )
         ranks = np.stack([switching_rank(*pair, n) for n in switches], axis=1)
-        pick = chosen_on_others(1.0 / ranks, parts)
+        pick = choose_on_others(1.0 / ranks, parts)
         if pick is not None:
             n = switches[pick]
             hits = partial(switching_hits, *pair, n)
@@ -273,8 +273,8 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         if len(condition.models) > 1
         else []
     )
-    single, parts = 1.0 / condition.rank, parts_of(condition.parts)
-    alone = chosen_on_others(single.T, parts)
+    single, parts = 1.0 / condition.rank, assign_parts(condition.parts)
+    alone = choose_on_others(single.T, parts)
     top = int(single.mean(axis=1).argmax())
     rows: list[dict[str, Any]] = []
     for size in (2, 3):
@@ -282,7 +282,7 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         if not some or alone is None:
             continue
         each = np.stack([c.values(None) for c in some])
-        pick = chosen_on_others(each.T, parts)
+        pick = choose_on_others(each.T, parts)
         assert pick is not None  # as alone isn't
         row = np.arange(len(parts))
         best = some[int(each.mean(axis=1).argmax())]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kis_bench.metrics import hits_at_k
 from kis_bench.records import Float64s, Int64s
-from kis_bench.statistics.clusters import count, numbered, of_targets
+from kis_bench.statistics.clusters import cluster_by_target, count_clusters, number_clusters
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Condition:
     @property
     def n_targets(self) -> int:
         """How many independent things were searched: queries with a target in common count as one."""
-        return count(self.clusters, len(self.queries))
+        return count_clusters(self.clusters, len(self.queries))
 
     @property
     def parts(self) -> Sequence[Hashable]:
         """[q] what folds of cross-validation may not part, for
-        :func:`kis_bench.statistics.cross_validation.parts_of`."""
+        :func:`kis_bench.statistics.cross_validation.assign_parts`."""
         return self.queries if self.clusters is None else self.clusters.tolist()
 
     def hits(self, k: int) -> Float64s:
@@ -62,7 +62,7 @@ class Condition:
         """Only these queries, in this order."""
         place = {query: i for i, query in enumerate(self.queries)}
         at = [place[query] for query in queries]
-        clusters = None if self.clusters is None else numbered(self.clusters[at], len(at))
+        clusters = None if self.clusters is None else number_clusters(self.clusters[at], len(at))
         return replace(
             self,
             queries=tuple(queries),
@@ -109,6 +109,6 @@ def conditions(ranks: pd.DataFrame) -> dict[tuple[str, str], Condition]:
             worst[order],
             int(rows["n_items"].max()),
             int((~whole).sum()),
-            None if item is None else of_targets(item.loc[queries]),
+            None if item is None else cluster_by_target(item.loc[queries]),
         )
     return found

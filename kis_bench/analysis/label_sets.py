@@ -18,7 +18,7 @@ from kis_bench.analysis.conditions import Condition, conditions
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank
 from kis_bench.records import Float64s
 from kis_bench.statistics import hit_tests, holm, resampled_means, sign_flip_tests, wilson_interval
-from kis_bench.statistics.clusters import count, of_targets
+from kis_bench.statistics.clusters import cluster_by_target, count_clusters
 
 SUMMARY = [
     "dataset",
@@ -316,7 +316,7 @@ def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
                 hits_at_k(part["rank_best"].to_numpy(), part["rank_worst"].to_numpy(), 10),
                 len(part),
             )
-            clusters = of_targets(part["item_id"])
+            clusters = cluster_by_target(part["item_id"])
             found.append(
                 (
                     part["dataset"].iloc[0],
@@ -325,7 +325,7 @@ def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
                     low,
                     high,
                     n,
-                    count(clusters, n),
+                    count_clusters(clusters, n),
                     float(hits.mean()),
                     *wilson_interval(hits, clusters=clusters),
                     mean_reciprocal_rank(part["rank"].to_numpy(np.float64)),
@@ -344,7 +344,7 @@ def length_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
     known, found = measured_texts(ranks), []
     for model, own in known.groupby("model", sort=False):
         x = own[list(MEASURES)].to_numpy(np.float64).T
-        clusters = of_targets(own["item_id"])
+        clusters = cluster_by_target(own["item_id"])
         each = np.arange(len(own)) if clusters is None else clusters
         rows = correlations(x, own["rank"].to_numpy(np.float64), each)
         found += [

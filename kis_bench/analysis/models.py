@@ -15,9 +15,9 @@ from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import hit_tests, holm, sign_flip_tests
 from kis_bench.statistics.clusters import design_effects
 from kis_bench.statistics.paired_intervals import (
+    difference_intervals,
     hit_intervals,
     mean_differences,
-    mean_intervals,
     standard_deviation,
 )
 
@@ -114,7 +114,7 @@ def compare(
         low, high = (
             hit_intervals(own, clusters)
             if hits
-            else mean_intervals(own, resamples=resamples, seed=seed, clusters=clusters)
+            else difference_intervals(own, resamples=resamples, seed=seed, clusters=clusters)
         ).T
         tables.append(
             pd.DataFrame(

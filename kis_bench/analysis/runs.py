@@ -17,7 +17,7 @@ from kis_bench.results import Run
 from kis_bench.results.columns import JUDGMENTS
 from kis_bench.results.merging import private, run_name, same_data, what_differs
 from kis_bench.statistics import holm
-from kis_bench.statistics.clusters import of_targets
+from kis_bench.statistics.clusters import cluster_by_target
 from kis_bench.statistics.crossed import Crossed, paired_test
 
 FIGURES = [
@@ -240,7 +240,7 @@ def side_by_side(a: pd.DataFrame, b: pd.DataFrame) -> Condition:
         np.stack([side[column].to_numpy(np.int64) for side in (b, a)])
         for column in ("rank_best", "rank_worst")
     )
-    clusters = of_targets(a["item_id"])
+    clusters = cluster_by_target(a["item_id"])
     return Condition(
         "",
         "",

@@ -26,15 +26,15 @@ from kis_bench.checks.texts import (
     shown_text,
     texts_that,
 )
-from kis_bench.datasets.folder import of_interest, read_images, study_in
-from kis_bench.datasets.labels import label_files, read_labels
-from kis_bench.datasets.layouts import Layout, layout_of
-from kis_bench.datasets.left_out import by_kind, in_words
-from kis_bench.datasets.nearly import unread_tables
+from kis_bench.datasets.folder import list_wanted_images, read_images, read_study_in
+from kis_bench.datasets.labels import find_label_files, read_labels
+from kis_bench.datasets.layouts import Layout, choose_layout
+from kis_bench.datasets.left_out import count_by_kind, describe_left_out
+from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.hashes import colour_grids, perceptual_hashes
-from kis_bench.files.parallel import progress
-from kis_bench.files.text import plain
+from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
+from kis_bench.files.parallel import show_progress
+from kis_bench.files.text import flatten
 from kis_bench.ranking.relevance import NearDuplicates, looks_like
 from kis_bench.records import Checkpoint, Collection
 
@@ -64,7 +64,7 @@ def check_dataset(
         KisBenchError: no such layout, or number of bits. What is wrong with the folder is a finding.
     """
     NearDuplicates.parse(f"phash:{near_bits}")
-    found = examine(name, root, layout_of(name, layout), models, near_bits)
+    found = examine(name, root, choose_layout(name, layout), models, near_bits)
     return (replace(check, finding=printable(check.finding)) for check in found)
 
 
@@ -73,7 +73,7 @@ def examine(
 ) -> Iterator[Check]:
     study, unread = None, False
     try:
-        study = study_in(root, layout)
+        study = read_study_in(root, layout)
     except (KisBenchError, OSError) as error:
         unread = True
         yield Check(
@@ -86,10 +86,10 @@ def examine(
     try:
         if not root.is_dir():
             raise KisBenchError(f"there is no folder {root}")
-        files = label_files(root)
+        files = find_label_files(root)
         if unread and not files:
             return
-        collection, ignored = read_images(name, root, layout, only=of_interest(study, files))
+        collection, ignored = read_images(name, root, layout, only=list_wanted_images(study, files))
         subject = Subject(collection, read_labels(files, collection))
     except (KisBenchError, OSError) as error:
         yield Check(
@@ -120,12 +120,12 @@ def images(collection: Collection, ignored: Counter[str]) -> Iterator[Check]:
     yield Check(
         "images", True, f"{len(collection)} images, {groups} groups, {timed} images with a time"
     )
-    if left_out := by_kind(ignored):
-        yield Check("files not read", None, in_words(left_out))
+    if left_out := count_by_kind(ignored):
+        yield Check("files not read", None, describe_left_out(left_out))
 
 
 def tables_not_read(root: Path, labelled: bool) -> Iterator[Check]:
-    if unread := unread_tables(root, labelled=labelled):
+    if unread := find_unread_tables(root, labelled=labelled):
         yield Check("tables not read", None, "; ".join(unread))
 
 
@@ -144,7 +144,10 @@ def labels(subject: Subject) -> Iterator[Check]:
 
 def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
     try:
-        looks = perceptual_hashes(subject.collection), colour_grids(subject.collection)
+        looks = (
+            compute_perceptual_hashes(subject.collection),
+            compute_colour_grids(subject.collection),
+        )
     except KisBenchError as error:
         yield Check(
             "pictures",
@@ -224,7 +227,7 @@ def others(
 ) -> dict[tuple[int, ...], tuple[int, int]]:
     """Of targets that have any: how many other images are alike, and the first of them; in blocks that fit a cache."""
     found: dict[tuple[int, ...], tuple[int, int]] = {}
-    for start in progress(range(0, n, BLOCK_ITEMS), "alike pictures", unit="block"):
+    for start in show_progress(range(0, n, BLOCK_ITEMS), "alike pictures", unit="block"):
         for targets in wanted:
             near = start + np.flatnonzero(alike(slice(start, start + BLOCK_ITEMS), list(targets)))
             near = near[~np.isin(near, targets)]
@@ -293,7 +296,7 @@ def truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.bool_
         flags: NDArray[np.bool_] = encoders.back_end(row).clip_truncated(texts)
         return flags
     encoder = encoders.LazyEncoder(row)
-    starts = progress(
+    starts = show_progress(
         range(0, len(texts), BATCH_TEXTS), f"{row.name}: texts", unit=f" x {BATCH_TEXTS} texts"
     )
     try:
@@ -320,4 +323,6 @@ def problems_of(error: Exception) -> str:
 
 def printable(finding: str) -> str:
     """As a terminal can show it, whatever texts and names of files hold."""
-    return "\n  ".join(map(plain, finding.encode("utf-8", "backslashreplace").decode().split("\n")))
+    return "\n  ".join(
+        map(flatten, finding.encode("utf-8", "backslashreplace").decode().split("\n"))
+    )

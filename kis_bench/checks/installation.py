@@ -24,7 +24,10 @@ def installation() -> Iterator[Check]:
     """Folders that must be writable, datasets that should be ready, and which models are."""
     from kis_bench.store import default_store
 
-    for name, folder in (("store", default_store()), ("dataset cache", datasets.cache_folder())):
+    for name, folder in (
+        ("store", default_store()),
+        ("dataset cache", datasets.find_cache_folder()),
+    ):
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         writable = os.access(there, os.W_OK)
         yield Check(
@@ -37,7 +40,7 @@ def installation() -> Iterator[Check]:
         state = encoders.readiness(checkpoint)
         yield Check(f"model {checkpoint.name}", state.ready or None, said(state))
     for built_in in datasets.BUILT_IN:
-        state = datasets.readiness(datasets.DatasetRow(built_in))
+        state = datasets.find_readiness(datasets.DatasetRow(built_in))
         yield Check(f"dataset {built_in}", state.ready, said(state))
 
 

@@ -14,7 +14,7 @@ from kis_bench.checks.texts import listed
 from kis_bench.datasets.reset import Study
 from kis_bench.records import Collection, Judgment
 from kis_bench.statistics import wilson_interval
-from kis_bench.statistics.crossed import numbered
+from kis_bench.statistics.crossed import number_names
 from kis_bench.triplets import ceiling
 
 FEW_TARGETS = 15  #: below, 95% intervals held the truth in less than 93% of simulated studies
@@ -108,7 +108,7 @@ def people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
     said = f"on {split:,} of {len(shared):,} triplets ({share(split, len(shared))}) people chose differently"
     best = ceiling(
         [judgment.choice for judgment in decided],
-        numbered([judgment.triplet_id for judgment in decided]),
+        number_names([judgment.triplet_id for judgment in decided]),
     )
     meaning = f"nothing can agree with all; the consistency of a perfect model is {100 * best:.1f}%"
     yield Check("contradictions", None if split else True, f"{said}; {meaning}" if split else said)

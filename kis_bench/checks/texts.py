@@ -15,8 +15,8 @@ from pathlib import Path
 
 from kis_bench.checks.check import Check
 from kis_bench.datasets.labels import Labels
-from kis_bench.files.images import SUFFIXES
-from kis_bench.files.text import plain, shortened
+from kis_bench.files.images import IMAGE_SUFFIXES
+from kis_bench.files.text import flatten, shorten
 from kis_bench.records import Collection, Query
 
 MOST_ROWS, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text
@@ -140,7 +140,7 @@ def file_name(subject: Subject, query: Query) -> bool:
         for name in (item, item.rpartition("/")[2], *files)
     }
     stem, suffix = os.path.splitext(query.text.casefold())
-    return stem + suffix in names or (stem in names and suffix in SUFFIXES)
+    return stem + suffix in names or (stem in names and suffix in IMAGE_SUFFIXES)
 
 
 def stages(subject: Subject) -> Iterator[str]:
@@ -241,7 +241,7 @@ def hidden(query: Query) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    return repr(shortened(plain(text), MOST_SHOWN))
+    return repr(shorten(flatten(text), MOST_SHOWN))
 
 
 def shown_text(query: Query) -> str:
@@ -263,7 +263,7 @@ def shown_hidden(query: Query) -> str:
 
 
 def shown_target(query: Query) -> str:
-    return ", ".join(shortened(item, MOST_SHOWN) for item in query.item_ids[:3])
+    return ", ".join(shorten(item, MOST_SHOWN) for item in query.item_ids[:3])
 
 
 def listed(shown: Sequence[str], total: int) -> str:

@@ -26,7 +26,7 @@ from kis_bench.cli.arguments import (
 from kis_bench.cli.models import WORDS
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
-from kis_bench.datasets.left_out import in_words
+from kis_bench.datasets.left_out import describe_left_out
 from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError, NotReady
 
@@ -123,7 +123,7 @@ def add(commands: Commands) -> None:
 
 def list_datasets(arguments: argparse.Namespace) -> int:
     """Known datasets, those below KIS_DATA, and whether they can be used now; check FOLDER looks closer."""
-    data = datasets.data_folder(arguments.data)
+    data = datasets.find_data_folder(arguments.data)
     if data is not None and not data.is_dir():
         raise KisBenchError(f"there is no folder {data}")
     folders = (
@@ -136,10 +136,10 @@ def list_datasets(arguments: argparse.Namespace) -> int:
     ]
     rows = []
     for row in [*found, *(DatasetRow(name, folder) for name, folder in folders.items())]:
-        state, label_sets = datasets.readiness(row), ""
+        state, label_sets = datasets.find_readiness(row), ""
         if state.ready:
             try:
-                label_sets = ", ".join(datasets.label_sets(row))
+                label_sets = ", ".join(datasets.list_label_sets(row))
             except KisBenchError as error:
                 state = replace(state, state="unreadable", remedy=str(error))
         rows.append((row.name, state.state, label_sets, row.folder or "", state.remedy))
@@ -156,7 +156,7 @@ def check(arguments: argparse.Namespace) -> int:
     row = DatasetRow(name if equals else root.resolve().name, root, layout=arguments.layout)
 
     def is_there() -> None:
-        if not (state := datasets.readiness(row)).ready:
+        if not (state := datasets.find_readiness(row)).ready:
             raise NotReady(f"dataset {row.name}", state.state, state.remedy)
 
     # A tokenizer may be here where the weights aren't.
@@ -210,7 +210,7 @@ def embed(arguments: argparse.Namespace) -> int:
     if not dataset.label_sets and not dataset.triplets:
         print(f"{dataset.name}: no label files, so no texts are embedded")
     if dataset.left_out:
-        print(f"left out of {dataset.name}: {in_words(dataset.left_out)}")
+        print(f"left out of {dataset.name}: {describe_left_out(dataset.left_out)}")
     for line in dataset.unread:
         print(f"left out of {dataset.name}: {line}")
     print(f"store: {store.path}")

@@ -10,11 +10,11 @@ from pathlib import Path
 from kis_bench.datasets import openmoji, reset
 from kis_bench.datasets.catalogue import BUILT_IN, EMBEDDED, DatasetRow
 from kis_bench.datasets.folder import read_dataset
-from kis_bench.datasets.labels import label_files
-from kis_bench.datasets.labels import label_sets as label_sets_of_files
-from kis_bench.datasets.layouts import LAYOUTS, layout_of
-from kis_bench.datasets.nearly import unread_tables
-from kis_bench.datasets.reset import triplet_file
+from kis_bench.datasets.labels import find_label_files
+from kis_bench.datasets.labels import read_label_sets as label_sets_of_files
+from kis_bench.datasets.layouts import LAYOUTS, choose_layout
+from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.datasets.reset import find_triplet_file
 from kis_bench.errors import NotReady, UnknownName
 from kis_bench.files import cache
 from kis_bench.records import Dataset, Participant, Readiness
@@ -23,44 +23,44 @@ __all__ = [
     "BUILT_IN",
     "EMBEDDED",
     "DatasetRow",
-    "cache_folder",
-    "data_folder",
-    "extractor_names",
+    "explain_no_queries",
+    "find_cache_folder",
+    "find_data_folder",
+    "find_readiness",
     "has_queries",
     "has_triplets",
-    "label_sets",
-    "like",
+    "list_extractors",
+    "list_label_sets",
     "load",
-    "no_queries",
-    "readiness",
     "resolve",
+    "suggest_folders",
 ]
 
 NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
 
 
-def cache_folder() -> Path:
+def find_cache_folder() -> Path:
     """Where rendered pictures are kept: ``KIS_CACHE``, or the user's cache folder."""
-    return cache.folder("datasets")
+    return cache.find_folder("datasets")
 
 
-def data_folder(given: Path | None = None) -> Path | None:
+def find_data_folder(given: Path | None = None) -> Path | None:
     """The folder in which dataset folders lie: the given one, else ``KIS_DATA``, else none."""
     return given or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
 
 
 def resolve(row: DatasetRow, data: Path | None = None) -> DatasetRow:
     """The row with its folder filled in from the folder of datasets, ``data`` or ``KIS_DATA``."""
-    data = data_folder(data)
+    data = find_data_folder(data)
     if row.folder is None and row.name not in EMBEDDED and data is not None:
         return replace(row, folder=data / row.name)
     return row
 
 
-def readiness(row: DatasetRow) -> Readiness:
+def find_readiness(row: DatasetRow) -> Readiness:
     if row.folder is None and row.name in EMBEDDED:
-        return openmoji.readiness()
-    layout = layout_of(row.name, row.layout)
+        return openmoji.check_packages()
+    layout = choose_layout(row.name, row.layout)
     get = f"{layout.get}; " if layout.name != "folder" else ""
     if row.folder is None:
         return Readiness(
@@ -69,12 +69,12 @@ def readiness(row: DatasetRow) -> Readiness:
             f"{get}then --kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names",
         )
     if not row.folder.is_dir():
-        where = f"there is no folder {row.folder}{like(row.folder)}"
+        where = f"there is no folder {row.folder}{suggest_folders(row.folder)}"
         return Readiness(False, "no data", f"{where}; {get}--kis-dataset {row.name}=FOLDER")
     return Readiness(True, "ready")
 
 
-def like(folder: Path) -> str:
+def suggest_folders(folder: Path) -> str:
     """Names of folders beside one that isn't there, if any is much like it, as a question."""
     try:
         beside = [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()]
@@ -84,20 +84,20 @@ def like(folder: Path) -> str:
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
-def no_queries(row: DatasetRow) -> NotReady:
+def explain_no_queries(row: DatasetRow) -> NotReady:
     """Of a dataset that is there: what to do so that it can be searched, and which of its tables aren't read."""
-    unread = [] if row.folder is None else unread_tables(row.folder, labelled=False)
+    unread = [] if row.folder is None else find_unread_tables(row.folder, labelled=False)
     return NotReady(f"dataset {row.name}", "no queries", "; ".join(unread) or NO_LABELS)
 
 
-def label_sets(row: DatasetRow) -> tuple[str, ...]:
+def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
     """The label sets of a dataset that is ready, without looking at an image; none if it has no label files."""
     if row.name == "openmoji" and row.folder is None:
         known: tuple[str, ...] = ("short", "long")
     elif row.folder is None:
         return ()
     else:
-        known = label_sets_of_files(label_files(row.folder))
+        known = label_sets_of_files(find_label_files(row.folder))
     for name in row.label_sets or ():
         if name not in known:
             raise UnknownName("label set", name, known, f"Dataset: {row.name}.")
@@ -122,17 +122,20 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
             else f"There is no folder {row.folder}."
         )
         raise UnknownName("dataset", name, BUILT_IN, where)
-    if not (state := readiness(row)).ready:
+    if not (state := find_readiness(row)).ready:
         raise NotReady(f"dataset {name}", state.state, state.remedy)
     if row.folder is not None:
-        return read_dataset(name, row.folder, layout_of(name, layout))
+        return read_dataset(name, row.folder, choose_layout(name, layout))
     emoji = read_dataset(
-        "openmoji", openmoji.prepare(cache_folder()), LAYOUTS["folder"], note=openmoji.NOTE
+        "openmoji",
+        openmoji.prepare(find_cache_folder()),
+        LAYOUTS["folder"],
+        note=openmoji.OPENMOJI_NOTE,
     )
     if name == "openmoji":
         return emoji
-    note = f"{openmoji.TRIPLETS_NOTE} {openmoji.NOTE}"
-    triplets, judgments = openmoji.taxonomy_triplets()
+    note = f"{openmoji.TRIPLETS_NOTE} {openmoji.OPENMOJI_NOTE}"
+    triplets, judgments = openmoji.make_taxonomy_triplets()
     judge = Participant(openmoji.TAXONOMY)
     return Dataset(
         name,
@@ -146,17 +149,19 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
 
 def has_triplets(row: DatasetRow) -> bool:
     """Whether a dataset is about image similarity; its folder need not be there if its layout says so."""
-    if row.folder is None or layout_of(row.name, row.layout).name == "reset":
-        return row.name == "openmoji-triplets" or layout_of(row.name, row.layout).name == "reset"
-    return triplet_file(row.folder) is not None
+    if row.folder is None or choose_layout(row.name, row.layout).name == "reset":
+        return (
+            row.name == "openmoji-triplets" or choose_layout(row.name, row.layout).name == "reset"
+        )
+    return find_triplet_file(row.folder) is not None
 
 
 def has_queries(row: DatasetRow) -> bool:
     """Whether a dataset is about known-item search; one about image similarity is if it has label files too."""
-    return not has_triplets(row) or (row.folder is not None and bool(label_files(row.folder)))
+    return not has_triplets(row) or (row.folder is not None and bool(find_label_files(row.folder)))
 
 
-def extractor_names(row: DatasetRow) -> tuple[str, ...]:
+def list_extractors(row: DatasetRow) -> tuple[str, ...]:
     """Extractors whose distances come with a dataset's triplets, by the header of their table."""
-    file = None if row.folder is None else triplet_file(row.folder)
-    return () if file is None else reset.extractor_names(file)
+    file = None if row.folder is None else find_triplet_file(row.folder)
+    return () if file is None else reset.read_extractor_names(file)

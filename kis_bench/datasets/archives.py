@@ -16,15 +16,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kis_bench.errors import BadFile
-from kis_bench.files.cache import remembered
-from kis_bench.files.images import SUFFIXES
+from kis_bench.files.cache import find_once
+from kis_bench.files.images import IMAGE_SUFFIXES
 from kis_bench.records import Part
 
 ID_COLUMNS = ("item_id", "key", "__key__", "id")
 IMAGE_COLUMNS = ("image", "jpg", "png", "webp", "bytes")
 NO_IMAGE = "(rows without an image)"
 #: Row groups kept in memory, since reading one picture means reading its row group: more than threads read at once.
-ROW_GROUPS = 9
+CACHED_ROW_GROUPS = 9
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ParquetCell:
     name: str
 
     def read_bytes(self) -> bytes:
-        cell = row_group(self.archive, self.row_group, self.column)[self.row].as_py()
+        cell = read_row_group(self.archive, self.row_group, self.column)[self.row].as_py()
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes):
             raise OSError(f"{self.name} has no bytes in column {self.column}")
@@ -75,27 +75,27 @@ class ParquetCell:
         return f"{self.archive}!{self.name}"
 
 
-def find(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
+def find_in_archive(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
     """The pictures of one archive; ``ignored`` counts, by suffix, what else is in it.
 
     Raises:
         BadFile: it is damaged, or not of the form that is read.
     """
     if archive.suffix.lower() == ".parquet":
-        yield from cells(archive, ignored)
+        yield from find_in_parquet(archive, ignored)
         return
-    for name, offset, size in members(archive):
+    for name, offset, size in list_members(archive):
         suffix = PurePosixPath(name).suffix
-        if suffix.lower() not in SUFFIXES:
+        if suffix.lower() not in IMAGE_SUFFIXES:
             ignored[suffix.lower()] += 1
             continue
         yield Found(name.removesuffix(suffix), TarMember(archive, name, offset, size))
 
 
-def members(archive: Path) -> list[tuple[str, int, int]]:
+def list_members(archive: Path) -> list[tuple[str, int, int]]:
     """Name, offset and size of the files in a tar archive; listed again only when the archive has changed."""
     try:
-        listed = remembered("tar", archive, lambda file: json.dumps(read_members(file)))
+        listed = find_once("tar", archive, lambda file: json.dumps(read_members(file)))
         return [(name, offset, size) for name, offset, size in json.loads(listed)]
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
         remedy = "copy it again; a compressed one has to be decompressed"
@@ -119,11 +119,11 @@ def read_members(archive: Path) -> list[tuple[str, int, int]]:
                 problems.append(f"{name} is a link or a special file; pack the file itself")
             elif entry.offset_data + entry.size > length:
                 problems.append(f"{name} is cut off by the end of the archive; copy it again")
-            elif "\ufffd" in name or not encodable(name):
+            elif "\ufffd" in name or not is_encodable(name):
                 problems.append(f"{name!r} is not UTF-8; rename it")
             else:
                 found.append((name, entry.offset_data, entry.size))
-        if not ends_there(archive, tar.offset):  # where no further header was found
+        if not has_end_mark(archive, tar.offset):  # where no further header was found
             problems.append(
                 "it has no end mark behind its last member: cut off, damaged, or two in one; copy it again"
             )
@@ -132,7 +132,7 @@ def read_members(archive: Path) -> list[tuple[str, int, int]]:
     return found
 
 
-def ends_there(archive: Path, end: int) -> bool:
+def has_end_mark(archive: Path, end: int) -> bool:
     """Whether a tar archive has nothing but zeros, at least one block of them, from ``end`` on.
 
     Python's reader takes a damaged header for the end, and would lose all that comes behind it without a word.
@@ -147,7 +147,7 @@ def ends_there(archive: Path, end: int) -> bool:
     return rest >= tarfile.BLOCKSIZE
 
 
-def encodable(name: str) -> bool:
+def is_encodable(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -155,7 +155,7 @@ def encodable(name: str) -> bool:
     return True
 
 
-def cells(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
+def find_in_parquet(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -185,16 +185,16 @@ def cells(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
                 )
             about = [id_column, *(c for c in ("group", "time_s") if c in schema.names)]
             for number in range(file.num_row_groups):
-                lacking = rows_without_image(file, number, image)
+                lacking = find_rows_without_image(file, number, image)
                 ignored.update({NO_IMAGE: len(lacking)} if lacking else {})
                 for row, cell in enumerate(file.read_row_group(number, columns=about).to_pylist()):
                     if row not in lacking:
-                        yield found_cell(archive, image, number, row, cell, id_column)
+                        yield make_found(archive, image, number, row, cell, id_column)
     except (pa.ArrowException, OSError) as error:
         raise BadFile(archive, [f"not a readable Parquet file: {error}"]) from error
 
 
-def rows_without_image(file: Any, number: int, image: str) -> set[int]:
+def find_rows_without_image(file: Any, number: int, image: str) -> set[int]:
     """Rows of a row group whose image is null, as of failed downloads; read only if the file says there may be some."""
     about = file.metadata.row_group(number)
     columns = [about.column(i) for i in range(about.num_columns)]
@@ -209,7 +209,7 @@ def rows_without_image(file: Any, number: int, image: str) -> set[int]:
     }
 
 
-def found_cell(
+def make_found(
     archive: Path, image: str, number: int, row: int, cell: dict[str, Any], id_column: str
 ) -> Found:
     place = f"row {row + 1} of row group {number}"
@@ -239,8 +239,8 @@ def holds_bytes(kind: Any) -> bool:
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
-@lru_cache(maxsize=ROW_GROUPS)
-def row_group(archive: Path, number: int, column: str) -> Any:
+@lru_cache(maxsize=CACHED_ROW_GROUPS)
+def read_row_group(archive: Path, number: int, column: str) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from kis_bench.datasets.listing import CHUNK, THREADS, Listing, Pictures, states_of
-from kis_bench.files.cache import Facts
+from kis_bench.datasets.listing import CHUNK_UNIT, READING_THREADS, Listing, Pictures, read_states
+from kis_bench.files.cache import FileFacts
 from kis_bench.files.images import UNREADABLE, open_image
-from kis_bench.files.parallel import in_threads
+from kis_bench.files.parallel import map_in_threads
 from kis_bench.records import Picture
 
 PAUSE_S = 3.0  #: seconds without a photo that end a burst
-EXIF_FOLDER, TAKEN = 0x8769, 0x9003  # where EXIF keeps the moment at which the shutter opened
+EXIF_FOLDER, EXIF_TAKEN = 0x8769, 0x9003  # where EXIF keeps the moment at which the shutter opened
 
 
-def bursts(
+def find_bursts(
     listing: Listing, named: Callable[[str], datetime | None]
 ) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None]:
     """The burst of each photo, called by its first photo, and the seconds since that one.
@@ -27,7 +27,7 @@ def bursts(
     """
     moments = [
         moment or named(item)
-        for item, moment in zip(listing.ids, taken(listing.pictures), strict=True)
+        for item, moment in zip(listing.ids, read_times_taken(listing.pictures), strict=True)
     ]
     if not any(moments):
         return None, None
@@ -43,27 +43,31 @@ def bursts(
     return tuple(groups), tuple(times)
 
 
-def taken(pictures: Pictures) -> list[datetime | None]:
+def read_times_taken(pictures: Pictures) -> list[datetime | None]:
     """When each photo was taken, by its EXIF data; read again only when a file has changed."""
-    parts = in_threads(taken_some, pictures.chunks(), THREADS, "dates of photos", unit=CHUNK)
+    parts = map_in_threads(
+        read_some_times, pictures.chunks(), READING_THREADS, "dates of photos", unit=CHUNK_UNIT
+    )
     return [each for part in parts for each in part]
 
 
-def taken_some(pictures: Pictures) -> list[datetime | None]:
-    names, states, _ = states_of(pictures)
-    facts = Facts("taken")
+def read_some_times(pictures: Pictures) -> list[datetime | None]:
+    names, states, _ = read_states(pictures)
+    facts = FileFacts("taken")
     known = facts.known(states)
-    fresh = {name: exif_moment(pictures[i]) for i, name in enumerate(names) if name not in known}
+    fresh = {
+        name: read_exif_moment(pictures[i]) for i, name in enumerate(names) if name not in known
+    }
     facts.keep([(name, states[name], moment) for name, moment in fresh.items() if name in states])
     moments = [known.get(name, fresh.get(name, "")) for name in names]
     return [datetime.fromisoformat(moment) if moment else None for moment in moments]
 
 
-def exif_moment(picture: Picture) -> str:
+def read_exif_moment(picture: Picture) -> str:
     """ISO 8601, or nothing; a picture that can't be read is reported when it is embedded."""
     try:
         with open_image(picture) as image:
-            said: Any = image.getexif().get_ifd(EXIF_FOLDER).get(TAKEN)
+            said: Any = image.getexif().get_ifd(EXIF_FOLDER).get(EXIF_TAKEN)
             return (
                 datetime.strptime(str(said).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat()
                 if said

@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from pathlib import Path
 
-from kis_bench.datasets.labels import label_files, read_labels
-from kis_bench.datasets.layouts import Groups, Layout, Times, given
-from kis_bench.datasets.left_out import UNLISTED, by_kind
+from kis_bench.datasets.labels import find_label_files, read_labels
+from kis_bench.datasets.layouts import Groups, Layout, Times, require_all_groups
+from kis_bench.datasets.left_out import UNLISTED, count_by_kind
 from kis_bench.datasets.listing import Digests, Listing, Pictures, list_pictures, walk
-from kis_bench.datasets.nearly import unread_tables
-from kis_bench.datasets.reset import TRIPLETS, Study, read_study, triplet_file
+from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.datasets.reset import TRIPLET_FILES, Study, find_triplet_file, read_study
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.csv_tables import read_rows, seconds, unexpected
-from kis_bench.files.images import SUFFIXES
+from kis_bench.files.csv_tables import find_unexpected_columns, parse_seconds, read_rows
+from kis_bench.files.images import IMAGE_SUFFIXES
 from kis_bench.records import Collection, Dataset
 
 PICTURE_FOLDERS = (
@@ -24,18 +24,24 @@ PICTURE_FOLDERS = (
     "keyframes",
     "data",
 )  #: the first that is there; else the dataset folder itself
-OWN_TABLES = {"images.csv", "labels.csv", "participants.csv", "triplet_judgements.csv", *TRIPLETS}
-COLUMNS, OPTIONAL = ("item_id", "path"), ("group", "time_s")
+OWN_TABLES = {
+    "images.csv",
+    "labels.csv",
+    "participants.csv",
+    "triplet_judgements.csv",
+    *TRIPLET_FILES,
+}
+LISTING_COLUMNS, OPTIONAL_LISTING_COLUMNS = ("item_id", "path"), ("group", "time_s")
 
 
 def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Dataset:
     """The dataset in a folder. Raises KisBenchError with all problems of its files."""
     if not root.is_dir():
         raise KisBenchError(f"dataset {name}: there is no folder {root}")
-    files = label_files(root)
-    study = study_in(root, layout)
-    collection, ignored = read_images(name, root, layout, only=of_interest(study, files))
-    left_out = {} if study is not None and not files else by_kind(ignored)
+    files = find_label_files(root)
+    study = read_study_in(root, layout)
+    collection, ignored = read_images(name, root, layout, only=list_wanted_images(study, files))
+    left_out = {} if study is not None and not files else count_by_kind(ignored)
     study = study or Study()
     labels = read_labels(files, collection)
     wrong = [BadFile(file, problems) for file, problems in labels.problems.items() if problems]
@@ -50,22 +56,22 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
         study.participants,
         study.distances,
         note,
-        (*study.remarks, *missing_images(study.images, collection)),
+        (*study.remarks, *note_missing_images(study.images, collection)),
         left_out,
-        tuple(unread_tables(root, labelled=bool(files))),
+        tuple(find_unread_tables(root, labelled=bool(files))),
     )
 
 
-def study_in(root: Path, layout: Layout) -> Study | None:
+def read_study_in(root: Path, layout: Layout) -> Study | None:
     """The study in a dataset folder, if its layout or its files say that there is one; raises as ``read_study``."""
     return (
         read_study(root)
-        if root.is_dir() and (layout.name == "reset" or triplet_file(root))
+        if root.is_dir() and (layout.name == "reset" or find_triplet_file(root))
         else None
     )
 
 
-def of_interest(study: Study | None, labels: Sequence[Path]) -> Set[str] | None:
+def list_wanted_images(study: Study | None, labels: Sequence[Path]) -> Set[str] | None:
     """Which images a dataset is about; None: all that there are, because queries search them.
 
     A study without queries is about few of a million keyframes.
@@ -73,7 +79,7 @@ def of_interest(study: Study | None, labels: Sequence[Path]) -> Set[str] | None:
     return study.images if study is not None and not labels else None
 
 
-def missing_images(named: Set[str], collection: Collection) -> list[str]:
+def note_missing_images(named: Set[str], collection: Collection) -> list[str]:
     """A remark on images that triplets name and that are not there."""
     absent = sorted(named - collection.position.keys())
     if not absent:
@@ -101,20 +107,20 @@ def read_images(
     """
     table = root / "images.csv"
     if table.is_file():
-        listing, groups, times = of_ids(only, *read_listing(table, root))
+        listing, groups, times = select_ids(only, *read_listing(table, root))
         if only is None:
-            listing.ignored = beside_list(root, listing)
+            listing.ignored = count_unlisted(root, listing)
     else:
-        listing = list_pictures(name, picture_folder(root), only=only)
+        listing = list_pictures(name, find_picture_folder(root), only=only)
         groups, times = layout.read(root, listing)
         if listing.groups is not None:
-            groups = given(root, listing, listing.groups)
+            groups = require_all_groups(root, listing, listing.groups)
         if listing.times_s is not None:
             times = tuple(math.nan if time is None else time for time in listing.times_s)
-    if picture_folder(root) == root:  # there, the tables lie among the pictures
+    if find_picture_folder(root) == root:  # there, the tables lie among the pictures
         own = sum(entry.name in OWN_TABLES for entry in root.glob("*.csv"))
         listing.ignored[".csv"] -= own + len(
-            [file for file in label_files(root) if file.name not in OWN_TABLES]
+            [file for file in find_label_files(root) if file.name not in OWN_TABLES]
         )
     digests = Digests(name, listing.pictures)
     return Collection(
@@ -122,9 +128,9 @@ def read_images(
     ), listing.ignored
 
 
-def beside_list(root: Path, listing: Listing) -> Counter[str]:
+def count_unlisted(root: Path, listing: Listing) -> Counter[str]:
     """How many files of which suffix lie where pictures do, but in no row of images.csv; dropped rows may be a slip."""
-    folder = picture_folder(root)
+    folder = find_picture_folder(root)
     prefix = "" if folder == root else f"{folder.name}/"
     listed = {
         os.path.normpath(entry) for entry in listing.pictures.entries if isinstance(entry, str)
@@ -133,11 +139,11 @@ def beside_list(root: Path, listing: Listing) -> Counter[str]:
     for path in walk(folder):
         if os.path.normpath(prefix + path) not in listed:
             suffix = os.path.splitext(path)[1].lower()
-            found[UNLISTED if suffix in SUFFIXES else suffix] += 1
+            found[UNLISTED if suffix in IMAGE_SUFFIXES else suffix] += 1
     return found
 
 
-def picture_folder(root: Path) -> Path:
+def find_picture_folder(root: Path) -> Path:
     return next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), root)
 
 
@@ -145,7 +151,7 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
     """What images.csv lists, in its order."""
     problems: list[str] = []
     header, rows = read_rows(file, problems)
-    if columns := unexpected(header, COLUMNS, OPTIONAL):
+    if columns := find_unexpected_columns(header, LISTING_COLUMNS, OPTIONAL_LISTING_COLUMNS):
         raise BadFile(
             file, [*columns, "expected item_id,path (optional: group, time_s)", *problems]
         )
@@ -163,7 +169,7 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
             )
         if not path:
             problems.append(f"line {line}: path is empty; write where the image lies")
-        elif not within(os.path.realpath(root / path), bases):
+        elif not is_within(os.path.realpath(root / path), bases):
             problems.append(
                 f"line {line}: path {row['path']!r} leaves the dataset folder; move the image into it"
             )
@@ -174,7 +180,7 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
         first_line.setdefault(item, line)
         paths.append(path)
         groups.append(row.get("group", "").strip())
-        times.append(seconds(row.get("time_s", ""), "time_s", line, problems))
+        times.append(parse_seconds(row.get("time_s", ""), "time_s", line, problems))
     if "group" in header and not all(groups):
         problems.append("group is filled on some rows only; fill all or drop the column")
     if not paths and not problems:
@@ -189,7 +195,7 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
     )
 
 
-def of_ids(
+def select_ids(
     only: Set[str] | None, listing: Listing, groups: Groups, times: Times
 ) -> tuple[Listing, Groups, Times]:
     """What a table lists, or just the images of some ids."""
@@ -204,5 +210,5 @@ def of_ids(
     )
 
 
-def within(path: str, bases: set[str]) -> bool:
+def is_within(path: str, bases: set[str]) -> bool:
     return any(path.startswith(base + os.sep) for base in bases)

@@ -10,16 +10,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kis_bench.errors import BadFile
-from kis_bench.files.csv_tables import Row, line_of, read_rows, seconds, unexpected
+from kis_bench.files.csv_tables import (
+    NumberedRow,
+    find_unexpected_columns,
+    parse_line_number,
+    parse_seconds,
+    read_rows,
+)
 from kis_bench.records import Collection, Query
 
 LONG_FORM = ("query_id", "item_id", "label_set", "text")
-RANGE = ("range_start_s", "range_end_s")
-OPTIONAL = ("annotator", "stage", *RANGE)
-FORMS = f"{','.join(LONG_FORM)} (optional: {', '.join(OPTIONAL)}), or M3RT's ID,short_label,long_label or ID,label"
+RANGE_COLUMNS = ("range_start_s", "range_end_s")
+OPTIONAL_LABEL_COLUMNS = ("annotator", "stage", *RANGE_COLUMNS)
+LABEL_FORMS = f"{','.join(LONG_FORM)} (optional: {', '.join(OPTIONAL_LABEL_COLUMNS)}), or M3RT's ID,short_label,long_label or ID,label"
 
 
-def wide_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
+def find_wide_label_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
     """The label sets of M3RT's wide form: one column ``NAME_label`` each, or a single ``label``, which is ``short``."""
     if header[0] != "ID" or len(header) < 2:
         return None
@@ -33,7 +39,7 @@ def wide_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
     )
 
 
-def label_files(root: Path) -> list[Path]:
+def find_label_files(root: Path) -> list[Path]:
     """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder: all of its label files."""
     first = root / "labels.csv"
     try:
@@ -46,19 +52,21 @@ def label_files(root: Path) -> list[Path]:
         raise BadFile(root, [f"can't be read: {error.strerror}"]) from error
 
 
-def label_sets(files: Iterable[Path]) -> tuple[str, ...]:
+def read_label_sets(files: Iterable[Path]) -> tuple[str, ...]:
     """The names of the label sets in label files, in order, without looking at any image."""
     found: list[str] = []
     for file in files:
         header, rows = read_rows(file)
-        names = wide_sets(header)
-        if names is None and (problems := unexpected(header, LONG_FORM, OPTIONAL)):
-            raise BadFile(file, [*problems, f"expected {FORMS}"])
-        found += names if names is not None else [set_of(row) for _, row in rows]
+        names = find_wide_label_sets(header)
+        if names is None and (
+            problems := find_unexpected_columns(header, LONG_FORM, OPTIONAL_LABEL_COLUMNS)
+        ):
+            raise BadFile(file, [*problems, f"expected {LABEL_FORMS}"])
+        found += names if names is not None else [name_label_set(row) for _, row in rows]
     return tuple(name for name in dict.fromkeys(found) if name)
 
 
-def set_of(row: dict[str, str]) -> str:
+def name_label_set(row: dict[str, str]) -> str:
     """The label set of a row: a stage makes ``stage-N`` of it, behind the name if there is one."""
     name, stage = row["label_set"].strip(), row.get("stage", "").strip()
     if not stage or name == f"stage-{stage}" or name.endswith(f"-stage-{stage}"):
@@ -90,16 +98,16 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
         except BadFile as error:
             problems[:] = error.problems
             continue
-        names = wide_sets(header)
+        names = find_wide_label_sets(header)
         if names is not None:
-            rows = spread(rows, names, header, collection)
-        elif columns := unexpected(header, LONG_FORM, OPTIONAL):
-            problems += [*columns, f"expected {FORMS}"]
+            rows = lengthen(rows, names, header, collection)
+        elif columns := find_unexpected_columns(header, LONG_FORM, OPTIONAL_LABEL_COLUMNS):
+            problems += [*columns, f"expected {LABEL_FORMS}"]
             continue
         before = len(merged)
         for line, row in rows:
-            take(row, line, f"{file.name} line {line}", merged, problems, collection)
-        problems[:] = sorted(dict.fromkeys(problems), key=line_of)
+            add_row(row, line, f"{file.name} line {line}", merged, problems, collection)
+        problems[:] = sorted(dict.fromkeys(problems), key=parse_line_number)
         if len(merged) == before and not problems:
             problems.append("no queries; add one row per query")
     several = Counter((name, query_id) for name, query_id, _ in merged)
@@ -117,7 +125,7 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
     return labels
 
 
-def take(
+def add_row(
     row: dict[str, str],
     line: int,
     place: str,
@@ -129,7 +137,7 @@ def take(
     query_id, item, name, text = (
         row["query_id"].strip(),
         row["item_id"].strip(),
-        set_of(row),
+        name_label_set(row),
         row["text"].strip(),
     )
     column = row.get("column", "text")  # of a wide form, what stood above the text
@@ -149,7 +157,7 @@ def take(
         problems.append(
             f"line {line}: item {item!r} is not in the collection{hint}; correct item_id or add the image"
         )
-    span = range_of(row, line, problems)
+    span = read_range(row, line, problems)
     if span is not None and collection.times_s is None:
         problems.append(
             f"line {line}: range_start_s needs images with times; give group and time_s in images.csv"
@@ -179,19 +187,22 @@ def take(
         merged[key] = replace(earlier, item_ids=(*earlier.item_ids, item)), first
 
 
-def range_of(row: dict[str, str], line: int, problems: list[str]) -> tuple[float, float] | None:
+def read_range(row: dict[str, str], line: int, problems: list[str]) -> tuple[float, float] | None:
     """The segment that a row names, in seconds."""
-    cells = [row.get(column, "").strip() for column in RANGE]
+    cells = [row.get(column, "").strip() for column in RANGE_COLUMNS]
     if not any(cells):
         return None
     before = len(problems)
     start, end = (
-        seconds(cell, column, line, problems) for cell, column in zip(cells, RANGE, strict=True)
+        parse_seconds(cell, column, line, problems)
+        for cell, column in zip(cells, RANGE_COLUMNS, strict=True)
     )
     if len(problems) > before:
         return None
     if math.isnan(start) or math.isnan(end):
-        problems.append(f"line {line}: {' and '.join(RANGE)} go together; fill in both or none")
+        problems.append(
+            f"line {line}: {' and '.join(RANGE_COLUMNS)} go together; fill in both or none"
+        )
     elif start > end:
         problems.append(
             f"line {line}: the range ends at {cells[1]} s, before it begins at {cells[0]} s; swap them"
@@ -199,20 +210,23 @@ def range_of(row: dict[str, str], line: int, problems: list[str]) -> tuple[float
     return start, end
 
 
-def spread(
-    rows: Iterator[Row], names: tuple[str, ...], header: tuple[str, ...], collection: Collection
-) -> Iterator[Row]:
+def lengthen(
+    rows: Iterator[NumberedRow],
+    names: tuple[str, ...],
+    header: tuple[str, ...],
+    collection: Collection,
+) -> Iterator[NumberedRow]:
     """M3RT's wide rows in long form; there, ``42`` is the item ``0042``, and a file's name stands for its path."""
     by_number: dict[int, list[str]] = {}
     by_name: dict[str, list[str]] = {}
     for item in collection.ids:
-        if (number := number_of(item)) is not None:
+        if (number := parse_number(item)) is not None:
             by_number.setdefault(number, []).append(item)
         by_name.setdefault(item.rsplit("/", 1)[-1], []).append(item)
     for line, row in rows:
         item = row["ID"].strip()
         if item not in collection.position:
-            number = number_of(item)
+            number = parse_number(item)
             same = (by_number.get(number) if number is not None else None) or by_name.get(item, [])
             item = same[0] if len(same) == 1 else item
         for name, column in zip(names, header[1:], strict=True):
@@ -229,6 +243,6 @@ def spread(
             )
 
 
-def number_of(name: str) -> int | None:
+def parse_number(name: str) -> int | None:
     """``00042`` as 42; None for other names, also for digits without end, which Python refuses to read."""
     return int(name) if name.isascii() and name.isdigit() and len(name) < 20 else None

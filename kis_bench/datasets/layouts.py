@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kis_bench.datasets.bursts import bursts
+from kis_bench.datasets.bursts import find_bursts
 from kis_bench.datasets.listing import Listing
-from kis_bench.datasets.shots import shot_times
+from kis_bench.datasets.shots import read_shot_times
 from kis_bench.errors import BadFile, UnknownName
 
 Groups = tuple[str, ...] | None  #: of each picture; None: nobody knows
@@ -38,17 +38,17 @@ class Layout:
     read: Callable[[Path, Listing], tuple[Groups, Times]]
 
 
-def nothing(root: Path, listing: Listing) -> tuple[Groups, Times]:
+def read_no_groups(root: Path, listing: Listing) -> tuple[Groups, Times]:
     return None, None
 
 
-def videos(root: Path, listing: Listing) -> tuple[Groups, Times]:
+def read_videos(root: Path, listing: Listing) -> tuple[Groups, Times]:
     """Frames of the Marine Video Kit, in the three ways in which they are handed on.
 
     As published, ``Ambon_Apr2012/0001_00017`` is a frame of video 0001 from one place and month. Others keep a folder
     per video. Frames in no folder, as in the thesis' subset, belong to no known video.
     """
-    found = [video_of(item) for item in listing.ids]
+    found = [name_video(item) for item in listing.ids]
     if not any(found):
         return None, None
     loose = [item for item, video in zip(listing.ids, found, strict=True) if not video]
@@ -58,20 +58,20 @@ def videos(root: Path, listing: Listing) -> tuple[Groups, Times]:
     return tuple(found), None
 
 
-def video_of(item: str) -> str:
+def name_video(item: str) -> str:
     """As the Video Browser Showdown calls it, ``Ambon_Apr2012_0001``, where place, month and number are there."""
     published = SITE_FRAME.fullmatch(item)
     return f"{published['site']}_{published['video']}" if published else item.rpartition("/")[0]
 
 
-def days(root: Path, listing: Listing) -> tuple[Groups, Times]:
+def read_days(root: Path, listing: Listing) -> tuple[Groups, Times]:
     """Names with a date and a time of day, such as ``20200101_103717_000``: the group is the day, in the names' time.
 
     A camera whose clock was reset counts from the year 2000: such a picture is of no known day, and alone.
     """
     groups, times, problems = [], [], []
     for item in listing.ids:
-        moment = stamp(item)
+        moment = parse_stamp(item)
         if moment is None:
             problems.append(
                 f"{item}: no date and time as in 20200101_103717 in its name; rename it, or write images.csv"
@@ -87,7 +87,7 @@ def days(root: Path, listing: Listing) -> tuple[Groups, Times]:
     return tuple(groups), tuple(times)
 
 
-def stamp(item: str) -> datetime | None:
+def parse_stamp(item: str) -> datetime | None:
     """The date and time in a file's name."""
     found = STAMP.search(item.rsplit("/", 1)[-1])
     try:
@@ -96,7 +96,7 @@ def stamp(item: str) -> datetime | None:
         return None
 
 
-def shots(root: Path, listing: Listing) -> tuple[Groups, Times]:
+def read_shots(root: Path, listing: Listing) -> tuple[Groups, Times]:
     """V3C's keyframes, ``06925/shot06925_31_RKF``: the group is the video; times come from its shot boundaries."""
     found = [SHOT.fullmatch(item) for item in listing.ids]
     problems = [
@@ -107,71 +107,78 @@ def shots(root: Path, listing: Listing) -> tuple[Groups, Times]:
     if problems:
         raise BadFile(root, problems)
     places = [(match["video"], int(match["shot"])) for match in found if match]
-    known = shot_times(root, {video for video, _ in places})
+    known = read_shot_times(root, {video for video, _ in places})
     times = tuple(known.get(place, math.nan) for place in places)
     return tuple(video for video, _ in places), times if known else None
 
 
-def shots_if_named(root: Path, listing: Listing) -> tuple[Groups, Times]:
+def read_shots_if_named(root: Path, listing: Listing) -> tuple[Groups, Times]:
     """As :func:`shots` if all names are such; what a study compares needs neither groups nor times."""
     return (
-        shots(root, listing) if all(SHOT.fullmatch(item) for item in listing.ids) else (None, None)
+        read_shots(root, listing)
+        if all(SHOT.fullmatch(item) for item in listing.ids)
+        else (None, None)
     )
 
 
-def photos(root: Path, listing: Listing) -> tuple[Groups, Times]:
+def read_photos(root: Path, listing: Listing) -> tuple[Groups, Times]:
     """Personal photos: those taken within seconds of one another are a burst."""
-    return bursts(listing, stamp)
+    return find_bursts(listing, parse_stamp)
 
 
 LAYOUTS = {
     layout.name: layout
     for layout in (
         Layout(
-            "folder", "any folder of images", "put images/ and labels.csv into a folder", nothing
+            "folder",
+            "any folder of images",
+            "put images/ and labels.csv into a folder",
+            read_no_groups,
         ),
         Layout(
             "photos",
             "personal photos, grouped into bursts",
             "put your photos into images/, and write labels.csv",
-            photos,
+            read_photos,
         ),
         Layout(
             "mvk",
             "frames of the Marine Video Kit, grouped into videos where their folders tell",
             "it is handed out by its authors, see docs/datasets/mvk.md",
-            videos,
+            read_videos,
         ),
         Layout(
             "lsc",
             "lifelog of the Lifelog Search Challenge, grouped into days",
             "it is handed out under an agreement, see docs/datasets/lsc.md",
-            days,
+            read_days,
         ),
         Layout(
             "v3c",
             "keyframes of the Vimeo Creative Commons Collection, one folder per video",
             "it is handed out under an agreement, see docs/datasets/v3c.md",
-            shots,
+            read_shots,
         ),
         Layout(
             "reset",
             "human judgments of the RESET study on keyframes of V3C1",
             "its tables and keyframes are described in docs/datasets/reset.md",
-            shots_if_named,
+            read_shots_if_named,
         ),
     )
 }
 
 
-def layout_of(name: str, chosen: str | None = None) -> Layout:
+def choose_layout(name: str, chosen: str | None = None) -> Layout:
     """The layout that was chosen for a dataset, else that of its own name, else any folder."""
     if chosen is not None and chosen not in LAYOUTS:
         raise UnknownName("layout", chosen, LAYOUTS, f"Dataset: {name}.")
     return LAYOUTS[chosen or (name if name in LAYOUTS else "folder")]
 
 
-def given(root: Path, listing: Listing, values: Sequence[str | None]) -> tuple[str, ...]:
+def require_all_groups(
+    root: Path, listing: Listing, values: Sequence[str | None]
+) -> tuple[str, ...]:
     """The groups that tables give, if they give them for all."""
     known = tuple(value for value in values if value is not None)
     if len(known) < len(values):

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from kis_bench.datasets.archives import NO_IMAGE
 
 #: Pictures that aren't read; convert them.
-PHOTOS = re.compile(
+PHOTO_FILES = re.compile(
     r"\.(hei[cf]|hif|avif|jxl|jp2|j2k|jxr|svg|psd|tga|exr|hdr|ico|p[pgn]m|jfif|jpe|dng|cr[23]|nef|arw|orf|rw2|raf)"
 )
-PACKED = re.compile(r"\.(zip|7z|rar|t?gz|t?bz2|t?xz|zst)")
+PACKED_FILES = re.compile(r"\.(zip|7z|rar|t?gz|t?bz2|t?xz|zst)")
 OTHER_KINDS = re.compile(
     r"\.(mp4|mov|avi|mkv|webm|m4v|mpe?g|csv|tsv|xlsx?|txt|jsonl?|xml|ya?ml|md|pdf|parquet|tar|xmp|aae|np[yz]|db|ini)"
 )
 NO_SUFFIX = "without suffix"
 UNLISTED = "(pictures that images.csv doesn't list)"
-OTHERS = "others"
+OTHER_FILES = "others"
 
 
-def by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
+def count_by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
     """How many files of each kind there are, the most first.
 
     A suffix that nobody knows may be a part of a name, and names are nobody's business: these are "others".
@@ -29,20 +29,24 @@ def by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for suffix, count in ignored.items():
         if count > 0:
-            named = any(kinds.fullmatch(suffix) for kinds in (PHOTOS, PACKED, OTHER_KINDS))
+            named = any(
+                kinds.fullmatch(suffix) for kinds in (PHOTO_FILES, PACKED_FILES, OTHER_KINDS)
+            )
             known = named or suffix in (NO_IMAGE, UNLISTED)
-            found[suffix if known else OTHERS if suffix else NO_SUFFIX] += count
+            found[suffix if known else OTHER_FILES if suffix else NO_SUFFIX] += count
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
-def in_words(left_out: Mapping[str, int]) -> str:
+def describe_left_out(left_out: Mapping[str, int]) -> str:
     """The counts, and what to do.
 
     >>> in_words({".heic": 12, ".json": 3})
     "12 .heic, 3 .json; what they show can't be found; convert .heic to JPEG"
     """
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.items())
-    photos, packed = (", ".join(filter(some.fullmatch, left_out)) for some in (PHOTOS, PACKED))
+    photos, packed = (
+        ", ".join(filter(some.fullmatch, left_out)) for some in (PHOTO_FILES, PACKED_FILES)
+    )
     mend = [f"convert {photos} to JPEG"] if photos else []
     mend += [f"unpack {packed}, or pack pictures as .tar"] if packed else []
     return f"{kinds}; what they show can't be found; {'; '.join(mend) or 'fine if they are no pictures'}"

@@ -17,18 +17,18 @@ from typing import Any, overload
 
 from kis_bench.datasets import archives
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.cache import MOST_NAMES, Facts, state_of
-from kis_bench.files.images import SUFFIXES
-from kis_bench.files.parallel import in_threads, progress
-from kis_bench.files.whole import content_digest
+from kis_bench.files.cache import MOST_NAMES, FileFacts, read_state
+from kis_bench.files.images import IMAGE_SUFFIXES
+from kis_bench.files.parallel import map_in_threads, show_progress
+from kis_bench.files.whole import digest_content
 from kis_bench.records import Part, Picture
 
 ARCHIVES = frozenset({".tar", ".parquet"})
 Contents = tuple[
     list[str], list[tuple[str, frozenset[tuple[int, int]]]]
 ]  #: files; folders with those above them
-CHUNK = f" x {MOST_NAMES} files"  #: unit of progress over chunks of pictures
-THREADS = 8  #: more than cores, because on a network's disk most of the time is waiting
+CHUNK_UNIT = f" x {MOST_NAMES} files"  #: unit of progress over chunks of pictures
+READING_THREADS = 8  #: more than cores, because on a network's disk most of the time is waiting
 
 
 class Pictures(Sequence[Picture]):
@@ -101,15 +101,15 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
             )
         found[item] = entry
 
-    for path in progress(walk(root), f"{name}: listing", unit=" files"):
+    for path in show_progress(walk(root), f"{name}: listing", unit=" files"):
         stem, suffix = os.path.splitext(path)
-        if not archives.encodable(path):
+        if not archives.is_encodable(path):
             problems.append(f"the name {path!r} is not UTF-8; rename the file")
-        elif suffix.lower() in SUFFIXES:
+        elif suffix.lower() in IMAGE_SUFFIXES:
             add(stem, path)
         elif suffix.lower() in ARCHIVES:
             folder = path[: path.rfind("/") + 1]
-            for inner in archives.find(root / path, ignored):
+            for inner in archives.find_in_archive(root / path, ignored):
                 add(folder + inner.item_id, inner.part)
                 if inner.group is not None or inner.time_s is not None:
                     about[folder + inner.item_id] = (inner.group, inner.time_s)
@@ -123,10 +123,10 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
         )
         raise KisBenchError(
             f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "
-            f"read are {', '.join(sorted(SUFFIXES | ARCHIVES))}"
+            f"read are {', '.join(sorted(IMAGE_SUFFIXES | ARCHIVES))}"
             + (f", there are: {others}" if others else "")
         )
-    ids = in_reading_order(found)
+    ids = sort_for_reading(found)
     listing = Listing(ids, Pictures(root, [found[item] for item in ids]), ignored=ignored)
     if any(group is not None for group, _ in about.values()):
         listing.groups = [about.get(item, (None, None))[0] for item in ids]
@@ -135,7 +135,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
     return listing
 
 
-def in_reading_order(found: Mapping[str, str | Part]) -> list[str]:
+def sort_for_reading(found: Mapping[str, str | Part]) -> list[str]:
     """The ids in order, but those of one row group together, because reading one of its pictures reads all."""
     first: dict[object, str] = {}  # row group -> its smallest id
     for item, entry in found.items():
@@ -173,7 +173,7 @@ def walk(root: Path) -> Iterator[str]:
                     files.append(prefix + entry.name)
         return files, folders
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(READING_THREADS) as pool:
         running = {pool.submit(read, "", frozenset())}
         try:
             while running:
@@ -213,8 +213,8 @@ class Digests(Sequence[str]):
         chunks = self.pictures.chunks()
         digests: list[str] = []
         problems: list[str] = []
-        for some, wrong in in_threads(
-            digest_some, chunks, THREADS, f"{self.name}: digests", unit=CHUNK
+        for some, wrong in map_in_threads(
+            digest_some, chunks, READING_THREADS, f"{self.name}: digests", unit=CHUNK_UNIT
         ):
             digests += some
             problems += wrong
@@ -225,14 +225,14 @@ class Digests(Sequence[str]):
 
 def digest_some(pictures: Pictures) -> tuple[list[str], list[str]]:
     """The digests of some pictures, and problems; what is known from before is not read again."""
-    names, states, problems = states_of(pictures)
-    facts = Facts("digest")
+    names, states, problems = read_states(pictures)
+    facts = FileFacts("digest")
     digests = facts.known(states)
     fresh: list[tuple[str, str, str]] = []
     for i, name in enumerate(names):
         if name not in digests:
             try:
-                digests[name] = content_digest(pictures[i])
+                digests[name] = digest_content(pictures[i])
             except OSError as error:
                 problems.append(f"{pictures[i]} can't be read: {error.strerror or error}")
                 digests[name] = ""
@@ -243,13 +243,13 @@ def digest_some(pictures: Pictures) -> tuple[list[str], list[str]]:
     return [digests[name] for name in names], list(dict.fromkeys(problems))
 
 
-def states_of(pictures: Pictures) -> tuple[list[str], dict[str, str], list[str]]:
+def read_states(pictures: Pictures) -> tuple[list[str], dict[str, str], list[str]]:
     """Under which names facts on pictures are kept, the states of those that are not too young, and problems."""
     names, states, problems = [], {}, []
     for i, (name, file) in enumerate(pictures.places()):
         names.append(name)
         try:
-            state = state_of(file)
+            state = read_state(file)
         except OSError as error:
             problems.append(f"{pictures[i]} can't be read: {error.strerror}")
             continue

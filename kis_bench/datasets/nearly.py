@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 #: What people call the table of their texts.
-OF_TEXTS = (
+TEXT_TABLES = (
     "labels",
     "label",
     "queries",
@@ -24,17 +24,27 @@ OF_TEXTS = (
     "text",
 )
 #: Tables that carry names like ours and are ours to read.
-OF_STUDIES = ("participants", "triplets", "triplets_extended", "triplet_judgements")
-OF_PICTURES = ("images", "image")
-COMMAS = (".csv",)
-SHEETS = (".tsv", ".tab", ".psv", ".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
-OTHERS = (".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".feather", ".yaml", ".yml", ".xml")
-PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
-TABLES = (*COMMAS, *SHEETS, *OTHERS)
-CLOSE = 0.83  #: of a misspelt name: one letter too many, too few or swapped
+STUDY_TABLES = ("participants", "triplets", "triplets_extended", "triplet_judgements")
+PICTURE_TABLES = ("images", "image")
+COMMA_SUFFIXES = (".csv",)
+SHEET_SUFFIXES = (".tsv", ".tab", ".psv", ".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+OTHER_SUFFIXES = (
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".feather",
+    ".yaml",
+    ".yml",
+    ".xml",
+)
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
+TABLE_SUFFIXES = (*COMMA_SUFFIXES, *SHEET_SUFFIXES, *OTHER_SUFFIXES)
+LEAST_LIKENESS = 0.83  #: of a misspelt name: one letter too many, too few or swapped
 
 
-def unread_tables(root: Path, *, labelled: bool) -> list[str]:
+def find_unread_tables(root: Path, *, labelled: bool) -> list[str]:
     """The tables in a dataset folder that look as if they were meant and aren't read, each with what to do.
 
     Args:
@@ -42,19 +52,19 @@ def unread_tables(root: Path, *, labelled: bool) -> list[str]:
             ``metadata.csv`` beside ``labels.csv`` may be anything.
     """
     found = []
-    for folder, name in tables(root, labelled):
-        right = meant(folder, name, labelled)
-        if right and not same(root / folder / name, root / right):
-            found.append(f"{folder}{name} is not read; {remedy(name, right)}")
+    for folder, name in list_tables(root, labelled):
+        right = guess_meant_name(folder, name, labelled)
+        if right and not is_same_file(root / folder / name, root / right):
+            found.append(f"{folder}{name} is not read; {suggest_remedy(name, right)}")
     return found
 
 
-def tables(root: Path, labelled: bool) -> list[tuple[str, str]]:
+def list_tables(root: Path, labelled: bool) -> list[tuple[str, str]]:
     """Folder (empty, or ending with a slash) and name of tables: in the folder itself and in those like ``labels/``.
 
     Where nothing is labelled, also those in ``images/``, where somebody may have put the labels.
     """
-    folders = ("labels", "label", *(() if labelled else OF_PICTURES))
+    folders = ("labels", "label", *(() if labelled else PICTURE_TABLES))
     found: list[tuple[str, str]] = []
 
     def look(folder: str) -> list[str]:
@@ -63,7 +73,7 @@ def tables(root: Path, labelled: bool) -> list[tuple[str, str]]:
             for entry in entries:
                 if not folder and entry.name.lower() in folders and entry.is_dir():
                     inner.append(f"{entry.name}/")
-                elif is_table(entry.name) and entry.is_file():
+                elif looks_like_table(entry.name) and entry.is_file():
                     found.append((folder, entry.name))
         return inner
 
@@ -75,12 +85,14 @@ def tables(root: Path, labelled: bool) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def is_table(name: str) -> bool:
-    kept = [suffix.lower() for suffix in Path(name).suffixes if suffix.lower() not in PACKED]
-    return bool(kept) and kept[-1] in TABLES and not name.startswith((".", "~"))
+def looks_like_table(name: str) -> bool:
+    kept = [
+        suffix.lower() for suffix in Path(name).suffixes if suffix.lower() not in PACKED_SUFFIXES
+    ]
+    return bool(kept) and kept[-1] in TABLE_SUFFIXES and not name.startswith((".", "~"))
 
 
-def same(file: Path, other: Path) -> bool:
+def is_same_file(file: Path, other: Path) -> bool:
     """Whether both names lead to one file, as where small and capital letters are the same."""
     try:
         return os.path.samefile(file, other)
@@ -88,55 +100,58 @@ def same(file: Path, other: Path) -> bool:
         return False
 
 
-def meant(folder: str, name: str, labelled: bool) -> str:
+def guess_meant_name(folder: str, name: str, labelled: bool) -> str:
     """The name under which a table would be read; empty if it is, or seems to be none of ours."""
     if is_read(folder, name):
         return ""
-    bare, of_sheets = stem(name), Path(name).suffix.lower() in (*COMMAS, *SHEETS)
+    bare, of_sheets = (
+        strip_suffixes(name),
+        Path(name).suffix.lower() in (*COMMA_SUFFIXES, *SHEET_SUFFIXES),
+    )
     if folder.lower() in ("labels/", "label/"):
         return f"labels/{bare}.csv"
-    if not folder and of_sheets and bare in OF_PICTURES:
+    if not folder and of_sheets and bare in PICTURE_TABLES:
         return "images.csv"
-    if not folder and of_sheets and bare in OF_STUDIES:
+    if not folder and of_sheets and bare in STUDY_TABLES:
         return f"{bare}.csv"
     first, *rest = re.split(r"[^a-z0-9]+", bare)
-    if first in ("labels", "label") or like(first, "labels"):
+    if first in ("labels", "label") or resembles(first, "labels"):
         kept = "-".join(filter(None, rest))
         return f"labels-{kept}.csv" if kept else "labels.csv"
-    return "labels.csv" if not labelled and {first, *rest} & {*OF_TEXTS} else ""
+    return "labels.csv" if not labelled and {first, *rest} & {*TEXT_TABLES} else ""
 
 
 def is_read(folder: str, name: str) -> bool:
     """Whether a table of this name is read: as labels, as a list of pictures, or as a part of a study."""
     if folder:
         return folder == "labels/" and name.endswith(".csv")
-    ours = ("labels.csv", "images.csv", *(f"{table}.csv" for table in OF_STUDIES))
+    ours = ("labels.csv", "images.csv", *(f"{table}.csv" for table in STUDY_TABLES))
     return name in ours or (name.startswith("labels-") and name.endswith(".csv"))
 
 
-def stem(name: str) -> str:
+def strip_suffixes(name: str) -> str:
     """A name without its suffixes that stand for a form, in small letters: ``Labels.csv.gz`` is ``labels``."""
     bare, suffix = os.path.splitext(name.lower())
-    while suffix in (*TABLES, *PACKED):
+    while suffix in (*TABLE_SUFFIXES, *PACKED_SUFFIXES):
         bare, suffix = os.path.splitext(bare)
     return f"{bare}{suffix}".strip()
 
 
-def like(name: str, wanted: str) -> bool:
-    return difflib.SequenceMatcher(None, name, wanted).ratio() >= CLOSE
+def resembles(name: str, wanted: str) -> bool:
+    return difflib.SequenceMatcher(None, name, wanted).ratio() >= LEAST_LIKENESS
 
 
-def remedy(name: str, right: str) -> str:
+def suggest_remedy(name: str, right: str) -> str:
     """What makes a file of this name one that is read."""
     suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes[-1] in COMMAS:
+    if suffixes[-1] in COMMA_SUFFIXES:
         return f"call it {right}"
-    if suffixes[-1] in PACKED:
+    if suffixes[-1] in PACKED_SUFFIXES:
         return f"unpack it as {right}"
     if (
         suffixes[-2:-1] == [".csv"] and suffixes[-1] == ".txt"
     ):  # as editors save it that hide suffixes
         return f"call it {right}"
-    if suffixes[-1] in SHEETS:
+    if suffixes[-1] in SHEET_SUFFIXES:
         return f"save it as {right}, with commas, in UTF-8"
     return f"only CSV is; write {right}"

@@ -20,34 +20,36 @@ from typing import NamedTuple
 import numpy as np
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.csv_tables import line_of, read_rows
+from kis_bench.files.csv_tables import parse_line_number, read_rows
 from kis_bench.records import Float64s, Judgment, Participant, Triplet
 
-PARTICIPANTS, JUDGMENTS = "participants.csv", "triplet_judgements.csv"
-TRIPLETS = ("triplets_extended.csv", "triplets.csv")  #: the first that is there
-ABOUT_PEOPLE = ("user_id", "age_group", "education", "ml_expert")
-OPTIONS = ("option_one_path", "option_two_path")  #: left and right
-ABOUT_JUDGMENTS = ("judgement_id", "triplet_id", "user_id", *OPTIONS)
-CHOICES = ("choice", "simplified_choice")  #: one of them is needed
-MOST = {"choice": 2, "simplified_choice": 1}  #: from this, negative, to this
-ABOUT_TRIPLETS = ("triplet_id", "target_path", "candidate1_path", "candidate2_path")
-BINS = ("candidate1_bin", "candidate2_bin")
-DISTANCE = re.compile(r"(?P<name>.+)_cosdist_(?P<of>query_candidate1|query_candidate2|candidates)")
-OF = ("query_candidate1", "query_candidate2", "candidates")
-MARKER = 1.11  #: M3RT's three distances where an image is missing
-RANGE = (-0.001, 2.001)  #: of a cosine distance, with room for rounding
-FOLDERS = re.compile(r"(?:\./)?(?:images/|keyframes/)?")
-NAMED = 5  #: so many examples in a remark
+PARTICIPANTS_FILE, JUDGMENTS_FILE = "participants.csv", "triplet_judgements.csv"
+TRIPLET_FILES = ("triplets_extended.csv", "triplets.csv")  #: the first that is there
+PERSON_COLUMNS = ("user_id", "age_group", "education", "ml_expert")
+OPTION_COLUMNS = ("option_one_path", "option_two_path")  #: left and right
+JUDGMENT_COLUMNS = ("judgement_id", "triplet_id", "user_id", *OPTION_COLUMNS)
+CHOICE_COLUMNS = ("choice", "simplified_choice")  #: one of them is needed
+LARGEST_CHOICE = {"choice": 2, "simplified_choice": 1}  #: from this, negative, to this
+TRIPLET_COLUMNS = ("triplet_id", "target_path", "candidate1_path", "candidate2_path")
+BIN_COLUMNS = ("candidate1_bin", "candidate2_bin")
+DISTANCE_COLUMN = re.compile(
+    r"(?P<name>.+)_cosdist_(?P<of>query_candidate1|query_candidate2|candidates)"
+)
+DISTANCE_PAIRS = ("query_candidate1", "query_candidate2", "candidates")
+MISSING_MARK = 1.11  #: M3RT's three distances where an image is missing
+DISTANCE_RANGE = (-0.001, 2.001)  #: of a cosine distance, with room for rounding
+LEADING_FOLDER = re.compile(r"(?:\./)?(?:images/|keyframes/)?")
+MOST_IDS_NAMED = 5  #: so many examples in a remark
 
-Row = Mapping[str, str]
-Rows = Sequence[tuple[int, Row]]
+StudyRow = Mapping[str, str]
+StudyRows = Sequence[tuple[int, StudyRow]]
 
 
-class Table(NamedTuple):
+class StudyTable(NamedTuple):
     """One of the files: its header, and its rows with the line that each begins on."""
 
     header: tuple[str, ...]
-    rows: Rows
+    rows: StudyRows
 
 
 @dataclass(frozen=True)
@@ -69,27 +71,29 @@ class Study:
         )
 
 
-def triplet_file(root: Path) -> Path | None:
+def find_triplet_file(root: Path) -> Path | None:
     """The table of triplets in a dataset folder, if there is one."""
-    return next((root / name for name in TRIPLETS if os.path.isfile(root / name)), None)
+    return next((root / name for name in TRIPLET_FILES if os.path.isfile(root / name)), None)
 
 
-def extractor_names(file: Path) -> tuple[str, ...]:
+def read_extractor_names(file: Path) -> tuple[str, ...]:
     """Extractors whose cosine distances stand in a table of triplets, by its header alone; none if it can't be read."""
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             header = next(csv.reader(stream, skipinitialspace=True), [])
     except (OSError, csv.Error):
         return ()
-    found = columns_of_extractors(cell.strip() for cell in header)
-    return tuple(name for name, columns in found.items() if columns.keys() >= set(OF[:2]))
+    found = find_distance_columns(cell.strip() for cell in header)
+    return tuple(
+        name for name, columns in found.items() if columns.keys() >= set(DISTANCE_PAIRS[:2])
+    )
 
 
-def columns_of_extractors(header: Iterable[str]) -> dict[str, dict[str, str]]:
+def find_distance_columns(header: Iterable[str]) -> dict[str, dict[str, str]]:
     """Extractor -> which distance -> its column."""
     found: dict[str, dict[str, str]] = {}
     for column in header:
-        if match := DISTANCE.fullmatch(column):
+        if match := DISTANCE_COLUMN.fullmatch(column):
             found.setdefault(match["name"], {})[match["of"]] = column
     return found
 
@@ -100,40 +104,40 @@ def read_study(root: Path) -> Study:
     Raises:
         BadFile: a file is missing or has problems; KisBenchError: several have. All problems are named.
     """
-    file = triplet_file(root) or root / TRIPLETS[1]
+    file = find_triplet_file(root) or root / TRIPLET_FILES[1]
     of_triplets, of_people, of_judgments = problems = list[str](), list[str](), list[str]()
-    given = table(file, ABOUT_TRIPLETS, of_triplets)
-    people = table(root / PARTICIPANTS, ABOUT_PEOPLE, of_people)
-    judged = table(root / JUDGMENTS, ABOUT_JUDGMENTS, of_judgments)
+    given = read_study_table(file, TRIPLET_COLUMNS, of_triplets)
+    people = read_study_table(root / PARTICIPANTS_FILE, PERSON_COLUMNS, of_people)
+    judged = read_study_table(root / JUDGMENTS_FILE, JUDGMENT_COLUMNS, of_judgments)
     # What one file lacks hides no problem of another: what can't be looked up in it is not asked for.
-    triplets = None if given is None else triplets_of(given.rows, of_triplets)
-    participants = None if people is None else participants_of(people.rows, of_people)
+    triplets = None if given is None else parse_triplets(given.rows, of_triplets)
+    participants = None if people is None else parse_participants(people.rows, of_people)
     judgments = (
-        () if judged is None else judgments_of(judged.rows, triplets, participants, of_judgments)
+        () if judged is None else parse_judgments(judged.rows, triplets, participants, of_judgments)
     )
-    distances, remarks = ({}, []) if given is None else distances_of(given, of_triplets)
-    files = file, root / PARTICIPANTS, root / JUDGMENTS
+    distances, remarks = ({}, []) if given is None else parse_distances(given, of_triplets)
+    files = file, root / PARTICIPANTS_FILE, root / JUDGMENTS_FILE
     wrong = [
-        BadFile(path, sorted(found, key=line_of))
+        BadFile(path, sorted(found, key=parse_line_number))
         for path, found in zip(files, problems, strict=True)
         if found
     ]
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
-    if file.name == TRIPLETS[0] and os.path.isfile(root / TRIPLETS[1]):
-        remarks.append(f"{TRIPLETS[0]} was read; {TRIPLETS[1]} is there too and was not")
+    if file.name == TRIPLET_FILES[0] and os.path.isfile(root / TRIPLET_FILES[1]):
+        remarks.append(f"{TRIPLET_FILES[0]} was read; {TRIPLET_FILES[1]} is there too and was not")
     study = Study(triplets or (), judgments, participants or (), distances)
-    return replace(study, remarks=(*counted(study), *remarks))
+    return replace(study, remarks=(*describe_study(study), *remarks))
 
 
-def table(file: Path, needed: tuple[str, ...], problems: list[str]) -> Table | None:
+def read_study_table(file: Path, needed: tuple[str, ...], problems: list[str]) -> StudyTable | None:
     """One of the files; None if its columns can't be told apart."""
-    one_of = " or ".join(CHOICES) if file.name == JUDGMENTS else ""
+    one_of = " or ".join(CHOICE_COLUMNS) if file.name == JUDGMENTS_FILE else ""
     columns = ", ".join([*needed, *[one_of] * bool(one_of)])
     if not os.path.isfile(file):
         said = (
-            f"there is no {TRIPLETS[1]} or {TRIPLETS[0]}"
-            if file.name in TRIPLETS
+            f"there is no {TRIPLET_FILES[1]} or {TRIPLET_FILES[0]}"
+            if file.name in TRIPLET_FILES
             else "the file is missing"
         )
         problems.append(
@@ -146,15 +150,17 @@ def table(file: Path, needed: tuple[str, ...], problems: list[str]) -> Table | N
         problems[:] = error.problems
         return None
     absent = [column for column in needed if column not in header]
-    if one_of and not any(column in header for column in CHOICES):
+    if one_of and not any(column in header for column in CHOICE_COLUMNS):
         absent.append(one_of)
-    if file.name in TRIPLETS and (BINS[0] in header) != (BINS[1] in header):
-        absent.append(BINS[BINS[0] in header])
+    if file.name in TRIPLET_FILES and (BIN_COLUMNS[0] in header) != (BIN_COLUMNS[1] in header):
+        absent.append(BIN_COLUMNS[BIN_COLUMNS[0] in header])
     problems += [f"line 1: missing column {column!r}; looked for {columns}" for column in absent]
-    return None if absent else Table(header, list(rows))
+    return None if absent else StudyTable(header, list(rows))
 
 
-def identified(rows: Rows, column: str, problems: list[str]) -> Iterable[tuple[int, str, Row]]:
+def check_ids(
+    rows: StudyRows, column: str, problems: list[str]
+) -> Iterable[tuple[int, str, StudyRow]]:
     """The rows whose id is neither empty nor there before: line, id, row."""
     first: dict[str, int] = {}
     for line, row in rows:
@@ -170,29 +176,29 @@ def identified(rows: Rows, column: str, problems: list[str]) -> Iterable[tuple[i
             yield line, name, row
 
 
-def item_of(path: str) -> str:
+def parse_item_id(path: str) -> str:
     """The item id of an image: its path below the folder of images without extension."""
     stripped = path.strip().replace("\\", "/")
-    return os.path.splitext(stripped[FOLDERS.match(stripped).end() :])[0]  # type: ignore[union-attr]
+    return os.path.splitext(stripped[LEADING_FOLDER.match(stripped).end() :])[0]  # type: ignore[union-attr]
 
 
-def participants_of(rows: Rows, problems: list[str]) -> tuple[Participant, ...]:
-    people = identified(rows, "user_id", problems)
+def parse_participants(rows: StudyRows, problems: list[str]) -> tuple[Participant, ...]:
+    people = check_ids(rows, "user_id", problems)
     return tuple(
-        Participant(name, *(row[column].strip() for column in ABOUT_PEOPLE[1:]))
+        Participant(name, *(row[column].strip() for column in PERSON_COLUMNS[1:]))
         for _, name, row in people
     )
 
 
-def triplets_of(rows: Rows, problems: list[str]) -> tuple[Triplet, ...]:
+def parse_triplets(rows: StudyRows, problems: list[str]) -> tuple[Triplet, ...]:
     found = []
-    for line, name, row in identified(rows, "triplet_id", problems):
+    for line, name, row in check_ids(rows, "triplet_id", problems):
         images = target, first, second = tuple(
-            item_of(row[column]) for column in ABOUT_TRIPLETS[1:]
+            parse_item_id(row[column]) for column in TRIPLET_COLUMNS[1:]
         )
         problems += [
             f"line {line}: {column} is empty; write the image's path"
-            for column, image in zip(ABOUT_TRIPLETS[1:], images, strict=True)
+            for column, image in zip(TRIPLET_COLUMNS[1:], images, strict=True)
             if not image
         ]
         if all(images) and len(set(images)) < 3:
@@ -200,14 +206,14 @@ def triplets_of(rows: Rows, problems: list[str]) -> tuple[Triplet, ...]:
                 f"line {line}: triplet {name!r} has the same image twice; a triplet needs three"
             )
         about = row.get("class", "").strip()
-        found.append(Triplet(name, target, first, second, about, bins_of(row, line, problems)))
+        found.append(Triplet(name, target, first, second, about, parse_bins(row, line, problems)))
     if not rows and not problems:
         problems.append("no triplets; add one row per triplet")
     return tuple(found)
 
 
-def bins_of(row: Row, line: int, problems: list[str]) -> tuple[int, int] | None:
-    cells = [row.get(column, "").strip() for column in BINS]
+def parse_bins(row: StudyRow, line: int, problems: list[str]) -> tuple[int, int] | None:
+    cells = [row.get(column, "").strip() for column in BIN_COLUMNS]
     if not any(cells):
         return None
     try:
@@ -216,18 +222,20 @@ def bins_of(row: Row, line: int, problems: list[str]) -> tuple[int, int] | None:
         )
     except (ValueError, OverflowError):
         problems.append(
-            f"line {line}: {' and '.join(BINS)} are {cells[0]!r} and {cells[1]!r}, not whole numbers"
+            f"line {line}: {' and '.join(BIN_COLUMNS)} are {cells[0]!r} and {cells[1]!r}, not whole numbers"
         )
         return None
     return first, second
 
 
-def distances_of(given: Table, problems: list[str]) -> tuple[dict[str, Float64s], list[str]]:
+def parse_distances(
+    given: StudyTable, problems: list[str]
+) -> tuple[dict[str, Float64s], list[str]]:
     """Distances of each extractor ``[t, 3]``, and remarks; empty cells and M3RT's marks of missing images are NaN."""
     found: dict[str, Float64s] = {}
     marked, euclidean = 0, sum("_eucldist_" in column for column in given.header)
-    for name, columns in columns_of_extractors(given.header).items():
-        absent = [f"{name}_cosdist_{of}" for of in OF[:2] if of not in columns]
+    for name, columns in find_distance_columns(given.header).items():
+        absent = [f"{name}_cosdist_{of}" for of in DISTANCE_PAIRS[:2] if of not in columns]
         if absent:
             there = f"only {', '.join(columns.values())} is there"
             remedy = "add it, or delete the extractor's other columns"
@@ -235,11 +243,11 @@ def distances_of(given: Table, problems: list[str]) -> tuple[dict[str, Float64s]
                 f"line 1: missing column {column!r}, {there}; {remedy}" for column in absent
             ]
             continue
-        own = np.full((len(given.rows), len(OF)), np.nan)
-        for place, of in enumerate(OF):
+        own = np.full((len(given.rows), len(DISTANCE_PAIRS)), np.nan)
+        for place, of in enumerate(DISTANCE_PAIRS):
             if of in columns:
-                own[:, place] = numbers(given.rows, columns[of], problems)
-        missing = (own == MARKER).all(axis=1)
+                own[:, place] = parse_distance_column(given.rows, columns[of], problems)
+        missing = (own == MISSING_MARK).all(axis=1)
         own[missing] = np.nan
         marked += int(missing.sum())
         found[name] = own
@@ -247,27 +255,27 @@ def distances_of(given: Table, problems: list[str]) -> tuple[dict[str, Float64s]
     if lacking := {
         name: n for name, own in found.items() if (n := int(np.isnan(own[:, :2]).any(axis=1).sum()))
     }:
-        shown = ", ".join(f"{name} {n:,}" for name, n in list(lacking.items())[:NAMED])
-        more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
+        shown = ", ".join(f"{name} {n:,}" for name, n in list(lacking.items())[:MOST_IDS_NAMED])
+        more = f" and {len(lacking) - MOST_IDS_NAMED} more" if len(lacking) > MOST_IDS_NAMED else ""
         remarks.append(f"distances that are missing, by extractor: {shown}{more}")
     if marked:
         remarks.append(
-            f"images marked as missing by {MARKER}, over all triplets and extractors: {marked:,}"
+            f"images marked as missing by {MISSING_MARK}, over all triplets and extractors: {marked:,}"
         )
     if euclidean:
         remarks.append(f"columns of Euclidean distances, which are not used: {euclidean}")
     return found, remarks
 
 
-def numbers(rows: Rows, column: str, problems: list[str]) -> Float64s:
+def parse_distance_column(rows: StudyRows, column: str, problems: list[str]) -> Float64s:
     """A column of cosine distances ``[t]``."""
     cells = [row[column].strip() for _, row in rows]
     try:
         found = np.array([cell if cell else "nan" for cell in cells], np.float64)
     except ValueError:
-        found = np.array([number(cell) for cell in cells], np.float64)
+        found = np.array([parse_distance(cell) for cell in cells], np.float64)
     unread = np.isnan(found) & [cell.lower() not in ("", "nan") for cell in cells]
-    bad = unread | (found < RANGE[0]) | (found > RANGE[1])
+    bad = unread | (found < DISTANCE_RANGE[0]) | (found > DISTANCE_RANGE[1])
     problems += [
         f"line {line}: {column} {cell!r} is no cosine distance from 0 to 2; correct it, or leave the cell "
         "empty if an image is missing"
@@ -277,15 +285,15 @@ def numbers(rows: Rows, column: str, problems: list[str]) -> Float64s:
     return found
 
 
-def number(cell: str) -> float:
+def parse_distance(cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
         return math.nan
 
 
-def judgments_of(
-    rows: Rows,
+def parse_judgments(
+    rows: StudyRows,
     triplets: Sequence[Triplet] | None,
     people: Sequence[Participant] | None,
     problems: list[str],
@@ -294,12 +302,12 @@ def judgments_of(
     known = {triplet.triplet_id: triplet for triplet in triplets or ()}
     users = {participant.user_id for participant in people or ()}
     found = []
-    for line, name, row in identified(rows, "judgement_id", problems):
+    for line, name, row in check_ids(rows, "judgement_id", problems):
         user, about = row["user_id"].strip(), row["triplet_id"].strip()
         if people is not None and user not in users:
-            remedy = f"add the person to {PARTICIPANTS}, or delete the row"
-            problems.append(f"line {line}: user {user!r} is not in {PARTICIPANTS}; {remedy}")
-        choice, degree = choice_of(row, line, problems)
+            remedy = f"add the person to {PARTICIPANTS_FILE}, or delete the row"
+            problems.append(f"line {line}: user {user!r} is not in {PARTICIPANTS_FILE}; {remedy}")
+        choice, degree = parse_choice(row, line, problems)
         triplet = known.get(about)
         if triplet is None:
             if triplets is not None:
@@ -308,7 +316,7 @@ def judgments_of(
                     f"line {line}: triplet {about!r} is not in the table of triplets; {remedy}"
                 )
             continue
-        shown = tuple(item_of(row[column]) for column in OPTIONS)
+        shown = tuple(parse_item_id(row[column]) for column in OPTION_COLUMNS)
         candidates = triplet.candidate1, triplet.candidate2
         if shown not in (candidates, candidates[::-1]):
             what = f"options {' and '.join(shown)} are not {' and '.join(candidates)}, the candidates of {about!r}"
@@ -325,11 +333,11 @@ def judgments_of(
     return tuple(found)
 
 
-def choice_of(row: Row, line: int, problems: list[str]) -> tuple[int, int | None]:
+def parse_choice(row: StudyRow, line: int, problems: list[str]) -> tuple[int, int | None]:
     """-1, 0 or 1, and the same by degrees where that was asked; negative is the left option."""
-    asked, found = [column for column in CHOICES if column in row], dict[str, int]()
+    asked, found = [column for column in CHOICE_COLUMNS if column in row], dict[str, int]()
     for column in asked:
-        value, most = number(row[column].strip()), MOST[column]
+        value, most = parse_distance(row[column].strip()), LARGEST_CHOICE[column]
         if value.is_integer() and abs(value) <= most:
             found[column] = int(value)
         else:
@@ -349,7 +357,7 @@ def choice_of(row: Row, line: int, problems: list[str]) -> tuple[int, int | None
     return choice, degree
 
 
-def counted(study: Study) -> list[str]:
+def describe_study(study: Study) -> list[str]:
     """How much there is, and what is odd about it."""
     judged = Counter(j.triplet_id for j in study.judgments)
     pairs = Counter((j.triplet_id, j.user_id) for j in study.judgments)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kis_bench.errors import BadFile
 
-COLUMNS = ("startframe", "starttime", "endframe", "endtime")
+BOUNDARY_COLUMNS = ("startframe", "starttime", "endframe", "endtime")
 
 
-def shot_times(root: Path, videos: Iterable[str]) -> dict[tuple[str, int], float]:
+def read_shot_times(root: Path, videos: Iterable[str]) -> dict[tuple[str, int], float]:
     """(video, shot) -> the middle of the shot in seconds, which its representative keyframe stands for.
 
     Shots count from 1, in the order of the rows. A video without a file of boundaries has no times.
@@ -24,11 +24,13 @@ def shot_times(root: Path, videos: Iterable[str]) -> dict[tuple[str, int], float
     for video in sorted(videos) if folder.is_dir() else ():
         file = folder / f"{video}.tsv"
         if file.is_file():
-            found |= {(video, shot): middle for shot, middle in enumerate(middles(file), start=1)}
+            found |= {
+                (video, shot): middle for shot, middle in enumerate(read_middles(file), start=1)
+            }
     return found
 
 
-def middles(file: Path) -> list[float]:
+def read_middles(file: Path) -> list[float]:
     try:
         with file.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
@@ -40,7 +42,7 @@ def middles(file: Path) -> list[float]:
             found.append((float(row["starttime"]) + float(row["endtime"])) / 2)
         except (KeyError, TypeError, ValueError):
             problems.append(
-                f"line {line}: starttime and endtime in seconds are needed; V3C has {', '.join(COLUMNS)}"
+                f"line {line}: starttime and endtime in seconds are needed; V3C has {', '.join(BOUNDARY_COLUMNS)}"
             )
     if problems or not found:
         raise BadFile(file, problems or ["no shots"])

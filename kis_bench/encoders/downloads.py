@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files.whole import content_digest
+from kis_bench.files.whole import digest_content
 
 DISK = (
     errno.ENOSPC,
@@ -56,7 +56,7 @@ def download(
                 http_get(
                     url, stream, resume_size=there, headers=dict(headers or {}), expected_size=size
                 )
-            if sha256 and not (found := content_digest(part)).startswith(sha256):
+            if sha256 and not (found := digest_content(part)).startswith(sha256):
                 part.unlink()
                 raise KisBenchError(
                     f"{url} has the digest {found}, expected was {sha256}; it is thrown away"

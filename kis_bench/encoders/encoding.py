@@ -14,7 +14,7 @@ from PIL import Image
 from kis_bench.encoders.batching import out_of_memory
 from kis_bench.encoders.protocol import Encoder, PreparingEncoder
 from kis_bench.errors import BadVector, KisBenchError, raised
-from kis_bench.ranking.unit_vectors import check_vectors, of
+from kis_bench.ranking.unit_vectors import name_ids, require_unit_vectors
 from kis_bench.records import Vectors
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class CheckedModel:
         self, batch: Sequence[Input], vectors: Any, shape: tuple[int, int], kind: str
     ) -> Vectors:
         try:
-            check_vectors([one.id for one in batch], vectors, shape, kind)
+            require_unit_vectors([one.id for one in batch], vectors, shape, kind)
         except BadVector as error:
             raise BadVector(f"model {self.encoder.name}: {error}") from None
         except KisBenchError as error:
@@ -123,7 +123,7 @@ class CheckedModel:
             raise KisBenchError(f"{fails} {kind} {batch[0].id!r}: {raised(failed)}") from failed
         for one in batch:
             self.named(kind, encode, [one])
-        alone = f"({of([one.id for one in batch])}), and on none of them alone"
+        alone = f"({name_ids([one.id for one in batch])}), and on none of them alone"
         raise KisBenchError(
             f"{fails} {len(batch)} {kind}s at once {alone}: {raised(failed)}"
         ) from failed

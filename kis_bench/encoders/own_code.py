@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from kis_bench.files.whole import content_digest
+from kis_bench.files.whole import digest_content
 from kis_bench.records import digest
 
 INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
@@ -24,7 +24,7 @@ SUFFIXES = (".py", *EXTENSION_SUFFIXES)
 def code_digest(module: str) -> str:
     """SHA-256 over the names and contents of :func:`own_modules`, 64 hexadecimal digits."""
     return digest(
-        f"{name} {content_digest(file)}" for name, file in sorted(own_modules(module).items())
+        f"{name} {digest_content(file)}" for name, file in sorted(own_modules(module).items())
     )
 
 

@@ -17,7 +17,7 @@ from kis_bench.encoders.catalogue import nameless
 from kis_bench.encoders.own_code import code_digest
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, raised
-from kis_bench.files.cache import file_digest
+from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
 
 WANTED = ("name", "dim", "vectors_per_item", "encode_images")
@@ -271,7 +271,7 @@ def files_of(checkpoint: Checkpoint, own: Any, module: str) -> list[str]:
                 f"model {checkpoint.name}: there is no file {place}, which its object lists in files"
             )
         found += [
-            f"{file.relative_to(place) if file != place else file.name} {file_digest(file)}"
+            f"{file.relative_to(place) if file != place else file.name} {digest_file(file)}"
             for file in inside
         ]
     return found

@@ -16,7 +16,7 @@ from kis_bench.ranking import target_ranks
 from kis_bench.ranking.exact_scores import (
     gather,
 )
-from kis_bench.ranking.relevance import targets
+from kis_bench.ranking.relevance import find_target_positions
 from kis_bench.ranking.single_scores import true_scores
 from kis_bench.records import Dataset, Float64s
 from kis_bench.results import Run
@@ -86,7 +86,9 @@ def from_vectors(
             f"kis-bench embed {dataset.name} --model {model}"
         )
     vectors = np.asarray(texts.vectors)[:, 0]
-    ranks = target_ranks(vectors, items.vectors, targets(dataset.collection, queries), top_k=depth)
+    ranks = target_ranks(
+        vectors, items.vectors, find_target_positions(dataset.collection, queries), top_k=depth
+    )
     differ = (ranks.best != rows["rank_best"].to_numpy()) | (
         ranks.worst != rows["rank_worst"].to_numpy()
     )

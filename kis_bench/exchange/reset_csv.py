@@ -19,11 +19,16 @@ import pandas as pd
 from kis_bench import datasets as readers
 from kis_bench import encoders
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.reset import ABOUT_TRIPLETS, OF, TRIPLETS, triplet_file
+from kis_bench.datasets.reset import (
+    DISTANCE_PAIRS,
+    TRIPLET_COLUMNS,
+    TRIPLET_FILES,
+    find_triplet_file,
+)
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.rankings import Unavailable, measured_dataset
-from kis_bench.files.csv_tables import decoded, without_padding
-from kis_bench.files.text import file_name
+from kis_bench.files.csv_tables import decode, strip_padding
+from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Dataset
 from kis_bench.results import Run
@@ -81,7 +86,7 @@ def export_reset(
                 file or name,
                 [f"line 1: the column {column!r} is there already; {remedy}" for column in taken],
             )
-        target = out / file_name(dataset.name) / TRIPLETS[0]
+        target = out / make_file_name(dataset.name) / TRIPLET_FILES[0]
         if file and target.exists() and target.samefile(file):
             raise KisBenchError(
                 f"{target} is the study's own table; choose another folder with --out"
@@ -92,8 +97,8 @@ def export_reset(
         contents[target] = written(wider)
         remarks += [f"{name}: {said}" for said in moved_ids(header)]
         for model, column in columns.items():
-            first = wider[0].index(f"{column}_cosdist_{OF[0]}")
-            empty = sum("" in row[first : first + len(OF)] for row in wider[1:])
+            first = wider[0].index(f"{column}_cosdist_{DISTANCE_PAIRS[0]}")
+            empty = sum("" in row[first : first + len(DISTANCE_PAIRS)] for row in wider[1:])
             called = "" if column == model else f" as {column}"
             remarks.append(
                 f"{name} {model}{called}: {len(table):,} rows, {empty:,} of them without distance"
@@ -122,8 +127,8 @@ def extended_table(
     if taken := taken_columns(header, distances):
         raise ValueError(f"the table has the column(s) {', '.join(taken)} already")
     place = place_of_ids(header)
-    nothing = (math.nan,) * len(OF)
-    wider = [[ABOUT_TRIPLETS[0], *header[:place], *header[place + 1 :], *new_columns(distances)]]
+    nothing = (math.nan,) * len(DISTANCE_PAIRS)
+    wider = [[TRIPLET_COLUMNS[0], *header[:place], *header[place + 1 :], *new_columns(distances)]]
     for row in rows:
         own = [found.get(row[place].strip(), nothing) for found in distances.values()]
         wider.append(
@@ -138,7 +143,7 @@ def extended_table(
 
 
 def new_columns(names: Iterable[str]) -> list[str]:
-    return [f"{name}_cosdist_{of}" for name in names for of in OF]
+    return [f"{name}_cosdist_{of}" for name in names for of in DISTANCE_PAIRS]
 
 
 def taken_columns(header: Iterable[str], names: Iterable[str]) -> list[str]:
@@ -150,7 +155,7 @@ def taken_columns(header: Iterable[str], names: Iterable[str]) -> list[str]:
 def place_of_ids(header: Sequence[str]) -> int:
     """Which column has the ids of triplets: the one called so, else a first one without a name, as of pandas' index."""
     columns = [column.strip() for column in header]
-    return columns.index(ABOUT_TRIPLETS[0]) if ABOUT_TRIPLETS[0] in columns else 0
+    return columns.index(TRIPLET_COLUMNS[0]) if TRIPLET_COLUMNS[0] in columns else 0
 
 
 def moved_ids(header: Sequence[str]) -> list[str]:
@@ -159,7 +164,7 @@ def moved_ids(header: Sequence[str]) -> list[str]:
     >>> moved_ids(["class", "triplet_id"])
     ['triplet_id was column 2 and is the first now, where the notebook looks for it']
     """
-    name, place = ABOUT_TRIPLETS[0], place_of_ids(header)
+    name, place = TRIPLET_COLUMNS[0], place_of_ids(header)
     if place:
         return [
             f"{name} was column {place + 1} and is the first now, where the notebook looks for it"
@@ -199,7 +204,7 @@ def column_names(models: Iterable[str], names: str) -> dict[str, str]:
 def table_file(dataset: Dataset, folder: Path | None) -> Path | None:
     """The table of triplets that a dataset was read from; None for an embedded one."""
     root = readers.resolve(DatasetRow(dataset.name, folder)).folder
-    return None if root is None else triplet_file(root)
+    return None if root is None else find_triplet_file(root)
 
 
 def triplets_table(dataset: Dataset) -> list[list[str]]:
@@ -212,7 +217,7 @@ def triplets_table(dataset: Dataset) -> list[list[str]]:
         ]
         for t in dataset.triplets
     )
-    return [[*ABOUT_TRIPLETS, "class"], *rows]
+    return [[*TRIPLET_COLUMNS, "class"], *rows]
 
 
 def read_cells(file: Path) -> list[list[str]]:
@@ -222,8 +227,8 @@ def read_cells(file: Path) -> list[list[str]]:
         BadFile: no table can be read.
     """
     problems: list[str] = []
-    text = decoded(file, problems)
-    reader = csv.reader(io.StringIO(without_padding(text), newline=""), strict=True)
+    text = decode(file, problems)
+    reader = csv.reader(io.StringIO(strip_padding(text), newline=""), strict=True)
     try:
         rows = [row for row in reader if row]
     except csv.Error as error:

@@ -27,7 +27,7 @@ from kis_bench.exchange.rankings import (
     measured_dataset,
     targets_of,
 )
-from kis_bench.files.text import file_name
+from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Dataset
 from kis_bench.results import Run
@@ -119,12 +119,12 @@ def write_label_set(
         if len(queries) == 0:
             remarks.append(f"{name} {label_set} {model}: not written{remark}")
             continue
-        file = f"{file_name(name, label_set, str(model))}.run.{form}"
+        file = f"{make_file_name(name, label_set, str(model))}.run.{form}"
         write_whole(folder / file, content(ranking, form, str(model)))
         remarks.append(f"{file}: {len(queries)} queries, {len(ranking)} items{remark}")
         judged |= {query: targets[query] for query in queries}
     if judged:
-        file = f"{file_name(name, label_set)}.qrels.{form}"
+        file = f"{make_file_name(name, label_set)}.qrels.{form}"
         pairs = [(query, item, 1) for query, items in judged.items() for item in items]
         write_whole(
             folder / file,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.whole import content_digest, write_whole
+from kis_bench.files.whole import digest_content, write_whole
 
 MOST_NAMES = 900  #: in one question; older SQLite takes 999 parameters
 FAULTS = (sqlite3.Error, OSError, UnicodeEncodeError)
@@ -19,20 +19,20 @@ YOUNG_NS = (
 )  #: a file changed less than this ago may change again without its time of change moving
 
 
-def folder(kind: str) -> Path:
+def find_folder(kind: str) -> Path:
     """``KIS_CACHE`` or the user's cache folder, and in it the folder for one kind of things."""
     import platformdirs
 
     return Path(os.environ.get("KIS_CACHE") or platformdirs.user_cache_dir("kis-bench")) / kind
 
 
-def write(file: Path, text: str) -> None:
+def write_if_possible(file: Path, text: str) -> None:
     """Whole or not at all; a cache that can't be written costs time, not the result."""
     with contextlib.suppress(KisBenchError):
         write_whole(file, text.encode())
 
 
-class Facts:
+class FileFacts:
     """What was found out about files, of one kind (``digest``, ``hash``, ...), and still holds.
 
     A fact holds while the state that it was found in does; for a file that is :func:`state_of`. All is in one SQLite
@@ -46,7 +46,7 @@ class Facts:
         """Of the names in ``states`` (name -> state) those about which something is known: name -> fact."""
         found: dict[str, str] = {}
         names = list(states)
-        with contextlib.suppress(*FAULTS), database() as facts:
+        with contextlib.suppress(*FAULTS), open_database() as facts:
             for start in range(0, len(names), MOST_NAMES):
                 some = names[start : start + MOST_NAMES]
                 query = f"SELECT name, state, fact FROM facts WHERE kind = ? AND name IN ({','.join('?' * len(some))})"
@@ -61,7 +61,7 @@ class Facts:
         """``rows``: name, state, fact."""
         if not rows:
             return
-        with contextlib.suppress(*FAULTS), database() as facts:
+        with contextlib.suppress(*FAULTS), open_database() as facts:
             facts.executemany(
                 "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
                 [(self.kind, *row) for row in rows],
@@ -69,9 +69,9 @@ class Facts:
 
 
 @contextlib.contextmanager
-def database() -> Iterator[sqlite3.Connection]:
+def open_database() -> Iterator[sqlite3.Connection]:
     """One transaction. Raises one of FAULTS."""
-    file = folder("facts.sqlite")
+    file = find_folder("facts.sqlite")
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
@@ -89,7 +89,7 @@ def database() -> Iterator[sqlite3.Connection]:
         raise
 
 
-def state_of(file: Path | str) -> str | None:
+def read_state(file: Path | str) -> str | None:
     """Size and time of change; None while it is so young that a change could go unnoticed."""
     about = os.stat(file)
     if time.time_ns() - about.st_mtime_ns < YOUNG_NS:
@@ -97,9 +97,9 @@ def state_of(file: Path | str) -> str | None:
     return f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns}"
 
 
-def remembered(kind: str, file: Path, find: Callable[[Path], str]) -> str:
+def find_once(kind: str, file: Path, find: Callable[[Path], str]) -> str:
     """What ``find`` tells of a file, found out again only when the file has changed."""
-    name, state, facts = str(file.resolve()), state_of(file), Facts(kind)
+    name, state, facts = str(file.resolve()), read_state(file), FileFacts(kind)
     if state is None:
         return find(file)
     known = facts.known({name: state})
@@ -109,13 +109,13 @@ def remembered(kind: str, file: Path, find: Callable[[Path], str]) -> str:
     return known[name]
 
 
-def file_digest(file: Path) -> str:
+def digest_file(file: Path) -> str:
     """SHA-256 of a file's content, 64 hexadecimal digits; read again only when size or time of change differ.
 
     Raises:
         BadFile: it can't be read.
     """
     try:
-        return remembered("digest", file, content_digest)
+        return find_once("digest", file, digest_content)
     except OSError as error:
         raise BadFile(file, [f"can't be read: {error.strerror}"]) from error

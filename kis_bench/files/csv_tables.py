@@ -18,12 +18,12 @@ QUOTED = re.compile(
 QUOTING = "quote cells that hold commas, quotes or new lines, and double the quotes in them"
 MOST_UNREADABLE = 100  #: rows before a file is given up
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
-Row = tuple[int, dict[str, str]]
+NumberedRow = tuple[int, dict[str, str]]
 
 
 def read_rows(
     file: Path, problems: list[str] | None = None, *, index: str = ""
-) -> tuple[tuple[str, ...], Iterator[Row]]:
+) -> tuple[tuple[str, ...], Iterator[NumberedRow]]:
     """The header of a CSV file (UTF-8, RFC 4180) and its rows with the line that each begins on.
 
     Args:
@@ -34,7 +34,7 @@ def read_rows(
         BadFile: no table can be read.
     """
     wrong: list[str] = [] if problems is None else problems
-    found = list(table_rows(decoded(file, wrong), wrong))
+    found = list(parse_rows(decode(file, wrong), wrong))
     header = tuple(cell.strip() for cell in found.pop(0)[1]) if found and found[0][0] == 1 else ()
     if index and header and not header[0]:
         header = ("(index)" if index in header else index, *header[1:])
@@ -68,17 +68,17 @@ def read_rows(
     )
 
 
-def without_padding(text: str) -> str:
+def strip_padding(text: str) -> str:
     """The text of a table without blanks around its quoted cells."""
     return QUOTED.sub(lambda found: found["cell"] or found[0], text) if '"' in text else text
 
 
-def table_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
+def parse_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
     """The rows of a table that are not blank, with the line that each begins on.
 
     Behind a row that can't be read it goes on with the next line, so that all such rows are found.
     """
-    lines = list(io.StringIO(without_padding(text), newline=""))
+    lines = list(io.StringIO(strip_padding(text), newline=""))
     start = 0  # of the row that is read
     for _ in range(MOST_UNREADABLE):
         reader, before = csv.reader(lines[start:], strict=True, skipinitialspace=True), start
@@ -94,7 +94,7 @@ def table_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]
     problems.append(f"line {start}: the rest was not read; mend the quotes above first")
 
 
-def decoded(file: Path, problems: list[str]) -> str:
+def decode(file: Path, problems: list[str]) -> str:
     """The text of a file; lines that are not UTF-8, or no text, are problems, and are marked U+FFFD."""
     try:
         content = file.read_bytes()
@@ -116,7 +116,7 @@ def decoded(file: Path, problems: list[str]) -> str:
     )  # so that the other problems can be found too
 
 
-def unexpected(
+def find_unexpected_columns(
     header: Iterable[str], needed: tuple[str, ...], optional: tuple[str, ...]
 ) -> list[str]:
     """Which columns a header lacks, and which nobody knows."""
@@ -126,12 +126,12 @@ def unexpected(
     ]
 
 
-def line_of(problem: str) -> int:
+def parse_line_number(problem: str) -> int:
     found = re.match(r"line (\d+)", problem)
     return int(found[1]) if found else 0
 
 
-def seconds(cell: str, column: str, line: int, problems: list[str]) -> float:
+def parse_seconds(cell: str, column: str, line: int, problems: list[str]) -> float:
     """A cell as seconds; NaN where it is empty, because then nobody knows."""
     if not cell.strip():
         return math.nan

@@ -8,18 +8,18 @@ from PIL import Image
 
 from kis_bench.colours import cielab
 from kis_bench.errors import BadFile
-from kis_bench.files.cache import Facts
+from kis_bench.files.cache import FileFacts
 from kis_bench.files.images import read_image
-from kis_bench.files.parallel import in_threads
+from kis_bench.files.parallel import map_in_threads
 from kis_bench.records import Collection, Picture
 
 GRID = 4  #: cells of a picture in each direction, of which the mean colours are kept
-CHUNK = 64  #: pictures whose looks are kept together
-THREADS = 2
+CHUNK_PICTURES = 64  #: pictures whose looks are kept together
+HASHING_THREADS = 2
 DIGITS = 16  #: of a hash; those of the colours follow
 
 
-def perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
+def compute_perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
     """pHash of each picture (signs of the low frequencies of its cosine transform), uint64 ``[n]``.
 
     It sees shape and brightness, no colour: :func:`colour_grids` does. Half of the bits are set wherever coefficients
@@ -28,34 +28,36 @@ def perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
     Raises:
         BadFile: pictures can't be read; all of them are named.
     """
-    return np.array([int(one[:DIGITS], 16) for one in looks(collection)], np.uint64)
+    return np.array([int(one[:DIGITS], 16) for one in compute_looks(collection)], np.uint64)
 
 
-def colour_grids(collection: Collection) -> NDArray[np.int8]:
+def compute_colour_grids(collection: Collection) -> NDArray[np.int8]:
     """:func:`colour_grid` of each picture, int8 ``[n, 16, 3]``; made and kept with the hashes.
 
     Raises:
         BadFile: pictures can't be read; all of them are named.
     """
-    parts = [np.frombuffer(bytes.fromhex(one[DIGITS:]), np.int8) for one in looks(collection)]
+    parts = [
+        np.frombuffer(bytes.fromhex(one[DIGITS:]), np.int8) for one in compute_looks(collection)
+    ]
     return np.array(parts, np.int8).reshape(-1, GRID * GRID, 3)
 
 
-def looks(collection: Collection) -> list[str]:
+def compute_looks(collection: Collection) -> list[str]:
     """Hash and colours of each picture, hexadecimal."""
     import imagehash
 
-    facts = Facts(f"phash {imagehash.__version__}, colours {GRID}")
+    facts = FileFacts(f"phash {imagehash.__version__}, colours {GRID}")
     known = facts.known(dict.fromkeys(collection.content, ""))
     missing = [i for i, digest in enumerate(collection.content) if digest not in known]
-    spans = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
+    spans = [missing[i : i + CHUNK_PICTURES] for i in range(0, len(missing), CHUNK_PICTURES)]
     problems: list[str] = []
-    done = in_threads(
-        lambda span: [look_of(collection.paths[i]) for i in span],
+    done = map_in_threads(
+        lambda span: [compute_look(collection.paths[i]) for i in span],
         spans,
-        THREADS,
+        HASHING_THREADS,
         f"{collection.name}: looks",
-        unit=f" x {CHUNK} images",
+        unit=f" x {CHUNK_PICTURES} images",
     )
     for span, made in zip(spans, done, strict=True):
         problems += [said for _, said in made if said]
@@ -71,13 +73,13 @@ def looks(collection: Collection) -> list[str]:
     return [known[digest] for digest in collection.content]
 
 
-def colour_grid(image: Image.Image) -> NDArray[np.int8]:
+def compute_colour_grid(image: Image.Image) -> NDArray[np.int8]:
     """Mean colour of each of 4 x 4 cells of an RGB picture, in CIELAB rounded to whole numbers: int8 ``[16, 3]``."""
     cells = np.asarray(image.resize((GRID, GRID), Image.Resampling.BOX)).reshape(-1, 3)
     return cielab(cells).round().astype(np.int8)
 
 
-def look_of(picture: Picture) -> tuple[str, str]:
+def compute_look(picture: Picture) -> tuple[str, str]:
     """Hash and colours, or what is wrong with the picture."""
     import imagehash
 
@@ -85,4 +87,4 @@ def look_of(picture: Picture) -> tuple[str, str]:
         image = read_image(picture)
     except BadFile as error:
         return "", f"{picture}: {'; '.join(error.problems)}"
-    return str(imagehash.phash(image)) + colour_grid(image).tobytes().hex(), ""
+    return str(imagehash.phash(image)) + compute_colour_grid(image).tobytes().hex(), ""

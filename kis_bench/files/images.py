@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kis_bench.errors import BadFile
 from kis_bench.records import Picture
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 #: Nothing else is tried: some formats that Pillow knows are programs, which other programs run.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -47,7 +47,7 @@ def read_image(picture: Picture) -> Image.Image:
             return upright(file)
     except UNREADABLE as error:
         problem = (
-            f"not a readable image ({why(error)}); replace it or remove it from the collection"
+            f"not a readable image ({explain(error)}); replace it or remove it from the collection"
         )
         raise BadFile(picture, [problem]) from error
 
@@ -58,7 +58,7 @@ def open_image(picture: Picture) -> Image.Image:
     return Image.open(source, formats=FORMATS)
 
 
-def why(error: Exception) -> str:
+def explain(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "empty, or none of " + ", ".join(FORMATS)
     return str(error) or type(error).__name__
@@ -70,7 +70,7 @@ def upright(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: its numbers have no defined colours (32 bits a pixel, floating point, CIELAB).
     """
-    turned = eight_bits(
+    turned = reduce_to_eight_bits(
         ImageOps.exif_transpose(image), image.format
     )  # which the copy has forgotten
     if turned.has_transparency_data:
@@ -80,7 +80,7 @@ def upright(image: Image.Image) -> Image.Image:
     return turned.convert("RGB")
 
 
-def eight_bits(image: Image.Image, kind: str | None) -> Image.Image:
+def reduce_to_eight_bits(image: Image.Image, kind: str | None) -> Image.Image:
     """Grey of 16 bits as 8; Pillow would cut everything above 255 to white."""
     if image.mode in SIXTEEN_BITS or (image.mode == "I" and kind == "PNG"):
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
-A = TypeVar("A")
-B = TypeVar("B")
+Input = TypeVar("A")
+Output = TypeVar("B")
 
 
-def ahead(
-    pool: Executor, function: Callable[[A], B], inputs: Iterable[A], most: int
-) -> Iterator[B]:
+def map_ahead(
+    pool: Executor, function: Callable[[Input], Output], inputs: Iterable[Input], most: int
+) -> Iterator[Output]:
     """``map`` in the pool's threads, in order, with at most that many results waiting: memory stays bounded."""
-    waiting: deque[Future[B]] = deque()
+    waiting: deque[Future[Output]] = deque()
     try:
         for each in inputs:
             waiting.append(pool.submit(function, each))
@@ -29,22 +29,27 @@ def ahead(
             future.cancel()
 
 
-def in_threads(
-    function: Callable[[A], B], inputs: Sequence[A], threads: int, what: str, *, unit: str
-) -> Iterator[B]:
+def map_in_threads(
+    function: Callable[[Input], Output],
+    inputs: Sequence[Input],
+    threads: int,
+    what: str,
+    *,
+    unit: str,
+) -> Iterator[Output]:
     """``map`` in so many threads, in order and within bounded memory, under a progress bar."""
     with ThreadPoolExecutor(threads) as pool:
-        yield from progress(
-            ahead(pool, function, inputs, 2 * threads), what, unit=unit, total=len(inputs)
+        yield from show_progress(
+            map_ahead(pool, function, inputs, 2 * threads), what, unit=unit, total=len(inputs)
         )
 
 
-T = TypeVar("T")
+Item = TypeVar("T")
 
 
-def progress(
-    items: Iterable[T], what: str, *, unit: str, done: int = 0, total: int | None = None
-) -> Iterable[T]:
+def show_progress(
+    items: Iterable[Item], what: str, *, unit: str, done: int = 0, total: int | None = None
+) -> Iterable[Item]:
     """``items`` with a bar that starts at ``done``; no bar unless standard error is a terminal.
 
     How many there are in all is told by ``total``, or by their length; without either they are only counted.

@@ -10,7 +10,7 @@ import pandas as pd
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
-def guarded(text: str) -> str:
+def guard(text: str) -> str:
     """The text, with an apostrophe in front where a spreadsheet would calculate; :func:`unguarded` takes it off.
 
     >>> guarded("=1+1"), guarded("a=b"), unguarded(guarded("'=1")) == "'=1"
@@ -19,7 +19,7 @@ def guarded(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def unguarded(text: str) -> str:
+def unguard(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
@@ -30,7 +30,7 @@ def write_csv(frame: pd.DataFrame, file: Path) -> None:
         if not (
             pd.api.types.is_numeric_dtype(safe[column]) or pd.api.types.is_bool_dtype(safe[column])
         ):
-            cells = [guarded(cell) if isinstance(cell, str) else cell for cell in safe[column]]
+            cells = [guard(cell) if isinstance(cell, str) else cell for cell in safe[column]]
             safe[column] = pd.Series(
                 cells, safe.index, object
             )  # arrow's texts refuse half characters

@@ -9,18 +9,18 @@ import re
 _DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
-def shortened(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
     """At most `limit` characters, with an ellipsis where something was left out."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def plain(text: object) -> str:
+def flatten(text: object) -> str:
     """On one line, without control characters and marks that turn the writing direction."""
     line = _DIRECTION_MARKS.sub("", " ".join(str(text).split()))
     return "".join(c for c in line if c.isprintable() or c in "\u200c\u200d")
 
 
-def file_name(*parts: str) -> str:
+def make_file_name(*parts: str) -> str:
     """A name that every file system takes; names that differ stay different."""
     joined = "-".join(parts)
     safe = re.sub(r"[^a-z0-9._-]+", "-", joined.lower()).strip("-.")[:80]

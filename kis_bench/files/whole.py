@@ -10,7 +10,7 @@ from pathlib import Path
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Picture
 
-CHUNK = 2**20  #: bytes read at once, in each of several threads
+CHUNK_BYTES = 2**20  #: bytes read at once, in each of several threads
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -34,12 +34,12 @@ def write_whole(file: Path, content: bytes) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def content_digest(file: Picture) -> str:
+def digest_content(file: Picture) -> str:
     """SHA-256 of the bytes of a file, or of a picture inside one, read now."""
     if not isinstance(file, Path):
         return hashlib.sha256(file.read_bytes()).hexdigest()
     total = hashlib.sha256()
     with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
+        while chunk := stream.read(CHUNK_BYTES):
             total.update(chunk)
     return total.hexdigest()

@@ -35,7 +35,7 @@ from kis_bench.records import Float64s, short_name
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
 from kis_bench.statistics import holm
-from kis_bench.statistics.clusters import counted
+from kis_bench.statistics.clusters import describe_count
 
 #: What may be compared by a test; the median has none.
 MEASURES = tuple(name for name in NAMES if name != "median_rank")
@@ -192,7 +192,7 @@ def significance(
             and cells * tested.sum() * 0.5 ** one["n_targets"] >= rules.alpha
         ):
             # Not even the loss of every query would be called worse; so that none is says nothing.
-            asked = counted(one["n"], one["n_targets"])
+            asked = describe_count(one["n"], one["n_targets"])
             few = (
                 f"not below {shown(metric, one['old'])} beyond noise, for which {asked} are too few"
             )

@@ -20,12 +20,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.fusion import RRF_K, normalised, ranks_of
+from kis_bench.fusion import RRF_K, normalise, rank_scores
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.exact_scores import gather
 from kis_bench.records import Float32s, Float64s, Int64s
-from kis_bench.statistics.clusters import linked
-from kis_bench.statistics.cross_validation import DECIMALS, FOLDS, SEED, chosen_on_others, parts_of
+from kis_bench.statistics.clusters import link_sets
+from kis_bench.statistics.cross_validation import (
+    DECIMALS,
+    FOLD_SEED,
+    FOLDS,
+    assign_parts,
+    choose_on_others,
+)
 
 FUSED = [
     "query_id",
@@ -66,7 +72,7 @@ def fused_ranks(
     *,
     depth: int = DEPTH,
     folds: int = FOLDS,
-    seed: int = SEED,
+    seed: int = FOLD_SEED,
 ) -> pd.DataFrame:
     """Ranks of the best-placed targets of q queries under every pair and triple of m models, columns :data:`FUSED`.
 
@@ -115,7 +121,7 @@ def fused_ranks(
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets others work while it does
             found.append(list(pool.map(partial(ranked, some, n), *zip(*ways, strict=True))))
     names = np.array([models[i] for i in chosen], object)
-    parts = parts_of(linked(targets).tolist(), folds, seed)
+    parts = assign_parts(link_sets(targets).tolist(), folds, seed)
     tables = []
     for i, (combination, method) in enumerate(ways):
         high, low = (
@@ -123,7 +129,7 @@ def fused_ranks(
         )  # [q, weights]
         take_over((high, low), [own[j] for j in combination], lengths[[*combination]], method)
         row = np.arange(len(high))
-        pick = chosen_on_others(2.0 / (high + low), parts) if method == "weighted" else 0 * row
+        pick = choose_on_others(2.0 / (high + low), parts) if method == "weighted" else 0 * row
         if pick is None:
             continue
         tables.append(
@@ -217,8 +223,8 @@ def blocks(
                 at = np.searchsorted(known, tops[j][i, :k])
                 # Those that tie at the end are left out, and the end of the scale.
                 tied = k < scores[j].shape[1] - 1
-                block.scores[j, b, at] = normalised(scores[j][i, : k + tied])[:k]
-                block.reciprocal[j, b, at] = 1.0 / (RRF_K + ranks_of(scores[j][i, :k]))
+                block.scores[j, b, at] = normalise(scores[j][i, : k + tied])[:k]
+                block.reciprocal[j, b, at] = 1.0 / (RRF_K + rank_scores(scores[j][i, :k]))
                 block.held[j, b, at] = 1
         yield block
 

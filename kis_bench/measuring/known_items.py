@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kis_bench.files.hashes import colour_grids, perceptual_hashes
+from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
 from kis_bench.ranking import relevance, target_ranks
 from kis_bench.ranking.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
 from kis_bench.records import Collection, Dataset, Embeddings, Query, Ranks, digest
@@ -23,9 +23,9 @@ def wider_sets(
     alike: NearDuplicates = ONLY_IDENTICAL,
 ) -> tuple[Sets, ...]:
     """For each of :data:`WIDER` the items that will do for each query; they are the model's own for cosine only."""
-    wanted = relevance.targets(collection, queries)
+    wanted = relevance.find_target_positions(collection, queries)
     return (
-        relevance.segments(collection, queries, segment_s),
+        relevance.find_segments(collection, queries, segment_s),
         near_duplicates(collection, items, wanted, alike),
     )
 
@@ -40,7 +40,7 @@ def measure(
     top_k: int = 10,
 ) -> Ranks:
     """The ranks of the queries' items, groups and ``wider`` sets (:func:`wider_sets`), from one pass."""
-    wanted = relevance.targets(collection, queries)
+    wanted = relevance.find_target_positions(collection, queries)
     return target_ranks(
         texts.vectors[:, 0],
         items.vectors,
@@ -55,15 +55,18 @@ def near_duplicates(
     collection: Collection, items: Embeddings, wanted: Sets, alike: NearDuplicates
 ) -> Sets:
     """For each query its targets and the items like one of them; identical files always are."""
-    same = relevance.identical(collection.content, wanted)
+    same = relevance.find_identical(collection.content, wanted)
     if alike.method == IDENTICAL:
         return same
     if alike.method == "phash":
-        close = relevance.close_hashes(
-            perceptual_hashes(collection), wanted, int(alike.threshold), colour_grids(collection)
+        close = relevance.find_close_hashes(
+            compute_perceptual_hashes(collection),
+            wanted,
+            int(alike.threshold),
+            compute_colour_grids(collection),
         )
     else:
-        close = relevance.close_vectors(items.vectors, wanted, alike.threshold)
+        close = relevance.find_close_vectors(items.vectors, wanted, alike.threshold)
     return [tuple(sorted({*a, *b})) for a, b in zip(same, close, strict=True)]
 
 

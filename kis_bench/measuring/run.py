@@ -134,12 +134,12 @@ def statistics() -> dict[str, Any]:
             "permutations": combinations.PERMUTATIONS,
             "seed": defaults(resampled_means, "seed")["seed"],
             "cross_validation_folds": cross_validation.FOLDS,
-            "cross_validation_seed": cross_validation.SEED,
+            "cross_validation_seed": cross_validation.FOLD_SEED,
         },
         "label sets": {
             "resamples": defaults(bootstrap_means, "resamples")["resamples"],
             "resamples_of_medians": label_sets.RESAMPLES_OF_MEDIANS,
             **defaults(label_sets.median_interval, "seed"),
         },
-        "image similarity": {"resamples": crossed.RESAMPLES, "seed": crossed.SEED},
+        "image similarity": {"resamples": crossed.RESAMPLES, "seed": crossed.RESAMPLING_SEED},
     }

@@ -33,12 +33,12 @@ from kis_bench.plugin.session import (
     usable_model,
     visible_progress,
 )
-from kis_bench.ranking.relevance import NearDuplicates, Sets, targets
+from kis_bench.ranking.relevance import NearDuplicates, Sets, find_target_positions
 from kis_bench.records import Dataset, Embeddings, Float64s, Query, Ranks
 from kis_bench.results.columns import ALL_RANKS, RECALL_AT, STUDY_SOURCE
 from kis_bench.results.pseudonyms import hidden
 from kis_bench.store import Store, default_store
-from kis_bench.triplets.tables import Judged, agreed
+from kis_bench.triplets.tables import Judged, compute_agreement
 
 BENCHMARK = "benchmark"  #: pytest-benchmark's fixture; tests have it where times were asked for
 VERIFIED = pytest.StashKey[
@@ -298,7 +298,7 @@ class Complementarity(Measurement):
             table = fused_ranks(
                 [texts.vectors[:, 0] for _, texts in found.values()],
                 [items.vectors for items, _ in found.values()],
-                targets(dataset.collection, query_set.queries),
+                find_target_positions(dataset.collection, query_set.queries),
                 list(found),
                 [query.query_id for query in query_set.queries],
             )
@@ -366,7 +366,11 @@ class ImageSimilarity(Measurement):
     ) -> dict[str, float]:
         judged = Judged(dataset)
         found = dict(
-            zip(measured, map(triplets.consistency, agreed(judged, measured).T), strict=True)
+            zip(
+                measured,
+                map(triplets.consistency, compute_agreement(judged, measured).T),
+                strict=True,
+            )
         )
         if unknown := [name for name, value in found.items() if math.isnan(value)]:
             raise KisBenchError(

@@ -108,13 +108,13 @@ def check_names(config: pytest.Config, thresholds: Sequence[Threshold], file: Pa
     for row in lined.datasets:
         sets[row.name] = None
         judged = datasets.has_triplets(row)
-        if judged and not datasets.readiness(row).ready:
+        if judged and not datasets.find_readiness(row).ready:
             studies.append(row.name)
-        if datasets.readiness(row).ready:
+        if datasets.find_readiness(row).ready:
             if judged:
                 models |= {
                     name
-                    for known in datasets.extractor_names(row)
+                    for known in datasets.list_extractors(row)
                     for name in (known, of_the_study(known))
                 }
             if not config.option.kis_labels:

@@ -194,7 +194,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def has_distances(row: DatasetRow) -> bool:
     """Whether distances of extractors come with the dataset; also if it isn't there, so that nobody knows."""
     return datasets.has_triplets(row) and (
-        not datasets.readiness(row).ready or bool(datasets.extractor_names(row))
+        not datasets.find_readiness(row).ready or bool(datasets.list_extractors(row))
     )
 
 
@@ -271,7 +271,7 @@ def wants_times(config: pytest.Config) -> bool:
 def dataset(request: pytest.FixtureRequest) -> Dataset:
     """One dataset of the line-up, loaded: its collection, queries and triplets."""
     row: DatasetRow = request.param
-    state = datasets.readiness(row)
+    state = datasets.find_readiness(row)
     if not state.ready:
         raise NotReady(f"dataset {row.name}", state.state, state.remedy)
     return load_dataset(request.config, row)
@@ -282,7 +282,7 @@ def query_set(request: pytest.FixtureRequest, dataset: Dataset) -> QuerySet:
     """One label set of the dataset: ``.label_set`` and ``.queries``."""
     chosen: QuerySet = request.param
     if chosen.label_set is None:  # a dataset that isn't there has been skipped before
-        raise datasets.no_queries(chosen.dataset)
+        raise datasets.explain_no_queries(chosen.dataset)
     return QuerySet(chosen.dataset, chosen.label_set, dataset.queries(chosen.label_set))
 
 

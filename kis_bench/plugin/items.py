@@ -68,9 +68,9 @@ def selected(item: pytest.Item) -> list[Selected]:
 
 def extractors(config: pytest.Config, dataset: DatasetRow) -> list[str]:
     """What the extractors of a study are called in this session; "*" where its files aren't here."""
-    if not datasets.readiness(dataset).ready:
+    if not datasets.find_readiness(dataset).ready:
         return ["*"]
     models = {model.name for model in line_up(config).models}
     return [
-        of_the_study(name) if name in models else name for name in datasets.extractor_names(dataset)
+        of_the_study(name) if name in models else name for name in datasets.list_extractors(dataset)
     ]

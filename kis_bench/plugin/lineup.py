@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.layouts import layout_of
+from kis_bench.datasets.layouts import choose_layout
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.records import Checkpoint
 
@@ -86,11 +86,11 @@ class LineUp:
         for row in self.datasets:
             if not datasets.has_queries(row):
                 continue
-            if not datasets.readiness(row).ready:
+            if not datasets.find_readiness(row).ready:
                 found.append((row, None))
                 continue
             try:
-                sets = datasets.label_sets(row)
+                sets = datasets.list_label_sets(row)
             except BadFile:  # told when this dataset is loaded, with all else that is wrong; the others are measured
                 sets = ()
             except UnknownName as error:
@@ -116,7 +116,7 @@ class LineUp:
         lines = []
         for kind, states in (
             ("models", [(m.name, encoders.readiness(m)) for m in self.models]),
-            ("datasets", [(d.name, datasets.readiness(d)) for d in self.datasets]),
+            ("datasets", [(d.name, datasets.find_readiness(d)) for d in self.datasets]),
         ):
             ready = [name for name, state in states if state.ready]
             lines.append(f"kis-bench {kind}: ready: {', '.join(ready) or 'none'}")
@@ -180,7 +180,7 @@ def with_source(checkpoint: Checkpoint) -> Checkpoint:
 
 def with_layout(row: DatasetRow) -> DatasetRow:
     """The same; a layout that nobody knows shows here."""
-    layout_of(row.name, row.layout)
+    choose_layout(row.name, row.layout)
     return row
 
 

@@ -82,12 +82,12 @@ def check_dataset(config: pytest.Config, row: DatasetRow) -> None:
 
     With ``--collect-only`` only its tables are looked at.
     """
-    state = datasets.readiness(row)
+    state = datasets.find_readiness(row)
     if not state.ready:
         raise NotReady(f"dataset {row.name}", state.state, state.remedy)
     known: tuple[str, ...] = ()
-    if datasets.has_queries(row) and not (known := datasets.label_sets(row)):
-        raise datasets.no_queries(row)
+    if datasets.has_queries(row) and not (known := datasets.list_label_sets(row)):
+        raise datasets.explain_no_queries(row)
     wanted = line_up(config).label_sets
     others = any(
         one.label_set for one in query_sets(config)
@@ -142,7 +142,7 @@ def all_stored(config: pytest.Config, checkpoint: Checkpoint, own: Sequence[pyte
             return False  # nobody knows what it does with the model
         parameters = item.callspec.params  # type: ignore[attr-defined]  # only such have a model
         row, query_set = parameters.get("dataset"), parameters.get("query_set")
-        if not isinstance(row, DatasetRow) or not datasets.readiness(row).ready:
+        if not isinstance(row, DatasetRow) or not datasets.find_readiness(row).ready:
             return False
         dataset = load_dataset(config, row)
         if images_entry(dataset.collection, encoder.key, store).missing():

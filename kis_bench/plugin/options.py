@@ -15,7 +15,7 @@ from kis_bench import encoders
 from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import BadFile, KisBenchError, unknown
 from kis_bench.files.toml_tables import read_toml
-from kis_bench.ranking.relevance import IDENTICAL, METHODS, SEGMENT_S
+from kis_bench.ranking.relevance import IDENTICAL, NEAR_DUPLICATE_METHODS, SEGMENT_S
 from kis_bench.triplets.margins import VECTOR_RULES
 
 TABLE = "kis_bench"  #: [tool.kis_bench]
@@ -113,7 +113,7 @@ OPTIONS = (
     ),
     Option(
         "near-duplicates",
-        f"which pictures the near-duplicate rank takes for the target: {METHODS}; cosine is that "
+        f"which pictures the near-duplicate rank takes for the target: {NEAR_DUPLICATE_METHODS}; cosine is that "
         "of each model's own vectors (default: identical files)",
         "METHOD",
         default=IDENTICAL,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from kis_bench.datasets.left_out import in_words
+from kis_bench.datasets.left_out import describe_left_out
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.verdicts import UNUSABLE
 from kis_bench.plugin.gating import GATE
@@ -242,7 +242,7 @@ class Recorder:
         for name, about in self.provenance["datasets"].items():
             if about.get("left_out"):
                 terminalreporter.write_line(
-                    f"left out of {name}: {in_words(about['left_out'])}", yellow=True
+                    f"left out of {name}: {describe_left_out(about['left_out'])}", yellow=True
                 )
             for line in about.get("unread", ()):
                 terminalreporter.write_line(f"left out of {name}: {line}", yellow=True)

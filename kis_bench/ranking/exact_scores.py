@@ -18,7 +18,9 @@ from kis_bench.records import Float32s, Float64s, Int64s
 
 U32, U64 = 2.0**-24, 2.0**-53
 SLACK = 1 + 2.0**-20  # more than what computing a bound in float64 can round away
-LARGEST = 2.0**126  # float32 scores stay finite as long as the product of two lengths is below
+LARGEST_LENGTH = (
+    2.0**126
+)  # float32 scores stay finite as long as the product of two lengths is below
 
 
 def gamma(d: int, u: float) -> float:
@@ -26,7 +28,7 @@ def gamma(d: int, u: float) -> float:
     return SLACK * d * u / (1 - d * u)
 
 
-def lengths(vectors: Float32s) -> Float64s:
+def bound_lengths(vectors: Float32s) -> Float64s:
     """Upper bounds of the Euclidean lengths of ``[n, d]``, exactly 0 for zero vectors: float64 ``[n]``.
 
     The squares are exact in float64 and can't over- or underflow there.
@@ -91,7 +93,10 @@ def exact_signs(queries: Float32s, left: Float32s, right: Float32s) -> NDArray[n
     """Signs of the real ``queries.left - queries.right``, row by row of three ``[p, d]``: int8 ``[p]``."""
     difference = float64_scores(queries, left) - float64_scores(queries, right)
     bound = (
-        gamma(queries.shape[1], U64) * lengths(queries) * (lengths(left) + lengths(right)) * SLACK
+        gamma(queries.shape[1], U64)
+        * bound_lengths(queries)
+        * (bound_lengths(left) + bound_lengths(right))
+        * SLACK
     )
     signs = np.sign(difference).astype(np.int8)
     # Finite numbers times 0 are 0, so a pair may differ where the query is 0.
@@ -105,7 +110,7 @@ def exact_signs(queries: Float32s, left: Float32s, right: Float32s) -> NDArray[n
     return signs
 
 
-def as_block(items: Any) -> Float32s:
+def to_block(items: Any) -> Float32s:
     """Items ``[b, d]`` or ``[b, v, d]`` as contiguous float32 ``[b, v, d]``."""
     block = np.ascontiguousarray(items, dtype=np.float32)
     return block[:, None] if block.ndim == 2 else block
@@ -114,8 +119,8 @@ def as_block(items: Any) -> Float32s:
 def gather(items: Any, positions: Int64s) -> Float32s:
     """The items at these positions, float32 ``[p, v, d]``; sources that only know slices are read one by one."""
     if isinstance(items, np.ndarray):
-        return as_block(items[positions])
-    return as_block(np.concatenate([items[i : i + 1] for i in positions.tolist()]))
+        return to_block(items[positions])
+    return to_block(np.concatenate([items[i : i + 1] for i in positions.tolist()]))
 
 
 class ExactScores:
@@ -142,7 +147,12 @@ class ExactScores:
         scores = (
             float64_scores(np.broadcast_to(self.query, flat.shape), flat).reshape(p, v).max(axis=1)
         )
-        bound = gamma(d, U64) * lengths(self.query[None])[0] * lengths(flat).max(initial=0) * SLACK
+        bound = (
+            gamma(d, U64)
+            * bound_lengths(self.query[None])[0]
+            * bound_lengths(flat).max(initial=0)
+            * SLACK
+        )
         by_score = np.lexsort((positions, -scores))
         scores = scores[by_score]
         ordered = positions[by_score]

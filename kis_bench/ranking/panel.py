@@ -11,26 +11,29 @@ from numpy.typing import NDArray
 
 from kis_bench.errors import BadVector
 from kis_bench.ranking.exact_scores import (
-    LARGEST,
+    LARGEST_LENGTH,
     SLACK,
     U64,
     ExactScores,
-    as_block,
+    bound_lengths,
     exact_signs,
     float32_bound,
     gamma,
     gather,
-    lengths,
     require_finite,
     round_down,
     round_up,
+    to_block,
 )
 from kis_bench.ranking.top_items import TopItems
 from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 
 BLOCK_VECTORS, BLOCK_QUERIES = 4096, 1024
-PAIRS = 4096  #: undecided pairs looked at together
-ABOVE, LEVEL = 2, 1  #: marks of a group with an item above, or level with, the target's group
+PAIRS_AT_ONCE = 4096  #: undecided pairs looked at together
+MARK_ABOVE, MARK_LEVEL = (
+    2,
+    1,
+)  #: marks of a group with an item above, or level with, the target's group
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,9 @@ class Panel:
                         best[i] = exact, place, vector
             for i, (exact, place, vector) in best.items():
                 scores[i], chosen[i], vectors[i] = exact[0], place, vector
-        return Mark(vectors, scores, chosen, gamma(1, U64) * self.query_lengths * lengths(vectors))
+        return Mark(
+            vectors, scores, chosen, gamma(1, U64) * self.query_lengths * bound_lengths(vectors)
+        )
 
     def winners(
         self, rows: list[int], some: Int64s
@@ -150,7 +155,7 @@ class Panel:
         block = gather(self.items, some)
         flat = block.reshape(-1, block.shape[2])
         owner = np.repeat(some, block.shape[1])
-        sizes = lengths(flat)
+        sizes = bound_lengths(flat)
         require_finite(sizes, "item", owner)
         wide = flat.astype(np.float64)
         for i in rows:
@@ -182,10 +187,10 @@ class Panel:
         buffer = np.empty(min(height, q) * width * v, np.float32)
         best = np.empty(min(height, q) * width if v > 1 else 0, np.float32)
         for start in range(0, n, width):
-            block = as_block(self.items[start : start + width])
+            block = to_block(self.items[start : start + width])
             longest = self.longest(block, start)
             for rows, top in zip(panels, tops, strict=True):
-                scores = block_scores(self.queries[rows], block, buffer, best)
+                scores = compute_block_scores(self.queries[rows], block, buffer, best)
                 error = float32_bound(self.query_lengths[rows], longest, block.shape[2])
                 higher, (ties, _) = self.compare(self.target, scores, error, block, rows)
                 above[rows] += [np.count_nonzero(row) for row in higher]  # faster than axis=1
@@ -202,8 +207,8 @@ class Panel:
         strict = 1 + above, above + tied
         places = [strict if wide is None else wide.places() for wide in self.wider]
         both = np.array(places, np.int64).reshape(len(self.wider), 2, q)
-        group_best = None if marks is None else 1 + (marks >= ABOVE).sum(axis=1)
-        group_worst = None if marks is None else (marks >= LEVEL).sum(axis=1)
+        group_best = None if marks is None else 1 + (marks >= MARK_ABOVE).sum(axis=1)
+        group_worst = None if marks is None else (marks >= MARK_LEVEL).sum(axis=1)
         middle = (
             None if group_best is None or group_worst is None else (group_best + group_worst) / 2
         )
@@ -221,10 +226,10 @@ class Panel:
 
     def longest(self, block: Float32s, start: int) -> float:
         """Length of the longest vector of ``block [b, v, d]``; refuses what could overflow."""
-        sizes = lengths(block.reshape(-1, block.shape[2]))
+        sizes = bound_lengths(block.reshape(-1, block.shape[2]))
         owner = start + np.arange(len(sizes)) // block.shape[1]
         require_finite(sizes, "item", owner)
-        if len(self.queries) and self.query_lengths.max() * sizes.max() >= LARGEST:
+        if len(self.queries) and self.query_lengths.max() * sizes.max() >= LARGEST_LENGTH:
             query, item = self.first + int(self.query_lengths.argmax()), owner[sizes.argmax()]
             raise BadVector(
                 f"query {query} and item {item}: their score could overflow float32; normalise the vectors"
@@ -242,8 +247,8 @@ class Panel:
         row, column = np.divmod(np.flatnonzero(open_), scores.shape[1])
         signs = np.zeros(len(row), np.int8)
         v = block.shape[1]
-        for i in range(0, len(row), PAIRS):
-            some = slice(i, i + PAIRS)
+        for i in range(0, len(row), PAIRS_AT_ONCE):
+            some = slice(i, i + PAIRS_AT_ONCE)
             who = np.repeat(rows.start + row[some], v)
             rivals = block[column[some]].reshape(len(who), -1)
             signs[some] = (
@@ -254,7 +259,9 @@ class Panel:
         return above, (row[same], column[same])
 
 
-def block_scores(queries: Float32s, block: Float32s, buffer: Float32s, best: Float32s) -> Float32s:
+def compute_block_scores(
+    queries: Float32s, block: Float32s, buffer: Float32s, best: Float32s
+) -> Float32s:
     """Float32 scores ``[q, b]`` of ``block [b, v, d]``, each item's best vector, written into the flat buffers."""
     b, v, d = block.shape
     q = len(queries)
@@ -275,5 +282,7 @@ def add_marks(
     """Notes in ``marks [q, groups]`` which groups have an item above or level, from ``above [q, b]`` and pairs."""
     order = np.argsort(codes, kind="stable")
     present, starts = np.unique(codes[order], return_index=True)
-    marks[:, present] |= np.logical_or.reduceat(above[:, order], starts, axis=1) * np.uint8(ABOVE)
-    marks[level[0], codes[level[1]]] |= LEVEL
+    marks[:, present] |= np.logical_or.reduceat(above[:, order], starts, axis=1) * np.uint8(
+        MARK_ABOVE
+    )
+    marks[level[0], codes[level[1]]] |= MARK_LEVEL

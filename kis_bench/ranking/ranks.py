@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from kis_bench.ranking.exact_scores import (
-    lengths,
+    bound_lengths,
     require_finite,
 )
 from kis_bench.ranking.panel import Panel
 from kis_bench.records import Float32s, Int64s, Ranks
 
-GROUP_MARKS = 256 * 2**20  #: for one byte per query and group
+GROUP_MARK_BYTES = 256 * 2**20  #: for one byte per query and group
 
 
 def target_ranks(
@@ -62,14 +62,14 @@ def target_ranks(
         raise ValueError(f"unknown engine {engine!r}: known is 'numpy'")
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     check_shapes(queries.shape, tuple(items.shape), groups, top_k, block_queries, block_items)
-    wanted = checked_targets(targets, len(queries), len(items))
-    wider = [checked_targets(some, len(queries), len(items), may_lack=True) for some in relevant]
-    query_lengths = lengths(queries)
+    wanted = check_targets(targets, len(queries), len(items))
+    wider = [check_targets(some, len(queries), len(items), may_lack=True) for some in relevant]
+    query_lengths = bound_lengths(queries)
     require_finite(query_lengths, "query", np.arange(len(queries)))
-    codes = None if groups is None else group_codes(groups)
+    codes = None if groups is None else number_groups(groups)
     panel = max(1, len(queries))
     if codes is not None:
-        panel = min(panel, max(1, GROUP_MARKS // max(1, int(codes.max(initial=0)) + 1)))
+        panel = min(panel, max(1, GROUP_MARK_BYTES // max(1, int(codes.max(initial=0)) + 1)))
     parts = []
     for first in range(0, max(1, len(queries)), panel):
         some = slice(first, first + panel)
@@ -83,7 +83,7 @@ def target_ranks(
             first,
         )
         parts.append(job.ranks(top_k, block_queries, block_items))
-    return parts[0] if len(parts) == 1 else joined(parts)
+    return parts[0] if len(parts) == 1 else join_ranks(parts)
 
 
 def check_shapes(
@@ -107,7 +107,7 @@ def check_shapes(
         raise ValueError("top_k can't be negative, and a block holds at least 1")
 
 
-def checked_targets(
+def check_targets(
     targets: Sequence[Sequence[int]], q: int, n: int, *, may_lack: bool = False
 ) -> list[tuple[int, ...]]:
     """The distinct targets of each query, in order."""
@@ -124,12 +124,12 @@ def checked_targets(
     return checked
 
 
-def group_codes(groups: Sequence[Hashable]) -> Int64s:
+def number_groups(groups: Sequence[Hashable]) -> Int64s:
     """Numbers from 0 for the labels, in the order of first appearance: ``[n]``."""
     number: dict[Hashable, int] = {}
     return np.array([number.setdefault(group, len(number)) for group in groups], dtype=np.int64)
 
 
-def joined(parts: Sequence[Ranks]) -> Ranks:
+def join_ranks(parts: Sequence[Ranks]) -> Ranks:
     columns = ([getattr(part, column.name) for part in parts] for column in fields(Ranks))
     return Ranks(*(None if some[0] is None else np.concatenate(some) for some in columns))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ Sets = list[tuple[int, ...]]
 BLOCK_ITEMS = 4096
 SEGMENT_S = 10.0  #: seconds before and after the target; segments at the Video Browser Showdown last about 20 s
 IDENTICAL = "identical"
-METHODS = (
+NEAR_DUPLICATE_METHODS = (
     "identical, phash:BITS (0 to 64 of 64 bits differ, in even numbers: 5 is as 4; and no colour does) or "
     "cosine:SIMILARITY (0 to 1)"
 )
@@ -47,22 +47,24 @@ class NearDuplicates:
             threshold = -1.0
         whole = method != "phash" or threshold.is_integer()
         if most is None or not colon or not 0 <= threshold <= most or not whole:
-            raise KisBenchError(f"near-duplicates {text!r}: choose {METHODS}")
+            raise KisBenchError(f"near-duplicates {text!r}: choose {NEAR_DUPLICATE_METHODS}")
         return cls(method, threshold)
 
     def __str__(self) -> str:
         return self.method if self.method == IDENTICAL else f"{self.method}:{self.threshold:g}"
 
 
-def targets(collection: Collection, queries: Sequence[Query]) -> Sets:
+def find_target_positions(collection: Collection, queries: Sequence[Query]) -> Sets:
     return [
         tuple(sorted(collection.position[item] for item in query.item_ids)) for query in queries
     ]
 
 
-def segments(collection: Collection, queries: Sequence[Query], within_s: float = SEGMENT_S) -> Sets:
+def find_segments(
+    collection: Collection, queries: Sequence[Query], within_s: float = SEGMENT_S
+) -> Sets:
     """Items of the target's group in the query's range of time, or else within some seconds of the target."""
-    wanted = targets(collection, queries)
+    wanted = find_target_positions(collection, queries)
     if collection.groups is None or collection.times_s is None:
         return [()] * len(wanted)
     groups, times = collection.groups, np.asarray(collection.times_s, np.float64)
@@ -83,7 +85,7 @@ def segments(collection: Collection, queries: Sequence[Query], within_s: float =
     return found
 
 
-def identical(content: Sequence[str], wanted: Sets) -> Sets:
+def find_identical(content: Sequence[str], wanted: Sets) -> Sets:
     """Items whose files are the same byte for byte; ``content [n]``: a digest of each."""
     copies: dict[str, list[int]] = {content[t]: [] for some in wanted for t in some}
     for position, digest in enumerate(content):
@@ -92,12 +94,12 @@ def identical(content: Sequence[str], wanted: Sets) -> Sets:
     return [tuple(sorted({copy for t in some for copy in copies[content[t]]})) for some in wanted]
 
 
-def close_hashes(
+def find_close_hashes(
     hashes: NDArray[np.uint64], wanted: Sets, bits: int, colours: NDArray[np.int8] | None = None
 ) -> Sets:
     """Items whose hash ``[n]`` differs in at most so many bits from that of a target.
 
-    Hashes see no colours. Of items with ``colours`` (:func:`kis_bench.files.hashes.colour_grids`) these have to be the
+    Hashes see no colours. Of items with ``colours`` (:func:`kis_bench.files.hashes.compute_colour_grids`) these have to be the
     same, too.
     """
     found = []
@@ -119,14 +121,14 @@ def looks_like(
     bits: int,
 ) -> NDArray[np.bool_]:
     """Which items ``[n]`` differ in at most so many bits from another, and in no colour where colours are known."""
-    near = differing_bits(hashes, other) <= bits
+    near = count_differing_bits(hashes, other) <= bits
     if colours is not None and other_colours is not None:
         some = np.flatnonzero(near)
         near[some] = same_colours(colours[some], other_colours)
     return near
 
 
-def differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> Int64s:
+def count_differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> Int64s:
     """Hamming distance of 64-bit hashes ``[n]`` to one of them: int64 ``[n]``."""
     different = np.ascontiguousarray(hashes ^ other)
     if hasattr(np, "bitwise_count"):  # from NumPy 2 on
@@ -138,19 +140,19 @@ def differing_bits(hashes: NDArray[np.uint64], other: np.uint64) -> Int64s:
     return bits
 
 
-def close_vectors(items: Any, wanted: Sets, similarity: float) -> Sets:
+def find_close_vectors(items: Any, wanted: Sets, similarity: float) -> Sets:
     """Items whose vector has at least this cosine with that of a target; of ``[n, v, d]`` the mean vector counts."""
     owners = sorted({t for some in wanted for t in some})
-    lines = np.concatenate([mean_vectors(items[t : t + 1]) for t in owners])
+    lines = np.concatenate([average_vectors(items[t : t + 1]) for t in owners])
     near: dict[int, set[int]] = {t: {t} for t in owners}
     for start in range(0, len(items), BLOCK_ITEMS):
-        close = lines @ mean_vectors(items[start : start + BLOCK_ITEMS]).T >= similarity
+        close = lines @ average_vectors(items[start : start + BLOCK_ITEMS]).T >= similarity
         for row, column in np.argwhere(close).tolist():
             near[owners[row]].add(start + column)
     return [tuple(sorted(set().union(*(near[t] for t in some)))) for some in wanted]
 
 
-def mean_vectors(block: Any) -> Float32s:
+def average_vectors(block: Any) -> Float32s:
     """The mean of each item's vectors, of length 1: float32 ``[b, d]``; zero where they cancel out."""
     mean = np.asarray(block, np.float32)
     mean = mean.mean(axis=1) if mean.ndim == 3 else mean

@@ -9,8 +9,8 @@ import numpy as np
 from kis_bench.ranking.exact_scores import (
     SLACK,
     U64,
+    bound_lengths,
     gamma,
-    lengths,
 )
 from kis_bench.records import Float32s, Float64s
 
@@ -25,8 +25,8 @@ def true_scores(query: Float32s, vectors: Float32s) -> Float64s:
     rough = terms.sum(axis=2)
     bound = (
         gamma(d, U64)
-        * lengths(query[None])[0]
-        * lengths(vectors.reshape(-1, d)).max(initial=0)
+        * bound_lengths(query[None])[0]
+        * bound_lengths(vectors.reshape(-1, d)).max(initial=0)
         * SLACK
     )
     row, column = np.nonzero(rough >= rough.max(axis=1, keepdims=True) - 2 * SLACK * bound)
@@ -46,9 +46,9 @@ def rounded_sums(terms: Float64s) -> Float64s:
         even = np.pad(high, ((0, 0), (0, high.shape[1] % 2)))
         left, right = even[:, 0::2], even[:, 1::2]
         high = left + right
-        low += lost(left, right, high).sum(axis=1)
+        low += rounding_error(left, right, high).sum(axis=1)
     sums = high[:, 0] + low
-    rest = lost(high[:, 0], low, sums)
+    rest = rounding_error(high[:, 0], low, sums)
     half = np.abs(np.nextafter(sums, np.copysign(np.inf, rest)) - sums) / 2
     doubt = 4 * terms.shape[1] ** 2 * U64**2 * np.abs(terms).sum(axis=1)
     for i in np.flatnonzero(half - np.abs(rest) <= doubt):
@@ -56,7 +56,7 @@ def rounded_sums(terms: Float64s) -> Float64s:
     return sums
 
 
-def lost(a: Float64s, b: Float64s, total: Float64s) -> Float64s:
+def rounding_error(a: Float64s, b: Float64s, total: Float64s) -> Float64s:
     """What rounding took from ``total = a + b``, exactly (TwoSum; D. Knuth, TAOCP vol. 2, section 4.2.2)."""
     part = total - a
     return (a - (total - part)) + (b - part)

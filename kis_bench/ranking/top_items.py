@@ -14,7 +14,9 @@ from kis_bench.ranking.exact_scores import (
 )
 from kis_bench.records import Float32s, Float64s, Int64s
 
-SPARE = 2**20  #: candidates of a block of queries, beyond k each, before they are settled exactly
+SPARE_CANDIDATES = (
+    2**20
+)  #: candidates of a block of queries, beyond k each, before they are settled exactly
 
 
 @dataclass
@@ -67,7 +69,7 @@ class TopItems:
         high = np.nextafter(found + slack, np.inf)
         self.kept = self.kept.join(Candidates(row, start + column, low, high))
         self.prune()
-        if len(self.kept.row) > len(self.queries) * self.k + SPARE:
+        if len(self.kept.row) > len(self.queries) * self.k + SPARE_CANDIDATES:
             self.settle()
 
     def prune(self) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from kis_bench.errors import BadVector, KisBenchError
 
-MOST_OFF = 1e-3  #: by how much the length of a unit vector may differ from 1
+LENGTH_TOLERANCE = 1e-3  #: by how much the length of a unit vector may differ from 1
 
 
-def check_vectors(
+def require_unit_vectors(
     ids: Sequence[str], vectors: object, shape: tuple[int, int] | None = None, kind: str = "item"
 ) -> None:
     """Looks at the vectors of some pictures or texts.
@@ -33,7 +33,9 @@ def check_vectors(
         )
     returned = f"returned {vectors.dtype} {list(vectors.shape)} for {len(ids)} {kind}s"
     if vectors.ndim and len(vectors) != len(ids):
-        raise KisBenchError(f"returned {len(vectors)} vectors for {len(ids)} {kind}s ({of(ids)})")
+        raise KisBenchError(
+            f"returned {len(vectors)} vectors for {len(ids)} {kind}s ({name_ids(ids)})"
+        )
     if (
         vectors.ndim != 3
         or vectors.dtype != np.float32
@@ -45,13 +47,16 @@ def check_vectors(
     for wrong, what in (
         (~np.isfinite(lengths), "NaN or infinity"),
         (lengths == 0, "length zero"),
-        (np.abs(lengths - 1) > MOST_OFF, "a length other than 1; encoders return unit vectors"),
+        (
+            np.abs(lengths - 1) > LENGTH_TOLERANCE,
+            "a length other than 1; encoders return unit vectors",
+        ),
     ):
         if wrong.any():
             row = int(np.flatnonzero(wrong.any(axis=1))[0])
             raise BadVector(f"the vector of {kind} {ids[row]!r} has {what}")
 
 
-def of(ids: Sequence[str]) -> str:
+def name_ids(ids: Sequence[str]) -> str:
     """Some ids in short."""
     return repr(ids[0]) if len(ids) == 1 else f"{ids[0]!r} to {ids[-1]!r}" if ids else "none"

@@ -25,8 +25,8 @@ from kis_bench.report.page.html import page
 from kis_bench.report.tables import escaped, table
 from kis_bench.results.merging import run_name
 from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, OF_RUN
-from kis_bench.statistics.clusters import counted
-from kis_bench.triplets.summary import records
+from kis_bench.statistics.clusters import describe_count
+from kis_bench.triplets.summary import as_records
 
 TITLE = "Comparison of two runs"
 CELL = ["dataset", "label_set", "model", "new_model"]
@@ -94,7 +94,7 @@ def markdown(found: Comparison, most: int) -> list[str]:
     lines += ["## What was changed", ""]
     cells = [
         (row["what"], row["name"], row["fact"], shown(row["old"]), shown(row["new"]))
-        for row in records(found.changes)
+        for row in as_records(found.changes)
         if not found.privacy or row["fact"] in HARMLESS or row["what"] == "version"
     ]
     if not cells:
@@ -119,7 +119,7 @@ def measure(metric: Any, k: Any) -> str:
 
 def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
     rows = []
-    for row in records(figures):
+    for row in as_records(figures):
         if row["metric"] == "median_rank":
             values = [number(row["old"]), number(row["new"]), signed(row["difference"], 1)]
         elif row["metric"] == "mrr":
@@ -151,7 +151,7 @@ def asked(n: Any, n_targets: Any) -> str:
     return (
         f"{int(n):,}"
         if missing(n_targets)
-        else counted(n, n_targets).replace(" queries", "").replace(" query", "")
+        else describe_count(n, n_targets).replace(" queries", "").replace(" query", "")
     )
 
 
@@ -192,7 +192,7 @@ def queries(found: Comparison, most: int) -> list[str]:
                 names_in(row),
                 *([] if found.privacy else [row["text"], row["item_id"]]),
             ]
-            for row in records(part)
+            for row in as_records(part)
         ]
         head = [
             "query: old → new rank",

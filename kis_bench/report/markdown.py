@@ -11,9 +11,9 @@ import pandas as pd
 
 from kis_bench.analysis.findings import Findings, Key
 from kis_bench.analysis.models import tiers
-from kis_bench.datasets.left_out import in_words
+from kis_bench.datasets.left_out import describe_left_out
 from kis_bench.files.spreadsheets import write_csv
-from kis_bench.files.text import file_name
+from kis_bench.files.text import make_file_name
 from kis_bench.report.numbers import number, percent
 from kis_bench.report.page.data import explorer_data
 from kis_bench.report.page.html import page, write_folder_form
@@ -41,7 +41,7 @@ from kis_bench.report.sections.provenance import provenance_section
 from kis_bench.report.sections.similarity import agreement_section, similarity_datasets
 from kis_bench.report.tables import escaped, table
 from kis_bench.results.pseudonyms import as_private
-from kis_bench.statistics.clusters import counted
+from kis_bench.statistics.clusters import describe_count
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
@@ -68,7 +68,7 @@ def left_out(facts: object) -> list[str]:
     if not isinstance(facts, Mapping):
         return []
     counts = facts.get("left_out")
-    return ([in_words(counts)] if counts else []) + [*map(str, facts.get("unread") or ())]
+    return ([describe_left_out(counts)] if counts else []) + [*map(str, facts.get("unread") or ())]
 
 
 def _notes(provenance: Mapping[str, Any]) -> list[str]:
@@ -94,7 +94,7 @@ def _dataset(
     """All about known-item search on one dataset, one label set after the other, then these against each other."""
     privacy = thumbnails is None
     ranks = found.of_datasets[name]
-    stem = file_name("curves", name)
+    stem = make_file_name("curves", name)
     draw_curves(name, ranks, style, folder / "plots" / stem)
     lines = [f"## {escaped(name)}", ""]
     lines += [f"![Cumulative curves of {escaped(name)}: recall@k against k](plots/{stem}.png)", ""]
@@ -141,12 +141,12 @@ def _condition(
             "",
             *comparison(condition, comparisons),
         ]
-        stem = file_name("grid", *key)
+        stem = make_file_name("grid", *key)
         draw_grid(condition, condition.models[:MOST_IN_GRID], style, folder / "plots" / stem)
         lines += [f"![Ranks of the best models against each other, {shown}](plots/{stem}.png)", ""]
         lines += [f"#### What combinations find: {shown}", ""]
         lines += complementarity(found.gains[key], found.advice[key])
-        stem = file_name("combinations", *key)
+        stem = make_file_name("combinations", *key)
         draw_gains(found.gains[key][found.gains[key]["metric"] == "mrr"], folder / "plots" / stem)
         lines += [
             f"![Gains of combinations over the best single model, {shown}](plots/{stem}.png)",
@@ -157,7 +157,7 @@ def _condition(
         "",
         *growth(found.growth[key], condition),
     ]
-    stem = file_name("growth", *key)
+    stem = make_file_name("growth", *key)
     draw_growth(found.growth[key], style, folder / "plots" / stem)
     lines += [f"![Recall against the size of the collection, {shown}](plots/{stem}.png)", ""]
     if flagged := audited(found.audits[key], privacy=privacy):
@@ -182,7 +182,9 @@ def _overview(found: Findings, folder: Path, style: Mapping[str, Any]) -> list[s
             m for m in one.models[1:] if {*letters.get(m, "")} & {*letters.get(one.models[0], "")}
         ]
         asked = (
-            counted(len(one.queries), one.n_targets).replace(" queries", "").replace(" query", "")
+            describe_count(len(one.queries), one.n_targets)
+            .replace(" queries", "")
+            .replace(" query", "")
         )
         rows.append(
             [

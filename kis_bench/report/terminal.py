@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from kis_bench.analysis.runs import Comparison
-from kis_bench.files.text import plain
+from kis_bench.files.text import flatten
 from kis_bench.report.compared import HEAD, VERDICTS, figure_rows, moved, names_in, step, verdicts
 from kis_bench.report.sections.similarity import similarity_summary
 from kis_bench.results import Run
-from kis_bench.triplets.summary import records
+from kis_bench.triplets.summary import as_records
 
 
 def summary(run: Run) -> str:
@@ -65,14 +65,14 @@ def in_short(found: Comparison, most: int = 20) -> str:
     if len(figures) > FEW:
         figures = figures[figures["verdict"].isin(["better", "worse"])]
     if len(figures):
-        rows = [[plain(cell) for cell in row] for row in figure_rows(figures)]
+        rows = [[flatten(cell) for cell in row] for row in figure_rows(figures)]
         parts.append(tabulate(rows, headers=HEAD, disable_numparse=True))
     for title, (part, n) in moved(found, most).items():
         steps = [
-            f"  {plain(step(row))}  ({plain(row['dataset'])}, {plain(row['label_set'])}, {plain(names_in(row))})"
-            for row in records(part)
+            f"  {flatten(step(row))}  ({flatten(row['dataset'])}, {flatten(row['label_set'])}, {flatten(names_in(row))})"
+            for row in as_records(part)
         ]
         if steps:
             parts.append("\n".join([f"{title} ({n:,}):", *steps]))
-    parts += [f"note: {plain(remark)}" for remark in found.remarks]
+    parts += [f"note: {flatten(remark)}" for remark in found.remarks]
     return "\n\n".join(parts)

@@ -12,8 +12,8 @@ from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile, re
 from kis_bench.records import Float64s, Int64s
 from kis_bench.results.columns import METRICS, RECALL_AT, RELEVANCES
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
-from kis_bench.statistics.clusters import count, of_targets
-from kis_bench.statistics.paired_intervals import mean_intervals
+from kis_bench.statistics.clusters import cluster_by_target, count_clusters
+from kis_bench.statistics.paired_intervals import difference_intervals
 
 
 def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.DataFrame:
@@ -25,8 +25,8 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
     rows: list[tuple[Any, ...]] = []
     for key, group in ranks.groupby(["model", "dataset", "label_set"], sort=False):
         rank = group["rank"].to_numpy(np.float64)
-        clusters = of_targets(group["item_id"])
-        n = len(group), count(clusters, len(group))
+        clusters = cluster_by_target(group["item_id"])
+        n = len(group), count_clusters(clusters, len(group))
         rows += recalls(key, "", group, at)
         mrr = mean_reciprocal_rank(rank), *mrr_interval(rank, clusters)
         rows.append((*key, "mrr", None, *mrr, *n))
@@ -42,11 +42,11 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
             if len(known):
                 rank, clusters = (
                     known[f"{name}_rank"].to_numpy(np.float64),
-                    of_targets(known["item_id"]),
+                    cluster_by_target(known["item_id"]),
                 )
                 rows += recalls(key, f"{name}_", known, at)
                 middle = rank_quantile(rank, 0.5), *quantile_interval(rank, 0.5, clusters=clusters)
-                n = len(known), count(clusters, len(known))
+                n = len(known), count_clusters(clusters, len(known))
                 rows.append((*key, f"{name}_median_rank", None, *middle, *n))
     table = pd.DataFrame(rows, columns=METRICS)
     types = {"k": "Int64", "n": "int64", "n_targets": "Int64"}
@@ -55,10 +55,10 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
 
 
 def mrr_interval(rank: Float64s, clusters: Int64s | None) -> tuple[float, float]:
-    """Percentile bootstrap over queries; of clusters, :func:`kis_bench.statistics.paired_intervals.mean_intervals`."""
+    """Percentile bootstrap over queries; of clusters, :func:`kis_bench.statistics.paired_intervals.difference_intervals`."""
     if clusters is None:
         return bootstrap_interval(1.0 / rank)
-    low, high = mean_intervals(1.0 / rank[None], clusters=clusters)[0]
+    low, high = difference_intervals(1.0 / rank[None], clusters=clusters)[0]
     return max(0.0, float(low)), min(1.0, float(high))
 
 
@@ -66,8 +66,8 @@ def recalls(key: Any, prefix: str, group: pd.DataFrame, at: Sequence[int]) -> li
     """Recall at each cut-off with Wilson's interval by target, of the ranks whose columns have that prefix."""
     best = group[f"{prefix}rank_best"].to_numpy(np.int64)
     worst = group[f"{prefix}rank_worst"].to_numpy(np.int64)
-    clusters = of_targets(group["item_id"])
-    n = len(group), count(clusters, len(group))
+    clusters = cluster_by_target(group["item_id"])
+    n = len(group), count_clusters(clusters, len(group))
     return [
         (
             *key,

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.errors import BadFile
-from kis_bench.files.csv_tables import read_rows, unexpected
+from kis_bench.files.csv_tables import find_unexpected_columns, read_rows
 from kis_bench.results.columns import PUBLISHED
 
 ITEMS = "items"  #: a column that a file may have: size of the collection that was searched
@@ -36,7 +36,7 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
     for file in files:
         problems: list[str] = []
         header, rows = read_rows(file, problems)
-        if wrong := unexpected(header, tuple(PUBLISHED), (ITEMS,)):
+        if wrong := find_unexpected_columns(header, tuple(PUBLISHED), (ITEMS,)):
             raise BadFile(file, [*wrong, f"expected {','.join(PUBLISHED)}"])
         for line, row in rows:
             problems += [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.spreadsheets import unguarded, write_csv
+from kis_bench.files.spreadsheets import unguard, write_csv
 from kis_bench.results.columns import ABOUT_QUERIES, OTHER_RANKS, OTHER_VERDICTS
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def read_csv_table(file: Path, columns: list[str]) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise BadFile(file, [f"not a readable CSV file: {error}"]) from error
     for column in _CSV_TEXT & {*frame.columns}:
-        frame[column] = frame[column].map(unguarded)
+        frame[column] = frame[column].map(unguard)
     return _checked(frame, columns, file)
 
 

@@ -23,7 +23,7 @@ RARE_SHARES = (
 RARE_ALIKE = 1.0  #: queries of clusters that are of one mind, which a design effect from few hits is mixed with
 
 
-def linked(sets: Sequence[Iterable[Hashable]]) -> Int64s:
+def link_sets(sets: Sequence[Iterable[Hashable]]) -> Int64s:
     """Numbers ``[q]`` of q sets: equal where sets have a member in common, directly or through others.
 
     They count from 0 in the order of first appearance; an empty set stands alone.
@@ -41,7 +41,7 @@ def linked(sets: Sequence[Iterable[Hashable]]) -> Int64s:
 
     firsts: list[object] = []
     for place, some in enumerate(sets):
-        members: list[object] = [*some] or [(linked, place)]  # a name that nobody else has
+        members: list[object] = [*some] or [(link_sets, place)]  # a name that nobody else has
         firsts.append(members[0])
         for other in members[1:]:
             parent[root(other)] = root(members[0])
@@ -49,16 +49,16 @@ def linked(sets: Sequence[Iterable[Hashable]]) -> Int64s:
     return np.array([known.setdefault(root(first), len(known)) for first in firsts], np.int64)
 
 
-def of_targets(item_ids: Iterable[object]) -> Int64s | None:
+def cluster_by_target(item_ids: Iterable[object]) -> Int64s | None:
     """The clusters of queries from their targets ``[q]`` as ranks.parquet has them, several of them joined by ``|``.
 
     A query whose target isn't known stands alone. None where all do. A name that itself holds a bar counts as several.
     """
     sets = [str(items).split("|") if isinstance(items, str) and items else [] for items in item_ids]
-    return numbered(linked(sets), len(sets))
+    return number_clusters(link_sets(sets), len(sets))
 
 
-def numbered(clusters: ArrayLike | None, n: int) -> Int64s | None:
+def number_clusters(clusters: ArrayLike | None, n: int) -> Int64s | None:
     """Names or numbers of the clusters of n queries, numbered from 0 in the order of first appearance.
 
     None if each stands alone. Raises ValueError for another number of them than n.
@@ -78,7 +78,7 @@ def numbered(clusters: ArrayLike | None, n: int) -> Int64s | None:
     return place[inverse.reshape(-1)]
 
 
-def cluster_sums(values: Float64s, clusters: Int64s | None) -> Float64s:
+def sum_clusters(values: Float64s, clusters: Int64s | None) -> Float64s:
     """Sums ``[c, g]`` of rows ``[c, q]`` over each of g clusters; exactly 0 where they cancel out up to rounding."""
     if clusters is None:
         return values
@@ -89,12 +89,12 @@ def cluster_sums(values: Float64s, clusters: Int64s | None) -> Float64s:
     return np.where(np.abs(found) > 1e-12 * size, found, 0.0)
 
 
-def count(clusters: Int64s | None, n: int) -> int:
+def count_clusters(clusters: Int64s | None, n: int) -> int:
     """How many clusters, hence targets, n queries have."""
     return n if clusters is None else int(clusters.max()) + 1
 
 
-def counted(n: int, n_targets: int) -> str:
+def describe_count(n: int, n_targets: int) -> str:
     """So many queries, in words.
 
     >>> counted(1_000, 200), counted(12, 12), counted(1, 1)
@@ -112,7 +112,7 @@ def variances(values: Float64s, clusters: Int64s) -> Float64s:
     """
     above = values - values.mean(axis=1, keepdims=True)
     return np.asarray(
-        (cluster_sums(above, clusters) ** 2).sum(axis=1) / values.shape[1] ** 2, np.float64
+        (sum_clusters(above, clusters) ** 2).sum(axis=1) / values.shape[1] ** 2, np.float64
     )
 
 
@@ -127,7 +127,7 @@ def design_effects(values: Float64s, clusters: Int64s | None) -> Float64s:
     if clusters is None:
         return np.ones(len(values))
     largest = most_alike(clusters)
-    if count(clusters, n) == 1:
+    if count_clusters(clusters, n) == 1:
         return np.full(len(values), largest)
     spread = values.var(axis=1) / n
     found = np.divide(
@@ -148,7 +148,7 @@ def quantile(clusters: Int64s | None, n: int, confidence: float) -> float:
     """Of the normal distribution, two-sided; of Student's t where the variance is one between clusters."""
     from scipy.special import ndtri, stdtrit  # here, because it would slow down every start
 
-    groups, at = count(clusters, n), (1 + confidence) / 2
+    groups, at = count_clusters(clusters, n), (1 + confidence) / 2
     return float(ndtri(at) if clusters is None or groups == 1 else stdtrit(groups - 1, at))
 
 
@@ -164,7 +164,7 @@ def share_intervals(
     ``clusters`` the number is divided by :func:`design_effects`, and Student's t replaces the normal quantile.
     """
     p, n = np.clip(values.mean(axis=1), 0.0, 1.0), values.shape[1]
-    groups = numbered(clusters, n)
+    groups = number_clusters(clusters, n)
     most, seen = p * (1 - p), n * np.minimum(p, 1 - p)
     ratio = np.divide(values.var(axis=1), most, out=np.ones(len(p)), where=most > 0)
     rare = RARE_SHARES if groups is None else RARE_SHARES * most_alike(groups)

@@ -8,11 +8,11 @@ import numpy as np
 
 from kis_bench.records import Float64s, Int64s
 
-FOLDS, SEED = 10, 0
+FOLDS, FOLD_SEED = 10, 0
 DECIMALS = 12  #: means that differ less are equal
 
 
-def parts_of(keys: Sequence[Hashable], folds: int = FOLDS, seed: int = SEED) -> Int64s:
+def assign_parts(keys: Sequence[Hashable], folds: int = FOLDS, seed: int = FOLD_SEED) -> Int64s:
     """The part 0 ... folds-1 that each query belongs to ``[q]``, drawn by seed; equal keys to the same part."""
     known: dict[Hashable, int] = {}
     number = np.array([known.setdefault(key, len(known)) for key in keys], np.int64)
@@ -20,7 +20,7 @@ def parts_of(keys: Sequence[Hashable], folds: int = FOLDS, seed: int = SEED) -> 
     return np.asarray(part[number], np.int64)
 
 
-def chosen_on_others(values: Float64s, parts: Int64s) -> Int64s | None:
+def choose_on_others(values: Float64s, parts: Int64s) -> Int64s | None:
     """For each query the choice ``[q]`` with the highest mean of ``values [q, c]`` over the other parts.
 
     Of equally good ones the first. None where there is one part only, so that no choice can be tried on others.

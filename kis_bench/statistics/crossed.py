@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.records import Float32s, Float64s, Int64s
-from kis_bench.statistics.intervals import CHUNK, check_confidence, wilson_interval
+from kis_bench.statistics.intervals import CHUNK_VALUES, check_confidence, wilson_interval
 
-RESAMPLES, SEED = 10_000, 0
+RESAMPLES, RESAMPLING_SEED = 10_000, 0
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class Crossed:
         Raises:
             ValueError: a triplet has two target pictures.
         """
-        people, triplets = numbered(people), numbered(triplets)
-        return cls(people, triplets, triplets if targets is None else targets_of(triplets, targets))
+        people, triplets = number_names(people), number_names(triplets)
+        return cls(
+            people, triplets, triplets if targets is None else number_targets(triplets, targets)
+        )
 
     def where(self, chosen: NDArray[np.bool_]) -> Crossed:
         """Only the chosen judgments."""
@@ -77,7 +79,7 @@ class Crossed:
     @cached_property
     def pairs(self) -> Int64s:
         """[j] a number of person and cluster together: a person may have judged several triplets of a target."""
-        return numbered(self.people * self.n_clusters + self.clusters)
+        return number_names(self.people * self.n_clusters + self.clusters)
 
     @property
     def levels(self) -> int:
@@ -91,12 +93,12 @@ class Crossed:
         return float(stdtrit(self.levels - 1, (1 + confidence) / 2)) if self.levels > 1 else np.nan
 
 
-def numbered(names: Any) -> Int64s:
+def number_names(names: Any) -> Int64s:
     """A number for each name ``[j]``, equal for equal ones, from 0 without gaps."""
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64).reshape(-1)
 
 
-def targets_of(triplets: Int64s, targets: Any) -> Int64s:
+def number_targets(triplets: Int64s, targets: Any) -> Int64s:
     """A number of each judgment's target picture ``[j]``; equal to ``triplets`` where no two of these share one."""
     names = pd.factorize(np.asarray(targets, object))[0].astype(np.int64)  # -1: missing
     names = np.where(names < 0, names.max(initial=-1) + 1 + triplets, names)
@@ -117,7 +119,7 @@ def variance(values: Float64s, crossed: Crossed) -> float:
     single level can't be drawn anew: then the mean speaks about that person, or that target picture, only.
     """
     both = crossed.n_people > 1 and crossed.n_clusters > 1
-    single = left_out(values, crossed.pairs)
+    single = jackknife_variance(values, crossed.pairs)
     if not both:
         others = [
             codes
@@ -127,13 +129,16 @@ def variance(values: Float64s, crossed: Crossed) -> float:
             )
             if n > 1
         ]
-        return left_out(values, others[0]) if others else np.nan
+        return jackknife_variance(values, others[0]) if others else np.nan
     return max(
-        left_out(values, crossed.people) + left_out(values, crossed.clusters) - single, single / 2
+        jackknife_variance(values, crossed.people)
+        + jackknife_variance(values, crossed.clusters)
+        - single,
+        single / 2,
     )
 
 
-def left_out(values: Float64s, codes: Int64s) -> float:
+def jackknife_variance(values: Float64s, codes: Int64s) -> float:
     """Jackknife variance of the mean, leaving out one cluster at a time (B. Efron and C. Stein, 1981)."""
     sizes, sums = np.bincount(codes), np.bincount(codes, values)
     if len(sizes) < 2:
@@ -142,7 +147,9 @@ def left_out(values: Float64s, codes: Int64s) -> float:
     return float((len(sizes) - 1) / len(sizes) * np.sum((without - values.mean()) ** 2))
 
 
-def weights(crossed: Crossed, resamples: int = RESAMPLES, seed: int = SEED) -> Iterator[Float32s]:
+def draw_weights(
+    crossed: Crossed, resamples: int = RESAMPLES, seed: int = RESAMPLING_SEED
+) -> Iterator[Float32s]:
     """How often each judgment counts in each resample, ``[r, j]`` at a time.
 
     People, and targets with all their triplets, are drawn with replacement, independently, and a judgment counts the
@@ -150,15 +157,15 @@ def weights(crossed: Crossed, resamples: int = RESAMPLES, seed: int = SEED) -> I
     number of values.
     """
     rng = np.random.default_rng(seed)
-    step = max(1, CHUNK // max(1, len(crossed.people)))
+    step = max(1, CHUNK_VALUES // max(1, len(crossed.people)))
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        total = counts(rng, size, crossed.n_people)[:, crossed.people]
-        total *= counts(rng, size, crossed.n_clusters)[:, crossed.clusters]
+        total = draw_counts(rng, size, crossed.n_people)[:, crossed.people]
+        total *= draw_counts(rng, size, crossed.n_clusters)[:, crossed.clusters]
         yield total
 
 
-def counts(rng: np.random.Generator, resamples: int, levels: int) -> Float32s:
+def draw_counts(rng: np.random.Generator, resamples: int, levels: int) -> Float32s:
     """How often each of some levels is drawn, ``[r, levels]``; a single level always is."""
     drawn = rng.integers(0, levels, (resamples, levels), dtype=np.int64)
     drawn += levels * np.arange(resamples)[:, None]
@@ -169,13 +176,13 @@ def counts(rng: np.random.Generator, resamples: int, levels: int) -> Float32s:
     )
 
 
-def mean_intervals(
+def crossed_intervals(
     values: Float64s,
     crossed: Crossed,
     *,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
-    seed: int = SEED,
+    seed: int = RESAMPLING_SEED,
 ) -> Float64s:
     """Intervals ``[m, 2]`` of the means of m columns ``[j, m]`` of shares 0 ... 1; NaN in a column does not count.
 
@@ -188,7 +195,7 @@ def mean_intervals(
     whole = bool(known.all())
     draws = np.full((resamples, values.shape[1]), np.nan)
     done = 0
-    for chunk in weights(crossed, resamples, seed):
+    for chunk in draw_weights(crossed, resamples, seed):
         total = chunk.sum(axis=1, keepdims=True) if whole else chunk @ sizes
         with np.errstate(invalid="ignore"):  # 0 / 0: nothing of a column was drawn
             draws[done : done + len(chunk)] = (chunk @ sums) / total
@@ -202,11 +209,11 @@ def mean_intervals(
         if (own == own[0]).all():
             found[column] = wilson_interval(own[0] * part.n_clusters, part.n_clusters, confidence)
         else:
-            found[column] = calibrated(draws[:, column], own, part, confidence)
+            found[column] = calibrate(draws[:, column], own, part, confidence)
     return np.asarray(np.clip(found, 0.0, 1.0))
 
 
-def calibrated(
+def calibrate(
     draws: Float64s, values: Float64s, crossed: Crossed, confidence: float = 0.95
 ) -> Float64s:
     """The interval ``[2]`` of the mean of ``values [j]`` from resampled means ``[r]``, with the spread that is right.

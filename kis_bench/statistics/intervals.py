@@ -16,14 +16,14 @@ from numpy.typing import ArrayLike
 
 from kis_bench.records import Float64s
 from kis_bench.statistics.clusters import (
-    cluster_sums,
     design_effects,
-    numbered,
+    number_clusters,
     quantile,
     share_intervals,
+    sum_clusters,
 )
 
-CHUNK = 2**21  #: resampled values held at once
+CHUNK_VALUES = 2**21  #: resampled values held at once
 
 
 def wilson_interval(
@@ -51,10 +51,10 @@ def wilson_interval(
 
     check_confidence(confidence)
     if np.ndim(successes) or n is None:
-        hits = row_of(successes)
+        hits = as_row(successes)
         if n not in (None, len(hits)):
             raise ValueError(f"{len(hits)} hits of {n} queries: each query needs one")
-        if numbered(clusters, len(hits)) is not None:
+        if number_clusters(clusters, len(hits)) is not None:
             low, high = share_intervals(hits[None], confidence, clusters=clusters)
             return float(low[0]), float(high[0])
         successes, n = float(hits.sum()), len(hits)
@@ -93,17 +93,17 @@ def bootstrap_interval(
     >>> bootstrap_interval([0.1, 0.1, 0.1])
     (0.1, 0.1)
     """
-    data = row_of(values)
+    data = as_row(values)
     check_confidence(confidence)
     if resamples < 1:
         raise ValueError(f"{resamples} resamples: at least 1 is needed")
-    groups = numbered(clusters, len(data))
+    groups = number_clusters(clusters, len(data))
     if (
         data == data[0]
     ).all():  # every resample is the same, but a mean of equal values can be rounded
         data, groups = data[:1], None
     rng = np.random.default_rng(seed)
-    chunk = max(1, CHUNK // len(data))
+    chunk = max(1, CHUNK_VALUES // len(data))
     drawn = np.empty(resamples)
     if groups is not None:
         if statistic is np.mean:
@@ -146,12 +146,12 @@ def quantile_interval(
     """
     from scipy.special import bdtr
 
-    data = np.sort(row_of(values))
+    data = np.sort(as_row(values))
     check_confidence(confidence)
     if not 0 <= q <= 1:
         raise ValueError(f"{q} is not between 0 and 1")
     n, tail = len(data), (1 - confidence) / 2
-    if (groups := numbered(clusters, n)) is not None:
+    if (groups := number_clusters(clusters, n)) is not None:
         effect = float(
             design_effects(
                 (np.asarray(values) <= np.quantile(data, q))[None].astype(np.float64), groups
@@ -196,13 +196,13 @@ def resampled_means(
     data = np.asarray(values, np.float64)
     if resamples < 1:
         raise ValueError(f"{resamples} resamples: at least 1 is needed")
-    groups = numbered(clusters, data.shape[1])
+    groups = number_clusters(clusters, data.shape[1])
     sizes = np.ones(data.shape[1]) if groups is None else np.bincount(groups) * 1.0
-    data = cluster_sums(data, groups)
+    data = sum_clusters(data, groups)
     n = data.shape[1]
     rng = np.random.default_rng(seed)
     found = np.empty((resamples, len(data)))
-    step = max(1, CHUNK // n)
+    step = max(1, CHUNK_VALUES // n)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         drawn = rng.integers(0, n, (size, n), dtype=np.int64) + n * np.arange(size)[:, None]
@@ -212,7 +212,7 @@ def resampled_means(
     return found
 
 
-def row_of(values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
+def as_row(values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
     data = np.asarray(values, dtype=np.float64)
     if data.ndim != 1 or len(data) == 0 or np.isnan(data).any():
         raise ValueError("this needs a row of values, at least one and none of them NaN")

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kis_bench.records import Float32s, Float64s
-from kis_bench.statistics.clusters import cluster_sums, numbered, whole_flip_tests
+from kis_bench.statistics.clusters import number_clusters, sum_clusters, whole_flip_tests
 from kis_bench.statistics.intervals import (
-    CHUNK,
-    row_of,
+    CHUNK_VALUES,
+    as_row,
 )
 
-ROWS = (
+PATTERNS_AT_ONCE = (
     2**12
 )  #: sign patterns held at once: few enough for their sums to stay in the processor's cache
 
@@ -40,7 +40,7 @@ def paired_randomization_test(
     >>> paired_randomization_test([1, 1, 1, 1], [0, 0, 0, 0])
     0.125
     """
-    a, b = row_of(first), row_of(second)
+    a, b = as_row(first), as_row(second)
     if len(a) != len(b):
         raise ValueError(
             f"{len(a)} and {len(b)} values: a paired test needs both on the same queries"
@@ -65,14 +65,14 @@ def sign_flip_tests(
     that equal the observed one up to rounding are as extreme as it. Of ``clusters`` the sums are flipped.
     """
     d = np.asarray(differences, np.float64)
-    d = cluster_sums(d, numbered(clusters, d.shape[1]))
+    d = sum_clusters(d, number_clusters(clusters, d.shape[1]))
     if permutations < 1:
         raise ValueError(f"{permutations} permutations: at least 1 is needed")
     counts = (d != 0).sum(axis=1)
     found = np.ones(len(d))
     few = (counts > 0) & (counts <= math.log2(permutations))
     for row in np.flatnonzero(few):
-        found[row] = every_sign(d[row][d[row] != 0])
+        found[row] = enumerate_signs(d[row][d[row] != 0])
     many = np.flatnonzero((counts > 0) & ~few)
     if not len(many):
         return found
@@ -81,14 +81,14 @@ def sign_flip_tests(
     values = (d[many] / scale[:, None]).T.astype(np.float32)
     observed = (np.abs(values.sum(axis=0, dtype=np.float64)) - 1e-6).astype(np.float32)
     extreme = np.zeros(len(many), np.int64)
-    for signs in sign_patterns(d.shape[1], permutations, seed):
+    for signs in draw_signs(d.shape[1], permutations, seed):
         sums = signs @ values
         extreme += np.count_nonzero(np.abs(sums, out=sums) >= observed, axis=0)
     found[many] = (extreme + 1) / (permutations + 1)
     return found
 
 
-def every_sign(differences: Float64s) -> float:
+def enumerate_signs(differences: Float64s) -> float:
     """Share of the 2^n sign patterns of n differences whose sum is at least as far from 0 as the observed one."""
     sums = differences[:1]  # with a minus before the first, every sum comes once more, mirrored
     for one in differences[1:]:
@@ -97,11 +97,11 @@ def every_sign(differences: Float64s) -> float:
     return float(np.mean(np.abs(sums) >= limit))
 
 
-def sign_patterns(n: int, patterns: int, seed: int) -> Iterator[Float32s]:
+def draw_signs(n: int, patterns: int, seed: int) -> Iterator[Float32s]:
     """Rows of n random signs, ``[r, n]`` at a time, the same for the same n, number and seed."""
     rng = np.random.default_rng(seed)
     width = -(-n // 8)
-    step = max(1, min(ROWS, CHUNK // n))
+    step = max(1, min(PATTERNS_AT_ONCE, CHUNK_VALUES // n))
     for start in range(0, patterns, step):
         size = min(step, patterns - start)
         bits = np.frombuffer(rng.bytes(size * width), np.uint8).reshape(size, width)
@@ -129,7 +129,7 @@ def mcnemar_exact(
         if not (np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))).all():
             raise ValueError(f"{counts.tolist()} are not numbers of queries")
         return float(mcnemar_tests(*counts))
-    hits = row_of(first), row_of(second)
+    hits = as_row(first), as_row(second)
     if len(hits[0]) != len(hits[1]):
         raise ValueError(
             f"{len(hits[0])} and {len(hits[1])} hits: a paired test needs both on the same queries"
@@ -143,7 +143,7 @@ def mcnemar_exact(
 
 def hit_tests(differences: Float64s, clusters: ArrayLike | None = None) -> Float64s:
     """p-values ``[c]`` of :func:`mcnemar_exact` for c rows of differences -1, 0, 1 ``[c, q]``."""
-    totals = cluster_sums(differences, numbered(clusters, differences.shape[-1]))
+    totals = sum_clusters(differences, number_clusters(clusters, differences.shape[-1]))
     found = mcnemar_tests((totals > 0).sum(axis=-1), (totals < 0).sum(axis=-1))
     several = (np.abs(totals) > 1).any(axis=-1)
     found[several] = whole_flip_tests(totals[several])

@@ -6,11 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kis_bench.records import Float64s
-from kis_bench.statistics.clusters import count, design_effects, numbered, quantile, variances
+from kis_bench.statistics.clusters import (
+    count_clusters,
+    design_effects,
+    number_clusters,
+    quantile,
+    variances,
+)
 from kis_bench.statistics.intervals import bootstrap_means, check_confidence
 
 
-def gained_and_lost(differences: Float64s) -> tuple[Float64s, Float64s]:
+def count_gained_and_lost(differences: Float64s) -> tuple[Float64s, Float64s]:
     """Of rows ``[c, q]`` of differences of hits: the numbers ``[c]`` of queries that only one finds, then the other."""
     return np.maximum(differences, 0.0).sum(axis=-1), np.maximum(-differences, 0.0).sum(axis=-1)
 
@@ -30,7 +36,7 @@ def hit_intervals(
     all counts are divided by it, and Student's t takes the place of the normal quantile.
     """
     n = differences.shape[1]
-    groups, (gained, lost) = numbered(clusters, n), gained_and_lost(differences)
+    groups, (gained, lost) = number_clusters(clusters, n), count_gained_and_lost(differences)
     if groups is None:
         return paired_score_intervals(gained, lost, n, confidence)
     effect = design_effects(differences, groups)
@@ -79,7 +85,7 @@ def score_intervals(b: Float64s, c: Float64s, n: ArrayLike, z: float) -> Float64
     return np.stack(ends, axis=-1)
 
 
-def mean_intervals(
+def difference_intervals(
     differences: Float64s,
     *,
     confidence: float = 0.95,
@@ -100,7 +106,7 @@ def mean_intervals(
     from scipy.special import stdtrit
 
     n = differences.shape[1]
-    groups, mean = numbered(clusters, n), mean_differences(differences)
+    groups, mean = number_clusters(clusters, n), mean_differences(differences)
     found = bootstrap_means(
         differences, confidence=confidence, resamples=resamples, seed=seed, clusters=groups
     )
@@ -108,7 +114,7 @@ def mean_intervals(
         return found
     if groups is None:
         half = stdtrit(n - 1, (1 + confidence) / 2) * standard_deviation(differences) / np.sqrt(n)
-    elif (g := count(groups, n)) > 1:
+    elif (g := count_clusters(groups, n)) > 1:
         half = quantile(groups, n, confidence) * np.sqrt(
             variances(differences, groups) * g / (g - 1)
         )

@@ -8,7 +8,7 @@ from kis_bench.triplets.margins import (
     exact_margins,
     majority,
     midranks,
-    normalised,
+    normalise_margins,
     pearson,
     positions,
 )
@@ -21,7 +21,7 @@ __all__ = [
     "exact_margins",
     "majority",
     "midranks",
-    "normalised",
+    "normalise_margins",
     "pearson",
     "positions",
 ]

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kis_bench.ranking.relevance import mean_vectors
+from kis_bench.ranking.relevance import average_vectors
 from kis_bench.records import Collection, Float64s, Int64s, Triplet
 
 PROTOCOLS = ("default", "published")
 VECTOR_RULES = ("mean", "max")  #: similarity of two images with several vectors each
 NORMALISATIONS = ("difference", "max_normalised", "candidates_normalised")
-BLOCK = 1024  #: triplets at once
+BLOCK_TRIPLETS = 1024  #: triplets at once
 LEAST_DISTANCE = 1e-5  #: what the study takes for candidates without distance
 
 
@@ -50,14 +50,20 @@ def cosine_distances(vectors: Any, places: Int64s, rule: str = "mean") -> tuple[
     several = vectors.ndim == 3 and vectors.shape[1] > 1 and rule == "max"
     distances, margins = np.full((len(places), 3), np.nan), np.full(len(places), np.nan)
     whole = np.flatnonzero((places >= 0).all(axis=1))
-    for start in range(0, len(whole), BLOCK):
-        block = whole[start : start + BLOCK]
+    for start in range(0, len(whole), BLOCK_TRIPLETS):
+        block = whole[start : start + BLOCK_TRIPLETS]
         used, inside = np.unique(places[block], return_inverse=True)
         taken = np.asarray(vectors[used], np.float32)
         single = taken.ndim == 2 or taken.shape[1] == 1
-        own = taken.reshape(len(taken), -1) if single else taken if several else mean_vectors(taken)
+        own = (
+            taken.reshape(len(taken), -1)
+            if single
+            else taken
+            if several
+            else average_vectors(taken)
+        )
         target, first, second = own[inside.reshape(-1, 3)].swapaxes(0, 1).astype(np.float64)
-        similarity = best_pairs if several else row_products
+        similarity = multiply_best_pairs if several else multiply_rows
         for column, (a, b) in enumerate(((target, first), (target, second), (first, second))):
             distances[block, column] = 1.0 - similarity(
                 a, b
@@ -70,13 +76,13 @@ def cosine_distances(vectors: Any, places: Int64s, rule: str = "mean") -> tuple[
     return np.maximum(distances, 0.0), margins
 
 
-def row_products(a: Float64s, b: Float64s) -> Float64s:
+def multiply_rows(a: Float64s, b: Float64s) -> Float64s:
     """Dot products of rows ``[t, d]`` -> ``[t]``."""
     products: Float64s = np.einsum("td,td->t", a, b)
     return products
 
 
-def best_pairs(a: Float64s, b: Float64s) -> Float64s:
+def multiply_best_pairs(a: Float64s, b: Float64s) -> Float64s:
     """The largest product of any two vectors, ``[t, v, d]`` -> ``[t]``."""
     best: Float64s = (a @ b.swapaxes(1, 2)).max(axis=(1, 2))
     return best
@@ -172,7 +178,7 @@ def ceiling(choices: ArrayLike, triplets: Int64s) -> float:
     return float(most.sum() / len(choice))
 
 
-def normalised(distances: Float64s, margins: Float64s | None = None) -> dict[str, Float64s]:
+def normalise_margins(distances: Float64s, margins: Float64s | None = None) -> dict[str, Float64s]:
     """How much more similar candidate 1 is, in the three ways of the study, float64 ``[t]`` each.
 
     ``difference`` d2 - d1 of the distances to the target; ``max_normalised`` divided by the larger of both, -1 to 1;

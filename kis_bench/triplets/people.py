@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import wilson_interval
-from kis_bench.statistics.crossed import Crossed, numbered
+from kis_bench.statistics.crossed import Crossed, number_names
 
 
 def another_person(same: Float64s, other: Float64s) -> Float64s:
@@ -133,7 +133,7 @@ def interval_of_people(
     ):  # then figures speak of that target only, and its triplets are what varies
         whole = Crossed.of(whole.people, whole.triplets)
     of_targets = left_out(whole.clusters, np.stack([total, number]))
-    pairs = numbered(whole.clusters * whole.n_people + whole.people)
+    pairs = number_names(whole.clusters * whole.n_people + whole.people)
     three = left_out(whole.people, lost) + of_targets - left_out(pairs, lost)
     value, variance = float(sums[0] / sums[1]), np.fmax(three, of_targets)
     if not np.isfinite(variance):

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from kis_bench.results import Run
 
 PERSON, MAJORITY = RULES
-Row = dict[str, Any]
+Record = dict[str, Any]
 
 
-def records(frame: pd.DataFrame) -> list[Row]:
+def as_records(frame: pd.DataFrame) -> list[Record]:
     return [{str(column): cell for column, cell in row.items()} for row in frame.to_dict("records")]
 
 
@@ -46,25 +46,25 @@ class Similarity:
         return rows[(rows["protocol"] == "default") & (rows["counts"] == "judgments")]
 
     @cached_property
-    def models(self) -> dict[str, Row]:
+    def models(self) -> dict[str, Record]:
         """Figures over all judgments, best first."""
         rows = self.agreement[
             (self.agreement["part"] == "all") & (self.agreement["kind"] == "model")
         ]
-        found = {str(row["model"]): row for row in records(rows)}
+        found = {str(row["model"]): row for row in as_records(rows)}
         for model, part in self.own(self.run.judgments).groupby("model", sort=False):
-            found.setdefault(str(model), of_judgments(part))
+            found.setdefault(str(model), summarise_judgments(part))
         order = sorted(
             found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m)
         )
         return {model: found[model] for model in order}
 
     @cached_property
-    def people(self) -> dict[str, Row]:
+    def people(self) -> dict[str, Record]:
         rows = self.agreement[
             (self.agreement["part"] == "all") & (self.agreement["kind"] == "people")
         ]
-        found = {str(row["model"]): row for row in records(rows)}
+        found = {str(row["model"]): row for row in as_records(rows)}
         return {name: found[name] for name in (PERSON, MAJORITY) if name in found}
 
     @property
@@ -74,11 +74,11 @@ class Similarity:
         return {model: value for model, value in found.items() if not math.isnan(value)}
 
     @cached_property
-    def metrics(self) -> dict[tuple[str, str], Row]:
+    def metrics(self) -> dict[tuple[str, str], Record]:
         """(model, metric) -> its row of metrics."""
         rows = self.own(self.run.metrics)
         rows = rows[rows["label_set"] == ""]
-        return {(str(row["model"]), str(row["metric"])): row for row in records(rows)}
+        return {(str(row["model"]), str(row["metric"])): row for row in as_records(rows)}
 
     @cached_property
     def originals(self) -> set[str]:
@@ -86,14 +86,14 @@ class Similarity:
         return {model for model in self.models if of_study(self.run.provenance, model)}
 
     @cached_property
-    def published(self) -> list[tuple[str, Row]]:
+    def published(self) -> list[tuple[str, Record]]:
         """Published figures of the same judgments or triplets, each with the measured model that it is about."""
         rows = self.own(self.run.published)
         rows = rows[rows["label_set"].isna() | (rows["label_set"] == "")]
         own, found = self.own(self.run.metrics), []
         for model in self.models:
             mine = comparable(rows, own[own["model"] == model])
-            found += [(model, row) for row in records(mine)]
+            found += [(model, row) for row in as_records(mine)]
         return found
 
     def ceilings_of(self, part: str) -> dict[str, float]:
@@ -119,13 +119,13 @@ class Similarity:
         counts = (rows["n"] + rows["missing"]).groupby(rows["group"]).max()
         return {str(group): int(n) for group, n in counts.items()}
 
-    def of_part(self, part: str, kind: str = "model") -> dict[tuple[str, str], Row]:
+    def of_part(self, part: str, kind: str = "model") -> dict[tuple[str, str], Record]:
         """(model, group) -> row."""
         rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == kind)]
-        return {(str(row["model"]), str(row["group"])): row for row in records(rows)}
+        return {(str(row["model"]), str(row["group"])): row for row in as_records(rows)}
 
 
-def of_judgments(part: pd.DataFrame) -> Row:
+def summarise_judgments(part: pd.DataFrame) -> Record:
     """The figures of one model where a run has its judgments only."""
     each = part["agreement"].astype(float)
     return {

@@ -18,8 +18,8 @@ from kis_bench.statistics import holm, wilson_interval
 from kis_bench.statistics.crossed import (
     Crossed,
     correlation_interval,
-    mean_intervals,
-    numbered,
+    crossed_intervals,
+    number_names,
     paired_test,
 )
 from kis_bench.triplets import margins as triplets
@@ -46,12 +46,12 @@ class Judged:
     @cached_property
     def targets(self) -> Int64s:
         """[t] a number of each triplet's target picture."""
-        return numbered([t.target for t in self.dataset.triplets])
+        return number_names([t.target for t in self.dataset.triplets])
 
     @cached_property
     def person(self) -> Int64s:
         """[j] a number of each judgment's person."""
-        return numbered([j.user_id for j in self.dataset.judgments])
+        return number_names([j.user_id for j in self.dataset.judgments])
 
     @cached_property
     def choice(self) -> Int64s:
@@ -109,18 +109,18 @@ class Judged:
 def similarity_tables(dataset: Dataset, measured: Measured) -> dict[str, pd.DataFrame]:
     """The tables judgments, distances, agreement, pairs and metrics of one dataset."""
     judged = Judged(dataset)
-    values = agreed(judged, measured)
+    values = compute_agreement(judged, measured)
     agreement = agreement_table(judged, measured, values)
     return {
         "judgments": judgments_table(judged, measured, values),
         "distances": distances_table(dataset, measured),
         "agreement": agreement,
         "pairs": pairs_table(judged, measured, values),
-        "metrics": metrics_table(judged, measured, agreement),
+        "metrics": similarity_metrics(judged, measured, agreement),
     }
 
 
-def agreed(judged: Judged, measured: Measured, protocol: str = "default") -> Float64s:
+def compute_agreement(judged: Judged, measured: Measured, protocol: str = "default") -> Float64s:
     """Agreement of each model with each decided judgment, ``[decided, m]``."""
     some = judged.decided
     columns = [
@@ -202,7 +202,7 @@ def agreement_table(judged: Judged, measured: Measured, values: Float64s) -> pd.
         }
 
     def add(columns: Float64s, chosen: NDArray[np.bool_], **about: str) -> None:
-        intervals = mean_intervals(columns[chosen], crossed.where(chosen))
+        intervals = crossed_intervals(columns[chosen], crossed.where(chosen))
         for i, (model, interval) in enumerate(zip(measured, intervals, strict=True)):
             unknown = np.isnan(columns[:, i])
             ties, missing = chosen & (margins[:, i] == 0), chosen & unknown
@@ -226,34 +226,34 @@ def agreement_table(judged: Judged, measured: Measured, values: Float64s) -> pd.
     add(values, everything, protocol="default", part="all", group="")
     add_people(everything, protocol="default", part="all", group="")
     add(
-        agreed(judged, measured, "published"),
+        compute_agreement(judged, measured, "published"),
         everything,
         protocol="published",
         part="all",
         group="",
     )
     for part, groups in judged.parts.items():
-        for group in sorted(set(groups[some].tolist()), key=in_order):
+        for group in sorted(set(groups[some].tolist()), key=group_sort_key):
             add(values, groups[some] == group, protocol="default", part=part, group=str(group))
             add_people(groups[some] == group, protocol="default", part=part, group=str(group))
-    rows += per_triplet(judged, measured)
+    rows += agreement_per_triplet(judged, measured)
     if crossed.n_people > 1:
-        rows += without_one(judged, measured, values)
+        rows += consistency_without_one(judged, measured, values)
     return pd.DataFrame(rows, columns=AGREEMENT)
 
 
-def in_order(group: str) -> tuple[Any, ...]:
+def group_sort_key(group: str) -> tuple[Any, ...]:
     """So that 2-10 stands behind 2-9, and what was not stated last."""
     return group == NOT_STATED, [
         (0, int(p), "") if p.isdigit() else (1, 0, p) for p in group.split("-")
     ]
 
 
-def per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
+def agreement_per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
     """Agreement with the majority on triplets of two or more judgments; judgments that lack a distance stay out."""
     rows = []
     classes = np.array([t.category for t in judged.dataset.triplets], object)
-    groups = sorted(set(classes.tolist()), key=in_order) if "class" in judged.parts else []
+    groups = sorted(set(classes.tolist()), key=group_sort_key) if "class" in judged.parts else []
     crossed = Crossed.of(np.zeros(len(classes)), np.arange(len(classes)), judged.targets)
     choice = triplets.majority(judged.choice, judged.triplet, len(classes))
     for protocol in triplets.PROTOCOLS:
@@ -301,11 +301,13 @@ def interval_per_triplet(agreed: Float64s, crossed: Crossed) -> Sequence[float]:
         return np.nan, np.nan
     if crossed.n_targets in (1, crossed.n_triplets):
         return wilson_interval(float(agreed.sum()), len(agreed))
-    low, high = mean_intervals(agreed[:, None], crossed)[0].tolist()
+    low, high = crossed_intervals(agreed[:, None], crossed)[0].tolist()
     return low, high
 
 
-def without_one(judged: Judged, measured: Measured, values: Float64s) -> list[dict[str, Any]]:
+def consistency_without_one(
+    judged: Judged, measured: Measured, values: Float64s
+) -> list[dict[str, Any]]:
     """The consistency of each model when one participant is left out."""
     person, triplet, rows = judged.person[judged.decided], judged.triplet[judged.decided], []
     users = {
@@ -316,10 +318,10 @@ def without_one(judged: Judged, measured: Measured, values: Float64s) -> list[di
         n = np.bincount(person[known], minlength=len(users))
         total = np.bincount(person[known], values[known, i], len(users))
         n_triplets, n_targets = (
-            without(np.unique(np.stack([codes[known], person[known]]), axis=1), len(users))
+            count_without(np.unique(np.stack([codes[known], person[known]]), axis=1), len(users))
             for codes in (triplet, judged.targets[triplet])
         )
-        for code, user in sorted(users.items(), key=lambda pair: in_order(pair[1])):
+        for code, user in sorted(users.items(), key=lambda pair: group_sort_key(pair[1])):
             left = int(known.sum() - n[code])
             if n[code] and left:
                 rows.append(
@@ -343,7 +345,7 @@ def without_one(judged: Judged, measured: Measured, values: Float64s) -> list[di
     return rows
 
 
-def without(judged: Int64s, n_users: int) -> Int64s:
+def count_without(judged: Int64s, n_users: int) -> Int64s:
     """How many are left without each person, of all that anybody judged: ``[2, n]``, what and who, no pair twice."""
     alone = np.bincount(judged[0])[judged[0]] == 1
     return np.asarray(len(np.unique(judged[0])) - np.bincount(judged[1][alone], minlength=n_users))
@@ -352,7 +354,8 @@ def without(judged: Int64s, n_users: int) -> Int64s:
 def pairs_table(judged: Judged, measured: Measured, values: Float64s) -> pd.DataFrame:
     """Every two models on the judgments that both know: a paired test, corrected for their number, and correlation."""
     relative = [
-        triplets.normalised(d, m)["max_normalised"][judged.triplet] for d, m in measured.values()
+        triplets.normalise_margins(d, m)["max_normalised"][judged.triplet]
+        for d, m in measured.values()
     ]
     rows = []
     for (i, first), (k, second) in combinations(enumerate(measured), 2):
@@ -368,7 +371,7 @@ def pairs_table(judged: Judged, measured: Measured, values: Float64s) -> pd.Data
     return table
 
 
-def metrics_table(judged: Judged, measured: Measured, agreement: pd.DataFrame) -> pd.DataFrame:
+def similarity_metrics(judged: Judged, measured: Measured, agreement: pd.DataFrame) -> pd.DataFrame:
     """The rows of metrics.csv: consistency by both rules and both ways of counting, and correlations with degrees."""
     rows: list[tuple[Any, ...]] = []
     whole = agreement[(agreement["part"] == "all") & (agreement["kind"] == "model")]
@@ -378,7 +381,7 @@ def metrics_table(judged: Judged, measured: Measured, agreement: pd.DataFrame) -
         rows.append((row["model"], row["dataset"], "", name, None, *figures))
     asked = ~np.isnan(judged.degree)
     for model, (distances, margins) in measured.items() if asked.any() else ():
-        for way, each in triplets.normalised(distances, margins).items():
+        for way, each in triplets.normalise_margins(distances, margins).items():
             known = np.isfinite(each[judged.triplet]) & asked
             x, y = each[judged.triplet[known]], judged.degree[known]
             crossed = judged.crossed_of(known)

@@ -8,8 +8,8 @@ import pytest
 from kis_bench.metrics import hits_at_k
 from kis_bench.statistics import bootstrap_means, mcnemar_tests, sign_flip_tests, wilson_interval
 from kis_bench.statistics.paired_intervals import (
-    gained_and_lost,
-    mean_intervals,
+    count_gained_and_lost,
+    difference_intervals,
     paired_score_intervals,
 )
 
@@ -64,16 +64,16 @@ def true_mean(collection, gap, k=None):
 @COLLECTIONS
 def test_intervals_of_differences_of_mrr(collection, gap):
     rows = differences(collection.ranks(np.random.default_rng(2), gap=gap))
-    assert share_held(in_parts(mean_intervals, rows), true_mean(collection, gap)) == pytest.approx(
-        0.95, abs=0.015
-    )
+    assert share_held(
+        in_parts(difference_intervals, rows), true_mean(collection, gap)
+    ) == pytest.approx(0.95, abs=0.015)
 
 
 def test_the_percentile_bootstrap_alone_would_hold_too_few_differences_of_mrr():
     """What Student's t is for: with heavy tails and 100 queries the resampled means vary too little."""
     rows = differences(HARD.ranks(np.random.default_rng(3)))
     assert share_held(in_parts(bootstrap_means, rows), 0.0) < 0.94
-    assert share_held(in_parts(mean_intervals, rows), 0.0) > 0.94
+    assert share_held(in_parts(difference_intervals, rows), 0.0) > 0.94
 
 
 @GAPS
@@ -84,7 +84,7 @@ def test_the_percentile_bootstrap_alone_would_hold_too_few_differences_of_mrr():
 def test_intervals_of_differences_of_recall(collection, k, gap):
     rows = differences(collection.ranks(np.random.default_rng(4), gap=gap), k)
     held = share_held(
-        paired_score_intervals(*gained_and_lost(rows), QUERIES), true_mean(collection, gap, k)
+        paired_score_intervals(*count_gained_and_lost(rows), QUERIES), true_mean(collection, gap, k)
     )
     assert held == pytest.approx(0.95, abs=0.015)
 
@@ -95,7 +95,7 @@ def test_intervals_of_differences_of_recall_near_0_and_1(collection, k, gap):
     """Few queries differ, whose number jumps: more than 95% may be held, but not less, as a bootstrap would."""
     rows = differences(collection.ranks(np.random.default_rng(5), gap=gap), k)
     truth = true_mean(collection, gap, k)
-    held = share_held(paired_score_intervals(*gained_and_lost(rows), QUERIES), truth)
+    held = share_held(paired_score_intervals(*count_gained_and_lost(rows), QUERIES), truth)
     assert held > 0.95 - 0.015
     assert share_held(in_parts(bootstrap_means, rows), truth) < min(held, 0.945)
 
@@ -119,7 +119,9 @@ def test_the_randomization_test_of_few_queries_is_never_wrong_more_often(queries
 @pytest.mark.parametrize("k", [1, 10, 100])
 def test_mcnemar_is_wrong_in_five_percent_at_most(collection, k):
     """Conservative: with few queries that differ, the exact test is wrong in far less than 5%."""
-    p = mcnemar_tests(*gained_and_lost(differences(collection.ranks(np.random.default_rng(8)), k)))
+    p = mcnemar_tests(
+        *count_gained_and_lost(differences(collection.ranks(np.random.default_rng(8)), k))
+    )
     assert np.mean(p < 0.05) <= 0.05 + 0.015
     assert np.mean(p < 0.05) > 0 or (collection, k) in [(EASY, 100), (HARD, 1)]
 

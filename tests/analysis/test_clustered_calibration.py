@@ -12,7 +12,7 @@ from kis_bench.statistics import (
     sign_flip_tests,
 )
 from kis_bench.statistics.clusters import share_intervals
-from kis_bench.statistics.paired_intervals import hit_intervals, mean_intervals
+from kis_bench.statistics.paired_intervals import difference_intervals, hit_intervals
 
 pytestmark = pytest.mark.slow
 SIMULATIONS, PICTURES, CAPTIONS, N_ITEMS, RESAMPLES = 2_000, 200, 5, 9_413, 400
@@ -78,7 +78,7 @@ def test_intervals_of_recall(level):
 @EACH
 def test_intervals_of_mrr(level):
     rows = values(ranks(level, 3)[0])
-    assert share_held(in_parts(mean_intervals, rows), truth(level)) == pytest.approx(
+    assert share_held(in_parts(difference_intervals, rows), truth(level)) == pytest.approx(
         0.95, abs=0.015
     )
     assert share_held(in_parts(bootstrap_means, rows, None), truth(level)) < 0.85
@@ -89,7 +89,7 @@ def test_intervals_of_mrr(level):
 def test_intervals_of_differences(level, gap):
     found = ranks(level, 4, gap)
     own = values(found)
-    held = share_held(in_parts(mean_intervals, own[0] - own[1]), truth(level, None, gap))
+    held = share_held(in_parts(difference_intervals, own[0] - own[1]), truth(level, None, gap))
     assert held == pytest.approx(0.95, abs=0.015)
     for k in (10, 100) if level == "hard" else (1, 10):
         own = values(found, k)

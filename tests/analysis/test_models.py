@@ -31,7 +31,7 @@ from kis_bench.statistics import (
     sign_flip_tests,
     wilson_interval,
 )
-from kis_bench.statistics.paired_intervals import mean_intervals, paired_score_intervals
+from kis_bench.statistics.paired_intervals import difference_intervals, paired_score_intervals
 
 
 def condition(best, worst=None, n_items=1000):
@@ -239,7 +239,7 @@ def test_intervals_of_means_are_the_wider_of_two():
     rng = np.random.default_rng(0)
     d = rng.normal(0.1, 1, (3, 40)) ** 3
     d[2] = 0.25
-    found = mean_intervals(d, resamples=20_000)
+    found = difference_intervals(d, resamples=20_000)
     for row, (low, high) in zip(d[:2], found, strict=False):
         student = scipy.stats.ttest_1samp(row, 0).confidence_interval()
         drawn = scipy.stats.bootstrap(

@@ -102,7 +102,7 @@ def test_a_sound_folder_passes_everything(folder):
 
 def test_findings_come_one_by_one(folder, monkeypatch):
     """What takes long has not begun when the first are there."""
-    monkeypatch.setattr(datasets, "perceptual_hashes", None)
+    monkeypatch.setattr(datasets, "compute_perceptual_hashes", None)
     found = check_dataset("mine", folder)
     assert next(found).name == "images"
     assert next(found).name == "labels"
@@ -182,7 +182,7 @@ def test_a_folder_that_refuses_is_a_finding(folder, monkeypatch):
     def refuse(root):
         raise PermissionError(13, "Permission denied", str(root))
 
-    monkeypatch.setattr(datasets, "label_files", refuse)
+    monkeypatch.setattr(datasets, "find_label_files", refuse)
     assert "Permission denied" in only(folder, "images", False)
 
 
@@ -201,7 +201,7 @@ def test_files_that_cannot_be_opened_are_named(folder, monkeypatch):
     def refuse(picture):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(listing, "content_digest", refuse)
+    monkeypatch.setattr(listing, "digest_content", refuse)
     assert "a.png can't be read: Permission denied" in remarks(folder)[0].finding
 
 

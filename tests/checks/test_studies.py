@@ -11,8 +11,8 @@ from reset_files import judgment, keyframe, person, triplet, write_study
 
 from kis_bench.checks.datasets import check_dataset
 from kis_bench.checks.studies import missing_pictures, study_checks
-from kis_bench.datasets.folder import study_in
-from kis_bench.datasets.layouts import layout_of
+from kis_bench.datasets.folder import read_study_in
+from kis_bench.datasets.layouts import choose_layout
 from kis_bench.datasets.reset import Study, read_study
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection, Judgment, Triplet
@@ -271,13 +271,13 @@ def test_counts_of_any_judgments(choices):
 
 
 def test_which_folders_have_a_study(tmp_path):
-    root, layout = folder_of(tmp_path), layout_of("mine", None)
+    root, layout = folder_of(tmp_path), choose_layout("mine", None)
     (tmp_path / "plain").mkdir()
-    assert study_in(root, layout) == read_study(root)
-    assert study_in(tmp_path / "plain", layout) is None
-    assert study_in(tmp_path / "nowhere", layout_of("reset", None)) is None
+    assert read_study_in(root, layout) == read_study(root)
+    assert read_study_in(tmp_path / "plain", layout) is None
+    assert read_study_in(tmp_path / "nowhere", choose_layout("reset", None)) is None
     with pytest.raises(KisBenchError, match="triplets.csv"):
-        study_in(tmp_path / "plain", layout_of("reset", None))
+        read_study_in(tmp_path / "plain", choose_layout("reset", None))
 
 
 def test_label_files_and_study_are_both_checked(tmp_path):

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from kis_bench.datasets.labels import label_files, label_sets, read_labels
+from kis_bench.datasets.labels import find_label_files, read_label_sets, read_labels
 from kis_bench.records import Collection
 
 ITEMS = ("a", "b", "c", "00042", "7", "day/00042x")
@@ -52,7 +52,7 @@ def test_stages_are_label_sets(read, tmp_path):
         ("t2", "stage-1", "1"),
         ("t2", "tkis-stage-2", "2"),
     ]
-    assert label_sets([tmp_path / "labels.csv"]) == ("stage-1", "stage-2", "tkis-stage-2")
+    assert read_label_sets([tmp_path / "labels.csv"]) == ("stage-1", "stage-2", "tkis-stage-2")
 
 
 def test_ranges_need_times_and_both_ends(read):
@@ -81,7 +81,7 @@ def test_wide_forms_may_have_any_sets(read, tmp_path):
         ("day/00042x-short", ("day/00042x",)),
         ("day/00042x-tiny", ("day/00042x",)),
     ]
-    assert label_sets([tmp_path / "labels.csv"]) == ("short", "tiny")
+    assert read_label_sets([tmp_path / "labels.csv"]) == ("short", "tiny")
     assert read("ID,label\n7,x\n")[0][0].label_set == "short"
 
 
@@ -94,13 +94,13 @@ def test_all_label_files_of_a_folder_are_read(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"{HEADER}\n{row}\n")
-    files = label_files(tmp_path)
+    files = find_label_files(tmp_path)
     assert [file.name for file in files] == ["labels.csv", "labels-vbs.csv", "more.csv"]
     labels = read_labels(files, PLAIN)
     assert [q.label_set for q in labels.queries] == ["short", "stage-1", "z"]
     assert labels.places == ["labels.csv line 2", "labels-vbs.csv line 2", "more.csv line 2"]
     (tmp_path / "labels-again.csv").write_text(f"{HEADER}\nq1,a,short,other\n")
-    problems = read_labels(label_files(tmp_path), PLAIN).problems
+    problems = read_labels(find_label_files(tmp_path), PLAIN).problems
     assert "has another text in labels.csv line 2" in problems[tmp_path / "labels-again.csv"][0]
 
 

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench.datasets.left_out import UNLISTED, by_kind, in_words
-from kis_bench.datasets.nearly import unread_tables
+from kis_bench.datasets.left_out import UNLISTED, count_by_kind, describe_left_out
+from kis_bench.datasets.nearly import find_unread_tables
 
 LABELS = "query_id,item_id,label_set,text\nq1,a,short,red\n"
 
@@ -50,8 +50,8 @@ def test_a_table_of_nearly_the_right_name_is_named_where_there_are_no_labels(fol
     (folder / "labels.csv").unlink()
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text(LABELS)
-    assert unread_tables(folder, labelled=False) == [f"{name} is not read; {said}"]
-    error = str(datasets.no_queries(datasets.DatasetRow("mine", folder)))
+    assert find_unread_tables(folder, labelled=False) == [f"{name} is not read; {said}"]
+    error = str(datasets.explain_no_queries(datasets.DatasetRow("mine", folder)))
     assert error == f"dataset mine: no queries. {name} is not read; {said}"
 
 
@@ -74,7 +74,7 @@ def test_beside_labels_only_what_begins_like_them_is_meant(folder):
 def test_two_names_of_one_file_are_read(folder):
     """As where small and capital letters are the same."""
     (folder / "Labels.csv").hardlink_to(folder / "labels.csv")
-    assert unread_tables(folder, labelled=True) == []
+    assert find_unread_tables(folder, labelled=True) == []
 
 
 def test_what_is_not_read_is_counted_by_kind(folder):
@@ -91,7 +91,7 @@ def test_what_is_not_read_is_counted_by_kind(folder):
         (folder / "images" / name).write_bytes(b"")
     loaded = datasets.load("mine", folder)
     assert loaded.left_out == {".heic": 2, "others": 2, ".zip": 1, "without suffix": 1, ".json": 1}
-    said = in_words(loaded.left_out)
+    said = describe_left_out(loaded.left_out)
     assert said.startswith("2 .heic, 2 others, ")
     assert said.endswith("convert .heic to JPEG; unpack .zip, or pack pictures as .tar")
     bare = datasets.load("mine", folder)
@@ -117,4 +117,4 @@ def test_the_drawings_that_come_with_the_package_leave_nothing_out():
 
 
 def test_counts_that_are_none_are_left_out():
-    assert by_kind({".csv": 0, ".heic": -1, ".txt": 2}) == {".txt": 2}
+    assert count_by_kind({".csv": 0, ".heic": -1, ".txt": 2}) == {".txt": 2}

@@ -247,9 +247,9 @@ def test_no_pictures_says_what_is_there_instead(tmp_path):
 
 def test_digests_are_read_once_and_again_only_for_what_has_changed(tmp_path, monkeypatch):
     read = []
-    whole = listing.content_digest
+    whole = listing.digest_content
     monkeypatch.setattr(
-        listing, "content_digest", lambda picture: (read.append(str(picture)), whole(picture))[1]
+        listing, "digest_content", lambda picture: (read.append(str(picture)), whole(picture))[1]
     )
     for i in range(2000):
         put(tmp_path / f"{i % 7}" / f"{i}.png", b"%d" % i)
@@ -281,7 +281,7 @@ def test_all_unreadable_files_are_named_at_once(tmp_path):
 
 def test_nothing_is_read_before_a_digest_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        listing, "content_digest", lambda picture: pytest.fail(f"{picture} was read")
+        listing, "digest_content", lambda picture: pytest.fail(f"{picture} was read")
     )
     put(tmp_path / "images" / "a.png", png(1))
     (tmp_path / "labels.csv").write_text("query_id,item_id,label_set,text\nq,a,short,red\n")
@@ -303,11 +303,11 @@ def test_a_row_group_is_kept_while_its_pictures_are_read(tmp_path):
     )
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=10)
     found = list_pictures("mine", tmp_path)
-    from kis_bench.datasets.archives import row_group
+    from kis_bench.datasets.archives import read_row_group
 
-    row_group.cache_clear()
+    read_row_group.cache_clear()
     assert values(found) == list(range(rows))
-    assert row_group.cache_info().misses == 4
+    assert read_row_group.cache_info().misses == 4
 
 
 @pytest.mark.slow

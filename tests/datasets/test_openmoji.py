@@ -59,8 +59,8 @@ def test_the_taxonomy_judges_each_triplet_once():
 
 
 def test_rendering_is_the_same_twice(openmoji):
-    from kis_bench.datasets.openmoji.drawings import render, svg_files
+    from kis_bench.datasets.openmoji.drawings import find_svg_files, render
 
-    svg = svg_files()["1F43A"].read_text(encoding="utf-8")
+    svg = find_svg_files()["1F43A"].read_text(encoding="utf-8")
     first, second = (hashlib.sha256(render(svg).tobytes()).hexdigest() for _ in range(2))
     assert first == second

@@ -20,7 +20,7 @@ from reset_files import (
 
 from kis_bench import datasets
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.reset import extractor_names, item_of, read_study
+from kis_bench.datasets.reset import parse_item_id, read_extractor_names, read_study
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Judgment, Participant
 
@@ -83,8 +83,8 @@ def test_distances_are_read_as_they_are(study):
     assert list(found) == ["W2VVExtractor", "VLADExctractor_"]
     assert found["W2VVExtractor"].tolist() == [[0.25, 0.5, 0.125], [0.1, 0.1, 0]]
     assert np.isnan(found["VLADExctractor_"][1]).all()
-    assert extractor_names(study / "triplets.csv") == ("W2VVExtractor", "VLADExctractor_")
-    assert datasets.extractor_names(DatasetRow("reset", study)) == (
+    assert read_extractor_names(study / "triplets.csv") == ("W2VVExtractor", "VLADExctractor_")
+    assert datasets.list_extractors(DatasetRow("reset", study)) == (
         "W2VVExtractor",
         "VLADExctractor_",
     )
@@ -180,12 +180,12 @@ def test_columns_may_stand_in_any_order_and_cells_in_quotes(study):
     assert {name: np.nan_to_num(own).tolist() for name, own in found.distances.items()} == {
         name: np.nan_to_num(own).tolist() for name, own in expected.distances.items()
     }
-    assert set(extractor_names(study / "triplets.csv")) == {"W2VVExtractor", "VLADExctractor_"}
+    assert set(read_extractor_names(study / "triplets.csv")) == {"W2VVExtractor", "VLADExctractor_"}
 
 
 def test_names_of_extractors_need_a_table_that_can_be_read(tmp_path):
-    assert extractor_names(tmp_path / "triplets.csv") == ()
-    assert extractor_names(tmp_path) == ()
+    assert read_extractor_names(tmp_path / "triplets.csv") == ()
+    assert read_extractor_names(tmp_path) == ()
     columns = [
         "triplet_id",
         "b_cosdist_query_candidate2",
@@ -200,7 +200,7 @@ def test_names_of_extractors_need_a_table_that_can_be_read(tmp_path):
         ([], ()),
     ):
         (tmp_path / "triplets.csv").write_text(",".join(header))
-        assert extractor_names(tmp_path / "triplets.csv") == names
+        assert read_extractor_names(tmp_path / "triplets.csv") == names
 
 
 def test_one_of_both_choices_is_enough(study):
@@ -246,7 +246,7 @@ def test_euclidean_columns_are_counted_not_read(study):
     ],
 )
 def test_items_of_paths(path, item):
-    assert item_of(path) == item
+    assert parse_item_id(path) == item
 
 
 @pytest.mark.parametrize(

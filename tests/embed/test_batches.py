@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kis_bench.encoders.batching import Batches
-from kis_bench.files.parallel import ahead
+from kis_bench.files.parallel import map_ahead
 
 
 class Small:
@@ -74,7 +74,7 @@ def test_work_ahead_is_in_order_and_bounded():
         return i * i
 
     with ThreadPoolExecutor(2) as pool:
-        results = ahead(pool, work, range(100), 10)
+        results = map_ahead(pool, work, range(100), 10)
         assert [next(results) for _ in range(5)] == [0, 1, 4, 9, 16]
         pool.submit(int).result()
         assert len(started) <= 5 + 10
@@ -88,7 +88,7 @@ def test_work_ahead_raises_where_the_input_stands():
         return i
 
     with ThreadPoolExecutor(2) as pool:
-        results = ahead(pool, work, range(100), 10)
+        results = map_ahead(pool, work, range(100), 10)
         assert [next(results) for _ in range(3)] == [0, 1, 2]
         with pytest.raises(ValueError, match="third"):
             next(results)

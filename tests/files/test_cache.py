@@ -9,7 +9,7 @@ import pytest
 
 from kis_bench.errors import BadFile
 from kis_bench.files import cache
-from kis_bench.files.cache import Facts, file_digest
+from kis_bench.files.cache import FileFacts, digest_file
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def counted(monkeypatch):
     read = []
-    whole = cache.content_digest
-    monkeypatch.setattr(cache, "content_digest", lambda file: (read.append(file), whole(file))[1])
+    whole = cache.digest_content
+    monkeypatch.setattr(cache, "digest_content", lambda file: (read.append(file), whole(file))[1])
     return read
 
 
@@ -34,19 +34,19 @@ def aged(file, content, seconds=60):
 
 def test_an_unchanged_file_is_read_once(tmp_path, counted):
     file = aged(tmp_path / "a", b"one")
-    assert file_digest(file) == file_digest(file)
+    assert digest_file(file) == digest_file(file)
     assert len(counted) == 1
-    assert file_digest(aged(file, b"two", 50)) != file_digest(aged(tmp_path / "b", b"one"))
+    assert digest_file(aged(file, b"two", 50)) != digest_file(aged(tmp_path / "b", b"one"))
     assert len(counted) == 3
 
 
 def test_a_young_file_is_read_again_because_it_may_change_unnoticed(tmp_path, counted):
     file = aged(tmp_path / "a", b"one", 0)
-    before = file_digest(file)
+    before = digest_file(file)
     state = file.stat()
     file.write_bytes(b"two")
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert file_digest(file) != before
+    assert digest_file(file) != before
     assert len(counted) == 2
 
 
@@ -56,26 +56,26 @@ def test_a_damaged_or_unwritable_cache_costs_time_only(tmp_path, counted):
     (tmp_path / "cache" / "facts.sqlite").write_bytes(
         b"no database at all, but long enough to look like one" * 40
     )
-    digest = file_digest(file)
+    digest = digest_file(file)
     (tmp_path / "cache" / "facts.sqlite").unlink()
     (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_bytes(b"a file where a folder should be")
-    assert file_digest(file) == digest
+    assert digest_file(file) == digest
     assert len(counted) == 2
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BadFile, match="nowhere"):
-        file_digest(tmp_path / "nowhere")
+        digest_file(tmp_path / "nowhere")
 
 
 def test_many_names_and_two_kinds():
     rows = [(f"name {i}", "state", f"fact {i}") for i in range(2500)]
-    Facts("one").keep(rows)
+    FileFacts("one").keep(rows)
     states = {name: "state" for name, _, _ in rows} | {"name 7": "another", "unknown": "state"}
-    known = Facts("one").known(states)
+    known = FileFacts("one").known(states)
     assert known == {name: fact for name, _, fact in rows if name != "name 7"}
-    assert Facts("two").known(states) == {}
+    assert FileFacts("two").known(states) == {}
 
 
 WRITER = """
@@ -90,17 +90,17 @@ def test_processes_share_it(tmp_path):
     running = [subprocess.Popen([sys.executable, "-c", WRITER, name]) for name in ("a", "b", "c")]
     assert [process.wait(120) for process in running] == [0, 0, 0]
     names = {f"{name} {i} {j}": "s" for name in "abc" for i in range(60) for j in range(20)}
-    assert len(Facts("shared").known(names)) == len(names)
+    assert len(FileFacts("shared").known(names)) == len(names)
 
 
 def test_a_killed_writer_leaves_a_cache_that_works(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER.replace("range(60)", "range(10**6)"), "k"]
     )
-    while not Facts("shared").known({"k 5 0": "s"}):
+    while not FileFacts("shared").known({"k 5 0": "s"}):
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     process.wait()
-    Facts("shared").keep([("after", "s", "f")])
-    assert Facts("shared").known({"after": "s", "k 5 0": "s"}) == {"after": "f", "k 5 0": "f"}
+    FileFacts("shared").keep([("after", "s", "f")])
+    assert FileFacts("shared").known({"after": "s", "k 5 0": "s"}) == {"after": "f", "k 5 0": "f"}

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kis_bench.files.spreadsheets import guarded, unguarded, write_csv
+from kis_bench.files.spreadsheets import guard, unguard, write_csv
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
 
 
 @given(st.text(max_size=12) | st.text("'=+-@\t\r1", max_size=6))
 def test_every_text_comes_back(text):
-    assert unguarded(guarded(text)) == text
-    assert not guarded(text).startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert unguard(guard(text)) == text
+    assert not guard(text).startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 def test_numbers_stay_numbers(tmp_path):

@@ -9,7 +9,7 @@ from kis_bench.analysis import combinations
 from kis_bench.analysis.combinations import advice, gains, snooping_p, widened
 from kis_bench.analysis.conditions import Condition, conditions
 from kis_bench.results.columns import FUSED
-from kis_bench.statistics.cross_validation import parts_of
+from kis_bench.statistics.cross_validation import assign_parts
 
 NOTHING = pd.DataFrame(columns=FUSED)
 
@@ -50,10 +50,10 @@ def test_folds_never_part_the_queries_of_a_target(monkeypatch):
     seen = []
 
     def kept(keys):
-        seen.append(parts_of(keys))
+        seen.append(assign_parts(keys))
         return seen[-1]
 
-    monkeypatch.setattr(combinations, "parts_of", kept)
+    monkeypatch.setattr(combinations, "assign_parts", kept)
     one = several(3)
     mixed = one.asked(
         [one.queries[i] for i in np.random.default_rng(1).permutation(len(one.queries))]

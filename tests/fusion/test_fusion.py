@@ -13,8 +13,8 @@ from kis_bench.fusion import (
     comb_sum,
     complement,
     interleaving_cost,
-    normalised,
-    ranks_of,
+    normalise,
+    rank_scores,
     reciprocal_rank_fusion,
     switching_cost,
 )
@@ -56,8 +56,8 @@ def test_like_ranx(method, ours):
     ranks = np.where(np.isnan(scores), np.nan, (-scores).argsort(axis=1).argsort(axis=1) + 1.0)
     found = {
         "rrf": lambda: reciprocal_rank_fusion(ranks),
-        "sum": lambda: comb_sum(normalised(scores)),
-        "mnz": lambda: comb_mnz(normalised(scores)),
+        "sum": lambda: comb_sum(normalise(scores)),
+        "mnz": lambda: comb_mnz(normalise(scores)),
     }[ours]()
     for item, score in theirs.items():
         assert found[int(item)] == pytest.approx(score)
@@ -75,8 +75,8 @@ def test_weights_and_shapes():
         == reciprocal_rank_fusion(scores + 1).shape
         == (3, 5)
     )
-    assert normalised([[2.0, 2.0]]).tolist() == [[0, 0]]
-    z = normalised(scores, "z-score")
+    assert normalise([[2.0, 2.0]]).tolist() == [[0, 0]]
+    z = normalise(scores, "z-score")
     assert z.mean(axis=-1) == pytest.approx(0)
     assert z.std(axis=-1) == pytest.approx(1)
 
@@ -129,21 +129,23 @@ def test_a_user_who_never_or_at_once_switches(size, data):
 
 def test_ties_have_the_middle_rank():
     scores = np.random.default_rng(2).integers(0, 5, (2, 3, 12)).astype(float)
-    ranks = ranks_of(scores)
+    ranks = rank_scores(scores)
     for row, of in zip(scores.reshape(-1, 12), ranks.reshape(-1, 12), strict=True):
         assert of.tolist() == scipy.stats.rankdata(-row).tolist()
     scores[0, 0, :4] = math.nan
-    assert ranks_of(scores)[0, 0, 4:].tolist() == scipy.stats.rankdata(-scores[0, 0, 4:]).tolist()
-    assert np.isnan(ranks_of(scores)[0, 0, :4]).all()
-    assert ranks_of(np.empty((2, 0))).shape == (2, 0)
+    assert (
+        rank_scores(scores)[0, 0, 4:].tolist() == scipy.stats.rankdata(-scores[0, 0, 4:]).tolist()
+    )
+    assert np.isnan(rank_scores(scores)[0, 0, :4]).all()
+    assert rank_scores(np.empty((2, 0))).shape == (2, 0)
 
 
 @pytest.mark.parametrize("how", ["min-max", "z-score"])
 def test_constant_and_empty_lists_are_zeros_and_nothing(how):
-    assert normalised([[0.1] * 3, [0.1, 0.1, math.nan]], how)[0].tolist() == [0, 0, 0]
-    assert normalised([0.1, math.nan, 0.1], how)[[0, 2]].tolist() == [0, 0]
-    assert np.isnan(normalised([[math.nan] * 2, [1.0, 2.0]], how)[0]).all()
-    assert comb_sum(normalised([[math.nan] * 2, [1.0, 2.0]], "min-max")).tolist() == [0, 1]
+    assert normalise([[0.1] * 3, [0.1, 0.1, math.nan]], how)[0].tolist() == [0, 0, 0]
+    assert normalise([0.1, math.nan, 0.1], how)[[0, 2]].tolist() == [0, 0]
+    assert np.isnan(normalise([[math.nan] * 2, [1.0, 2.0]], how)[0]).all()
+    assert comb_sum(normalise([[math.nan] * 2, [1.0, 2.0]], "min-max")).tolist() == [0, 1]
     assert reciprocal_rank_fusion([[1, math.inf], [math.nan, math.inf]]).tolist() == [1 / 61, 0]
 
 
@@ -157,7 +159,7 @@ def test_constant_and_empty_lists_are_zeros_and_nothing(how):
         (lambda: reciprocal_rank_fusion([[0.5]]), "count from 1"),
         (lambda: reciprocal_rank_fusion([[1]], k=math.nan), "at least 0"),
         (lambda: reciprocal_rank_fusion(np.empty((0, 3))), "one row for each list"),
-        (lambda: normalised([1.0, math.inf]), "finite numbers"),
+        (lambda: normalise([1.0, math.inf]), "finite numbers"),
         (lambda: comb_sum([[1.0]], [math.inf]), "finite number"),
         (lambda: interleaving_cost([1, 2], [1]), "same queries"),
         (lambda: interleaving_cost([1], [math.nan]), "known ranks"),
@@ -167,7 +169,7 @@ def test_constant_and_empty_lists_are_zeros_and_nothing(how):
         (lambda: reciprocal_rank_fusion([1, 2]), "one row for each list"),
         (lambda: reciprocal_rank_fusion([[1]], k=-1), "at least 0"),
         (lambda: comb_sum([[1.0]], [1, 2]), "for 1 lists"),
-        (lambda: normalised([[1.0]], "max"), "min-max or z-score"),
+        (lambda: normalise([[1.0]], "max"), "min-max or z-score"),
         (lambda: switching_cost([1], [1, 2], 3), "same queries"),
         (lambda: switching_cost([1], [1], -1), "whole number from 0"),
         (lambda: switching_cost([9], [3], 2, already_seen=[3]), "already_seen"),

@@ -17,7 +17,7 @@ from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.encoders.hub import installed
 from kis_bench.errors import NotReady
 from kis_bench.files.images import read_image
-from kis_bench.files.whole import content_digest
+from kis_bench.files.whole import digest_content
 from kis_bench.records import Checkpoint, Collection
 from kis_bench.store import Store
 
@@ -40,7 +40,7 @@ def caches(monkeypatch):
 def collection():
     paths = tuple(sorted((exchange() / "images").glob("*.png")))
     return Collection(
-        "exchanged", tuple(p.stem for p in paths), paths, tuple(content_digest(p) for p in paths)
+        "exchanged", tuple(p.stem for p in paths), paths, tuple(digest_content(p) for p in paths)
     )
 
 

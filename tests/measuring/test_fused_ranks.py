@@ -8,8 +8,8 @@ import pytest
 from kis_bench.measuring import fused_ranks as module
 from kis_bench.measuring.fused_ranks import FUSED, WEIGHTS, fused_ranks
 from kis_bench.ranking import target_ranks
-from kis_bench.statistics.clusters import linked
-from kis_bench.statistics.cross_validation import chosen_on_others, parts_of
+from kis_bench.statistics.clusters import link_sets
+from kis_bench.statistics.cross_validation import assign_parts, choose_on_others
 
 
 def unit(rows):
@@ -131,7 +131,7 @@ def test_weights_are_learned_without_the_query():
     rows = table[(table.method == "weighted") & (table.model_1 == "m0") & (table.model_2 == "m2")]
     every = {w: brute(texts, items, targets, (0, 2), "weighted", 1000, w) for w in WEIGHTS.tolist()}
     gain = {w: np.array([2 / (a + b) for a, b in places]) for w, places in every.items()}
-    parts = parts_of(linked(targets).tolist(), 5, 0)
+    parts = assign_parts(link_sets(targets).tolist(), 5, 0)
     assert all(
         parts[a] == parts[b] for a in range(15) for b in range(15) if {*targets[a]} & {*targets[b]}
     )
@@ -237,9 +237,9 @@ def test_one_target_for_all_leaves_nothing_to_learn_on():
 
 
 def test_parts_keep_equal_keys_together():
-    parts = parts_of(list("aabbccddee"), 3, 0)
+    parts = assign_parts(list("aabbccddee"), 3, 0)
     assert all(parts[i] == parts[i + 1] for i in range(0, 10, 2))
     assert {*parts.tolist()} == {0, 1, 2}
-    assert chosen_on_others(np.zeros((2, 3)), np.zeros(2, np.int64)) is None
+    assert choose_on_others(np.zeros((2, 3)), np.zeros(2, np.int64)) is None
     values = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 5.0]])
-    assert chosen_on_others(values, np.array([0, 1, 2])).tolist() == [1, 1, 0]
+    assert choose_on_others(values, np.array([0, 1, 2])).tolist() == [1, 1, 0]

@@ -158,12 +158,12 @@ def test_several_targets_count_by_the_best():
 
 def test_groups_in_several_panels(monkeypatch):
     queries, items, targets, groups = planted(n=120, q=12, d=8)
-    monkeypatch.setattr("kis_bench.ranking.ranks.GROUP_MARKS", 5 * 37)
+    monkeypatch.setattr("kis_bench.ranking.ranks.GROUP_MARK_BYTES", 5 * 37)
     check(queries, items, targets, groups, k=4)
 
 
 def test_top_items_of_very_many_ties_are_settled_on_the_way(monkeypatch):
-    monkeypatch.setattr(top_items, "SPARE", 10)
+    monkeypatch.setattr(top_items, "SPARE_CANDIDATES", 10)
     rng = np.random.default_rng(2)
     items = rng.integers(-1, 2, (90, 3)).astype(np.float32)
     check(

@@ -117,7 +117,7 @@ def test_few_queries_at_once_where_groups_are_many(monkeypatch):
     items, queries = (rng.standard_normal((n, 8)).astype(np.float32) for n in (50, 9))
     targets, groups = [[i] for i in range(9)], list(range(50))
     whole = target_ranks(queries, items, targets, groups=groups, top_k=3)
-    monkeypatch.setattr("kis_bench.ranking.ranks.GROUP_MARKS", 200)
+    monkeypatch.setattr("kis_bench.ranking.ranks.GROUP_MARK_BYTES", 200)
     parts = target_ranks(queries, items, targets, groups=groups, top_k=3)
     np.testing.assert_array_equal(whole.group_rank, parts.group_rank)
     np.testing.assert_array_equal(whole.group_rank, whole.rank)

@@ -11,7 +11,11 @@ from PIL import Image, ImageDraw
 
 from kis_bench.colours import PLANE, SAME_COLOURS, SAME_PLANES, cielab, planes, same_colours
 from kis_bench.errors import KisBenchError
-from kis_bench.files.hashes import colour_grid, colour_grids, perceptual_hashes
+from kis_bench.files.hashes import (
+    compute_colour_grid,
+    compute_colour_grids,
+    compute_perceptual_hashes,
+)
 from kis_bench.measuring import known_items
 from kis_bench.ranking import relevance, target_ranks
 from kis_bench.ranking.relevance import NearDuplicates
@@ -42,38 +46,46 @@ def test_a_segment_is_the_range_or_some_seconds_within_the_group():
         query("a", "h"),
         query("a", range_s=(40, 50)),
     ]
-    assert named(relevance.segments(collection(), queries, 5)) == ["abc", "bcd", "ef", "abh", "a"]
-    assert named(relevance.segments(collection(), queries[:1], 0)) == ["b"]
+    assert named(relevance.find_segments(collection(), queries, 5)) == [
+        "abc",
+        "bcd",
+        "ef",
+        "abh",
+        "a",
+    ]
+    assert named(relevance.find_segments(collection(), queries[:1], 0)) == ["b"]
 
 
 def test_without_a_time_nobody_knows_the_segment():
     assert named(
-        relevance.segments(collection(), [query("g"), query("g", range_s=(0, 6))], 99)
+        relevance.find_segments(collection(), [query("g"), query("g", range_s=(0, 6))], 99)
     ) == ["", "efg"]
-    assert relevance.segments(collection(times=None), [query("a")], 99) == [()]
-    assert relevance.segments(collection(groups=None), [query("a")], 99) == [()]
+    assert relevance.find_segments(collection(times=None), [query("a")], 99) == [()]
+    assert relevance.find_segments(collection(groups=None), [query("a")], 99) == [()]
 
 
 def test_identical_files_count_as_one():
-    wanted = relevance.targets(collection(), [query("a"), query("b"), query("c", "d")])
-    assert named(relevance.identical("xyxzyxwz", wanted)) == ["acf", "be", "acdfh"]
+    wanted = relevance.find_target_positions(
+        collection(), [query("a"), query("b"), query("c", "d")]
+    )
+    assert named(relevance.find_identical("xyxzyxwz", wanted)) == ["acf", "be", "acdfh"]
 
 
 def test_hashes_and_vectors_within_a_threshold_are_near():
     hashes = np.array([0, 1, 3, 2**63, 0, 7, 2**64 - 1, 0], np.uint64)
-    assert relevance.differing_bits(hashes, hashes[0]).tolist() == [0, 1, 2, 1, 0, 3, 64, 0]
-    wanted = relevance.targets(collection(), [query("a"), query("g", "f")])
-    assert named(relevance.close_hashes(hashes, wanted, 1)) == ["abdeh", "cfg"]
+    assert relevance.count_differing_bits(hashes, hashes[0]).tolist() == [0, 1, 2, 1, 0, 3, 64, 0]
+    wanted = relevance.find_target_positions(collection(), [query("a"), query("g", "f")])
+    assert named(relevance.find_close_hashes(hashes, wanted, 1)) == ["abdeh", "cfg"]
     angles = np.radians([0, 10, 25, 90, 180, 0, 26, 270])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert named(relevance.close_vectors(vectors, wanted, math.cos(math.radians(20)))) == [
+    assert named(relevance.find_close_vectors(vectors, wanted, math.cos(math.radians(20)))) == [
         "abf",
         "abcfg",
     ]
     two = np.stack(
         [vectors, -vectors], axis=1
     )  # the mean of opposite vectors is none: alike with nothing else
-    assert named(relevance.close_vectors(two, wanted[:1], 0.5)) == ["a"]
+    assert named(relevance.find_close_vectors(two, wanted[:1], 0.5)) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -148,12 +160,12 @@ def pictures(tmp_path, monkeypatch):
 
 
 def test_a_resized_copy_has_nearly_the_same_hash(pictures):
-    hashes = perceptual_hashes(pictures)
-    wanted = relevance.targets(pictures, [query("a"), query("d")])
-    assert named(relevance.close_hashes(hashes, wanted, 6)) == ["ab", "dh"]
+    hashes = compute_perceptual_hashes(pictures)
+    wanted = relevance.find_target_positions(pictures, [query("a"), query("d")])
+    assert named(relevance.find_close_hashes(hashes, wanted, 6)) == ["ab", "dh"]
     for path in pictures.paths:
         path.unlink()
-    np.testing.assert_array_equal(perceptual_hashes(pictures), hashes)  # known by content
+    np.testing.assert_array_equal(compute_perceptual_hashes(pictures), hashes)  # known by content
 
 
 def square(colour, size=(96, 96), ground="white"):
@@ -181,9 +193,9 @@ def of_pictures(folder, *images):
 
 def near_first(collection, bits=6):
     """What is near the first picture: by its hash alone, and by its colours too."""
-    hashes, grids = perceptual_hashes(collection), colour_grids(collection)
+    hashes, grids = compute_perceptual_hashes(collection), compute_colour_grids(collection)
     by_hash, both = (
-        relevance.close_hashes(hashes, [(0,)], bits, some)[0] for some in (None, grids)
+        relevance.find_close_hashes(hashes, [(0,)], bits, some)[0] for some in (None, grids)
     )
     assert {*both} <= {*by_hash}
     return by_hash, both
@@ -251,15 +263,15 @@ def test_the_grid_is_the_mean_colour_of_each_cell():
     picture.paste((200, 30, 60), (2, 0, 4, 2))
     expected = np.tile(cielab(np.array([[255, 255, 255]], np.uint8)), (16, 1))
     expected[1] = cielab(np.array([[200, 30, 60]], np.uint8))
-    np.testing.assert_array_equal(colour_grid(picture), expected.round())
+    np.testing.assert_array_equal(compute_colour_grid(picture), expected.round())
 
 
 def test_hashes_of_pictures_differ_in_even_numbers(tmp_path, monkeypatch):
     monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     some = [Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)) for _ in range(20)]
-    hashes = perceptual_hashes(of_pictures(tmp_path, *some))
-    distances = np.concatenate([relevance.differing_bits(hashes, own) for own in hashes])
+    hashes = compute_perceptual_hashes(of_pictures(tmp_path, *some))
+    distances = np.concatenate([relevance.count_differing_bits(hashes, own) for own in hashes])
     assert distances.max() > 0
     assert not (distances % 2).any()
 
@@ -268,7 +280,7 @@ def test_all_unreadable_pictures_are_named(pictures):
     for i in (2, 5):
         pictures.paths[i].write_bytes(b"damaged")
     with pytest.raises(KisBenchError, match=r"(?s)c\.png.*f\.png"):
-        perceptual_hashes(pictures)
+        compute_perceptual_hashes(pictures)
 
 
 def test_four_ranks_of_one_query_from_one_pass(pictures):

@@ -175,7 +175,10 @@ def test_statistics_say_what_is_done(monkeypatch):
         said["comparisons"]["permutations"]
         == inspect.signature(compare).parameters["permutations"].default
     )
-    assert said["image similarity"] == {"resamples": crossed.RESAMPLES, "seed": crossed.SEED}
+    assert said["image similarity"] == {
+        "resamples": crossed.RESAMPLES,
+        "seed": crossed.RESAMPLING_SEED,
+    }
     monkeypatch.setattr(combinations, "PERMUTATIONS", 7)
     monkeypatch.setattr(label_sets, "RESAMPLES_OF_MEDIANS", 8)
     assert runs.statistics()["combinations"]["permutations"] == 7

@@ -26,22 +26,22 @@ from kis_bench.statistics import (
     wilson_interval,
 )
 from kis_bench.statistics.clusters import (
-    cluster_sums,
+    cluster_by_target,
     design_effects,
-    linked,
-    numbered,
-    of_targets,
+    link_sets,
+    number_clusters,
     share_intervals,
+    sum_clusters,
     variances,
     whole_flip_tests,
 )
-from kis_bench.statistics.paired_intervals import hit_intervals, mean_intervals
+from kis_bench.statistics.paired_intervals import difference_intervals, hit_intervals
 
 
 @given(st.lists(st.frozensets(st.integers(0, 12), min_size=1, max_size=3), min_size=1, max_size=12))
 @settings(max_examples=80, deadline=None)
 def test_clusters_are_the_connected_components_of_queries_and_targets(sets):
-    found = linked(sets)
+    found = link_sets(sets)
     touching = np.array([[bool(a & b) for b in sets] for a in sets])
     _, expected = scipy.sparse.csgraph.connected_components(
         scipy.sparse.csr_matrix(touching), directed=False
@@ -53,12 +53,12 @@ def test_clusters_are_the_connected_components_of_queries_and_targets(sets):
 
 
 def test_targets_of_a_table():
-    assert of_targets(["a", "b", "c"]) is None
-    assert of_targets(["a|b", "c", "b", "c|d"]).tolist() == [0, 1, 0, 1]
+    assert cluster_by_target(["a", "b", "c"]) is None
+    assert cluster_by_target(["a|b", "c", "b", "c|d"]).tolist() == [0, 1, 0, 1]
     # Whoever's target isn't known stands alone, as do queries that an import could not pair.
-    assert of_targets(["", "", None, float("nan"), "a", "a"]).tolist() == [0, 1, 2, 3, 4, 4]
-    assert numbered(["x", "y", "x"], 3).tolist() == [0, 1, 0]
-    assert numbered(["y", "x"], 2) is None
+    assert cluster_by_target(["", "", None, float("nan"), "a", "a"]).tolist() == [0, 1, 2, 3, 4, 4]
+    assert number_clusters(["x", "y", "x"], 3).tolist() == [0, 1, 0]
+    assert number_clusters(["y", "x"], 2) is None
 
 
 def ranks(targets, models=("better", "worse"), seed=0):
@@ -170,7 +170,7 @@ def test_sums_that_cancel_out_are_no_difference():
     """0.1 + 0.2 - 0.3 is not 0 to a computer; the sign of what rounding leaves is no coin."""
     d = np.tile([0.1, 0.2, -0.3], 20)
     which = np.repeat(np.arange(20), 3)
-    assert (cluster_sums(d[None], which) == 0).all()
+    assert (sum_clusters(d[None], which) == 0).all()
     assert paired_randomization_test(d, np.zeros(60), clusters=which) == 1.0
 
 
@@ -202,8 +202,8 @@ def test_means_over_clusters_of_any_sizes():
     equal = np.repeat(np.arange(30), 4)
     values = rng.normal(0, 1, 30)[equal] + rng.normal(0, 0.5, 120)
     means = values.reshape(30, 4).mean(axis=1)
-    found = mean_intervals(values[None], clusters=equal)[0]
-    assert found == pytest.approx(mean_intervals(means[None])[0])
+    found = difference_intervals(values[None], clusters=equal)[0]
+    assert found == pytest.approx(difference_intervals(means[None])[0])
 
 
 def test_order_and_names_of_clusters_make_no_difference():
@@ -216,7 +216,7 @@ def test_order_and_names_of_clusters_make_no_difference():
         design_effects,
     ):
         data = hits - hits[::-1] if function is hit_intervals else hits
-        again = function(data[:, mixed], numbered(which[mixed], 75))
+        again = function(data[:, mixed], number_clusters(which[mixed], 75))
         assert function(data, which) == pytest.approx(again)
 
 
@@ -244,7 +244,9 @@ def test_design_effects_lie_between_independent_and_of_one_mind():
 
 def test_one_target_tells_nothing_of_others():
     which = np.zeros(5, int)
-    assert np.isnan(mean_intervals(np.array([[0.1, 0.5, 0.2, 0.2, 1.0]]), clusters=which)).all()
+    assert np.isnan(
+        difference_intervals(np.array([[0.1, 0.5, 0.2, 0.2, 1.0]]), clusters=which)
+    ).all()
     low, high = wilson_interval([1, 1, 0, 1, 1], clusters=which)
     assert (low, high) == pytest.approx(wilson_interval(0.8, 1))
     assert paired_randomization_test([1, 1, 1, 1, 1], [0, 0, 0, 0, 0], clusters=which) == 1.0

@@ -8,10 +8,10 @@ from kis_bench.statistics import crossed, holm, wilson_interval
 from kis_bench.statistics.crossed import (
     Crossed,
     correlation_interval,
-    mean_intervals,
+    crossed_intervals,
+    draw_weights,
     paired_test,
     variance,
-    weights,
 )
 
 COVERED = 0.95 * 2000, 0.015 * 2000  #: of 2,000 simulations, and how far off
@@ -70,9 +70,9 @@ def test_variance_with_one_person_is_that_over_triplets():
 
 
 def test_resamples_draw_people_and_triplets(monkeypatch):
-    monkeypatch.setattr(crossed, "CHUNK", 64)  # so that there are many chunks
+    monkeypatch.setattr(crossed, "CHUNK_VALUES", 64)  # so that there are many chunks
     c = Crossed.of([0, 0, 1, 1, 2], [0, 1, 0, 1, 2])
-    drawn = np.concatenate(list(weights(c, 4000, seed=1)))
+    drawn = np.concatenate(list(draw_weights(c, 4000, seed=1)))
     assert drawn.shape == (4000, 5)
     by_person = drawn[:, 0] * drawn[:, 3] - drawn[:, 1] * drawn[:, 2]
     assert (by_person == 0).all()  # each is a product of its person's and its triplet's count
@@ -86,10 +86,10 @@ def test_the_chunks_of_resamples_change_nothing_but_memory(monkeypatch):
     c, chance = judged(rng, people=10, triplets=60)
     values = draw(rng, np.stack([chance, chance], axis=1))
     values[:5, 1] = np.nan
-    first = mean_intervals(values, c, resamples=3000)
-    assert np.array_equal(first, mean_intervals(values, c, resamples=3000))
-    monkeypatch.setattr(crossed, "CHUNK", 1000)
-    assert mean_intervals(values, c, resamples=3000) == pytest.approx(
+    first = crossed_intervals(values, c, resamples=3000)
+    assert np.array_equal(first, crossed_intervals(values, c, resamples=3000))
+    monkeypatch.setattr(crossed, "CHUNK_VALUES", 1000)
+    assert crossed_intervals(values, c, resamples=3000) == pytest.approx(
         first, abs=0.02
     )  # other draws
 
@@ -99,22 +99,22 @@ def test_intervals_equal_those_of_each_column_alone():
     c, chance = judged(rng, people=12, triplets=80)
     values = draw(rng, np.stack([chance] * 3, axis=1))
     values[rng.random(values.shape) < 0.1] = np.nan
-    together = mean_intervals(values, c, resamples=2000)
+    together = crossed_intervals(values, c, resamples=2000)
     alone = np.concatenate(
-        [mean_intervals(values[:, i : i + 1], c, resamples=2000) for i in range(3)]
+        [crossed_intervals(values[:, i : i + 1], c, resamples=2000) for i in range(3)]
     )
     assert together == pytest.approx(alone, abs=1e-6)
 
 
 def test_where_all_agree_the_interval_is_not_a_point():
     c = Crossed.of([0, 0, 1, 1], [0, 1, 0, 1])
-    low, high = mean_intervals(np.ones((4, 1)), c)[0]
+    low, high = crossed_intervals(np.ones((4, 1)), c)[0]
     assert (low, high) == wilson_interval(2, 2)
-    assert np.isnan(mean_intervals(np.full((4, 1), np.nan), c)).all()
+    assert np.isnan(crossed_intervals(np.full((4, 1), np.nan), c)).all()
 
 
 def test_a_single_judgment_has_no_interval_but_wilsons():
-    assert mean_intervals(np.array([[0.0]]), Crossed.of([0], [0]))[0] == pytest.approx(
+    assert crossed_intervals(np.array([[0.0]]), Crossed.of([0], [0]))[0] == pytest.approx(
         wilson_interval(0, 1)
     )
 
@@ -129,7 +129,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(of_people, of_triplets):
     rng, covered = np.random.default_rng(4), 0
     for _ in range(2000):
         c, chance = judged(rng, triplets=400, of_people=of_people, of_triplets=of_triplets)
-        low, high = mean_intervals(draw(rng, chance)[:, None], c, resamples=400)[0]
+        low, high = crossed_intervals(draw(rng, chance)[:, None], c, resamples=400)[0]
         covered += low <= 0.7 <= high
     assert covered == pytest.approx(COVERED[0], abs=COVERED[1])
 
@@ -201,7 +201,7 @@ def test_differences_that_cancel_out_within_every_cluster():
     )
     assert paired_test(first, second, each)[0::3] == (0, 1)
     assert paired_test(first, none, each)[0::3] == (0.5, 0.5)
-    assert mean_intervals(first[:, None], each)[0] == pytest.approx(wilson_interval(1, 2))
+    assert crossed_intervals(first[:, None], each)[0] == pytest.approx(wilson_interval(1, 2))
     alone = Crossed.of([0, 0, 0, 0], [0, 0, 1, 1])
     assert all(map(math.isnan, correlation_interval(np.array([1.0, 1, 0, 0]), first, alone)))
 

@@ -46,7 +46,7 @@ def test_bootstrap_is_repeatable_and_in_order():
 
 
 def test_bootstrap_in_chunks(monkeypatch):
-    monkeypatch.setattr(intervals, "CHUNK", 25)
+    monkeypatch.setattr(intervals, "CHUNK_VALUES", 25)
     sizes = []
 
     def mean(values, axis):

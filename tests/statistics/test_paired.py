@@ -18,7 +18,7 @@ from kis_bench.statistics import (
     resampled_means,
     sign_flip_tests,
 )
-from kis_bench.statistics.paired import sign_patterns
+from kis_bench.statistics.paired import draw_signs
 
 VALUES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 1 / 3, 0.5, 1.0]), min_size=1, max_size=9)
 
@@ -126,21 +126,21 @@ def test_sums_in_float32_are_as_good_as_exact_ones():
     rng = np.random.default_rng(6)
     d = rng.choice([1 / 3, -1 / 3, 1 / 6, 0.5, 0], (4, 2_000))
     found = sign_flip_tests(d, permutations=4_000)
-    signs = np.concatenate([*sign_patterns(2_000, 4_000, 0)]).astype(np.int64)
+    signs = np.concatenate([*draw_signs(2_000, 4_000, 0)]).astype(np.int64)
     sixths = np.rint(d * 6).astype(np.int64)
     extreme = (np.abs(signs @ sixths.T) >= np.abs(sixths.sum(axis=1))).sum(axis=0)
     assert found == pytest.approx((extreme + 1) / 4_001, abs=1e-12)
 
 
 def test_signs_are_fair_and_drawn_in_parts(monkeypatch):
-    whole = np.concatenate([*sign_patterns(13, 5_000, 1)])
+    whole = np.concatenate([*draw_signs(13, 5_000, 1)])
     assert whole.shape == (5_000, 13)
     assert set(whole.ravel()) == {-1, 1}
     assert np.abs(whole.mean(axis=0)).max() < 4.5 / np.sqrt(5_000)
     products = whole.T @ whole / 5_000 - np.eye(13)
     assert np.abs(products).max() < 4.5 / np.sqrt(5_000)
-    monkeypatch.setattr(paired, "ROWS", 7)
-    assert [len(part) for part in sign_patterns(13, 20, 1)] == [7, 7, 6]
+    monkeypatch.setattr(paired, "PATTERNS_AT_ONCE", 7)
+    assert [len(part) for part in draw_signs(13, 20, 1)] == [7, 7, 6]
 
 
 @given(st.integers(0, 30), st.integers(0, 30))

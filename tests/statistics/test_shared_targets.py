@@ -11,7 +11,7 @@ from kis_bench.statistics import wilson_interval
 from kis_bench.statistics.crossed import (
     Crossed,
     correlation_interval,
-    mean_intervals,
+    crossed_intervals,
     paired_test,
     variance,
 )
@@ -94,7 +94,7 @@ def test_where_no_two_triplets_share_a_target_nothing_changes(seed):
     a, b = rng.choice([0.0, 0.5, 1.0], (2, 400))
     found = [
         (
-            mean_intervals(np.stack([a, b], axis=1), c, resamples=100).tolist(),
+            crossed_intervals(np.stack([a, b], axis=1), c, resamples=100).tolist(),
             paired_test(a, b, c),
             variance(a, c),
             correlation_interval(a + b, b, c),
@@ -152,7 +152,7 @@ def test_people_are_measured_anew_without_each_target(rule):
 
 def test_where_all_agree_the_interval_is_that_of_so_many_targets():
     c = Crossed.of([0, 1] * 6, range(12), np.arange(12) // 4)
-    assert mean_intervals(np.ones((12, 1)), c)[0] == pytest.approx(wilson_interval(3, 3))
+    assert crossed_intervals(np.ones((12, 1)), c)[0] == pytest.approx(wilson_interval(3, 3))
 
 
 def test_per_triplet_it_is_wilsons_unless_triplets_share_targets():
@@ -166,7 +166,7 @@ def test_per_triplet_it_is_wilsons_unless_triplets_share_targets():
         == wilson_interval(6, 8)
     )
     assert interval_per_triplet(each, shared) == pytest.approx(
-        mean_intervals(each[:, None], shared)[0]
+        crossed_intervals(each[:, None], shared)[0]
     )
     assert all(map(math.isnan, interval_per_triplet(each[:0], alone.where(np.zeros(8, bool)))))
 
@@ -191,7 +191,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(of_people, of_triplets, 
         c = study(rng)
         y = agreed(rng, c, of_people, of_triplets, of_targets)
         for each, kept in ((c, found), (without_targets(c), ignored)):
-            low, high = mean_intervals(y, each, resamples=RESAMPLES).T
+            low, high = crossed_intervals(y, each, resamples=RESAMPLES).T
             kept.append((low <= TRUTH) & (high >= TRUTH))
     assert rate(found) == pytest.approx(0.95, abs=0.015)
     if of_targets == 0.2:
@@ -212,7 +212,7 @@ def test_random_halves_of_the_targets_differ_by_noise():
         spread = []
         for kept, each in ((found, c), (ignored, without_targets(c))):
             intervals = [
-                mean_intervals(y[part], each.where(part), resamples=RESAMPLES)
+                crossed_intervals(y[part], each.where(part), resamples=RESAMPLES)
                 for part in (half, ~half)
             ]
             half_width = np.hypot(*(np.diff(one)[:, 0] / 2 for one in intervals))
@@ -260,7 +260,7 @@ def test_intervals_per_triplet_cover():
     rng, found = np.random.default_rng(5), []
     for _ in range(DESIGNS):
         c = study(rng, people=1, judgments=1)
-        low, high = mean_intervals(agreed(rng, c), c, resamples=RESAMPLES).T
+        low, high = crossed_intervals(agreed(rng, c), c, resamples=RESAMPLES).T
         found.append((low <= TRUTH) & (high >= TRUTH))
     assert rate(found) == pytest.approx(0.95, abs=0.015)
 

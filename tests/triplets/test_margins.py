@@ -16,7 +16,7 @@ from kis_bench.triplets import (
     consistency,
     cosine_distances,
     majority,
-    normalised,
+    normalise_margins,
 )
 
 CHOICES = st.sampled_from([-1, 0, 1])
@@ -181,7 +181,7 @@ def test_normalised_margins_of_the_study():
     distances = np.array(
         [[0.2, 0.6, 0.8], [0.0, 0.0, 0.5], [0.3, 0.3, 0.0], [0.1, 0.2, 0.0], [np.nan, 0.2, 0.1]]
     )
-    found = normalised(distances)
+    found = normalise_margins(distances)
     assert found["difference"][:4] == pytest.approx([0.4, 0, 0, 0.1])
     assert found["max_normalised"][:4] == pytest.approx([0.4 / 0.6, 0, 0, 0.5])
     assert found["candidates_normalised"][:4] == pytest.approx([0.5, 0, 0, 0.1 / 1e-5])
@@ -198,7 +198,7 @@ def test_near_copies_give_no_wild_margins():
     vectors = np.stack([target, first, second], axis=1).reshape(1200, 1, 64)
     distances, margins = cosine_distances(vectors, np.arange(1200).reshape(400, 3))
     assert (distances >= 0).all()
-    relative = normalised(distances, margins)["max_normalised"]
+    relative = normalise_margins(distances, margins)["max_normalised"]
     assert (np.abs(relative) <= 1).all()
     assert (np.sign(relative) == np.sign(margins)).all()
 

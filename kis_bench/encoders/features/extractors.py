@@ -21,7 +21,7 @@ from PIL import Image
 from kis_bench.encoders.features import vlad
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.files.cache import file_digest
+from kis_bench.files.cache import digest_file
 from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Float32s, Float64s, Readiness
 
@@ -175,14 +175,14 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
         return None
     made_by = [f"{module}{version(module, package)}" for module, package in packages.items()]
     if codebook is not None:
-        made_by.append(file_digest(codebook)[:16])
+        made_by.append(digest_file(codebook)[:16])
     return "-".join(["extractor", name, str(VERSION), *made_by])
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
     _, codebook, _ = parts(checkpoint)
     return (
-        {codebook.name: file_digest(codebook)}
+        {codebook.name: digest_file(codebook)}
         if codebook is not None and codebook.is_file()
         else {}
     )

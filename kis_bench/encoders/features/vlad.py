@@ -25,7 +25,7 @@ WORDS = 64
 
 
 def default_codebook() -> Path:
-    return cache.folder("codebooks") / "vlad-sift.npy"
+    return cache.find_folder("codebooks") / "vlad-sift.npy"
 
 
 def root_sift(image: Image.Image) -> Float32s:

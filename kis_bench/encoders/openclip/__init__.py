@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kis_bench.encoders import hub
 from kis_bench.encoders.openclip.tags import Tag, tag_of
 from kis_bench.errors import KisBenchError
-from kis_bench.files.cache import file_digest
+from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
     if chosen is None:
         return {}
     read = [file for file in sorted(found.iterdir()) if hub.SMALL_FILES.fullmatch(file.name)]
-    return {file.name: file_digest(file) for file in (*read, found / chosen)}
+    return {file.name: digest_file(file) for file in (*read, found / chosen)}
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:

@@ -42,7 +42,7 @@ class Tag:
 
 @functools.cache
 def table() -> dict[str, Any]:
-    file = cache.folder("open_clip") / f"{importlib.metadata.version('open_clip_torch')}.json"
+    file = cache.find_folder("open_clip") / f"{importlib.metadata.version('open_clip_torch')}.json"
     try:
         known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -55,7 +55,7 @@ def table() -> dict[str, Any]:
             "tags": tags,
             "architectures": {name: open_clip.get_model_config(name) for name in tags},
         }
-        cache.write(file, json.dumps(known))
+        cache.write_if_possible(file, json.dumps(known))
     return known
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kis_bench.datasets import load
-from kis_bench.datasets.labels import label_files, number_of, read_labels
+from kis_bench.datasets.labels import find_label_files, parse_number, read_labels
 from kis_bench.encoders.catalogue import catalogue
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.exchange.m3rt.ranks import (
@@ -32,7 +32,7 @@ from kis_bench.exchange.m3rt.saves import (
     read_ranks,
     saves_folder,
 )
-from kis_bench.files.cache import file_digest
+from kis_bench.files.cache import digest_file
 from kis_bench.files.csv_tables import read_rows
 from kis_bench.measuring.run import write_measured
 from kis_bench.records import Collection, Dataset, Query, Vectors, digest
@@ -120,7 +120,7 @@ class Import:
         self.saves, remarks = find_saves(folder, thesis_models())
         self.remarks = list(remarks)
         self.sources = find_sources(folder, self.saves, datasets, self.remarks.append)
-        self.digests = {save: file_digest(save.path) for save in self.saves}
+        self.digests = {save: digest_file(save.path) for save in self.saves}
         self.ranks = {
             cell(save): (save, read_ranks(save.path)) for save in self.saves if save.kind == "ranks"
         }
@@ -312,12 +312,12 @@ def read_source(name: str, given: Path | None, own: Path, say: Say) -> Source:
 def labels_alone(name: str, folder: Path) -> tuple[Query, ...]:
     """The queries of a folder whose images are not here; their items are what the labels name."""
     items: dict[str, None] = {}
-    for file in label_files(folder):
+    for file in find_label_files(folder):
         items |= dict.fromkeys(
             row.get("ID", row.get("item_id", "")).strip() for _, row in read_rows(file)[1]
         )
     found = read_labels(
-        label_files(folder), Collection(name, tuple(item for item in items if item), (), ())
+        find_label_files(folder), Collection(name, tuple(item for item in items if item), (), ())
     )
     for file, problems in found.problems.items():
         if problems:
@@ -347,13 +347,13 @@ def same_images(
     named: dict[str | int, set[str]] = defaultdict(set)
     for item in collection.ids:
         base = item.rsplit("/", 1)[-1].split(".")[0]
-        for name in (base, number_of(base)):
+        for name in (base, parse_number(base)):
             if name is not None:
                 named[name].add(item)
     places: dict[str, int] = {}
     strange: list[str] = []
     for place, known in enumerate(ids):
-        number = number_of(known)
+        number = parse_number(known)
         found = {known} & collection.position.keys() or named.get(known) or set()
         if not found and number is not None:
             found = named.get(number, set())

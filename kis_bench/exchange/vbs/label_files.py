@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from kis_bench.datasets.labels import LONG_FORM, RANGE
+from kis_bench.datasets.labels import LONG_FORM, RANGE_COLUMNS
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.vbs.tasks import Task, read_tasks, remarks
 from kis_bench.files.whole import write_whole
@@ -119,7 +119,7 @@ def digits(name: str) -> str | None:
 
 
 def rows_of(task: Task, item: str) -> list[Row]:
-    span = dict(zip(RANGE, (str(task.start_s), str(task.end_s)), strict=True))
+    span = dict(zip(RANGE_COLUMNS, (str(task.start_s), str(task.end_s)), strict=True))
     return [
         {
             "query_id": task.name,
@@ -139,7 +139,7 @@ def write_labels(file: Path, rows: Sequence[Row]) -> None:
     if os.path.lexists(file):
         raise KisBenchError(f"{file} is there already; delete it, or choose another file")
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, (*LONG_FORM, "stage", *RANGE))
+    writer = csv.DictWriter(stream, (*LONG_FORM, "stage", *RANGE_COLUMNS))
     writer.writeheader()
     writer.writerows(rows)
     write_whole(file, stream.getvalue().encode())

@@ -25,7 +25,7 @@ from typing import Any
 
 from kis_bench.errors import BadFile
 from kis_bench.exchange.vbs.json_values import LIST, Kind, Place
-from kis_bench.files.csv_tables import decoded
+from kis_bench.files.csv_tables import decode
 
 SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"
 TARGETS, HINTS = (
@@ -125,7 +125,7 @@ def parsed(file: Path, problems: list[str]) -> Any:
             file, [f"it has more than {MOST_BYTES:,} bytes; export the template without its run"]
         )
     try:
-        return json.loads(decoded(file, problems), parse_constant=constant)
+        return json.loads(decode(file, problems), parse_constant=constant)
     except (RecursionError, ValueError) as error:
         why = (
             "it is nested too deep"

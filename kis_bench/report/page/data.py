@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kis_bench.analysis.audit import FLAGS
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.findings import Findings
-from kis_bench.files.text import shortened
+from kis_bench.files.text import shorten
 from kis_bench.report.page.thumbnails import (
     BUDGET,
     NO_ROOM,
@@ -155,7 +155,7 @@ def asked_and_found(
 
     return {
         "texts": [
-            shortened(text, LONGEST) if isinstance(text, str) else "" for text in asked["text"]
+            shorten(text, LONGEST) if isinstance(text, str) else "" for text in asked["text"]
         ],
         "targets": [
             numbered(

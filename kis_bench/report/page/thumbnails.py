@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kis_bench.errors import BadFile
 from kis_bench.files import cache
 from kis_bench.files.images import UNREADABLE, open_image, upright
-from kis_bench.files.parallel import ahead, progress
+from kis_bench.files.parallel import map_ahead, show_progress
 
 if TYPE_CHECKING:
     from kis_bench.records import Collection, Picture
@@ -72,9 +72,9 @@ def embed(
         found.of_items[item] = name
     reasons = dict.fromkeys(first, NO_ROOM)
     with ThreadPoolExecutor(THREADS) as pool:
-        drawn = ahead(pool, lambda each: thumbnail(*each), first.values(), 16 * THREADS)
+        drawn = map_ahead(pool, lambda each: thumbnail(*each), first.values(), 16 * THREADS)
         for name, made in zip(
-            first, progress(drawn, "thumbnails", unit="image", total=len(first)), strict=False
+            first, show_progress(drawn, "thumbnails", unit="image", total=len(first)), strict=False
         ):
             if isinstance(made, str):
                 reasons[name] = made
@@ -114,7 +114,9 @@ def digests(collection: Collection) -> Sequence[str | None]:
 def thumbnail(picture: Picture, digest: str | None) -> bytes | str:
     """A WebP of at most 128 x 128, kept in the cache under the digest of the picture's file; or why there is none."""
     kept = (
-        None if digest is None else cache.folder("thumbnails") / f"{digest}-{SIDE}-{QUALITY}.webp"
+        None
+        if digest is None
+        else cache.find_folder("thumbnails") / f"{digest}-{SIDE}-{QUALITY}.webp"
     )
     if kept is not None:
         with contextlib.suppress(OSError):

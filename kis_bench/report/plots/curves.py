@@ -22,7 +22,12 @@ from kis_bench.report.plots.axes import (
     save_figure,
 )
 from kis_bench.statistics import wilson_interval
-from kis_bench.statistics.clusters import count, counted, of_targets, share_intervals
+from kis_bench.statistics.clusters import (
+    cluster_by_target,
+    count_clusters,
+    describe_count,
+    share_intervals,
+)
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
@@ -147,9 +152,11 @@ def _panel(
     asked = []
     for model, rows in ranks.groupby("model", sort=True):
         best, worst = (rows[column].to_numpy(np.int64) for column in ("rank_best", "rank_worst"))
-        asked.append((str(model), best, worst, of_targets(rows["item_id"])))
+        asked.append((str(model), best, worst, cluster_by_target(rows["item_id"])))
     each, items = ranks.drop_duplicates("query_id"), int(ranks["n_items"].max())
-    queries = counted(len(each), count(of_targets(each["item_id"]), len(each)))
+    queries = describe_count(
+        len(each), count_clusters(cluster_by_target(each["item_id"]), len(each))
+    )
     drawn = draw_models(axes, asked, items, style, 2.0)
     axes.legend(
         [*(line for _, line, _ in drawn), axes.lines[-1]],
@@ -211,7 +218,7 @@ def draw_overview(
             axes.set_ylabel("recall@k" if first else "")
             axes.tick_params(labelsize=7, labelleft=first)
             name = fitting(one.name, (width - 0.7) / len(sets) - 0.2, 7)
-            about = f"{counted(len(one.queries), one.n_targets)}, {one.n_items:,} items"
+            about = f"{describe_count(len(one.queries), one.n_targets)}, {one.n_items:,} items"
             axes.set_title(f"{name}\n{about}", fontsize=7, loc="left", color="#222222")
         order = sorted(area, key=lambda model: (-float(np.mean(area[model])), model))
         columns = 3 if width >= WIDTH else 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.analysis.models import tiers, win_tie_loss
-from kis_bench.files.text import file_name
+from kis_bench.files.text import make_file_name
 from kis_bench.report.numbers import (
     count,
     missing,
@@ -23,7 +23,7 @@ from kis_bench.report.numbers import (
 from kis_bench.report.plots.contact_sheets import Row, Thumbnails, contact_sheet
 from kis_bench.report.tables import escaped, table
 from kis_bench.results.published import comparable
-from kis_bench.statistics.clusters import counted
+from kis_bench.statistics.clusters import describe_count
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
@@ -84,7 +84,7 @@ def clustered(condition: Condition) -> list[str]:
     """What a reader has to know of queries that aren't independent."""
     if condition.clusters is None:
         return []
-    asked = counted(len(condition.queries), condition.n_targets)
+    asked = describe_count(len(condition.queries), condition.n_targets)
     return [
         f"Several queries have one target: {asked}. They share its difficulty, so that intervals, tests and folds of "
         "cross-validation are clustered by target.",
@@ -98,7 +98,7 @@ def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     mrr = comparisons[(comparisons["metric"] == "mrr") & (comparisons["model_a"] == best)]
     near = [escaped(row["model_b"]) for _, row in mrr.iterrows() if row["p_holm"] >= 0.05]
     said = (
-        f"Not to be told from it on {counted(len(condition.queries), condition.n_targets)}: {', '.join(near)}."
+        f"Not to be told from it on {describe_count(len(condition.queries), condition.n_targets)}: {', '.join(near)}."
         if near
         else "It is better than every other beyond noise."
     )
@@ -106,7 +106,7 @@ def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     shared = f", as has {', '.join(map(escaped, equal))}" if len(equal) else ""
     lines = [f"**{escaped(best)}** has the highest MRR{shared}. {said}", ""]
     if condition.left_out:
-        left = counted(condition.left_out, condition.left_out)
+        left = describe_count(condition.left_out, condition.left_out)
         lines += [f"Left out of comparisons, because not all models were asked: {left}.", ""]
     at_10 = comparisons[(comparisons["metric"] == "recall") & (comparisons["k"] == 10)]
     at_10 = at_10.set_index(["model_a", "model_b"])
@@ -243,7 +243,7 @@ def worst(
     ]
     lines = [table(["query", "text", "rank", "target", "what came first"], cells, right=[2]), ""]
     if pictures is not None and cells:
-        sheet = f"plots/{file_name('worst', stem)}.png"
+        sheet = f"plots/{make_file_name('worst', stem)}.png"
         entries = [
             Row(str(text), f"{rank} of {int(n):,}", str(item), top)
             for (_, text, rank, item, _), top, n in zip(cells, tops, last["n_items"], strict=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.files.text import file_name
+from kis_bench.files.text import make_file_name
 from kis_bench.report.numbers import (
     missing,
     number,
@@ -35,7 +35,7 @@ def label_sets(
     for (first, second), part in summaries.groupby(["label_set_a", "label_set_b"], sort=False):
         lines += [f"### {escaped(first)} against {escaped(second)} on the same targets", ""]
         lines += compared_labels(part, str(first), str(second))
-        stem = file_name("label-sets", dataset, str(first), str(second))
+        stem = make_file_name("label-sets", dataset, str(first), str(second))
         draw_label_sets(
             part[(part["metric"] == "recall") & part["k"].eq(10)], style, folder / "plots" / stem
         )

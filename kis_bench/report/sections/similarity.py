@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.files.text import file_name, plain, shortened
+from kis_bench.files.text import flatten, make_file_name, shorten
 from kis_bench.report.plots.agreement import (
     Share,
     draw_classes,
@@ -19,7 +19,7 @@ from kis_bench.report.plots.agreement import (
     draw_correlations,
 )
 from kis_bench.report.tables import escaped, table
-from kis_bench.triplets.summary import PERSON, Row, Similarity, records
+from kis_bench.triplets.summary import PERSON, Record, Similarity, as_records
 
 if TYPE_CHECKING:
     from kis_bench.results import Run
@@ -85,7 +85,7 @@ def _count(value: Any) -> str:
     return "" if pd.isna(value) else f"{int(value):,}"
 
 
-def _share(row: Row) -> Share:
+def _share(row: Record) -> Share:
     return Share(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]), int(row["n"]))
 
 
@@ -96,7 +96,7 @@ def _point(text: object) -> str:
 
 def _names(names: Sequence[str], limit: int = NAMED) -> str:
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return ", ".join(shortened(plain(name), 34) for name in names[:limit]) + more
+    return ", ".join(shorten(flatten(name), 34) for name in names[:limit]) + more
 
 
 def agreement_section(name: str, run: Run, folder: Path, privacy: bool = False) -> list[str]:
@@ -279,7 +279,7 @@ def _bars(study: Similarity, folder: Path) -> list[str]:
         if row["metric"] == "consistency_published":
             published.setdefault(model, []).append(float(row["value"]))
     person = _share(study.people[PERSON]) if PERSON in study.people else None
-    stem = file_name("consistency", study.name)
+    stem = make_file_name("consistency", study.name)
     ceiling = max(study.ceilings.values(), default=math.nan)
     draw_consistency(
         study.name,
@@ -305,7 +305,7 @@ def _bars(study: Similarity, folder: Path) -> list[str]:
 
 def _compared(study: Similarity) -> list[str]:
     """Obtained figures beside published ones: for each family of metrics a row per model."""
-    found: dict[tuple[str, str], tuple[Row, Row]] = {}  # (model, metric) -> own, published
+    found: dict[tuple[str, str], tuple[Record, Record]] = {}  # (model, metric) -> own, published
     for model, row in study.published:
         own = study.metrics.get((model, str(row["metric"])))
         if own is not None and not math.isnan(own["value"]) and not math.isnan(row["value"]):
@@ -338,7 +338,7 @@ def _compared(study: Similarity) -> list[str]:
     return [*lines, "Published in:", "", *map(_point, sources), ""]
 
 
-def _beside(both: tuple[Row, Row] | None) -> str:
+def _beside(both: tuple[Record, Record] | None) -> str:
     """`72.98% / 72.88% / +0.10`, or correlations as they are."""
     if both is None:
         return ""
@@ -368,7 +368,7 @@ def _panels(study: Similarity, folder: Path) -> list[str]:
     persons = {
         group: _share(of_people[PERSON, group]) for group in shown if (PERSON, group) in of_people
     }
-    stem = file_name("classes", study.name)
+    stem = make_file_name("classes", study.name)
     draw_classes(
         study.name, classes, persons, list(study.models), study.originals, folder / "plots" / stem
     )
@@ -424,7 +424,7 @@ def _division(study: Similarity, part: str, title: str) -> list[str]:
     )
     if any(row["missing"] for row in of_models.values()):
         said.append("Models that lack images were measured on fewer judgments.")
-    head = ["model", *(f"{shortened(plain(group), 30)} (n = {sizes[group]:,})" for group in shown)]
+    head = ["model", *(f"{shorten(flatten(group), 30)} (n = {sizes[group]:,})" for group in shown)]
     lines = [f"### {title}: {escaped(study.name)}", ""]
     lines += [" ".join(said), ""] if said else []
     return [*lines, table(head, rows, right=range(1, len(head))), ""]
@@ -465,7 +465,7 @@ def _pairs(study: Similarity) -> list[str]:
     better, worse = (dict.fromkeys(study.models, 0) for _ in range(2))
     alike: dict[str, list[str]] = {model: [] for model in study.models}
     tested = 0
-    for row in records(study.own(study.run.pairs)):
+    for row in as_records(study.own(study.run.pairs)):
         a, b = str(row["model_a"]), str(row["model_b"])
         if pd.isna(row["p_holm"]) or a not in alike or b not in alike:
             continue
@@ -503,16 +503,16 @@ def _heat_map(study: Similarity, folder: Path) -> list[str]:
     place = {model: i for i, model in enumerate(models)}
     together = np.eye(len(models))
     together[~np.eye(len(models), dtype=bool)] = np.nan
-    for row in records(pairs):
+    for row in as_records(pairs):
         if row["model_a"] in place and row["model_b"] in place:
             i, k = place[row["model_a"]], place[row["model_b"]]
             together[i, k] = together[k, i] = float(row["correlation"])
-    none: Row = {"value": math.nan}
+    none: Record = {"value": math.nan}
     people = [
         float(study.metrics.get((model, "pearson_max_normalised"), none)["value"])
         for model in models
     ]
-    stem = file_name("correlations", study.name)
+    stem = make_file_name("correlations", study.name)
     draw_correlations(
         study.name, models, together, np.array(people, np.float64), folder / "plots" / stem
     )
@@ -550,8 +550,8 @@ def similarity_summary(run: Run) -> str:
             )
             lines.append(
                 {
-                    "dataset": plain(name),
-                    "model": plain(model),
+                    "dataset": flatten(name),
+                    "model": flatten(model),
                     "consistency": _percent(share.value),
                     "95% interval": interval,
                     "ties": row["ties"] if model in study.models else "",
