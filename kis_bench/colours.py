@@ -32,7 +32,7 @@ def same_colours(grids: NDArray[np.int8], other: NDArray[np.int8]) -> NDArray[np
     """Which pictures have the colours of another where that has them: ``[n]``.
 
     Args:
-        grids: CIELAB of the c cells of n pictures, int8 ``[n, c, 3]`` (:func:`kis_bench.files.hashes.compute_colour_grids`).
+        grids: CIELAB of the c cells of n pictures, int8 ``[n, c, 3]``, as ``compute_colour_grids`` gives them.
         other: of the other picture, ``[c, 3]``.
     """
     distance = np.linalg.norm(grids.astype(np.float64) - other, axis=2).max(axis=1)

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from kis_bench import encoders
 from kis_bench.checks.check import Check
-from kis_bench.checks.studies import missing_pictures, study_checks
+from kis_bench.checks.studies import check_missing_pictures, check_study
 from kis_bench.checks.texts import (
     ACROSS_SETS,
     IN_EACH_SET,
-    Subject,
-    listed,
-    notes,
-    shown_text,
-    texts_that,
+    ExaminedDataset,
+    find_texts_that,
+    list_first,
+    make_notes,
+    show_text,
 )
 from kis_bench.datasets.folder import list_wanted_images, read_images, read_study_in
 from kis_bench.datasets.labels import find_label_files, read_labels
@@ -39,9 +39,9 @@ from kis_bench.ranking.relevance import NearDuplicates, looks_like
 from kis_bench.records import Checkpoint, Collection
 
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
-BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64
+COMPARED_BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64
 CLIP_CONTEXT = 77
-UNLIMITED = "colour-words:"  #: a source of models that read texts of any length
+UNLIMITED_MODELS = "colour-words:"  #: a source of models that read texts of any length
 
 
 def check_dataset(
@@ -65,7 +65,7 @@ def check_dataset(
     """
     NearDuplicates.parse(f"phash:{near_bits}")
     found = examine(name, root, choose_layout(name, layout), models, near_bits)
-    return (replace(check, finding=printable(check.finding)) for check in found)
+    return (replace(check, finding=make_printable(check.finding)) for check in found)
 
 
 def examine(
@@ -79,10 +79,10 @@ def examine(
         yield Check(
             "judgments",
             False,
-            f"nothing is measured until the study's files are mended\n{problems_of(error)}",
+            f"nothing is measured until the study's files are mended\n{format_problems(error)}",
         )
     if study is not None:
-        yield from study_checks(study)
+        yield from check_study(study)
     try:
         if not root.is_dir():
             raise KisBenchError(f"there is no folder {root}")
@@ -90,31 +90,33 @@ def examine(
         if unread and not files:
             return
         collection, ignored = read_images(name, root, layout, only=list_wanted_images(study, files))
-        subject = Subject(collection, read_labels(files, collection))
+        subject = ExaminedDataset(collection, read_labels(files, collection))
     except (KisBenchError, OSError) as error:
         yield Check(
-            "images", False, f"can't be listed, so nothing else was checked\n{problems_of(error)}"
+            "images",
+            False,
+            f"can't be listed, so nothing else was checked\n{format_problems(error)}",
         )
         return
     if len(collection):
-        yield from images(collection, ignored)
+        yield from check_images(collection, ignored)
     if study is not None:
-        yield missing_pictures(study, collection)
+        yield check_missing_pictures(study, collection)
     if files or study is None:
-        yield from labels(subject)
-    yield from tables_not_read(root, bool(files))
+        yield from check_labels(subject)
+    yield from check_unread_tables(root, bool(files))
     if subject.queries:
         for topic, look, show in IN_EACH_SET:
-            yield from notes(topic, subject.in_each_set(look, show))
+            yield from make_notes(topic, subject.in_each_set(look, show))
         for topic, compare in ACROSS_SETS:
-            yield from notes(topic, compare(subject))
+            yield from make_notes(topic, compare(subject))
     if len(collection):
-        yield from pictures(subject, near_bits)
+        yield from check_pictures(subject, near_bits)
     if subject.queries:
-        yield from contexts(subject, models)
+        yield from check_contexts(subject, models)
 
 
-def images(collection: Collection, ignored: Counter[str]) -> Iterator[Check]:
+def check_images(collection: Collection, ignored: Counter[str]) -> Iterator[Check]:
     groups = "no" if collection.groups is None else len(set(collection.groups))
     timed = sum(not math.isnan(time) for time in collection.times_s or ())
     yield Check(
@@ -124,12 +126,12 @@ def images(collection: Collection, ignored: Counter[str]) -> Iterator[Check]:
         yield Check("files not read", None, describe_left_out(left_out))
 
 
-def tables_not_read(root: Path, labelled: bool) -> Iterator[Check]:
+def check_unread_tables(root: Path, labelled: bool) -> Iterator[Check]:
     if unread := find_unread_tables(root, labelled=labelled):
         yield Check("tables not read", None, "; ".join(unread))
 
 
-def labels(subject: Subject) -> Iterator[Check]:
+def check_labels(subject: ExaminedDataset) -> Iterator[Check]:
     wrong = {file: problems for file, problems in subject.labels.problems.items() if problems}
     for file, problems in wrong.items():
         said = f"{file}, problems: {len(problems)}; nothing is measured until they are mended"
@@ -139,10 +141,12 @@ def labels(subject: Subject) -> Iterator[Check]:
         yield Check("labels", None, said)
     elif not wrong:
         sets = [f"{len(queries)} in {name}" for name, queries in subject.sets.items()]
-        yield Check("labels", True, f"{len(subject.queries)} queries: {listed(sets, len(sets))}")
+        yield Check(
+            "labels", True, f"{len(subject.queries)} queries: {list_first(sets, len(sets))}"
+        )
 
 
-def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
+def check_pictures(subject: ExaminedDataset, near_bits: int) -> Iterator[Check]:
     try:
         looks = (
             compute_perceptual_hashes(subject.collection),
@@ -152,7 +156,7 @@ def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
         yield Check(
             "pictures",
             False,
-            f"some can't be read, and nothing is measured with them\n{problems_of(error)}",
+            f"some can't be read, and nothing is measured with them\n{format_problems(error)}",
         )
         yield Check(
             "identical files, near-duplicates",
@@ -163,10 +167,10 @@ def pictures(subject: Subject, near_bits: int) -> Iterator[Check]:
     yield Check("pictures", True, "all can be read")
     wanted = sorted({subject.targets(query) for query in subject.queries} - {()})
     if wanted:
-        yield from twins(subject.collection, wanted, looks[0], near_bits, looks[1])
+        yield from find_twins(subject.collection, wanted, looks[0], near_bits, looks[1])
 
 
-def twins(
+def find_twins(
     collection: Collection,
     wanted: list[tuple[int, ...]],
     hashes: NDArray[np.uint64],
@@ -196,14 +200,14 @@ def twins(
     for topic, found, among, what, meaning in (
         (
             "identical files",
-            others(len(kinds), copied, identical),
+            count_alike(len(kinds), copied, identical),
             wanted,
             "the same file as other images",
             "no model can tell which is meant, and strict ranks lose half a place for each on average; delete copies",
         ),
         (
             "near-duplicates",
-            others(len(kinds), some, close),
+            count_alike(len(kinds), some, close),
             some,
             f"within {bits} of 64 bits (pHash) of other images",
             f"they look alike in shape, brightness and colours{even}; where a text fits both of a pair, "
@@ -218,18 +222,22 @@ def twins(
         ]
         advice = f"{said}; {meaning}; see the near-duplicate rank\n"
         yield Check(
-            topic, None if found else True, advice + listed(pairs, len(pairs)) if found else said
+            topic,
+            None if found else True,
+            advice + list_first(pairs, len(pairs)) if found else said,
         )
 
 
-def others(
+def count_alike(
     n: int, wanted: list[tuple[int, ...]], alike: Callable[[slice, list[int]], NDArray[np.bool_]]
 ) -> dict[tuple[int, ...], tuple[int, int]]:
     """Of targets that have any: how many other images are alike, and the first of them; in blocks that fit a cache."""
     found: dict[tuple[int, ...], tuple[int, int]] = {}
-    for start in show_progress(range(0, n, BLOCK_ITEMS), "alike pictures", unit="block"):
+    for start in show_progress(range(0, n, COMPARED_BLOCK_ITEMS), "alike pictures", unit="block"):
         for targets in wanted:
-            near = start + np.flatnonzero(alike(slice(start, start + BLOCK_ITEMS), list(targets)))
+            near = start + np.flatnonzero(
+                alike(slice(start, start + COMPARED_BLOCK_ITEMS), list(targets))
+            )
             near = near[~np.isin(near, targets)]
             if len(near):
                 before, first = found.get(targets, (0, int(near[0])))
@@ -237,11 +245,11 @@ def others(
     return found
 
 
-def contexts(subject: Subject, models: Sequence[Checkpoint]) -> Iterator[Check]:
+def check_contexts(subject: ExaminedDataset, models: Sequence[Checkpoint]) -> Iterator[Check]:
     """How many texts are longer than models read."""
     known = encoders.catalogue().values()
     chosen = list(models) or [
-        row for row in known if not row.image_only and row.source != UNLIMITED
+        row for row in known if not row.image_only and row.source != UNLIMITED_MODELS
     ]
     # By source, because a row of a user's own may have CLIP's length and another tokenizer.
     sources = {row.source for row in known if row.context_length == CLIP_CONTEXT}
@@ -250,7 +258,7 @@ def contexts(subject: Subject, models: Sequence[Checkpoint]) -> Iterator[Check]:
     for rows in ([clip] if clip else []) + [
         [row] for row in rest if models or row.source == "demo:"
     ]:
-        yield from context(subject, rows, clip=rows is clip)
+        yield from check_context(subject, rows, clip=rows is clip)
     if not models:
         states = {row.name: encoders.readiness(row) for row in rest if row.source != "demo:"}
         unseen = [
@@ -260,12 +268,18 @@ def contexts(subject: Subject, models: Sequence[Checkpoint]) -> Iterator[Check]:
         yield Check("context of others", None, said)
 
 
-def context(subject: Subject, rows: Sequence[Checkpoint], *, clip: bool) -> Iterator[Check]:
+def check_context(
+    subject: ExaminedDataset, rows: Sequence[Checkpoint], *, clip: bool
+) -> Iterator[Check]:
     """Of models with one tokenizer; that of CLIP comes with open_clip, even where the weights are not here."""
     row, topic = rows[0], f"context of {', '.join(row.name for row in rows)}"
     limit = row.context_length if clip or row.source == "demo:" else None
     texts = sorted(
-        {whole(q.text) for q in subject.queries if limit is None or not surely_fits(q.text, limit)}
+        {
+            replace_halves(q.text)
+            for q in subject.queries
+            if limit is None or not surely_fits(q.text, limit)
+        }
     )
     try:
         state = encoders.readiness(row)
@@ -273,7 +287,7 @@ def context(subject: Subject, rows: Sequence[Checkpoint], *, clip: bool) -> Iter
             raise KisBenchError(
                 "it has no text side" if row.image_only else f"{state.state}; {state.remedy}"
             )
-        flags = truncated(row, texts, clip) if texts else ()
+        flags = find_truncated(row, texts, clip) if texts else ()
         long = {text for text, cut in zip(texts, flags, strict=True) if cut}
     except (
         Exception
@@ -285,13 +299,13 @@ def context(subject: Subject, rows: Sequence[Checkpoint], *, clip: bool) -> Iter
         "are longer than it reads; their ends are ignored, and results mark them truncated; "
         "begin with what matters"
     )
-    look = texts_that(lambda _, query: whole(query.text) in long, meaning)
-    yield from notes(
-        topic, subject.in_each_set(look, shown_text), "all texts are read to their ends"
+    look = find_texts_that(lambda _, query: replace_halves(query.text) in long, meaning)
+    yield from make_notes(
+        topic, subject.in_each_set(look, show_text), "all texts are read to their ends"
     )
 
 
-def truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.bool_]:
+def find_truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.bool_]:
     if clip:
         flags: NDArray[np.bool_] = encoders.back_end(row).clip_truncated(texts)
         return flags
@@ -310,18 +324,18 @@ def surely_fits(text: str, limit: int) -> bool:
     return len(text) + 2 <= limit and text.isascii() and "&" not in text
 
 
-def whole(text: str) -> str:
+def replace_halves(text: str) -> str:
     """Without the halves of characters that files in another encoding leave; tokenizers stumble over them."""
     return text.encode("utf-8", "replace").decode()
 
 
-def problems_of(error: Exception) -> str:
+def format_problems(error: Exception) -> str:
     return (
         "\n".join([f"{error.file}:", *error.problems]) if isinstance(error, BadFile) else str(error)
     )
 
 
-def printable(finding: str) -> str:
+def make_printable(finding: str) -> str:
     """As a terminal can show it, whatever texts and names of files hold."""
     return "\n  ".join(
         map(flatten, finding.encode("utf-8", "backslashreplace").decode().split("\n"))

@@ -13,14 +13,14 @@ import numpy as np
 
 from kis_bench import datasets, encoders
 from kis_bench.checks.check import Check
-from kis_bench.checks.models import Subject, check_model, guarded
+from kis_bench.checks.models import ExaminedModel, check_model, run_check
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.records import Readiness
 
-SENSE = 50  #: pictures among which each is looked for by its name
+SENSE_DRAWINGS = 50  #: pictures among which each is looked for by its name
 
 
-def installation() -> Iterator[Check]:
+def check_installation() -> Iterator[Check]:
     """Folders that must be writable, datasets that should be ready, and which models are."""
     from kis_bench.store import default_store
 
@@ -35,16 +35,16 @@ def installation() -> Iterator[Check]:
             writable,
             str(folder) if writable else f"{there} is not writable; set KIS_STORE or KIS_CACHE",
         )
-    yield unused(default_store())
+    yield check_unused_vectors(default_store())
     for checkpoint in encoders.catalogue().values():
         state = encoders.readiness(checkpoint)
-        yield Check(f"model {checkpoint.name}", state.ready or None, said(state))
+        yield Check(f"model {checkpoint.name}", state.ready or None, describe_state(state))
     for built_in in datasets.BUILT_IN:
         state = datasets.find_readiness(datasets.DatasetRow(built_in))
-        yield Check(f"dataset {built_in}", state.ready, said(state))
+        yield Check(f"dataset {built_in}", state.ready, describe_state(state))
 
 
-def unused(store: Path) -> Check:
+def check_unused_vectors(store: Path) -> Check:
     """Vectors of functions that were stored under the object's own key alone, for which nothing looks any more."""
     from kis_bench.store import KEYS
 
@@ -80,29 +80,29 @@ def unused(store: Path) -> Check:
     )
 
 
-def said(state: Readiness) -> str:
+def describe_state(state: Readiness) -> str:
     return f"{state.state}: {state.remedy}" if state.remedy else state.state
 
 
-def model(name: str, device: str = "auto") -> Iterator[Check]:
+def check_named_model(name: str, device: str = "auto") -> Iterator[Check]:
     """Loads a model and looks for what is commonly wrong with it."""
     checkpoint = encoders.find(name)
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         encoder = encoders.load(checkpoint, device=device)
-    subject = Subject(encoder, checkpoint, [str(warning.message) for warning in given])
+    subject = ExaminedModel(encoder, checkpoint, [str(warning.message) for warning in given])
     yield from check_model(subject)
     if not subject.image_only:
-        yield guarded("sense", partial(sense, encoder))
+        yield run_check("sense", partial(check_sense, encoder))
 
 
-def sense(encoder: Encoder) -> tuple[None, str]:
+def check_sense(encoder: Encoder) -> tuple[None, str]:
     """How many drawings are found by their names; says little of photos, but much of a model that finds none."""
     from kis_bench.files.images import read_image
 
     dataset = datasets.load("openmoji")
     collection, queries = dataset.collection, dataset.queries("short")
-    chosen = queries[:: max(1, len(queries) // SENSE)][:SENSE]
+    chosen = queries[:: max(1, len(queries) // SENSE_DRAWINGS)][:SENSE_DRAWINGS]
     paths = [collection.paths[collection.position[query.item_ids[0]]] for query in chosen]
     images = np.concatenate([encoder.encode_images([read_image(path)]) for path in paths])
     texts = np.concatenate([encoder.encode_texts([query.text])[0][:, 0] for query in chosen])

@@ -16,16 +16,16 @@ from kis_bench.checks.check import Check
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.records import Checkpoint, Vectors
 
-TOLERANCE = 1e-5  #: largest difference of a component that batches may make
-TEXTS = (
+VECTOR_TOLERANCE = 1e-5  #: largest difference of a component that batches may make
+SAMPLE_TEXTS = (
     "red apple",
     "a grinning face",
     "sailboat on the sea",
     "clock",
     "two people under a tree in the rain",
 )
-LONG = " ".join(TEXTS * 40)  #: 720 words, more than any context
-ENDS = ("blue boat", "green tree", "a white dog", "seven yellow flowers", "red apple")
+LONG_TEXT = " ".join(SAMPLE_TEXTS * 40)  #: 720 words, more than any context
+ENDING_TEXTS = ("blue boat", "green tree", "a white dog", "seven yellow flowers", "red apple")
 PROJECTIONS = (
     "vision_proj",
     "text_proj",
@@ -38,13 +38,13 @@ TRAINED_WITH = {True: "QuickGELU", False: "GELU"}
 
 
 @dataclass
-class Subject:
+class ExaminedModel:
     """A model under examination."""
 
     encoder: Encoder
     checkpoint: Checkpoint
     warnings: Sequence[str] = ()  # that were given while it was loaded
-    images: list[Image.Image] = field(default_factory=lambda: pictures())
+    images: list[Image.Image] = field(default_factory=lambda: make_pictures())
 
     @property
     def image_only(self) -> bool:
@@ -54,7 +54,7 @@ class Subject:
         return self.encoder.encode_texts(texts)[0]
 
 
-def pictures() -> list[Image.Image]:
+def make_pictures() -> list[Image.Image]:
     """Noise, plain colours and a gradient, of several shapes."""
     rng = np.random.default_rng(0)
     shapes = [(48, 64), (64, 64), (96, 40), (200, 30)]
@@ -69,42 +69,45 @@ def pictures() -> list[Image.Image]:
     ]
 
 
-def check_model(subject: Subject) -> Iterator[Check]:
+def check_model(subject: ExaminedModel) -> Iterator[Check]:
     """Every check in turn; one that raises has failed, and the others go on."""
     sides: list[tuple[str, Callable[[Any], Vectors], list[Any]]]
     sides = [("images", subject.encoder.encode_images, subject.images)]
     if not subject.image_only:
-        sides.append(("texts", subject.texts, list(TEXTS)))
+        sides.append(("texts", subject.texts, list(SAMPLE_TEXTS)))
     for kind, encode, inputs in sides:
         for name, of_side in (
-            ("vectors", vectors),
-            ("differ", differ),
-            ("batch size", batch_size),
-            ("order", order),
-            ("repeat", repeat),
+            ("vectors", check_vectors),
+            ("differ", check_differ),
+            ("batch size", check_batch_size),
+            ("order", check_order),
+            ("repeat", check_repeat),
         ):
-            yield guarded(f"{kind}: {name}", partial(of_side, subject, encode, inputs))
+            yield run_check(f"{kind}: {name}", partial(of_side, subject, encode, inputs))
     for of_model in (
-        evaluation_mode,
-        activation,
-        exif_orientation,
-        padding,
-        truncation,
-        projection,
+        check_evaluation_mode,
+        check_activation,
+        check_exif_orientation,
+        check_padding,
+        check_truncation,
+        check_projection,
     ):
-        if not (subject.image_only and of_model in (padding, truncation)):
-            yield guarded(of_model.__name__.replace("_", " "), partial(of_model, subject))
+        if not (subject.image_only and of_model in (check_padding, check_truncation)):
+            yield run_check(
+                of_model.__name__.removeprefix("check_").replace("_", " "),
+                partial(of_model, subject),
+            )
 
 
-def guarded(name: str, check: Callable[[], tuple[bool | None, str]]) -> Check:
+def run_check(name: str, check: Callable[[], tuple[bool | None, str]]) -> Check:
     try:
         return Check(name, *check())
     except Exception as error:  # a user's code may raise anything, and that is a finding
         return Check(name, False, f"{type(error).__name__}: {error}")
 
 
-def vectors(
-    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+def check_vectors(
+    subject: ExaminedModel, encode: Callable[[Any], Vectors], inputs: list[Any]
 ) -> tuple[bool, str]:
     found = encode(inputs)
     wanted = (
@@ -124,53 +127,65 @@ def vectors(
     return far < 1e-3, said if far < 1e-3 else f"{said}; divide each vector by its length"
 
 
-def differ(
-    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+def check_differ(
+    subject: ExaminedModel, encode: Callable[[Any], Vectors], inputs: list[Any]
 ) -> tuple[bool, str]:
     spread = float(np.ptp(encode(inputs), axis=0).max())
     said = f"largest difference of a component between inputs {spread:.1e}"
     return spread > 1e-4, said if spread > 1e-4 else f"{said}: whatever goes in, the same comes out"
 
 
-def batch_size(
-    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+def check_batch_size(
+    subject: ExaminedModel, encode: Callable[[Any], Vectors], inputs: list[Any]
 ) -> tuple[bool, str]:
-    drift = apart(np.concatenate([encode([one]) for one in inputs]), encode(inputs))
+    drift = measure_difference(np.concatenate([encode([one]) for one in inputs]), encode(inputs))
     advice = (
         ""
-        if drift < TOLERANCE
+        if drift < VECTOR_TOLERANCE
         else "; inputs of a batch influence each other: batch norm in train mode, padding"
     )
     return (
-        drift < TOLERANCE,
-        f"one by one against all at once {drift:.1e}, at most {TOLERANCE:.0e}{advice}",
+        drift < VECTOR_TOLERANCE,
+        f"one by one against all at once {drift:.1e}, at most {VECTOR_TOLERANCE:.0e}{advice}",
     )
 
 
-def order(
-    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+def check_order(
+    subject: ExaminedModel, encode: Callable[[Any], Vectors], inputs: list[Any]
 ) -> tuple[bool, str]:
-    drift = apart(encode(inputs[::-1])[::-1], encode(inputs))
-    return drift < TOLERANCE, f"in reversed order {drift:.1e}, at most {TOLERANCE:.0e}"
+    drift = measure_difference(encode(inputs[::-1])[::-1], encode(inputs))
+    return (
+        drift < VECTOR_TOLERANCE,
+        f"in reversed order {drift:.1e}, at most {VECTOR_TOLERANCE:.0e}",
+    )
 
 
-def repeat(
-    subject: Subject, encode: Callable[[Any], Vectors], inputs: list[Any]
+def check_repeat(
+    subject: ExaminedModel, encode: Callable[[Any], Vectors], inputs: list[Any]
 ) -> tuple[bool, str]:
-    drift = apart(encode(inputs), encode(inputs))
-    advice = "" if drift < TOLERANCE else "; something is random: dropout in train mode, or a seed"
-    return drift < TOLERANCE, f"the same again {drift:.1e}, at most {TOLERANCE:.0e}{advice}"
+    drift = measure_difference(encode(inputs), encode(inputs))
+    advice = (
+        ""
+        if drift < VECTOR_TOLERANCE
+        else "; something is random: dropout in train mode, or a seed"
+    )
+    return (
+        drift < VECTOR_TOLERANCE,
+        f"the same again {drift:.1e}, at most {VECTOR_TOLERANCE:.0e}{advice}",
+    )
 
 
-def apart(one: Vectors, other: Vectors) -> float:
+def measure_difference(one: Vectors, other: Vectors) -> float:
     """Largest difference of a component; NaN counts as infinitely far."""
     difference = np.abs(one.astype(np.float64) - other.astype(np.float64)).max()
     return float(difference) if np.isfinite(difference) else float("inf")
 
 
-def evaluation_mode(subject: Subject) -> tuple[bool, str]:
+def check_evaluation_mode(subject: ExaminedModel) -> tuple[bool, str]:
     with_weights = [
-        network for network in networks(subject.encoder) if any(True for _ in network.parameters())
+        network
+        for network in find_networks(subject.encoder)
+        if any(True for _ in network.parameters())
     ]
     training = {
         type(part).__name__
@@ -183,13 +198,15 @@ def evaluation_mode(subject: Subject) -> tuple[bool, str]:
     return True, "no layer is in train mode"
 
 
-def activation(subject: Subject) -> tuple[bool | None, str]:
+def check_activation(subject: ExaminedModel) -> tuple[bool | None, str]:
     """Weights trained with QuickGELU compute wrong features with GELU and the other way, and nothing says so later."""
     mismatch = [said for said in subject.warnings if "QuickGELU mismatch" in said]
     if mismatch:
         return False, f"{mismatch[0]} Take the architecture whose name ends in -quickgelu"
     used = {
-        type(part).__name__ for network in networks(subject.encoder) for part in network.modules()
+        type(part).__name__
+        for network in find_networks(subject.encoder)
+        for part in network.modules()
     }
     quick, plain = any("QuickGELU" in name for name in used), "GELU" in used
     expected: bool | None = getattr(subject.encoder, "quick_gelu", None)
@@ -203,15 +220,15 @@ def activation(subject: Subject) -> tuple[bool | None, str]:
     return not wrong, said + (f", and {TRAINED_WITH[not expected]} is used" if wrong else "")
 
 
-def exif_orientation(subject: Subject) -> tuple[bool, str]:
+def check_exif_orientation(subject: ExaminedModel) -> tuple[bool, str]:
     """A picture that a camera stored sideways has to look like the upright one."""
     straight = subject.images[-1]
     sideways = straight.transpose(Image.Transpose.ROTATE_90)
     sideways.getexif()[0x0112] = 6  # turn clockwise to view
-    drift = apart(
+    drift = measure_difference(
         subject.encoder.encode_images([sideways]), subject.encoder.encode_images([straight])
     )
-    if drift < TOLERANCE:
+    if drift < VECTOR_TOLERANCE:
         return True, "a picture stored sideways gives the vector of the upright one"
     return False, (
         f"a picture stored sideways gives another vector ({drift:.1e}); benchmarks hand over upright pictures, "
@@ -219,25 +236,27 @@ def exif_orientation(subject: Subject) -> tuple[bool, str]:
     )
 
 
-def padding(subject: Subject) -> tuple[bool, str]:
+def check_padding(subject: ExaminedModel) -> tuple[bool, str]:
     """A text must not depend on what it is padded with, nor on the length of its neighbours."""
-    alone, beside = subject.texts(["clock"]), subject.texts(["clock", LONG[:150]])[:1]
-    drift = apart(alone, beside)
+    alone, beside = subject.texts(["clock"]), subject.texts(["clock", LONG_TEXT[:150]])[:1]
+    drift = measure_difference(alone, beside)
     advice = (
         ""
-        if drift < TOLERANCE
+        if drift < VECTOR_TOLERANCE
         else "; pad each text as in training (SigLIP: to the context), or mask it"
     )
     return (
-        drift < TOLERANCE,
-        f"a text alone against beside a longer one {drift:.1e}, at most {TOLERANCE:.0e}{advice}",
+        drift < VECTOR_TOLERANCE,
+        f"a text alone against beside a longer one {drift:.1e}, at most {VECTOR_TOLERANCE:.0e}{advice}",
     )
 
 
-def truncation(subject: Subject) -> tuple[bool, str]:
+def check_truncation(subject: ExaminedModel) -> tuple[bool, str]:
     """What a model doesn't read of a text must be said; it is counted in reports."""
     limit = subject.encoder.context_length
-    found, cut = subject.encoder.encode_texts([*(f"{LONG} {end}" for end in ENDS), "clock"])
+    found, cut = subject.encoder.encode_texts(
+        [*(f"{LONG_TEXT} {end}" for end in ENDING_TEXTS), "clock"]
+    )
     if cut.dtype != bool or cut.shape != (len(found),):
         return (
             False,
@@ -257,7 +276,7 @@ def truncation(subject: Subject) -> tuple[bool, str]:
     return False, "the end of a long text makes no difference, and it isn't reported as cut"
 
 
-def projection(subject: Subject) -> tuple[bool | None, str]:
+def check_projection(subject: ExaminedModel) -> tuple[bool | None, str]:
     """Images and texts meet in one space; hidden states of the two sides don't."""
     encoder, row = subject.encoder, subject.checkpoint
     if not getattr(encoder, "projected", True):
@@ -265,7 +284,7 @@ def projection(subject: Subject) -> tuple[bool | None, str]:
             False,
             "vectors are taken from before the projection: images and texts are not in one space",
         )
-    for before, after in projections(encoder):
+    for before, after in find_projections(encoder):
         if encoder.dim == before != after:
             return (
                 False,
@@ -277,7 +296,7 @@ def projection(subject: Subject) -> tuple[bool | None, str]:
         return True, f"image-only, {encoder.dim} components"
     dims = {
         subject.encoder.encode_images(subject.images[:1]).shape[2],
-        subject.texts(TEXTS[:1]).shape[2],
+        subject.texts(SAMPLE_TEXTS[:1]).shape[2],
     }
     if len(dims) > 1:
         return (
@@ -287,9 +306,9 @@ def projection(subject: Subject) -> tuple[bool | None, str]:
     return True, f"images and texts have {encoder.dim} components each"
 
 
-def projections(encoder: Encoder) -> set[tuple[int, int]]:
+def find_projections(encoder: Encoder) -> set[tuple[int, int]]:
     """Sizes before and after the layers that lead into a joint space, by the names that libraries give them."""
-    named = [pair for network in networks(encoder) for pair in network.named_modules()]
+    named = [pair for network in find_networks(encoder) for pair in network.named_modules()]
     return {
         (layer.in_features, layer.out_features)
         for name, layer in named
@@ -297,7 +316,7 @@ def projections(encoder: Encoder) -> set[tuple[int, int]]:
     }
 
 
-def networks(thing: object) -> list[Any]:
+def find_networks(thing: object) -> list[Any]:
     """The torch modules that an object holds, also in lists and in objects that it holds."""
     torch, found, seen = sys.modules.get("torch"), list[Any](), set[int]()
     waiting = deque([thing])  # the nearest first: tokenizers hold whole vocabularies

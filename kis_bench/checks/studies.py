@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kis_bench.checks.check import Check
-from kis_bench.checks.texts import listed
+from kis_bench.checks.texts import list_first
 from kis_bench.datasets.reset import Study
 from kis_bench.records import Collection, Judgment
 from kis_bench.statistics import wilson_interval
@@ -18,28 +18,29 @@ from kis_bench.statistics.crossed import number_names
 from kis_bench.triplets import ceiling
 
 FEW_TARGETS = 15  #: below, 95% intervals held the truth in less than 93% of simulated studies
-SHARED = 2  #: triplets of a candidate on average; above, in less than 92%
+MANY_SHARED = 2  #: triplets of a candidate on average; above, in less than 92%
 
 
-def study_checks(study: Study) -> Iterator[Check]:
+def check_study(study: Study) -> Iterator[Check]:
     """What was read and what it is worth."""
     first, *others = study.remarks
     yield Check("judgments", True, first)
     for remark in others:
         yield Check("judgments", None, remark)
     decided = [judgment for judgment in study.judgments if judgment.choice]
-    said = f"{len(decided):,} of {len(study.judgments):,} judgments ({share(len(decided), len(study.judgments))})"
+    share = format_share(len(decided), len(study.judgments))
+    said = f"{len(decided):,} of {len(study.judgments):,} judgments ({share})"
     if not decided:
         meaning = "nothing can be compared with them; correct choice and simplified_choice"
         yield Check("decided judgments", False, f"{said} have a preference; {meaning}")
         return
     yield Check("decided judgments", True, f"{said} have a preference and count")
-    yield pictures(study, decided)
-    yield from people(study, decided)
-    yield sides(decided)
+    yield check_shared_pictures(study, decided)
+    yield from check_people(study, decided)
+    yield check_sides(decided)
 
 
-def pictures(study: Study, decided: Sequence[Judgment]) -> Check:
+def check_shared_pictures(study: Study, decided: Sequence[Judgment]) -> Check:
     """How many triplets share a target picture, which intervals count, and how many a candidate, which they don't."""
     judged = {judgment.triplet_id for judgment in decided}
     those = [triplet for triplet in study.triplets if triplet.triplet_id in judged]
@@ -62,7 +63,7 @@ def pictures(study: Study, decided: Sequence[Judgment]) -> Check:
         odd.append(
             "with so few targets for all triplets intervals are too narrow; add triplets of others"
         )
-    if uses > SHARED:
+    if uses > MANY_SHARED:
         odd.append(
             "intervals don't count that triplets share candidates, and are too narrow; draw more candidates"
         )
@@ -78,7 +79,7 @@ class Votes:
     people: int
 
 
-def votes_of(decided: Sequence[Judgment]) -> dict[str, Votes]:
+def collect_votes(decided: Sequence[Judgment]) -> dict[str, Votes]:
     counts = Counter((judgment.triplet_id, judgment.choice) for judgment in decided)
     judges = Counter(
         triplet for triplet, _ in {(judgment.triplet_id, judgment.user_id) for judgment in decided}
@@ -88,12 +89,12 @@ def votes_of(decided: Sequence[Judgment]) -> dict[str, Votes]:
     }
 
 
-def people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
+def check_people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
     """On how many triplets people can be compared with one another, and how often they chose differently there."""
     several = sum(
         n > 1 for n in Counter(judgment.triplet_id for judgment in study.judgments).values()
     )
-    votes = votes_of(decided)
+    votes = collect_votes(decided)
     shared = [vote for vote in votes.values() if vote.people > 1]
     said = (
         f"{several:,} of {len(study.triplets):,} triplets have two or more judgments, {len(shared):,} of them decided "
@@ -105,7 +106,7 @@ def people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
         return
     yield Check("human agreement", True, said)
     split = sum(vote.first > 0 and vote.second > 0 for vote in shared)
-    said = f"on {split:,} of {len(shared):,} triplets ({share(split, len(shared))}) people chose differently"
+    said = f"on {split:,} of {len(shared):,} triplets ({format_share(split, len(shared))}) people chose differently"
     best = ceiling(
         [judgment.choice for judgment in decided],
         number_names([judgment.triplet_id for judgment in decided]),
@@ -114,13 +115,13 @@ def people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
     yield Check("contradictions", None if split else True, f"{said}; {meaning}" if split else said)
 
 
-def sides(decided: Sequence[Judgment]) -> Check:
+def check_sides(decided: Sequence[Judgment]) -> Check:
     """Whether one side is preferred: models don't see sides."""
     left = sum((judgment.choice < 0) == (judgment.left == 1) for judgment in decided)
     low, high = wilson_interval(left, len(decided))
     said = (
-        f"{left:,} of {len(decided):,} decided judgments ({share(left, len(decided))}, 95% interval {100 * low:.1f} to "
-        f"{100 * high:.1f}%) chose the left"
+        f"{left:,} of {len(decided):,} decided judgments ({format_share(left, len(decided))}, "
+        f"95% interval {100 * low:.1f} to {100 * high:.1f}%) chose the left"
     )
     if low <= 0.5 <= high:
         return Check("sides", True, said)
@@ -138,7 +139,7 @@ def sides(decided: Sequence[Judgment]) -> Check:
     return Check("sides", None, f"{said}; {meaning}")
 
 
-def missing_pictures(study: Study, collection: Collection) -> Check:
+def check_missing_pictures(study: Study, collection: Collection) -> Check:
     """Which images the triplets name that are not there, and how much can't be compared without them."""
     named = study.images
     absent = sorted(named - collection.position.keys())
@@ -156,7 +157,7 @@ def missing_pictures(study: Study, collection: Collection) -> Check:
         f"models can't be compared on {len(without):,} triplets with {unused:,} judgments; add the images, or publish "
         "how many are left"
     )
-    shown = listed(absent, len(absent))
+    shown = list_first(absent, len(absent))
     return Check(
         "images of triplets",
         None,
@@ -164,7 +165,7 @@ def missing_pictures(study: Study, collection: Collection) -> Check:
     )
 
 
-def share(part: int, whole: int) -> str:
+def format_share(part: int, whole: int) -> str:
     """In percent.
 
     >>> share(1, 3)

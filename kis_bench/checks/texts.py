@@ -19,10 +19,10 @@ from kis_bench.files.images import IMAGE_SUFFIXES
 from kis_bench.files.text import flatten, shorten
 from kis_bench.records import Collection, Query
 
-MOST_ROWS, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text
+MOST_PLACES, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text
 STAGE = re.compile(r"(?:(.*)-)?stage-(\d{1,9})")
 #: Of scripts without spaces between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese.
-NO_SPACES = re.compile(
+UNSPACED_SCRIPTS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 #: Line ends, tabs and the joiners that emoji and some scripts need are not meant.
@@ -37,12 +37,12 @@ MOJIBAKE = re.compile(
 )
 
 
-def notes(topic: str, found: Iterator[str], clean: str = "nothing found") -> list[Check]:
+def make_notes(topic: str, found: Iterator[str], clean: str = "nothing found") -> list[Check]:
     return [Check(topic, None, note) for note in found] or [Check(topic, True, clean)]
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExaminedDataset:
     """A dataset under examination, as far as it can be read."""
 
     collection: Collection
@@ -68,11 +68,11 @@ class Subject:
     def rows(self, which: Sequence[int], show: Show) -> str:
         """Where queries stand, and what is to be seen there."""
         said, last = list[str](), ""
-        for i in which[:MOST_ROWS]:
+        for i in which[:MOST_PLACES]:
             file, _, line = self.labels.places[i].rpartition(" line ")
             said.append(f"{'' if file == last else f'{file} '}line {line} {show(self.queries[i])}")
             last = file
-        return listed(said, len(which))
+        return list_first(said, len(which))
 
     def in_each_set(self, look: Look, show: Show) -> Iterator[str]:
         for name, queries in self.sets.items():
@@ -82,15 +82,15 @@ class Subject:
 
 
 #: Of the queries of a label set, those that have a fault, and what it is and means; and what to show of each.
-Look = Callable[[Subject, list[int]], tuple[list[int], str]]
+Look = Callable[[ExaminedDataset, list[int]], tuple[list[int], str]]
 Show = Callable[[Query], str]
 
 
-def same_text(subject: Subject, queries: list[int]) -> tuple[list[int], str]:
+def find_same_texts(subject: ExaminedDataset, queries: list[int]) -> tuple[list[int], str]:
     """Queries for which a model ranks alike, so that only some can have their target first."""
     by_text: dict[str, list[int]] = {}
     for i in queries:
-        by_text.setdefault(folded(subject.queries[i].text), []).append(i)
+        by_text.setdefault(fold(subject.queries[i].text), []).append(i)
     which, lost, texts = list[int](), 0, 0
     for same in by_text.values():
         owners = Counter(item for i in same for item in subject.queries[i].item_ids)
@@ -103,7 +103,7 @@ def same_text(subject: Subject, queries: list[int]) -> tuple[list[int], str]:
     )
 
 
-def several_queries(subject: Subject, queries: list[int]) -> tuple[list[int], str]:
+def find_several_queries(subject: ExaminedDataset, queries: list[int]) -> tuple[list[int], str]:
     owners = Counter(item for i in queries for item in subject.queries[i].item_ids)
     which = [i for i in queries if any(owners[item] > 1 for item in subject.queries[i].item_ids)]
     unnamed = any(subject.queries[i].annotator is None for i in which)
@@ -115,24 +115,24 @@ def several_queries(subject: Subject, queries: list[int]) -> tuple[list[int], st
     )
 
 
-def texts_that(fault: Callable[[Subject, Query], object], meaning: str) -> Look:
+def find_texts_that(fault: Callable[[ExaminedDataset, Query], object], meaning: str) -> Look:
     return lambda subject, queries: (
         [i for i in queries if fault(subject, subject.queries[i])],
         f"texts {meaning}",
     )
 
 
-def short(subject: Subject, query: Query) -> bool:
-    text = repaired(query.text)
+def is_short(subject: ExaminedDataset, query: Query) -> bool:
+    text = repair(query.text)
     letters = sum(map(len, re.findall(r"[^\W_]+", text)))
-    return letters < 3 or (len(text.split()) == 1 and not NO_SPACES.search(text))
+    return letters < 3 or (len(text.split()) == 1 and not UNSPACED_SCRIPTS.search(text))
 
 
-def damaged(subject: Subject, query: Query) -> bool:
-    return "\ufffd" in query.text or repaired(query.text) != query.text
+def is_damaged(subject: ExaminedDataset, query: Query) -> bool:
+    return "\ufffd" in query.text or repair(query.text) != query.text
 
 
-def file_name(subject: Subject, query: Query) -> bool:
+def is_file_name(subject: ExaminedDataset, query: Query) -> bool:
     files = [Path(subject.collection.paths[t].name).stem for t in subject.targets(query)]
     names = {
         name.casefold()
@@ -143,7 +143,7 @@ def file_name(subject: Subject, query: Query) -> bool:
     return stem + suffix in names or (stem in names and suffix in IMAGE_SUFFIXES)
 
 
-def stages(subject: Subject) -> Iterator[str]:
+def check_stages(subject: ExaminedDataset) -> Iterator[str]:
     """Hints of one query have its id, or in a wide form the item's."""
     hints: dict[tuple[str | None, str, str | None], list[tuple[int, int]]] = {}
     for name, queries in subject.sets.items():
@@ -155,34 +155,35 @@ def stages(subject: Subject) -> Iterator[str]:
     steps = [
         (early, late) for some in hints.values() for (_, early), (_, late) in pairwise(sorted(some))
     ]
-    texts = {i: folded(subject.queries[i].text) for step in steps for i in step}
+    texts = {i: fold(subject.queries[i].text) for step in steps for i in step}
     which = sorted(late for early, late in steps if texts[early] not in texts[late])
     if which:
         shorter = sum(len(texts[late]) < len(texts[early]) for early, late in steps)
         yield (
             f"{len(which)} of {len(steps)} later hints don't contain the one before ({shorter} are shorter); stages "
-            f"are then not growing hints; begin with the earlier text\n{subject.rows(which, shown_text)}"
+            f"are then not growing hints; begin with the earlier text\n{subject.rows(which, show_text)}"
         )
 
 
-def missing_targets(subject: Subject) -> Iterator[str]:
+def check_missing_targets(subject: ExaminedDataset) -> Iterator[str]:
     owned = {
         name: {item for i in some for item in subject.queries[i].item_ids}
         for name, some in subject.sets.items()
     }
     every = set().union(*owned.values())
     lacking = [name for name, items in owned.items() if len(items) < len(every)]
-    for name in lacking[:MOST_ROWS]:
+    for name in lacking[:MOST_PLACES]:
         missing = sorted(every - owned[name])
+        first = list_first([*map(quote, missing[:MOST_PLACES])], len(missing))
         yield (
             f"{name} lacks {len(missing)} of {len(every)} targets that other label sets have; comparing them is not on "
-            f"the same targets; write the texts that lack\n{listed([*map(quoted, missing[:MOST_ROWS])], len(missing))}"
+            f"the same targets; write the texts that lack\n{first}"
         )
-    if len(lacking) > MOST_ROWS:
-        yield f"{len(lacking) - MOST_ROWS} label sets more lack some"
+    if len(lacking) > MOST_PLACES:
+        yield f"{len(lacking) - MOST_PLACES} label sets more lack some"
 
 
-def ranges(subject: Subject) -> Iterator[str]:
+def check_ranges(subject: ExaminedDataset) -> Iterator[str]:
     times, groups = subject.collection.times_s, subject.collection.groups
     spans = {
         i: q.range_s
@@ -212,17 +213,17 @@ def ranges(subject: Subject) -> Iterator[str]:
         if which:
             yield (
                 f"{len(which)} of {len(spans)} hold {what} of the target's group; the segment rank tells little; "
-                f"correct the range, or time_s of the images\n{subject.rows(which, shown_target)}"
+                f"correct the range, or time_s of the images\n{subject.rows(which, show_target)}"
             )
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """What stays the same to most readers: no capitals, single spaces, no mark at the end."""
     line = " ".join(text.casefold().split())
     return line.rstrip(" .,;:!?\u2026") or line
 
 
-def repaired(text: str) -> str:
+def repair(text: str) -> str:
     """What was meant before UTF-8 was read as Windows-1252, where that can be undone."""
 
     def decode(found: re.Match[str]) -> str:
@@ -236,82 +237,82 @@ def repaired(text: str) -> str:
     return MOJIBAKE.sub(decode, text)
 
 
-def hidden(query: Query) -> list[str]:
+def find_hidden(query: Query) -> list[str]:
     return sorted(set(INVISIBLE.findall(MOJIBAKE.sub("", query.text))))
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     return repr(shorten(flatten(text), MOST_SHOWN))
 
 
-def shown_text(query: Query) -> str:
-    return quoted(query.text)
+def show_text(query: Query) -> str:
+    return quote(query.text)
 
 
-def shown_repaired(query: Query) -> str:
+def show_repaired(query: Query) -> str:
     """The words around the first damage, and what they were, where that can be told."""
     found = MOJIBAKE.search(query.text)
     at = found.start() if found else query.text.find("\ufffd")
     begin = query.text.rfind(" ", 0, max(0, at - MOST_SHOWN // 3)) + 1
     piece = query.text[begin : begin + MOST_SHOWN]
-    better = repaired(piece)
-    return quoted(piece) + (f", rather {quoted(better)}" if better != piece else "")
+    better = repair(piece)
+    return quote(piece) + (f", rather {quote(better)}" if better != piece else "")
 
 
-def shown_hidden(query: Query) -> str:
-    return f"{quoted(query.text)} with {' '.join(f'U+{ord(c):04X}' for c in hidden(query))}"
+def show_hidden(query: Query) -> str:
+    return f"{quote(query.text)} with {' '.join(f'U+{ord(c):04X}' for c in find_hidden(query))}"
 
 
-def shown_target(query: Query) -> str:
+def show_target(query: Query) -> str:
     return ", ".join(shorten(item, MOST_SHOWN) for item in query.item_ids[:3])
 
 
-def listed(shown: Sequence[str], total: int) -> str:
+def list_first(shown: Sequence[str], total: int) -> str:
     """The first of ``total`` things, and how many more there are."""
-    first = list(shown[:MOST_ROWS])
+    first = list(shown[:MOST_PLACES])
     return ", ".join(first) + (f" and {total - len(first)} more" if total > len(first) else "")
 
 
 IN_EACH_SET: tuple[tuple[str, Look, Show], ...] = (
-    ("same text", same_text, shown_text),
-    ("several queries", several_queries, shown_target),
+    ("same text", find_same_texts, show_text),
+    ("several queries", find_several_queries, show_target),
     (
         "short texts",
-        texts_that(
-            short,
+        find_texts_that(
+            is_short,
             "are one word, or fewer than 3 letters; that may fit many pictures; say more "
             "where people would",
         ),
-        shown_text,
+        show_text,
     ),
     (
         "damaged texts",
-        texts_that(
-            damaged,
+        find_texts_that(
+            is_damaged,
             "were damaged by a wrong encoding; models read other words; save them as "
             "UTF-8 from a good copy",
         ),
-        shown_repaired,
+        show_repaired,
     ),
     (
         "invisible characters",
-        texts_that(
-            lambda _, query: hidden(query),
+        find_texts_that(
+            lambda _, query: find_hidden(query),
             "hold control or invisible characters; models may read them as words; delete them",
         ),
-        shown_hidden,
+        show_hidden,
     ),
     (
         "file names",
-        texts_that(
-            file_name,
+        find_texts_that(
+            is_file_name,
             "are the name of the target's file; that is seldom what a picture shows; describe it",
         ),
-        shown_text,
+        show_text,
     ),
 )
-ACROSS_SETS: tuple[tuple[str, Callable[[Subject], Iterator[str]]], ...] = (
-    ("stages", stages),
-    ("targets", missing_targets),
-    ("ranges", ranges),
+ACROSS_SETS: tuple[tuple[str, Callable[[ExaminedDataset], Iterator[str]]], ...] = (
+    ("stages", check_stages),
+    ("targets", check_missing_targets),
+    ("ranges", check_ranges),
 )

@@ -12,7 +12,7 @@ from kis_bench.cli import datasets, models, runs
 from kis_bench.errors import KisBenchError
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(
         prog="kis-bench", description="Which joint-embedding model finds my image?"
     )
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen = parser().parse_args(arguments)
+    chosen = make_parser().parse_args(arguments)
     try:
         return int(chosen.call(chosen))
     except KisBenchError as error:

@@ -48,18 +48,18 @@ def add_folders(command: argparse.ArgumentParser, about: str) -> None:
     )
 
 
-def dataset_row(arguments: argparse.Namespace) -> DatasetRow:
+def read_dataset_row(arguments: argparse.Namespace) -> DatasetRow:
     """What :func:`add_dataset` took."""
     name, _, folder = arguments.dataset.partition("=")
     return DatasetRow(name, Path(folder).expanduser() if folder else None, layout=arguments.layout)
 
 
-def load_dataset(arguments: argparse.Namespace) -> Dataset:
-    row = dataset_row(arguments)
+def load_chosen_dataset(arguments: argparse.Namespace) -> Dataset:
+    row = read_dataset_row(arguments)
     return datasets.load(row.name, row.folder, layout=row.layout)
 
 
-def usable(name: str, *, download: bool = False, weights: bool = True) -> Checkpoint:
+def require_usable(name: str, *, download: bool = False, weights: bool = True) -> Checkpoint:
     """The model of a name, if it could be asked now for what isn't stored.
 
     Args:
@@ -77,7 +77,7 @@ def usable(name: str, *, download: bool = False, weights: bool = True) -> Checkp
     return checkpoint
 
 
-def every(steps: Iterable[Callable[[], Any]]) -> list[Any]:
+def run_every(steps: Iterable[Callable[[], Any]]) -> list[Any]:
     """What each step gives. Raises one KisBenchError with a line for each that fails."""
     found, lines = [], []
     for step in steps:
@@ -93,7 +93,7 @@ def every(steps: Iterable[Callable[[], Any]]) -> list[Any]:
     return found
 
 
-def folders_of(given: Iterable[str]) -> dict[str, Path]:
+def parse_folders(given: Iterable[str]) -> dict[str, Path]:
     """Name -> folder, of what :func:`add_folders` took."""
     found = {}
     for each in given:
@@ -104,12 +104,12 @@ def folders_of(given: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-def of_run(folders: Mapping[str, Path], run: Run) -> Mapping[str, Path]:
+def match_to_run(folders: Mapping[str, Path], run: Run) -> Mapping[str, Path]:
     """The folders, which have to be of datasets of the run."""
-    return of_runs(folders, [run])
+    return match_to_runs(folders, [run])
 
 
-def of_runs(folders: Mapping[str, Path], runs: Sequence[Run]) -> Mapping[str, Path]:
+def match_to_runs(folders: Mapping[str, Path], runs: Sequence[Run]) -> Mapping[str, Path]:
     """The folders, each of which has to be of a dataset of some run."""
     known = {name for run in runs for name in run.provenance.get("datasets", {})}
     for name, folder in folders.items():

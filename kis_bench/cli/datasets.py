@@ -14,16 +14,16 @@ from kis_bench.cli.arguments import (
     add_dataset,
     add_folders,
     add_store,
-    dataset_row,
-    every,
-    folders_of,
-    load_dataset,
+    load_chosen_dataset,
     natural,
+    parse_folders,
     positive,
     print_table,
-    usable,
+    read_dataset_row,
+    require_usable,
+    run_every,
 )
-from kis_bench.cli.models import WORDS
+from kis_bench.cli.models import OUTCOME_WORDS
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.datasets.left_out import describe_left_out
@@ -31,13 +31,13 @@ from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError, NotReady
 
 
-def add(commands: Commands) -> None:
+def add_dataset_commands(commands: Commands) -> None:
     listing = add_command(commands, "datasets", list_datasets)
     listing.add_argument(
         "--data", type=Path, metavar="DIR", help="folder of dataset folders (default: $KIS_DATA)"
     )
     inner = listing.add_subparsers(metavar="check [NAME=]FOLDER")
-    checking = add_command(inner, "check", check)
+    checking = add_command(inner, "check", check_folder)
     checking.add_argument(
         "dataset",
         metavar="[NAME=]FOLDER",
@@ -61,7 +61,7 @@ def add(commands: Commands) -> None:
         help="pictures of the same colours are alike up to so many different bits of 64; they "
         "differ in even numbers, so 5 is as 4 (default: 6)",
     )
-    embedding = add_command(commands, "embed", embed)
+    embedding = add_command(commands, "embed", embed_dataset)
     add_dataset(embedding, "a dataset's name, with its folder if not built in")
     embedding.add_argument("--model", required=True, help=f"a model's name, or {FORMS}")
     add_store(embedding)
@@ -147,7 +147,7 @@ def list_datasets(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def check(arguments: argparse.Namespace) -> int:
+def check_folder(arguments: argparse.Namespace) -> int:
     """Looks for what is wrong or odd in a dataset folder, and says what it means for the results."""
     from kis_bench.checks.datasets import check_dataset
 
@@ -160,27 +160,27 @@ def check(arguments: argparse.Namespace) -> int:
             raise NotReady(f"dataset {row.name}", state.state, state.remedy)
 
     # A tokenizer may be here where the weights aren't.
-    _, *models = every(
-        [is_there, *(partial(usable, model, weights=False) for model in arguments.model)]
+    _, *models = run_every(
+        [is_there, *(partial(require_usable, model, weights=False) for model in arguments.model)]
     )
     failed = False
     for found in check_dataset(
         row.name, root, layout=arguments.layout, near_bits=arguments.near, models=models
     ):
-        print(f"{WORDS[found.passed]}  {found.name}: {found.finding}", flush=True)
+        print(f"{OUTCOME_WORDS[found.passed]}  {found.name}: {found.finding}", flush=True)
         failed |= found.passed is False
     return int(failed)
 
 
-def embed(arguments: argparse.Namespace) -> int:
+def embed_dataset(arguments: argparse.Namespace) -> int:
     """Embeds a dataset's images and texts into the store; goes on where it was stopped."""
     from kis_bench.embed import embed_collection, embed_texts
     from kis_bench.encoders import LazyEncoder
     from kis_bench.measuring.verification import sample_size, verify_collection, verify_texts
     from kis_bench.store import Store, default_store
 
-    model = partial(usable, arguments.model, download=arguments.download)
-    checkpoint, dataset = every([model, partial(load_dataset, arguments)])
+    model = partial(require_usable, arguments.model, download=arguments.download)
+    checkpoint, dataset = run_every([model, partial(load_chosen_dataset, arguments)])
     encoder = LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
     store = Store(arguments.store or default_store())
     items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
@@ -221,13 +221,13 @@ def import_vbs(arguments: argparse.Namespace) -> int:
     """Makes a label file, one label set a stage, of textual known-item tasks of the Video Browser Showdown."""
     from kis_bench.exchange.vbs.label_files import import_tasks
 
-    row = datasets.resolve(dataset_row(arguments))
+    row = datasets.resolve(read_dataset_row(arguments))
     out = arguments.out or (row.folder and row.folder / f"labels-{arguments.tasks.stem}.csv")
     if out is None:
         raise KisBenchError(
             f"dataset {row.name} has no folder here; give DATASET=FOLDER, or --out FILE"
         )
-    dataset = load_dataset(arguments)
+    dataset = load_chosen_dataset(arguments)
     for remark in import_tasks(arguments.tasks, dataset.collection, out, dataset.all_queries):
         print(remark)
     return 0
@@ -243,7 +243,7 @@ def import_m3rt(arguments: argparse.Namespace) -> int:
         arguments.folder,
         reports=arguments.report,
         store=Store(arguments.store or default_store()),
-        datasets=folders_of(arguments.dataset),
+        datasets=parse_folders(arguments.dataset),
         draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=False),
     )
     for remark in imported.remarks:

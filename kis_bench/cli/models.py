@@ -10,21 +10,21 @@ from kis_bench.cli.arguments import (
     Commands,
     add_command,
     add_dataset,
-    load_dataset,
+    load_chosen_dataset,
     positive,
     print_table,
 )
 from kis_bench.encoders.catalogue import FORMS
 from kis_bench.errors import KisBenchError
 
-WORDS = {True: "pass", False: "FAIL", None: "note"}
+OUTCOME_WORDS = {True: "pass", False: "FAIL", None: "note"}
 
 
-def add(commands: Commands) -> None:
-    add_command(commands, "models", models)
-    fetching = add_command(commands, "fetch", fetch)
+def add_model_commands(commands: Commands) -> None:
+    add_command(commands, "models", list_models)
+    fetching = add_command(commands, "fetch", fetch_models)
     fetching.add_argument("models", nargs="+", metavar="MODEL", help=f"a model's name, or {FORMS}")
-    learning = add_command(commands, "codebook", codebook)
+    learning = add_command(commands, "codebook", write_new_codebook)
     add_dataset(learning, "the images to learn from")
     learning.add_argument("--words", type=positive, default=64, metavar="N", help="default: 64")
     learning.add_argument(
@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
     learning.add_argument(
         "--out", type=Path, metavar="FILE", help="default: where the model vlad-sift looks for it"
     )
-    checking = add_command(commands, "doctor", doctor)
+    checking = add_command(commands, "doctor", run_doctor)
     checking.add_argument(
         "model", nargs="?", metavar="MODEL", help=f"check this model: a name, or {FORMS}"
     )
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     )
 
 
-def models(arguments: argparse.Namespace) -> int:
+def list_models(arguments: argparse.Namespace) -> int:
     """Known models and whether they can be used now."""
     rows = []
     for checkpoint in encoders.catalogue().values():
@@ -55,7 +55,7 @@ def models(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def fetch(arguments: argparse.Namespace) -> int:
+def fetch_models(arguments: argparse.Namespace) -> int:
     """Downloads the weights of models; goes on where it was stopped."""
     for name in arguments.models:
         checkpoint = encoders.find(name)
@@ -71,13 +71,13 @@ def fetch(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def codebook(arguments: argparse.Namespace) -> int:
+def write_new_codebook(arguments: argparse.Namespace) -> int:
     """Learns the codebook of vlad-sift from the images of a dataset."""
     from kis_bench.encoders.features import vlad
     from kis_bench.files.images import read_image
     from kis_bench.files.parallel import show_progress
 
-    dataset = load_dataset(arguments)
+    dataset = load_chosen_dataset(arguments)
     paths = dataset.collection.paths
     images = (
         read_image(path)
@@ -93,17 +93,17 @@ def codebook(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def doctor(arguments: argparse.Namespace) -> int:
+def run_doctor(arguments: argparse.Namespace) -> int:
     """Checks this installation or, with a name, one model: what it finds, and what to do."""
     from kis_bench.checks import installation as checks
 
     found = (
-        checks.model(arguments.model, arguments.device)
+        checks.check_named_model(arguments.model, arguments.device)
         if arguments.model
-        else checks.installation()
+        else checks.check_installation()
     )
     failed = False
     for check in found:
-        print(f"{WORDS[check.passed]}  {check.name}: {check.finding}", flush=True)
+        print(f"{OUTCOME_WORDS[check.passed]}  {check.name}: {check.finding}", flush=True)
         failed |= check.passed is False
     return int(failed)

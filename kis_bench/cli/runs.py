@@ -11,17 +11,17 @@ from kis_bench.cli.arguments import (
     add_command,
     add_folders,
     add_store,
-    folders_of,
-    of_run,
-    of_runs,
+    match_to_run,
+    match_to_runs,
+    parse_folders,
     positive,
 )
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.records import Collection
 
 
-def add(commands: Commands) -> None:
-    drawing = add_command(commands, "report", report)
+def add_run_commands(commands: Commands) -> None:
+    drawing = add_command(commands, "report", draw_report)
     drawing.add_argument(
         "run",
         type=Path,
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="the page as a folder RUN/report/ with all pictures, however many",
     )
-    comparing = add_command(commands, "compare", compare)
+    comparing = add_command(commands, "compare", compare_folders)
     comparing.add_argument(
         "old",
         type=Path,
@@ -72,7 +72,7 @@ def add(commands: Commands) -> None:
         help="how many queries that fell, and that rose, are shown (default: 20)",
     )
     comparing.add_argument("--out", type=Path, metavar="DIR", help="default: NEW/compare-OLD")
-    limiting = add_command(commands, "thresholds", thresholds)
+    limiting = add_command(commands, "thresholds", write_new_thresholds)
     limiting.add_argument(
         "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
     )
@@ -93,10 +93,10 @@ def add(commands: Commands) -> None:
     )
     limiting.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/thresholds.toml")
     limiting.add_argument("--force", action="store_true", help="write over a file that is there")
-    saving = commands.add_parser("baseline", help=str(baseline_save.__doc__)).add_subparsers(
+    saving = commands.add_parser("baseline", help=str(save_new_baseline.__doc__)).add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    keeping = add_command(saving, "save", baseline_save)
+    keeping = add_command(saving, "save", save_new_baseline)
     keeping.add_argument(
         "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
     )
@@ -116,7 +116,7 @@ def add(commands: Commands) -> None:
         help="keep only this dataset; repeatable (default: all)",
     )
     keeping.add_argument("--force", action="store_true", help="write over a file that is there")
-    exporting = add_command(commands, "export", export)
+    exporting = add_command(commands, "export", export_tables)
     exporting.add_argument(
         "form", choices=("trec", "csv", "parquet", "reset-csv"), help="which form"
     )
@@ -141,9 +141,9 @@ def add(commands: Commands) -> None:
     add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")
 
 
-def report(arguments: argparse.Namespace) -> int:
+def draw_report(arguments: argparse.Namespace) -> int:
     """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
-    from kis_bench.exchange.rankings import Unavailable, measured_dataset
+    from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
     from kis_bench.report import write_report
     from kis_bench.report.terminal import summary
     from kis_bench.results import Run, read_run
@@ -153,13 +153,13 @@ def report(arguments: argparse.Namespace) -> int:
     if len(runs) == 1 and arguments.out is not None:
         raise KisBenchError("--out is for several runs; one is drawn where it lies")
     known = {name: run for run in runs for name in run.provenance.get("datasets", {})}
-    folders = of_runs(folders_of(arguments.dataset), runs)
+    folders = match_to_runs(parse_folders(arguments.dataset), runs)
     privacy = arguments.privacy or any(bool(run.provenance.get("privacy")) for run in runs)
     pictures: dict[str, Collection] = {}
     for name, run in known.items():
         if privacy:
             break
-        dataset = measured_dataset(run, name, folders.get(name))
+        dataset = load_measured_dataset(run, name, folders.get(name))
         if isinstance(dataset, Unavailable):
             print(f"no pictures of {name}: {dataset}", file=sys.stderr)
         else:
@@ -188,7 +188,7 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def compare(arguments: argparse.Namespace) -> int:
+def compare_folders(arguments: argparse.Namespace) -> int:
     """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
     from kis_bench.analysis.runs import NAMES, compare_runs, pair_of
     from kis_bench.gate.baselines import SUFFIX, named, read_earlier
@@ -204,37 +204,37 @@ def compare(arguments: argparse.Namespace) -> int:
     found = compare_runs(old, new, models=pairs, measures=arguments.metric)
     out = arguments.out or new.folder / f"compare-{named(old).removesuffix(SUFFIX)}"
     write_comparison(out, found, most=arguments.queries)
-    say(in_short(found, most=arguments.queries))
-    say(f"\ncomparison: {out / 'compare.md'}")
+    print_safely(in_short(found, most=arguments.queries))
+    print_safely(f"\ncomparison: {out / 'compare.md'}")
     return 0
 
 
-def thresholds(arguments: argparse.Namespace) -> int:
+def write_new_thresholds(arguments: argparse.Namespace) -> int:
     """Writes a thresholds file from what a run obtained, for pytest --kis-thresholds."""
     from kis_bench.gate.threshold_writing import Margin, write_thresholds
     from kis_bench.results import read_run
 
     margin, run = Margin(arguments.margin), read_run(arguments.run)
-    file = free(arguments.out or run.folder / "thresholds.toml", arguments.force)
+    file = require_free(arguments.out or run.folder / "thresholds.toml", arguments.force)
     n = write_thresholds(run, file, margin, arguments.metric)
-    say(f"{n:,} thresholds written to {file}")
+    print_safely(f"{n:,} thresholds written to {file}")
     return 0
 
 
-def baseline_save(arguments: argparse.Namespace) -> int:
+def save_new_baseline(arguments: argparse.Namespace) -> int:
     """Keeps what a later run is compared with in one file, for pytest --kis-baseline; texts are left out."""
     from kis_bench.gate.baselines import SUFFIX, save_baseline
     from kis_bench.results import read_run
 
     run = read_run(arguments.run)
-    file = free(arguments.out or run.folder / f"baseline{SUFFIX}", arguments.force)
+    file = require_free(arguments.out or run.folder / f"baseline{SUFFIX}", arguments.force)
     for line in save_baseline(run, file, models=arguments.model, datasets=arguments.dataset):
-        say(line)
-    say(f"written to {file} ({file.stat().st_size:,} bytes)")
+        print_safely(line)
+    print_safely(f"written to {file} ({file.stat().st_size:,} bytes)")
     return 0
 
 
-def free(file: Path, force: bool) -> Path:
+def require_free(file: Path, force: bool) -> Path:
     """The file, unless something is there that would be lost."""
     if file.is_dir():
         raise KisBenchError(f"{file} is a folder; name a file with --out")
@@ -243,20 +243,20 @@ def free(file: Path, force: bool) -> Path:
     return file
 
 
-def say(text: str) -> None:
+def print_safely(text: str) -> None:
     """Prints, with question marks for what the terminal can't show: texts come from anywhere."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding))
 
 
-def export(arguments: argparse.Namespace) -> int:
+def export_tables(arguments: argparse.Namespace) -> int:
     """Writes what a run measured as other tools read it: rankings and targets, or RESET's triplets with distances."""
     from kis_bench.results import read_run
 
     refuse_others(arguments)
     run = read_run(arguments.run)
     out = arguments.out or run.folder / f"export-{arguments.form}"
-    folders = of_run(folders_of(arguments.dataset), run)
+    folders = match_to_run(parse_folders(arguments.dataset), run)
     if arguments.form == "reset-csv":
         from kis_bench.exchange.reset_csv import export_reset
 

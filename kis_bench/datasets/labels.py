@@ -22,7 +22,10 @@ from kis_bench.records import Collection, Query
 LONG_FORM = ("query_id", "item_id", "label_set", "text")
 RANGE_COLUMNS = ("range_start_s", "range_end_s")
 OPTIONAL_LABEL_COLUMNS = ("annotator", "stage", *RANGE_COLUMNS)
-LABEL_FORMS = f"{','.join(LONG_FORM)} (optional: {', '.join(OPTIONAL_LABEL_COLUMNS)}), or M3RT's ID,short_label,long_label or ID,label"
+LABEL_FORMS = (
+    f"{','.join(LONG_FORM)} (optional: {', '.join(OPTIONAL_LABEL_COLUMNS)}), "
+    "or M3RT's ID,short_label,long_label or ID,label"
+)
 
 
 def find_wide_label_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:

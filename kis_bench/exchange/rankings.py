@@ -27,7 +27,7 @@ class Unavailable(KisBenchError):
     """The dataset or the vectors that a run was measured with are not here; says what to do."""
 
 
-def measured_dataset(run: Run, name: str, root: Path | None) -> Dataset | Unavailable:
+def load_measured_dataset(run: Run, name: str, root: Path | None) -> Dataset | Unavailable:
     """The dataset as it was measured, or why it can't be had."""
     about = run.provenance.get("datasets", {}).get(name, {})
     try:
@@ -42,7 +42,9 @@ def measured_dataset(run: Run, name: str, root: Path | None) -> Dataset | Unavai
     return dataset
 
 
-def targets_of(rows: pd.DataFrame, dataset: Dataset | Unavailable) -> dict[str, tuple[str, ...]]:
+def collect_targets(
+    rows: pd.DataFrame, dataset: Dataset | Unavailable
+) -> dict[str, tuple[str, ...]]:
     """The targets of each query of a label set that has any: from the dataset where it is here, else from the table."""
     queries = () if isinstance(dataset, Unavailable) else dataset.all_queries
     known = {(query.label_set, query.query_id): query.item_ids for query in queries}
@@ -63,7 +65,7 @@ def targets_of(rows: pd.DataFrame, dataset: Dataset | Unavailable) -> dict[str, 
     return found
 
 
-def from_vectors(
+def rank_by_vectors(
     run: Run, rows: pd.DataFrame, dataset: Dataset | Unavailable, store: Store, depth: int
 ) -> tuple[pd.DataFrame, str]:
     """The ranking by the stored vectors, which must give the ranks of the run; Unavailable where they are not here."""
@@ -108,10 +110,10 @@ def from_vectors(
         if beyond
         else ""
     )
-    return table_of(texts.ids, tops, scores), remark
+    return make_ranking_table(texts.ids, tops, scores), remark
 
 
-def from_table(
+def rank_by_table(
     rows: pd.DataFrame, wanted: Mapping[str, tuple[str, ...]], depth: int | None, why: Unavailable
 ) -> tuple[pd.DataFrame, str]:
     """The best items that the run names, with scores -1, -2, ...; refuses a depth that these don't reach."""
@@ -134,12 +136,12 @@ def from_table(
     tops = list(held.values())
     most = max(map(len, tops), default=0)
     remark = f"; scores are -1, -2, ... and measures hold up to cutoff {most} only" if held else ""
-    return table_of(
+    return make_ranking_table(
         list(held), tops, [-np.arange(1.0, len(top) + 1) for top in tops]
     ), f"{remark}: {why}"
 
 
-def table_of(
+def make_ranking_table(
     queries: Sequence[str], items: Sequence[Sequence[str]], scores: Sequence[Float64s]
 ) -> pd.DataFrame:
     """One row per query and item, from the items and scores of each query."""

@@ -26,7 +26,7 @@ from kis_bench.datasets.reset import (
     find_triplet_file,
 )
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.exchange.rankings import Unavailable, measured_dataset
+from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
 from kis_bench.files.csv_tables import decode, strip_padding
 from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
@@ -34,9 +34,14 @@ from kis_bench.records import Dataset
 from kis_bench.results import Run
 from kis_bench.results.provenance import of_study
 
-NAMES = ("ours", "study")
+NAMINGS = ("ours", "study")
 OTHER_COLUMNS = {"CLIP": "clip"}  #: where M3RT's columns have another name than its figures
-MEASURED = ["triplet_id", "distance_candidate1", "distance_candidate2", "distance_candidates"]
+MEASURED_COLUMNS = [
+    "triplet_id",
+    "distance_candidate1",
+    "distance_candidate2",
+    "distance_candidates",
+]
 
 Distances = Mapping[
     str, Sequence[float]
@@ -59,8 +64,8 @@ def export_reset(
     Raises:
         KisBenchError: a run without distances, no dataset that is as it was measured, names that are taken.
     """
-    if names not in NAMES:
-        raise KisBenchError(f"unknown names {names!r}: known are {', '.join(NAMES)}")
+    if names not in NAMINGS:
+        raise KisBenchError(f"unknown names {names!r}: known are {', '.join(NAMINGS)}")
     if run.distances.empty:
         remedy = "measure some with pytest benchmarks -k reset --kis-dataset reset=FOLDER"
         raise KisBenchError(
@@ -68,18 +73,23 @@ def export_reset(
         )
     remarks, contents = list[str](), dict[Path, bytes]()
     for name, rows in run.distances.groupby("dataset", sort=False):
-        measured = {str(model): by_triplet(own) for model, own in rows.groupby("model", sort=False)}
+        measured = {
+            str(model): index_by_triplet(own) for model, own in rows.groupby("model", sort=False)
+        }
         own = {
             model: found for model, found in measured.items() if not of_study(run.provenance, model)
         }
-        dataset = measured_dataset(run, str(name), datasets.get(str(name))) if own else None
+        dataset = load_measured_dataset(run, str(name), datasets.get(str(name))) if own else None
         if dataset is None or isinstance(dataset, Unavailable):
             why = dataset or "its distances are all the study's own, which its table has"
             remarks.append(f"{name}: not written; {why}")
             continue
-        file, columns = table_file(dataset, datasets.get(dataset.name)), column_names(own, names)
-        header, *table = read_cells(file) if file else triplets_table(dataset)
-        if taken := taken_columns(header, columns.values()):
+        file, columns = (
+            find_table_file(dataset, datasets.get(dataset.name)),
+            name_columns(own, names),
+        )
+        header, *table = read_cells(file) if file else make_triplets_table(dataset)
+        if taken := find_taken_columns(header, columns.values()):
             other = "take --names ours, or " if names != "ours" else ""
             remedy = f"{other}name a copy of the folder without it (--dataset {name}=FOLDER)"
             raise BadFile(
@@ -91,11 +101,9 @@ def export_reset(
             raise KisBenchError(
                 f"{target} is the study's own table; choose another folder with --out"
             )
-        wider = extended_table(
-            header, table, {columns[model]: found for model, found in own.items()}
-        )
-        contents[target] = written(wider)
-        remarks += [f"{name}: {said}" for said in moved_ids(header)]
+        wider = extend_table(header, table, {columns[model]: found for model, found in own.items()})
+        contents[target] = format_csv(wider)
+        remarks += [f"{name}: {said}" for said in note_moved_ids(header)]
         for model, column in columns.items():
             first = wider[0].index(f"{column}_cosdist_{DISTANCE_PAIRS[0]}")
             empty = sum("" in row[first : first + len(DISTANCE_PAIRS)] for row in wider[1:])
@@ -110,7 +118,7 @@ def export_reset(
     return remarks
 
 
-def extended_table(
+def extend_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], distances: Mapping[str, Distances]
 ) -> list[list[str]]:
     """A table of triplets, header first, with three more cells in each row for each name in ``distances``.
@@ -124,11 +132,13 @@ def extended_table(
     >>> extended_table(["triplet_id"], [["7"], ["8"]], {"m": {"7": (0.5, 0.25, 1.0)}})[1:]
     [['7', '0.5', '0.25', '1.0'], ['8', '', '', '']]
     """
-    if taken := taken_columns(header, distances):
+    if taken := find_taken_columns(header, distances):
         raise ValueError(f"the table has the column(s) {', '.join(taken)} already")
-    place = place_of_ids(header)
+    place = find_id_column(header)
     nothing = (math.nan,) * len(DISTANCE_PAIRS)
-    wider = [[TRIPLET_COLUMNS[0], *header[:place], *header[place + 1 :], *new_columns(distances)]]
+    wider = [
+        [TRIPLET_COLUMNS[0], *header[:place], *header[place + 1 :], *name_new_columns(distances)]
+    ]
     for row in rows:
         own = [found.get(row[place].strip(), nothing) for found in distances.values()]
         wider.append(
@@ -136,35 +146,35 @@ def extended_table(
                 row[place],
                 *row[:place],
                 *row[place + 1 :],
-                *(cell(x) for three in own for x in three),
+                *(format_cell(x) for three in own for x in three),
             ]
         )
     return wider
 
 
-def new_columns(names: Iterable[str]) -> list[str]:
+def name_new_columns(names: Iterable[str]) -> list[str]:
     return [f"{name}_cosdist_{of}" for name in names for of in DISTANCE_PAIRS]
 
 
-def taken_columns(header: Iterable[str], names: Iterable[str]) -> list[str]:
+def find_taken_columns(header: Iterable[str], names: Iterable[str]) -> list[str]:
     """Of the columns that would be written, those that are there."""
     there = {column.strip() for column in header}
-    return [column for column in new_columns(names) if column in there]
+    return [column for column in name_new_columns(names) if column in there]
 
 
-def place_of_ids(header: Sequence[str]) -> int:
+def find_id_column(header: Sequence[str]) -> int:
     """Which column has the ids of triplets: the one called so, else a first one without a name, as of pandas' index."""
     columns = [column.strip() for column in header]
     return columns.index(TRIPLET_COLUMNS[0]) if TRIPLET_COLUMNS[0] in columns else 0
 
 
-def moved_ids(header: Sequence[str]) -> list[str]:
+def note_moved_ids(header: Sequence[str]) -> list[str]:
     """What has to be said of the column of ids if it does not stand first under its name.
 
     >>> moved_ids(["class", "triplet_id"])
     ['triplet_id was column 2 and is the first now, where the notebook looks for it']
     """
-    name, place = TRIPLET_COLUMNS[0], place_of_ids(header)
+    name, place = TRIPLET_COLUMNS[0], find_id_column(header)
     if place:
         return [
             f"{name} was column {place + 1} and is the first now, where the notebook looks for it"
@@ -176,16 +186,16 @@ def moved_ids(header: Sequence[str]) -> list[str]:
     )
 
 
-def cell(value: float) -> str:
+def format_cell(value: float) -> str:
     return "" if math.isnan(value) else repr(float(value))
 
 
-def by_triplet(rows: pd.DataFrame) -> dict[str, tuple[float, ...]]:
-    ids, *columns = (rows[column].tolist() for column in MEASURED)
+def index_by_triplet(rows: pd.DataFrame) -> dict[str, tuple[float, ...]]:
+    ids, *columns = (rows[column].tolist() for column in MEASURED_COLUMNS)
     return dict(zip(ids, zip(*columns, strict=True), strict=True))
 
 
-def column_names(models: Iterable[str], names: str) -> dict[str, str]:
+def name_columns(models: Iterable[str], names: str) -> dict[str, str]:
     """Model -> how its columns begin.
 
     Raises:
@@ -201,13 +211,13 @@ def column_names(models: Iterable[str], names: str) -> dict[str, str]:
     return found
 
 
-def table_file(dataset: Dataset, folder: Path | None) -> Path | None:
+def find_table_file(dataset: Dataset, folder: Path | None) -> Path | None:
     """The table of triplets that a dataset was read from; None for an embedded one."""
     root = readers.resolve(DatasetRow(dataset.name, folder)).folder
     return None if root is None else find_triplet_file(root)
 
 
-def triplets_table(dataset: Dataset) -> list[list[str]]:
+def make_triplets_table(dataset: Dataset) -> list[list[str]]:
     """A table of triplets, header first, for a dataset that has no file of them; all its pictures are PNG."""
     rows = (
         [
@@ -239,7 +249,7 @@ def read_cells(file: Path) -> list[list[str]]:
     return rows
 
 
-def written(rows: Iterable[Sequence[str]]) -> bytes:
+def format_csv(rows: Iterable[Sequence[str]]) -> bytes:
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows(
         rows

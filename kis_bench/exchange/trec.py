@@ -22,10 +22,10 @@ import pandas as pd
 from kis_bench.errors import KisBenchError
 from kis_bench.exchange.rankings import (
     Unavailable,
-    from_table,
-    from_vectors,
-    measured_dataset,
-    targets_of,
+    collect_targets,
+    load_measured_dataset,
+    rank_by_table,
+    rank_by_vectors,
 )
 from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
@@ -33,9 +33,9 @@ from kis_bench.records import Dataset
 from kis_bench.results import Run
 from kis_bench.store import Store, default_store
 
-FORMS = ("trec", "csv", "parquet")
-DEPTH = 1000  #: items per query, as is usual at TREC
-SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%"')
+EXPORT_FORMS = ("trec", "csv", "parquet")
+DEFAULT_DEPTH = 1000  #: items per query, as is usual at TREC
+SAFE_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%"')
 
 
 def export_run(
@@ -57,8 +57,8 @@ def export_run(
     Raises:
         KisBenchError: an unknown form, a depth that can't be had, data that contradict the run, a full disk.
     """
-    if form not in FORMS:
-        raise KisBenchError(f"unknown form {form!r}: known are {', '.join(FORMS)}")
+    if form not in EXPORT_FORMS:
+        raise KisBenchError(f"unknown form {form!r}: known are {', '.join(EXPORT_FORMS)}")
     if run.ranks.empty:
         other = "; kis-bench export reset-csv writes its distances" if len(run.distances) else ""
         raise KisBenchError(
@@ -73,7 +73,7 @@ def export_run(
         out.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".export-", dir=out) as hidden:
             for name, rows in run.ranks.groupby("dataset", sort=False):
-                dataset = measured_dataset(run, str(name), datasets.get(str(name)))
+                dataset = load_measured_dataset(run, str(name), datasets.get(str(name)))
                 for _, some in rows.groupby("label_set", sort=False):
                     remarks += write_label_set(run, some, dataset, store, depth, form, Path(hidden))
             files = sorted(Path(hidden).iterdir())
@@ -102,17 +102,17 @@ def write_label_set(
 ) -> list[str]:
     """The run file of each model on one label set, and the qrels of the queries that stand in any of them."""
     name, label_set = rows[["dataset", "label_set"]].iloc[0]
-    targets = targets_of(rows, dataset)
+    targets = collect_targets(rows, dataset)
     remarks, judged = [], dict[str, tuple[str, ...]]()
     for model, every in rows.groupby("model", sort=False):
         cell = every.drop_duplicates("query_id")  # two tests may have measured the same
         asked = cell[cell["query_id"].isin(targets)]
         try:
-            ranking, remark = from_vectors(
-                run, asked, dataset, store or Store(default_store()), depth or DEPTH
+            ranking, remark = rank_by_vectors(
+                run, asked, dataset, store or Store(default_store()), depth or DEFAULT_DEPTH
             )
         except Unavailable as why:
-            ranking, remark = from_table(asked, targets, depth, why)
+            ranking, remark = rank_by_table(asked, targets, depth, why)
         queries = ranking["query_id"].unique()
         if len(queries) < len(cell):
             remark += f"; left out: {len(cell) - len(queries)} queries without a target or without ranked items"
@@ -120,7 +120,7 @@ def write_label_set(
             remarks.append(f"{name} {label_set} {model}: not written{remark}")
             continue
         file = f"{make_file_name(name, label_set, str(model))}.run.{form}"
-        write_whole(folder / file, content(ranking, form, str(model)))
+        write_whole(folder / file, format_ranking(ranking, form, str(model)))
         remarks.append(f"{file}: {len(queries)} queries, {len(ranking)} items{remark}")
         judged |= {query: targets[query] for query in queries}
     if judged:
@@ -128,13 +128,13 @@ def write_label_set(
         pairs = [(query, item, 1) for query, items in judged.items() for item in items]
         write_whole(
             folder / file,
-            content(pd.DataFrame(pairs, columns=["query_id", "doc_id", "relevance"]), form),
+            format_ranking(pd.DataFrame(pairs, columns=["query_id", "doc_id", "relevance"]), form),
         )
         remarks.append(f"{file}: {len(judged)} queries, {len(pairs)} targets")
     return remarks
 
 
-def content(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
+def format_ranking(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
     """The file of a ranking, or of qrels, which have no score."""
     if form == "parquet":
         return table.to_parquet(index=False)
@@ -145,9 +145,11 @@ def content(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
             "utf-8"
         )
     word = {
-        name: encoded(name) for column in ("query_id", "doc_id") for name in table[column].unique()
+        name: encode_name(name)
+        for column in ("query_id", "doc_id")
+        for name in table[column].unique()
     }
-    rows, tag = table.itertuples(index=False), encoded(tag)
+    rows, tag = table.itertuples(index=False), encode_name(tag)
     if "score" in table:
         return "".join(
             f"{word[q]} Q0 {word[d]} {rank} {score!r} {tag}\n" for q, d, score, rank in rows
@@ -157,10 +159,10 @@ def content(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
     )
 
 
-def encoded(name: str) -> str:
+def encode_name(name: str) -> str:
     """A name as one word of visible ASCII; ``urllib.parse.unquote`` turns it back.
 
     >>> encoded("a red/boat 100%")
     'a%20red/boat%20100%25'
     """
-    return quote(name, safe=SAFE, errors="surrogatepass")
+    return quote(name, safe=SAFE_CHARACTERS, errors="surrogatepass")

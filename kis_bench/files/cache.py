@@ -35,7 +35,7 @@ def write_if_possible(file: Path, text: str) -> None:
 class FileFacts:
     """What was found out about files, of one kind (``digest``, ``hash``, ...), and still holds.
 
-    A fact holds while the state that it was found in does; for a file that is :func:`state_of`. All is in one SQLite
+    A fact holds while the state that it was found in does; for a file that is :func:`read_state`. All is in one SQLite
     database; where that can't be read or written, nothing is known and nothing is kept.
     """
 

@@ -11,7 +11,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def guard(text: str) -> str:
-    """The text, with an apostrophe in front where a spreadsheet would calculate; :func:`unguarded` takes it off.
+    """The text, with an apostrophe in front where a spreadsheet would calculate; :func:`unguard` takes it off.
 
     >>> guarded("=1+1"), guarded("a=b"), unguarded(guarded("'=1")) == "'=1"
     ("'=1+1", 'a=b', True)

@@ -49,16 +49,16 @@ class LineUp:
         """
         wrong: list[KisBenchError] = []
         chosen = [
-            *each(dict.fromkeys(model_names), lambda name: encoders.find(name, models), wrong)
+            *make_each(dict.fromkeys(model_names), lambda name: encoders.find(name, models), wrong)
         ]
         if not model_names:
             chosen = [*models] or [encoders.find("demo")]
         rows = choose_datasets(datasets, dataset_names, data, wrong)
-        chosen = [*each(chosen, with_source, wrong)]
-        rows = [*each(rows, with_layout, wrong)]
+        chosen = [*make_each(chosen, check_source, wrong)]
+        rows = [*make_each(rows, check_row_layout, wrong)]
         kept_models, kept_rows = (
-            without_twins("models", chosen, wrong),
-            without_twins("datasets", rows, wrong),
+            drop_twins("models", chosen, wrong),
+            drop_twins("datasets", rows, wrong),
         )
         if wrong and problems is None:
             raise wrong[0]
@@ -158,10 +158,10 @@ def choose_datasets(
             raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
         return row
 
-    return [*each(dict.fromkeys(names), chosen, problems)]
+    return [*make_each(dict.fromkeys(names), chosen, problems)]
 
 
-def each(
+def make_each(
     given: Iterable[Given], make: Callable[[Given], Made], problems: list[KisBenchError]
 ) -> Iterator[Made]:
     """What is made of each of some, but of those with which that is a problem."""
@@ -172,19 +172,19 @@ def each(
             problems.append(error)
 
 
-def with_source(checkpoint: Checkpoint) -> Checkpoint:
+def check_source(checkpoint: Checkpoint) -> Checkpoint:
     """The same; a source that is written wrong shows here."""
     encoders.readiness(checkpoint)
     return checkpoint
 
 
-def with_layout(row: DatasetRow) -> DatasetRow:
+def check_row_layout(row: DatasetRow) -> DatasetRow:
     """The same; a layout that nobody knows shows here."""
     choose_layout(row.name, row.layout)
     return row
 
 
-def without_twins(kind: str, rows: Sequence[Named], problems: list[KisBenchError]) -> list[Named]:
+def drop_twins(kind: str, rows: Sequence[Named], problems: list[KisBenchError]) -> list[Named]:
     """The rows whose names no other has; names that two have are problems."""
     counts = Counter(row.name for row in rows)
     problems += [

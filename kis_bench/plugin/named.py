@@ -39,7 +39,7 @@ def refuse(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     worker = getattr(config, "workerinput", {}).get("workerid")
     if worker not in (None, "gw0"):
         return
-    if lines := refusals(config, items):
+    if lines := list_refusals(config, items):
         if worker is not None:
             config.workeroutput[REFUSED] = lines  # type: ignore[attr-defined]
         stop(lines)
@@ -54,18 +54,18 @@ def stop(lines: Sequence[str]) -> None:
     pytest.exit("\n  ".join([f"kis-bench: asked for by name{said}", *lines]), returncode=2)
 
 
-def refusals(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+def list_refusals(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     """One line for each of them, with what to do."""
     lined = line_up(config)
     found = {str(error): in_one_line(error) for error in problems(config)}
     checks: dict[str, Callable[[], None]] = {}
     if asked_by_name(config, "dataset"):
         checks |= {
-            f"dataset {row.name}": partial(check_dataset, config, row) for row in lined.datasets
+            f"dataset {row.name}": partial(require_dataset, config, row) for row in lined.datasets
         }
     if asked_by_name(config, "model"):
         checks |= {
-            f"model {model.name}": partial(check_model, config, model, items)
+            f"model {model.name}": partial(require_model, config, model, items)
             for model in lined.models
         }
     for what, check in checks.items():
@@ -74,10 +74,10 @@ def refusals(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
         except KisBenchError as error:
             line = in_one_line(error)
             found[what] = line if line.startswith(what) else f"{what}: {line}"
-    return [*(of_no_use(config) | found).values()]
+    return [*(find_useless_names(config) | found).values()]
 
 
-def check_dataset(config: pytest.Config, row: DatasetRow) -> None:
+def require_dataset(config: pytest.Config, row: DatasetRow) -> None:
     """Returns if a dataset can be measured, as far as can be known without opening its pictures.
 
     With ``--collect-only`` only its tables are looked at.
@@ -102,7 +102,7 @@ def check_dataset(config: pytest.Config, row: DatasetRow) -> None:
         load_dataset(config, row)
 
 
-def check_model(
+def require_model(
     config: pytest.Config, checkpoint: Checkpoint, items: Sequence[pytest.Item]
 ) -> None:
     """Returns if a model is here, or all that the selected tests ask of it lies in the store."""
@@ -113,20 +113,22 @@ def check_model(
         with visible_progress(config):
             encoders.fetch(checkpoint)
     state = encoders.readiness(checkpoint)
-    if not state.ready and not all_stored(config, checkpoint, own):
+    if not state.ready and not is_all_stored(config, checkpoint, own):
         raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
     if state.ready and not config.option.collectonly:
         encoders.require(checkpoint)
     if own and all(map(has_no_text_side, own)):
-        raise no_text_side(checkpoint)
+        raise explain_no_text_side(checkpoint)
 
 
-def no_text_side(checkpoint: Checkpoint) -> NotReady:
+def explain_no_text_side(checkpoint: Checkpoint) -> NotReady:
     remedy = "It serves image similarity only, and no selected test is about that"
     return NotReady(f"model {checkpoint.name}", "has no text side", remedy)
 
 
-def all_stored(config: pytest.Config, checkpoint: Checkpoint, own: Sequence[pytest.Item]) -> bool:
+def is_all_stored(
+    config: pytest.Config, checkpoint: Checkpoint, own: Sequence[pytest.Item]
+) -> bool:
     """Whether tests of a model would find every vector; looked at only where the model isn't here."""
     encoder = LazyEncoder(
         checkpoint, device=device_of(config), precision=config.option.kis_precision
@@ -164,7 +166,7 @@ def offer(
     config.stash.setdefault(OFFERED, set()).update(f"{kind} {row.name}" for row in rows)
 
 
-def of_no_use(config: pytest.Config) -> dict[str, str]:
+def find_useless_names(config: pytest.Config) -> dict[str, str]:
     """Names of the command line for which no collected function makes a test, each with a line.
 
     Those in files are what a project measures, and a command may be about a part of that. So may ``-k``, and ``--lf``.
@@ -183,5 +185,5 @@ def of_no_use(config: pytest.Config) -> dict[str, str]:
         )
     for model in lined.models if "model" in given(config) else ():
         if model.image_only:
-            found[f"model {model.name}"] = str(no_text_side(model))
+            found[f"model {model.name}"] = str(explain_no_text_side(model))
     return {what: line for what, line in found.items() if what not in offered}

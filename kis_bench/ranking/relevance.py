@@ -99,8 +99,8 @@ def find_close_hashes(
 ) -> Sets:
     """Items whose hash ``[n]`` differs in at most so many bits from that of a target.
 
-    Hashes see no colours. Of items with ``colours`` (:func:`kis_bench.files.hashes.compute_colour_grids`) these have to be the
-    same, too.
+    Hashes see no colours. Of items with ``colours`` (as ``compute_colour_grids`` gives them) these have
+    to be the same, too.
     """
     found = []
     for some in wanted:

@@ -69,7 +69,8 @@ def in_short(found: Comparison, most: int = 20) -> str:
         parts.append(tabulate(rows, headers=HEAD, disable_numparse=True))
     for title, (part, n) in moved(found, most).items():
         steps = [
-            f"  {flatten(step(row))}  ({flatten(row['dataset'])}, {flatten(row['label_set'])}, {flatten(names_in(row))})"
+            f"  {flatten(step(row))}  "
+            f"({flatten(row['dataset'])}, {flatten(row['label_set'])}, {flatten(names_in(row))})"
             for row in as_records(part)
         ]
         if steps:

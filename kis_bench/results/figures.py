@@ -55,7 +55,7 @@ def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.Data
 
 
 def mrr_interval(rank: Float64s, clusters: Int64s | None) -> tuple[float, float]:
-    """Percentile bootstrap over queries; of clusters, :func:`kis_bench.statistics.paired_intervals.difference_intervals`."""
+    """Percentile bootstrap over queries; over clusters where queries share targets."""
     if clusters is None:
         return bootstrap_interval(1.0 / rank)
     low, high = difference_intervals(1.0 / rank[None], clusters=clusters)[0]

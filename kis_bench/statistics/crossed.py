@@ -186,7 +186,7 @@ def crossed_intervals(
 ) -> Float64s:
     """Intervals ``[m, 2]`` of the means of m columns ``[j, m]`` of shares 0 ... 1; NaN in a column does not count.
 
-    Quantiles of the resampled means, drawn towards the mean as :func:`calibrated` says. All columns share the draws.
+    Quantiles of the resampled means, drawn towards the mean as :func:`calibrate` says. All columns share the draws.
     Where all values are equal, resampling would pretend certainty: then Wilson's interval over the targets is given.
     """
     check_confidence(confidence)

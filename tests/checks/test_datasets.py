@@ -14,7 +14,7 @@ from kis_bench import encoders
 from kis_bench.checks import datasets
 from kis_bench.checks.check import Check
 from kis_bench.checks.datasets import check_dataset
-from kis_bench.checks.texts import folded, repaired
+from kis_bench.checks.texts import fold, repair
 from kis_bench.datasets import listing
 from kis_bench.datasets.reset import read_study
 from kis_bench.encoders.catalogue import find
@@ -351,8 +351,8 @@ def test_texts_in_the_wrong_encoding_come_with_what_was_meant(folder, text):
     """UTF-8 that was read as Windows-1252; bytes that it has no character for stay control characters."""
     unknown = (0x81, 0x8D, 0x8F, 0x90, 0x9D)
     wrong = "".join(chr(b) if b in unknown else bytes([b]).decode("cp1252") for b in text.encode())
-    assert repaired(wrong) == text
-    assert repaired(text) == text
+    assert repair(wrong) == text
+    assert repair(text) == text
     planted(folder, wrong)
     said = only(folder, "damaged texts")
     assert said.startswith("short: 1 of 3 texts were damaged by a wrong encoding")
@@ -386,7 +386,7 @@ def test_lost_characters_are_damage_without_a_guess(folder):
     ],
 )
 def test_honest_accents_and_quotes_are_no_damage(text):
-    assert repaired(text) == text
+    assert repair(text) == text
 
 
 @pytest.mark.parametrize(
@@ -584,7 +584,7 @@ def test_an_odd_number_of_bits_is_explained(folder, bits, said):
 
 def test_all_pairs_within_so_many_bits_are_found(monkeypatch):
     """Against a plain count of bits, over several blocks."""
-    monkeypatch.setattr(datasets, "BLOCK_ITEMS", 7)
+    monkeypatch.setattr(datasets, "COMPARED_BLOCK_ITEMS", 7)
     rng = np.random.default_rng(0)
     hashes = rng.integers(0, 2**8, 60).astype(np.uint64)
     kinds = rng.integers(0, 20, 60)
@@ -592,7 +592,7 @@ def test_all_pairs_within_so_many_bits_are_found(monkeypatch):
     collection = datasets.Collection(
         "mine", tuple(map(str, range(60))), (), [str(kind) for kind in kinds]
     )
-    same, near = datasets.twins(collection, wanted, hashes, 2)
+    same, near = datasets.find_twins(collection, wanted, hashes, 2)
     pairs = [[(t, j) for t in some for j in range(60) if j not in some] for some in wanted]
     copies = [{j for t, j in some if kinds[t] == kinds[j]} for some in pairs]
     close = [
@@ -735,11 +735,11 @@ def test_as_many_label_sets_as_rows(folder):
     [("A red  kite.", "a RED kite"), ("STRASSE", "stra\xdfe"), ("a\tb \u2026", "a b")],
 )
 def test_texts_that_are_the_same_to_readers(one, other):
-    assert folded(one) == folded(other)
+    assert fold(one) == fold(other)
 
 
 def test_texts_of_marks_alone_stay_apart():
-    assert folded("?") != folded("!")
+    assert fold("?") != fold("!")
 
 
 # a study of image similarity

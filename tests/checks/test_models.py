@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kis_bench import encoders
-from kis_bench.checks.models import Subject, check_model
+from kis_bench.checks.models import ExaminedModel, check_model
 from kis_bench.encoders.catalogue import find
 from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint
@@ -18,7 +18,7 @@ def failed(encoder, row=None, **about):
     row = row or Checkpoint("mine", "python:mine:load")
     return {
         check.name: check.finding
-        for check in check_model(Subject(encoder, row, **about))
+        for check in check_model(ExaminedModel(encoder, row, **about))
         if check.passed is False
     }
 
@@ -168,7 +168,7 @@ def test_a_checkpoint_before_its_projection(hub):
     assert "dim" not in failed(encoders.load("blip2", device="cpu"), find("blip2"))
     notes = {
         check.name: check
-        for check in check_model(Subject(Sound(), Checkpoint("mine", "python:a:b", dim=999)))
+        for check in check_model(ExaminedModel(Sound(), Checkpoint("mine", "python:a:b", dim=999)))
     }
     assert notes["projection"].passed is None
     assert "says 999" in notes["projection"].finding

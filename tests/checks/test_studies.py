@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reset_files import judgment, keyframe, person, triplet, write_study
 
 from kis_bench.checks.datasets import check_dataset
-from kis_bench.checks.studies import missing_pictures, study_checks
+from kis_bench.checks.studies import check_missing_pictures, check_study
 from kis_bench.datasets.folder import read_study_in
 from kis_bench.datasets.layouts import choose_layout
 from kis_bench.datasets.reset import Study, read_study
@@ -42,7 +42,7 @@ def said_of(study):
     """Topic -> (passed, finding), without what was read."""
     return {
         check.name: (check.passed, check.finding)
-        for check in study_checks(study)
+        for check in check_study(study)
         if check.name != "judgments"
     }
 
@@ -59,7 +59,7 @@ def folder_of(tmp_path, choices=AGREED, **options):
 
 
 def test_what_was_read_passes_and_what_was_odd_is_noted():
-    found = [check for check in study_checks(made((0, "ann", 1, 1))) if check.name == "judgments"]
+    found = [check for check in check_study(made((0, "ann", 1, 1))) if check.name == "judgments"]
     assert [(check.passed, check.finding) for check in found] == [
         (True, "counts"),
         (None, "first oddity"),
@@ -216,7 +216,7 @@ def test_missing_images_and_what_they_cost():
 
     def found(*lacking):
         ids = tuple(sorted({*every} - {*lacking}))
-        check = missing_pictures(study, Collection("mine", ids, (), ()))
+        check = check_missing_pictures(study, Collection("mine", ids, (), ()))
         return check.passed, check.finding
 
     assert found() == (True, "all 12 are there")

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageColor
 
 from kis_bench import encoders
-from kis_bench.checks.models import Subject, check_model
+from kis_bench.checks.models import ExaminedModel, check_model
 from kis_bench.colours import cielab
 from kis_bench.encoders import colour_words
 from kis_bench.encoders.catalogue import find
@@ -166,7 +166,7 @@ def test_more_of_the_colour_ranks_higher_and_none_of_it_ties(encoder):
 
 
 def test_no_check_of_the_doctor_fails(encoder):
-    found = list(check_model(Subject(encoder, find("colour-words"))))
+    found = list(check_model(ExaminedModel(encoder, find("colour-words"))))
     assert [check for check in found if check.passed is False] == []
     assert {"texts: differ", "exif orientation", "truncation"} <= {
         check.name for check in found if check.passed

@@ -14,8 +14,8 @@ from torch.nn.functional import normalize
 from kis_bench import datasets
 from kis_bench.encoders import catalogue
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
-from kis_bench.exchange.m3rt.importing import import_saves, thesis_models
-from kis_bench.exchange.m3rt.ranks import paired, rows_of
+from kis_bench.exchange.m3rt.importing import import_saves, read_thesis_models
+from kis_bench.exchange.m3rt.ranks import make_rank_rows, pair
 from kis_bench.exchange.m3rt.saves import find_saves
 from kis_bench.records import Query, digest
 from kis_bench.report import write_report
@@ -292,7 +292,7 @@ def test_pairing_equals_trying_all_assignments():
         ranks = sorted(
             (text, int(rank)) for text, rank in zip(texts, rng.integers(-1, 2, 6), strict=True)
         )
-        pairs, loose = paired(ranks, queries)
+        pairs, loose = pair(ranks, queries)
         for query in queries:
             places = [rank for text, rank in ranks if text == query.text]
             same = [q for q in queries if q.text == query.text]
@@ -439,7 +439,7 @@ def test_a_damaged_file_is_found_before_anything_is_written(m3rt, take, tmp_path
 
 
 def test_the_models_of_the_thesis():
-    assert thesis_models() == {
+    assert read_thesis_models() == {
         "clip": "clip-vit-b-32",
         "align": "align",
         "blip2": "blip2-thesis",
@@ -450,7 +450,7 @@ def test_the_models_of_the_thesis():
         "openclip-ViT_G_14_laion2b": "vit-g-14-laion2b",
         "openclip-ViT_H_14_laion2b": "vit-h-14-laion2b",
     }
-    assert set(thesis_models().values()) <= set(catalogue())
+    assert set(read_thesis_models().values()) <= set(catalogue())
 
 
 def test_blip2_is_the_one_without_projection(m3rt, take):
@@ -478,7 +478,7 @@ def test_names_of_files(m3rt):
     }.items():
         for name in names:
             m3rt.save(folder, "x", None).rename(m3rt.root / "saves" / folder / name)
-    saves, remarks = find_saves(m3rt.root, thesis_models())
+    saves, remarks = find_saves(m3rt.root, read_thesis_models())
     assert {
         (s.kind, s.thesis_model, s.model, s.thesis_dataset, s.dataset, s.label_set) for s in saves
     } == {
@@ -490,7 +490,7 @@ def test_names_of_files(m3rt):
     assert len(remarks) == 3
     for name in ("clip-photos.pkl", "clip--short.pkl", "webli-marine:"):
         assert any(name in remark for remark in remarks)
-    assert find_saves(m3rt.root / "saves", thesis_models()) == (saves, remarks)
+    assert find_saves(m3rt.root / "saves", read_thesis_models()) == (saves, remarks)
 
 
 def test_files_of_models_that_nobody_knows(m3rt, take):
@@ -522,5 +522,5 @@ def test_a_folder_without_saves(tmp_path, take):
 
 
 def test_rows_have_the_columns_of_a_run():
-    rows = rows_of(("m", "d", "short"), [], [("t", 0)], 5)
+    rows = make_rank_rows(("m", "d", "short"), [], [("t", 0)], 5)
     assert set(rows[0]) == set(RANKS)

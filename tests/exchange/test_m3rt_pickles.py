@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.m3rt import pickles
-from kis_bench.exchange.m3rt.pickles import Refused, Storage, typed_tensor
+from kis_bench.exchange.m3rt.pickles import Refused, Storage, make_typed_tensor
 from kis_bench.exchange.m3rt.saves import read_cumulation, read_features, read_ranks
 
 READERS = (read_features, read_ranks, read_cumulation)
@@ -446,10 +446,10 @@ def test_what_torch_accepts_is_read_alike_and_nothing_else():
             expected = None
         if expected is None or expected.size > 24:
             with pytest.raises(Refused):
-                typed_tensor(storage, offset, size, stride, False, None)
+                make_typed_tensor(storage, offset, size, stride, False, None)
         else:
             np.testing.assert_array_equal(
-                typed_tensor(storage, offset, size, stride, False, None).numbers(), expected
+                make_typed_tensor(storage, offset, size, stride, False, None).numbers(), expected
             )
             accepted += expected.size > 1
     assert accepted > 200

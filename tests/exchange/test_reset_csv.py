@@ -19,7 +19,7 @@ from reset_files import TRIPLET, judgment, person, triplet, write_study, write_t
 from kis_bench import datasets, triplets
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange import reset_csv
-from kis_bench.exchange.reset_csv import export_reset, extended_table, read_cells, written
+from kis_bench.exchange.reset_csv import export_reset, extend_table, format_csv, read_cells
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import DISTANCES, JUDGMENTS, RANKS, TIMINGS, VERDICTS
 from kis_bench.triplets.tables import distances_table
@@ -515,10 +515,10 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 @given(st.lists(st.lists(TEXTS, min_size=3, max_size=3), max_size=5), st.floats(allow_nan=False))
 def test_any_cells_come_back_from_the_file(rows, number):
     rows = [[f"t{i}", *row] for i, row in enumerate(rows)]
-    table = extended_table(
+    table = extend_table(
         ["triplet_id", "a", "b", "c"], rows, {"m, 1": {"t0": (number, -number, math.nan)}}
     )
-    assert list(csv.reader(io.StringIO(written(table).decode(), newline=""))) == table
+    assert list(csv.reader(io.StringIO(format_csv(table).decode(), newline=""))) == table
     assert [row[:4] for row in table[1:]] == rows
     if rows:
         assert [float(cell) for cell in table[1][4:6]] == [number, -number]
@@ -527,11 +527,11 @@ def test_any_cells_come_back_from_the_file(rows, number):
 
 def test_the_table_must_not_have_the_columns():
     with pytest.raises(ValueError, match="m_cosdist_candidates already"):
-        extended_table(["triplet_id", " m_cosdist_candidates"], [], {"m": {}})
+        extend_table(["triplet_id", " m_cosdist_candidates"], [], {"m": {}})
 
 
 def test_ids_are_found_wherever_they_stand():
-    table = extended_table(
+    table = extend_table(
         ["", " triplet_id "], [["0", "x "], ["1", "y"]], {"m": {"x": (0, 1, 2), "1": (3, 4, 5)}}
     )
     assert table[0][:2] == ["triplet_id", ""]
@@ -551,7 +551,7 @@ def test_tables_that_cannot_be_read(tmp_path):
 
 
 def test_columns_are_those_of_a_run():
-    assert set(reset_csv.MEASURED) < set(DISTANCES)
+    assert set(reset_csv.MEASURED_COLUMNS) < set(DISTANCES)
 
 
 # The command ---------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from PIL import Image
 from kis_bench import datasets
 from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.errors import KisBenchError
-from kis_bench.exchange.trec import encoded, export_run
+from kis_bench.exchange.trec import encode_name, export_run
 from kis_bench.measuring import known_items
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
 from kis_bench.ranking.single_scores import rounded_sums, true_scores
@@ -227,7 +227,7 @@ def test_ranx_finds_the_same_figures_in_trec_files(run, export, ranx, model):
     folder, remarks = export("trec")
     ranked = ranx.Run.from_file(str(folder / run_file(remarks, model=model)), kind="trec")
     qrels = ranx.Qrels.from_file(str(folder / qrels_file(remarks)), kind="trec")
-    assert ranked.name == encoded(model)
+    assert ranked.name == encode_name(model)
     ours = cell(run, model)
     assert (ours.rank_best == ours.rank_worst).all()
     assert evaluate(ranx, qrels, ranked, RANX) == pytest.approx(figures(ours, RANX), abs=1e-12)
@@ -298,7 +298,7 @@ def test_ir_measures_finds_the_same_success_for_each_query(run, export, form):
     }
     ours = {}
     for row in cell(run).itertuples():
-        query = encoded(row.query_id) if form == "trec" else row.query_id
+        query = encode_name(row.query_id) if form == "trec" else row.query_id
         ours[query, "RR"] = 1 / row.rank
         ours |= {
             (query, f"Success@{k}"): float(hits_at_k([row.rank_best], [row.rank_worst], k)[0])
@@ -316,7 +316,7 @@ def test_lines_of_trec_files(run, export, base):
     ids = set(datasets.load("töy", base / "data").collection.ids)
     assert all(len(line) == 6 for line in lines)
     assert {line[1] for line in lines} == {"Q0"}
-    assert {line[5] for line in lines} == {encoded(MODELS[1])} == {"ORG/T%C3%AFny%20100%25"}
+    assert {line[5] for line in lines} == {encode_name(MODELS[1])} == {"ORG/T%C3%AFny%20100%25"}
     by_query = {}
     for query, _, item, rank, score, _ in lines:
         by_query.setdefault(unquote(query), []).append((unquote(item), int(rank), float(score)))
@@ -409,7 +409,7 @@ def test_sums_are_rounded_correctly(rows):
 
 @given(st.text())
 def test_any_name_is_one_word_of_ascii_and_comes_back(name):
-    word = encoded(name)
+    word = encode_name(name)
     assert unquote(word, errors="surrogatepass") == name
     assert word.isascii()
     assert word.split() == ([word] if name else [])
@@ -418,7 +418,7 @@ def test_any_name_is_one_word_of_ascii_and_comes_back(name):
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters=' %"')))
 def test_visible_ascii_stays_readable(name):
-    assert encoded(name) == name
+    assert encode_name(name) == name
 
 
 # Depth, and what is left where something is gone ---------------------------------------------------------------------
@@ -521,7 +521,7 @@ def test_queries_without_target_or_items_are_left_out_and_counted(run, export):
     ]
     folder, remarks = export("trec", run=replace(run, ranks=ranks), datasets={})
     assert "left out: 4 queries without a target or without ranked items" in remarks[0]
-    left = {encoded(query) for query in ranks.query_id[4:]}
+    left = {encode_name(query) for query in ranks.query_id[4:]}
     assert {line[0] for line in read_trec(folder / run_file(remarks))} == left
     assert {line[0] for line in read_trec(folder / qrels_file(remarks))} == left
 

@@ -15,7 +15,7 @@ from kis_bench import datasets
 from kis_bench.datasets.labels import read_labels
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.vbs import tasks as vbs_tasks
-from kis_bench.exchange.vbs.label_files import import_tasks, label_rows, write_labels
+from kis_bench.exchange.vbs.label_files import import_tasks, make_label_rows, write_labels
 from kis_bench.exchange.vbs.tasks import Task, read_tasks
 from kis_bench.measuring import known_items
 from kis_bench.records import Collection, Embeddings
@@ -199,7 +199,7 @@ def test_blank_and_repeated_hints_keep_their_stage(read):
         "1 hint the same as the one before, and kept: t1 stage 3",
     ]
     videos = Collection("mine", ("x",), ("x",), ("x",), ("00012",), (3.0,))
-    rows, _ = label_rows(tasks, videos)
+    rows, _ = make_label_rows(tasks, videos)
     assert [(row["query_id"], row["stage"], row["text"]) for row in rows] == [
         ("t2", "1", "a"),
         ("t1", "2", "a"),
@@ -210,7 +210,7 @@ def test_blank_and_repeated_hints_keep_their_stage(read):
 
 
 def test_stages_come_in_order_however_many():
-    rows, _ = label_rows(
+    rows, _ = make_label_rows(
         [task(hints=("a", "b")), task("t2", hints=tuple("abcdefghijk"))], collection(("00012", 3.0))
     )
     assert list(dict.fromkeys(row["label_set"] for row in rows)) == [
@@ -367,7 +367,7 @@ def test_files_that_are_not_there_or_too_large(tmp_path, problems, monkeypatch):
         read_tasks(tmp_path / "none.json")
     with pytest.raises(BadFile, match="can't be read"):
         read_tasks(tmp_path)
-    monkeypatch.setattr(vbs_tasks, "MOST_BYTES", 100)
+    monkeypatch.setattr(vbs_tasks, "LARGEST_FILE_BYTES", 100)
     assert problems([archive()]) == [
         "it has more than 100 bytes; export the template without its run"
     ]
@@ -397,7 +397,9 @@ def task(name="t1", video="00012", start=2.0, end=5.5, hints=("a",)):
     ],
 )
 def test_videos_are_matched_to_groups(video, groups, fits):
-    rows, remarks = label_rows([task(video=video)], collection(*((group, 3.0) for group in groups)))
+    rows, remarks = make_label_rows(
+        [task(video=video)], collection(*((group, 3.0) for group in groups))
+    )
     assert groups[int(rows[0]["item_id"])] == fits
     said = f"1 task whose video is called otherwise in the collection: t1 ({video}: {fits})"
     assert remarks == ([] if video == fits else [said])
@@ -420,7 +422,7 @@ def test_videos_are_matched_to_groups(video, groups, fits):
 )
 def test_videos_that_nobody_can_place_are_named(video, groups, why):
     keyframes = collection(("good", 3.0), *((group, 3.0) for group in groups))
-    rows, remarks = label_rows([task(video=video), task("t2", "good")], keyframes)
+    rows, remarks = make_label_rows([task(video=video), task("t2", "good")], keyframes)
     assert [row["query_id"] for row in rows] == ["t2"]
     assert remarks == [f"1 task left out, {why}"]
 
@@ -437,7 +439,7 @@ def test_videos_that_nobody_can_place_are_named(video, groups, why):
     ],
 )
 def test_the_target_is_the_middle_keyframe_by_time(times, middle):
-    rows, remarks = label_rows(
+    rows, remarks = make_label_rows(
         [task()], collection(*(("00012", time) for time in times), ("13", 3.0))
     )
     assert rows == [
@@ -457,7 +459,7 @@ def test_the_target_is_the_middle_keyframe_by_time(times, middle):
 def test_segments_without_keyframes_are_named():
     keyframes = collection(("1", 1.0), ("1", 9.0), ("2", math.nan), ("3", 3.0))
     tasks = [task("a", "1"), task("b", "1", 9.5, 10), task("c", "2"), task("d", "3")]
-    rows, remarks = label_rows(tasks, keyframes)
+    rows, remarks = make_label_rows(tasks, keyframes)
     assert [row["query_id"] for row in rows] == ["d"]
     assert remarks == [
         "2 tasks left out, without a keyframe in the segment: "
@@ -468,12 +470,12 @@ def test_segments_without_keyframes_are_named():
         KisBenchError,
         match="mine has no target for any task:\n  1 task left out, without a keyframe",
     ):
-        label_rows(tasks[:1], keyframes)
+        make_label_rows(tasks[:1], keyframes)
 
 
 def test_tasks_that_say_the_same_are_one():
     tasks = [task(), task("t1N"), task("t2", hints=("b",)), task("t3", start=2.1)]
-    rows, remarks = label_rows(tasks, collection(("00012", 3.0)))
+    rows, remarks = make_label_rows(tasks, collection(("00012", 3.0)))
     assert [row["query_id"] for row in rows] == ["t1", "t2", "t3"]
     assert remarks == ["1 task left out, the same as an earlier one: t1N (as t1)"]
 
@@ -483,17 +485,17 @@ def test_a_collection_without_videos_or_times_is_refused(groups, times):
     with pytest.raises(
         KisBenchError, match=r"give group and time_s in images.csv, or for V3C put .* msb/\*.tsv"
     ):
-        label_rows([task()], Collection("mine", ("a",), ("a",), ("a",), groups, times))
+        make_label_rows([task()], Collection("mine", ("a",), ("a",), ("a",), groups, times))
 
 
 def test_unprintable_names_do_not_reach_the_terminal():
-    _, remarks = label_rows([task("\x1b[2J", "none"), task()], collection(("00012", 3.0)))
+    _, remarks = make_label_rows([task("\x1b[2J", "none"), task()], collection(("00012", 3.0)))
     assert remarks == ["1 task left out, whose video is not in the collection: '\\x1b[2J (none)'"]
 
 
 def test_nothing_is_overwritten(tmp_path):
     file = tmp_path / "labels.csv"
-    rows, _ = label_rows([task()], collection(("00012", 3.0)))
+    rows, _ = make_label_rows([task()], collection(("00012", 3.0)))
     write_labels(file, rows)
     assert file.read_bytes() == (
         b"query_id,item_id,label_set,text,stage,range_start_s,range_end_s\r\nt1,0,stage-1,a,1,2.0,5.5\r\n"

@@ -15,22 +15,22 @@ from kis_bench.datasets.labels import find_label_files, parse_number, read_label
 from kis_bench.encoders.catalogue import catalogue
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.exchange.m3rt.ranks import (
-    Cell,
+    CellKey,
     Say,
-    checked,
-    paired,
-    rows_of,
-    some,
-    tell,
-    without_texts,
+    check_ranks,
+    expand_cumulation,
+    list_some,
+    make_rank_rows,
+    pair,
+    report_left_out,
 )
 from kis_bench.exchange.m3rt.saves import (
     Save,
     find_saves,
+    find_saves_folder,
     read_cumulation,
     read_features,
     read_ranks,
-    saves_folder,
 )
 from kis_bench.files.cache import digest_file
 from kis_bench.files.csv_tables import read_rows
@@ -39,11 +39,11 @@ from kis_bench.records import Collection, Dataset, Query, Vectors, digest
 from kis_bench.results import Run
 from kis_bench.store import Store
 
-NOTE = (
+IMPORT_NOTE = (
     "Imported from M3RT, not measured here: ranks as saved there, "
     "where equal scores were ordered by larger image id."
 )
-ROUNDING = 1e-5  #: lengths of float32 vectors are nearer to 1 than that
+LENGTH_ROUNDING = 1e-5  #: lengths of float32 vectors are nearer to 1 than that
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """The images and labels that saves were made from, as far as they are here."""
 
     dataset: Dataset | None = None
@@ -117,15 +117,17 @@ class Import:
     """One import: all ranks and cumulations are read before anything is written."""
 
     def __init__(self, folder: Path, datasets: Mapping[str, Path]) -> None:
-        self.saves, remarks = find_saves(folder, thesis_models())
+        self.saves, remarks = find_saves(folder, read_thesis_models())
         self.remarks = list(remarks)
-        self.sources = find_sources(folder, self.saves, datasets, self.remarks.append)
+        self.sources = find_origins(folder, self.saves, datasets, self.remarks.append)
         self.digests = {save: digest_file(save.path) for save in self.saves}
         self.ranks = {
-            cell(save): (save, read_ranks(save.path)) for save in self.saves if save.kind == "ranks"
+            make_cell(save): (save, read_ranks(save.path))
+            for save in self.saves
+            if save.kind == "ranks"
         }
         self.counts = {
-            cell(s): (s, read_cumulation(s.path)) for s in self.saves if s.kind == "cumulation"
+            make_cell(s): (s, read_cumulation(s.path)) for s in self.saves if s.kind == "cumulation"
         }
         self.sizes: dict[
             str, tuple[int, Path]
@@ -154,7 +156,7 @@ class Import:
                 self.agree(save, len(ids))
                 folders.append(
                     self.keep(
-                        save, ids, of_length_one(save.path, vectors, self.remarks.append), store
+                        save, ids, normalise_lengths(save.path, vectors, self.remarks.append), store
                     )
                 )
         return tuple(folders)
@@ -165,7 +167,7 @@ class Import:
         fingerprint, items = digest(["m3rt", *ids]), ids
         if source.dataset is not None:
             collection = source.dataset.collection
-            order = same_images(save.path, ids, collection, self.remarks.append)
+            order = match_images(save.path, ids, collection, self.remarks.append)
             if order is None:
                 self.sources[save.dataset] = replace(source, dataset=None)
             else:
@@ -212,16 +214,16 @@ class Import:
             model, dataset, label_set = key
             queries, n_items = self.sources[dataset].of(label_set), self.searched(dataset)
             if key in self.ranks:
-                ranks = checked(
+                ranks = check_ranks(
                     key, *self.ranks[key], self.counts.get(key), n_items, self.remarks.append
                 )
             else:
-                ranks = without_texts(key, *self.counts[key], self.remarks.append)
-            pairs, loose = paired(ranks, queries)
-            self.lacks[model] += tell(key, pairs, loose, queries, self.remarks.append)
+                ranks = expand_cumulation(key, *self.counts[key], self.remarks.append)
+            pairs, loose = pair(ranks, queries)
+            self.lacks[model] += report_left_out(key, pairs, loose, queries, self.remarks.append)
             known = self.n_queries[dataset].get(label_set, 0)
             self.n_queries[dataset][label_set] = len(queries) or max(known, len(ranks))
-            rows += rows_of(key, pairs, loose, n_items)
+            rows += make_rank_rows(key, pairs, loose, n_items)
         return rows
 
     def provenance(self, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -242,7 +244,7 @@ class Import:
             "files": {
                 f"{save.path.parent.name}/{save.path.name}": sha for save, sha in own.items()
             },
-            "note": " ".join([NOTE, *said, catalogue()[model].note]).strip(),
+            "note": " ".join([IMPORT_NOTE, *said, catalogue()[model].note]).strip(),
         }
 
     def about_dataset(self, name: str) -> dict[str, Any]:
@@ -259,7 +261,7 @@ class Import:
         }
 
 
-def thesis_models() -> dict[str, str]:
+def read_thesis_models() -> dict[str, str]:
     """M3RT's names of models, as names of its files begin -> ours.
 
     It kept one vector per image, of BLIP-2 too, which therefore is our model without projection.
@@ -273,43 +275,43 @@ def thesis_models() -> dict[str, str]:
     return dict(zip(names, (row.name for row in rows), strict=True))
 
 
-def cell(save: Save) -> Cell:
+def make_cell(save: Save) -> CellKey:
     return save.model, save.dataset, save.label_set or ""
 
 
-def find_sources(
+def find_origins(
     folder: Path, saves: Sequence[Save], given: Mapping[str, Path], say: Say
-) -> dict[str, Source]:
+) -> dict[str, Origin]:
     """For each dataset of the saves the folder that was given, else M3RT's own, else nothing."""
     names = {save.dataset: save.thesis_dataset for save in saves}
     for name in given:
         if name not in (*names, *names.values()):
             raise UnknownName("dataset", name, {*names, *names.values()}, "These have saves.")
-    own = saves_folder(folder).resolve().parent / "datasets"
+    own = find_saves_folder(folder).resolve().parent / "datasets"
     return {
-        ours: read_source(ours, given.get(ours) or given.get(thesis), own / thesis, say)
+        ours: read_origin(ours, given.get(ours) or given.get(thesis), own / thesis, say)
         for ours, thesis in names.items()
     }
 
 
-def read_source(name: str, given: Path | None, own: Path, say: Say) -> Source:
+def read_origin(name: str, given: Path | None, own: Path, say: Say) -> Origin:
     """Images and labels, or labels alone; what keeps a folder from being a dataset is said."""
     if given is None and not own.is_dir():
-        return Source()
+        return Origin()
     folder = given or own
     try:
         dataset = load(name, folder)
         _ = dataset.fingerprint  # which looks into all images
-        return Source(dataset, dataset.all_queries)
+        return Origin(dataset, dataset.all_queries)
     except KisBenchError as error:
-        queries = labels_alone(name, folder)
+        queries = read_labels_alone(name, folder)
         if given is not None and not queries:
             raise
         say(f"dataset {name}: taken without its images: {error}")
-        return Source(None, queries)
+        return Origin(None, queries)
 
 
-def labels_alone(name: str, folder: Path) -> tuple[Query, ...]:
+def read_labels_alone(name: str, folder: Path) -> tuple[Query, ...]:
     """The queries of a folder whose images are not here; their items are what the labels name."""
     items: dict[str, None] = {}
     for file in find_label_files(folder):
@@ -325,10 +327,10 @@ def labels_alone(name: str, folder: Path) -> tuple[Query, ...]:
     return tuple(found.queries)
 
 
-def of_length_one(file: Path, vectors: Vectors, say: Say) -> Vectors:
+def normalise_lengths(file: Path, vectors: Vectors, say: Say) -> Vectors:
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     off = float(np.abs(lengths - 1).max())
-    if off <= ROUNDING:
+    if off <= LENGTH_ROUNDING:
         return vectors
     say(
         f"{file}: lengths were up to {off:.1g} off 1, as half precision leaves them; they were made 1"
@@ -337,7 +339,7 @@ def of_length_one(file: Path, vectors: Vectors, say: Say) -> Vectors:
     return made
 
 
-def same_images(
+def match_images(
     file: Path, ids: Sequence[str], collection: Collection, say: Say
 ) -> list[int] | None:
     """For each image of the collection its place in ``ids``; None, and said, if they are not the same images.
@@ -365,8 +367,8 @@ def same_images(
     if strange or lacking:
         say(
             f"{file}: stored under its own image ids; {len(strange)} of {len(ids)} are not, or not for certain, in the "
-            f"dataset{some(strange)}, and {len(lacking)} of the dataset's {len(collection)} are not in the file"
-            f"{some(lacking)}"
+            f"dataset{list_some(strange)}, and {len(lacking)} of the dataset's {len(collection)} are not in the file"
+            f"{list_some(lacking)}"
         )
         return None
     return [places[item] for item in collection.ids]

@@ -23,19 +23,24 @@ import numpy as np
 from kis_bench.errors import BadFile
 from kis_bench.records import Float32s
 
-PLAIN = (
+PLAIN_INSTRUCTIONS = (
     "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT SHORT_BINUNICODE BINUNICODE"
     " BINUNICODE8 EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 TUPLE EMPTY_LIST APPEND APPENDS BINGET LONG_BINGET BINPUT"
     " LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL"  # any name is asked for, so that an error can tell which was refused
 )
-TENSOR = f"{PLAIN} REDUCE SHORT_BINBYTES BINBYTES BINBYTES8"
-STORAGE = f"{PLAIN} EMPTY_DICT SETITEM SETITEMS BINPERSID"
+TENSOR_INSTRUCTIONS = f"{PLAIN_INSTRUCTIONS} REDUCE SHORT_BINBYTES BINBYTES BINBYTES8"
+STORAGE_INSTRUCTIONS = f"{PLAIN_INSTRUCTIONS} EMPTY_DICT SETITEM SETITEMS BINPERSID"
 MOST_STEPS = 10_000_000  #: instructions in a pickle: three million images, or at worst a gigabyte of empty lists
 
-WIDTHS = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "bytes": 1}
+BYTES_PER_NUMBER = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "bytes": 1}
 #: How far from 1 lengths may be. Normalising in a coarse type rounds the length and each number by up to half a step.
-TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 2 * 2**-10, "bfloat16": 2 * 2**-7}
-TYPES = {f"torch {kind}": kind for kind in TOLERANCE}
+LENGTH_TOLERANCE_BY_TYPE = {
+    "float64": 1e-3,
+    "float32": 1e-3,
+    "float16": 2 * 2**-10,
+    "bfloat16": 2 * 2**-7,
+}
+TORCH_TYPES = {f"torch {kind}": kind for kind in LENGTH_TOLERANCE_BY_TYPE}
 STORAGES = {
     "torch DoubleStorage": "float64",
     "torch FloatStorage": "float32",
@@ -76,7 +81,7 @@ class Instructions(dict[int, Callable[[Any], None]]):
     ) -> None:
         known = {ord(one.code) for one in pickletools.opcodes if one.name in names.split()}
         steps: Mapping[int, Callable[[Any], None]] = {**pickle._Unpickler.dispatch, **own}
-        super().__init__({code: counted(steps[code]) for code in known})
+        super().__init__({code: limit_steps(steps[code]) for code in known})
 
     def __missing__(self, code: int) -> Callable[[Any], None]:
         names = [one.name for one in pickletools.opcodes if ord(one.code) == code]
@@ -85,7 +90,7 @@ class Instructions(dict[int, Callable[[Any], None]]):
         raise Refused(f"the pickle instruction {names[0]}")
 
 
-def counted(step: Callable[[Any], None]) -> Callable[[Any], None]:
+def limit_steps(step: Callable[[Any], None]) -> Callable[[Any], None]:
     def count(reader: Reader) -> None:
         reader.steps += 1
         if reader.steps > MOST_STEPS:
@@ -102,7 +107,7 @@ class Reader(pickle._Unpickler):
         Refused: there is anything else. One of DAMAGE: it is no pickle, or not whole.
     """
 
-    dispatch = Instructions(PLAIN)
+    dispatch = Instructions(PLAIN_INSTRUCTIONS)
     names: Mapping[str, Any] = {}  #: "module name" -> what stands for it
 
     def __init__(self, stream: io.BytesIO) -> None:
@@ -111,7 +116,7 @@ class Reader(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if f"{module} {name}" not in self.names:
-            raise Refused(f"the name {shown(f'{module}.{name}')}")
+            raise Refused(f"the name {describe_value(f'{module}.{name}')}")
         return self.names[f"{module} {name}"]
 
 
@@ -148,7 +153,7 @@ class Tensor:
             return view.astype(np.float32)
 
 
-class Facts(dict[str, Any]):
+class PlainDict(dict[str, Any]):
     """What a pickle's dict becomes; a key that is no text could be nested so deep that its hash ends the process."""
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -160,13 +165,15 @@ class Facts(dict[str, Any]):
 class StorageReader(Reader):
     """Reads the pickles at the beginning of what torch wrote for a storage."""
 
-    dispatch = Instructions(STORAGE, {pickle.EMPTY_DICT[0]: lambda reader: reader.append(Facts())})
+    dispatch = Instructions(
+        STORAGE_INSTRUCTIONS, {pickle.EMPTY_DICT[0]: lambda reader: reader.append(PlainDict())}
+    )
     names = STORAGES
 
     def persistent_load(self, pid: Any) -> Storage:
         if type(pid) is not tuple or len(pid) != 6 or pid[0] != "storage":
             raise Refused(
-                f"the persistent id {shown(pid[0] if type(pid) is tuple and pid else pid)}"
+                f"the persistent id {describe_value(pid[0] if type(pid) is tuple and pid else pid)}"
             )
         _, kind, key, location, count, view = pid
         if view is not None:
@@ -175,7 +182,7 @@ class StorageReader(Reader):
         if (
             any(type(text) is not str for text in (kind, key, location))
             or type(count) is not int
-            or kind not in WIDTHS
+            or kind not in BYTES_PER_NUMBER
         ):
             raise ValueError("a storage that is not torch's")
         return Storage(kind, key, count)
@@ -187,18 +194,18 @@ def load_storage(content: Any) -> Storage:
     magic, protocol, system, found, keys = (StorageReader(stream).load() for _ in range(5))
     if magic != MAGIC or protocol != PROTOCOL or type(found) is not Storage or keys != [found.key]:
         raise ValueError("the tensor's numbers don't begin as torch's do")
-    if type(system) is not Facts or system.get("little_endian") is not True:
+    if type(system) is not PlainDict or system.get("little_endian") is not True:
         raise Refused("numbers of a big-endian machine")
     (count,) = struct.unpack("<q", stream.read(8))
     numbers = memoryview(content)[stream.tell() :]
-    if count != found.count or len(numbers) != count * WIDTHS[found.kind]:
+    if count != found.count or len(numbers) != count * BYTES_PER_NUMBER[found.kind]:
         raise ValueError(
             f"{len(numbers)} bytes where the tensor's numbers are {found.count} of {found.kind}"
         )
     return Storage(found.kind, found.key, count, numbers)
 
 
-def typed_tensor(
+def make_typed_tensor(
     storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, more: Any = None
 ) -> Tensor:
     """The tensor of torch's arguments, if all of it lies inside its storage."""
@@ -222,7 +229,7 @@ def typed_tensor(
     return Tensor(storage.kind, storage.content, offset, size, stride)
 
 
-def untyped_tensor(
+def make_untyped_tensor(
     storage: Any,
     offset: Any,
     size: Any,
@@ -235,31 +242,31 @@ def untyped_tensor(
     """The same for a storage of bytes, with the type beside it: torch's newer way."""
     if type(storage) is not Storage or storage.content is None or storage.kind != "bytes":
         raise ValueError("a tensor without bytes")
-    if type(kind) is not str or kind not in TOLERANCE:
+    if type(kind) is not str or kind not in LENGTH_TOLERANCE_BY_TYPE:
         raise ValueError("a tensor of no known type")
-    count = storage.count // WIDTHS[kind]
-    typed = Storage(kind, storage.key, count, storage.content[: count * WIDTHS[kind]])
-    return typed_tensor(typed, offset, size, stride, grad, hooks, more)
+    count = storage.count // BYTES_PER_NUMBER[kind]
+    typed = Storage(kind, storage.key, count, storage.content[: count * BYTES_PER_NUMBER[kind]])
+    return make_typed_tensor(typed, offset, size, stride, grad, hooks, more)
 
 
-def no_hooks() -> None:
+def make_no_hooks() -> None:
     """In place of the empty OrderedDict that torch writes for a tensor's hooks."""
 
 
 class TensorReader(Reader):
     """Also reads one tensor, as torch writes it into a pickle."""
 
-    dispatch = Instructions(TENSOR)
+    dispatch = Instructions(TENSOR_INSTRUCTIONS)
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream)
         self.loaded = False
         self.names = {
-            **TYPES,
+            **TORCH_TYPES,
             "torch.storage _load_from_bytes": self.load_once,
-            "torch._utils _rebuild_tensor_v2": typed_tensor,
-            "torch._utils _rebuild_tensor_v3": untyped_tensor,
-            "collections OrderedDict": no_hooks,
+            "torch._utils _rebuild_tensor_v2": make_typed_tensor,
+            "torch._utils _rebuild_tensor_v3": make_untyped_tensor,
+            "collections OrderedDict": make_no_hooks,
         }
 
     def load_once(self, content: Any) -> Storage:
@@ -271,7 +278,7 @@ class TensorReader(Reader):
         return load_storage(content)
 
 
-def shown(value: object) -> str:
+def describe_value(value: object) -> str:
     text = value[:200] if isinstance(value, str) else f"of type {type(value).__name__}"
     return text if text.isprintable() else ascii(text)
 

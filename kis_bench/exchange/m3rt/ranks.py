@@ -19,29 +19,29 @@ from kis_bench.exchange.m3rt.saves import Save
 from kis_bench.records import Query
 
 Say: TypeAlias = Callable[[str], None]
-Cell: TypeAlias = tuple[str, str, str]  # model, dataset, label set
-Ranks: TypeAlias = list[tuple[str, int]]  # label text, and rank from 0, or -1: not found
+CellKey: TypeAlias = tuple[str, str, str]  # model, dataset, label set
+SavedRanks: TypeAlias = list[tuple[str, int]]  # label text, and rank from 0, or -1: not found
 Pairs: TypeAlias = list[tuple[Query, int]]
 
 
-def without_texts(key: Cell, save: Save, counts: list[int], say: Say) -> Ranks:
+def expand_cumulation(key: CellKey, save: Save, counts: list[int], say: Say) -> SavedRanks:
     """The ranks that a cumulation tells of; nobody knows whose they are."""
     steps = [after - before for before, after in pairwise([0, *counts])]
     say(
-        f"{named(key)}: taken from {save.path} alone, without texts, so none of {counts[-1]} ranks is paired with its "
-        f"query; at the last rank, where M3RT also counts what was not found: {steps[-1]}"
+        f"{format_key(key)}: taken from {save.path} alone, without texts, so none of "
+        f"{counts[-1]} ranks is paired with its query; at the last rank, where M3RT also counts what was not found: {steps[-1]}"
     )
     return [("", place) for place, step in enumerate(steps) for _ in range(step)]
 
 
-def checked(
-    key: Cell,
+def check_ranks(
+    key: CellKey,
     save: Save,
-    ranks: Ranks,
+    ranks: SavedRanks,
     counts: tuple[Save, list[int]] | None,
     n_items: int,
     say: Say,
-) -> Ranks:
+) -> SavedRanks:
     """The ranks, if they are of that many images; says where the cumulation of the same cell differs."""
     text, worst = max(ranks, key=lambda one: one[1])
     if worst >= n_items:
@@ -56,17 +56,17 @@ def checked(
         if differ:
             at = differ[0]
             say(
-                f"{named(key)}: {save.path} and {counts[0].path} disagree at {len(differ)} of {n_items} ranks; up to "
-                f"rank {at + 1} they count {mine[at]} and {theirs[at]} targets; the ranks were taken"
+                f"{format_key(key)}: {save.path} and {counts[0].path} disagree at {len(differ)} "
+                f"of {n_items} ranks; up to rank {at + 1} they count {mine[at]} and {theirs[at]} targets; the ranks were taken"
             )
     return ranks
 
 
-def named(key: Cell) -> str:
+def format_key(key: CellKey) -> str:
     return f"{key[0]} on {key[1]}, {key[2]}"
 
 
-def paired(legacy: Ranks, queries: Sequence[Query]) -> tuple[Pairs, Ranks]:
+def pair(legacy: SavedRanks, queries: Sequence[Query]) -> tuple[Pairs, SavedRanks]:
     """Ranks with their queries, and those that could be of several queries, or of none.
 
     A text tells its query if no other has it, or if all that have it came at the same rank. Spaces around texts don't
@@ -87,7 +87,9 @@ def paired(legacy: Ranks, queries: Sequence[Query]) -> tuple[Pairs, Ranks]:
     return pairs, [(text, place) for text, place in legacy if text.strip() not in sure]
 
 
-def tell(key: Cell, pairs: Pairs, loose: Ranks, queries: Sequence[Query], say: Say) -> Counter[str]:
+def report_left_out(
+    key: CellKey, pairs: Pairs, loose: SavedRanks, queries: Sequence[Query], say: Say
+) -> Counter[str]:
     """Says what was left out and what could not be paired, and returns how much that is."""
     known = {query.text for query in queries}
     spaced = {" ".join(text.split()) for text in known}
@@ -113,9 +115,8 @@ def tell(key: Cell, pairs: Pairs, loose: Ranks, queries: Sequence[Query], say: S
     }
     for fact, which in facts.items():
         if which:
-            say(
-                f"{named(key)}: {fact}: {len(which)} of {len(pairs) + len(loose)}{some(list(dict.fromkeys(which)))}"
-            )
+            some = list_some(list(dict.fromkeys(which)))
+            say(f"{format_key(key)}: {fact}: {len(which)} of {len(pairs) + len(loose)}{some}")
     return Counter(
         {
             "left out, because the target was not found": len(lost),
@@ -124,7 +125,9 @@ def tell(key: Cell, pairs: Pairs, loose: Ranks, queries: Sequence[Query], say: S
     )
 
 
-def rows_of(key: Cell, pairs: Pairs, loose: Ranks, n_items: int) -> list[dict[str, Any]]:
+def make_rank_rows(
+    key: CellKey, pairs: Pairs, loose: SavedRanks, n_items: int
+) -> list[dict[str, Any]]:
     """The rows of ranks.parquet; what M3RT didn't save is left empty."""
     model, dataset, label_set = key
     kept = [(text, place) for text, place in loose if place >= 0]
@@ -158,7 +161,7 @@ def rows_of(key: Cell, pairs: Pairs, loose: Ranks, n_items: int) -> list[dict[st
     ]
 
 
-def some(texts: Sequence[str], most: int = 5) -> str:
+def list_some(texts: Sequence[str], most: int = 5) -> str:
     """The first of the texts, in brackets."""
     more = [f"{len(texts) - most} more"] if len(texts) > most else []
     return f" ({', '.join([*(repr(text[:60]) for text in texts[:most]), *more])})" if texts else ""

@@ -12,8 +12,8 @@ import numpy as np
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.m3rt.pickles import (
+    LENGTH_TOLERANCE_BY_TYPE,
     REMEDY,
-    TOLERANCE,
     Reader,
     Tensor,
     TensorReader,
@@ -21,22 +21,22 @@ from kis_bench.exchange.m3rt.pickles import (
 )
 from kis_bench.records import Float32s
 
-FOLDERS = {"features": "image_features", "ranks": "ranks", "cumulation": "cumulations"}
+SAVE_FOLDERS = {"features": "image_features", "ranks": "ranks", "cumulation": "cumulations"}
 LABEL_SETS = ("short", "long")
-DATASETS = {"marine": "mvk"}  #: M3RT's name -> ours, where they differ
+DATASET_NAMES = {"marine": "mvk"}  #: M3RT's name -> ours, where they differ
 MOST_LABELS = 1_000_000  #: that a cumulation may count
-HALVES = re.compile("[\ud800-\udfff]")  #: of characters; UTF-8 has none
+HALF_CHARACTERS = re.compile("[\ud800-\udfff]")  #: of characters; UTF-8 has none
 
 
 def is_text(value: object) -> bool:
     """Whether it is a text that can be written as UTF-8; pickles may hold halves of characters."""
-    return type(value) is str and not HALVES.search(value)
+    return type(value) is str and not HALF_CHARACTERS.search(value)
 
 
 def read_features(file: Path) -> tuple[tuple[str, ...], Float32s]:
     """Ids and vectors, float32 ``[n, d]``, of one model on one dataset, in the file's order.
 
-    Lengths are 1 within 0.001, or what the type allows that they were saved in (:data:`TOLERANCE`); finer and coarser
+    Lengths are 1 within 0.001, or what the type allows that they were saved in (:data:`LENGTH_TOLERANCE_BY_TYPE`); finer and coarser
     types come as float32.
 
     Raises:
@@ -66,7 +66,7 @@ def read_features(file: Path) -> tuple[tuple[str, ...], Float32s]:
             file, [f"image {twice!r} is there twice; rename one and encode the images again"]
         )
     off = np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1)
-    wrong = np.flatnonzero(~(off <= TOLERANCE[pair[1].kind]))
+    wrong = np.flatnonzero(~(off <= LENGTH_TOLERANCE_BY_TYPE[pair[1].kind]))
     if len(wrong):
         message = f"{len(wrong)} vectors are not finite or not of length 1, first that of image {ids[wrong[0]]!r}"
         raise BadFile(file, [f"{message}; encode the images again"])
@@ -134,12 +134,14 @@ def find_saves(folder: Path, models: Mapping[str, str]) -> tuple[tuple[Save, ...
     Raises:
         KisBenchError: there are no saves. BadFile: a file is of a model that nobody knows, or two are of one kind.
     """
-    base = saves_folder(folder)
+    base = find_saves_folder(folder)
     files = [
-        (kind, file) for kind, name in FOLDERS.items() for file in sorted((base / name).glob("*"))
+        (kind, file)
+        for kind, name in SAVE_FOLDERS.items()
+        for file in sorted((base / name).glob("*"))
     ]
     if not files:
-        wanted = ", ".join(FOLDERS.values())
+        wanted = ", ".join(SAVE_FOLDERS.values())
         raise KisBenchError(
             f"{folder} holds no saves of M3RT; name the folder with saves/ in it, and {wanted} in that"
         )
@@ -149,7 +151,7 @@ def find_saves(folder: Path, models: Mapping[str, str]) -> tuple[tuple[Save, ...
         model = max(
             (name for name in models if file.name.startswith(f"{name}-")), key=len, default=None
         )
-        save = parse(kind, file, model, models[model]) if model else None
+        save = parse_file_name(kind, file, model, models[model]) if model else None
         if file.suffix != ".pkl" or not file.is_file():
             remarks.append(f"{file}: left out, it is not a .pkl file")
         elif model is None:
@@ -174,16 +176,16 @@ def find_saves(folder: Path, models: Mapping[str, str]) -> tuple[tuple[Save, ...
     return tuple(found.values()), tuple(remarks)
 
 
-def saves_folder(folder: Path) -> Path:
+def find_saves_folder(folder: Path) -> Path:
     return folder / "saves" if (folder / "saves").is_dir() else folder
 
 
-def parse(kind: str, file: Path, thesis_model: str, model: str) -> Save | None:
+def parse_file_name(kind: str, file: Path, thesis_model: str, model: str) -> Save | None:
     """What a file's name says behind the model; None if that can't be."""
     dataset, label_set = file.stem.removeprefix(f"{thesis_model}-"), None
     if kind != "features":
         dataset, _, label_set = dataset.rpartition("-")
         if label_set not in LABEL_SETS:
             return None
-    ours = DATASETS.get(dataset, dataset)
+    ours = DATASET_NAMES.get(dataset, dataset)
     return Save(kind, thesis_model, model, dataset, ours, label_set, file) if dataset else None

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-T = TypeVar("T")
+Value = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Kind(Generic[T]):
+class Kind(Generic[Value]):
     """What a value has to be, and what is taken for it; None: it is something else."""
 
     expected: str
-    read: Callable[[Any], T | None]
+    read: Callable[[Any], Value | None]
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Place:
     name: str
     problems: list[str]
 
-    def take(self, path: str, kind: Kind[T], *, needed: bool = True) -> T | None:
+    def take(self, path: str, kind: Kind[Value], *, needed: bool = True) -> Value | None:
         """The value at a path of keys; None, and a problem, if it is missing or of another kind."""
         value, name, expected = self.found, self.name, kind.expected
-        taken: T | None = None
+        taken: Value | None = None
         for key in path.split(".") if path else ():
             if not isinstance(value, dict):
                 expected = "an object in braces"

@@ -13,22 +13,24 @@ from pathlib import Path
 
 from kis_bench.datasets.labels import LONG_FORM, RANGE_COLUMNS
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.exchange.vbs.tasks import Task, read_tasks, remarks
+from kis_bench.exchange.vbs.tasks import Task, make_remarks, read_tasks
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Collection, Query
 
-Row = dict[str, str]
+LabelRow = dict[str, str]
 Keyframes = dict[
     str, list[tuple[float, int]]
 ]  #: of a group: times in seconds, positions in the collection
-SUFFIX = re.compile(r"\.(?:mp4|m4v|mkv|webm|mov|avi|mpe?g|ogv|wmv|flv)$", re.IGNORECASE)
+VIDEO_SUFFIX = re.compile(r"\.(?:mp4|m4v|mkv|webm|mov|avi|mpe?g|ogv|wmv|flv)$", re.IGNORECASE)
 
 
 class LeftOut(Exception):
     """Why a collection has no target for a task: in general, and what there is to say of this one."""
 
 
-def label_rows(tasks: Sequence[Task], collection: Collection) -> tuple[list[Row], list[str]]:
+def make_label_rows(
+    tasks: Sequence[Task], collection: Collection
+) -> tuple[list[LabelRow], list[str]]:
     """Rows of a label file, one per task and stage, and remarks on tasks that the collection has no target for.
 
     The target is the middle keyframe of the segment by time, of an even number the earlier of the two; the range is
@@ -42,18 +44,18 @@ def label_rows(tasks: Sequence[Task], collection: Collection) -> tuple[list[Row]
             f"dataset {collection.name}: videos and times of its keyframes are not known; give group and time_s in "
             "images.csv, or for V3C put the tables msb/*.tsv that come with it into the dataset folder"
         )
-    find = finder(collection.groups)
+    find = make_finder(collection.groups)
     videos = {task.video: find(task.video) for task in tasks}
     keyframes: Keyframes = {fits[0]: [] for fits in videos.values() if len(fits) == 1}
     for i, (group, time) in enumerate(zip(collection.groups, collection.times_s, strict=True)):
         if group in keyframes and not math.isnan(time):
             keyframes[group].append((time, i))
-    rows: list[Row] = []
+    rows: list[LabelRow] = []
     said: dict[str, list[str]] = defaultdict(list)
     first: dict[tuple[object, ...], str] = {}
     for task in tasks:
         try:
-            item = collection.ids[target_of(task, videos[task.video], keyframes)]
+            item = collection.ids[find_target(task, videos[task.video], keyframes)]
         except LeftOut as reason:
             said[f"left out, {reason.args[0]}"].append(f"{task.name} ({reason.args[1]})")
             continue
@@ -66,17 +68,20 @@ def label_rows(tasks: Sequence[Task], collection: Collection) -> tuple[list[Row]
             said["whose video is called otherwise in the collection"].append(
                 f"{task.name} ({task.video}: {group})"
             )
-        rows += rows_of(task, item)
+        rows += make_task_rows(task, item)
     if not rows:
         raise KisBenchError(
             "\n  ".join(
-                [f"dataset {collection.name} has no target for any task:", *remarks("task", said)]
+                [
+                    f"dataset {collection.name} has no target for any task:",
+                    *make_remarks("task", said),
+                ]
             )
         )
-    return sorted(rows, key=lambda row: int(row["stage"])), remarks("task", said)
+    return sorted(rows, key=lambda row: int(row["stage"])), make_remarks("task", said)
 
 
-def target_of(task: Task, fits: Sequence[str], keyframes: Keyframes) -> int:
+def find_target(task: Task, fits: Sequence[str], keyframes: Keyframes) -> int:
     """The position of the middle one of the keyframes in a task's segment. Raises LeftOut."""
     if len(fits) != 1:
         why = "whose video fits several groups" if fits else "whose video is not in the collection"
@@ -93,7 +98,7 @@ def target_of(task: Task, fits: Sequence[str], keyframes: Keyframes) -> int:
     return inside[(len(inside) - 1) // 2][1]
 
 
-def finder(groups: Iterable[str]) -> Callable[[str], list[str]]:
+def make_finder(groups: Iterable[str]) -> Callable[[str], list[str]]:
     """From the name of a video to the groups that it may be; several where nobody can tell which.
 
     That is the group of this name; else those of this name without suffix; else those whose path ends in it; else
@@ -101,24 +106,24 @@ def finder(groups: Iterable[str]) -> Callable[[str], list[str]]:
     """
     tables: list[dict[str | None, list[str]]] = [defaultdict(list) for _ in range(4)]
     for group in dict.fromkeys(groups):
-        whole = SUFFIX.sub("", group)
+        whole = VIDEO_SUFFIX.sub("", group)
         last = whole.rpartition("/")[2]
-        for table, key in zip(tables, (group, whole, last, digits(last)), strict=True):
+        for table, key in zip(tables, (group, whole, last, find_digits(last)), strict=True):
             table[key].append(group)
 
     def find(video: str) -> list[str]:
-        whole = SUFFIX.sub("", video)
-        keys = zip(tables, (video, whole, whole, digits(whole)), strict=True)
+        whole = VIDEO_SUFFIX.sub("", video)
+        keys = zip(tables, (video, whole, whole, find_digits(whole)), strict=True)
         return next((table[key] for table, key in keys if key is not None and key in table), [])
 
     return find
 
 
-def digits(name: str) -> str | None:
+def find_digits(name: str) -> str | None:
     return name.lstrip("0") if name.isdigit() else None
 
 
-def rows_of(task: Task, item: str) -> list[Row]:
+def make_task_rows(task: Task, item: str) -> list[LabelRow]:
     span = dict(zip(RANGE_COLUMNS, (str(task.start_s), str(task.end_s)), strict=True))
     return [
         {
@@ -134,7 +139,7 @@ def rows_of(task: Task, item: str) -> list[Row]:
     ]
 
 
-def write_labels(file: Path, rows: Sequence[Row]) -> None:
+def write_labels(file: Path, rows: Sequence[LabelRow]) -> None:
     """A label file of rows, whole or not at all. Raises KisBenchError where there is a file already."""
     if os.path.lexists(file):
         raise KisBenchError(f"{file} is there already; delete it, or choose another file")
@@ -154,13 +159,13 @@ def import_tasks(
         known: the queries that the dataset has already.
 
     Raises:
-        BadFile: as :func:`read_tasks`, or there is no textual known-item task. KisBenchError: as :func:`label_rows`
+        BadFile: as :func:`read_tasks`, or there is no textual known-item task. KisBenchError: as :func:`make_label_rows`
         and :func:`write_labels`, or the dataset has queries of these names in these label sets.
     """
     tasks, said = read_tasks(tasks_file)
     if not tasks:
         raise BadFile(tasks_file, ["there are no textual known-item tasks", *said])
-    rows, more = label_rows(tasks, collection)
+    rows, more = make_label_rows(tasks, collection)
     there = {(query.label_set, query.query_id) for query in known}
     twice = sorted(
         {row["query_id"] for row in rows if (row["label_set"], row["query_id"]) in there}

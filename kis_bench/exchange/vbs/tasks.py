@@ -47,7 +47,11 @@ TIMECODE = re.compile(
 )
 NUMERAL = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")  #: in a label file: NUL, and halves of characters
-MOST_BYTES, MOST_CHARACTERS, MOST = 2**26, 100_000, 1e12  #: of a file, of a text, of a number
+LARGEST_FILE_BYTES, MOST_CHARACTERS, LARGEST_NUMBER = (
+    2**26,
+    100_000,
+    1e12,
+)  #: of a file, of a text, of a number
 LONG_S = 120.0  #: segments of the Showdown last about 20 s
 
 
@@ -74,7 +78,7 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
         BadFile: it is of no known shape, or tasks have problems; all of them are named.
     """
     problems: list[str] = []
-    content = parsed(file, problems)
+    content = parse_json(file, problems)
     holders = (
         [content.get(key) for key in ("template", "description")]
         if isinstance(content, dict)
@@ -84,7 +88,7 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
     listed = holder.get("tasks") if isinstance(holder, dict) else holder
     if not isinstance(listed, list) or not listed:
         raise BadFile(file, [*problems, f"there are no tasks; give {SHAPES}"])
-    key, read = ("query_name", archive_task) if listed is content else ("name", dres_task)
+    key, read = ("query_name", read_archive_task) if listed is content else ("name", read_dres_task)
     tasks: list[Task] = []
     others: Counter[str] = Counter()
     first: dict[str, int] = {}
@@ -92,7 +96,7 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
         name = found.get(key) if isinstance(found, dict) else None
         name = name.strip() if isinstance(name, str) else ""
         place = f"task {number} ({name[:80]!r})" if name else f"task {number}"
-        if read is dres_task and (kind := other_kind(found)) is not None:
+        if read is read_dres_task and (kind := name_other_kind(found)) is not None:
             others[kind] += 1
             continue
         if name and first.setdefault(name, number) != number:
@@ -112,17 +116,18 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
         f"{n} task{'s' * (n > 1)} of type {kind!r} left out, no textual known-item search"
         for kind, n in others.items()
     ]
-    return tasks, [*kinds, *remarks("task", left), *oddities(tasks)]
+    return tasks, [*kinds, *make_remarks("task", left), *find_oddities(tasks)]
 
 
-def parsed(file: Path, problems: list[str]) -> Any:
+def parse_json(file: Path, problems: list[str]) -> Any:
     def constant(name: str) -> float:
         problems.append(f"{name} is no number in JSON; write a number, or null")
         return math.nan
 
-    if os.path.isfile(file) and os.path.getsize(file) > MOST_BYTES:
+    if os.path.isfile(file) and os.path.getsize(file) > LARGEST_FILE_BYTES:
         raise BadFile(
-            file, [f"it has more than {MOST_BYTES:,} bytes; export the template without its run"]
+            file,
+            [f"it has more than {LARGEST_FILE_BYTES:,} bytes; export the template without its run"],
         )
     try:
         return json.loads(decode(file, problems), parse_constant=constant)
@@ -135,20 +140,20 @@ def parsed(file: Path, problems: list[str]) -> Any:
         raise BadFile(file, [*problems, f"{why}; give {SHAPES}"]) from error
 
 
-def other_kind(found: Any) -> str | None:
+def name_other_kind(found: Any) -> str | None:
     """What the type of a task of DRES is called that certainly is no textual known-item search."""
     if not isinstance(found, dict):
         return None
     targets = [found["target"]] if "target" in found else found.get("targets")
     one = not isinstance(targets, list) or len(targets) == 1
-    if one and types(targets) <= TARGETS and types(found.get("hints")) <= HINTS:
+    if one and list_types(targets) <= TARGETS and list_types(found.get("hints")) <= HINTS:
         return None
     kind = found.get("taskType")
     kind = kind.get("name") if isinstance(kind, dict) else kind
     return kind[:80] if isinstance(kind, str) else "unknown"
 
 
-def types(found: Any) -> set[str]:
+def list_types(found: Any) -> set[str]:
     kinds = (
         [one.get("type") for one in found if isinstance(one, dict)]
         if isinstance(found, list)
@@ -157,23 +162,27 @@ def types(found: Any) -> set[str]:
     return {kind for kind in kinds if isinstance(kind, str)}
 
 
-def hint(value: Any) -> str | None:
+def take_hint(value: Any) -> str | None:
     right = (
         isinstance(value, str) and len(value) <= MOST_CHARACTERS and not UNWRITABLE.search(value)
     )
     return value.strip() if right else None  # as label files are read
 
 
-def number(value: Any) -> float | None:
-    right = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST
+def take_number(value: Any) -> float | None:
+    right = (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 0 <= value <= LARGEST_NUMBER
+    )
     return float(value) if right else None
 
 
-def rate(value: Any) -> float | None:
-    return number(value) if (number(value) or 0.0) >= 0.001 else None
+def take_rate(value: Any) -> float | None:
+    return take_number(value) if (take_number(value) or 0.0) >= 0.001 else None
 
 
-def timecode(value: Any) -> tuple[float, float] | None:
+def parse_timecode(value: Any) -> tuple[float, float] | None:
     """Seconds and frames of ``hours:minutes:seconds:frames``, of which the first may be left out, or with ``.480``."""
     parts = (
         TIMECODE.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 40 else None
@@ -186,44 +195,44 @@ def timecode(value: Any) -> tuple[float, float] | None:
     return 3600 * hours + 60 * minutes + seconds + thousandths / 1000, frames + only_frames
 
 
-def clock(unit: str) -> Kind[tuple[float, float]]:
+def make_clock(unit: str) -> Kind[tuple[float, float]]:
     """What a time in this unit has to be, which is taken for seconds and frames."""
     if unit.upper() == "TIMECODE":
-        return Kind("a time such as 0:01:30:12 with 12 frames, or 0:01:30.480", timecode)
+        return Kind("a time such as 0:01:30:12 with 12 frames, or 0:01:30.480", parse_timecode)
 
     def read(value: Any) -> tuple[float, float] | None:
-        count = number(
+        count = take_number(
             float(value) if isinstance(value, str) and NUMERAL.fullmatch(value) else value
         )
         seconds = PER_SECOND.get(unit)
         return None if count is None else (count / seconds, 0.0) if seconds else (0.0, count)
 
-    return Kind(f"a number from 0 to {MOST:.0f}, in quotes or not", read)
+    return Kind(f"a number from 0 to {LARGEST_NUMBER:.0f}, in quotes or not", read)
 
 
-HINT = Kind(f"a text in quotes, of at most {MOST_CHARACTERS:,} whole characters", hint)
-TEXT = Kind[str](f"{HINT.expected}, not blank", lambda value: hint(value) or None)
-MILLISECONDS = Kind(f"milliseconds, a number from 0 to {MOST:.0f}", number)
-SECONDS = Kind(f"seconds, a number from 0 to {MOST:.0f}, or null", number)
-FPS = Kind("frames per second, a number from 0.001, or null", rate)
+HINT = Kind(f"a text in quotes, of at most {MOST_CHARACTERS:,} whole characters", take_hint)
+TEXT_NOT_BLANK = Kind[str](f"{HINT.expected}, not blank", lambda value: take_hint(value) or None)
+MILLISECONDS = Kind(f"milliseconds, a number from 0 to {LARGEST_NUMBER:.0f}", take_number)
+SECONDS = Kind(f"seconds, a number from 0 to {LARGEST_NUMBER:.0f}, or null", take_number)
+FPS = Kind("frames per second, a number from 0.001, or null", take_rate)
 UNIT = Kind[str](f"one of {', '.join(UNITS)}", lambda value: value if value in UNITS else None)
 
 
-def archive_task(task: Place) -> list[Task]:
+def read_archive_task(task: Place) -> list[Task]:
     ends = [task.take(f"videorange.{end}", MILLISECONDS) for end in ("start", "end")]
     seconds = [None if end is None else end / 1000 for end in ends]
     hints = [(0.0, each.take("", HINT)) for each in task.each("hints")]
-    return made(
+    return make_tasks(
         task,
         "query_name",
-        task.take("answer", TEXT),
+        task.take("answer", TEXT_NOT_BLANK),
         seconds,
         hints,
         task.take("fps", FPS, needed=False),
     )
 
 
-def dres_task(task: Place) -> list[Task]:
+def read_dres_task(task: Place) -> list[Task]:
     old = isinstance(task.found, dict) and "target" in task.found
     span, text = ("temporalRange", "text") if old else ("range", "description")
     targets = (
@@ -232,21 +241,21 @@ def dres_task(task: Place) -> list[Task]:
         else task.each("targets")
     )
     target = targets[0] if targets else Place({}, task.name, [])  # else a problem is known
-    target.take("type", TEXT)
+    target.take("type", TEXT_NOT_BLANK)
     fps = target.take("item.fps", FPS, needed=False)
-    ends = [moment(target, f"{span}.{end}", old, fps) for end in ("start", "end")]
+    ends = [read_moment(target, f"{span}.{end}", old, fps) for end in ("start", "end")]
     hints = []
     for each in task.each("hints"):
         since = each.take("start", SECONDS, needed=False) or 0.0
-        if each.take("type", TEXT) != "EMPTY":
+        if each.take("type", TEXT_NOT_BLANK) != "EMPTY":
             hints.append((since, each.take(text, HINT)))
-    return made(task, "name", target.take("item.name", TEXT), ends, hints, fps)
+    return make_tasks(task, "name", target.take("item.name", TEXT_NOT_BLANK), ends, hints, fps)
 
 
-def moment(target: Place, path: str, old: bool, fps: float | None) -> float | None:
+def read_moment(target: Place, path: str, old: bool, fps: float | None) -> float | None:
     """A point in time, in seconds. In DRES 1 its type is its unit, and its key is called like that."""
     unit = target.take(f"{path}.{'type' if old else 'unit'}", UNIT)
-    found = unit and target.take(f"{path}.{unit.lower() if old else 'value'}", clock(unit))
+    found = unit and target.take(f"{path}.{unit.lower() if old else 'value'}", make_clock(unit))
     rate = target.take(f"{path}.fps", FPS, needed=False) or fps
     if not found:
         return None
@@ -259,7 +268,7 @@ def moment(target: Place, path: str, old: bool, fps: float | None) -> float | No
     return seconds + frames / (rate or 1.0)
 
 
-def made(
+def make_tasks(
     task: Place,
     key: str,
     video: str | None,
@@ -268,7 +277,7 @@ def made(
     fps: float | None,
 ) -> list[Task]:
     """The task, if all of it is there."""
-    name, (start, end) = task.take(key, TEXT), ends
+    name, (start, end) = task.take(key, TEXT_NOT_BLANK), ends
     hints = [text for _, text in sorted(shown, key=lambda pair: pair[0]) if text is not None]
     if task.take("hints", LIST) is not None and len(hints) == len(shown) and not any(hints):
         task.problems.append(f"{task.name}.hints hold no text; write one, or delete the task")
@@ -281,7 +290,7 @@ def made(
     return [Task(name, video, start, end, tuple(hints), fps)]
 
 
-def oddities(tasks: Sequence[Task]) -> list[str]:
+def find_oddities(tasks: Sequence[Task]) -> list[str]:
     """Remarks on what may be meant, or a slip."""
     steps = [
         (task, n, pair)
@@ -299,12 +308,12 @@ def oddities(tasks: Sequence[Task]) -> list[str]:
         "without text, whose stages are left out": blank,
         "the same as the one before, and kept": same,
     }
-    return remarks("hint", hints) + remarks(
+    return make_remarks("hint", hints) + make_remarks(
         "task", {f"longer than {LONG_S:g} s, which may be a slip": long}
     )
 
 
-def remarks(noun: str, found: Mapping[str, Sequence[str]]) -> list[str]:
+def make_remarks(noun: str, found: Mapping[str, Sequence[str]]) -> list[str]:
     """One line per reason, with the number and the names of those that it is about."""
     lines = []
     for why, names in found.items():
