@@ -34,7 +34,7 @@ from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
 from kis_bench.files.parallel import show_progress
-from kis_bench.files.text import flatten
+from kis_bench.files.text import make_plain
 from kis_bench.ranking.relevance import NearDuplicates, looks_like
 from kis_bench.records import Checkpoint, Collection
 
@@ -338,5 +338,5 @@ def format_problems(error: Exception) -> str:
 def make_printable(finding: str) -> str:
     """As a terminal can show it, whatever texts and names of files hold."""
     return "\n  ".join(
-        map(flatten, finding.encode("utf-8", "backslashreplace").decode().split("\n"))
+        map(make_plain, finding.encode("utf-8", "backslashreplace").decode().split("\n"))
     )

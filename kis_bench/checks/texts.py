@@ -16,7 +16,7 @@ from pathlib import Path
 from kis_bench.checks.check import Check
 from kis_bench.datasets.labels import Labels
 from kis_bench.files.images import IMAGE_SUFFIXES
-from kis_bench.files.text import flatten, shorten
+from kis_bench.files.text import make_plain, shorten
 from kis_bench.records import Collection, Query
 
 MOST_PLACES, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text
@@ -242,7 +242,7 @@ def find_hidden(query: Query) -> list[str]:
 
 
 def quote(text: str) -> str:
-    return repr(shorten(flatten(text), MOST_SHOWN))
+    return repr(shorten(make_plain(text), MOST_SHOWN))
 
 
 def show_text(query: Query) -> str:

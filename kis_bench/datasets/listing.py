@@ -17,7 +17,7 @@ from typing import Any, overload
 
 from kis_bench.datasets import archives
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.cache import MOST_NAMES, FileFacts, read_state
+from kis_bench.files.cache import MOST_NAMES, FileFacts, read_file_state
 from kis_bench.files.images import IMAGE_SUFFIXES
 from kis_bench.files.parallel import map_in_threads, show_progress
 from kis_bench.files.whole import digest_content
@@ -249,7 +249,7 @@ def read_states(pictures: Pictures) -> tuple[list[str], dict[str, str], list[str
     for i, (name, file) in enumerate(pictures.places()):
         names.append(name)
         try:
-            state = read_state(file)
+            state = read_file_state(file)
         except OSError as error:
             problems.append(f"{pictures[i]} can't be read: {error.strerror}")
             continue

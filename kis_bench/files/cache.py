@@ -35,8 +35,8 @@ def write_if_possible(file: Path, text: str) -> None:
 class FileFacts:
     """What was found out about files, of one kind (``digest``, ``hash``, ...), and still holds.
 
-    A fact holds while the state that it was found in does; for a file that is :func:`read_state`. All is in one SQLite
-    database; where that can't be read or written, nothing is known and nothing is kept.
+    A fact holds while the state under which it was found does; of a file, :func:`read_file_state`.
+    One SQLite database has them all; where it can't be read or written, nothing is known or kept.
     """
 
     def __init__(self, kind: str) -> None:
@@ -89,7 +89,7 @@ def open_database() -> Iterator[sqlite3.Connection]:
         raise
 
 
-def read_state(file: Path | str) -> str | None:
+def read_file_state(file: Path | str) -> str | None:
     """Size and time of change; None while it is so young that a change could go unnoticed."""
     about = os.stat(file)
     if time.time_ns() - about.st_mtime_ns < YOUNG_NS:
@@ -99,7 +99,7 @@ def read_state(file: Path | str) -> str | None:
 
 def find_once(kind: str, file: Path, find: Callable[[Path], str]) -> str:
     """What ``find`` tells of a file, found out again only when the file has changed."""
-    name, state, facts = str(file.resolve()), read_state(file), FileFacts(kind)
+    name, state, facts = str(file.resolve()), read_file_state(file), FileFacts(kind)
     if state is None:
         return find(file)
     known = facts.known({name: state})

@@ -22,8 +22,9 @@ DIGITS = 16  #: of a hash; those of the colours follow
 def compute_perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
     """pHash of each picture (signs of the low frequencies of its cosine transform), uint64 ``[n]``.
 
-    It sees shape and brightness, no colour: :func:`compute_colour_grids` does. Half of the bits are set wherever coefficients
-    differ, so that two hashes differ in an even number of bits. Made once for each content and kept in the cache.
+    It sees shape and brightness but no colour, which :func:`compute_colour_grids` does. Half of the bits are
+    set wherever coefficients differ, so two hashes differ in an even number of bits. Computed once for each
+    content and kept in the cache.
 
     Raises:
         BadFile: pictures can't be read; all of them are named.

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
-Input = TypeVar("A")
-Output = TypeVar("B")
+In = TypeVar("A")
+Out = TypeVar("B")
 
 
 def map_ahead(
-    pool: Executor, function: Callable[[Input], Output], inputs: Iterable[Input], most: int
-) -> Iterator[Output]:
+    pool: Executor, function: Callable[[In], Out], inputs: Iterable[In], most: int
+) -> Iterator[Out]:
     """``map`` in the pool's threads, in order, with at most that many results waiting: memory stays bounded."""
-    waiting: deque[Future[Output]] = deque()
+    waiting: deque[Future[Out]] = deque()
     try:
         for each in inputs:
             waiting.append(pool.submit(function, each))
@@ -30,13 +30,13 @@ def map_ahead(
 
 
 def map_in_threads(
-    function: Callable[[Input], Output],
-    inputs: Sequence[Input],
+    function: Callable[[In], Out],
+    inputs: Sequence[In],
     threads: int,
     what: str,
     *,
     unit: str,
-) -> Iterator[Output]:
+) -> Iterator[Out]:
     """``map`` in so many threads, in order and within bounded memory, under a progress bar."""
     with ThreadPoolExecutor(threads) as pool:
         yield from show_progress(
@@ -44,12 +44,12 @@ def map_in_threads(
         )
 
 
-Item = TypeVar("T")
+Element = TypeVar("T")
 
 
 def show_progress(
-    items: Iterable[Item], what: str, *, unit: str, done: int = 0, total: int | None = None
-) -> Iterable[Item]:
+    items: Iterable[Element], what: str, *, unit: str, done: int = 0, total: int | None = None
+) -> Iterable[Element]:
     """``items`` with a bar that starts at ``done``; no bar unless standard error is a terminal.
 
     How many there are in all is told by ``total``, or by their length; without either they are only counted.

@@ -14,7 +14,7 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def flatten(text: object) -> str:
+def make_plain(text: object) -> str:
     """On one line, without control characters and marks that turn the writing direction."""
     line = _DIRECTION_MARKS.sub("", " ".join(str(text).split()))
     return "".join(c for c in line if c.isprintable() or c in "\u200c\u200d")

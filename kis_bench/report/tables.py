@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from kis_bench.files.text import flatten, shorten
+from kis_bench.files.text import make_plain, shorten
 
 _MARKUP = re.compile(r"([\\`*_\[\]~|!#])")
 
 
 def escaped(text: object, limit: int | None = 240) -> str:
     """Text as Markdown that shows it literally: no markup, no HTML, no new cell or line; None cuts nothing."""
-    line = flatten(text) if limit is None else shorten(flatten(text), limit)
+    line = make_plain(text) if limit is None else shorten(make_plain(text), limit)
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKUP.sub(r"\\\1", line)
 

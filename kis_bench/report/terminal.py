@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kis_bench.analysis.runs import Comparison
-from kis_bench.files.text import flatten
+from kis_bench.files.text import make_plain
 from kis_bench.report.compared import HEAD, VERDICTS, figure_rows, moved, names_in, step, verdicts
 from kis_bench.report.sections.similarity import similarity_summary
 from kis_bench.results import Run
@@ -65,15 +65,15 @@ def in_short(found: Comparison, most: int = 20) -> str:
     if len(figures) > FEW:
         figures = figures[figures["verdict"].isin(["better", "worse"])]
     if len(figures):
-        rows = [[flatten(cell) for cell in row] for row in figure_rows(figures)]
+        rows = [[make_plain(cell) for cell in row] for row in figure_rows(figures)]
         parts.append(tabulate(rows, headers=HEAD, disable_numparse=True))
     for title, (part, n) in moved(found, most).items():
         steps = [
-            f"  {flatten(step(row))}  "
-            f"({flatten(row['dataset'])}, {flatten(row['label_set'])}, {flatten(names_in(row))})"
+            f"  {make_plain(step(row))}  "
+            f"({make_plain(row['dataset'])}, {make_plain(row['label_set'])}, {make_plain(names_in(row))})"
             for row in as_records(part)
         ]
         if steps:
             parts.append("\n".join([f"{title} ({n:,}):", *steps]))
-    parts += [f"note: {flatten(remark)}" for remark in found.remarks]
+    parts += [f"note: {make_plain(remark)}" for remark in found.remarks]
     return "\n\n".join(parts)

@@ -29,7 +29,8 @@ def expand_cumulation(key: CellKey, save: Save, counts: list[int], say: Say) -> 
     steps = [after - before for before, after in pairwise([0, *counts])]
     say(
         f"{format_key(key)}: taken from {save.path} alone, without texts, so none of "
-        f"{counts[-1]} ranks is paired with its query; at the last rank, where M3RT also counts what was not found: {steps[-1]}"
+        f"{counts[-1]} ranks is paired with its query; at the last rank, where M3RT also counts "
+        f"what was not found: {steps[-1]}"
     )
     return [("", place) for place, step in enumerate(steps) for _ in range(step)]
 
@@ -57,7 +58,8 @@ def check_ranks(
             at = differ[0]
             say(
                 f"{format_key(key)}: {save.path} and {counts[0].path} disagree at {len(differ)} "
-                f"of {n_items} ranks; up to rank {at + 1} they count {mine[at]} and {theirs[at]} targets; the ranks were taken"
+                f"of {n_items} ranks; up to rank {at + 1} they count {mine[at]} and {theirs[at]} "
+                "targets; the ranks were taken"
             )
     return ranks
 

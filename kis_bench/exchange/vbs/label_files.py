@@ -159,8 +159,9 @@ def import_tasks(
         known: the queries that the dataset has already.
 
     Raises:
-        BadFile: as :func:`read_tasks`, or there is no textual known-item task. KisBenchError: as :func:`make_label_rows`
-        and :func:`write_labels`, or the dataset has queries of these names in these label sets.
+        BadFile: as :func:`read_tasks`, or there is no textual known-item task.
+        KisBenchError: as :func:`make_label_rows` and :func:`write_labels`, or the dataset has queries
+            of these names in these label sets.
     """
     tasks, said = read_tasks(tasks_file)
     if not tasks:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kis_bench.files.text import flatten, shorten
+from kis_bench.files.text import make_plain, shorten
 from kis_bench.records import Float64s
 from kis_bench.report.plots.axes import PALETTE, STYLE, new_figure, save_figure
 
@@ -34,7 +34,7 @@ class Share:
 
 
 def _named(name: object) -> str:
-    return shorten(flatten(name), NAME_LENGTH)
+    return shorten(make_plain(name), NAME_LENGTH)
 
 
 def _bounds(values: Sequence[float], always: Sequence[float] = ()) -> tuple[float, float]:
@@ -283,7 +283,7 @@ def draw_classes(
                 shown.add("guessing")
             n = max((share.n for share in own.values()), default=0)
             axes.set_title(
-                f"{shorten(flatten(group), 22)}\n{n:,} judgments",
+                f"{shorten(make_plain(group), 22)}\n{n:,} judgments",
                 fontsize=9,
                 loc="left",
                 color="#222222",

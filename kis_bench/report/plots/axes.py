@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.files.text import flatten, shorten
+from kis_bench.files.text import make_plain, shorten
 from kis_bench.report.numbers import missing
 
 # Okabe and Ito's colours without black and yellow, which vanish on dark or white paper.
@@ -47,7 +47,7 @@ def ink(colour: str) -> str:
 
 def fitting(name: object, width: float, size: float, weight: str = "normal") -> str:
     """A name as plain text, shortened to so many inches in letters of this size in points; never empty."""
-    text = shorten(flatten(name), 200) or "(no name)"
+    text = shorten(make_plain(name), 200) or "(no name)"
     kept = text
     while text_width(kept, size, weight) > width and len(kept) > 2:
         share = width / text_width(kept, size, weight)

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from kis_bench.files.images import UNREADABLE, open_image, upright
-from kis_bench.files.text import flatten, shorten
+from kis_bench.files.text import make_plain, shorten
 from kis_bench.records import Collection
 
 SIDE, GAP, TEXT_WIDTH, CAPTION, HEAD = 128, 14, 330, 20, 32
@@ -49,7 +49,7 @@ def _fitted(text: str, font: Font, width: int) -> str:
 
 def _wrapped(text: str, font: Font, width: int, most: int) -> list[str]:
     """At most `most` lines; a word that is too long for a line is cut."""
-    words, lines = shorten(flatten(text), 500).split(" "), [""]
+    words, lines = shorten(make_plain(text), 500).split(" "), [""]
     while words:
         longer = f"{lines[-1]} {words[0]}".strip()
         if font.getlength(longer) <= width or not lines[-1]:
@@ -123,7 +123,7 @@ def contact_sheet(
         ]
         for x, item in places:
             sheet.paste(thumbnails.get(pictures, item), (x, y))
-            caption = _fitted(flatten(item), _font(11), SIDE)
+            caption = _fitted(make_plain(item), _font(11), SIDE)
             draw.text(
                 (x + SIDE / 2, y + SIDE + 6), caption, fill=_FAINT, font=_font(11), anchor="mt"
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kis_bench.analysis.tied_ranks import smallest_hits
-from kis_bench.files.text import flatten, shorten
+from kis_bench.files.text import make_plain, shorten
 from kis_bench.records import Float64s, Int64s
 from kis_bench.report.plots.axes import (
     STYLE,
@@ -146,7 +146,7 @@ def histogram(rank: Float64s, limit: int) -> tuple[Int64s, Float64s]:
 
 def _broken(name: str, width: float) -> str:
     """A long name on two lines of so many inches, at a hyphen near its middle."""
-    text = shorten(flatten(name), 80)
+    text = shorten(make_plain(name), 80)
     if text_width(text, NAMES, "bold") <= width:
         return fitting(text, width, NAMES, "bold")
     cuts = [i + 1 for i, letter in enumerate(text[:-1]) if letter in "-_/ "] or [len(text) // 2]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.files.text import flatten, make_file_name, shorten
+from kis_bench.files.text import make_file_name, make_plain, shorten
 from kis_bench.report.plots.agreement import (
     Share,
     draw_classes,
@@ -96,7 +96,7 @@ def _point(text: object) -> str:
 
 def _names(names: Sequence[str], limit: int = NAMED) -> str:
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return ", ".join(shorten(flatten(name), 34) for name in names[:limit]) + more
+    return ", ".join(shorten(make_plain(name), 34) for name in names[:limit]) + more
 
 
 def agreement_section(name: str, run: Run, folder: Path, privacy: bool = False) -> list[str]:
@@ -424,7 +424,10 @@ def _division(study: Similarity, part: str, title: str) -> list[str]:
     )
     if any(row["missing"] for row in of_models.values()):
         said.append("Models that lack images were measured on fewer judgments.")
-    head = ["model", *(f"{shorten(flatten(group), 30)} (n = {sizes[group]:,})" for group in shown)]
+    head = [
+        "model",
+        *(f"{shorten(make_plain(group), 30)} (n = {sizes[group]:,})" for group in shown),
+    ]
     lines = [f"### {title}: {escaped(study.name)}", ""]
     lines += [" ".join(said), ""] if said else []
     return [*lines, table(head, rows, right=range(1, len(head))), ""]
@@ -550,8 +553,8 @@ def similarity_summary(run: Run) -> str:
             )
             lines.append(
                 {
-                    "dataset": flatten(name),
-                    "model": flatten(model),
+                    "dataset": make_plain(name),
+                    "model": make_plain(model),
                     "consistency": _percent(share.value),
                     "95% interval": interval,
                     "ties": row["ties"] if model in study.models else "",
