@@ -54,7 +54,7 @@ def rank_scores(scores: ArrayLike) -> Float64s:
 
     ``1 + #{higher} + (#{equal} - 1) / 2``, an item being equal to itself.
 
-    >>> ranks_of([0.5, 0.9, 0.5, np.nan]).tolist()
+    >>> rank_scores([0.5, 0.9, 0.5, np.nan]).tolist()
     [2.5, 1.0, 2.5, nan]
     """
     each = finite_or_nan(scores)

@@ -168,7 +168,7 @@ def check_missing_pictures(study: Study, collection: Collection) -> Check:
 def format_share(part: int, whole: int) -> str:
     """In percent.
 
-    >>> share(1, 3)
+    >>> format_share(1, 3)
     '33.3%'
     """
     return f"{100 * part / whole:.1f}%"

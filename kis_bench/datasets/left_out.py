@@ -40,7 +40,7 @@ def count_by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
 def describe_left_out(left_out: Mapping[str, int]) -> str:
     """The counts, and what to do.
 
-    >>> in_words({".heic": 12, ".json": 3})
+    >>> describe_left_out({".heic": 12, ".json": 3})
     "12 .heic, 3 .json; what they show can't be found; convert .heic to JPEG"
     """
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.items())

@@ -129,7 +129,7 @@ def extend_table(
     Raises:
         ValueError: the table has such a column.
 
-    >>> extended_table(["triplet_id"], [["7"], ["8"]], {"m": {"7": (0.5, 0.25, 1.0)}})[1:]
+    >>> extend_table(["triplet_id"], [["7"], ["8"]], {"m": {"7": (0.5, 0.25, 1.0)}})[1:]
     [['7', '0.5', '0.25', '1.0'], ['8', '', '', '']]
     """
     if taken := find_taken_columns(header, distances):
@@ -171,7 +171,7 @@ def find_id_column(header: Sequence[str]) -> int:
 def note_moved_ids(header: Sequence[str]) -> list[str]:
     """What has to be said of the column of ids if it does not stand first under its name.
 
-    >>> moved_ids(["class", "triplet_id"])
+    >>> note_moved_ids(["class", "triplet_id"])
     ['triplet_id was column 2 and is the first now, where the notebook looks for it']
     """
     name, place = TRIPLET_COLUMNS[0], find_id_column(header)

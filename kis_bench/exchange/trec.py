@@ -162,7 +162,7 @@ def format_ranking(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
 def encode_name(name: str) -> str:
     """A name as one word of visible ASCII; ``urllib.parse.unquote`` turns it back.
 
-    >>> encoded("a red/boat 100%")
+    >>> encode_name("a red/boat 100%")
     'a%20red/boat%20100%25'
     """
     return quote(name, safe=SAFE_CHARACTERS, errors="surrogatepass")

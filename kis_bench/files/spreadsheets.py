@@ -13,7 +13,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 def guard(text: str) -> str:
     """The text, with an apostrophe in front where a spreadsheet would calculate; :func:`unguard` takes it off.
 
-    >>> guarded("=1+1"), guarded("a=b"), unguarded(guarded("'=1")) == "'=1"
+    >>> guard("=1+1"), guard("a=b"), unguard(guard("'=1")) == "'=1"
     ("'=1+1", 'a=b', True)
     """
     return f"'{text}" if _FORMULA.match(text) else text

@@ -28,7 +28,7 @@ def link_sets(sets: Sequence[Iterable[Hashable]]) -> Int64s:
 
     They count from 0 in the order of first appearance; an empty set stands alone.
 
-    >>> linked(["a", "bc", "d", "cd", "a"]).tolist()
+    >>> link_sets(["a", "bc", "d", "cd", "a"]).tolist()
     [0, 1, 1, 1, 0]
     """
     parent: dict[object, object] = {}
@@ -97,7 +97,7 @@ def count_clusters(clusters: Int64s | None, n: int) -> int:
 def describe_count(n: int, n_targets: int) -> str:
     """So many queries, in words.
 
-    >>> counted(1_000, 200), counted(12, 12), counted(1, 1)
+    >>> describe_count(1_000, 200), describe_count(12, 12), describe_count(1, 1)
     ('1,000 queries of 200 targets', '12 queries', '1 query')
     """
     of = f" of {int(n_targets):,} target{'' if n_targets == 1 else 's'}" if n_targets < n else ""

@@ -16,7 +16,7 @@ DRAWING_PIXELS = 256  #: pixels a side; more than the demo encoder needs, enough
 def format_hexcode(character: str) -> str:
     """The code points of an emoji in OpenMoji's spelling, without variation selectors.
 
-    >>> hexcode("\\u263a\\ufe0f")
+    >>> format_hexcode("\\u263a\\ufe0f")
     '263A'
     """
     return "-".join(f"{ord(c):04X}" for c in character if c != "\ufe0f")
