@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
-In = TypeVar("A")
-Out = TypeVar("B")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
 def map_ahead(
@@ -44,7 +44,7 @@ def map_in_threads(
         )
 
 
-Element = TypeVar("T")
+Element = TypeVar("Element")
 
 
 def show_progress(

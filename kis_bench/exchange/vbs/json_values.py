@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-Value = TypeVar("T")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
