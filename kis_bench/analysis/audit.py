@@ -234,8 +234,8 @@ def disagreed(table: pd.DataFrame) -> dict[str, str]:
     return {
         str(
             row.query_id
-        ): f"Models disagree by {row.disagreement:.1f} octaves: from {place(row.best_rank)} "
-        f"({row.best_model}) to {place(row.worst_rank)} ({row.worst_model})."
+        ): f"Models disagree: the best place is {place(row.best_rank)} ({row.best_model}), "
+        f"the worst {place(row.worst_rank)} ({row.worst_model})."
         for row in order[chosen].itertuples(index=False)
     }
 

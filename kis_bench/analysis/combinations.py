@@ -355,12 +355,17 @@ def snooping_p(differences: Float64s, clusters: Clusters = None) -> float:
 
 def in_words(best: Combination, top: str, about: dict[str, float], kind: str) -> str:
     what = f"{', '.join(best.models[:-1])} and {best.models[-1]} by {WAYS.get(best.method, best.method)}"
-    tried = f"p = {about['p']:.3f}, allowing for the {about['tried']:,} combinations tried"
-    interval = f"[{about['honest_low']:+.3f}, {about['honest_high']:+.3f}]"
-    unseen = f"{about['honest_gain']:+.3f} {interval} on queries that the choice did not see"
+    gain, honest, low, high = (
+        f"{about[name]:+.3f}".replace("-", "\N{MINUS SIGN}")
+        for name in ("gain", "honest_gain", "honest_low", "honest_high")
+    )
+    tried = f"p = {about['p']:.3f}"
+    if about["tried"] > 1:
+        tried += f", allowing for the {about['tried']:,} combinations tried"
+    unseen = f"{honest} [{low}, {high}] on queries that the choice did not see"
     if about["p"] < LEVEL and about["honest_low"] > 0:
-        return f"Best {kind}: {what}: {about['gain']:+.3f} MRR over {top}, {unseen} ({tried})."
+        return f"Best {kind}: {what}: {gain} MRR over {top}, {unseen} ({tried})."
     return (
-        f"No {kind} is worth it: the best, {what}, gains {about['gain']:+.3f} MRR over {top}, {unseen} ({tried}), "
+        f"No {kind} is worth it: the best, {what}, gains {gain} MRR over {top}, {unseen} ({tried}), "
         f"no more than noise. Stay with {top}."
     )

@@ -26,7 +26,12 @@ from kis_bench.checks.texts import (
     make_notes,
     show_text,
 )
-from kis_bench.datasets.folder import list_wanted_images, read_images, read_study_in
+from kis_bench.datasets.folder import (
+    explain_no_folder,
+    list_wanted_images,
+    read_images,
+    read_study_in,
+)
 from kis_bench.datasets.labels import find_label_files, read_labels
 from kis_bench.datasets.layouts import Layout, choose_layout
 from kis_bench.datasets.left_out import count_by_kind, describe_left_out
@@ -85,7 +90,7 @@ def examine(
         yield from check_study(study)
     try:
         if not root.is_dir():
-            raise KisBenchError(f"there is no folder {root}")
+            raise KisBenchError(explain_no_folder(root))
         files = find_label_files(root)
         if unread and not files:
             return

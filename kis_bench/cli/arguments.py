@@ -121,22 +121,22 @@ def match_to_runs(folders: Mapping[str, Path], runs: Sequence[Run]) -> Mapping[s
                 f"These are in {', '.join(str(run.folder) for run in runs)}.",
             )
         if not folder.is_dir():
-            raise KisBenchError(f"dataset {name}: there is no folder {folder}")
+            raise KisBenchError(f"dataset {name}: {datasets.explain_no_folder(folder)}")
     return folders
 
 
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+def parse_positive(text: str) -> int:
+    return parse_whole(text, 1)
 
 
-def natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
+def parse_natural(text: str) -> int:
+    return parse_whole(text, 0)
+
+
+def parse_whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+    return int(text)
 
 
 def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:

@@ -15,9 +15,9 @@ from kis_bench.cli.arguments import (
     add_folders,
     add_store,
     load_chosen_dataset,
-    natural,
     parse_folders,
-    positive,
+    parse_natural,
+    parse_positive,
     print_table,
     read_dataset_row,
     require_usable,
@@ -70,7 +70,7 @@ def add_dataset_commands(commands: Commands) -> None:
     )
     embedding.add_argument(
         "--batch-size",
-        type=positive,
+        type=parse_positive,
         metavar="N",
         help="images encoded at once (default: what suits model and device)",
     )
@@ -80,7 +80,7 @@ def add_dataset_commands(commands: Commands) -> None:
     embedding.add_argument(
         "--verify",
         "--kis-verify",
-        type=natural,
+        type=parse_natural,
         metavar="N",
         help="encode so many stored images and texts anew and compare; 0 turns it off (default: 4 "
         "for functions)",
@@ -125,7 +125,7 @@ def list_datasets(arguments: argparse.Namespace) -> int:
     """Known datasets, those below KIS_DATA, and whether they can be used now; check FOLDER looks closer."""
     data = datasets.find_data_folder(arguments.data)
     if data is not None and not data.is_dir():
-        raise KisBenchError(f"there is no folder {data}")
+        raise KisBenchError(datasets.explain_no_folder(data))
     folders = (
         {}
         if data is None

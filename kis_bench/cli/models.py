@@ -11,7 +11,7 @@ from kis_bench.cli.arguments import (
     add_command,
     add_dataset,
     load_chosen_dataset,
-    positive,
+    parse_positive,
     print_table,
 )
 from kis_bench.encoders.catalogue import FORMS
@@ -26,7 +26,9 @@ def add_model_commands(commands: Commands) -> None:
     fetching.add_argument("models", nargs="+", metavar="MODEL", help=f"a model's name, or {FORMS}")
     learning = add_command(commands, "codebook", write_new_codebook)
     add_dataset(learning, "the images to learn from")
-    learning.add_argument("--words", type=positive, default=64, metavar="N", help="default: 64")
+    learning.add_argument(
+        "--words", type=parse_positive, default=64, metavar="N", help="default: 64"
+    )
     learning.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of sampling and k-means (default: 0)"
     )

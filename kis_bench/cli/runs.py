@@ -14,7 +14,7 @@ from kis_bench.cli.arguments import (
     match_to_run,
     match_to_runs,
     parse_folders,
-    positive,
+    parse_positive,
 )
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.records import Collection
@@ -66,7 +66,7 @@ def add_run_commands(commands: Commands) -> None:
     )
     comparing.add_argument(
         "--queries",
-        type=positive,
+        type=parse_positive,
         default=20,
         metavar="N",
         help="how many queries that fell, and that rose, are shown (default: 20)",
@@ -126,7 +126,7 @@ def add_run_commands(commands: Commands) -> None:
     exporting.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/export-FORM")
     exporting.add_argument(
         "--depth",
-        type=positive,
+        type=parse_positive,
         metavar="N",
         help="how many items a query lists; more than ten need the run's vectors in the store "
         "(default: 1000 if they are there, else 10)",

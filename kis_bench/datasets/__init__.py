@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from kis_bench.datasets import openmoji, reset
 from kis_bench.datasets.catalogue import BUILT_IN, EMBEDDED, DatasetRow
-from kis_bench.datasets.folder import read_dataset
+from kis_bench.datasets.folder import explain_no_folder, read_dataset
 from kis_bench.datasets.labels import find_label_files
 from kis_bench.datasets.labels import read_label_sets as label_sets_of_files
 from kis_bench.datasets.layouts import LAYOUTS, choose_layout
@@ -23,6 +22,7 @@ __all__ = [
     "BUILT_IN",
     "EMBEDDED",
     "DatasetRow",
+    "explain_no_folder",
     "explain_no_queries",
     "find_cache_folder",
     "find_data_folder",
@@ -33,7 +33,6 @@ __all__ = [
     "list_label_sets",
     "load",
     "resolve",
-    "suggest_folders",
 ]
 
 NO_LABELS = "write labels.csv into its folder, with the columns query_id,item_id,label_set,text"
@@ -69,19 +68,9 @@ def find_readiness(row: DatasetRow) -> Readiness:
             f"{get}then --kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names",
         )
     if not row.folder.is_dir():
-        where = f"there is no folder {row.folder}{suggest_folders(row.folder)}"
+        where = explain_no_folder(row.folder)
         return Readiness(False, "no data", f"{where}; {get}--kis-dataset {row.name}=FOLDER")
     return Readiness(True, "ready")
-
-
-def suggest_folders(folder: Path) -> str:
-    """Names of folders beside one that isn't there, if any is much like it, as a question."""
-    try:
-        beside = [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()]
-    except OSError:
-        return ""
-    close = difflib.get_close_matches(folder.name, beside, n=2, cutoff=0.75)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def explain_no_queries(row: DatasetRow) -> NotReady:
@@ -119,7 +108,7 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
         where = (
             "Give its folder, or set KIS_DATA."
             if row.folder is None
-            else f"There is no folder {row.folder}."
+            else f"{row.folder} is not a folder."
         )
         raise UnknownName("dataset", name, BUILT_IN, where)
     if not (state := find_readiness(row)).ready:

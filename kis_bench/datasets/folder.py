@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 from collections import Counter
@@ -34,10 +35,24 @@ OWN_TABLES = {
 LISTING_COLUMNS, OPTIONAL_LISTING_COLUMNS = ("item_id", "path"), ("group", "time_s")
 
 
+def explain_no_folder(folder: Path) -> str:
+    """What is wrong with a folder that isn't there, and the names beside it that are much like it."""
+    if folder.exists():
+        return f"{folder} is a file, not a folder"
+    try:
+        beside = [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()]
+    except OSError:
+        beside = []
+    close = difflib.get_close_matches(folder.name, beside, n=2, cutoff=0.75)
+    return f"there is no folder {folder}" + (
+        f" (did you mean {' or '.join(close)}?)" if close else ""
+    )
+
+
 def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Dataset:
     """The dataset in a folder. Raises KisBenchError with all problems of its files."""
     if not root.is_dir():
-        raise KisBenchError(f"dataset {name}: there is no folder {root}")
+        raise KisBenchError(f"dataset {name}: {explain_no_folder(root)}")
     files = find_label_files(root)
     study = read_study_in(root, layout)
     collection, ignored = read_images(name, root, layout, only=list_wanted_images(study, files))
@@ -93,17 +108,13 @@ def note_missing_images(named: Set[str], collection: Collection) -> list[str]:
     ]
 
 
-def read_collection(name: str, root: Path, layout: Layout) -> Collection:
-    """The images of a dataset folder; nothing is read of them until their digests are asked for."""
-    return read_images(name, root, layout)[0]
-
-
 def read_images(
     name: str, root: Path, layout: Layout, *, only: Set[str] | None = None
 ) -> tuple[Collection, Counter[str]]:
-    """The images of a dataset folder, and how many files of which suffix beside them are not read.
+    """The images of a dataset folder, and the number of files beside them that are not read, by suffix.
 
-    With ``only`` just the images of these ids that are there, perhaps none.
+    Nothing is read of an image until its digest is asked for. ``only``: the images of these ids alone, as far
+    as they are there, perhaps none.
     """
     table = root / "images.csv"
     if table.is_file():

@@ -23,7 +23,7 @@ from kis_bench.plugin.items import (
     uses_dataset,
 )
 from kis_bench.plugin.named import offer, refuse
-from kis_bench.plugin.options import TOLD, add_options, fill_in, given, take_defaults
+from kis_bench.plugin.options import GIVEN_KEY, add_options, fill_in, list_given, take_defaults
 from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder
 from kis_bench.plugin.session import (
     PAYLOAD,
@@ -134,7 +134,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tells a process of pytest-xdist, where all options are given, which of them stood on the command line."""
-    node.workerinput[TOLD] = sorted(given(node.config))
+    node.workerinput[GIVEN_KEY] = sorted(list_given(node.config))
 
 
 @pytest.hookimpl(optionalhook=True)

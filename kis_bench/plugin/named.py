@@ -12,7 +12,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady, in_one_line
 from kis_bench.plugin.items import has_no_text_side, model_of
-from kis_bench.plugin.options import given
+from kis_bench.plugin.options import list_given
 from kis_bench.plugin.session import (
     NOT_FOR_ALL,
     QuerySet,
@@ -176,14 +176,14 @@ def find_useless_names(config: pytest.Config) -> dict[str, str]:
         return {}
     found = {}
     # A wrong name, as of a label set, is reason enough.
-    for row in lined.datasets if "dataset" in given(config) and not problems(config) else ():
+    for row in lined.datasets if "dataset" in list_given(config) and not problems(config) else ():
         has = (
             "judgments and no queries" if datasets.has_triplets(row) else "queries and no judgments"
         )
         found[f"dataset {row.name}"] = (
             f"dataset {row.name}: no collected test can use it. It has {has}"
         )
-    for model in lined.models if "model" in given(config) else ():
+    for model in lined.models if "model" in list_given(config) else ():
         if model.image_only:
             found[f"model {model.name}"] = str(explain_no_text_side(model))
     return {what: line for what, line in found.items() if what not in offered}

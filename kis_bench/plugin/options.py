@@ -18,19 +18,19 @@ from kis_bench.files.toml_tables import read_toml
 from kis_bench.ranking.relevance import IDENTICAL, NEAR_DUPLICATE_METHODS, SEGMENT_S
 from kis_bench.triplets.margins import VECTOR_RULES
 
-TABLE = "kis_bench"  #: [tool.kis_bench]
-TOLD = "kis_bench_given"  #: under which a process of pytest-xdist is told the same
+TABLE_NAME = "kis_bench"  #: [tool.kis_bench]
+GIVEN_KEY = "kis_bench_given"  #: under which a process of pytest-xdist is told the same
 GIVEN = pytest.StashKey[frozenset[str]]()  #: options that stood on the command line
 
 
-def seconds(text: str) -> float:
+def parse_duration(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):
         raise ValueError
     return value
 
 
-def whole(text: str) -> int:
+def parse_count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise ValueError
@@ -59,9 +59,12 @@ class Option:
         """What it is where nobody gives it."""
         return [] if self.many else self.default
 
-    def from_text(self, text: str) -> Any:
+    def parse(self, text: str) -> Any:
         """The value; "" for nothing, which a file may not overrule."""
-        return self.kind(text) if text else ""
+        try:
+            return self.kind(text) if text else ""
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r}: {self.help}") from None
 
     @property
     def attribute(self) -> str:
@@ -108,7 +111,7 @@ OPTIONS = (
         "the segment rank counts pictures of the target's group up to this many seconds from it, unless "
         f"its query says which (default: {SEGMENT_S:g})",
         "SECONDS",
-        seconds,
+        parse_duration,
         SEGMENT_S,
     ),
     Option(
@@ -149,7 +152,7 @@ OPTIONS = (
         "encode so many stored items and texts anew and compare, without loading torch for it; 0 turns it "
         "off (default: 4 for functions, and in the gate for models whose weights have no digest)",
         "N",
-        whole,
+        parse_count,
     ),
     Option("download", "download the weights of models that are not here yet", default=False),
     Option("report", "where run folders are written (default: reports/)", "DIR", Path),
@@ -232,13 +235,13 @@ def add_options(parser: pytest.Parser) -> None:
         if one.flag:
             settings["action"] = argparse.BooleanOptionalAction
         else:
-            settings |= {"type": one.from_text, "action": "append" if one.many else "store"}
+            settings |= {"type": one.parse, "action": "append" if one.many else "store"}
             settings |= {"choices": one.choices} if one.choices else {"metavar": one.metavar}
         group.addoption(f"--kis-{one.name}", **settings)
         kind: Any = "bool" if one.flag else "linelist" if one.many else "string"
         parser.addini(
             one.attribute,
-            f"--kis-{one.name}, if the command line and [tool.{TABLE}] don't give it",
+            f"--kis-{one.name}, if the command line and [tool.{TABLE_NAME}] don't give it",
             kind,
             default=None,
         )
@@ -252,7 +255,7 @@ def fill_in(config: pytest.Config) -> None:
     Raises:
         KisBenchError: a key that isn't known, or a value that can't be.
     """
-    file = project_file(config)
+    file = find_project_file(config)
     table = read_table(file)
     problems = [
         unknown("key", key, [one.name for one in OPTIONS])
@@ -260,7 +263,7 @@ def fill_in(config: pytest.Config) -> None:
         if key.replace("_", "-") not in {one.name for one in OPTIONS}
     ]
     if problems:
-        raise BadFile(file, [f"[tool.{TABLE}]: {problem}" for problem in problems])
+        raise BadFile(file, [f"[tool.{TABLE_NAME}]: {problem}" for problem in problems])
     table = {key.replace("_", "-"): value for key, value in table.items()}
     given = [one for one in OPTIONS if getattr(config.option, one.attribute, None) is not None]
     config.stash[GIVEN] = frozenset(one.name for one in given)
@@ -277,7 +280,7 @@ def fill_in(config: pytest.Config) -> None:
             continue
         value, where, folder = (
             table.get(one.name),
-            f"{file}: [tool.{TABLE}] {one.name}",
+            f"{file}: [tool.{TABLE_NAME}] {one.name}",
             file.parent,
         )
         if value is None:
@@ -287,13 +290,13 @@ def fill_in(config: pytest.Config) -> None:
         setattr(
             config.option,
             one.attribute,
-            one.nothing if left_out else taken(one, value, where, folder),
+            one.nothing if left_out else read_value(one, value, where, folder),
         )
 
 
-def given(config: pytest.Config) -> frozenset[str]:
+def list_given(config: pytest.Config) -> frozenset[str]:
     """The options that stood on the command line, also in a process of pytest-xdist."""
-    told = getattr(config, "workerinput", {}).get(TOLD)
+    told = getattr(config, "workerinput", {}).get(GIVEN_KEY)
     return config.stash[GIVEN] if told is None else frozenset(told)
 
 
@@ -304,7 +307,7 @@ def take_defaults(config: pytest.Config) -> None:
             setattr(config.option, one.attribute, one.nothing)
 
 
-def project_file(config: pytest.Config) -> Path:
+def find_project_file(config: pytest.Config) -> Path:
     """The pyproject.toml at pytest's root or, where that has none, above the folder in which pytest was started.
 
     pytest finds its root before it knows our options: of ``--kis-baseline /elsewhere/file`` it takes the path for that
@@ -319,15 +322,15 @@ def project_file(config: pytest.Config) -> Path:
 
 def read_table(file: Path) -> Mapping[str, Any]:
     """[tool.kis_bench], empty where there is none; other people's files may be broken as they like."""
-    if not file.is_file() or TABLE.encode() not in file.read_bytes():
+    if not file.is_file() or TABLE_NAME.encode() not in file.read_bytes():
         return {}
-    table = (read_toml(file).get("tool") or {}).get(TABLE, {})
+    table = (read_toml(file).get("tool") or {}).get(TABLE_NAME, {})
     if not isinstance(table, dict):
-        raise BadFile(file, [f"[tool.{TABLE}] is not a table"])
+        raise BadFile(file, [f"[tool.{TABLE_NAME}] is not a table"])
     return table
 
 
-def taken(one: Option, value: Any, where: str, folder: Path) -> Any:
+def read_value(one: Option, value: Any, where: str, folder: Path) -> Any:
     """The value of an option as it stands in a file, whose relative paths start at its folder."""
     if value == "":
         return one.nothing
@@ -340,7 +343,7 @@ def taken(one: Option, value: Any, where: str, folder: Path) -> Any:
             value = [value]
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise KisBenchError(f"{where} = {value!r}: write a list of texts")
-        return [placed(each, folder) if one.name == "dataset" else each for each in value]
+        return [place_folder(each, folder) if one.name == "dataset" else each for each in value]
     if isinstance(value, bool | list | dict):
         raise KisBenchError(f"{where} = {value!r}: write one value")
     try:
@@ -352,7 +355,7 @@ def taken(one: Option, value: Any, where: str, folder: Path) -> Any:
     return folder / found.expanduser() if isinstance(found, Path) else found
 
 
-def placed(dataset: str, folder: Path) -> str:
+def place_folder(dataset: str, folder: Path) -> str:
     """``NAME=FOLDER`` with the folder as seen from that of the file."""
     name, equals, place = dataset.partition("=")
     return f"{name}={folder / Path(place).expanduser()}" if equals else name

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.analysis.combinations import ADVICE, GAINS, advice, combinations, gains
+from kis_bench.analysis.combinations import ADVICE, GAINS, advice, combinations, gains, in_words
 from kis_bench.analysis.conditions import Condition
 from kis_bench.fusion import complement, switching_cost
 from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
@@ -87,6 +87,19 @@ def test_a_combination_of_no_use_is_not_advised():
     assert found.advice.str.startswith("No pair is worth it").all()
     assert "Stay with m0" in found.advice.iloc[0]
     assert found.honest_low.iloc[0] <= 0
+    assert "[\N{MINUS SIGN}" in found.advice.iloc[0]
+    assert "-0." not in found.advice.iloc[0]
+
+
+def test_advice_on_a_single_combination_allows_for_no_others():
+    one = condition(noise(2)[:2])
+    best = next(c for c in combinations(one, fused(one, noise(2)[0])) if c.kind == "achievable")
+    about = {"gain": 0.1, "honest_gain": 0.1, "honest_low": 0.05, "honest_high": 0.2, "p": 0.02}
+    said = in_words(best, "m0", about | {"tried": 1}, "pair")
+    assert "(p = 0.020)" in said
+    assert "allowing for the 12 combinations tried" in in_words(
+        best, "m0", about | {"tried": 12}, "pair"
+    )
 
 
 def test_the_best_triple_has_its_own_advice():

@@ -169,7 +169,7 @@ def test_without_a_list_of_images_nothing_else_is_checked(folder, kind):
     assert [(check.name, check.passed) for check in said] == [("images", False)]
     assert {
         "no folder": "there is no folder",
-        "a file": "there is no folder",
+        "a file": "is a file, not a folder",
         "no images": "no images in",
         "twice": "item 'a' is there twice",
         "bad table": "line 3: item 'a' twice, first on line 2",

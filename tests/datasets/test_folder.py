@@ -28,6 +28,15 @@ def test_a_folder_is_read_whole(folder):
     assert [q.text for q in dataset.queries("short")] == ["a red, plain square", "another"]
 
 
+def test_a_file_in_place_of_a_folder_is_called_a_file(folder):
+    row = datasets.DatasetRow("mine", folder / "labels.csv")
+    state = datasets.find_readiness(row)
+    assert state.state == "no data"
+    assert state.remedy.startswith(f"{folder / 'labels.csv'} is a file, not a folder; ")
+    with pytest.raises(KisBenchError, match="is a file, not a folder"):
+        datasets.load("mine", folder / "labels.csv")
+
+
 def test_where_a_folder_lies_does_not_count_but_content_does(folder, tmp_path_factory):
     before = datasets.load("mine", folder).fingerprint
     moved = folder.rename(tmp_path_factory.mktemp("elsewhere") / "moved")

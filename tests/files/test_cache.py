@@ -80,9 +80,9 @@ def test_many_names_and_two_kinds():
 
 WRITER = """
 import sys
-from kis_bench.files.cache import Facts
+from kis_bench.files.cache import FileFacts
 for i in range(60):
-    Facts("shared").keep([(f"{sys.argv[1]} {i} {j}", "s", "f") for j in range(20)])
+    FileFacts("shared").keep([(f"{sys.argv[1]} {i} {j}", "s", "f") for j in range(20)])
 """
 
 
