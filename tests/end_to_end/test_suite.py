@@ -68,6 +68,15 @@ def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
     assert {file.suffix for file in (folder / "plots").iterdir()} == {".png", ".svg", ".pdf"}
 
 
+def test_the_table_of_the_readme_is_what_a_terminal_prints(filled):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = next(block for block in readme.split("```") if "known-item search ==" in block)
+    title, *table = block.strip().splitlines()
+    assert title in filled[1].stdout
+    assert len(table) == 6
+    assert "\n".join(table) in filled[1].stdout
+
+
 def test_the_demo_model_is_as_good_as_its_card_says(filled):
     metrics = read_run(filled[0] / "latest").metrics
     wanted = (metrics.model == "demo") & (metrics.metric == "recall") & (metrics.k == 10)
