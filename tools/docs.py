@@ -6,15 +6,90 @@ A page marks such a part with ``<!-- generated: NAME -->`` and ``<!-- end -->`` 
 
 from __future__ import annotations
 
+import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+
+from kis_bench.cli import parser as build_parser
+from kis_bench.plugin.options import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PART = re.compile(r"(^<!-- generated: (.+?) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
+
+def write_table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [
+        head,
+        ["---"] * len(head),
+        *([cell.replace("|", r"\|") for cell in row] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write_pytest_options() -> str:
+    return write_table(
+        ["option", "meaning"],
+        (
+            [
+                " ".join(filter(None, [f"`--kis-{one.name}", one.metavar or "|".join(one.choices)]))
+                + "`",
+                one.help,
+            ]
+            for one in OPTIONS
+        ),
+    )
+
+
+def find_commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command, those within commands too."""
+    found = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                found |= {command.prog: command} | find_commands(command)
+    return found
+
+
+def find_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    left_out = (argparse._HelpAction, argparse._VersionAction, argparse._SubParsersAction)
+    return [action for action in parser._actions if not isinstance(action, left_out)]
+
+
+def write_arguments(parser: argparse.ArgumentParser) -> str:
+    """What stands behind a command: positional arguments first, as they are typed."""
+
+    def row(action: argparse.Action) -> list[str]:
+        value = action.metavar or "|".join(action.choices or ()) or action.dest.upper()
+        if action.option_strings:
+            value = f"{action.option_strings[0]} {value if action.nargs != 0 else ''}".strip()
+        return [f"`{value}`", str(action.help).replace("%%", "%")]
+
+    return write_table(["argument", "meaning"], map(row, find_arguments(parser)))
+
+
+def write_commands() -> str:
+    rows = (
+        [f"`{name}`", str(command.description)]
+        for name, command in COMMANDS.items()
+        if command.description
+    )
+    return write_table(["command", "what it does"], rows)
+
+
+COMMANDS = find_commands(build_parser())
+
 #: Name of a part -> what writes its Markdown.
-GENERATORS: dict[str, Callable[[], str]] = {}
+GENERATORS: dict[str, Callable[[], str]] = {
+    "options of pytest": write_pytest_options,
+    "commands": write_commands,
+    **{
+        f"arguments of {name}": partial(write_arguments, command)
+        for name, command in COMMANDS.items()
+        if find_arguments(command)
+    },
+}
 
 
 def find_pages() -> list[Path]:

@@ -30,7 +30,12 @@ def add_run_commands(commands: Commands) -> None:
         help="a run folder, such as reports/latest; several are merged into a new one",
     )
     add_folders(drawing, "where the pictures of a dataset lie, if not below $KIS_DATA")
-    drawing.add_argument("--privacy", action="store_true", help="leave texts and pictures out")
+    drawing.add_argument(
+        "--privacy",
+        action="store_true",
+        help="leave texts, names of annotators and pictures out; a run measured without "
+        "--kis-privacy still holds them in its tables",
+    )
     drawing.add_argument(
         "--out",
         type=Path,
@@ -40,7 +45,7 @@ def add_run_commands(commands: Commands) -> None:
     drawing.add_argument(
         "--folder",
         action="store_true",
-        help="the page as a folder RUN/report/ with all pictures, however many",
+        help="also write the page as a folder RUN/report/ with all pictures, however many",
     )
     comparing = add_command(commands, "compare", compare_folders)
     comparing.add_argument(
@@ -69,7 +74,7 @@ def add_run_commands(commands: Commands) -> None:
         type=parse_positive,
         default=20,
         metavar="N",
-        help="how many queries that fell, and that rose, are shown (default: 20)",
+        help="how many queries that fell, and that rose, are shown; compared_queries.csv has all (default: 20)",
     )
     comparing.add_argument("--out", type=Path, metavar="DIR", help="default: NEW/compare-OLD")
     limiting = add_command(commands, "thresholds", write_new_thresholds)
@@ -80,8 +85,8 @@ def add_run_commands(commands: Commands) -> None:
         "--margin",
         default="interval",
         metavar="MARGIN",
-        help="how much worse a figure may be: a share such as 0.02, a part of it such as 5%%, or "
-        "interval, the worse end of its 95%% interval (default)",
+        help="how much worse a figure may be: a share such as 0.02, which says nothing of ranks, "
+        "a part of it such as 5%%, or interval, the worse end of its 95%% interval (default)",
     )
     limiting.add_argument(
         "--metric",

@@ -162,7 +162,11 @@ OPTIONS = (
         "by name and missing ends the session with exit code 2 in any case",
         default=False,
     ),
-    Option("privacy", "leave texts, paths and pictures out of tables and reports", default=False),
+    Option(
+        "privacy",
+        "leave texts, names of annotators, paths and pictures out of tables and reports",
+        default=False,
+    ),
     Option(
         "thresholds",
         "fail tests whose figures miss a threshold of this file, such as one written by kis-bench "

@@ -212,30 +212,3 @@ def test_saves_of_the_thesis_are_imported(cli, tmp_path):
     said = cli("import", "m3rt", tmp_path / "M3RT", "--report", tmp_path / "reports", code=2)
     assert "posix.system" in said
     assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "datasets",
-        "datasets check",
-        "import",
-        "import vbs",
-        "import m3rt",
-        "export",
-        "report",
-        "embed",
-        "compare",
-        "thresholds",
-        "baseline save",
-    ],
-)
-def test_help_says_what_a_command_does(cli, command):
-    said = cli(*command.split(), "--help")
-    assert said.startswith(f"usage: kis-bench {command}")
-    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    assert f"kis-bench {command}" in page
-    for option in {word.strip("[],") for word in said.split() if word.startswith(("--", "[--"))} - {
-        "--help"
-    }:
-        assert option in page, option

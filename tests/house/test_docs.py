@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kis_bench import cli
+from kis_bench.plugin.options import OPTIONS
+
 ROOT = Path(__file__).parents[2]
 docs = runpy.run_path(str(ROOT / "tools" / "docs.py"))
 PAGES = {str(page.relative_to(ROOT)): page for page in docs["find_pages"]()}
@@ -32,3 +35,19 @@ def test_a_part_is_written_anew_and_the_rest_stays(monkeypatch):
     assert docs["regenerate"](page) == page.replace("blue", "red")
     with pytest.raises(KeyError, match="shapes"):
         docs["regenerate"](page.replace("colours", "shapes"))
+
+
+@pytest.mark.parametrize("command", docs["COMMANDS"])
+def test_help_says_what_a_command_does(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([*command.split()[1:], "--help"])
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: {command}")
+    for argument in docs["find_arguments"](docs["COMMANDS"][command]):
+        assert argument.help, argument
+
+
+def test_tables_have_every_option():
+    assert docs["write_pytest_options"]().count("\n| `--kis-") == len(OPTIONS)
+    written = docs["write_arguments"](docs["COMMANDS"]["kis-bench export"])
+    assert written.splitlines()[2] == r"| `trec\|csv\|parquet\|reset-csv` | which form |"
