@@ -1,4 +1,4 @@
-"""Two or more models asked the same: the bound that nobody reaches, fused lists, and what browsing both costs.
+"""Combinations of models: their upper bound, fused lists, and the cost of browsing both.
 
 Lists are arrays over items, one row for each model ``[m, ..., n]``; NaN stands where an item isn't in a list. Ranks
 count from 1.
@@ -50,7 +50,7 @@ def reciprocal_rank_fusion(ranks: ArrayLike, k: float = RRF_K) -> Float64s:
 
 
 def rank_scores(scores: ArrayLike) -> Float64s:
-    """Ranks ``[..., n]`` within each list by descending score, equal ones in the middle; NaN where there is none stays.
+    """Ranks ``[..., n]`` within each list by descending score; equal scores share the middle rank, NaN stays NaN.
 
     ``1 + #{higher} + (#{equal} - 1) / 2``, an item being equal to itself.
 
@@ -71,7 +71,7 @@ def rank_scores(scores: ArrayLike) -> Float64s:
 
 
 def normalise(scores: ArrayLike, how: str = "min-max") -> Float64s:
-    """Scores ``[..., n]`` of each list on one scale; of a constant list zeros. NaN, where there is none, stays.
+    """Scores ``[..., n]`` of each list on one scale; a constant list becomes zeros, NaN stays NaN.
 
     ``min-max``: ``(s - min) / (max - min)``, 0 ... 1; ``z-score``: ``(s - mean) / standard deviation`` (of the list,
     divisor n).

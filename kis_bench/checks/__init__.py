@@ -1,1 +1,1 @@
-"""What is commonly wrong with models, datasets and installations, looked for before anything is measured."""
+"""Checks of models, datasets and installations, before anything is measured."""

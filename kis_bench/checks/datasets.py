@@ -1,4 +1,4 @@
-"""What is commonly wrong with query sets, looked for before anything is measured: files in, findings out.
+"""Checks of dataset folders: files in, findings out.
 
 A finding says how much of it there is, what it means for results, how to mend it, and where it stands.
 """
@@ -182,7 +182,7 @@ def find_twins(
     bits: int,
     colours: NDArray[np.int8] | None = None,
 ) -> Iterator[Check]:
-    """Images that pass for a target: identical files, and others of nearly the same hash and, if known, colours."""
+    """Checks for images that pass for a target: identical files, and those of nearly the same hash and colours."""
     number: dict[str, int] = {}
     kinds = np.array([number.setdefault(digest, len(number)) for digest in collection.content])
     copies = np.bincount(kinds)
@@ -236,7 +236,7 @@ def find_twins(
 def count_alike(
     n: int, wanted: list[tuple[int, ...]], alike: Callable[[slice, list[int]], NDArray[np.bool_]]
 ) -> dict[tuple[int, ...], tuple[int, int]]:
-    """Of targets that have any: how many other images are alike, and the first of them; in blocks that fit a cache."""
+    """Maps targets to the number of other images alike and the first of them; computed in blocks that fit a cache."""
     found: dict[tuple[int, ...], tuple[int, int]] = {}
     for start in show_progress(range(0, n, COMPARED_BLOCK_ITEMS), "alike pictures", unit="block"):
         for targets in wanted:
@@ -251,7 +251,7 @@ def count_alike(
 
 
 def check_contexts(subject: ExaminedDataset, models: Sequence[Checkpoint]) -> Iterator[Check]:
-    """How many texts are longer than models read."""
+    """Counts the texts that are longer than models read."""
     known = encoders.catalogue().values()
     chosen = list(models) or [
         row for row in known if not row.image_only and row.source != UNLIMITED_MODELS
@@ -276,7 +276,7 @@ def check_contexts(subject: ExaminedDataset, models: Sequence[Checkpoint]) -> It
 def check_context(
     subject: ExaminedDataset, rows: Sequence[Checkpoint], *, clip: bool
 ) -> Iterator[Check]:
-    """Of models with one tokenizer; that of CLIP comes with open_clip, even where the weights are not here."""
+    """Counts for models with one tokenizer; CLIP's comes with open_clip, even without the weights."""
     row, topic = rows[0], f"context of {', '.join(row.name for row in rows)}"
     limit = row.context_length if clip or row.source == "demo:" else None
     texts = sorted(
@@ -325,12 +325,12 @@ def find_truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.
 
 
 def surely_fits(text: str, limit: int) -> bool:
-    """Without a tokenizer, whose import takes seconds: a token is at least a letter, unless entities stand for more."""
+    """Whether a text fits even if each letter is a token; saves importing a tokenizer, which takes seconds."""
     return len(text) + 2 <= limit and text.isascii() and "&" not in text
 
 
 def replace_halves(text: str) -> str:
-    """Without the halves of characters that files in another encoding leave; tokenizers stumble over them."""
+    """The text without halves of characters, left by files in another encoding, over which tokenizers stumble."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -341,7 +341,7 @@ def format_problems(error: Exception) -> str:
 
 
 def make_printable(finding: str) -> str:
-    """As a terminal can show it, whatever texts and names of files hold."""
+    """A finding without what a terminal can't show, whatever texts and file names hold."""
     return "\n  ".join(
         map(make_plain, finding.encode("utf-8", "backslashreplace").decode().split("\n"))
     )

@@ -1,4 +1,4 @@
-"""Checks of an installation and of a model; each finding is one line that says what to do."""
+"""Checks of an installation and of a model; each finding is one line with its remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SENSE_DRAWINGS = 50  #: pictures among which each is looked for by its name
 
 
 def check_installation() -> Iterator[Check]:
-    """Folders that must be writable, datasets that should be ready, and which models are."""
+    """Checks that folders are writable and the embedded datasets ready, and lists the models that are."""
     from kis_bench.store import default_store
 
     for name, folder in (
@@ -45,7 +45,7 @@ def check_installation() -> Iterator[Check]:
 
 
 def check_unused_vectors(store: Path) -> Check:
-    """Vectors of functions that were stored under the object's own key alone, for which nothing looks any more."""
+    """Finds stored vectors of functions under keys that nothing looks up any more."""
     from kis_bench.store import KEYS
 
     found: dict[str, list[Path]] = {}
@@ -85,7 +85,7 @@ def describe_state(state: Readiness) -> str:
 
 
 def check_named_model(name: str, device: str = "auto") -> Iterator[Check]:
-    """Loads a model and looks for what is commonly wrong with it."""
+    """Loads a model and checks it for common faults."""
     checkpoint = encoders.find(name)
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
@@ -97,7 +97,7 @@ def check_named_model(name: str, device: str = "auto") -> Iterator[Check]:
 
 
 def check_sense(encoder: Encoder) -> tuple[None, str]:
-    """How many drawings are found by their names; says little of photos, but much of a model that finds none."""
+    """Counts the drawings found by their names, which tells little about photos but exposes a model that finds none."""
     from kis_bench.files.images import read_image
 
     dataset = datasets.load("openmoji")

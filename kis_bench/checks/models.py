@@ -1,4 +1,4 @@
-"""What users get wrong with models of this kind, looked for from outside: vectors in, findings out."""
+"""Checks of models for common faults, from outside: vectors in, findings out."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def make_pictures() -> list[Image.Image]:
 
 
 def check_model(subject: ExaminedModel) -> Iterator[Check]:
-    """Every check in turn; one that raises has failed, and the others go on."""
+    """Runs every check; one that raises has failed, and the others go on."""
     sides: list[tuple[str, Callable[[Any], Vectors], list[Any]]]
     sides = [("images", subject.encoder.encode_images, subject.images)]
     if not subject.image_only:
@@ -199,7 +199,7 @@ def check_evaluation_mode(subject: ExaminedModel) -> tuple[bool, str]:
 
 
 def check_activation(subject: ExaminedModel) -> tuple[bool | None, str]:
-    """Weights trained with QuickGELU compute wrong features with GELU and the other way, and nothing says so later."""
+    """Weights trained with QuickGELU give wrong features under GELU, and the other way round, without any error."""
     mismatch = [said for said in subject.warnings if "QuickGELU mismatch" in said]
     if mismatch:
         return False, f"{mismatch[0]} Take the architecture whose name ends in -quickgelu"
@@ -221,7 +221,7 @@ def check_activation(subject: ExaminedModel) -> tuple[bool | None, str]:
 
 
 def check_exif_orientation(subject: ExaminedModel) -> tuple[bool, str]:
-    """A picture that a camera stored sideways has to look like the upright one."""
+    """A picture stored sideways must give the vector of the upright one."""
     straight = subject.images[-1]
     sideways = straight.transpose(Image.Transpose.ROTATE_90)
     sideways.getexif()[0x0112] = 6  # turn clockwise to view
@@ -237,7 +237,7 @@ def check_exif_orientation(subject: ExaminedModel) -> tuple[bool, str]:
 
 
 def check_padding(subject: ExaminedModel) -> tuple[bool, str]:
-    """A text must not depend on what it is padded with, nor on the length of its neighbours."""
+    """A text's vector must not depend on padding or on the length of its neighbours."""
     alone, beside = subject.texts(["clock"]), subject.texts(["clock", LONG_TEXT[:150]])[:1]
     drift = measure_difference(alone, beside)
     advice = (
@@ -252,7 +252,7 @@ def check_padding(subject: ExaminedModel) -> tuple[bool, str]:
 
 
 def check_truncation(subject: ExaminedModel) -> tuple[bool, str]:
-    """What a model doesn't read of a text must be said; it is counted in reports."""
+    """A model must report which texts it truncates; reports count them."""
     limit = subject.encoder.context_length
     found, cut = subject.encoder.encode_texts(
         [*(f"{LONG_TEXT} {end}" for end in ENDING_TEXTS), "clock"]
@@ -277,7 +277,7 @@ def check_truncation(subject: ExaminedModel) -> tuple[bool, str]:
 
 
 def check_projection(subject: ExaminedModel) -> tuple[bool | None, str]:
-    """Images and texts meet in one space; hidden states of the two sides don't."""
+    """Vectors must be projected into the joint space; hidden states of the two sides aren't comparable."""
     encoder, row = subject.encoder, subject.checkpoint
     if not getattr(encoder, "projected", True):
         return (
@@ -307,7 +307,7 @@ def check_projection(subject: ExaminedModel) -> tuple[bool | None, str]:
 
 
 def find_projections(encoder: Encoder) -> set[tuple[int, int]]:
-    """Sizes before and after the layers that lead into a joint space, by the names that libraries give them."""
+    """Input and output sizes of the projections into the joint space, found by the names that libraries give them."""
     named = [pair for network in find_networks(encoder) for pair in network.named_modules()]
     return {
         (layer.in_features, layer.out_features)

@@ -1,4 +1,4 @@
-"""What is to be known of a study before a model is compared with it: how many judgments count, how far people agree.
+"""Checks of a study before models are compared with it: judgments that count, agreement of people.
 
 The same is looked for in any study with the files of RESET.
 """
@@ -22,7 +22,7 @@ MANY_SHARED = 2  #: triplets of a candidate on average; above, in less than 92%
 
 
 def check_study(study: Study) -> Iterator[Check]:
-    """What was read and what it is worth."""
+    """Checks a study and says what can be concluded from it."""
     first, *others = study.remarks
     yield Check("judgments", True, first)
     for remark in others:
@@ -41,7 +41,7 @@ def check_study(study: Study) -> Iterator[Check]:
 
 
 def check_shared_pictures(study: Study, decided: Sequence[Judgment]) -> Check:
-    """How many triplets share a target picture, which intervals count, and how many a candidate, which they don't."""
+    """Counts triplets that share a target picture, which intervals allow for, or a candidate, which they don't."""
     judged = {judgment.triplet_id for judgment in decided}
     those = [triplet for triplet in study.triplets if triplet.triplet_id in judged]
     targets = len({triplet.target for triplet in those})
@@ -90,7 +90,7 @@ def collect_votes(decided: Sequence[Judgment]) -> dict[str, Votes]:
 
 
 def check_people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
-    """On how many triplets people can be compared with one another, and how often they chose differently there."""
+    """Counts the triplets judged by several people, and how often these disagree."""
     several = sum(
         n > 1 for n in Counter(judgment.triplet_id for judgment in study.judgments).values()
     )
@@ -116,7 +116,7 @@ def check_people(study: Study, decided: Sequence[Judgment]) -> Iterator[Check]:
 
 
 def check_sides(decided: Sequence[Judgment]) -> Check:
-    """Whether one side is preferred: models don't see sides."""
+    """Checks whether people prefer one side, which models don't see."""
     left = sum((judgment.choice < 0) == (judgment.left == 1) for judgment in decided)
     low, high = wilson_interval(left, len(decided))
     said = (
@@ -140,7 +140,7 @@ def check_sides(decided: Sequence[Judgment]) -> Check:
 
 
 def check_missing_pictures(study: Study, collection: Collection) -> Check:
-    """Which images the triplets name that are not there, and how much can't be compared without them."""
+    """Names images that triplets need and that are missing, and counts what can't be compared without them."""
     named = study.images
     absent = sorted(named - collection.position.keys())
     if not absent:
@@ -166,7 +166,7 @@ def check_missing_pictures(study: Study, collection: Collection) -> Check:
 
 
 def format_share(part: int, whole: int) -> str:
-    """In percent.
+    """A share in percent.
 
     >>> format_share(1, 3)
     '33.3%'

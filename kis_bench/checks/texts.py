@@ -1,4 +1,4 @@
-"""What is commonly wrong with the queries of a dataset: texts, targets, stages, ranges."""
+"""Checks of a dataset's queries: texts, targets, stages, ranges."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ class ExaminedDataset:
 
     @cached_property
     def sets(self) -> dict[str, list[int]]:
-        """Label set -> which of the queries it has."""
+        """Maps each label set to the positions of its queries."""
         found: dict[str, list[int]] = {}
         for i, query in enumerate(self.queries):
             found.setdefault(query.label_set, []).append(i)
         return found
 
     def targets(self, query: Query) -> tuple[int, ...]:
-        """Positions of its targets; those that aren't in the collection are left out."""
+        """Positions of a query's targets, without those that aren't in the collection."""
         position = self.collection.position
         return tuple(sorted(position[item] for item in query.item_ids if item in position))
 
     def rows(self, which: Sequence[int], show: Show) -> str:
-        """Where queries stand, and what is to be seen there."""
+        """Lists where queries stand and what ``show`` says of each."""
         said, last = list[str](), ""
         for i in which[:MOST_PLACES]:
             file, _, line = self.labels.places[i].rpartition(" line ")
@@ -87,7 +87,7 @@ Show = Callable[[Query], str]
 
 
 def find_same_texts(subject: ExaminedDataset, queries: list[int]) -> tuple[list[int], str]:
-    """Queries for which a model ranks alike, so that only some can have their target first."""
+    """Finds queries of one text with different targets, of which only some can have theirs first."""
     by_text: dict[str, list[int]] = {}
     for i in queries:
         by_text.setdefault(fold(subject.queries[i].text), []).append(i)
@@ -144,7 +144,10 @@ def is_file_name(subject: ExaminedDataset, query: Query) -> bool:
 
 
 def check_stages(subject: ExaminedDataset) -> Iterator[str]:
-    """Hints of one query have its id, or in a wide form the item's."""
+    """Checks that each hint of a query contains the one before.
+
+    Hints belong together by their query id or, in a wide form, by the id of their item.
+    """
     hints: dict[tuple[str | None, str, str | None], list[tuple[int, int]]] = {}
     for name, queries in subject.sets.items():
         if found := STAGE.fullmatch(name):
@@ -218,13 +221,13 @@ def check_ranges(subject: ExaminedDataset) -> Iterator[str]:
 
 
 def fold(text: str) -> str:
-    """What stays the same to most readers: no capitals, single spaces, no mark at the end."""
+    """A text as most readers compare it: lower case, single spaces, no final mark."""
     line = " ".join(text.casefold().split())
     return line.rstrip(" .,;:!?\u2026") or line
 
 
 def repair(text: str) -> str:
-    """What was meant before UTF-8 was read as Windows-1252, where that can be undone."""
+    """The text before its UTF-8 was read as Windows-1252, where that can be undone."""
 
     def decode(found: re.Match[str]) -> str:
         try:
@@ -250,7 +253,7 @@ def show_text(query: Query) -> str:
 
 
 def show_repaired(query: Query) -> str:
-    """The words around the first damage, and what they were, where that can be told."""
+    """The words around the first damage, and the original where it can be told."""
     found = MOJIBAKE.search(query.text)
     at = found.start() if found else query.text.find("\ufffd")
     begin = query.text.rfind(" ", 0, max(0, at - MOST_SHOWN // 3)) + 1
@@ -268,7 +271,7 @@ def show_target(query: Query) -> str:
 
 
 def list_first(shown: Sequence[str], total: int) -> str:
-    """The first of ``total`` things, and how many more there are."""
+    """Lists the first of ``total`` things, and how many more there are."""
     first = list(shown[:MOST_PLACES])
     return ", ".join(first) + (f" and {total - len(first)} more" if total > len(first) else "")
 

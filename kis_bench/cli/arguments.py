@@ -1,4 +1,4 @@
-"""What several commands share: arguments that mean the same everywhere, and tables on the terminal."""
+"""Arguments that several commands share, and tables on the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Commands = Any  #: what argparse returns from add_subparsers, which it has no pu
 
 
 def add_command(commands: Commands, name: str, call: Callable[..., int]) -> argparse.ArgumentParser:
-    """A command whose help is the docstring of the function behind it."""
+    """Adds a command whose help is the docstring of the function behind it."""
     about = str(call.__doc__)
     made: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
     made.set_defaults(call=call)
@@ -28,7 +28,7 @@ def add_command(commands: Commands, name: str, call: Callable[..., int]) -> argp
 
 
 def add_dataset(command: argparse.ArgumentParser, about: str) -> None:
-    """One dataset, and how its files are named."""
+    """Adds the arguments for one dataset and its layout."""
     command.add_argument("dataset", metavar="DATASET[=FOLDER]", help=about)
     command.add_argument(
         "--layout", choices=LAYOUTS, help="how its files are named (default: that of its name)"
@@ -42,14 +42,14 @@ def add_store(command: argparse.ArgumentParser) -> None:
 
 
 def add_folders(command: argparse.ArgumentParser, about: str) -> None:
-    """Any number of datasets with their folders."""
+    """Adds a repeatable option for datasets with their folders."""
     command.add_argument(
         "--dataset", action="append", default=[], metavar="NAME=FOLDER", help=f"{about}; repeatable"
     )
 
 
 def read_dataset_row(arguments: argparse.Namespace) -> DatasetRow:
-    """What :func:`add_dataset` took."""
+    """The dataset given by the arguments of :func:`add_dataset`."""
     name, _, folder = arguments.dataset.partition("=")
     return DatasetRow(name, Path(folder).expanduser() if folder else None, layout=arguments.layout)
 
@@ -60,7 +60,7 @@ def load_chosen_dataset(arguments: argparse.Namespace) -> Dataset:
 
 
 def require_usable(name: str, *, download: bool = False, weights: bool = True) -> Checkpoint:
-    """The model of a name, if it could be asked now for what isn't stored.
+    """The model of a name. Raises NotReady if it couldn't encode what isn't stored.
 
     Args:
         download: fetch what is missing.
@@ -78,7 +78,7 @@ def require_usable(name: str, *, download: bool = False, weights: bool = True) -
 
 
 def run_every(steps: Iterable[Callable[[], Any]]) -> list[Any]:
-    """What each step gives. Raises one KisBenchError with a line for each that fails."""
+    """Runs all steps and returns their results. Raises one KisBenchError with a line for each that fails."""
     found, lines = [], []
     for step in steps:
         try:
@@ -94,7 +94,7 @@ def run_every(steps: Iterable[Callable[[], Any]]) -> list[Any]:
 
 
 def parse_folders(given: Iterable[str]) -> dict[str, Path]:
-    """Name -> folder, of what :func:`add_folders` took."""
+    """Maps dataset names to folders, from the option of :func:`add_folders`."""
     found = {}
     for each in given:
         name, equals, folder = each.partition("=")
@@ -105,12 +105,12 @@ def parse_folders(given: Iterable[str]) -> dict[str, Path]:
 
 
 def match_to_run(folders: Mapping[str, Path], run: Run) -> Mapping[str, Path]:
-    """The folders, which have to be of datasets of the run."""
+    """Returns the folders. Raises KisBenchError unless each belongs to a dataset of the run."""
     return match_to_runs(folders, [run])
 
 
 def match_to_runs(folders: Mapping[str, Path], runs: Sequence[Run]) -> Mapping[str, Path]:
-    """The folders, each of which has to be of a dataset of some run."""
+    """Returns the folders. Raises KisBenchError unless each belongs to a dataset of one of the runs."""
     known = {name for run in runs for name in run.provenance.get("datasets", {})}
     for name, folder in folders.items():
         if name not in known:

@@ -240,7 +240,7 @@ def save_new_baseline(arguments: argparse.Namespace) -> int:
 
 
 def require_free(file: Path, force: bool) -> Path:
-    """The file, unless something is there that would be lost."""
+    """Returns the file. Raises KisBenchError if it exists and isn't to be overwritten."""
     if file.is_dir():
         raise KisBenchError(f"{file} is a folder; name a file with --out")
     if file.exists() and not force:
@@ -249,7 +249,7 @@ def require_free(file: Path, force: bool) -> Path:
 
 
 def print_safely(text: str) -> None:
-    """Prints, with question marks for what the terminal can't show: texts come from anywhere."""
+    """Prints a text with question marks for characters that the terminal can't show."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding))
 
@@ -281,7 +281,7 @@ def export_tables(arguments: argparse.Namespace) -> int:
 
 
 def refuse_others(arguments: argparse.Namespace) -> None:
-    """Options that mean nothing for the chosen form are not ignored in silence."""
+    """Raises KisBenchError for options that mean nothing for the chosen form."""
     others = ("depth", "store") if arguments.form == "reset-csv" else ("names",)
     for option in others:
         if getattr(arguments, option) is not None:

@@ -1,4 +1,4 @@
-"""Users' files -> Collection, Query, Triplet. The only readers of users' files."""
+"""Reads users' datasets: files in; Collection, Query and Triplet records out."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def find_readiness(row: DatasetRow) -> Readiness:
 
 
 def explain_no_queries(row: DatasetRow) -> NotReady:
-    """Of a dataset that is there: what to do so that it can be searched, and which of its tables aren't read."""
+    """The error for a dataset without queries: its unread tables, else how to write labels."""
     unread = [] if row.folder is None else find_unread_tables(row.folder, labelled=False)
     return NotReady(f"dataset {row.name}", "no queries", "; ".join(unread) or NO_LABELS)
 
 
 def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
-    """The label sets of a dataset that is ready, without looking at an image; none if it has no label files."""
+    """The label sets of a dataset that is ready; reads no image, and is empty without label files."""
     if row.name == "openmoji" and row.folder is None:
         known: tuple[str, ...] = ("short", "long")
     elif row.folder is None:
@@ -137,7 +137,7 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
 
 
 def has_triplets(row: DatasetRow) -> bool:
-    """Whether a dataset is about image similarity; its folder need not be there if its layout says so."""
+    """Whether a dataset is about image similarity; known without its folder if its layout says so."""
     if row.folder is None or choose_layout(row.name, row.layout).name == "reset":
         return (
             row.name == "openmoji-triplets" or choose_layout(row.name, row.layout).name == "reset"
@@ -146,11 +146,11 @@ def has_triplets(row: DatasetRow) -> bool:
 
 
 def has_queries(row: DatasetRow) -> bool:
-    """Whether a dataset is about known-item search; one about image similarity is if it has label files too."""
+    """Whether a dataset has queries; one about image similarity has if there are label files beside its tables."""
     return not has_triplets(row) or (row.folder is not None and bool(find_label_files(row.folder)))
 
 
 def list_extractors(row: DatasetRow) -> tuple[str, ...]:
-    """Extractors whose distances come with a dataset's triplets, by the header of their table."""
+    """Names of the extractors whose distances stand in a dataset's table of triplets, from its header."""
     file = None if row.folder is None else find_triplet_file(row.folder)
     return () if file is None else reset.read_extractor_names(file)

@@ -76,7 +76,7 @@ class ParquetCell:
 
 
 def find_in_archive(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
-    """The pictures of one archive; ``ignored`` counts, by suffix, what else is in it.
+    """Yields the pictures of one archive, and counts its other files by suffix in ``ignored``.
 
     Raises:
         BadFile: it is damaged, or not of the form that is read.
@@ -93,7 +93,7 @@ def find_in_archive(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
 
 
 def list_members(archive: Path) -> list[tuple[str, int, int]]:
-    """Name, offset and size of the files in a tar archive; listed again only when the archive has changed."""
+    """Name, offset and size of the files in a tar archive; read again only when the archive has changed."""
     try:
         listed = find_once("tar", archive, lambda file: json.dumps(read_members(file)))
         return [(name, offset, size) for name, offset, size in json.loads(listed)]
@@ -133,7 +133,7 @@ def read_members(archive: Path) -> list[tuple[str, int, int]]:
 
 
 def has_end_mark(archive: Path, end: int) -> bool:
-    """Whether a tar archive has nothing but zeros, at least one block of them, from ``end`` on.
+    """Whether a tar archive consists of zeros, at least one block of them, from ``end`` on.
 
     Python's reader takes a damaged header for the end, and would lose all that comes behind it without a word.
     """

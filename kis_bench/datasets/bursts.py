@@ -1,4 +1,4 @@
-"""Photos taken within seconds of one another: what cameras call a burst."""
+"""Groups photos taken within seconds of one another into bursts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXIF_FOLDER, EXIF_TAKEN = 0x8769, 0x9003  # where EXIF keeps the moment at which
 def find_bursts(
     listing: Listing, named: Callable[[str], datetime | None]
 ) -> tuple[tuple[str, ...] | None, tuple[float, ...] | None]:
-    """The burst of each photo, called by its first photo, and the seconds since that one.
+    """The burst of each photo, named after its first photo, and the seconds since that one.
 
     The time is that of the EXIF data, else ``named``, that of the file's name. A photo without either is alone, its
     time unknown; if no photo has one, there are no bursts.
@@ -44,7 +44,7 @@ def find_bursts(
 
 
 def read_times_taken(pictures: Pictures) -> list[datetime | None]:
-    """When each photo was taken, by its EXIF data; read again only when a file has changed."""
+    """The time at which each photo was taken, from its EXIF data; read again only when a file has changed."""
     parts = map_in_threads(
         read_some_times, pictures.chunks(), READING_THREADS, "dates of photos", unit=CHUNK_UNIT
     )
@@ -64,7 +64,7 @@ def read_some_times(pictures: Pictures) -> list[datetime | None]:
 
 
 def read_exif_moment(picture: Picture) -> str:
-    """ISO 8601, or nothing; a picture that can't be read is reported when it is embedded."""
+    """The time of the EXIF data in ISO 8601, or ""; an unreadable picture is reported when it is embedded."""
     try:
         with open_image(picture) as image:
             said: Any = image.getexif().get_ifd(EXIF_FOLDER).get(EXIF_TAKEN)

@@ -1,4 +1,4 @@
-"""Tables of datasets: those known by name, and a user's own rows."""
+"""Tables of datasets: the built-in ones and a user's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A KIS dataset folder: pictures, or a list of them, and label files."""
+"""Reads a KIS dataset folder: pictures or a list of them, and label files."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
 
 
 def read_study_in(root: Path, layout: Layout) -> Study | None:
-    """The study in a dataset folder, if its layout or its files say that there is one; raises as ``read_study``."""
+    """The study in a dataset folder; None if neither layout nor files announce one. Raises as ``read_study``."""
     return (
         read_study(root)
         if root.is_dir() and (layout.name == "reset" or find_triplet_file(root))
@@ -87,7 +87,7 @@ def read_study_in(root: Path, layout: Layout) -> Study | None:
 
 
 def list_wanted_images(study: Study | None, labels: Sequence[Path]) -> Set[str] | None:
-    """Which images a dataset is about; None: all that there are, because queries search them.
+    """The ids of the images that a study names; None if there are label files, whose queries search all images.
 
     A study without queries is about few of a million keyframes.
     """
@@ -95,7 +95,7 @@ def list_wanted_images(study: Study | None, labels: Sequence[Path]) -> Set[str] 
 
 
 def note_missing_images(named: Set[str], collection: Collection) -> list[str]:
-    """A remark on images that triplets name and that are not there."""
+    """A remark on images that triplets name and that are missing."""
     absent = sorted(named - collection.position.keys())
     if not absent:
         return []
@@ -140,7 +140,7 @@ def read_images(
 
 
 def count_unlisted(root: Path, listing: Listing) -> Counter[str]:
-    """How many files of which suffix lie where pictures do, but in no row of images.csv; dropped rows may be a slip."""
+    """Number of files per suffix that lie beside the listed pictures but in no row of images.csv."""
     folder = find_picture_folder(root)
     prefix = "" if folder == root else f"{folder.name}/"
     listed = {
@@ -159,7 +159,7 @@ def find_picture_folder(root: Path) -> Path:
 
 
 def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
-    """What images.csv lists, in its order."""
+    """The rows of images.csv, in its order."""
     problems: list[str] = []
     header, rows = read_rows(file, problems)
     if columns := find_unexpected_columns(header, LISTING_COLUMNS, OPTIONAL_LISTING_COLUMNS):
@@ -209,7 +209,7 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
 def select_ids(
     only: Set[str] | None, listing: Listing, groups: Groups, times: Times
 ) -> tuple[Listing, Groups, Times]:
-    """What a table lists, or just the images of some ids."""
+    """A listing, or the part of it with the ids ``only``."""
     if only is None:
         return listing, groups, times
     places = [i for i, item in enumerate(listing.ids) if item in only]

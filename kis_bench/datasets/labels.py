@@ -1,4 +1,4 @@
-"""Readers of a dataset folder's tables: label files and images.csv. All problems of a file at once."""
+"""Reads label files; an error names all problems of a file at once."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def read_label_sets(files: Iterable[Path]) -> tuple[str, ...]:
 
 
 def name_label_set(row: dict[str, str]) -> str:
-    """The label set of a row: a stage makes ``stage-N`` of it, behind the name if there is one."""
+    """The label set of a row; with a stage it is ``stage-N``, after the row's label set if that is given."""
     name, stage = row["label_set"].strip(), row.get("stage", "").strip()
     if not stage or name == f"stage-{stage}" or name.endswith(f"-stage-{stage}"):
         return name
@@ -79,7 +79,7 @@ def name_label_set(row: dict[str, str]) -> str:
 
 @dataclass
 class Labels:
-    """What label files say, as far as it can be read, and what is wrong with them."""
+    """The content of label files, as far as it can be read, and their problems."""
 
     queries: list[Query] = field(default_factory=list)
     places: list[str] = field(default_factory=list)  # of each query: file and line
@@ -136,7 +136,7 @@ def add_row(
     problems: list[str],
     collection: Collection,
 ) -> None:
-    """One row of the long form: a new query, or one more target of an earlier one."""
+    """Adds a row of the long form to ``merged``: a new query, or another target of an earlier one."""
     query_id, item, name, text = (
         row["query_id"].strip(),
         row["item_id"].strip(),
@@ -191,7 +191,7 @@ def add_row(
 
 
 def read_range(row: dict[str, str], line: int, problems: list[str]) -> tuple[float, float] | None:
-    """The segment that a row names, in seconds."""
+    """The start and end of the segment in a row, in seconds; None if it has none."""
     cells = [row.get(column, "").strip() for column in RANGE_COLUMNS]
     if not any(cells):
         return None
@@ -219,7 +219,7 @@ def lengthen(
     header: tuple[str, ...],
     collection: Collection,
 ) -> Iterator[NumberedRow]:
-    """M3RT's wide rows in long form; there, ``42`` is the item ``0042``, and a file's name stands for its path."""
+    """Turns M3RT's wide rows into long form, where ``42`` means item ``0042`` and a file's name its path."""
     by_number: dict[int, list[str]] = {}
     by_name: dict[str, list[str]] = {}
     for item in collection.ids:
@@ -247,5 +247,5 @@ def lengthen(
 
 
 def parse_number(name: str) -> int | None:
-    """``00042`` as 42; None for other names, also for digits without end, which Python refuses to read."""
+    """The number that a name such as ``00042`` stands for; None for other names and for 20 digits or more."""
     return int(name) if name.isascii() and name.isdigit() and len(name) < 20 else None

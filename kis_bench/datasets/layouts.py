@@ -1,6 +1,6 @@
-"""What the names in a collection say: which video, day or burst a picture belongs to, and when it was taken.
+"""Layouts: how a picture's group (video, day, burst) and time follow from its file name.
 
-A layout is chosen by name, never guessed. ``images.csv`` needs none: it says all this itself.
+A layout is chosen by name, never guessed. ``images.csv`` needs none: it has columns for both.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read_videos(root: Path, listing: Listing) -> tuple[Groups, Times]:
 
 
 def name_video(item: str) -> str:
-    """As the Video Browser Showdown calls it, ``Ambon_Apr2012_0001``, where place, month and number are there."""
+    """The video of a frame: ``Ambon_Apr2012_0001``, as at the Video Browser Showdown, or else its folder."""
     published = SITE_FRAME.fullmatch(item)
     return f"{published['site']}_{published['video']}" if published else item.rpartition("/")[0]
 
@@ -88,7 +88,7 @@ def read_days(root: Path, listing: Listing) -> tuple[Groups, Times]:
 
 
 def parse_stamp(item: str) -> datetime | None:
-    """The date and time in a file's name."""
+    """The date and time in a file's name; None if it has none."""
     found = STAMP.search(item.rsplit("/", 1)[-1])
     try:
         return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S") if found else None
@@ -113,7 +113,7 @@ def read_shots(root: Path, listing: Listing) -> tuple[Groups, Times]:
 
 
 def read_shots_if_named(root: Path, listing: Listing) -> tuple[Groups, Times]:
-    """As :func:`read_shots` if all names are such; what a study compares needs neither groups nor times."""
+    """As :func:`read_shots` if all names are those of shots; a study needs neither groups nor times."""
     return (
         read_shots(root, listing)
         if all(SHOT.fullmatch(item) for item in listing.ids)
@@ -170,7 +170,7 @@ LAYOUTS = {
 
 
 def choose_layout(name: str, chosen: str | None = None) -> Layout:
-    """The layout that was chosen for a dataset, else that of its own name, else any folder."""
+    """The layout chosen for a dataset, else the one of its name, else ``folder``."""
     if chosen is not None and chosen not in LAYOUTS:
         raise UnknownName("layout", chosen, LAYOUTS, f"Dataset: {name}.")
     return LAYOUTS[chosen or (name if name in LAYOUTS else "folder")]
@@ -179,7 +179,7 @@ def choose_layout(name: str, chosen: str | None = None) -> Layout:
 def require_all_groups(
     root: Path, listing: Listing, values: Sequence[str | None]
 ) -> tuple[str, ...]:
-    """The groups that tables give, if they give them for all."""
+    """The groups of all pictures. Raises BadFile if only some have one."""
     known = tuple(value for value in values if value is not None)
     if len(known) < len(values):
         raise BadFile(

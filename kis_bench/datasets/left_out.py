@@ -1,4 +1,4 @@
-"""What lies beside the pictures of a collection and isn't searched: a smaller collection flatters every model."""
+"""Counts and describes the files of a collection that aren't searched: a smaller collection flatters every model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER_FILES = "others"
 
 
 def count_by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
-    """How many files of each kind there are, the most first.
+    """Number of files of each kind, most frequent first.
 
     A suffix that nobody knows may be a part of a name, and names are nobody's business: these are "others".
     """

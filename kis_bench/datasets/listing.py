@@ -1,4 +1,4 @@
-"""Which pictures lie below a folder, also inside archives, and their digests: for millions of files.
+"""Lists and digests the pictures below a folder, also those inside archives; made for millions of files.
 
 Folders are read in parallel, as they come, and nothing is opened but archives. Digests are computed when the first
 is asked for, in parallel, and known the next time as long as size and time of change of a file are the same.
@@ -32,7 +32,7 @@ READING_THREADS = 8  #: more than cores, because on a network's disk most of the
 
 
 class Pictures(Sequence[Picture]):
-    """Where pictures lie, without a Path object for each: ``entries`` are paths below ``root``, or parts."""
+    """A sequence of pictures that makes Path objects on demand: ``entries`` are paths below ``root``, or parts."""
 
     def __init__(self, root: Path, entries: Sequence[str | Part]) -> None:
         self.root, self.entries = root, entries
@@ -41,7 +41,7 @@ class Pictures(Sequence[Picture]):
         return len(self.entries)
 
     def places(self) -> Iterator[tuple[str, str]]:
-        """Under which name facts on each picture are kept, and the file whose state they hold for."""
+        """Yields the name under which facts on each picture are kept, and the file whose state they depend on."""
         base = os.path.abspath(self.root)
         for entry in self.entries:
             if isinstance(entry, str):
@@ -51,7 +51,7 @@ class Pictures(Sequence[Picture]):
                 yield f"{os.path.abspath(entry.archive)}\0{entry.name}", str(entry.archive)
 
     def chunks(self) -> list[Pictures]:
-        """All of them in parts, whose facts are asked for together."""
+        """Splits the sequence into chunks whose facts are looked up together."""
         return [self[i : i + MOST_NAMES] for i in range(0, len(self), MOST_NAMES)]
 
     @overload
@@ -79,7 +79,7 @@ class Listing:
 
 
 def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) -> Listing:
-    """All pictures below ``root``, or ``only`` those of some ids; an archive counts as if it were unpacked there.
+    """Lists all pictures below ``root``, or those with the ids ``only``, as if archives were unpacked.
 
     The item id is the path below ``root`` without extension. Files and folders that begin with a dot are left alone.
 
@@ -136,7 +136,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
 
 
 def sort_for_reading(found: Mapping[str, str | Part]) -> list[str]:
-    """The ids in order, but those of one row group together, because reading one of its pictures reads all."""
+    """The ids in order, but for those of one row group, which stay together: reading one of its pictures reads all."""
     first: dict[object, str] = {}  # row group -> its smallest id
     for item, entry in found.items():
         if isinstance(entry, archives.ParquetCell):
@@ -153,7 +153,7 @@ def sort_for_reading(found: Mapping[str, str | Part]) -> list[str]:
 
 
 def walk(root: Path) -> Iterator[str]:
-    """The files below a folder, relative and with ``/`` between folders, in no certain order; links are followed."""
+    """Yields the files below a folder as relative paths with ``/``, in no particular order; follows links."""
 
     def read(prefix: str, above: frozenset[tuple[int, int]]) -> Contents:
         files, folders = [], []
@@ -190,7 +190,7 @@ def walk(root: Path) -> Iterator[str]:
 
 
 class Digests(Sequence[str]):
-    """SHA-256 of each picture's bytes, found together when the first is asked for.
+    """SHA-256 of each picture's bytes; all are computed when the first is needed.
 
     Raises, then:
         BadFile: some pictures can't be read; all of them are named.
@@ -224,7 +224,7 @@ class Digests(Sequence[str]):
 
 
 def digest_some(pictures: Pictures) -> tuple[list[str], list[str]]:
-    """The digests of some pictures, and problems; what is known from before is not read again."""
+    """The digests of some pictures, and their problems; a file is read again only if it has changed."""
     names, states, problems = read_states(pictures)
     facts = FileFacts("digest")
     digests = facts.known(states)
@@ -244,7 +244,7 @@ def digest_some(pictures: Pictures) -> tuple[list[str], list[str]]:
 
 
 def read_states(pictures: Pictures) -> tuple[list[str], dict[str, str], list[str]]:
-    """Under which names facts on pictures are kept, the states of those that are not too young, and problems."""
+    """Names under which facts on pictures are kept, states of the files old enough to have one, and problems."""
     names, states, problems = [], {}, []
     for i, (name, file) in enumerate(pictures.places()):
         names.append(name)

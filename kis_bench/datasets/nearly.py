@@ -1,4 +1,4 @@
-"""Files whose names are nearly those that are read, so that a table under another name isn't left out in silence."""
+"""Finds tables whose names are nearly right, so that none is left out in silence."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LEAST_LIKENESS = 0.83  #: of a misspelt name: one letter too many, too few or sw
 
 
 def find_unread_tables(root: Path, *, labelled: bool) -> list[str]:
-    """The tables in a dataset folder that look as if they were meant and aren't read, each with what to do.
+    """The tables in a dataset folder that seem meant for us but aren't read, each with its remedy.
 
     Args:
         labelled: whether label files are read there; then only names that begin like those are meant, because
@@ -60,7 +60,7 @@ def find_unread_tables(root: Path, *, labelled: bool) -> list[str]:
 
 
 def list_tables(root: Path, labelled: bool) -> list[tuple[str, str]]:
-    """Folder (empty, or ending with a slash) and name of tables: in the folder itself and in those like ``labels/``.
+    """Folder (empty or ending in a slash) and name of each table in the dataset folder and in folders like ``labels/``.
 
     Where nothing is labelled, also those in ``images/``, where somebody may have put the labels.
     """
@@ -93,7 +93,7 @@ def looks_like_table(name: str) -> bool:
 
 
 def is_same_file(file: Path, other: Path) -> bool:
-    """Whether both names lead to one file, as where small and capital letters are the same."""
+    """Whether both names lead to one file, as on file systems that ignore case."""
     try:
         return os.path.samefile(file, other)
     except OSError:
@@ -101,7 +101,7 @@ def is_same_file(file: Path, other: Path) -> bool:
 
 
 def guess_meant_name(folder: str, name: str, labelled: bool) -> str:
-    """The name under which a table would be read; empty if it is, or seems to be none of ours."""
+    """The name under which a table would be read; empty if it is read already or doesn't look like ours."""
     if is_read(folder, name):
         return ""
     bare, of_sheets = (
@@ -122,7 +122,7 @@ def guess_meant_name(folder: str, name: str, labelled: bool) -> str:
 
 
 def is_read(folder: str, name: str) -> bool:
-    """Whether a table of this name is read: as labels, as a list of pictures, or as a part of a study."""
+    """Whether a table of this name is read, as labels, a list of pictures, or part of a study."""
     if folder:
         return folder == "labels/" and name.endswith(".csv")
     ours = ("labels.csv", "images.csv", *(f"{table}.csv" for table in STUDY_TABLES))
@@ -130,7 +130,7 @@ def is_read(folder: str, name: str) -> bool:
 
 
 def strip_suffixes(name: str) -> str:
-    """A name without its suffixes that stand for a form, in small letters: ``Labels.csv.gz`` is ``labels``."""
+    """A name in lower case without the suffixes of table formats: ``labels`` for ``Labels.csv.gz``."""
     bare, suffix = os.path.splitext(name.lower())
     while suffix in (*TABLE_SUFFIXES, *PACKED_SUFFIXES):
         bare, suffix = os.path.splitext(bare)
@@ -142,7 +142,7 @@ def resembles(name: str, wanted: str) -> bool:
 
 
 def suggest_remedy(name: str, right: str) -> str:
-    """What makes a file of this name one that is read."""
+    """How to turn a file of this name into one that is read."""
     suffixes = [suffix.lower() for suffix in Path(name).suffixes]
     if suffixes[-1] in COMMA_SUFFIXES:
         return f"call it {right}"

@@ -1,4 +1,4 @@
-"""The files of the study RESET: triplets of images, people's judgments on them, and extractors' distances.
+"""Reads the files of the study RESET: triplets of images, people's judgments, and extractors' distances.
 
 The layout is that of the study; any folder with such files will do. Nothing is left out in silence: what does not fit
 together is a problem with file and line, and what is merely odd is counted in a remark.
@@ -54,7 +54,7 @@ class StudyTable(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """What the files say; all in the order of the rows."""
+    """The content of a study's files, in the order of their rows."""
 
     triplets: tuple[Triplet, ...] = ()
     judgments: tuple[Judgment, ...] = ()
@@ -65,7 +65,7 @@ class Study:
 
     @cached_property
     def images(self) -> frozenset[str]:
-        """Items that the triplets name, also those that are missing."""
+        """All items that the triplets name, whether their images are there or not."""
         return frozenset(
             image for t in self.triplets for image in (t.target, t.candidate1, t.candidate2)
         )
@@ -77,7 +77,7 @@ def find_triplet_file(root: Path) -> Path | None:
 
 
 def read_extractor_names(file: Path) -> tuple[str, ...]:
-    """Extractors whose cosine distances stand in a table of triplets, by its header alone; none if it can't be read."""
+    """Names of extractors with cosine distances in the header of a table; none if it can't be read."""
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             header = next(csv.reader(stream, skipinitialspace=True), [])
@@ -90,7 +90,7 @@ def read_extractor_names(file: Path) -> tuple[str, ...]:
 
 
 def find_distance_columns(header: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Extractor -> which distance -> its column."""
+    """Maps each extractor to its distances, and each distance to its column."""
     found: dict[str, dict[str, str]] = {}
     for column in header:
         if match := DISTANCE_COLUMN.fullmatch(column):
@@ -99,7 +99,7 @@ def find_distance_columns(header: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def read_study(root: Path) -> Study:
-    """All the study's files in a dataset folder.
+    """Reads all of the study's files in a dataset folder.
 
     Raises:
         BadFile: a file is missing or has problems; KisBenchError: several have. All problems are named.
@@ -131,7 +131,7 @@ def read_study(root: Path) -> Study:
 
 
 def read_study_table(file: Path, needed: tuple[str, ...], problems: list[str]) -> StudyTable | None:
-    """One of the files; None if its columns can't be told apart."""
+    """Reads one of the files; None, with problems, if it can't be read or lacks required columns."""
     one_of = " or ".join(CHOICE_COLUMNS) if file.name == JUDGMENTS_FILE else ""
     columns = ", ".join([*needed, *[one_of] * bool(one_of)])
     if not os.path.isfile(file):
@@ -161,7 +161,7 @@ def read_study_table(file: Path, needed: tuple[str, ...], problems: list[str]) -
 def check_ids(
     rows: StudyRows, column: str, problems: list[str]
 ) -> Iterable[tuple[int, str, StudyRow]]:
-    """The rows whose id is neither empty nor there before: line, id, row."""
+    """Yields line, id and row for each row with a new id; the others are problems."""
     first: dict[str, int] = {}
     for line, row in rows:
         name = row[column].strip()
@@ -231,7 +231,7 @@ def parse_bins(row: StudyRow, line: int, problems: list[str]) -> tuple[int, int]
 def parse_distances(
     given: StudyTable, problems: list[str]
 ) -> tuple[dict[str, Float64s], list[str]]:
-    """Distances of each extractor ``[t, 3]``, and remarks; empty cells and M3RT's marks of missing images are NaN."""
+    """Distances ``[t, 3]`` of each extractor, and remarks; empty cells and M3RT's marks of missing images are NaN."""
     found: dict[str, Float64s] = {}
     marked, euclidean = 0, sum("_eucldist_" in column for column in given.header)
     for name, columns in find_distance_columns(given.header).items():
@@ -298,7 +298,7 @@ def parse_judgments(
     people: Sequence[Participant] | None,
     problems: list[str],
 ) -> tuple[Judgment, ...]:
-    """The judgments; nothing is said of triplets or people that are None, because their file can't be read."""
+    """The judgments; triplets or people are not checked if None, when their file couldn't be read."""
     known = {triplet.triplet_id: triplet for triplet in triplets or ()}
     users = {participant.user_id for participant in people or ()}
     found = []
@@ -334,7 +334,7 @@ def parse_judgments(
 
 
 def parse_choice(row: StudyRow, line: int, problems: list[str]) -> tuple[int, int | None]:
-    """-1, 0 or 1, and the same by degrees where that was asked; negative is the left option."""
+    """The choice -1, 0 or 1, and its degree where one was asked for; negative means the left option."""
     asked, found = [column for column in CHOICE_COLUMNS if column in row], dict[str, int]()
     for column in asked:
         value, most = parse_distance(row[column].strip()), LARGEST_CHOICE[column]
@@ -358,7 +358,7 @@ def parse_choice(row: StudyRow, line: int, problems: list[str]) -> tuple[int, in
 
 
 def describe_study(study: Study) -> list[str]:
-    """How much there is, and what is odd about it."""
+    """Remarks on the size of a study and on its oddities."""
     judged = Counter(j.triplet_id for j in study.judgments)
     pairs = Counter((j.triplet_id, j.user_id) for j in study.judgments)
     said = [

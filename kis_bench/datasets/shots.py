@@ -1,4 +1,4 @@
-"""The shot boundaries that come with V3C: ``msb/06925.tsv`` beside the keyframes."""
+"""Reads V3C's shot boundaries: ``msb/06925.tsv`` beside the keyframes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BOUNDARY_COLUMNS = ("startframe", "starttime", "endframe", "endtime")
 
 
 def read_shot_times(root: Path, videos: Iterable[str]) -> dict[tuple[str, int], float]:
-    """(video, shot) -> the middle of the shot in seconds, which its representative keyframe stands for.
+    """Maps (video, shot) to the middle of the shot in seconds, the time of its keyframe.
 
     Shots count from 1, in the order of the rows. A video without a file of boundaries has no times.
 

@@ -1,1 +1,1 @@
-"""What comes from other programs, and what goes to them."""
+"""Import from and export to other programs."""

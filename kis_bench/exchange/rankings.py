@@ -1,4 +1,4 @@
-"""The best items of each query of a run: by the vectors that it was measured with, else as its table names them."""
+"""The best items of each query of a run, from its vectors or else from its table."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from kis_bench.store import Store
 
 
 class Unavailable(KisBenchError):
-    """The dataset or the vectors that a run was measured with are not here; says what to do."""
+    """The dataset or the vectors of a run aren't available; the message says what to do."""
 
 
 def load_measured_dataset(run: Run, name: str, root: Path | None) -> Dataset | Unavailable:
-    """The dataset as it was measured, or why it can't be had."""
+    """Loads the dataset as it was measured; Unavailable if that isn't possible."""
     about = run.provenance.get("datasets", {}).get(name, {})
     try:
         dataset = readers.load(name, root, layout=about.get("layout"))
@@ -45,7 +45,7 @@ def load_measured_dataset(run: Run, name: str, root: Path | None) -> Dataset | U
 def collect_targets(
     rows: pd.DataFrame, dataset: Dataset | Unavailable
 ) -> dict[str, tuple[str, ...]]:
-    """The targets of each query of a label set that has any: from the dataset where it is here, else from the table."""
+    """The targets of each query that has any, from the dataset if it is available, else from the table."""
     queries = () if isinstance(dataset, Unavailable) else dataset.all_queries
     known = {(query.label_set, query.query_id): query.item_ids for query in queries}
     barred = any(
@@ -116,7 +116,7 @@ def rank_by_vectors(
 def rank_by_table(
     rows: pd.DataFrame, wanted: Mapping[str, tuple[str, ...]], depth: int | None, why: Unavailable
 ) -> tuple[pd.DataFrame, str]:
-    """The best items that the run names, with scores -1, -2, ...; refuses a depth that these don't reach."""
+    """The best items that the run's table names, with scores -1, -2, ... Raises KisBenchError for a greater depth."""
     held: dict[str, list[str]] = {}
     columns = ["query_id", "top_item_ids", "rank_best", "rank_worst", "n_items"]
     for query, items, best, worst, n in rows[columns].itertuples(index=False):
@@ -144,7 +144,7 @@ def rank_by_table(
 def make_ranking_table(
     queries: Sequence[str], items: Sequence[Sequence[str]], scores: Sequence[Float64s]
 ) -> pd.DataFrame:
-    """One row per query and item, from the items and scores of each query."""
+    """A table with one row per query and item, from the items and scores of each query."""
     counts = [len(some) for some in items]
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""A run's distances beside those of the study RESET: its table of triplets with three more columns for each model.
+"""Exports a run's distances: RESET's table of triplets with three more columns for each model.
 
 The study's notebook finds them there by name, and takes the first column for the ids of triplets, so that these go
 first. All else in the table stays: the text of all cells, all rows, their order. An image that is missing leaves its
@@ -157,19 +157,19 @@ def name_new_columns(names: Iterable[str]) -> list[str]:
 
 
 def find_taken_columns(header: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Of the columns that would be written, those that are there."""
+    """Columns of the header that would be written again."""
     there = {column.strip() for column in header}
     return [column for column in name_new_columns(names) if column in there]
 
 
 def find_id_column(header: Sequence[str]) -> int:
-    """Which column has the ids of triplets: the one called so, else a first one without a name, as of pandas' index."""
+    """Position of the triplet ids: the column of that name, else a nameless first one, as pandas writes its index."""
     columns = [column.strip() for column in header]
     return columns.index(TRIPLET_COLUMNS[0]) if TRIPLET_COLUMNS[0] in columns else 0
 
 
 def note_moved_ids(header: Sequence[str]) -> list[str]:
-    """What has to be said of the column of ids if it does not stand first under its name.
+    """Remarks on a column of ids that doesn't stand first under its name.
 
     >>> note_moved_ids(["class", "triplet_id"])
     ['triplet_id was column 2 and is the first now, where the notebook looks for it']
@@ -196,7 +196,7 @@ def index_by_triplet(rows: pd.DataFrame) -> dict[str, tuple[float, ...]]:
 
 
 def name_columns(models: Iterable[str], names: str) -> dict[str, str]:
-    """Model -> how its columns begin.
+    """Maps each model to the prefix of its columns.
 
     Raises:
         KisBenchError: two models would have the same.
@@ -212,7 +212,7 @@ def name_columns(models: Iterable[str], names: str) -> dict[str, str]:
 
 
 def find_table_file(dataset: Dataset, folder: Path | None) -> Path | None:
-    """The table of triplets that a dataset was read from; None for an embedded one."""
+    """The file of triplets that a dataset was read from; None for an embedded one."""
     root = readers.resolve(DatasetRow(dataset.name, folder)).folder
     return None if root is None else find_triplet_file(root)
 
@@ -231,7 +231,7 @@ def make_triplets_table(dataset: Dataset) -> list[list[str]]:
 
 
 def read_cells(file: Path) -> list[list[str]]:
-    """All rows of a CSV file, the header first, with the text of each cell as it stands there.
+    """All rows of a CSV file, header first, with each cell's text unchanged.
 
     Raises:
         BadFile: no table can be read.

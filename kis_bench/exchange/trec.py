@@ -1,4 +1,4 @@
-"""A run in the forms that other tools of information retrieval read: TREC, CSV and Parquet.
+"""Exports a run for other information-retrieval tools: TREC, CSV and Parquet.
 
 For each dataset, label set and model one file with the ranking, for each dataset and label set one with the targets
 (qrels). Scores are the true ones rounded to float64, equal where items tie. Tools break ties in their own ways, and
@@ -100,7 +100,7 @@ def write_label_set(
     form: str,
     folder: Path,
 ) -> list[str]:
-    """The run file of each model on one label set, and the qrels of the queries that stand in any of them."""
+    """Writes the run file of each model on one label set, and the qrels of their queries."""
     name, label_set = rows[["dataset", "label_set"]].iloc[0]
     targets = collect_targets(rows, dataset)
     remarks, judged = [], dict[str, tuple[str, ...]]()
@@ -135,7 +135,7 @@ def write_label_set(
 
 
 def format_ranking(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
-    """The file of a ranking, or of qrels, which have no score."""
+    """The content of a file with a ranking, or with qrels, which have no score."""
     if form == "parquet":
         return table.to_parquet(index=False)
     if (
@@ -160,7 +160,7 @@ def format_ranking(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
 
 
 def encode_name(name: str) -> str:
-    """A name as one word of visible ASCII; ``urllib.parse.unquote`` turns it back.
+    """Encodes a name as one word of visible ASCII; ``urllib.parse.unquote`` decodes it.
 
     >>> encode_name("a red/boat 100%")
     'a%20red/boat%20100%25'

@@ -1,1 +1,1 @@
-"""Files: read with all that is wrong in them, written whole, and remembered."""
+"""Files: read with all their problems, written whole, and cached."""

@@ -1,4 +1,4 @@
-"""The folder of things that can be made again, and what is known about users' files from before."""
+"""The cache: a folder of things that can be made again, and facts about users' files."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ YOUNG_NS = (
 
 
 def find_folder(kind: str) -> Path:
-    """``KIS_CACHE`` or the user's cache folder, and in it the folder for one kind of things."""
+    """The cache folder for one kind of things, below ``KIS_CACHE`` or the user's cache folder."""
     import platformdirs
 
     return Path(os.environ.get("KIS_CACHE") or platformdirs.user_cache_dir("kis-bench")) / kind
 
 
 def write_if_possible(file: Path, text: str) -> None:
-    """Whole or not at all; a cache that can't be written costs time, not the result."""
+    """Writes a file whole, or not at all: a cache that can't be written costs time, not the result."""
     with contextlib.suppress(KisBenchError):
         write_whole(file, text.encode())
 
 
 class FileFacts:
-    """What was found out about files, of one kind (``digest``, ``hash``, ...), and still holds.
+    """Facts about files, of one kind (``digest``, ``hash``, ...), that still hold.
 
     A fact holds while the state under which it was found does; of a file, :func:`read_file_state`.
     One SQLite database has them all; where it can't be read or written, nothing is known or kept.
@@ -43,7 +43,7 @@ class FileFacts:
         self.kind = kind
 
     def known(self, states: Mapping[str, str]) -> dict[str, str]:
-        """Of the names in ``states`` (name -> state) those about which something is known: name -> fact."""
+        """Maps the names whose fact is known under the state in ``states`` (name -> state) to it."""
         found: dict[str, str] = {}
         names = list(states)
         with contextlib.suppress(*FAULTS), open_database() as facts:
@@ -58,7 +58,7 @@ class FileFacts:
         return found
 
     def keep(self, rows: Sequence[tuple[str, str, str]]) -> None:
-        """``rows``: name, state, fact."""
+        """Stores rows of name, state and fact."""
         if not rows:
             return
         with contextlib.suppress(*FAULTS), open_database() as facts:
@@ -70,7 +70,7 @@ class FileFacts:
 
 @contextlib.contextmanager
 def open_database() -> Iterator[sqlite3.Connection]:
-    """One transaction. Raises one of FAULTS."""
+    """A connection for one transaction. Raises one of FAULTS."""
     file = find_folder("facts.sqlite")
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -90,7 +90,7 @@ def open_database() -> Iterator[sqlite3.Connection]:
 
 
 def read_file_state(file: Path | str) -> str | None:
-    """Size and time of change; None while it is so young that a change could go unnoticed."""
+    """Size and time of change of a file; None while it is so young that a further change could go unnoticed."""
     about = os.stat(file)
     if time.time_ns() - about.st_mtime_ns < YOUNG_NS:
         return None
@@ -98,7 +98,7 @@ def read_file_state(file: Path | str) -> str | None:
 
 
 def find_once(kind: str, file: Path, find: Callable[[Path], str]) -> str:
-    """What ``find`` tells of a file, found out again only when the file has changed."""
+    """The result of ``find(file)``, which is called again only when the file has changed."""
     name, state, facts = str(file.resolve()), read_file_state(file), FileFacts(kind)
     if state is None:
         return find(file)

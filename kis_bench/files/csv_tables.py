@@ -1,4 +1,4 @@
-"""CSV tables that people made: read with the lines they stand on, and with all problems at once."""
+"""Reads CSV tables made by people, with line numbers and all problems at once."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def read_rows(
 
 
 def strip_padding(text: str) -> str:
-    """The text of a table without blanks around its quoted cells."""
+    """The text of a table without the blanks around quoted cells."""
     return QUOTED.sub(lambda found: found["cell"] or found[0], text) if '"' in text else text
 
 
 def parse_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table that are not blank, with the line that each begins on.
+    """Yields the rows of a table that aren't blank, each with the line it begins on.
 
     Behind a row that can't be read it goes on with the next line, so that all such rows are found.
     """
@@ -95,7 +95,7 @@ def parse_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]
 
 
 def decode(file: Path, problems: list[str]) -> str:
-    """The text of a file; lines that are not UTF-8, or no text, are problems, and are marked U+FFFD."""
+    """The text of a file; what isn't UTF-8 or text becomes U+FFFD, and a problem."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -119,7 +119,7 @@ def decode(file: Path, problems: list[str]) -> str:
 def find_unexpected_columns(
     header: Iterable[str], needed: tuple[str, ...], optional: tuple[str, ...]
 ) -> list[str]:
-    """Which columns a header lacks, and which nobody knows."""
+    """Missing and unrecognised columns."""
     header = tuple(header)
     return [f"line 1: missing column {c!r}" for c in needed if c not in header] + [
         f"line 1: unknown column {c!r}" for c in header if c not in (*needed, *optional)
@@ -132,7 +132,7 @@ def parse_line_number(problem: str) -> int:
 
 
 def parse_seconds(cell: str, column: str, line: int, problems: list[str]) -> float:
-    """A cell as seconds; NaN where it is empty, because then nobody knows."""
+    """The seconds in a cell; NaN if it is empty."""
     if not cell.strip():
         return math.nan
     try:

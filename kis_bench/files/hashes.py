@@ -1,4 +1,4 @@
-"""What pictures look like in short, for finding near-duplicates: a perceptual hash, and the colours of a small grid."""
+"""Perceptual hashes and coarse colours of pictures, for finding near-duplicates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def compute_perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
 
 
 def compute_colour_grids(collection: Collection) -> NDArray[np.int8]:
-    """:func:`compute_colour_grid` of each picture, int8 ``[n, 16, 3]``; made and kept with the hashes.
+    """:func:`compute_colour_grid` of each picture, int8 ``[n, 16, 3]``; computed and kept together with the hashes.
 
     Raises:
         BadFile: pictures can't be read; all of them are named.
@@ -45,7 +45,7 @@ def compute_colour_grids(collection: Collection) -> NDArray[np.int8]:
 
 
 def compute_looks(collection: Collection) -> list[str]:
-    """Hash and colours of each picture, hexadecimal."""
+    """Hash and colours of each picture, in hexadecimal digits."""
     import imagehash
 
     facts = FileFacts(f"phash {imagehash.__version__}, colours {GRID}")
@@ -81,7 +81,7 @@ def compute_colour_grid(image: Image.Image) -> NDArray[np.int8]:
 
 
 def compute_look(picture: Picture) -> tuple[str, str]:
-    """Hash and colours, or what is wrong with the picture."""
+    """Hash and colours of a picture in hexadecimal digits, and "", or "" and the problem with it."""
     import imagehash
 
     try:

@@ -1,4 +1,4 @@
-"""Pictures as models and people see them, whatever their files hold."""
+"""Reads pictures as people see them: upright, on white, RGB."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
 
 
 def read_image(picture: Picture) -> Image.Image:
-    """One picture as upright RGB; transparency is laid on white, of an animation the first frame is taken.
+    """Reads a picture as upright RGB, transparency on white; of an animation, the first frame.
 
     Raises:
         BadFile: it can't be read, or has no defined colours.
@@ -53,7 +53,7 @@ def read_image(picture: Picture) -> Image.Image:
 
 
 def open_image(picture: Picture) -> Image.Image:
-    """The picture with only its header read; formats that could do more than show a picture are not tried."""
+    """Opens a picture and reads its header only; formats that could do more than show a picture aren't tried."""
     source: Any = picture if isinstance(picture, Path) else io.BytesIO(picture.read_bytes())
     return Image.open(source, formats=FORMATS)
 
@@ -81,7 +81,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def reduce_to_eight_bits(image: Image.Image, kind: str | None) -> Image.Image:
-    """Grey of 16 bits as 8; Pillow would cut everything above 255 to white."""
+    """Scales 16-bit grey to 8 bits, where Pillow would turn everything above 255 white."""
     if image.mode in SIXTEEN_BITS or (image.mode == "I" and kind == "PNG"):
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     if image.mode in ("I", "F", "LAB"):

@@ -1,4 +1,4 @@
-"""Work in threads, in order and within bounded memory."""
+"""Runs functions in threads, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Out = TypeVar("Out")
 def map_ahead(
     pool: Executor, function: Callable[[In], Out], inputs: Iterable[In], most: int
 ) -> Iterator[Out]:
-    """``map`` in the pool's threads, in order, with at most that many results waiting: memory stays bounded."""
+    """``map`` in the pool's threads, in order, with at most ``most`` results waiting."""
     waiting: deque[Future[Out]] = deque()
     try:
         for each in inputs:
@@ -37,7 +37,7 @@ def map_in_threads(
     *,
     unit: str,
 ) -> Iterator[Out]:
-    """``map`` in so many threads, in order and within bounded memory, under a progress bar."""
+    """``map`` in threads, in order and in bounded memory, with a progress bar."""
     with ThreadPoolExecutor(threads) as pool:
         yield from show_progress(
             map_ahead(pool, function, inputs, 2 * threads), what, unit=unit, total=len(inputs)
@@ -50,7 +50,7 @@ Element = TypeVar("Element")
 def show_progress(
     items: Iterable[Element], what: str, *, unit: str, done: int = 0, total: int | None = None
 ) -> Iterable[Element]:
-    """``items`` with a bar that starts at ``done``; no bar unless standard error is a terminal.
+    """Yields ``items`` under a progress bar that starts at ``done``; without one unless standard error is a terminal.
 
     How many there are in all is told by ``total``, or by their length; without either they are only counted.
     """

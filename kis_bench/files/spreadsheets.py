@@ -1,4 +1,4 @@
-"""CSV files that people open in a spreadsheet: a text there must never be taken for a formula."""
+"""Writes CSV files in which a spreadsheet takes no text for a formula."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def guard(text: str) -> str:
-    """The text, with an apostrophe in front where a spreadsheet would calculate; :func:`unguard` takes it off.
+    """Puts an apostrophe before a text that a spreadsheet would calculate; :func:`unguard` removes it.
 
     >>> guard("=1+1"), guard("a=b"), unguard(guard("'=1")) == "'=1"
     ("'=1+1", 'a=b', True)

@@ -1,4 +1,4 @@
-"""Texts from anywhere: on one line, of a limited length, and as names of files."""
+"""Makes texts fit: on one line, of limited length, as file names."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters, with an ellipsis where something was left out."""
+    """Shortens a text to at most `limit` characters, with an ellipsis where something was left out."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def make_plain(text: object) -> str:
-    """On one line, without control characters and marks that turn the writing direction."""
+    """The text on one line, without control characters and marks of writing direction."""
     line = _DIRECTION_MARKS.sub("", " ".join(str(text).split()))
     return "".join(c for c in line if c.isprintable() or c in "\u200c\u200d")
 
 
 def make_file_name(*parts: str) -> str:
-    """A name that every file system takes; names that differ stay different."""
+    """Joins parts to a name that every file system takes; different parts give different names."""
     joined = "-".join(parts)
     safe = re.sub(r"[^a-z0-9._-]+", "-", joined.lower()).strip("-.")[:80]
     if safe == joined and len(parts) == 1:

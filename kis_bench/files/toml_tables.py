@@ -1,4 +1,4 @@
-"""TOML files; what is wrong with one is told with its name."""
+"""Reads TOML files; errors name the file."""
 
 from __future__ import annotations
 

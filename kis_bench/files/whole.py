@@ -1,4 +1,4 @@
-"""Files that appear whole, and what is in them."""
+"""Writes files that appear whole or not at all, and digests their contents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_whole(file: Path, content: bytes) -> None:
 
 
 def digest_content(file: Picture) -> str:
-    """SHA-256 of the bytes of a file, or of a picture inside one, read now."""
+    """SHA-256 of the bytes of a file, or of a picture inside an archive."""
     if not isinstance(file, Path):
         return hashlib.sha256(file.read_bytes()).hexdigest()
     total = hashlib.sha256()

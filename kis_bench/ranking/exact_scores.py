@@ -45,7 +45,7 @@ def require_finite(bounds: Float64s, what: str, positions: Int64s) -> None:
 
 
 def float32_bound(query_lengths: Float64s, longest: float, d: int) -> Float64s:
-    """How far the float32 score of each query and any vector up to ``longest`` may be off: float64 ``[q]``.
+    """Error bound of each query's float32 scores with vectors up to the length ``longest``: float64 ``[q]``.
 
     The second term covers subnormal products, sums and coordinates that a processor may flush to zero.
     """

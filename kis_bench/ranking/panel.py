@@ -1,4 +1,4 @@
-"""A panel of queries before whom the items pass: what is above their targets, and what level with them."""
+"""Counts the items above and level with each query's target while blocks of items pass."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Wider:
         self.above, self.tied = (np.zeros(len(sets), np.int64) for _ in range(2))
 
     def count(self, rows: slice, higher: NDArray[np.bool_], ties: Int64s, items: Int64s) -> None:
-        """Takes what a block has above, bool ``[q, b]``, and the (row, item) of those that score the same."""
+        """Counts the items of a block that are above, bool ``[q, b]``, and level, as (row, item)."""
         self.above[rows] += [np.count_nonzero(row) for row in higher]
         if len(ties) == 0:
             return
@@ -83,7 +83,7 @@ class Wider:
 
 
 class Panel:
-    """Some queries against all items in one pass over these."""
+    """A block of queries that is compared with all items in one pass."""
 
     def __init__(
         self,
@@ -225,7 +225,7 @@ class Panel:
         )
 
     def longest(self, block: Float32s, start: int) -> float:
-        """Length of the longest vector of ``block [b, v, d]``; refuses what could overflow."""
+        """Length of the longest vector of ``block [b, v, d]``. Raises BadVector for one that could overflow."""
         sizes = bound_lengths(block.reshape(-1, block.shape[2]))
         owner = start + np.arange(len(sizes)) // block.shape[1]
         require_finite(sizes, "item", owner)
@@ -239,7 +239,7 @@ class Panel:
     def compare(
         self, mark: Mark, scores: Float32s, error: Float64s, block: Float32s, rows: slice
     ) -> tuple[NDArray[np.bool_], tuple[Int64s, Int64s]]:
-        """Which items score above the mark, bool ``[q, b]``, and (row, column) of those that score the same."""
+        """Items above the mark, bool ``[q, b]``, and (row, column) of those level with it."""
         low, high = mark.thresholds(error, rows)
         above = scores > high
         open_ = scores >= low

@@ -36,7 +36,7 @@ def target_ranks(
     block_items: int | None = None,
     engine: str = "numpy",
 ) -> Ranks:
-    """Where each query's target stands among all items.
+    """Ranks of each query's target among all items.
 
     With s the highest score over a query's targets: ``best = 1 + #{score > s}``, ``worst = #{score >= s}``,
     ``rank = (best + worst) / 2``.

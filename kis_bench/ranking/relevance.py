@@ -1,4 +1,4 @@
-"""What counts as found, as competitions see it: the item itself, its segment, its near-duplicates.
+"""Finds the items that count as a hit: the target itself, its segment, its near-duplicates.
 
 Each function gives for every query the positions of items that will do, the targets among them, in ascending order;
 none where nobody can know, because the target has no time. Groups need no such list: their rank is one of groups.
@@ -29,7 +29,7 @@ NEAR_DUPLICATE_METHODS = (
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Which images count as one: ``identical`` files, and those closer than a threshold by hash or embedding."""
+    """A rule for images that count as one: ``identical`` files, or those near by hash or embedding."""
 
     method: str = IDENTICAL
     threshold: float = 0.0
@@ -120,7 +120,7 @@ def looks_like(
     other_colours: NDArray[np.int8] | None,
     bits: int,
 ) -> NDArray[np.bool_]:
-    """Which items ``[n]`` differ in at most so many bits from another, and in no colour where colours are known."""
+    """Whether items ``[n]`` differ from another in at most ``bits`` bits and, if colours are known, in no colour."""
     near = count_differing_bits(hashes, other) <= bits
     if colours is not None and other_colours is not None:
         some = np.flatnonzero(near)

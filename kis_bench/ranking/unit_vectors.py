@@ -1,4 +1,4 @@
-"""What an encoder has to return for a batch, and what is said if it doesn't."""
+"""Checks the vectors that an encoder returns for a batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LENGTH_TOLERANCE = 1e-3  #: by how much the length of a unit vector may differ f
 def require_unit_vectors(
     ids: Sequence[str], vectors: object, shape: tuple[int, int] | None = None, kind: str = "item"
 ) -> None:
-    """Looks at the vectors of some pictures or texts.
+    """Checks shape, type and length of the vectors of some pictures or texts.
 
     Args:
         ids: of what was encoded.
@@ -58,5 +58,5 @@ def require_unit_vectors(
 
 
 def name_ids(ids: Sequence[str]) -> str:
-    """Some ids in short."""
+    """Names the first of some ids."""
     return repr(ids[0]) if len(ids) == 1 else f"{ids[0]!r} to {ids[-1]!r}" if ids else "none"

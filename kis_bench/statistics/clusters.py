@@ -1,4 +1,4 @@
-"""Queries that aren't independent, because they ask for one target: how much less they tell than as many targets.
+"""Statistics of queries that aren't independent because they share targets.
 
 Several captions, annotators or stages of one picture share its difficulty. A *cluster* is the queries of one target, by
 whomever they were written; queries with several targets link these. Clusters are numbers ``[q]``, or None where every
@@ -90,12 +90,12 @@ def sum_clusters(values: Float64s, clusters: Int64s | None) -> Float64s:
 
 
 def count_clusters(clusters: Int64s | None, n: int) -> int:
-    """How many clusters, hence targets, n queries have."""
+    """Number of clusters, hence of targets, of n queries."""
     return n if clusters is None else int(clusters.max()) + 1
 
 
 def describe_count(n: int, n_targets: int) -> str:
-    """So many queries, in words.
+    """Describes a number of queries and of their targets.
 
     >>> describe_count(1_000, 200), describe_count(12, 12), describe_count(1, 1)
     ('1,000 queries of 200 targets', '12 queries', '1 query')
@@ -117,7 +117,7 @@ def variances(values: Float64s, clusters: Int64s) -> Float64s:
 
 
 def design_effects(values: Float64s, clusters: Int64s | None) -> Float64s:
-    """How many times as large the variances of means of rows ``[c, q]`` are as those of independent queries: ``[c]``.
+    """Design effects ``[c]``: variances of the means of rows ``[c, q]`` over those of independent queries.
 
     q divided by it is the number of independent queries that tell as much (L. Kish, Survey Sampling, 1965; J. Rao and
     A. Scott, Biometrics 48, 1992). At least 1. Where few values differ from the rest the estimate is poor: it is mixed
@@ -140,12 +140,12 @@ def design_effects(values: Float64s, clusters: Int64s | None) -> Float64s:
 
 
 def most_alike(clusters: Int64s) -> float:
-    """The largest design effect, of clusters that are of one mind each: their mean size, as a query of them sees it."""
+    """The largest design effect, that of clusters without variation inside: the mean cluster size over queries."""
     return float((np.bincount(clusters) ** 2).sum()) / len(clusters)
 
 
 def quantile(clusters: Int64s | None, n: int, confidence: float) -> float:
-    """Of the normal distribution, two-sided; of Student's t where the variance is one between clusters."""
+    """Two-sided quantile of the normal distribution or, with clusters, of Student's t."""
     from scipy.special import ndtri, stdtrit  # here, because it would slow down every start
 
     groups, at = count_clusters(clusters, n), (1 + confidence) / 2
@@ -200,7 +200,7 @@ def whole_flip_tests(totals: Float64s) -> Float64s:
 
 
 def coins(n: int) -> Float64s:
-    """Chances ``[n + 1]`` of 0 ... n heads of n coins."""
+    """Probabilities ``[n + 1]`` of 0 ... n heads in n tosses of a coin."""
     from scipy.special import gammaln
 
     k = np.arange(n + 1)

@@ -1,4 +1,4 @@
-"""Choices that are made on other queries than those that they are measured on."""
+"""Makes choices on other queries than those they are measured on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals and tests for judgments, which are crossed: each belongs to a person and to a triplet.
+"""Intervals and tests for judgments, each of which belongs to a person and a triplet (crossed factors).
 
 Judgments of one person are alike, so are judgments on one triplet, and so are those on triplets of one target picture.
 Treating them as independent makes intervals too narrow; people and pictures have to be drawn anew.
@@ -23,7 +23,7 @@ RESAMPLES, RESAMPLING_SEED = 10_000, 0
 
 @dataclass(frozen=True)
 class Crossed:
-    """Who judged what, for j judgments. Triplets are nested in their target pictures, and people cross both."""
+    """Person and triplet of j judgments; triplets are nested in target pictures, and people cross both."""
 
     people: Int64s  # [j] a number of each judgment's person
     triplets: Int64s  # [j] of its triplet
@@ -66,7 +66,7 @@ class Crossed:
 
     @property
     def clusters(self) -> Int64s:
-        """[j] what is drawn anew beside people: target pictures, with all their triplets.
+        """[j] the other unit of resampling beside people: the number of the target picture.
 
         Triplets if all have the same target: nobody can know about others, and figures speak of that picture only.
         """
@@ -78,16 +78,16 @@ class Crossed:
 
     @cached_property
     def pairs(self) -> Int64s:
-        """[j] a number of person and cluster together: a person may have judged several triplets of a target."""
+        """[j] the number of the pair of person and cluster; a person may have judged several triplets of a target."""
         return number_names(self.people * self.n_clusters + self.clusters)
 
     @property
     def levels(self) -> int:
-        """Of the smaller factor that has more than one level; 1 if there is none."""
+        """Number of levels of the smaller factor that has more than one; 1 if none has."""
         return min([n for n in (self.n_people, self.n_clusters) if n > 1], default=1)
 
     def quantile(self, confidence: float) -> float:
-        """Two-sided, of Student's t with one degree of freedom less than :attr:`levels`."""
+        """Two-sided quantile of Student's t with ``levels`` minus one degrees of freedom."""
         from scipy.special import stdtrit
 
         return float(stdtrit(self.levels - 1, (1 + confidence) / 2)) if self.levels > 1 else np.nan
@@ -110,7 +110,7 @@ def number_targets(triplets: Int64s, targets: Any) -> Int64s:
 
 
 def variance(values: Float64s, crossed: Crossed) -> float:
-    """Variance of the mean of ``values [j]`` over other people and other targets; NaN where nobody can know.
+    """Variance of the mean of ``values [j]`` over other people and targets; NaN where it can't be estimated.
 
     V(people) + V(targets) - V(person and target) (C. Cameron, J. Gelbach, D. Miller, J. of Business & Economic
     Statistics 29, 2011), each by leaving out one level after the other (J. MacKinnon, M. Nielsen, M. Webb, 2023,
@@ -150,7 +150,7 @@ def jackknife_variance(values: Float64s, codes: Int64s) -> float:
 def draw_weights(
     crossed: Crossed, resamples: int = RESAMPLES, seed: int = RESAMPLING_SEED
 ) -> Iterator[Float32s]:
-    """How often each judgment counts in each resample, ``[r, j]`` at a time.
+    """Yields the weight of each judgment in each resample, ``[r, j]`` at a time.
 
     People, and targets with all their triplets, are drawn with replacement, independently, and a judgment counts the
     product of its two (A. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007). Chunks hold a bounded
@@ -166,7 +166,7 @@ def draw_weights(
 
 
 def draw_counts(rng: np.random.Generator, resamples: int, levels: int) -> Float32s:
-    """How often each of some levels is drawn, ``[r, levels]``; a single level always is."""
+    """How often each level is drawn in each resample, ``[r, levels]``; a single level counts once."""
     drawn = rng.integers(0, levels, (resamples, levels), dtype=np.int64)
     drawn += levels * np.arange(resamples)[:, None]
     return (

@@ -17,7 +17,7 @@ from kis_bench.statistics.intervals import bootstrap_means, check_confidence
 
 
 def count_gained_and_lost(differences: Float64s) -> tuple[Float64s, Float64s]:
-    """Of rows ``[c, q]`` of differences of hits: the numbers ``[c]`` of queries that only one finds, then the other."""
+    """Numbers ``[c]`` of queries that only the first system finds, then the second, from rows ``[c, q]``."""
     return np.maximum(differences, 0.0).sum(axis=-1), np.maximum(-differences, 0.0).sum(axis=-1)
 
 
@@ -126,6 +126,6 @@ def difference_intervals(
 
 
 def standard_deviation(differences: Float64s) -> Float64s:
-    """Of rows ``[c, q]``, with q - 1; 0 for one query and, without rounding, for equal values."""
+    """Standard deviations ``[c]`` of rows ``[c, q]``, with q - 1; exactly 0 for one query and for equal values."""
     equal = (differences == differences[:, :1]).all(axis=1)
     return np.where(equal, 0.0, differences.std(axis=1, ddof=min(1, differences.shape[1] - 1)))

@@ -1,4 +1,4 @@
-"""How far people agree with one another on triplets that several of them judged: what a model can be measured by."""
+"""Agreement of people with one another on triplets that several of them judged."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kis_bench.statistics.crossed import Crossed, number_names
 
 
 def another_person(same: Float64s, other: Float64s) -> Float64s:
-    """How often one of the others chose the same: the share of ``same`` votes among all of theirs."""
+    """The share of the others' votes that are the ``same``."""
     return np.asarray(same / (same + other))
 
 
 def majority_of_others(same: Float64s, other: Float64s) -> Float64s:
-    """Whether most of the others did: 1, 0, or 0.5 if they are split."""
+    """Whether most of the others chose the same: 1, 0, or 0.5 if they are split."""
     return np.asarray((1 + np.sign(same - other)) / 2)
 
 
@@ -32,7 +32,7 @@ RULES: dict[str, Callable[[Float64s, Float64s], Float64s]] = {
 def agreement_of_people(
     choices: ArrayLike, triplets: Int64s, people: Int64s
 ) -> tuple[Float64s, Float64s]:
-    """How far each decided judgment agrees with other people's on the same triplet: float64 ``[j]`` each.
+    """Agreement of each decided judgment with other people's on the same triplet, by both rules: float64 ``[j]`` each.
 
     First the share of the others who chose the same: the agreement of another person. Then 1, 0 or, if they are split,
     0.5: the agreement of the majority of the others. NaN for judgments without preference or without others. All other

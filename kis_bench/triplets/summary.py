@@ -1,4 +1,4 @@
-"""What a run says about one dataset with judgments, in the order in which the report shows it."""
+"""The results of a run on one dataset with judgments, in the order of the report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def as_records(frame: pd.DataFrame) -> list[Record]:
 
 @dataclass(frozen=True)
 class Similarity:
-    """What a run says about one dataset with judgments."""
+    """The results of a run on one dataset with judgments."""
 
     name: str
     run: Run
@@ -69,7 +69,7 @@ class Similarity:
 
     @property
     def ceilings(self) -> dict[str, float]:
-        """Model -> the largest consistency with the judgments that it was measured on; older runs don't say."""
+        """Maps each model to the largest consistency possible on its judgments; empty for older runs."""
         found = {model: float(row["ceiling"]) for model, row in self.models.items()}
         return {model: value for model, value in found.items() if not math.isnan(value)}
 
@@ -97,7 +97,7 @@ class Similarity:
         return found
 
     def ceilings_of(self, part: str) -> dict[str, float]:
-        """Group -> what no model exceeds on its judgments, also where some lack images; older runs don't say."""
+        """Maps each group to the largest consistency possible on its judgments; empty for older runs."""
         rows = self.agreement[
             (self.agreement["part"] == part) & (self.agreement["kind"] == "model")
         ]
@@ -112,7 +112,7 @@ class Similarity:
         return [str(group) for group in rows["group"].unique()]
 
     def sizes(self, part: str) -> dict[str, int]:
-        """Group -> judgments with a preference, also those that a model lacks an image for."""
+        """Maps each group to its number of decided judgments, also those for which a model lacks an image."""
         rows = self.agreement[
             (self.agreement["part"] == part) & (self.agreement["kind"] == "model")
         ]
@@ -126,7 +126,7 @@ class Similarity:
 
 
 def summarise_judgments(part: pd.DataFrame) -> Record:
-    """The figures of one model where a run has its judgments only."""
+    """The figures of one model, computed from its judgments alone."""
     each = part["agreement"].astype(float)
     return {
         "value": float(each.mean()),

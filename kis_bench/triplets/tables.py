@@ -1,4 +1,4 @@
-"""A run's tables on image similarity: from distances of every model and the judgments of people to figures."""
+"""The tables of a run on image similarity, from distances of models and judgments of people."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def distances_table(dataset: Dataset, measured: Measured) -> pd.DataFrame:
 
 
 def judgments_table(judged: Judged, measured: Measured, values: Float64s) -> pd.DataFrame:
-    """One row per model and judgment that counts; margin: similarity of the chosen candidate less that of the other."""
+    """One row per model and judgment that counts; margin: similarity of the chosen minus that of the other."""
     some = judged.decided
     ids = np.array(
         [(j.judgement_id, j.triplet_id, j.user_id) for j in judged.dataset.judgments], object
@@ -243,7 +243,7 @@ def agreement_table(judged: Judged, measured: Measured, values: Float64s) -> pd.
 
 
 def group_sort_key(group: str) -> tuple[Any, ...]:
-    """So that 2-10 stands behind 2-9, and what was not stated last."""
+    """A key that sorts 2-10 after 2-9, and what was not stated last."""
     return group == NOT_STATED, [
         (0, int(p), "") if p.isdigit() else (1, 0, p) for p in group.split("-")
     ]

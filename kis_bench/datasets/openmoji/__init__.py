@@ -57,13 +57,13 @@ def check_packages() -> Readiness:
 
 
 def compute_version() -> str:
-    """Changes when the pictures or the texts could."""
+    """A version that changes whenever the pictures or texts could."""
     packages = [f"{name}=={importlib.metadata.version(name)}" for name in NEEDED_PACKAGES.values()]
     return digest([*packages, EMOJI_TABLE.read_text(encoding="utf-8"), "256 px"])[:16]
 
 
 def prepare(cache: Path) -> Path:
-    """The dataset folder, rendered now if it isn't there yet; it appears whole or not at all."""
+    """The dataset folder, rendered on first use; it appears whole or not at all."""
     from kis_bench.files.parallel import show_progress
 
     folder = cache / f"openmoji-{compute_version()}"
@@ -109,7 +109,7 @@ def prepare(cache: Path) -> Path:
 
 
 def compose_long_text(names: dict[str, str], row: dict[str, str]) -> str:
-    """The name, then those keywords that don't just repeat it."""
+    """The name, followed by the keywords that add something to it."""
     name = names[row["hexcode"]]
     return ", ".join([name, *(k for k in row["keywords"].split("|") if k and k != name)])
 
@@ -122,7 +122,7 @@ def write_table(file: Path, header: tuple[str, ...], rows: Sequence[tuple[str, .
 
 
 def make_taxonomy_triplets() -> tuple[tuple[Triplet, ...], tuple[Judgment, ...]]:
-    """One triplet a drawing: a neighbour of its subgroup against a drawing of another group; the neighbour is right.
+    """A triplet for each drawing: a neighbour from its subgroup, which is right, and a drawing of another group.
 
     Candidate 1 and 2 change places from triplet to triplet, so that always taking one side earns half.
     """

@@ -1,1 +1,1 @@
-"""What the code of the thesis M3RT saved."""
+"""Imports what the code of the thesis M3RT saved."""

@@ -1,4 +1,4 @@
-"""M3RT's saves -> one run, and embeddings in the store: what was measured then, beside what is measured now."""
+"""Imports M3RT's saves as a run and as embeddings in the store, to stand beside what is measured now."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LENGTH_ROUNDING = 1e-5  #: lengths of float32 vectors are nearer to 1 than that
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import wrote, and what a user should know of it."""
+    """The result of an import: what was written, and remarks for the user."""
 
     run: Path | None  # None: there were no ranks
     store_folders: tuple[Path, ...]
@@ -57,7 +57,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Origin:
-    """The images and labels that saves were made from, as far as they are here."""
+    """The images and labels from which saves were made, as far as they are available."""
 
     dataset: Dataset | None = None
     queries: tuple[Query, ...] = ()
@@ -114,7 +114,7 @@ def import_saves(
 
 
 class Import:
-    """One import: all ranks and cumulations are read before anything is written."""
+    """An import; all ranks and cumulations are read before anything is written."""
 
     def __init__(self, folder: Path, datasets: Mapping[str, Path]) -> None:
         self.saves, remarks = find_saves(folder, read_thesis_models())
@@ -142,7 +142,7 @@ class Import:
         )  # dataset -> label set -> queries
 
     def agree(self, save: Save, n: int) -> None:
-        """Notes how many images a file is about; all files of one dataset have to be about as many."""
+        """Records the number of images of a file; all files of a dataset must have the same."""
         known, file = self.sizes.setdefault(save.dataset, (n, save.path))
         if known != n:
             message = f"it is about {n} images, {file} about {known}; take away what is of another state of the dataset"
@@ -162,7 +162,7 @@ class Import:
         return tuple(folders)
 
     def keep(self, save: Save, ids: tuple[str, ...], vectors: Vectors, store: Store) -> Path:
-        """Stores features in the order and under the ids of the dataset's images, if they are of the same images."""
+        """Stores features under the ids of the dataset's images and in their order, if they are of the same images."""
         source = self.sources[save.dataset]
         fingerprint, items = digest(["m3rt", *ids]), ids
         if source.dataset is not None:
@@ -184,7 +184,7 @@ class Import:
         return f"m3rt-{save.model}-{self.digests[save][:16]}"
 
     def drop_other_images(self) -> None:
-        """Takes back the images of a folder that has not as many as were searched."""
+        """Drops the images of a folder if their number isn't that of the images searched."""
         for name, source in list(self.sources.items()):
             if source.dataset is not None and len(source.dataset.collection) != self.searched(name):
                 self.remarks.append(
@@ -194,7 +194,7 @@ class Import:
                 self.sources[name] = replace(source, dataset=None)
 
     def searched(self, name: str) -> int:
-        """How many images of a dataset were searched."""
+        """Number of images of a dataset that were searched."""
         dataset = self.sources[name].dataset
         if name not in self.sizes and dataset is None:
             raise KisBenchError(
@@ -208,7 +208,7 @@ class Import:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of ranks.parquet, of all cells."""
+        """The rows of ranks.parquet for all cells."""
         rows: list[dict[str, Any]] = []
         for key in sorted({*self.ranks, *self.counts}):
             model, dataset, label_set = key
@@ -234,7 +234,7 @@ class Import:
         }
 
     def about_model(self, model: str) -> dict[str, Any]:
-        """Where a model's ranks are from; the key stands for all of its saves."""
+        """Provenance of a model; its key stands for all of its saves."""
         own = {save: sha for save, sha in self.digests.items() if save.model == model}
         said = [f"Ranks {what}: {count}." for what, count in self.lacks[model].items() if count]
         return {
@@ -248,7 +248,7 @@ class Import:
         }
 
     def about_dataset(self, name: str) -> dict[str, Any]:
-        """What was searched; without its images, the fingerprint stands for the saves."""
+        """Provenance of a dataset; without its images, the fingerprint is that of the saves."""
         own = {save: sha for save, sha in self.digests.items() if save.dataset == name}
         dataset = self.sources[name].dataset
         return {
@@ -262,7 +262,7 @@ class Import:
 
 
 def read_thesis_models() -> dict[str, str]:
-    """M3RT's names of models, as names of its files begin -> ours.
+    """Maps the model names at the start of M3RT's file names to ours.
 
     It kept one vector per image, of BLIP-2 too, which therefore is our model without projection.
     """
@@ -282,7 +282,7 @@ def make_cell(save: Save) -> CellKey:
 def find_origins(
     folder: Path, saves: Sequence[Save], given: Mapping[str, Path], say: Say
 ) -> dict[str, Origin]:
-    """For each dataset of the saves the folder that was given, else M3RT's own, else nothing."""
+    """Maps each dataset of the saves to its origin: the given folder, else M3RT's own, else none."""
     names = {save.dataset: save.thesis_dataset for save in saves}
     for name in given:
         if name not in (*names, *names.values()):
@@ -295,7 +295,7 @@ def find_origins(
 
 
 def read_origin(name: str, given: Path | None, own: Path, say: Say) -> Origin:
-    """Images and labels, or labels alone; what keeps a folder from being a dataset is said."""
+    """Reads images and labels, or labels alone, and reports what keeps a folder from being a dataset."""
     if given is None and not own.is_dir():
         return Origin()
     folder = given or own
@@ -312,7 +312,7 @@ def read_origin(name: str, given: Path | None, own: Path, say: Say) -> Origin:
 
 
 def read_labels_alone(name: str, folder: Path) -> tuple[Query, ...]:
-    """The queries of a folder whose images are not here; their items are what the labels name."""
+    """Reads the queries of a folder without images; their items are those that the labels name."""
     items: dict[str, None] = {}
     for file in find_label_files(folder):
         items |= dict.fromkeys(
@@ -342,7 +342,7 @@ def normalise_lengths(file: Path, vectors: Vectors, say: Say) -> Vectors:
 def match_images(
     file: Path, ids: Sequence[str], collection: Collection, say: Say
 ) -> list[int] | None:
-    """For each image of the collection its place in ``ids``; None, and said, if they are not the same images.
+    """Positions in ``ids`` of the collection's images; None, with a report, if these are other images.
 
     M3RT named an image by its file up to the first dot, or by the number that this is.
     """

@@ -1,4 +1,4 @@
-"""Pickles of plain values and torch tensors, read without running what is in them.
+"""Reads pickles of plain values and torch tensors without running anything in them.
 
 A pickle is a program, and a list of allowed names alone does not tame it: attributes of what is allowed can be set,
 names that other packages registered come in by number, and the reader written in C reserves whatever memory a file
@@ -70,11 +70,11 @@ DAMAGE = (
 
 
 class Refused(Exception):
-    """What a pickle holds that M3RT's never do."""
+    """A pickle holds something that M3RT's never do."""
 
 
 class Instructions(dict[int, Callable[[Any], None]]):
-    """The table of a reader that knows only some instructions of pickles."""
+    """A dispatch table with only some of the pickle instructions."""
 
     def __init__(
         self, names: str, own: Mapping[int, Callable[[Any], None]] = MappingProxyType({})
@@ -122,7 +122,7 @@ class Reader(pickle._Unpickler):
 
 @dataclass(frozen=True)
 class Storage:
-    """The numbers of a tensor, as they lie in the file."""
+    """The numbers of a tensor as they lie in the file."""
 
     kind: str  # one of WIDTHS
     key: str
@@ -132,7 +132,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Images x numbers, a view of a storage that was found to lie inside it."""
+    """A matrix of images x numbers, a view that lies inside its storage."""
 
     kind: str
     content: memoryview
@@ -154,7 +154,7 @@ class Tensor:
 
 
 class PlainDict(dict[str, Any]):
-    """What a pickle's dict becomes; a key that is no text could be nested so deep that its hash ends the process."""
+    """A dict with text keys only: another key could be nested so deeply that hashing it ends the process."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         if type(key) is not str:
@@ -189,7 +189,7 @@ class StorageReader(Reader):
 
 
 def load_storage(content: Any) -> Storage:
-    """The storage in what ``torch.save`` wrote the old way: five pickles, then the count and the numbers."""
+    """Reads a storage in the old format of ``torch.save``: five pickles, then the count and the numbers."""
     stream = io.BytesIO(content)
     magic, protocol, system, found, keys = (StorageReader(stream).load() for _ in range(5))
     if magic != MAGIC or protocol != PROTOCOL or type(found) is not Storage or keys != [found.key]:
@@ -208,7 +208,7 @@ def load_storage(content: Any) -> Storage:
 def make_typed_tensor(
     storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, more: Any = None
 ) -> Tensor:
-    """The tensor of torch's arguments, if all of it lies inside its storage."""
+    """Makes the tensor of torch's arguments. Raises Refused unless all of it lies inside its storage."""
     if (
         type(storage) is not Storage
         or storage.content is None
@@ -239,7 +239,7 @@ def make_untyped_tensor(
     kind: Any,
     more: Any = None,
 ) -> Tensor:
-    """The same for a storage of bytes, with the type beside it: torch's newer way."""
+    """As :func:`make_typed_tensor`, in torch's newer form: a storage of bytes, with the type beside it."""
     if type(storage) is not Storage or storage.content is None or storage.kind != "bytes":
         raise ValueError("a tensor without bytes")
     if type(kind) is not str or kind not in LENGTH_TOLERANCE_BY_TYPE:
@@ -250,11 +250,11 @@ def make_untyped_tensor(
 
 
 def make_no_hooks() -> None:
-    """In place of the empty OrderedDict that torch writes for a tensor's hooks."""
+    """Stands in for the empty OrderedDict that torch writes for a tensor's hooks."""
 
 
 class TensorReader(Reader):
-    """Also reads one tensor, as torch writes it into a pickle."""
+    """Reads plain values and one tensor, as torch writes it into a pickle."""
 
     dispatch = Instructions(TENSOR_INSTRUCTIONS)
 

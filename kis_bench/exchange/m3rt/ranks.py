@@ -1,4 +1,4 @@
-"""M3RT's ranks, paired with the queries that they are of where that is certain; pure functions of what was read.
+"""Pairs M3RT's ranks with their queries where that is certain; pure functions of what was read.
 
 M3RT saved each rank with its label's text only. A rank is paired with its query where the text leaves no doubt. The
 others count in all figures of their label set, but can't be compared query by query: their ids are no other model's.
@@ -25,7 +25,7 @@ Pairs: TypeAlias = list[tuple[Query, int]]
 
 
 def expand_cumulation(key: CellKey, save: Save, counts: list[int], say: Say) -> SavedRanks:
-    """The ranks that a cumulation tells of; nobody knows whose they are."""
+    """The ranks counted by a cumulation; which queries they belong to isn't known."""
     steps = [after - before for before, after in pairwise([0, *counts])]
     say(
         f"{format_key(key)}: taken from {save.path} alone, without texts, so none of "
@@ -43,7 +43,7 @@ def check_ranks(
     n_items: int,
     say: Say,
 ) -> SavedRanks:
-    """The ranks, if they are of that many images; says where the cumulation of the same cell differs."""
+    """The ranks, checked against the number of images and against the cumulation of the same cell."""
     text, worst = max(ranks, key=lambda one: one[1])
     if worst >= n_items:
         message = f"{text!r} has rank {worst + 1}, but {n_items} images were searched"
@@ -69,7 +69,7 @@ def format_key(key: CellKey) -> str:
 
 
 def pair(legacy: SavedRanks, queries: Sequence[Query]) -> tuple[Pairs, SavedRanks]:
-    """Ranks with their queries, and those that could be of several queries, or of none.
+    """Ranks with their queries, and those that fit several queries or none.
 
     A text tells its query if no other has it, or if all that have it came at the same rank. Spaces around texts don't
     count, as they don't in label files.
@@ -92,7 +92,7 @@ def pair(legacy: SavedRanks, queries: Sequence[Query]) -> tuple[Pairs, SavedRank
 def report_left_out(
     key: CellKey, pairs: Pairs, loose: SavedRanks, queries: Sequence[Query], say: Say
 ) -> Counter[str]:
-    """Says what was left out and what could not be paired, and returns how much that is."""
+    """Reports what was left out or not paired, and returns the counts."""
     known = {query.text for query in queries}
     spaced = {" ".join(text.split()) for text in known}
     texts = [text for text, _ in loose if text]
@@ -130,7 +130,7 @@ def report_left_out(
 def make_rank_rows(
     key: CellKey, pairs: Pairs, loose: SavedRanks, n_items: int
 ) -> list[dict[str, Any]]:
-    """The rows of ranks.parquet; what M3RT didn't save is left empty."""
+    """The rows of ranks.parquet; columns that M3RT didn't save are empty."""
     model, dataset, label_set = key
     kept = [(text, place) for text, place in loose if place >= 0]
     found = [
@@ -164,6 +164,6 @@ def make_rank_rows(
 
 
 def list_some(texts: Sequence[str], most: int = 5) -> str:
-    """The first of the texts, in brackets."""
+    """The first of the texts in brackets."""
     more = [f"{len(texts) - most} more"] if len(texts) > most else []
     return f" ({', '.join([*(repr(text[:60]) for text in texts[:most]), *more])})" if texts else ""

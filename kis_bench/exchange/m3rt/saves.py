@@ -1,4 +1,4 @@
-"""What M3RT saved: pickles of image features, ranks and cumulations."""
+"""Reads M3RT's saves: pickles of image features, ranks and cumulations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HALF_CHARACTERS = re.compile("[\ud800-\udfff]")  #: of characters; UTF-8 has non
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a text that can be written as UTF-8; pickles may hold halves of characters."""
+    """Whether a value is a text that can be written as UTF-8; pickles may hold halves of characters."""
     return type(value) is str and not HALF_CHARACTERS.search(value)
 
 
@@ -74,7 +74,7 @@ def read_features(file: Path) -> tuple[tuple[str, ...], Float32s]:
 
 
 def read_ranks(file: Path) -> list[tuple[str, int]]:
-    """Label texts and where their images came: from 0, or -1 if the image was not among those searched.
+    """Label texts and the ranks of their images, from 0; -1 if an image wasn't among those searched.
 
     Raises:
         BadFile: it is not what M3RT saves, or holds anything besides.
@@ -93,7 +93,7 @@ def read_ranks(file: Path) -> list[tuple[str, int]]:
 
 
 def read_cumulation(file: Path) -> list[int]:
-    """How many targets came at rank 1, at rank 2 or better, and so on for each of the images searched.
+    """Numbers of targets at rank 1, at rank 2 or better, and so on, one for each image searched.
 
     Raises:
         BadFile: it is not what M3RT saves, or holds anything besides.
@@ -114,7 +114,7 @@ def read_cumulation(file: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class Save:
-    """One file of M3RT's, as its name tells."""
+    """One of M3RT's files, described by its name."""
 
     kind: str  # features, ranks or cumulation
     thesis_model: str
@@ -181,7 +181,7 @@ def find_saves_folder(folder: Path) -> Path:
 
 
 def parse_file_name(kind: str, file: Path, thesis_model: str, model: str) -> Save | None:
-    """What a file's name says behind the model; None if that can't be."""
+    """Parses a file's name behind the model; None if it isn't one of M3RT's."""
     dataset, label_set = file.stem.removeprefix(f"{thesis_model}-"), None
     if kind != "features":
         dataset, _, label_set = dataset.rpartition("-")

@@ -1,4 +1,4 @@
-"""Values of JSON files from elsewhere, taken with a check of what they are; all that is wrong is gathered."""
+"""Takes values from other programs' JSON files with checks, and collects all problems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Kind(Generic[Value]):
-    """What a value has to be, and what is taken for it; None: it is something else."""
+    """A kind of value: what is expected, and how it is converted; None if it is something else."""
 
     expected: str
     read: Callable[[Any], Value | None]
@@ -19,7 +19,7 @@ class Kind(Generic[Value]):
 
 @dataclass(frozen=True)
 class Place:
-    """A part of the file, what it is called, and the list that takes what is wrong with it."""
+    """A part of the file with its name and the list of problems."""
 
     found: Any
     name: str

@@ -1,4 +1,4 @@
-"""Textual known-item tasks of the Video Browser Showdown -> a label file, with one label set per stage of the hints."""
+"""Writes a label file from textual known-item tasks of the Video Browser Showdown, one label set per stage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VIDEO_SUFFIX = re.compile(r"\.(?:mp4|m4v|mkv|webm|mov|avi|mpe?g|ogv|wmv|flv)$", 
 
 
 class LeftOut(Exception):
-    """Why a collection has no target for a task: in general, and what there is to say of this one."""
+    """A collection has no target for a task: the general reason, and details."""
 
 
 def make_label_rows(
@@ -99,7 +99,7 @@ def find_target(task: Task, fits: Sequence[str], keyframes: Keyframes) -> int:
 
 
 def make_finder(groups: Iterable[str]) -> Callable[[str], list[str]]:
-    """From the name of a video to the groups that it may be; several where nobody can tell which.
+    """Makes a function from a video's name to the groups it may stand for; several if that is ambiguous.
 
     That is the group of this name; else those of this name without suffix; else those whose path ends in it; else
     those whose path ends in the same number, however many zeros are before it.

@@ -141,7 +141,7 @@ def parse_json(file: Path, problems: list[str]) -> Any:
 
 
 def name_other_kind(found: Any) -> str | None:
-    """What the type of a task of DRES is called that certainly is no textual known-item search."""
+    """The type of a DRES task that certainly isn't a textual known-item search; None for others."""
     if not isinstance(found, dict):
         return None
     targets = [found["target"]] if "target" in found else found.get("targets")
@@ -196,7 +196,7 @@ def parse_timecode(value: Any) -> tuple[float, float] | None:
 
 
 def make_clock(unit: str) -> Kind[tuple[float, float]]:
-    """What a time in this unit has to be, which is taken for seconds and frames."""
+    """Makes the kind of a time in this unit, converted to seconds and frames."""
     if unit.upper() == "TIMECODE":
         return Kind("a time such as 0:01:30:12 with 12 frames, or 0:01:30.480", parse_timecode)
 
@@ -276,7 +276,7 @@ def make_tasks(
     shown: list[tuple[float, str | None]],
     fps: float | None,
 ) -> list[Task]:
-    """The task, if all of it is there."""
+    """The task in a list, or an empty list if a part of it is missing."""
     name, (start, end) = task.take(key, TEXT_NOT_BLANK), ends
     hints = [text for _, text in sorted(shown, key=lambda pair: pair[0]) if text is not None]
     if task.take("hints", LIST) is not None and len(hints) == len(shown) and not any(hints):
@@ -291,7 +291,7 @@ def make_tasks(
 
 
 def find_oddities(tasks: Sequence[Task]) -> list[str]:
-    """Remarks on what may be meant, or a slip."""
+    """Remarks on oddities that may be intended or mistakes."""
     steps = [
         (task, n, pair)
         for task in tasks
@@ -314,7 +314,7 @@ def find_oddities(tasks: Sequence[Task]) -> list[str]:
 
 
 def make_remarks(noun: str, found: Mapping[str, Sequence[str]]) -> list[str]:
-    """One line per reason, with the number and the names of those that it is about."""
+    """One line per reason, with the number and the names of its tasks."""
     lines = []
     for why, names in found.items():
         listed = ", ".join(name if name.isprintable() else repr(name) for name in names)
