@@ -109,8 +109,8 @@ def compare_label_sets(ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
     """Every two label sets a, b of one dataset on the targets of both, a before b in the table of ranks.
 
     First table, columns :data:`SUMMARY`: under each model that was asked both, recall, MRR, median rank and rank ratio.
-    ``difference`` is b less a, with a percentile interval over pairs of queries; p is of McNemar's exact test for hits,
-    of the randomization test for MRR, rank ratio, and hits that ties make shares; medians have none. ``p_holm`` is
+    ``difference`` is b minus a, with a percentile interval over pairs of queries; p is of McNemar's exact test for
+    hits, of the randomization test for MRR, rank ratio, and hits that ties make shares; medians have none. ``p_holm`` is
     adjusted for the models. For ``rank_ratio`` the values are geometric means of the ranks and ``difference`` is a / b:
     how many times nearer the top the target stands under b.
 
@@ -223,7 +223,7 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
 
 
 def median_interval(a: Condition, b: Condition, seed: int = 0) -> Float64s:
-    """Percentile interval ``[2, m]`` of the median rank under b less that under a, pairs of queries drawn jointly."""
+    """Percentile interval ``[2, m]`` of the median rank under b minus that under a, pairs of queries drawn jointly."""
     rng, n = np.random.default_rng(seed), len(a.queries)
     if a.clusters is not None:
         members = np.split(

@@ -87,7 +87,7 @@ def compare(
 ) -> pd.DataFrame:
     """Every pair of models under every measure, one row each with the columns :data:`COMPARISONS`.
 
-    a stands before b in ``condition.models``; ``difference`` is a less b, its 95% interval ``ci_low`` to ``ci_high``
+    a stands before b in ``condition.models``; ``difference`` is a minus b, its 95% interval ``ci_low`` to ``ci_high``
     that of :func:`hit_intervals` for recall and of :func:`difference_intervals` for the MRR. Where both models' hits
     are all 0 or 1, ``test`` is "mcnemar", McNemar's exact test; where ties make them shares, and for the MRR, it is
     "randomization", the sign-flip test, with the same flips for all pairs. ``p_holm`` is adjusted for the family of all

@@ -95,7 +95,7 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
     if not parts:
         raise KisBenchError(f"{run_name(run)} has no figures to make thresholds of")
     head = (
-        f"# What run {run_name(run)} obtained, less a margin of {margin.text}. A test fails whose figure misses its\n"
+        f"# What run {run_name(run)} obtained, minus a margin of {margin.text}. A test fails whose figure misses its\n"
         "# threshold: pytest --kis-thresholds FILE --kis-strict. dataset, label_set and model may be patterns such as\n"
         '# "*".\n'
     )

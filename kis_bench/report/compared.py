@@ -87,7 +87,7 @@ def markdown(found: Comparison, most: int) -> list[str]:
         table(["measure", *VERDICTS], verdicts(found.figures), range(1, 6)),
         "",
     ]
-    about = "New less old, on the same queries or judgments; p of paired tests, Holm over all rows of a measure."
+    about = "New minus old, on the same queries or judgments; p of paired tests, Holm over all rows of a measure."
     lines += ["## Figures", "", about, ""]
     lines += [table(HEAD, figure_rows(found.figures), right=range(4, 9)), ""]
     lines += ["## Queries", "", *queries(found, most)]

@@ -41,7 +41,7 @@ JUDGMENTS = [
     "margin",
     "target_item",
 ]
-#: Cosine distances of every triplet; margin: similarity of target and candidate 1 less that of target and candidate 2
+#: Cosine distances of every triplet; margin: similarity of target and candidate 1 minus that of target and candidate 2
 DISTANCES = [
     "model",
     "dataset",

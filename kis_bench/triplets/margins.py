@@ -1,7 +1,7 @@
 """Image similarity as people judge it: how often does an encoder choose the same candidate?
 
 A triplet asks which of two candidates is more similar to a target; a person's choice is -1 (candidate 1), 1
-(candidate 2) or 0 (no difference). The margin of an encoder is its similarity of target and candidate 1 less that of
+(candidate 2) or 0 (no difference). The margin of an encoder is its similarity of target and candidate 1 minus that of
 target and candidate 2: positive, if it takes candidate 1.
 """
 
@@ -34,7 +34,7 @@ def positions(triplets: Sequence[Triplet], collection: Collection) -> Int64s:
 def cosine_distances(vectors: Any, places: Int64s, rule: str = "mean") -> tuple[Float64s, Float64s]:
     """Distances ``[t, 3]`` (target-candidate 1, target-candidate 2, candidate 1-candidate 2) and margins ``[t]``.
 
-    A distance is 1 less the cosine, computed in float64 from stored float32 vectors, and at least 0, which rounded
+    A distance is 1 minus the cosine, computed in float64 from stored float32 vectors, and at least 0, which rounded
     vectors may miss. The margin is not the difference of two rounded distances: it is 0 for equal similarities only,
     and changes just its sign when the candidates change places. NaN where an image is missing.
 
