@@ -110,9 +110,9 @@ def compare_label_sets(ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
 
     First table, columns :data:`SUMMARY`: under each model that was asked both, recall, MRR, median rank and rank ratio.
     ``difference`` is b minus a, with a percentile interval over pairs of queries; p is of McNemar's exact test for
-    hits, of the randomization test for MRR, rank ratio, and hits that ties make shares; medians have none. ``p_holm`` is
-    adjusted for the models. For ``rank_ratio`` the values are geometric means of the ranks and ``difference`` is a / b:
-    how many times nearer the top the target stands under b.
+    hits, of the randomization test for MRR, rank ratio, and hits that ties make shares; medians have none.
+    ``p_holm`` is adjusted for the models. For ``rank_ratio`` the values are geometric means of the ranks and
+    ``difference`` is a / b: how many times nearer the top the target stands under b.
 
     Second table, columns :data:`GAINS`: for each pair of queries and model both ranks, and log2 of rank a / rank b.
     """

@@ -112,7 +112,7 @@ def examine(
     yield from check_unread_tables(root, bool(files))
     if subject.queries:
         for topic, look, show in IN_EACH_SET:
-            yield from make_notes(topic, subject.in_each_set(look, show))
+            yield from make_notes(topic, subject.check_each_set(look, show))
         for topic, compare in ACROSS_SETS:
             yield from make_notes(topic, compare(subject))
     if len(collection):
@@ -306,7 +306,7 @@ def check_context(
     )
     look = find_texts_that(lambda _, query: replace_halves(query.text) in long, meaning)
     yield from make_notes(
-        topic, subject.in_each_set(look, show_text), "all texts are read to their ends"
+        topic, subject.check_each_set(look, show_text), "all texts are read to their ends"
     )
 
 

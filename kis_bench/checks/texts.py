@@ -65,7 +65,7 @@ class ExaminedDataset:
         position = self.collection.position
         return tuple(sorted(position[item] for item in query.item_ids if item in position))
 
-    def rows(self, which: Sequence[int], show: Show) -> str:
+    def list_rows(self, which: Sequence[int], show: Show) -> str:
         """Lists where queries stand and what ``show`` says of each."""
         said, last = list[str](), ""
         for i in which[:MOST_PLACES]:
@@ -74,11 +74,11 @@ class ExaminedDataset:
             last = file
         return list_first(said, len(which))
 
-    def in_each_set(self, look: Look, show: Show) -> Iterator[str]:
+    def check_each_set(self, look: Look, show: Show) -> Iterator[str]:
         for name, queries in self.sets.items():
             which, meaning = look(self, queries)
             if which:
-                yield f"{name}: {len(which)} of {len(queries)} {meaning}\n{self.rows(which, show)}"
+                yield f"{name}: {len(which)} of {len(queries)} {meaning}\n{self.list_rows(which, show)}"
 
 
 #: Of the queries of a label set, those that have a fault, and what it is and means; and what to show of each.
@@ -164,7 +164,7 @@ def check_stages(subject: ExaminedDataset) -> Iterator[str]:
         shorter = sum(len(texts[late]) < len(texts[early]) for early, late in steps)
         yield (
             f"{len(which)} of {len(steps)} later hints don't contain the one before ({shorter} are shorter); stages "
-            f"are then not growing hints; begin with the earlier text\n{subject.rows(which, show_text)}"
+            f"are then not growing hints; begin with the earlier text\n{subject.list_rows(which, show_text)}"
         )
 
 
@@ -216,7 +216,7 @@ def check_ranges(subject: ExaminedDataset) -> Iterator[str]:
         if which:
             yield (
                 f"{len(which)} of {len(spans)} hold {what} of the target's group; the segment rank tells little; "
-                f"correct the range, or time_s of the images\n{subject.rows(which, show_target)}"
+                f"correct the range, or time_s of the images\n{subject.list_rows(which, show_target)}"
             )
 
 

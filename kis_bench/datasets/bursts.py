@@ -54,7 +54,7 @@ def read_times_taken(pictures: Pictures) -> list[datetime | None]:
 def read_some_times(pictures: Pictures) -> list[datetime | None]:
     names, states, _ = read_states(pictures)
     facts = FileFacts("taken")
-    known = facts.known(states)
+    known = facts.look_up(states)
     fresh = {
         name: read_exif_moment(pictures[i]) for i, name in enumerate(names) if name not in known
     }

@@ -227,7 +227,7 @@ def digest_some(pictures: Pictures) -> tuple[list[str], list[str]]:
     """The digests of some pictures, and their problems; a file is read again only if it has changed."""
     names, states, problems = read_states(pictures)
     facts = FileFacts("digest")
-    digests = facts.known(states)
+    digests = facts.look_up(states)
     fresh: list[tuple[str, str, str]] = []
     for i, name in enumerate(names):
         if name not in digests:

@@ -42,7 +42,7 @@ class FileFacts:
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    def known(self, states: Mapping[str, str]) -> dict[str, str]:
+    def look_up(self, states: Mapping[str, str]) -> dict[str, str]:
         """Maps the names whose fact is known under the state in ``states`` (name -> state) to it."""
         found: dict[str, str] = {}
         names = list(states)
@@ -102,7 +102,7 @@ def find_once(kind: str, file: Path, find: Callable[[Path], str]) -> str:
     name, state, facts = str(file.resolve()), read_file_state(file), FileFacts(kind)
     if state is None:
         return find(file)
-    known = facts.known({name: state})
+    known = facts.look_up({name: state})
     if name not in known:
         known[name] = find(file)
         facts.keep([(name, state, known[name])])

@@ -49,7 +49,7 @@ def compute_looks(collection: Collection) -> list[str]:
     import imagehash
 
     facts = FileFacts(f"phash {imagehash.__version__}, colours {GRID}")
-    known = facts.known(dict.fromkeys(collection.content, ""))
+    known = facts.look_up(dict.fromkeys(collection.content, ""))
     missing = [i for i, digest in enumerate(collection.content) if digest not in known]
     spans = [missing[i : i + CHUNK_PICTURES] for i in range(0, len(missing), CHUNK_PICTURES)]
     problems: list[str] = []

@@ -143,7 +143,7 @@ def choose_datasets(
         return [datasets.resolve(row, data) for row in declared] or [DatasetRow("openmoji")]
     by_name = {row.name: row for row in declared}
 
-    def chosen(wanted: str) -> DatasetRow:
+    def choose(wanted: str) -> DatasetRow:
         name, equals, folder = wanted.partition("=")
         if not name or (equals and not folder):
             raise KisBenchError(f"dataset {wanted!r}: write NAME, or NAME=FOLDER")
@@ -158,7 +158,7 @@ def choose_datasets(
             raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
         return row
 
-    return [*make_each(dict.fromkeys(names), chosen, problems)]
+    return [*make_each(dict.fromkeys(names), choose, problems)]
 
 
 def make_each(

@@ -102,11 +102,13 @@ class Panel:
             codes,
         )
         self.first = first  # position of the first query, for messages
-        self.target = self.best_of_sets(targets)
+        self.target = self.find_best_of_sets(targets)
         # Sets that are no wider than a single target need no counting of their own.
         alone = all(len(some) == 1 for some in targets)
         self.wider = [
-            None if alone and some == targets else Wider(self.best_of_sets(some), some, len(items))
+            None
+            if alone and some == targets
+            else Wider(self.find_best_of_sets(some), some, len(items))
             for some in wider
         ]
         self.group: Mark | None = None
@@ -114,14 +116,14 @@ class Panel:
             by_group = np.argsort(codes, kind="stable")
             members = np.split(by_group, np.cumsum(np.bincount(codes))[:-1])
             keys = [tuple(sorted({int(codes[t]) for t in some})) for some in targets]
-            self.group = self.best_of(
+            self.group = self.find_best(
                 keys, {key: np.concatenate([members[g] for g in key]) for key in set(keys)}
             )
 
-    def best_of_sets(self, sets: list[tuple[int, ...]]) -> Mark:
-        return self.best_of(sets, {key: np.array(key) for key in set(sets)})
+    def find_best_of_sets(self, sets: list[tuple[int, ...]]) -> Mark:
+        return self.find_best(sets, {key: np.array(key) for key in set(sets)})
 
-    def best_of(
+    def find_best(
         self, keys: list[tuple[int, ...]], positions: dict[tuple[int, ...], Int64s]
     ) -> Mark:
         """For each query the best-scoring vector of the items ``positions[keys[query]]``, decided exactly.
@@ -139,7 +141,7 @@ class Panel:
             best: dict[int, tuple[tuple[float, ...], int, Float32s]] = {}
             for start in range(0, len(positions[key]), BLOCK_VECTORS):
                 some = positions[key][start : start + BLOCK_VECTORS]
-                for i, place, vector, exact in self.winners(together, some):
+                for i, place, vector, exact in self.find_winners(together, some):
                     if i not in best or exact > best[i][0]:
                         best[i] = exact, place, vector
             for i, (exact, place, vector) in best.items():
@@ -148,7 +150,7 @@ class Panel:
             vectors, scores, chosen, gamma(1, U64) * self.query_lengths * bound_lengths(vectors)
         )
 
-    def winners(
+    def find_winners(
         self, rows: list[int], some: Int64s
     ) -> Iterator[tuple[int, int, Float32s, tuple[float, ...]]]:
         """The best vector of the items ``some`` for each query of ``rows``: query, item, vector, exact key."""
@@ -188,7 +190,7 @@ class Panel:
         best = np.empty(min(height, q) * width if v > 1 else 0, np.float32)
         for start in range(0, n, width):
             block = to_block(self.items[start : start + width])
-            longest = self.longest(block, start)
+            longest = self.find_longest(block, start)
             for rows, top in zip(panels, tops, strict=True):
                 scores = compute_block_scores(self.queries[rows], block, buffer, best)
                 error = float32_bound(self.query_lengths[rows], longest, block.shape[2])
@@ -224,7 +226,7 @@ class Panel:
             both[:, 1].T,
         )
 
-    def longest(self, block: Float32s, start: int) -> float:
+    def find_longest(self, block: Float32s, start: int) -> float:
         """Length of the longest vector of ``block [b, v, d]``. Raises BadVector for one that could overflow."""
         sizes = bound_lengths(block.reshape(-1, block.shape[2]))
         owner = start + np.arange(len(sizes)) // block.shape[1]

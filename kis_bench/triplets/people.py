@@ -89,7 +89,7 @@ def interval_of_people(
     )
     both = votes.groupby("t")[["l", "r"]].transform("sum")
 
-    def measured(mine: pd.DataFrame, left: Float64s, right: Float64s) -> tuple[Float64s, Float64s]:
+    def measure(mine: pd.DataFrame, left: Float64s, right: Float64s) -> tuple[Float64s, Float64s]:
         """What a person's judgments on a triplet add to the sum and to their number, the others being so many votes."""
         some = (left + right > 0) & mine["g"].to_numpy(bool)
         own_left, own_right = mine["l"].to_numpy(np.float64), mine["r"].to_numpy(np.float64)
@@ -100,12 +100,12 @@ def interval_of_people(
         return added, np.where(some, own_left + own_right, 0.0)
 
     others = (both - votes[["l", "r"]]).to_numpy(np.float64)
-    total, number = measured(votes, *others.T)
+    total, number = measure(votes, *others.T)
     # Every two people on one triplet: what the first one's judgments are worth without the second.
     pair = votes.reset_index().merge(votes.reset_index(), on="t", suffixes=("", "_2"))
     pair = pair[pair["p"] != pair["p_2"]]
     without = others[pair["index"]] - pair[["l_2", "r_2"]].to_numpy(np.float64)
-    left_total, left_number = measured(pair, *without.T)
+    left_total, left_number = measure(pair, *without.T)
     changes = np.stack([total[pair["index"]] - left_total, number[pair["index"]] - left_number])
     # Without a person on a triplet: what they added themselves, and what they changed in the others.
     others_lose = [

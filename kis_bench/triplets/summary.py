@@ -32,7 +32,7 @@ class Similarity:
     name: str
     run: Run
 
-    def own(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def select_own(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["dataset"] == self.name]
 
     @cached_property
@@ -42,7 +42,7 @@ class Similarity:
     @cached_property
     def agreement(self) -> pd.DataFrame:
         """By the default rules, each judgment counted once."""
-        rows = self.own(self.run.agreement)
+        rows = self.select_own(self.run.agreement)
         return rows[(rows["protocol"] == "default") & (rows["counts"] == "judgments")]
 
     @cached_property
@@ -52,7 +52,7 @@ class Similarity:
             (self.agreement["part"] == "all") & (self.agreement["kind"] == "model")
         ]
         found = {str(row["model"]): row for row in as_records(rows)}
-        for model, part in self.own(self.run.judgments).groupby("model", sort=False):
+        for model, part in self.select_own(self.run.judgments).groupby("model", sort=False):
             found.setdefault(str(model), summarise_judgments(part))
         order = sorted(
             found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m)
@@ -76,7 +76,7 @@ class Similarity:
     @cached_property
     def metrics(self) -> dict[tuple[str, str], Record]:
         """(model, metric) -> its row of metrics."""
-        rows = self.own(self.run.metrics)
+        rows = self.select_own(self.run.metrics)
         rows = rows[rows["label_set"] == ""]
         return {(str(row["model"]), str(row["metric"])): row for row in as_records(rows)}
 
@@ -88,15 +88,15 @@ class Similarity:
     @cached_property
     def published(self) -> list[tuple[str, Record]]:
         """Published figures of the same judgments or triplets, each with the measured model that it is about."""
-        rows = self.own(self.run.published)
+        rows = self.select_own(self.run.published)
         rows = rows[rows["label_set"].isna() | (rows["label_set"] == "")]
-        own, found = self.own(self.run.metrics), []
+        own, found = self.select_own(self.run.metrics), []
         for model in self.models:
             mine = comparable(rows, own[own["model"] == model])
             found += [(model, row) for row in as_records(mine)]
         return found
 
-    def ceilings_of(self, part: str) -> dict[str, float]:
+    def group_ceilings(self, part: str) -> dict[str, float]:
         """Maps each group to the largest consistency possible on its judgments; empty for older runs."""
         rows = self.agreement[
             (self.agreement["part"] == part) & (self.agreement["kind"] == "model")
@@ -119,7 +119,7 @@ class Similarity:
         counts = (rows["n"] + rows["missing"]).groupby(rows["group"]).max()
         return {str(group): int(n) for group, n in counts.items()}
 
-    def of_part(self, part: str, kind: str = "model") -> dict[tuple[str, str], Record]:
+    def index_groups(self, part: str, kind: str = "model") -> dict[tuple[str, str], Record]:
         """(model, group) -> row."""
         rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == kind)]
         return {(str(row["model"]), str(row["group"])): row for row in as_records(rows)}

@@ -75,9 +75,9 @@ class Judged:
     @cached_property
     def crossed(self) -> Crossed:
         """Of the decided judgments."""
-        return self.crossed_of(self.decided)
+        return self.select_crossed(self.decided)
 
-    def crossed_of(self, chosen: NDArray[np.bool_]) -> Crossed:
+    def select_crossed(self, chosen: NDArray[np.bool_]) -> Crossed:
         triplet = self.triplet[chosen]
         return Crossed.of(self.person[chosen], triplet, self.targets[triplet])
 
@@ -384,7 +384,7 @@ def similarity_metrics(judged: Judged, measured: Measured, agreement: pd.DataFra
         for way, each in triplets.normalise_margins(distances, margins).items():
             known = np.isfinite(each[judged.triplet]) & asked
             x, y = each[judged.triplet[known]], judged.degree[known]
-            crossed = judged.crossed_of(known)
+            crossed = judged.select_crossed(known)
             for name, a, b in (
                 ("pearson", x, y),
                 ("spearman", triplets.midranks(x), triplets.midranks(y)),

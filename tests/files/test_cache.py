@@ -73,9 +73,9 @@ def test_many_names_and_two_kinds():
     rows = [(f"name {i}", "state", f"fact {i}") for i in range(2500)]
     FileFacts("one").keep(rows)
     states = {name: "state" for name, _, _ in rows} | {"name 7": "another", "unknown": "state"}
-    known = FileFacts("one").known(states)
+    known = FileFacts("one").look_up(states)
     assert known == {name: fact for name, _, fact in rows if name != "name 7"}
-    assert FileFacts("two").known(states) == {}
+    assert FileFacts("two").look_up(states) == {}
 
 
 WRITER = """
@@ -90,17 +90,17 @@ def test_processes_share_it(tmp_path):
     running = [subprocess.Popen([sys.executable, "-c", WRITER, name]) for name in ("a", "b", "c")]
     assert [process.wait(120) for process in running] == [0, 0, 0]
     names = {f"{name} {i} {j}": "s" for name in "abc" for i in range(60) for j in range(20)}
-    assert len(FileFacts("shared").known(names)) == len(names)
+    assert len(FileFacts("shared").look_up(names)) == len(names)
 
 
 def test_a_killed_writer_leaves_a_cache_that_works(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER.replace("range(60)", "range(10**6)"), "k"]
     )
-    while not FileFacts("shared").known({"k 5 0": "s"}):
+    while not FileFacts("shared").look_up({"k 5 0": "s"}):
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     process.wait()
     FileFacts("shared").keep([("after", "s", "f")])
-    assert FileFacts("shared").known({"after": "s", "k 5 0": "s"}) == {"after": "f", "k 5 0": "f"}
+    assert FileFacts("shared").look_up({"after": "s", "k 5 0": "s"}) == {"after": "f", "k 5 0": "f"}

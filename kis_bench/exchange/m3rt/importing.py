@@ -62,7 +62,7 @@ class Origin:
     dataset: Dataset | None = None
     queries: tuple[Query, ...] = ()
 
-    def of(self, label_set: str) -> list[Query]:
+    def list_queries(self, label_set: str) -> list[Query]:
         return [query for query in self.queries if query.label_set == label_set]
 
 
@@ -90,14 +90,14 @@ def import_saves(
     work = Import(folder, datasets or {})
     stored = work.store_features(store)
     work.drop_other_images()
-    rows = work.rows()
+    rows = work.make_rows()
     run = None
     if rows:
         run = write_measured(
             reports,
             ranks=rows,
             timings=[],
-            provenance=work.provenance(rows),
+            provenance=work.make_provenance(rows),
             device="not known",
             command=["kis-bench", "import", "m3rt", str(folder)],
             interrupted=False,
@@ -172,7 +172,7 @@ class Import:
                 self.sources[save.dataset] = replace(source, dataset=None)
             else:
                 fingerprint, items, vectors = collection.fingerprint, collection.ids, vectors[order]
-        entry = store.entry(save.dataset, fingerprint, self.key(save), "images", items)
+        entry = store.entry(save.dataset, fingerprint, self.make_key(save), "images", items)
         missing = entry.missing()
         for shard in missing:
             entry.write_shard(shard, vectors[shard.start : shard.stop, None])
@@ -180,20 +180,22 @@ class Import:
             entry.finish({"encoder": save.model, "source": f"m3rt:{save.thesis_model}"})
         return entry.folder
 
-    def key(self, save: Save) -> str:
+    def make_key(self, save: Save) -> str:
         return f"m3rt-{save.model}-{self.digests[save][:16]}"
 
     def drop_other_images(self) -> None:
         """Drops the images of a folder if their number isn't that of the images searched."""
         for name, source in list(self.sources.items()):
-            if source.dataset is not None and len(source.dataset.collection) != self.searched(name):
+            if source.dataset is not None and len(source.dataset.collection) != self.count_searched(
+                name
+            ):
                 self.remarks.append(
                     f"dataset {name}: its folder has {len(source.dataset.collection)} images, but by "
-                    f"{self.sizes[name][1]} {self.searched(name)} were searched; taken without its images"
+                    f"{self.sizes[name][1]} {self.count_searched(name)} were searched; taken without its images"
                 )
                 self.sources[name] = replace(source, dataset=None)
 
-    def searched(self, name: str) -> int:
+    def count_searched(self, name: str) -> int:
         """Number of images of a dataset that were searched."""
         dataset = self.sources[name].dataset
         if name not in self.sizes and dataset is None:
@@ -207,12 +209,15 @@ class Import:
             else len(dataset.collection if dataset else ())
         )
 
-    def rows(self) -> list[dict[str, Any]]:
+    def make_rows(self) -> list[dict[str, Any]]:
         """The rows of ranks.parquet for all cells."""
         rows: list[dict[str, Any]] = []
         for key in sorted({*self.ranks, *self.counts}):
             model, dataset, label_set = key
-            queries, n_items = self.sources[dataset].of(label_set), self.searched(dataset)
+            queries, n_items = (
+                self.sources[dataset].list_queries(label_set),
+                self.count_searched(dataset),
+            )
             if key in self.ranks:
                 ranks = check_ranks(
                     key, *self.ranks[key], self.counts.get(key), n_items, self.remarks.append
@@ -226,28 +231,30 @@ class Import:
             rows += make_rank_rows(key, pairs, loose, n_items)
         return rows
 
-    def provenance(self, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    def make_provenance(self, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         models, names = ({row[column] for row in rows} for column in ("model", "dataset"))
         return {
-            "models": {model: self.about_model(model) for model in sorted(models)},
-            "datasets": {name: self.about_dataset(name) for name in sorted(names)},
+            "models": {model: self.describe_model(model) for model in sorted(models)},
+            "datasets": {name: self.describe_dataset(name) for name in sorted(names)},
         }
 
-    def about_model(self, model: str) -> dict[str, Any]:
+    def describe_model(self, model: str) -> dict[str, Any]:
         """Provenance of a model; its key stands for all of its saves."""
         own = {save: sha for save, sha in self.digests.items() if save.model == model}
         said = [f"Ranks {what}: {count}." for what, count in self.lacks[model].items() if count]
         return {
             "source": f"m3rt:{next(iter(own)).thesis_model}",
             "key": f"m3rt-{model}-{digest(sorted(own.values()))[:16]}",
-            "features": {save.dataset: self.key(save) for save in own if save.kind == "features"},
+            "features": {
+                save.dataset: self.make_key(save) for save in own if save.kind == "features"
+            },
             "files": {
                 f"{save.path.parent.name}/{save.path.name}": sha for save, sha in own.items()
             },
             "note": " ".join([IMPORT_NOTE, *said, catalogue()[model].note]).strip(),
         }
 
-    def about_dataset(self, name: str) -> dict[str, Any]:
+    def describe_dataset(self, name: str) -> dict[str, Any]:
         """Provenance of a dataset; without its images, the fingerprint is that of the saves."""
         own = {save: sha for save, sha in self.digests.items() if save.dataset == name}
         dataset = self.sources[name].dataset
@@ -255,7 +262,7 @@ class Import:
             "fingerprint": dataset.fingerprint
             if dataset
             else digest(["m3rt", *sorted(own.values())]),
-            "n_items": self.searched(name),
+            "n_items": self.count_searched(name),
             "n_queries": self.n_queries[name],
             "note": f"Imported from M3RT's dataset {next(iter(own)).thesis_dataset}.",
         }

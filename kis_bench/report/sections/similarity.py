@@ -133,7 +133,7 @@ def _counts(study: Similarity) -> str:
         if about.get(key) is not None
     ]
     if not said:
-        own = study.own(study.run.judgments)
+        own = study.select_own(study.run.judgments)
         columns = (
             ("triplet_id", "triplets"),
             ("judgement_id", "judgments"),
@@ -356,7 +356,7 @@ def _panels(study: Similarity, folder: Path) -> list[str]:
     if len(groups) < 2:
         return []
     shown = sorted(sorted(groups, key=lambda group: -sizes[group])[:PANELS], key=groups.index)
-    of_models, of_people = study.of_part("class"), study.of_part("class", "people")
+    of_models, of_people = study.index_groups("class"), study.index_groups("class", "people")
     classes = {
         group: {
             model: _share(of_models[model, group])
@@ -384,7 +384,7 @@ def _panels(study: Similarity, folder: Path) -> list[str]:
 
 def _division(study: Similarity, part: str, title: str) -> list[str]:
     """A table with a row for each of the best models and a column for each group."""
-    groups, sizes, of_models = study.groups(part), study.sizes(part), study.of_part(part)
+    groups, sizes, of_models = study.groups(part), study.sizes(part), study.index_groups(part)
     if len(groups) < 2:
         return []
     shown = sorted(sorted(groups, key=lambda group: -sizes[group])[:COLUMNS], key=groups.index)
@@ -394,10 +394,10 @@ def _division(study: Similarity, part: str, title: str) -> list[str]:
         if any((model, group) in of_models for group in shown)
     ]
     best = entries[:BEST]
-    of_people = study.of_part(part, "people")
+    of_people = study.index_groups(part, "people")
     if any((PERSON, group) in of_people for group in shown):
         best.append((PERSON, of_people))
-    if ceilings := study.ceilings_of(part):
+    if ceilings := study.group_ceilings(part):
         best.append(
             (CEILING, {(CEILING, group): {"value": value} for group, value in ceilings.items()})
         )
@@ -435,7 +435,7 @@ def _division(study: Similarity, part: str, title: str) -> list[str]:
 
 def _without_one(study: Similarity, privacy: bool) -> list[str]:
     """How far single participants move the figures."""
-    left_out = study.of_part("without participant")
+    left_out = study.index_groups("without participant")
     rows = []
     for model in list(study.models)[:BEST]:
         whole = float(study.models[model]["value"])
@@ -468,7 +468,7 @@ def _pairs(study: Similarity) -> list[str]:
     better, worse = (dict.fromkeys(study.models, 0) for _ in range(2))
     alike: dict[str, list[str]] = {model: [] for model in study.models}
     tested = 0
-    for row in as_records(study.own(study.run.pairs)):
+    for row in as_records(study.select_own(study.run.pairs)):
         a, b = str(row["model_a"]), str(row["model_b"])
         if pd.isna(row["p_holm"]) or a not in alike or b not in alike:
             continue
@@ -498,7 +498,7 @@ def _pairs(study: Similarity) -> list[str]:
 
 
 def _heat_map(study: Similarity, folder: Path) -> list[str]:
-    pairs = study.own(study.run.pairs)
+    pairs = study.select_own(study.run.pairs)
     involved = {*pairs["model_a"], *pairs["model_b"]}
     models = [model for model in study.models if model in involved]
     if len(models) < 2:
