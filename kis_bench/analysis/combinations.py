@@ -24,7 +24,12 @@ from kis_bench.analysis.tied_ranks import (
 )
 from kis_bench.metrics import hits_at_k
 from kis_bench.records import Float64s, Int64s
-from kis_bench.statistics import bootstrap_interval, holm, resampled_means, sign_flip_tests
+from kis_bench.statistics import (
+    adjust_known,
+    bootstrap_interval,
+    resampled_means,
+    sign_flip_tests,
+)
 from kis_bench.statistics.clusters import variances
 from kis_bench.statistics.cross_validation import assign_parts, choose_on_others
 
@@ -245,10 +250,9 @@ def tested(
 ) -> tuple[Float64s, Float64s]:
     """p-values ``[c]`` of c rows of paired differences, and adjusted for their number; NaN of those of no family."""
     some = np.flatnonzero(of_family)
-    p, p_holm = np.full((2, len(differences)), np.nan)
+    p = np.full(len(differences), np.nan)
     p[some] = sign_flip_tests(differences[some], permutations=PERMUTATIONS, clusters=clusters)
-    p_holm[some] = holm(p[some])
-    return p, p_holm
+    return p, adjust_known(p)
 
 
 def named(found: Sequence[Combination]) -> dict[str, list[str | None]]:

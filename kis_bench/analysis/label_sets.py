@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kis_bench.analysis.conditions import Condition, conditions
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank
 from kis_bench.records import Float64s
-from kis_bench.statistics import hit_tests, holm, resampled_means, sign_flip_tests, wilson_interval
+from kis_bench.statistics import adjust_known, paired_tests, resampled_means, wilson_interval
 from kis_bench.statistics.clusters import cluster_by_target, count_clusters
 
 SUMMARY = [
@@ -177,14 +177,8 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
     differences = np.stack([second - first for first, second in shares])  # [metrics, m, n]
     drawn = resampled_means(differences.reshape(-1, n), clusters=a.clusters)
     low, high = np.quantile(drawn, TAILS, axis=0).reshape(2, len(shares), m)
-    p = np.ones(differences.shape[:2])
-    exact = np.array([bool(np.isin(pair, (0.0, 1.0)).all()) for pair in shares])
-    for i in np.flatnonzero(exact):
-        p[i] = hit_tests(differences[i], a.clusters)
-    if not exact.all():
-        p[~exact] = sign_flip_tests(
-            differences[~exact].reshape(-1, n), clusters=a.clusters
-        ).reshape(-1, m)
+    exact = [np.full(m, bool(np.isin(pair, (0.0, 1.0)).all())) for pair in shares]
+    p = paired_tests(differences, np.stack(exact), clusters=a.clusters)
 
     def columns(
         metric: str, k: int | None, values: Any, difference: Any, interval: Any, p: Any
@@ -201,7 +195,7 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
             "ci_low": interval[0],
             "ci_high": interval[1],
             "p": p,
-            "p_holm": p if np.isnan(p).any() else holm(p),
+            "p_holm": adjust_known(p),
         }
 
     for row, (metric, k) in enumerate([*(("recall", k) for k in KS), ("mrr", None)]):

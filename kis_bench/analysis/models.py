@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kis_bench.analysis.conditions import Condition
 from kis_bench.records import Float64s, Int64s
-from kis_bench.statistics import hit_tests, holm, sign_flip_tests
+from kis_bench.statistics import holm, paired_tests
 from kis_bench.statistics.clusters import design_effects
 from kis_bench.statistics.paired_intervals import (
     difference_intervals,
@@ -106,7 +105,7 @@ def compare(
     )
     exact = binary[:, first] & binary[:, second]
     clusters = condition.clusters
-    p = p_values(differences, exact, permutations, seed, clusters)
+    p = paired_tests(differences, exact, permutations=permutations, seed=seed, clusters=clusters)
     names, won = np.array(condition.models, dtype=object), win_tie_loss(condition)[first, second]
     tables = []
     for i, (metric, k) in enumerate(measures):
@@ -153,22 +152,6 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
         "queries_needed": "Int64",
     }
     return table[COMPARISONS].astype(kinds)
-
-
-def p_values(
-    differences: Float64s,
-    exact: NDArray[np.bool_],
-    permutations: int,
-    seed: int,
-    clusters: Int64s | None = None,
-) -> Float64s:
-    """``[measures, pairs]`` of differences ``[measures, pairs, q]``: McNemar's where ``exact``, else by sign flips."""
-    p = np.empty(exact.shape)
-    p[exact] = hit_tests(differences[exact], clusters)
-    p[~exact] = sign_flip_tests(
-        differences[~exact], permutations=permutations, seed=seed, clusters=clusters
-    )
-    return p
 
 
 def effect_size(differences: Float64s) -> Float64s:

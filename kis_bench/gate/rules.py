@@ -34,7 +34,7 @@ from kis_bench.gate.verdicts import (
 from kis_bench.records import Float64s, short_name
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
-from kis_bench.statistics import holm
+from kis_bench.statistics import adjust_known
 from kis_bench.statistics.clusters import describe_count
 
 #: What may be compared by a test; the median has none.
@@ -181,9 +181,7 @@ def significance(
     tested = ~np.isnan(p)
     fell = figures["difference"].to_numpy(np.float64) < 0
     one_sided = np.where(fell, p / 2, 1 - p / 2)
-    adjusted = np.full(len(p), np.nan)
-    if tested.any():
-        adjusted[tested] = np.minimum(1.0, holm(one_sided[tested]) * cells)
+    adjusted = np.minimum(1.0, adjust_known(one_sided) * cells)
     rows = []
     for one, own in zip(figures.to_dict("records"), adjusted.tolist(), strict=True):
         metric = measure_name(one["metric"], one["k"])

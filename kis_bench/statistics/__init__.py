@@ -8,15 +8,18 @@ from kis_bench.statistics.intervals import (
     wilson_interval,
 )
 from kis_bench.statistics.paired import (
+    adjust_known,
     hit_tests,
     holm,
     mcnemar_exact,
     mcnemar_tests,
     paired_randomization_test,
+    paired_tests,
     sign_flip_tests,
 )
 
 __all__ = [
+    "adjust_known",
     "bootstrap_interval",
     "bootstrap_means",
     "hit_tests",
@@ -24,6 +27,7 @@ __all__ = [
     "mcnemar_exact",
     "mcnemar_tests",
     "paired_randomization_test",
+    "paired_tests",
     "quantile_interval",
     "resampled_means",
     "sign_flip_tests",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.records import Float32s, Float64s
 from kis_bench.statistics.clusters import number_clusters, sum_clusters, whole_flip_tests
@@ -150,6 +150,24 @@ def hit_tests(differences: Float64s, clusters: ArrayLike | None = None) -> Float
     return found
 
 
+def paired_tests(
+    differences: Float64s,
+    exact: NDArray[np.bool_],
+    *,
+    permutations: int = 100_000,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
+) -> Float64s:
+    """p-values ``[r, c]`` of rows ``[r, c, q]``: :func:`hit_tests` where ``exact [r, c]``, else by sign flips."""
+    p = np.empty(exact.shape)
+    p[exact] = hit_tests(differences[exact], clusters)
+    if not exact.all():
+        p[~exact] = sign_flip_tests(
+            differences[~exact], permutations=permutations, seed=seed, clusters=clusters
+        )
+    return p
+
+
 def mcnemar_tests(gained: ArrayLike, lost: ArrayLike) -> Float64s:
     """p-values of the exact test of Q. McNemar (Psychometrika 12, 1947) from numbers b and c of discordant queries.
 
@@ -179,4 +197,13 @@ def holm(p_values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
     order = np.argsort(p, kind="stable")
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted
+
+
+def adjust_known(p_values: ArrayLike) -> Float64s:
+    """:func:`holm` of the p-values that are known; NaN, where nothing was tested, stays and doesn't count."""
+    p = np.asarray(p_values, np.float64)
+    adjusted = np.full(p.shape, np.nan)
+    known = ~np.isnan(p)
+    adjusted[known] = holm(p[known])
     return adjusted

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kis_bench.records import Dataset, Float64s, Int64s
 from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
-from kis_bench.statistics import holm, wilson_interval
+from kis_bench.statistics import adjust_known, wilson_interval
 from kis_bench.statistics.crossed import (
     Crossed,
     correlation_interval,
@@ -366,8 +366,7 @@ def pairs_table(judged: Judged, measured: Measured, values: Float64s) -> pd.Data
             (judged.dataset.name, first, second, difference, low, high, p, np.nan, n, together)
         )
     table = pd.DataFrame(rows, columns=PAIRS)
-    known = table["p"].notna()
-    table.loc[known, "p_holm"] = holm(table.loc[known, "p"])
+    table["p_holm"] = adjust_known(table["p"])
     return table
 
 

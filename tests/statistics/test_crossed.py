@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from kis_bench.statistics import crossed, holm, wilson_interval
+from kis_bench.statistics import adjust_known, crossed, holm, wilson_interval
 from kis_bench.statistics.crossed import (
     Crossed,
     correlation_interval,
@@ -234,3 +234,11 @@ def test_holm_is_its_definition():
     assert holm([]).tolist() == []
     with pytest.raises(ValueError, match="from 0 to 1"):
         holm([0.5, float("nan")])
+
+
+def test_what_was_not_tested_stays_out_of_the_family():
+    found = adjust_known([0.01, float("nan"), 0.04, 0.03])
+    assert np.isnan(found[1])
+    assert found[[0, 2, 3]].tolist() == holm([0.01, 0.04, 0.03]).tolist()
+    assert np.isnan(adjust_known([float("nan")] * 2)).all()
+    assert adjust_known([]).tolist() == []
