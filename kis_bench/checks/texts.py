@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from kis_bench.analysis.label_sets import UNSPACED
 from kis_bench.checks.check import Check
 from kis_bench.datasets.labels import Labels
 from kis_bench.files.images import IMAGE_SUFFIXES
@@ -21,10 +22,6 @@ from kis_bench.records import Collection, Query
 
 MOST_PLACES, MOST_SHOWN = 10, 60  #: that a finding names; characters of each text
 STAGE = re.compile(r"(?:(.*)-)?stage-(\d{1,9})")
-#: Of scripts without spaces between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese.
-UNSPACED_SCRIPTS = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]"
-)
 #: Line ends, tabs and the joiners that emoji and some scripts need are not meant.
 INVISIBLE = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
@@ -125,7 +122,7 @@ def find_texts_that(fault: Callable[[ExaminedDataset, Query], object], meaning: 
 def is_short(subject: ExaminedDataset, query: Query) -> bool:
     text = repair(query.text)
     letters = sum(map(len, re.findall(r"[^\W_]+", text)))
-    return letters < 3 or (len(text.split()) == 1 and not UNSPACED_SCRIPTS.search(text))
+    return letters < 3 or (len(text.split()) == 1 and not UNSPACED.search(text))
 
 
 def is_damaged(subject: ExaminedDataset, query: Query) -> bool:
