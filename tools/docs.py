@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from kis_bench.cli import parser as build_parser
+from kis_bench.cli import make_parser
 from kis_bench.plugin.options import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +78,7 @@ def write_commands() -> str:
     return write_table(["command", "what it does"], rows)
 
 
-COMMANDS = find_commands(build_parser())
+COMMANDS = find_commands(make_parser())
 
 #: Name of a part -> what writes its Markdown.
 GENERATORS: dict[str, Callable[[], str]] = {

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from kis_bench import __version__
-from kis_bench.cli import datasets, models, runs
+from kis_bench.cli.datasets import add_dataset_commands
+from kis_bench.cli.models import add_model_commands
+from kis_bench.cli.runs import add_run_commands
 from kis_bench.errors import KisBenchError
 
 
@@ -18,8 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     main.add_argument("--version", action="version", version=f"kis-bench {__version__}")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (models, datasets, runs):
-        group.add(commands)
+    for add_commands in (add_model_commands, add_dataset_commands, add_run_commands):
+        add_commands(commands)
     return main
 
 
