@@ -9,12 +9,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.analysis.conditions import Condition
-from kis_bench.analysis.models import values
+from kis_bench.metrics import FEW_MEASURES, KNOWN, values_of
 from kis_bench.records import Float64s
 from kis_bench.statistics import resampled_means, wilson_interval
 from kis_bench.statistics.paired_intervals import difference_intervals
 
-MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
 ANNOTATORS = [
     "dataset",
     "label_set",
@@ -57,7 +56,7 @@ def annotators_of(rows: pd.DataFrame, condition: Condition) -> NDArray[np.object
 
 
 def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
-    """Recall and MRR of every model on the queries of each annotator, columns :data:`ANNOTATORS`.
+    """Figures of every model on the queries of each annotator, columns :data:`ANNOTATORS`.
 
     Intervals are clustered by target. Without rows where fewer than two annotators are known.
     """
@@ -69,11 +68,12 @@ def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
             [query for query, each in zip(condition.queries, who, strict=True) if each == name]
         )
         n = len(own.queries), own.n_targets
-        for metric, k in MEASURES:
-            each = values(own, metric, k)
-            intervals: Any = np.clip(difference_intervals(each, clusters=own.clusters), 0.0, 1.0)
-            if k:
-                intervals = [wilson_interval(row, clusters=own.clusters) for row in each]
+        for metric, k in FEW_MEASURES:
+            each = values_of(own, metric, k)
+            if KNOWN[metric].kind == "proportion":
+                intervals: Any = [wilson_interval(row, clusters=own.clusters) for row in each]
+            else:
+                intervals = np.clip(difference_intervals(each, clusters=own.clusters), 0.0, 1.0)
             for model, row, (low, high) in zip(own.models, each, intervals, strict=True):
                 key = condition.dataset, condition.label_set, model, name
                 found.append((*key, metric, k, row.mean(), low, high, *n))

@@ -22,7 +22,14 @@ from kis_bench.analysis.tied_ranks import (
     switching_hits,
     switching_rank,
 )
-from kis_bench.metrics import hits_at_k
+from kis_bench.metrics import (
+    FEW_MEASURES,
+    LEADING_MEASURES,
+    RECALL,
+    hits_at_k,
+    measure_words,
+    values_of,
+)
 from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import (
     adjust_known,
@@ -34,7 +41,6 @@ from kis_bench.statistics.clusters import variances
 from kis_bench.statistics.cross_validation import assign_parts, choose_on_others
 
 Clusters = Int64s | None
-MEASURES = (("recall", 1), ("recall", 10), ("recall", 100), ("mrr", None))
 GAINS = [
     "dataset",
     "label_set",
@@ -114,10 +120,6 @@ class Combination:
     def kind(self) -> str:
         return "bound" if self.method == "oracle" else "achievable"
 
-    def values(self, k: int | None) -> Float64s:
-        """What each query adds: its hit within k, or 1 / rank."""
-        return self.hits(k) if k else 1.0 / self.rank
-
 
 def combinations(condition: Condition, fused: pd.DataFrame) -> list[Combination]:
     """All that can be said of models together: from their ranks alone, and from ranks in fused lists, where given.
@@ -132,11 +134,10 @@ def alone(one: Combination, condition: Condition) -> bool:
     """Whether it is one of its models: on every query, or by the weight or the switch that most queries were given."""
     if one.parameter in {"weighted": (0, 1), "switch": (0, condition.n_items)}.get(one.method, ()):
         return True
-    rows = [condition.models.index(model) for model in one.models]
-    same = np.ones(len(rows), bool)
-    for _, k in MEASURES:
-        single = 1.0 / condition.rank[rows] if k is None else condition.hits(k)[rows]
-        same &= (single == one.values(k)).all(axis=1)
+    own = condition.of(one.models)
+    same = (1.0 / own.rank == 1.0 / one.rank).all(axis=1)
+    for k in RECALL.few_cutoffs:
+        same &= (own.hits(k) == one.hits(k)).all(axis=1)
     return bool(same.any())
 
 
@@ -206,10 +207,10 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     """
     found = combinations(condition, fused) if len(condition.models) > 1 else []
     tables = []
-    for metric, k in MEASURES if found else ():
-        single = 1.0 / condition.rank if k is None else condition.hits(k)
+    for metric, k in FEW_MEASURES if found else ():
+        single = values_of(condition, metric, k)
         best = int(single.mean(axis=1).argmax())
-        each = np.stack([one.values(k) for one in found])
+        each = np.stack([values_of(one, metric, k) for one in found])
         differences = each - single[best]
         p, p_holm = tested(
             differences, [one.kind == "achievable" for one in found], condition.clusters
@@ -263,7 +264,7 @@ def named(found: Sequence[Combination]) -> dict[str, list[str | None]]:
 
 
 def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
-    """Whether the best pair, and the best triple, by MRR is worth it: a row each, columns :data:`ADVICE`.
+    """Whether the best pair, and triple, by the leading measure is worth it: a row each, columns :data:`ADVICE`.
 
     The best of many combinations owes some of its ``gain`` to luck. ``honest_gain`` repeats the choice, of combination
     and of single model, on nine tenths of the queries and counts what it brings on the others (M. Stone, J. of the
@@ -277,7 +278,8 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         if len(condition.models) > 1
         else []
     )
-    single, parts = 1.0 / condition.rank, assign_parts(condition.parts)
+    leading = LEADING_MEASURES[0]
+    single, parts = values_of(condition, *leading), assign_parts(condition.parts)
     alone = choose_on_others(single.T, parts)
     top = int(single.mean(axis=1).argmax())
     rows: list[dict[str, Any]] = []
@@ -285,7 +287,7 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
         some = [c for c in found if len(c.models) == size]
         if not some or alone is None:
             continue
-        each = np.stack([c.values(None) for c in some])
+        each = np.stack([values_of(c, *leading) for c in some])
         pick = choose_on_others(each.T, parts)
         assert pick is not None  # as alone isn't
         row = np.arange(len(parts))
@@ -363,13 +365,14 @@ def in_words(best: Combination, top: str, about: dict[str, float], kind: str) ->
         f"{about[name]:+.3f}".replace("-", "\N{MINUS SIGN}")
         for name in ("gain", "honest_gain", "honest_low", "honest_high")
     )
+    measure = measure_words(*LEADING_MEASURES[0])
     tried = f"p = {about['p']:.3f}"
     if about["tried"] > 1:
         tried += f", allowing for the {about['tried']:,} combinations tried"
     unseen = f"{honest} [{low}, {high}] on queries that the choice did not see"
     if about["p"] < LEVEL and about["honest_low"] > 0:
-        return f"Best {kind}: {what}: {gain} MRR over {top}, {unseen} ({tried})."
+        return f"Best {kind}: {what}: {gain} {measure} over {top}, {unseen} ({tried})."
     return (
-        f"No {kind} is worth it: the best, {what}, gains {gain} MRR over {top}, {unseen} ({tried}), "
+        f"No {kind} is worth it: the best, {what}, gains {gain} {measure} over {top}, {unseen} ({tried}), "
         f"no more than noise. Stay with {top}."
     )

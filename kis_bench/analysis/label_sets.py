@@ -15,7 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.analysis.conditions import Condition, conditions
-from kis_bench.metrics import hits_at_k, mean_reciprocal_rank
+from kis_bench.metrics import (
+    FEW_MEASURES,
+    MEDIAN_RANK,
+    hits_at_k,
+    mean_reciprocal_rank,
+    values_of,
+)
 from kis_bench.records import Float64s
 from kis_bench.statistics import adjust_known, paired_tests, resampled_means, wilson_interval
 from kis_bench.statistics.clusters import cluster_by_target, count_clusters
@@ -64,7 +70,6 @@ LENGTHS = [
 ]
 CORRELATIONS = ["dataset", "model", "measure", "rho", "ci_low", "ci_high", "n"]
 MEASURES = ("words", "characters", "detail")  #: of a text
-KS = (1, 10, 100)
 RESAMPLES_OF_MEDIANS = 2_000
 TAILS = (0.025, 0.975)
 #: Thai, Lao, Burmese, Khmer, Chinese, Japanese: written without spaces between words.
@@ -172,8 +177,8 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
     Where several pairs ask for one target, intervals and tests are clustered by it.
     """
     m, n = a.rank.shape
-    hits = [(a.hits(k), b.hits(k)) for k in KS]
-    shares = [*hits, (1 / a.rank, 1 / b.rank), (-np.log2(a.rank), -np.log2(b.rank))]
+    shares = [(values_of(a, *each), values_of(b, *each)) for each in FEW_MEASURES]
+    shares.append((-np.log2(a.rank), -np.log2(b.rank)))
     differences = np.stack([second - first for first, second in shares])  # [metrics, m, n]
     drawn = resampled_means(differences.reshape(-1, n), clusters=a.clusters)
     low, high = np.quantile(drawn, TAILS, axis=0).reshape(2, len(shares), m)
@@ -198,12 +203,12 @@ def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
             "p_holm": adjust_known(p),
         }
 
-    for row, (metric, k) in enumerate([*(("recall", k) for k in KS), ("mrr", None)]):
+    for row, (metric, k) in enumerate(FEW_MEASURES):
         values = [side.mean(axis=1) for side in shares[row]]
         yield columns(metric, k, values, values[1] - values[0], (low[row], high[row]), p[row])
     medians = [np.median(side.rank, axis=1) for side in (a, b)]
     yield columns(
-        "median_rank",
+        MEDIAN_RANK.name,
         None,
         medians,
         medians[1] - medians[0],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kis_bench.analysis.conditions import Condition
+from kis_bench.metrics import KNOWN, MEASURES, Measure, values_of
 from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import holm, paired_tests
 from kis_bench.statistics.clusters import design_effects
@@ -20,15 +20,6 @@ from kis_bench.statistics.paired_intervals import (
     standard_deviation,
 )
 
-#: What models are compared by: the name of the metric and k.
-MEASURES = (
-    ("recall", 1),
-    ("recall", 5),
-    ("recall", 10),
-    ("recall", 50),
-    ("recall", 100),
-    ("mrr", None),
-)
 COMPARISONS = [
     "dataset",
     "label_set",
@@ -58,37 +49,19 @@ TEXT = {"dataset", "label_set", "metric", "model_a", "model_b", "test"}
 OTHER_LETTERS = [c for c in map(chr, range(0x3B1, 0xA000)) if c.isalpha()]
 
 
-def measure_name(metric: str, k: Any) -> str:
-    """As people write it; ``k`` is missing where a metric has none.
-
-    >>> measure_name("recall", 10), measure_name("mrr", None)
-    ('recall@10', 'mrr')
-    """
-    return metric if pd.isna(k) else f"{metric}@{int(k)}"
-
-
-def values(condition: Condition, metric: str, k: int | None) -> Float64s:
-    """What each query adds to a measure, float64 ``[m, q]``: its hit within k for "recall", 1 / rank for "mrr"."""
-    if metric == "recall" and k is not None:
-        return condition.hits(k)
-    if metric == "mrr" and k is None:
-        return 1.0 / condition.rank
-    raise ValueError(f"{metric!r} with k = {k} is no measure; recall needs a k, and mrr has none")
-
-
 def compare(
     condition: Condition,
     *,
     resamples: int = 10_000,
     permutations: int = 100_000,
     seed: int = 0,
-    measures: Sequence[tuple[str, int | None]] = MEASURES,
+    measures: Sequence[Measure] = MEASURES,
 ) -> pd.DataFrame:
     """Every pair of models under every measure, one row each with the columns :data:`COMPARISONS`.
 
     a stands before b in ``condition.models``; ``difference`` is a minus b, its 95% interval ``ci_low`` to ``ci_high``
-    that of :func:`hit_intervals` for recall and of :func:`difference_intervals` for the MRR. Where both models' hits
-    are all 0 or 1, ``test`` is "mcnemar", McNemar's exact test; where ties make them shares, and for the MRR, it is
+    that of :func:`hit_intervals` for proportions and of :func:`difference_intervals` for means. Where both models' hits
+    are all 0 or 1, ``test`` is "mcnemar", McNemar's exact test; where ties make them shares, and for means, it is
     "randomization", the sign-flip test, with the same flips for all pairs. ``p_holm`` is adjusted for the family of all
     pairs under one measure in this condition; other measures and conditions are families of their own. ``wins``,
     ``ties`` and ``losses`` count queries where a ranks the target better, equally, worse, whatever the measure. For
@@ -98,18 +71,17 @@ def compare(
     first, second = np.triu_indices(len(condition.models), 1)
     if not len(first):
         return typed(pd.DataFrame(columns=COMPARISONS))
-    each = np.stack([values(condition, metric, k) for metric, k in measures])  # [measures, m, q]
+    each = np.stack([values_of(condition, metric, k) for metric, k in measures])  # [measures, m, q]
     differences, means = each[:, first] - each[:, second], each.mean(axis=2)
-    binary = np.isin(each, (0.0, 1.0)).all(axis=2) & np.array(
-        [[metric == "recall"] for metric, _ in measures]
-    )
+    proportions = [KNOWN[metric].kind == "proportion" for metric, _ in measures]
+    binary = np.isin(each, (0.0, 1.0)).all(axis=2) & np.array(proportions)[:, None]
     exact = binary[:, first] & binary[:, second]
     clusters = condition.clusters
     p = paired_tests(differences, exact, permutations=permutations, seed=seed, clusters=clusters)
     names, won = np.array(condition.models, dtype=object), win_tie_loss(condition)[first, second]
     tables = []
     for i, (metric, k) in enumerate(measures):
-        own, hits = differences[i], metric == "recall"
+        own, hits = differences[i], proportions[i]
         low, high = (
             hit_intervals(own, clusters)
             if hits

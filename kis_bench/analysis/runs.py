@@ -10,9 +10,17 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.analysis.conditions import Condition
-from kis_bench.analysis.models import MEASURES, compare, measure_name
+from kis_bench.analysis.models import compare
 from kis_bench.errors import KisBenchError, UnknownName
-from kis_bench.metrics import rank_quantile
+from kis_bench.metrics import (
+    CONSISTENCY,
+    KNOWN,
+    MEASURES,
+    METRICS,
+    Places,
+    measure_name,
+    name_measures,
+)
 from kis_bench.results import Run
 from kis_bench.results.columns import JUDGMENTS
 from kis_bench.results.merging import private, run_name, same_data, what_differs
@@ -53,7 +61,7 @@ QUERIES = [
 ]
 CHANGES = ["what", "name", "fact", "old", "new"]
 #: What may be compared, as people write it.
-NAMES = (*(measure_name(*each) for each in MEASURES), "median_rank", "consistency")
+NAMES = name_measures(one for one in METRICS if one.compared)
 OF_RUN = ("git", "device", "command", "statistics", "interrupted", "privacy")
 LEVEL = 0.05
 NAMED = 5  #: how many queries a remark names
@@ -103,7 +111,7 @@ def compare_runs(
     judged = [row for dataset in comparable for row in similarity(old, new, dataset, pairs)]
     if not queries and not judged:
         raise KisBenchError(nothing_in_common(old, new, remarks))
-    if "consistency" in chosen:
+    if CONSISTENCY.name in chosen:
         figures.append(pd.DataFrame(judged))
     figures = [table for table in figures if len(table)]
     if not figures:
@@ -273,13 +281,12 @@ def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.Da
         ]
         found = compare(both, measures=measures)[columns]
         tables.append(found.rename(columns={"value_a": "new", "value_b": "old"}))
-    if "median_rank" in chosen:
-        new, old = (rank_quantile(rank, 0.5) for rank in both.rank)
-        tables.append(
-            pd.DataFrame(
-                [{"metric": "median_rank", "old": old, "new": new, "difference": new - old}]
-            )
+    for quantile in (one for one in METRICS if one.kind == "quantile" and one.name in chosen):
+        new, old = (
+            quantile.figure(Places(*places)) for places in zip(both.best, both.worst, strict=True)
         )
+        row = {"metric": quantile.name, "old": old, "new": new, "difference": new - old}
+        tables.append(pd.DataFrame([row]))
     same = all(bool((ranks[0] == ranks[1]).all()) for ranks in (both.best, both.worst))
     return pd.concat(tables or [pd.DataFrame()], ignore_index=True).assign(
         n=len(a), n_targets=both.n_targets, same=same
@@ -310,7 +317,7 @@ def similarity(old: Run, new: Run, dataset: str, pairs: Sequence[Pair]) -> Itera
             "label_set": "",
             "model": first,
             "new_model": second,
-            "metric": "consistency",
+            "metric": CONSISTENCY.name,
             "n": len(part),
             "n_targets": crossed.n_targets if targets.notna().all() else None,
             "old": x[known].mean(),
@@ -338,10 +345,10 @@ def judge(figures: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(metric: str, same: bool, p: float, difference: float) -> str:
-    """In words; the median has no test, and stands beside MRR and recall, which have."""
+    """In words; quantiles have no test, and stand beside means and proportions, which have."""
     if same:
         return "identical"
-    if metric == "median_rank":
+    if KNOWN[metric].kind == "quantile":
         return ""
     if np.isnan(p):
         return "too few to tell"

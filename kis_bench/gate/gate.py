@@ -13,7 +13,7 @@ import pandas as pd
 from kis_bench.analysis.runs import models_of
 from kis_bench.gate.baselines import cells_of, named
 from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
-from kis_bench.gate.thresholds import Threshold, check, cut_offs, figures_of
+from kis_bench.gate.thresholds import Threshold, check, figures_of, measures_of
 from kis_bench.gate.verdicts import (
     FAIL,
     PASS,
@@ -76,7 +76,7 @@ class Gate:
         rows: list[Row] = []
         if any(one.matches(cell) for one in self.thresholds):
             metrics = (
-                metrics_table(new.ranks, cut_offs(self.thresholds))
+                metrics_table(new.ranks, measures_of(self.thresholds))
                 if cell.label_set
                 else new.metrics
             )

@@ -7,25 +7,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.analysis.models import values
 from kis_bench.analysis.runs import matched, side_by_side
 from kis_bench.gate.verdicts import Cell, move
+from kis_bench.metrics import KNOWN, values_of
 from kis_bench.results import Run
 
 
 def lost(old: Run, new: Run, metric: str, k: Any) -> list[str]:
     """Of a cell that stands alone in both runs, what a measure fell by: nothing that did not lower it.
 
-    For recall the queries that left the first k, under ties in part; for the MRR those that lost reciprocal rank. Those
-    that lost most go first, and of equal losses those whose rank grew by the largest factor. For consistency the
-    judgments that are agreed with less than before.
+    For recall the queries that left the first k, under ties in part; for means those that add less, such as reciprocal
+    rank. Those that lost most go first, and of equal losses those whose rank grew by the largest factor. For
+    consistency the judgments that are agreed with less than before.
     """
-    if metric == "consistency":
+    if KNOWN[metric].of_judgments:
         return lost_judgments(old.judgments, new.judgments)
     a, b = (run.ranks.set_index("query_id") for run in (old, new))
     both, _ = matched(a, b)
     condition = side_by_side(a.loc[both], b.loc[both])
-    now, before = values(condition, metric, None if pd.isna(k) else int(k))
+    now, before = values_of(condition, metric, None if pd.isna(k) else int(k))
     loss, (rank, rank_before) = before - now, condition.rank
     order = np.lexsort((-rank / rank_before, -loss))
     return [move(condition.queries[i], rank_before[i], rank[i]) for i in order if loss[i] > 0]

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.analysis.models import measure_name
-from kis_bench.analysis.runs import NAMES, changes, compare_runs, matched
+from kis_bench.analysis.runs import changes, compare_runs, matched
 from kis_bench.errors import KisBenchError, unknown
 from kis_bench.gate.baselines import cells_of, named, part_of
 from kis_bench.gate.exact import exact
@@ -22,23 +21,27 @@ from kis_bench.gate.verdicts import (
     BASELINE,
     NEW,
     QUERY,
+    RANK,
     SIGNIFICANCE,
     TOLERANCE,
     UNUSABLE,
     Cell,
     Row,
+    is_of_judgments,
     move,
     row,
     shown,
 )
+from kis_bench.metrics import METRICS, MRR, measure_name, name_measures
 from kis_bench.records import Float64s, short_name
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
 from kis_bench.statistics import adjust_known
 from kis_bench.statistics.clusters import describe_count
 
-#: What may be compared by a test; the median has none.
-MEASURES = tuple(name for name in NAMES if name != "median_rank")
+#: What may be compared by a test, which quantiles have none of; and what is, unless measures are named.
+TESTABLE = name_measures(one for one in METRICS if one.compared and one.kind != "quantile")
+USUALLY_TESTED = name_measures(one for one in METRICS if one.tested)
 DRIFT = re.compile(r"(\d+(?:\.\d+)?)(%?)")
 #: Name of a measure and its k -> the queries or judgments that it fell by, in words, worst first.
 Lost = Callable[[str, Any], Sequence[str]]
@@ -51,7 +54,7 @@ class Rules:
     alpha: float = 0.05  # rate of runs that fail although nothing is worse than noise makes it
     tolerance: float | None = None  # a share that falls by more fails, noise or not
     query_factor: float | None = None  # a query whose rank grows by a larger factor fails
-    measures: tuple[str, ...] = MEASURES
+    measures: tuple[str, ...] = USUALLY_TESTED
     exact: bool = False  # nothing may change: in place of all the others
     drift: str = (
         "0"  # by how many places a rank may change then; with % by which part of the old rank
@@ -82,8 +85,8 @@ class Rules:
                 ),
                 *(
                     (
-                        f"--kis-gate-metric: {unknown('metric', name, MEASURES)}",
-                        name not in MEASURES,
+                        f"--kis-gate-metric: {unknown('metric', name, TESTABLE)}",
+                        name not in TESTABLE,
                     )
                     for name in self.measures
                 ),
@@ -101,7 +104,7 @@ class Rules:
     def measured(self, cell: Cell) -> tuple[str, ...]:
         """The measures that a cell of its kind can have."""
         return tuple(
-            name for name in self.measures if (name == "consistency") == (not cell.label_set)
+            name for name in self.measures if is_of_judgments(name) == (not cell.label_set)
         )
 
     def judge(self, cell: Cell) -> bool:
@@ -145,7 +148,9 @@ def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> l
         return exact(old, new, cell, rules.drift, rules.allowed_drift, source)
     measures = rules.measured(cell)
     # Of ranks the queries are compared in any case; a measure has to be named nevertheless.
-    found = compare_runs(old, new, models=[(old_model, cell.model)], measures=measures or ("mrr",))
+    found = compare_runs(
+        old, new, models=[(old_model, cell.model)], measures=measures or (MRR.name,)
+    )
     mine = (found.figures["new_model"] == cell.model) & bool(measures)
     figures = found.figures[mine]
     by = partial(lost, old, new)
@@ -186,7 +191,7 @@ def significance(
     for one, own in zip(figures.to_dict("records"), adjusted.tolist(), strict=True):
         metric = measure_name(one["metric"], one["k"])
         if (
-            metric != "consistency"
+            not is_of_judgments(metric)
             and cells * tested.sum() * 0.5 ** one["n_targets"] >= rules.alpha
         ):
             # Not even the loss of every query would be called worse; so that none is says nothing.
@@ -255,7 +260,7 @@ def query_factor(queries: pd.DataFrame, cell: Cell, rules: Rules, source: str) -
             cell,
             QUERY,
             source,
-            "rank",
+            RANK,
             expected,
             largest,
             not beyond,

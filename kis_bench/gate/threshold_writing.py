@@ -9,14 +9,14 @@ from typing import Any
 
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
-from kis_bench.gate.thresholds import OTHERS, RECALLS, figures_of, wrong_metric
-from kis_bench.gate.verdicts import Figure, is_rank, is_share, shown
+from kis_bench.gate.thresholds import figures_of, higher_is_better, wrong_metric
+from kis_bench.gate.verdicts import Figure, shown
+from kis_bench.metrics import KNOWN, METRICS, measure_name, name_measures
 from kis_bench.results import Run
-from kis_bench.results.columns import RECALL_AT
 from kis_bench.results.merging import run_name
 
 #: What is written unless metrics are named.
-USUAL = ("recall@1", "recall@10", "recall@100", "mrr", "median_rank", "consistency")
+USUAL = name_measures((one for one in METRICS if one.heading), few=True)
 INTERVAL = "interval"
 
 
@@ -41,7 +41,7 @@ class Margin:
 
     def limit(self, metric: str, figure: Figure) -> tuple[str, float] | None:
         """``min`` or ``max`` and its value, rounded away from the figure; None where nothing could miss it."""
-        rank = is_rank(metric)
+        rank = not higher_is_better(metric)
         if self.text == INTERVAL:
             worst = figure.high if rank else figure.low
         elif self.part:
@@ -59,7 +59,7 @@ class Margin:
         if rank:
             return "max", math.ceil(worst * 10) / 10
         low = math.floor(worst * 1000 + 1e-9) / 1000
-        return None if is_share(metric) and low <= 0 else ("min", low)
+        return None if KNOWN[metric.partition("@")[0]].is_share and low <= 0 else ("min", low)
 
 
 def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[str] = ()) -> int:
@@ -74,10 +74,9 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
     for metric in metrics:
         if said := wrong_metric(metric):
             raise KisBenchError(said.removeprefix("metric "))
-        if "@" in metric and int(metric.partition("@")[2]) not in RECALL_AT:
-            raise UnknownName(
-                "metric", metric, [*(f"{r}@{k}" for r in RECALLS for k in RECALL_AT), *OTHERS]
-            )
+        measured = [measure_name(x, k) for x in KNOWN for _, k in KNOWN[x].measures()]
+        if metric not in measured:
+            raise UnknownName("metric", metric, measured)
     parts, used = [], set()
     for key, rows in run.metrics.groupby(["dataset", "label_set", "model"], sort=False):
         figures = figures_of(rows)
@@ -87,7 +86,9 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
                 parts.append(written(key, metric, figures[metric], *limit))
     if unused := [metric for metric in metrics if metric not in used]:
         unfit = (
-            "; a rank needs a margin in percent, or interval" if any(map(is_rank, unused)) else ""
+            "; a rank needs a margin in percent, or interval"
+            if not all(map(higher_is_better, unused))
+            else ""
         )
         raise KisBenchError(
             f"{run_name(run)} has nothing of {', '.join(unused)} to make a threshold of{unfit}"

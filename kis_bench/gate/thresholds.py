@@ -11,31 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.analysis.models import measure_name
 from kis_bench.errors import BadFile, unknown
 from kis_bench.files.toml_tables import read_toml
-from kis_bench.gate.verdicts import THRESHOLD, Cell, Figure, Row, is_rank, is_share, row, shown
-from kis_bench.results.columns import RECALL_AT, RELEVANCES
-from kis_bench.triplets.margins import NORMALISATIONS
+from kis_bench.gate.verdicts import THRESHOLD, Cell, Figure, Row, is_of_judgments, row, shown
+from kis_bench.metrics import KNOWN, Measure, measure_name
 
 PATTERNS = ("dataset", "label_set", "model")
 KEYS = (*PATTERNS, "metric", "min", "max", "on")
 ON = {"value": "value", "ci_low": "low", "ci_high": "high"}  #: as written -> of a Figure
-RECALLS = ("recall", *(f"{name}_recall" for name in RELEVANCES))
-#: Metrics without a cut-off, as in metrics.csv.
-OTHERS = (
-    "mrr",
-    "median_rank",
-    "lower_quartile_rank",
-    "upper_quartile_rank",
-    *(f"{name}_median_rank" for name in RELEVANCES),
-    *(
-        f"consistency{counting}{rule}"
-        for counting in ("", "_per_triplet")
-        for rule in ("", "_published")
-    ),
-    *(f"{kind}_{way}" for kind in ("pearson", "spearman") for way in NORMALISATIONS),
-)
 _HEADER = re.compile(r"\s*\[\[\s*(threshold|\"threshold\"|'threshold')\s*\]\]")
 _KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*=""")
 
@@ -56,7 +39,7 @@ class Threshold:
 
     def matches(self, cell: Cell) -> bool:
         """Whether it is about a cell; figures of judgments exist only where the label set is ""."""
-        return of_judgments(self.metric) == (not cell.label_set) and all(
+        return is_of_judgments(self.metric) == (not cell.label_set) and all(
             fnmatchcase(getattr(cell, key), getattr(self, key)) for key in PATTERNS
         )
 
@@ -84,8 +67,9 @@ class Threshold:
         """
         value = getattr(figure, ON[self.on])
         ok = (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
-        limit = self.max if is_rank(self.metric) else self.min
-        bad = limit is not None and (value > limit if is_rank(self.metric) else value < limit)
+        higher = higher_is_better(self.metric)
+        limit = self.min if higher else self.max
+        bad = limit is not None and (value < limit if higher else value > limit)
         interval, named = (figure.low, figure.high), worst(self.metric, ranks, limit) if bad else ()
         source, value = self.source, figure.value
         return row(
@@ -107,9 +91,8 @@ class Threshold:
         return f"{self.source}: {self.metric} {self.expected}{f' ({which})' if which else ''}"
 
 
-def of_judgments(metric: str) -> bool:
-    """Whether a metric is one of image similarity."""
-    return metric.startswith(("consistency", "pearson_", "spearman_"))
+def higher_is_better(metric: str) -> bool:
+    return KNOWN[metric.partition("@")[0]].higher_is_better
 
 
 def check(
@@ -126,15 +109,19 @@ def check(
 def worst(metric: str, ranks: pd.DataFrame | None, limit: float | None) -> list[str]:
     """The queries that keep a figure of ranks from being better, those of the largest rank first.
 
-    For recall these are the ones not, or by a tie not surely, among the first k; for the MRR those not in first place;
+    For recall these are the ones not, or by a tie not surely, among the first k; for means those not in first place;
     for a quantile of the ranks those beyond its limit.
     """
     name, _, k = metric.partition("@")
-    if of_judgments(metric) or ranks is None or not len(ranks):
+    known = KNOWN[name]
+    if known.of_judgments or ranks is None or not len(ranks):
         return []
-    prefix = next((f"{one}_" for one in RELEVANCES if name.startswith(f"{one}_")), "")
-    beyond = f"{prefix}rank_worst" if k else f"{prefix}rank"
-    at = float(k) if k else float(limit) if is_rank(metric) and limit is not None else 1.0
+    prefix = name.removesuffix(known.name)
+    beyond, at = f"{prefix}rank", 1.0
+    if known.kind == "proportion":
+        beyond, at = f"{prefix}rank_worst", float(k)
+    elif known.kind == "quantile" and limit is not None:
+        at = float(limit)
     bad = ranks[ranks[beyond].astype("float64") > at]
     bad = bad.sort_values([f"{prefix}rank", "query_id"], ascending=[False, True], kind="stable")
     return [
@@ -143,16 +130,10 @@ def worst(metric: str, ranks: pd.DataFrame | None, limit: float | None) -> list[
     ]
 
 
-def cut_offs(thresholds: Iterable[Threshold]) -> tuple[int, ...]:
-    """Where recalls have to be measured for these, beside the usual ones."""
-    return tuple(
-        sorted(
-            {
-                *RECALL_AT,
-                *(int(one.metric.partition("@")[2]) for one in thresholds if "@" in one.metric),
-            }
-        )
-    )
+def measures_of(thresholds: Iterable[Threshold]) -> list[Measure]:
+    """Measures with a cut-off that these are about."""
+    parts = (one.metric.partition("@") for one in thresholds)
+    return [(name, int(k)) for name, _, k in parts if k]
 
 
 def figures_of(metrics: pd.DataFrame) -> dict[str, Figure]:
@@ -246,27 +227,24 @@ def problems_of(own: Mapping[str, Any]) -> list[tuple[str, str]]:
 def wrong_metric(metric: str) -> str:
     """What is wrong with the name of a metric; empty if nothing is."""
     name, at, k = metric.partition("@")
-    if name in RECALLS:
-        good = at and re.fullmatch("[1-9][0-9]{0,8}", k)
-        return (
-            "" if good else f"metric {metric!r}: write {name} with its cut-off, such as {name}@10"
-        )
-    return (
-        ""
-        if metric in OTHERS
-        else unknown("metric", metric, [*(f"{recall}@K" for recall in RECALLS), *OTHERS])
-    )
+    known = KNOWN.get(name)
+    if known is None or (at and not known.cutoffs):
+        return unknown("metric", metric, [f"{x}@K" if KNOWN[x].cutoffs else x for x in KNOWN])
+    if known.cutoffs and not re.fullmatch("[1-9][0-9]{0,8}", k):
+        return f"metric {metric!r}: write {name} with its cut-off, such as {name}@10"
+    return ""
 
 
 def wrong_limit(metric: str, key: str, value: Any) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
         return [f"{key} = {repr(value)[:40]} is not a number that a figure can be"]
-    if is_share(metric) and not 0 <= value <= 1:
+    known = KNOWN[metric.partition("@")[0]]
+    if known.is_share and not 0 <= value <= 1:
         return [
             f"{key} = {value}: {metric} is a share from 0 to 1"
             + (f"; {value / 100:g}?" if value <= 100 else "")
         ]
-    if is_rank(metric) and value < 1:
+    if known.format == "rank" and value < 1:
         return [f"{key} = {value}: ranks count from 1"]
     return []
 
@@ -291,7 +269,7 @@ def unmatchable(
         if not mine:
             problems.append(f"{one.place}: {unknown('dataset', one.dataset, datasets)}")
         elif None not in sets:
-            judged = of_judgments(one.metric)
+            judged = is_of_judgments(one.metric)
             known = {
                 label_set for some in sets for label_set in some or () if judged == (not label_set)
             }
@@ -304,7 +282,7 @@ def unmatchable(
                 problems.append(
                     f"{one.place}: {unknown('label set', one.label_set, known)} in {', '.join(mine)}"
                 )
-        extractor = of_judgments(one.metric) and any(
+        extractor = is_of_judgments(one.metric) and any(
             fnmatchcase(name, one.dataset) for name in studies
         )
         if (

@@ -6,11 +6,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kis_bench.metrics import find_metric
+
 PASS, FAIL = "pass", "fail"
 NEW = "not compared"  #: the baseline doesn't have this model, or there is no test for so few
 UNUSABLE = "unusable"  #: the baseline is of something else, so that nothing can be said
 THRESHOLD, SIGNIFICANCE, TOLERANCE = "threshold", "significance", "tolerance"
 QUERY, EXACT, BASELINE = "query factor", "exact", "baseline"
+RANK, AGREEMENT = (
+    "rank",
+    "agreement",
+)  #: in place of a metric, where each query, or judgment, is looked at
 NAMED = 10  #: queries or judgments that a sentence names
 LISTED = 200  #: queries or judgments that a row lists
 
@@ -89,15 +95,6 @@ def failures(rows: Iterable[Mapping[Any, Any]]) -> list[Mapping[Any, Any]]:
     return [one for one in rows if one["verdict"] in (FAIL, UNUSABLE)]
 
 
-def is_share(metric: str) -> bool:
-    """Whether a metric lies between 0 and 1 and more is better; else it is a rank, or a correlation."""
-    return metric == "mrr" or "recall@" in metric or metric.startswith("consistency")
-
-
-def is_rank(metric: str) -> bool:
-    return "rank" in metric.partition("@")[0]
-
-
 def shown(metric: str, value: Any) -> str:
     """As people read it: recalls and consistencies in percent.
 
@@ -106,9 +103,10 @@ def shown(metric: str, value: Any) -> str:
     """
     if missing(value):
         return "unknown"
-    if metric == "mrr" or not (is_share(metric) or is_rank(metric)):
+    known = find_metric(metric)
+    if known is None or known.format == "decimal":
         return f"{value:.3f}"
-    return f"{100 * value:.1f}%" if is_share(metric) else f"{value:,.6g}"
+    return f"{100 * value:.1f}%" if known.format == "percent" else f"{value:,.6g}"
 
 
 def move(name: str, old: float, new: float) -> str:
@@ -125,9 +123,7 @@ def sentence(one: Mapping[str, Any]) -> str:
     metric, value, expected = str(one["metric"]), one["obtained"], one["expected"]
     if one["rule"] == EXACT:
         what = (
-            f"the largest difference is {value:,.6g}"
-            if metric == "rank"
-            else f"{value:,.6g} are not"
+            f"the largest difference is {value:,.6g}" if metric == RANK else f"{value:,.6g} are not"
         )
         return f"expected that {expected}; {what}"
     if one["rule"] == QUERY:
@@ -181,8 +177,9 @@ def listing(one: Mapping[str, Any]) -> str:
 
 
 def is_of_judgments(metric: str) -> bool:
-    """Whether a metric is counted over judgments of image similarity, not over queries."""
-    return metric == "agreement" or metric.startswith("consistency")
+    """Whether a metric, or the rule of exactness, is about judgments of image similarity, not about queries."""
+    known = find_metric(metric)
+    return metric == AGREEMENT if known is None else known.of_judgments
 
 
 def why_listed(rule: str, metric: str) -> str:
@@ -195,14 +192,17 @@ def why_listed(rule: str, metric: str) -> str:
         return "that changed"
     if rule == QUERY:
         return "that fell by a larger factor"
-    if "recall@" in metric:
+    known = find_metric(metric)
+    if known is None:  # of a run that a newer version measured
+        return "that it failed by"
+    if known.kind == "proportion":
         k = int(metric.partition("@")[2])
         if rule == THRESHOLD:
             return "not in first place" if k == 1 else f"not among the first {k:,}"
         return "that left first place" if k == 1 else f"that left the first {k:,}"
     if rule == THRESHOLD:
-        return "not in first place" if metric == "mrr" else "with ranks beyond it"
-    return "no longer agreed with" if is_of_judgments(metric) else "that lost reciprocal rank"
+        return "with ranks beyond it" if known.kind == "quantile" else "not in first place"
+    return "no longer agreed with" if known.of_judgments else f"that lost {known.adds}"
 
 
 def p_value(p: Any) -> str:

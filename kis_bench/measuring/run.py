@@ -12,6 +12,7 @@ import pandas as pd
 
 from kis_bench.analysis import combinations, label_sets
 from kis_bench.analysis.models import compare
+from kis_bench.metrics import MEASURES
 from kis_bench.records import Collection, Dataset
 from kis_bench.results import Run, read_run, write_run
 from kis_bench.results.columns import (
@@ -19,7 +20,6 @@ from kis_bench.results.columns import (
     ALL_VERDICTS,
     JUDGMENTS,
     METRICS,
-    RECALL_AT,
     TIMINGS,
 )
 from kis_bench.results.privacy import without_private
@@ -112,9 +112,8 @@ def write_measured(
 
 def figures_of(sizes: pd.Series) -> pd.DataFrame:
     """The figures that are measured of so many queries of each model, dataset and label set, without their values."""
-    names = [*(("recall", k) for k in RECALL_AT), ("mrr", None)]
     cells = sizes.reset_index(name="n").to_numpy().tolist()
-    rows = [(*cell, metric, k, n) for *cell, n in cells for metric, k in names]
+    rows = [(*cell, metric, k, n) for *cell, n in cells for metric, k in MEASURES]
     return pd.DataFrame(rows, columns=["model", "dataset", "label_set", "metric", "k", "n"])
 
 

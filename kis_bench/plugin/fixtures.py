@@ -21,7 +21,7 @@ from kis_bench.measuring import known_items, verification
 from kis_bench.measuring.fused_ranks import values_of
 from kis_bench.measuring.image_similarity import of_similarity
 from kis_bench.measuring.known_items import contents
-from kis_bench.metrics import mean_reciprocal_rank, rank_quantile, recall_at_k
+from kis_bench.metrics import CONSISTENCY, METRICS, Places, measure_name
 from kis_bench.plugin.gating import FAILURES, gate
 from kis_bench.plugin.session import (
     PAYLOAD,
@@ -35,7 +35,7 @@ from kis_bench.plugin.session import (
 )
 from kis_bench.ranking.relevance import NearDuplicates, Sets, find_target_positions
 from kis_bench.records import Dataset, Embeddings, Float64s, Query, Ranks
-from kis_bench.results.columns import ALL_RANKS, RECALL_AT, STUDY_SOURCE
+from kis_bench.results.columns import ALL_RANKS, STUDY_SOURCE
 from kis_bench.results.pseudonyms import hidden
 from kis_bench.store import Store, default_store
 from kis_bench.triplets.tables import Judged, compute_agreement
@@ -197,12 +197,14 @@ class KnownItemSearch(Measurement):
         """The ranks of the queries' targets (:class:`kis_bench.records.Ranks`)."""
         ranks = self.measured(model, dataset, query_set)[0]
         label_set, found = str(query_set.label_set), self.handed_on
-        recalls = {f"recall@{k}": recall_at_k(ranks.best, ranks.worst, k) for k in RECALL_AT}
-        others = {
-            "mrr": mean_reciprocal_rank(ranks.rank),
-            "median_rank": rank_quantile(ranks.rank, 0.5),
+        placed = Places(ranks.best, ranks.worst)
+        shown = [one for one in METRICS if one.compared and not one.of_judgments]
+        figures = {
+            measure_name(name, k): one.figure(placed, k)
+            for one in shown
+            for name, k in one.measures()
         }
-        self.tell(model.name, dataset, label_set, recalls | others)
+        self.tell(model.name, dataset, label_set, figures)
         self.judge(
             Cell(model.name, dataset.name, label_set),
             found["provenance"],
@@ -346,7 +348,7 @@ class ImageSimilarity(Measurement):
         found = self.record(
             dataset, {model.name: measured}, {model.name: self.about_model(model, items)}
         )
-        self.tell(model.name, dataset, "", {"consistency": found[model.name]})
+        self.tell(model.name, dataset, "", {CONSISTENCY.name: found[model.name]})
         return found[model.name]
 
     def of_study(self, dataset: Dataset) -> dict[str, float]:

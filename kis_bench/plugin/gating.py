@@ -57,7 +57,7 @@ def made(config: pytest.Config) -> Gate | None:
     from kis_bench.analysis.runs import models_of
     from kis_bench.gate.baselines import read_baseline
     from kis_bench.gate.gate import Gate
-    from kis_bench.gate.rules import MEASURES, Rules
+    from kis_bench.gate.rules import USUALLY_TESTED, Rules
     from kis_bench.gate.thresholds import read_thresholds
     from kis_bench.results.provenance import git_state, versions
 
@@ -65,7 +65,7 @@ def made(config: pytest.Config) -> Gate | None:
         option.kis_alpha,
         option.kis_tolerance,
         option.kis_query_factor,
-        tuple(option.kis_gate_metric) or MEASURES,
+        tuple(option.kis_gate_metric) or USUALLY_TESTED,
         option.kis_exact,
         option.kis_drift,
         option.kis_incumbent or "",

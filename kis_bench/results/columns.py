@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kis_bench.metrics import RELEVANCES
+
 SCHEMA_VERSION = 1
 RANKS = [
     "model",
@@ -19,8 +21,6 @@ RANKS = [
     "target_score",
     "top_item_ids",
 ]
-#: What counts as found, beside the item itself: prefixes of columns of ranks and of names of metrics.
-RELEVANCES = ("segment", "group", "near_duplicate")
 #: Where known: who wrote the text, and which group (video, day, burst) the target is of.
 ABOUT_QUERIES = ["annotator", "target_group"]
 #: Columns of ranks that a table may lack.
@@ -129,7 +129,6 @@ VERDICTS = ["model", "dataset", "label_set", "metric", "expected", "obtained", "
 OTHER_VERDICTS = ["rule", "judged_by", "ci_low", "ci_high", "p", "queries", "n_queries", "remark"]
 ALL_VERDICTS = [*VERDICTS, *OTHER_VERDICTS]
 STUDY_SOURCE = "study:distances"  #: of models whose distances came with a study's own files
-RECALL_AT = (1, 5, 10, 50, 100)
 #: Tables that a run has only where there is something in them: file and columns.
 OPTIONAL_TABLES = {
     "distances": ("distances.parquet", DISTANCES),

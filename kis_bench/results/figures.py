@@ -2,80 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, rank_quantile, recall_at_k
+from kis_bench.metrics import METRICS, RELEVANCES, Measure, Metric, Places
 from kis_bench.records import Float64s, Int64s
-from kis_bench.results.columns import METRICS, RECALL_AT, RELEVANCES
+from kis_bench.results import columns
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
 from kis_bench.statistics.clusters import cluster_by_target, count_clusters
 from kis_bench.statistics.paired_intervals import difference_intervals
 
+Clusters = Int64s | None  #: of queries with a target in common
 
-def metrics_table(ranks: pd.DataFrame, at: Sequence[int] = RECALL_AT) -> pd.DataFrame:
-    """Recall, MRR and quartiles of the rank with 95% intervals, for each model, dataset and label set.
 
-    Of the other relevances, where they are known: recall and median, over the queries that have such a rank. ``at``
-    are the cut-offs of recall. Intervals are clustered by target.
+def metrics_table(ranks: pd.DataFrame, also: Iterable[Measure] = ()) -> pd.DataFrame:
+    """Every metric of queries with its 95% interval, for each model, dataset and label set.
+
+    Other relevances, where they are known, are those of the queries that have such a rank. Intervals are clustered by
+    target.
+
+    Args:
+        ranks: columns ``results.ALL_RANKS``.
+        also: measures that are wanted beside the usual cut-offs.
     """
+    more = [*also]
     rows: list[tuple[Any, ...]] = []
     for key, group in ranks.groupby(["model", "dataset", "label_set"], sort=False):
-        rank = group["rank"].to_numpy(np.float64)
-        clusters = cluster_by_target(group["item_id"])
-        n = len(group), count_clusters(clusters, len(group))
-        rows += recalls(key, "", group, at)
-        mrr = mean_reciprocal_rank(rank), *mrr_interval(rank, clusters)
-        rows.append((*key, "mrr", None, *mrr, *n))
-        for name, q in (
-            ("median_rank", 0.5),
-            ("lower_quartile_rank", 0.25),
-            ("upper_quartile_rank", 0.75),
-        ):
-            interval = quantile_interval(rank, q, clusters=clusters)
-            rows.append((*key, name, None, rank_quantile(rank, q), *interval, *n))
-        for name in (name for name in RELEVANCES if f"{name}_rank_best" in group):
-            known = group[group[f"{name}_rank_best"].notna()]
+        for prefix in ("", *(f"{name}_" for name in RELEVANCES)):
+            if f"{prefix}rank_best" not in group:
+                continue
+            known = group[group[f"{prefix}rank_best"].notna()]
             if len(known):
-                rank, clusters = (
-                    known[f"{name}_rank"].to_numpy(np.float64),
-                    cluster_by_target(known["item_id"]),
-                )
-                rows += recalls(key, f"{name}_", known, at)
-                middle = rank_quantile(rank, 0.5), *quantile_interval(rank, 0.5, clusters=clusters)
-                n = len(known), count_clusters(clusters, len(known))
-                rows.append((*key, f"{name}_median_rank", None, *middle, *n))
-    table = pd.DataFrame(rows, columns=METRICS)
+                rows += [(*key, *row) for row in figures(known, prefix, more)]
+    table = pd.DataFrame(rows, columns=columns.METRICS)
     types = {"k": "Int64", "n": "int64", "n_targets": "Int64"}
     types |= dict.fromkeys(("value", "ci_low", "ci_high"), "float64")
     return table.astype(types)
 
 
-def mrr_interval(rank: Float64s, clusters: Int64s | None) -> tuple[float, float]:
-    """Percentile bootstrap over queries; over clusters where queries share targets."""
+def figures(rows: pd.DataFrame, prefix: str, also: Iterable[Measure]) -> list[tuple[Any, ...]]:
+    """Of the places in columns with that prefix: name, k, value, interval, and numbers of queries and targets."""
+    best, worst = (rows[f"{prefix}rank_{end}"].to_numpy(np.int64) for end in ("best", "worst"))
+    placed, clusters = Places(best, worst), cluster_by_target(rows["item_id"])
+    n = len(rows), count_clusters(clusters, len(rows))
+    found = []
+    for metric in (one for one in METRICS if not one.of_judgments):
+        name = f"{prefix}{metric.name}"
+        if name in metric.names:
+            wanted = {k for other, k in also if other == name and k is not None}
+            cutoffs: list[int | None] = [*sorted({*metric.cutoffs, *wanted})]
+            found += [
+                (name, k, metric.figure(placed, k), *interval(metric, placed, k, clusters), *n)
+                for k in cutoffs or [None]
+            ]
+    return found
+
+
+def interval(
+    metric: Metric, placed: Places, k: int | None, clusters: Clusters
+) -> tuple[float, float]:
+    """Wilson's for proportions, of order statistics for quantiles, for means :func:`mean_interval`."""
+    if metric.values_of is None:
+        return quantile_interval(placed.rank, metric.quantile, clusters=clusters)
+    values = metric.values_of(placed, k)
+    if metric.kind == "proportion":
+        return wilson_interval(values, clusters=clusters)
+    return mean_interval(values, clusters)
+
+
+def mean_interval(values: Float64s, clusters: Clusters) -> tuple[float, float]:
+    """Percentile bootstrap over queries; of clusters, :func:`difference_intervals`."""
     if clusters is None:
-        return bootstrap_interval(1.0 / rank)
-    low, high = difference_intervals(1.0 / rank[None], clusters=clusters)[0]
+        return bootstrap_interval(values)
+    low, high = difference_intervals(values[None], clusters=clusters)[0]
     return max(0.0, float(low)), min(1.0, float(high))
-
-
-def recalls(key: Any, prefix: str, group: pd.DataFrame, at: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Recall at each cut-off with Wilson's interval by target, of the ranks whose columns have that prefix."""
-    best = group[f"{prefix}rank_best"].to_numpy(np.int64)
-    worst = group[f"{prefix}rank_worst"].to_numpy(np.int64)
-    clusters = cluster_by_target(group["item_id"])
-    n = len(group), count_clusters(clusters, len(group))
-    return [
-        (
-            *key,
-            f"{prefix}recall",
-            k,
-            recall_at_k(best, worst, k),
-            *wilson_interval(hits_at_k(best, worst, k), clusters=clusters),
-            *n,
-        )
-        for k in at
-    ]

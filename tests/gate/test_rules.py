@@ -12,7 +12,7 @@ from kis_bench.analysis import models
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import part_of
 from kis_bench.gate.gate import Gate
-from kis_bench.gate.rules import MEASURES, Rules, compared, significance, what_changed
+from kis_bench.gate.rules import USUALLY_TESTED, Rules, compared, significance, what_changed
 from kis_bench.gate.verdicts import LISTED, NAMED, Cell, listing, told
 from kis_bench.results.columns import JUDGMENTS, RANKS
 from kis_bench.results.folder import run_of
@@ -139,7 +139,7 @@ def test_a_gain_never_fails():
         1,
     )
     assert {row["verdict"] for row in rows} == {"pass"}
-    assert {row["metric"] for row in rows} == {*MEASURES, "rank"} - {"consistency"}
+    assert {row["metric"] for row in rows} == {*USUALLY_TESTED, "rank"} - {"consistency"}
 
 
 def test_the_p_value_is_one_sided_adjusted_over_measures_and_cells():
