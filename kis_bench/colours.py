@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def cielab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+def to_cielab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     """sRGB ``[n, 3]`` -> CIELAB ``[n, 3]`` under D65, L in 0..100 (IEC 61966-2-1, CIE 15)."""
     value = rgb / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)

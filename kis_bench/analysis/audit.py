@@ -28,7 +28,7 @@ AUDIT = [
 ]
 #: What a query may be flagged for; "same text" goes with "ambiguous" where the targets differ.
 FLAGS = ("ambiguous", "same text", "hopeless", "solved by one only", "disagreement", "truncated")
-TOP = 10  #: first places that a user looks through
+TOP_RANKS = 10  #: first places that a user looks through
 HOPELESS, HOPELESS_SHARE = (
     100,
     0.01,
@@ -43,7 +43,7 @@ MOST_DISAGREED, DISAGREED_SHARE = (
     10,
     0.1,
 )  #: so many queries by disagreement are flagged, or this part of all if more
-NAMED = 5  #: queries or models that a sentence names
+MOST_MODELS_NAMED = 5  #: queries or models that a sentence names
 
 
 def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
@@ -84,14 +84,14 @@ def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     )
     found: dict[str, list[tuple[str, str]]] = {query: [] for query in condition.queries}
     for flag, sentences in (
-        ("ambiguous", tied(condition)),
-        ("ambiguous", near_duplicates(own, table)),
+        ("ambiguous", find_tied(condition)),
+        ("ambiguous", find_duplicates_ahead(own, table)),
         ("ambiguous", other_targets(table)),
         ("same text", same_texts(table)),
-        ("hopeless", hopeless(condition)),
-        ("solved by one only", solved_by_one(condition)),
-        ("disagreement", disagreed(table)),
-        ("truncated", truncated(own)),
+        ("hopeless", find_hopeless(condition)),
+        ("solved by one only", find_solved_by_one(condition)),
+        ("disagreement", find_disagreements(table)),
+        ("truncated", find_unread_texts(own)),
     ):
         for query, sentence in sentences.items():
             if query in found:
@@ -105,26 +105,26 @@ def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     return table[AUDIT]
 
 
-def counts(table: pd.DataFrame) -> dict[str, int]:
+def count_flags(table: pd.DataFrame) -> dict[str, int]:
     """Flag -> how many queries have it, in the order of :data:`FLAGS`; 0 where none has."""
     return {flag: sum(flag in each for each in table["flags"]) for flag in FLAGS}
 
 
-def by_disagreement(table: pd.DataFrame) -> pd.DataFrame:
+def sort_by_disagreement(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of an audit, where models disagree most first; equal ones, and those of one model, by query id."""
     return table.sort_values(
         ["disagreement", "query_id"], ascending=[False, True], kind="stable", na_position="last"
     )
 
 
-def tied(condition: Condition) -> dict[str, str]:
-    """Query -> under which models a few other items score exactly as the target, but for :func:`coarse` models."""
+def find_tied(condition: Condition) -> dict[str, str]:
+    """Maps queries to the models under which a few other items tie with the target, but for coarse models."""
     found, others = {}, condition.worst - condition.best
     few = (
         (others > 0)
         & (others <= MOST_TIED)
         & (others < condition.n_items - 1)
-        & ~coarse(condition)[:, None]
+        & ~find_coarse_models(condition)[:, None]
     )
     for i in np.flatnonzero(few.any(axis=0)):
         where = np.flatnonzero(few[:, i])
@@ -133,19 +133,19 @@ def tied(condition: Condition) -> dict[str, str]:
             f"{most:,} others" if most > 1 else "another item"
         )
         found[condition.queries[i]] = (
-            f"The target ties with {items} under {listed(condition.models[m] for m in where)}."
+            f"The target ties with {items} under {list_names(condition.models[m] for m in where)}."
         )
     return found
 
 
-def coarse(condition: Condition) -> NDArray[np.bool_]:
+def find_coarse_models(condition: Condition) -> NDArray[np.bool_]:
     """Models ``[m]`` that tie on most queries: they tell few pictures apart, whatever these show."""
     share = (condition.worst > condition.best).mean(axis=1)
     found: NDArray[np.bool_] = (share > COARSE_SHARE) & (len(condition.queries) >= COARSE_QUERIES)
     return found
 
 
-def near_duplicates(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
+def find_duplicates_ahead(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
     """Query -> where a near-duplicate of the target stands under the model that is best for the query."""
     if "near_duplicate_rank" not in rows:
         return {}
@@ -155,9 +155,10 @@ def near_duplicates(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
         pd.MultiIndex.from_arrays([table["best_model"], table["query_id"]])
     ).to_numpy()
     strict = table["best_rank"].to_numpy(np.float64)
-    better = (at < strict) & (at <= TOP) & ((strict > TOP) | (strict >= FAR * at))
+    better = (at < strict) & (at <= TOP_RANKS) & ((strict > TOP_RANKS) | (strict >= FAR * at))
     return {
-        query: f"A near-duplicate stands at {place(at[i])}, the target itself at {place(strict[i])}, under {model}."
+        query: f"A near-duplicate stands at {format_place(at[i])}, the target itself at "
+        f"{format_place(strict[i])}, under {model}."
         for i, (query, model) in enumerate(zip(table["query_id"], table["best_model"], strict=True))
         if better[i]
     }
@@ -182,7 +183,7 @@ def same_texts(table: pd.DataFrame) -> dict[str, str]:
         queries = list(group["query_id"])
         for query in queries:
             found[query] = (
-                f"It has the same text as {listed(each for each in queries if each != query)}."
+                f"It has the same text as {list_names(each for each in queries if each != query)}."
             )
     return found
 
@@ -199,64 +200,68 @@ def other_targets(table: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def hopeless(condition: Condition) -> dict[str, str]:
+def find_hopeless(condition: Condition) -> dict[str, str]:
     """Query -> how far down it stays under the best model."""
     limit, best = max(HOPELESS, HOPELESS_SHARE * condition.n_items), condition.rank.min(axis=0)
     return {
-        condition.queries[i]: f"No model has the target among the first {place(np.floor(limit))}; "
-        f"the best place is {place(best[i])} of {condition.n_items:,}."
+        condition.queries[
+            i
+        ]: f"No model has the target among the first {format_place(np.floor(limit))}; "
+        f"the best place is {format_place(best[i])} of {condition.n_items:,}."
         for i in np.flatnonzero(best > limit)
     }
 
 
-def solved_by_one(condition: Condition) -> dict[str, str]:
+def find_solved_by_one(condition: Condition) -> dict[str, str]:
     """Query -> which of three or more models alone has the target among the first ten."""
     if len(condition.models) < 3:
         return {}
     ranks = np.sort(condition.rank, axis=0)
-    only = (ranks[0] <= TOP) & (ranks[1] > TOP) & (ranks[1] >= FAR * TOP)
+    only = (ranks[0] <= TOP_RANKS) & (ranks[1] > TOP_RANKS) & (ranks[1] >= FAR * TOP_RANKS)
     first, second = np.argsort(condition.rank, axis=0, kind="stable")[:2]
     return {
         condition.queries[
             i
-        ]: f"Only {condition.models[first[i]]} has the target among the first {TOP}, at "
-        f"{place(ranks[0, i])}; the next is {condition.models[second[i]]} with {place(ranks[1, i])}."
+        ]: f"Only {condition.models[first[i]]} has the target among the first {TOP_RANKS}, at "
+        f"{format_place(ranks[0, i])}; the next is {condition.models[second[i]]} with {format_place(ranks[1, i])}."
         for i in np.flatnonzero(only)
     }
 
 
-def disagreed(table: pd.DataFrame) -> dict[str, str]:
+def find_disagreements(table: pd.DataFrame) -> dict[str, str]:
     """Query -> by how much models disagree."""
-    order = by_disagreement(table)
+    order = sort_by_disagreement(table)
     octaves = order["disagreement"].to_numpy(np.float64)
     most = max(MOST_DISAGREED, int(DISAGREED_SHARE * len(order)))
     chosen = (np.arange(len(order)) < most) & (octaves >= 1)
     return {
         str(
             row.query_id
-        ): f"Models disagree: the best place is {place(row.best_rank)} ({row.best_model}), "
-        f"the worst {place(row.worst_rank)} ({row.worst_model})."
+        ): f"Models disagree: the best place is {format_place(row.best_rank)} ({row.best_model}), "
+        f"the worst {format_place(row.worst_rank)} ({row.worst_model})."
         for row in order[chosen].itertuples(index=False)
     }
 
 
-def truncated(rows: pd.DataFrame) -> dict[str, str]:
+def find_unread_texts(rows: pd.DataFrame) -> dict[str, str]:
     """Query -> which models did not read the whole text; unknown is not truncated."""
     cut = rows[rows["truncated"].eq(True).fillna(False)] if "truncated" in rows else rows[:0]
     return {
-        str(query): f"The text is longer than {listed(dict.fromkeys(map(str, models)))} can read."
+        str(
+            query
+        ): f"The text is longer than {list_names(dict.fromkeys(map(str, models)))} can read."
         for query, models in cut.groupby("query_id", sort=False)["model"]
     }
 
 
-def listed(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
     """``a``, ``a and b``, ``a, b and 7 more``."""
     every = list(names)
-    if len(every) > NAMED:
-        every = [*every[: NAMED - 1], f"{len(every) - NAMED + 1:,} more"]
+    if len(every) > MOST_MODELS_NAMED:
+        every = [*every[: MOST_MODELS_NAMED - 1], f"{len(every) - MOST_MODELS_NAMED + 1:,} more"]
     return " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
 
 
-def place(rank: Any) -> str:
+def format_place(rank: Any) -> str:
     """``1,250``, ``12.5`` in the middle of a tie."""
     return f"{rank:,.0f}" if float(rank).is_integer() else f"{rank:,.1f}"

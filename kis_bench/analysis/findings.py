@@ -11,7 +11,7 @@ from kis_bench.analysis.annotators import between_annotators, by_annotator
 from kis_bench.analysis.audit import audit
 from kis_bench.analysis.combinations import advice, gains
 from kis_bench.analysis.conditions import Condition, conditions
-from kis_bench.analysis.growth import growth
+from kis_bench.analysis.growth import compute_growth
 from kis_bench.analysis.label_sets import by_length, compare_label_sets, length_correlations
 from kis_bench.analysis.models import compare
 from kis_bench.results import Run
@@ -46,7 +46,7 @@ class Findings:
 
     @cached_property
     def growth(self) -> dict[Key, pd.DataFrame]:
-        return {key: growth(one) for key, one in self.conditions.items()}
+        return {key: compute_growth(one) for key, one in self.conditions.items()}
 
     @cached_property
     def audits(self) -> dict[Key, pd.DataFrame]:

@@ -25,7 +25,7 @@ GROWTH = [
     "high",
     "extrapolated",
 ]
-KS = (1, 10, 100)
+GROWTH_CUTOFFS = (1, 10, 100)
 PRIORS = (0.5, 1.0, 0.0)  #: of the share of rivals that outrank a target; the first gives the value
 STEPS = 12  #: sizes in each power of ten
 SMALLEST = 10
@@ -73,7 +73,10 @@ def hits_in_parts(
     k where Y >= r; so the mean over the ranks of a tie is P(Y >= worst), and for each place y from best to worst - 1
     its probability times the share of the tie's ranks up to y.
     """
-    (first, last), wanted = checked(best, worst, n_items, k), checked_sizes(sizes, 1, n_items)
+    (first, last), wanted = (
+        check_ranks_within(best, worst, n_items, k),
+        check_sizes(sizes, 1, n_items),
+    )
     pairs, which = np.unique(np.stack([first, last]), axis=1, return_inverse=True)
     found = np.asarray(hypergeometric(k - 1, n_items - 1, pairs[1] - 1, wanted[:, None] - 1))
     for i in np.flatnonzero(pairs[0] < pairs[1]):
@@ -106,7 +109,10 @@ def hits_beyond(
     best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike, prior: float = 0.5
 ) -> Float64s:
     """What each query adds to :func:`extrapolated_recall`: float64 ``[s, q]``."""
-    (first, last), wanted = checked(best, worst, n_items, k), checked_sizes(sizes, n_items, None)
+    (first, last), wanted = (
+        check_ranks_within(best, worst, n_items, k),
+        check_sizes(sizes, n_items, None),
+    )
     if not prior >= 0:
         raise ValueError(f"prior {prior} is not a number from 0")
     # Only the ranks 1 ... k of a tie have a chance; so their sum is one of the first k columns.
@@ -118,7 +124,9 @@ def hits_beyond(
     return np.asarray(np.clip(top / (last - first + 1), 0.0, 1.0), np.float64)
 
 
-def checked(best: ArrayLike, worst: ArrayLike, n_items: int, k: int) -> tuple[Int64s, Int64s]:
+def check_ranks_within(
+    best: ArrayLike, worst: ArrayLike, n_items: int, k: int
+) -> tuple[Int64s, Int64s]:
     first, last = np.asarray(best), np.asarray(worst)
     if first.shape != last.shape or first.ndim != 1 or not len(first):
         raise ValueError("best and worst are rows of ranks of the same queries, at least one")
@@ -130,7 +138,7 @@ def checked(best: ArrayLike, worst: ArrayLike, n_items: int, k: int) -> tuple[In
     return first.astype(np.int64), last.astype(np.int64)
 
 
-def checked_sizes(sizes: ArrayLike, least: int, most: int | None) -> Int64s:
+def check_sizes(sizes: ArrayLike, least: int, most: int | None) -> Int64s:
     wanted = np.asarray(sizes)
     if wanted.ndim != 1 or (wanted != np.floor(wanted)).any():
         raise ValueError("sizes are a row of whole numbers")
@@ -177,10 +185,10 @@ def beta_binomial(x: Int64s, n: Int64s, a: Float64s, b: Float64s) -> Float64s:
     return np.where((a <= 0) | (x >= n), 1.0, np.minimum(found, 1.0))
 
 
-def growth(
+def compute_growth(
     condition: Condition,
     *,
-    ks: Sequence[int] = KS,
+    ks: Sequence[int] = GROWTH_CUTOFFS,
     sizes: ArrayLike | None = None,
     upto: int = 1_000_000,
 ) -> pd.DataFrame:
@@ -192,7 +200,7 @@ def growth(
     ``value``.
     """
     n, shape = condition.n_items, condition.best.shape
-    wanted = spread(n, upto) if sizes is None else np.unique(checked_sizes(sizes, 1, None))
+    wanted = spread_sizes(n, upto) if sizes is None else np.unique(check_sizes(sizes, 1, None))
     within, beyond = wanted[wanted <= n], wanted[wanted > n]
     best, worst = condition.best.ravel(), condition.worst.ravel()
     tables = []
@@ -227,7 +235,7 @@ def growth(
     return pd.concat(tables, ignore_index=True)[GROWTH] if tables else pd.DataFrame(columns=GROWTH)
 
 
-def spread(n_items: int, upto: int) -> Int64s:
+def spread_sizes(n_items: int, upto: int) -> Int64s:
     """Sizes evenly on the log axis, the powers of ten and the whole collection among them."""
     most = max(n_items, upto)
     steps = np.geomspace(

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from kis_bench.datasets.listing import CHUNK_UNIT, READING_THREADS, Listing, Pictures, read_states
+from kis_bench.datasets.listing import (
+    CHUNK_UNIT,
+    READING_THREADS,
+    Listing,
+    PictureFiles,
+    read_states,
+)
 from kis_bench.files.cache import FileFacts
 from kis_bench.files.images import UNREADABLE, open_image
 from kis_bench.files.parallel import map_in_threads
@@ -43,7 +49,7 @@ def find_bursts(
     return tuple(groups), tuple(times)
 
 
-def read_times_taken(pictures: Pictures) -> list[datetime | None]:
+def read_times_taken(pictures: PictureFiles) -> list[datetime | None]:
     """The time at which each photo was taken, from its EXIF data; read again only when a file has changed."""
     parts = map_in_threads(
         read_some_times, pictures.chunks(), READING_THREADS, "dates of photos", unit=CHUNK_UNIT
@@ -51,7 +57,7 @@ def read_times_taken(pictures: Pictures) -> list[datetime | None]:
     return [each for part in parts for each in part]
 
 
-def read_some_times(pictures: Pictures) -> list[datetime | None]:
+def read_some_times(pictures: PictureFiles) -> list[datetime | None]:
     names, states, _ = read_states(pictures)
     facts = FileFacts("taken")
     known = facts.look_up(states)

@@ -12,7 +12,7 @@ from pathlib import Path
 from kis_bench.datasets.labels import find_label_files, read_labels
 from kis_bench.datasets.layouts import Groups, Layout, Times, require_all_groups
 from kis_bench.datasets.left_out import UNLISTED, count_by_kind
-from kis_bench.datasets.listing import Digests, Listing, Pictures, list_pictures, walk
+from kis_bench.datasets.listing import Digests, Listing, PictureFiles, list_pictures, walk
 from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.reset import TRIPLET_FILES, Study, find_triplet_file, read_study
 from kis_bench.errors import BadFile, KisBenchError
@@ -198,7 +198,7 @@ def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
         problems.append("no images; add one row per image")
     if problems:
         raise BadFile(file, problems)
-    listing = Listing(list(first_line), Pictures(root, paths))
+    listing = Listing(list(first_line), PictureFiles(root, paths))
     return (
         listing,
         tuple(groups) if "group" in header else None,
@@ -215,7 +215,7 @@ def select_ids(
     places = [i for i, item in enumerate(listing.ids) if item in only]
     entries = [listing.pictures.entries[i] for i in places]
     return (
-        Listing([listing.ids[i] for i in places], Pictures(listing.pictures.root, entries)),
+        Listing([listing.ids[i] for i in places], PictureFiles(listing.pictures.root, entries)),
         None if groups is None else tuple(groups[i] for i in places),
         None if times is None else tuple(times[i] for i in places),
     )

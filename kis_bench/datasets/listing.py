@@ -31,7 +31,7 @@ CHUNK_UNIT = f" x {MOST_NAMES} files"  #: unit of progress over chunks of pictur
 READING_THREADS = 8  #: more than cores, because on a network's disk most of the time is waiting
 
 
-class Pictures(Sequence[Picture]):
+class PictureFiles(Sequence[Picture]):
     """A sequence of pictures that makes Path objects on demand: ``entries`` are paths below ``root``, or parts."""
 
     def __init__(self, root: Path, entries: Sequence[str | Part]) -> None:
@@ -50,17 +50,17 @@ class Pictures(Sequence[Picture]):
             else:  # no name in an archive is a path, and no path holds a NUL
                 yield f"{os.path.abspath(entry.archive)}\0{entry.name}", str(entry.archive)
 
-    def chunks(self) -> list[Pictures]:
+    def chunks(self) -> list[PictureFiles]:
         """Splits the sequence into chunks whose facts are looked up together."""
         return [self[i : i + MOST_NAMES] for i in range(0, len(self), MOST_NAMES)]
 
     @overload
     def __getitem__(self, index: int) -> Picture: ...
     @overload
-    def __getitem__(self, index: slice) -> Pictures: ...
-    def __getitem__(self, index: int | slice) -> Picture | Pictures:
+    def __getitem__(self, index: slice) -> PictureFiles: ...
+    def __getitem__(self, index: int | slice) -> Picture | PictureFiles:
         if isinstance(index, slice):
-            return Pictures(self.root, self.entries[index])
+            return PictureFiles(self.root, self.entries[index])
         entry = self.entries[index]
         return self.root / entry if isinstance(entry, str) else entry
 
@@ -70,7 +70,7 @@ class Listing:
     """What lies below a folder; the lists have one entry per picture, in the order of the ids."""
 
     ids: list[str]
-    pictures: Pictures
+    pictures: PictureFiles
     groups: list[str | None] | None = None  # where a table gives some
     times_s: list[float | None] | None = None
     ignored: Counter[str] = field(
@@ -127,7 +127,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
             + (f", there are: {others}" if others else "")
         )
     ids = sort_for_reading(found)
-    listing = Listing(ids, Pictures(root, [found[item] for item in ids]), ignored=ignored)
+    listing = Listing(ids, PictureFiles(root, [found[item] for item in ids]), ignored=ignored)
     if any(group is not None for group, _ in about.values()):
         listing.groups = [about.get(item, (None, None))[0] for item in ids]
     if any(time is not None for _, time in about.values()):
@@ -196,7 +196,7 @@ class Digests(Sequence[str]):
         BadFile: some pictures can't be read; all of them are named.
     """
 
-    def __init__(self, name: str, pictures: Pictures) -> None:
+    def __init__(self, name: str, pictures: PictureFiles) -> None:
         self.name, self.pictures = name, pictures
 
     def __len__(self) -> int:
@@ -223,7 +223,7 @@ class Digests(Sequence[str]):
         return tuple(digests)
 
 
-def digest_some(pictures: Pictures) -> tuple[list[str], list[str]]:
+def digest_some(pictures: PictureFiles) -> tuple[list[str], list[str]]:
     """The digests of some pictures, and their problems; a file is read again only if it has changed."""
     names, states, problems = read_states(pictures)
     facts = FileFacts("digest")
@@ -243,7 +243,7 @@ def digest_some(pictures: Pictures) -> tuple[list[str], list[str]]:
     return [digests[name] for name in names], list(dict.fromkeys(problems))
 
 
-def read_states(pictures: Pictures) -> tuple[list[str], dict[str, str], list[str]]:
+def read_states(pictures: PictureFiles) -> tuple[list[str], dict[str, str], list[str]]:
     """Names under which facts on pictures are kept, states of the files old enough to have one, and problems."""
     names, states, problems = [], {}, []
     for i, (name, file) in enumerate(pictures.places()):

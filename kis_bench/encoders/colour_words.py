@@ -20,16 +20,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from kis_bench.colours import (
-    cielab,
+    to_cielab,
 )
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Float32s, Float64s, Readiness
 
-VERSION = 1  #: of the algorithm here; part of the key
-SIDE = 64
-PREPROCESSING = f"rgb-squash-nearest-{SIDE}"  # averaging would make pink where red meets white
-CONSTANT = 1e-3
+COLOUR_WORDS_VERSION = 1  #: of the algorithm here; part of the key
+SAMPLED_SIDE = 64
+COLOUR_PREPROCESSING = (
+    f"rgb-squash-nearest-{SAMPLED_SIDE}"  # averaging would make pink where red meets white
+)
+EVERY_VECTOR_HAS = 1e-3
 
 #: Basic colour -> words that name it, and the CSS colours (as Pillow knows them) that count as it in pictures.
 #: A word of two colours, such as turquoise, names both. Words that are mostly things (rose, peach) are left out.
@@ -67,17 +69,17 @@ COLOURS = {
         "dimgray gray darkgray lightgray",
     ),
 }
-NAMES = (*COLOURS,)
+COLOUR_NAMES = (*COLOURS,)
 NAMED_BY = {
     word: [i for i, (words, _) in enumerate(COLOURS.values()) if word in words.split()]
     for words, _ in COLOURS.values()
     for word in words.split()
 }
 SHOWN_BY = np.array([i for i, (_, shown) in enumerate(COLOURS.values()) for _ in shown.split()])
-DIM = len(NAMES) + 1
+COLOUR_COUNT = len(COLOUR_NAMES) + 1
 
 
-PROTOTYPES = cielab(
+PROTOTYPES = to_cielab(
     np.array(
         [ImageColor.getrgb(name) for _, shown in COLOURS.values() for name in shown.split()],
         np.uint8,
@@ -87,7 +89,7 @@ PROTOTYPES = cielab(
 
 def colours_of_text(text: str) -> Float64s:
     """Share of each basic colour among those that a text names, ``[11]``; all zero if it names none."""
-    counts = np.zeros(len(NAMES))
+    counts = np.zeros(len(COLOUR_NAMES))
     for word in re.findall("[a-z]+", text.lower()):
         counts[NAMED_BY.get(word) or NAMED_BY.get(word.removesuffix("s"), [])] += 1
     shares: Float64s = counts / max(1, counts.sum())
@@ -96,20 +98,24 @@ def colours_of_text(text: str) -> Float64s:
 
 def colours_of_image(image: Image.Image) -> Float64s:
     """Share of each basic colour among the pixels, ``[11]``: of the prototype nearest in CIELAB (CIE 1976)."""
-    pixels = cielab(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.NEAREST)).reshape(-1, 3))
+    pixels = to_cielab(
+        np.asarray(image.resize((SAMPLED_SIDE, SAMPLED_SIDE), Image.Resampling.NEAREST)).reshape(
+            -1, 3
+        )
+    )
     distances = np.stack(
         [((pixels - prototype) ** 2).sum(axis=1) for prototype in PROTOTYPES], axis=1
     )
-    shares: Float64s = np.bincount(SHOWN_BY[distances.argmin(axis=1)], minlength=len(NAMES)) / len(
-        pixels
-    )
+    shares: Float64s = np.bincount(
+        SHOWN_BY[distances.argmin(axis=1)], minlength=len(COLOUR_NAMES)
+    ) / len(pixels)
     return shares
 
 
 class ColourWords:
     """Colour names as an Encoder; pictures are looked at in the decoding threads."""
 
-    dim, vectors_per_item, device, precision = DIM, 1, "cpu", "fp32"
+    dim, vectors_per_item, device, precision = COLOUR_COUNT, 1, "cpu", "fp32"
     context_length: int | None = None
 
     def __init__(self, name: str, key: str) -> None:
@@ -119,16 +125,16 @@ class ColourWords:
         return colours_of_image(image)
 
     def encode_prepared(self, prepared: Sequence[Float64s]) -> Float32s:
-        vectors = np.full((len(prepared), 1, DIM), CONSTANT, np.float32)
+        vectors = np.full((len(prepared), 1, COLOUR_COUNT), EVERY_VECTOR_HAS, np.float32)
         for vector, shares in zip(vectors, prepared, strict=True):
-            vector[0, :-1] = math.sqrt(1 - CONSTANT**2) * np.sqrt(shares)
+            vector[0, :-1] = math.sqrt(1 - EVERY_VECTOR_HAS**2) * np.sqrt(shares)
         return vectors
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
         return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
 
     def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
-        vectors = np.zeros((len(texts), 1, DIM), np.float32)
+        vectors = np.zeros((len(texts), 1, COLOUR_COUNT), np.float32)
         for vector, text in zip(vectors, texts, strict=True):
             vector[0, :-1] = np.sqrt(colours_of_text(text))
             vector[0, -1] = not vector.any()
@@ -142,7 +148,7 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
 def key(checkpoint: Checkpoint, precision: str) -> str:
     """Names the version, the preprocessing and the table; it computes alike whatever precision is asked for."""
     table = hashlib.sha256(repr(COLOURS).encode()).hexdigest()
-    return f"colour-words-{VERSION}-{PREPROCESSING}-{table[:16]}"
+    return f"colour-words-{COLOUR_WORDS_VERSION}-{COLOUR_PREPROCESSING}-{table[:16]}"
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, str]:

@@ -17,7 +17,7 @@ from kis_bench.errors import BadVector, KisBenchError, raised
 from kis_bench.ranking.unit_vectors import name_ids, require_unit_vectors
 from kis_bench.records import Vectors
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 TextVectors = tuple[Vectors, NDArray[np.bool_]]
 
 
@@ -108,7 +108,9 @@ class CheckedModel:
     def refuse(self, problem: str) -> None:
         raise KisBenchError(f"model {self.encoder.name}: {problem}")
 
-    def named(self, kind: str, encode: Callable[[list[Any]], T], batch: Sequence[Input]) -> T:
+    def named(
+        self, kind: str, encode: Callable[[list[Any]], Result], batch: Sequence[Input]
+    ) -> Result:
         """What ``encode`` returns; where it raises, the first input is looked for that it raises over alone."""
         try:
             return encode([one.content for one in batch])

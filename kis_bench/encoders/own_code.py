@@ -18,7 +18,7 @@ from kis_bench.files.whole import digest_content
 from kis_bench.records import digest
 
 INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
-SUFFIXES = (".py", *EXTENSION_SUFFIXES)
+MODULE_SUFFIXES = (".py", *EXTENSION_SUFFIXES)
 
 
 def code_digest(module: str) -> str:
@@ -44,14 +44,16 @@ def own_modules(module: str) -> dict[str, Path]:
         if name in seen or top in foreign:
             continue
         seen.add(name)
-        if (file := file_of(name)) is None:
+        if (file := find_file(name)) is None:
             continue
-        if top != home and not is_own(file):
+        if top != home and not is_of_project(file):
             foreign |= {top} if name == top else set()
             continue
         found[name] = file
         if file.suffix == ".py":
-            waiting += [parent for each in imported(name, file) for parent in with_parents(each)]
+            waiting += [
+                parent for each in list_imports(name, file) for parent in with_parents(each)
+            ]
     return found
 
 
@@ -61,14 +63,14 @@ def with_parents(module: str) -> Iterator[str]:
     yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
 
 
-def is_own(file: Path) -> bool:
+def is_of_project(file: Path) -> bool:
     """Whether a file belongs to a project, and neither to Python nor to installed packages nor to kis-bench."""
     elsewhere = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
     elsewhere.add(Path(__file__).resolve().parents[1])
     return not (INSTALLED.search(str(file)) or elsewhere.intersection(file.parents))
 
 
-def file_of(module: str) -> Path | None:
+def find_file(module: str) -> Path | None:
     """The file that a module would be loaded from; None: none, as of namespace packages, or there is no such module."""
     top, *rest = module.split(".")
     try:
@@ -89,7 +91,7 @@ def submodule(name: str, places: Iterable[Path]) -> tuple[str | None, list[Path]
     for place in places:
         if (package := place / name / "__init__.py").is_file():
             return str(package), [place / name]
-        for suffix in SUFFIXES:
+        for suffix in MODULE_SUFFIXES:
             if (single := place / f"{name}{suffix}").is_file():
                 return str(single), []
         if (place / name).is_dir():
@@ -97,7 +99,7 @@ def submodule(name: str, places: Iterable[Path]) -> tuple[str | None, list[Path]
     return None, portions
 
 
-def imported(module: str, file: Path) -> set[str]:
+def list_imports(module: str, file: Path) -> set[str]:
     """Names that a source file may import as modules, absolute; also of what turns out to be no module."""
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     try:
@@ -115,10 +117,10 @@ def imported(module: str, file: Path) -> set[str]:
                 *(f"{start}.{alias.name}" for alias in node.names if alias.name != "*"),
             }
             if any(alias.name == "*" for alias in node.names):
-                names |= parts_of(start)
+                names |= list_parts(start)
         elif (
             isinstance(node, ast.Call)
-            and called(node.func) in ("import_module", "__import__")
+            and name_callee(node.func) in ("import_module", "__import__")
             and node.args
         ):
             first = node.args[0]
@@ -138,14 +140,14 @@ def from_here(package: str, name: str) -> str:
         return ""
 
 
-def called(function: ast.expr) -> str:
+def name_callee(function: ast.expr) -> str:
     """The last name of what is called."""
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def parts_of(package: str) -> set[str]:
+def list_parts(package: str) -> set[str]:
     """What ``from package import *`` may import: the modules that lie directly in it."""
-    file = file_of(package)
+    file = find_file(package)
     if file is None or file.name != "__init__.py":
         return set()
     return {

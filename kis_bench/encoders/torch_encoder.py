@@ -104,7 +104,7 @@ class TorchEncoder(ABC):
     def encode_prepared(self, prepared: Sequence[Prepared]) -> Float32s:
         """What ``prepare_image`` returned -> unit vectors, float32 ``[n, v, d]``."""
         with self.computing():
-            return unit(self.image_vectors(self.on_device(stacked(prepared))))
+            return unit(self.image_vectors(self.on_device(stack(prepared))))
 
     def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
         tokens, truncated = self.tokens(texts)
@@ -143,7 +143,7 @@ class ImageOnlyTorchEncoder(TorchEncoder):
         raise KisBenchError(f"model {self.name} is image-only: it has no text side")
 
 
-def stacked(prepared: Sequence[Prepared]) -> Prepared:
+def stack(prepared: Sequence[Prepared]) -> Prepared:
     """Single images as one batch; named tensors carry a batch dimension already."""
     if isinstance(prepared[0], torch.Tensor):
         return torch.stack(list(prepared))
@@ -158,7 +158,9 @@ def unit(vectors: torch.Tensor) -> Float32s:
     return array
 
 
-def cut(at_context: torch.Tensor, one_more: torch.Tensor, empty: torch.Tensor) -> NDArray[np.bool_]:
+def find_cut_texts(
+    at_context: torch.Tensor, one_more: torch.Tensor, empty: torch.Tensor
+) -> NDArray[np.bool_]:
     """Which texts lost tokens, from the tokens at the context's length and at one more.
 
     A text that fits gets one more padding token and nothing else, behind it or, with some tokenizers, in front.
@@ -191,7 +193,7 @@ def loading(name: str, files: Path) -> Iterator[None]:
         raise KisBenchError(f"model {name}: {files} can't be loaded: {shown}") from error
 
 
-def refuse(name: str, file: Path, kind: str, keys: Iterable[str]) -> None:
+def require_weights(name: str, file: Path, kind: str, keys: Iterable[str]) -> None:
     """Names the weights that a file lacks or should not have; nothing, if there are none."""
     keys = list(keys)
     if keys:

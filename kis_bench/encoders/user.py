@@ -23,11 +23,11 @@ from kis_bench.records import Checkpoint, Readiness, digest
 WANTED = ("name", "dim", "vectors_per_item", "encode_images")
 OF_TEXTS = ("context_length", "encode_texts")
 DEFAULTS = ("auto", "fp32")  #: of device and precision: nobody asked for anything
-PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  #: as torch says it
+PRECISION_NAMES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  #: as torch says it
 OPTIONAL = ("prepare_image", "encode_prepared", "batch_size")
 
 
-def parts(checkpoint: Checkpoint) -> tuple[str, str]:
+def split_source(checkpoint: Checkpoint) -> tuple[str, str]:
     _, _, named = checkpoint.source.partition(":")
     module, _, function = named.partition(":")
     if not (function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
@@ -37,7 +37,7 @@ def parts(checkpoint: Checkpoint) -> tuple[str, str]:
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
-    module, _ = parts(checkpoint)
+    module, _ = split_source(checkpoint)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # as python -m does; last, so that nothing is hidden
     try:
@@ -67,7 +67,7 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
 
 def function_of(checkpoint: Checkpoint) -> Callable[..., Any]:
     """The function itself. Raises KisBenchError with the error and the line at which its module can't be imported."""
-    module, function = parts(checkpoint)
+    module, function = split_source(checkpoint)
     try:
         found = getattr(importlib.import_module(module), function, None)
     except (Exception, SystemExit) as error:  # a user's code may raise anything
@@ -106,20 +106,20 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     A parameter ``device`` or ``precision`` of the function is given what was asked for. Where it has none, and its
     object doesn't say that it uses just that, asking for something is an error.
     """
-    _, function = parts(checkpoint)
+    _, function = split_source(checkpoint)
     make = function_of(checkpoint)
-    given = handed_over(make, device, precision)
-    with its_own_errors(checkpoint, f"{function}() fails"):
+    given = choose_arguments(make, device, precision)
+    with locate_errors(checkpoint, f"{function}() fails"):
         own = make(**given)
-    with its_own_errors(
+    with locate_errors(
         checkpoint, f"what {function}() returns fails"
     ):  # an attribute may be computed
         check_object(checkpoint, function, own)
-        return encoder_of(checkpoint, own, given, device, precision)
+        return wrap_object(checkpoint, own, given, device, precision)
 
 
 @contextmanager
-def its_own_errors(checkpoint: Checkpoint, what: str) -> Iterator[None]:
+def locate_errors(checkpoint: Checkpoint, what: str) -> Iterator[None]:
     """What a user's code raises, which may be anything, as a KisBenchError with its line."""
     try:
         yield
@@ -129,23 +129,23 @@ def its_own_errors(checkpoint: Checkpoint, what: str) -> Iterator[None]:
         raise KisBenchError(f"model {checkpoint.name}: {what}: {raised(error)}") from error
 
 
-def encoder_of(
+def wrap_object(
     checkpoint: Checkpoint, own: Any, given: dict[str, str], device: str, precision: str
 ) -> Encoder:
     """The object as an Encoder, with its key and with device and precision as used."""
-    module, function = parts(checkpoint)
+    module, function = split_source(checkpoint)
     used = {
         name: as_used(checkpoint, function, own, name, asked, given.get(name))
         for name, asked in (("device", device), ("precision", precision))
     }
-    depends_on = digest([code_digest(module), *files_of(checkpoint, own, module)])
+    depends_on = digest([code_digest(module), *digest_files(checkpoint, own, module)])
     told = [depends_on[:16], str(getattr(own, "key", "")), given.get("precision", "")]
     made_under = "-".join(["python", module, function, *filter(None, told)])
     encoder: Encoder = OwnEncoder(checkpoint, own, made_under, used["device"], used["precision"])
     return encoder
 
 
-def handed_over(make: Callable[..., Any], device: str, precision: str) -> dict[str, str]:
+def choose_arguments(make: Callable[..., Any], device: str, precision: str) -> dict[str, str]:
     """What a function is called with: of device and precision those that it takes.
 
     ``**options`` take only what somebody asked for.
@@ -162,10 +162,10 @@ def handed_over(make: Callable[..., Any], device: str, precision: str) -> dict[s
         for name, value in asked.items()
         if name in names or (anything and value not in DEFAULTS)
     }
-    return given | ({"device": resolved(device)} if "device" in given else {})
+    return given | ({"device": resolve_device(device)} if "device" in given else {})
 
 
-def resolved(device: str) -> str:
+def resolve_device(device: str) -> str:
     """``auto`` and the shares of several processes as one device, if torch is here to tell which there are."""
     if importlib.util.find_spec("torch") is None:
         return "cpu" if device.startswith("auto") else device
@@ -186,7 +186,7 @@ def as_used(
     used = (
         given
         if said is None or callable(said)
-        else PRECISIONS.get(str(said).removeprefix("torch."), str(said))
+        else PRECISION_NAMES.get(str(said).removeprefix("torch."), str(said))
     )
     if (
         wanted in DEFAULTS
@@ -238,7 +238,7 @@ def is_count(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
-def files_of(checkpoint: Checkpoint, own: Any, module: str) -> list[str]:
+def digest_files(checkpoint: Checkpoint, own: Any, module: str) -> list[str]:
     """Name and digest of each file that the object's ``files`` lists; of a folder, of all that lie in it.
 
     Raises:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.colours import cielab
+from kis_bench.colours import to_cielab
 from kis_bench.errors import BadFile
 from kis_bench.files.cache import FileFacts
 from kis_bench.files.images import read_image
@@ -77,7 +77,7 @@ def compute_looks(collection: Collection) -> list[str]:
 def compute_colour_grid(image: Image.Image) -> NDArray[np.int8]:
     """Mean colour of each of 4 x 4 cells of an RGB picture, in CIELAB rounded to whole numbers: int8 ``[16, 3]``."""
     cells = np.asarray(image.resize((GRID, GRID), Image.Resampling.BOX)).reshape(-1, 3)
-    return cielab(cells).round().astype(np.int8)
+    return to_cielab(cells).round().astype(np.int8)
 
 
 def compute_look(picture: Picture) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kis_bench.gate.verdicts import failed_cells, told
 
-MOST = 10  #: of one kind that GitHub shows of a step
+MOST_ANNOTATIONS = 10  #: of one kind that GitHub shows of a step
 _PLACE = re.compile(r"(.+), line (\d+)")
 
 
@@ -19,31 +19,38 @@ def error_lines(
 
     ``folder`` is where the files of thresholds lie in the repository: "" or with a slash at its end.
     """
-    lines = [command("kis-bench", problem) for problem in problems]
+    lines = [format_command("kis-bench", problem) for problem in problems]
     for cell, failed in failed_cells(rows).items():
         places = [match for one in failed if (match := _PLACE.fullmatch(str(one["judged_by"])))]
         lines.append(
-            command(str(cell), "\n".join(told(failed)), places[0] if places else None, folder)
+            format_command(
+                str(cell), "\n".join(told(failed)), places[0] if places else None, folder
+            )
         )
-    if len(lines) > MOST:
-        more = len(lines) - MOST + 1
-        lines = [*lines[: MOST - 1], command("kis-bench", f"{more:,} more failed; see the summary")]
+    if len(lines) > MOST_ANNOTATIONS:
+        more = len(lines) - MOST_ANNOTATIONS + 1
+        lines = [
+            *lines[: MOST_ANNOTATIONS - 1],
+            format_command("kis-bench", f"{more:,} more failed; see the summary"),
+        ]
     return lines
 
 
-def command(title: str, text: str, place: re.Match[str] | None = None, folder: str = "") -> str:
+def format_command(
+    title: str, text: str, place: re.Match[str] | None = None, folder: str = ""
+) -> str:
     """``::error title=...::...`` with everything escaped that would end it."""
     properties = {"title": title} | (
         {} if place is None else {"file": folder + place[1], "line": place[2]}
     )
-    written = ",".join(f"{key}={escaped(value, ':,')}" for key, value in properties.items())
-    return f"::error {written}::{escaped(text[:4000])}"
+    written = ",".join(f"{key}={escape_command(value, ':,')}" for key, value in properties.items())
+    return f"::error {written}::{escape_command(text[:4000])}"
 
 
-def escaped(text: str, more: str = "") -> str:
+def escape_command(text: str, more: str = "") -> str:
     """Percent signs, ends of lines, and ``more`` as GitHub's own toolkit writes them.
 
-    >>> escaped("50%\\nof a: b", ":")
+    >>> escape_command("50%\\nof a: b", ":")
     '50%25%0Aof a%3A b'
     """
     return "".join(f"%{ord(c):02X}" if c in "%\r\n" + more else c for c in text)

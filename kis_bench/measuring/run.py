@@ -140,5 +140,8 @@ def statistics() -> dict[str, Any]:
             "resamples_of_medians": label_sets.RESAMPLES_OF_MEDIANS,
             **defaults(label_sets.median_interval, "seed"),
         },
-        "image similarity": {"resamples": crossed.RESAMPLES, "seed": crossed.RESAMPLING_SEED},
+        "image similarity": {
+            "resamples": crossed.CROSSED_RESAMPLES,
+            "seed": crossed.RESAMPLING_SEED,
+        },
     }

@@ -57,7 +57,9 @@ def verify_collection(
                 lambda i: model.prepared(collection.ids[i], read_image(collection.paths[i])), chosen
             )
         ]
-    compare(encoder, items, chosen, inputs, lambda some: run(model.images, some, model), "picture")
+    compare_vectors(
+        encoder, items, chosen, inputs, lambda some: run(model.images, some, model), "picture"
+    )
     return len(chosen)
 
 
@@ -68,7 +70,7 @@ def verify_texts(queries: Sequence[Query], texts: Embeddings, encoder: LazyEncod
     model, ids, contents = CheckedModel(encoder.encoder), *texts_of(queries)
     chosen = sample(texts, n)
     inputs = [Input(ids[i], contents[i]) for i in chosen]
-    compare(
+    compare_vectors(
         encoder,
         texts,
         chosen,
@@ -90,7 +92,7 @@ def run(
     return np.concatenate(Batches(model.encoder).run(encode, inputs))
 
 
-def compare(
+def compare_vectors(
     encoder: LazyEncoder,
     stored: Embeddings,
     chosen: Sequence[int],
@@ -100,20 +102,22 @@ def compare(
 ) -> None:
     """Raises KisBenchError where a new vector differs from the stored one by more than batches may make."""
     before, now = stored.vectors[np.array(chosen)], encode(inputs)
-    if before.shape == now.shape and apart(before, now).max() <= SAME:
+    if before.shape == now.shape and measure_drift(before, now).max() <= SAME:
         return
     # Something is wrong, or the precision is low: what the model does to the same input twice tells which.
     again, alone = encode(inputs), np.concatenate([encode([one]) for one in inputs])
     for other, how in ((again, "encoded twice"), (alone, "encoded alone and among others")):
-        own = apart(now, other)
+        own = measure_drift(now, other)
         if own.max() > (SAME if other is again else OWN_NOISE):
             worst = int(own.argmax())
             raise KisBenchError(
                 f"model {encoder.name} isn't deterministic: {kind} {inputs[worst].id!r}, {how}, gets vectors that "
                 f"differ by {own[worst]:.2g}; switch off what is random or depends on the batch (kis-bench doctor)"
             )
-    drift = apart(before, now) if before.shape == now.shape else np.full(len(chosen), np.inf)
-    if drift.max() > max(SAME, MARGIN * float(apart(now, alone).max())):
+    drift = (
+        measure_drift(before, now) if before.shape == now.shape else np.full(len(chosen), np.inf)
+    )
+    if drift.max() > max(SAME, MARGIN * float(measure_drift(now, alone).max())):
         worst = int(drift.argmax())
         by = (
             f"differs by {drift[worst]:.2g}"
@@ -127,7 +131,7 @@ def compare(
         )
 
 
-def apart(one: Vectors, other: Vectors) -> Float64s:
+def measure_drift(one: Vectors, other: Vectors) -> Float64s:
     """Largest length of the difference of two vectors, for each input ``[n]``."""
     difference = one.astype(np.float64) - other.astype(np.float64)
     found: Float64s = np.linalg.norm(difference, axis=2).max(axis=1)

@@ -15,8 +15,8 @@ from kis_bench.results.columns import PUBLISHED
 
 ITEMS = "items"  #: a column that a file may have: size of the collection that was searched
 WHOLE = ("k", "n", ITEMS)
-NUMBERS = (*WHOLE, "value", "tolerance")
-NEEDED = ("dataset", "model", "metric", "value", "source")
+NUMBER_COLUMNS = (*WHOLE, "value", "tolerance")
+NEEDED_COLUMNS = ("dataset", "model", "metric", "value", "source")
 
 
 def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFrame:
@@ -41,11 +41,11 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
         for line, row in rows:
             problems += [
                 f"line {line}: {name} is empty; fill it in"
-                for name in NEEDED
+                for name in NEEDED_COLUMNS
                 if not row[name].strip()
             ]
             cells: dict[str, object] = dict(row)
-            for name in [name for name in NUMBERS if name in row]:
+            for name in [name for name in NUMBER_COLUMNS if name in row]:
                 try:
                     number = float(row[name]) if row[name].strip() else None
                 except ValueError:

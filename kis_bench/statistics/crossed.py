@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kis_bench.records import Float32s, Float64s, Int64s
 from kis_bench.statistics.intervals import CHUNK_VALUES, check_confidence, wilson_interval
 
-RESAMPLES, RESAMPLING_SEED = 10_000, 0
+CROSSED_RESAMPLES, RESAMPLING_SEED = 10_000, 0
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def jackknife_variance(values: Float64s, codes: Int64s) -> float:
 
 
 def draw_weights(
-    crossed: Crossed, resamples: int = RESAMPLES, seed: int = RESAMPLING_SEED
+    crossed: Crossed, resamples: int = CROSSED_RESAMPLES, seed: int = RESAMPLING_SEED
 ) -> Iterator[Float32s]:
     """Yields the weight of each judgment in each resample, ``[r, j]`` at a time.
 
@@ -181,7 +181,7 @@ def crossed_intervals(
     crossed: Crossed,
     *,
     confidence: float = 0.95,
-    resamples: int = RESAMPLES,
+    resamples: int = CROSSED_RESAMPLES,
     seed: int = RESAMPLING_SEED,
 ) -> Float64s:
     """Intervals ``[m, 2]`` of the means of m columns ``[j, m]`` of shares 0 ... 1; NaN in a column does not count.

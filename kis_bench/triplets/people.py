@@ -23,7 +23,7 @@ def majority_of_others(same: Float64s, other: Float64s) -> Float64s:
     return np.asarray((1 + np.sign(same - other)) / 2)
 
 
-RULES: dict[str, Callable[[Float64s, Float64s], Float64s]] = {
+PEOPLE_RULES: dict[str, Callable[[Float64s, Float64s], Float64s]] = {
     "another person": another_person,
     "majority of the others": majority_of_others,
 }
@@ -51,8 +51,8 @@ def agreement_of_people(
     n, balance = of_others(np.abs(choice)), of_others(choice)
     same, other = (n + choice * balance) / 2, (n - choice * balance) / 2
     decided = (choice != 0) & (n > 0)
-    first, second = (np.full(len(choice), np.nan) for _ in RULES)
-    for found, rule in zip((first, second), RULES.values(), strict=True):
+    first, second = (np.full(len(choice), np.nan) for _ in PEOPLE_RULES)
+    for found, rule in zip((first, second), PEOPLE_RULES.values(), strict=True):
         found[decided] = rule(same[decided], other[decided])
     return first, second
 
@@ -64,7 +64,7 @@ def interval_of_people(
     judges: NDArray[np.bool_],
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Interval of the mean of a rule of :data:`RULES` over decided judgments.
+    """Interval of the mean of a rule of :data:`PEOPLE_RULES` over decided judgments.
 
     A person counts twice: as the judge, and as one of the others by whom judges are measured. So each person, target
     picture, and person on a target is left out of both, in turn, and all is counted anew; from these

@@ -12,12 +12,12 @@ import pandas as pd
 
 from kis_bench.results.provenance import of_study
 from kis_bench.results.published import comparable
-from kis_bench.triplets.people import RULES
+from kis_bench.triplets.people import PEOPLE_RULES
 
 if TYPE_CHECKING:
     from kis_bench.results import Run
 
-PERSON, MAJORITY = RULES
+PERSON, MAJORITY = PEOPLE_RULES
 Record = dict[str, Any]
 
 

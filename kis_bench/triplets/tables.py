@@ -23,7 +23,7 @@ from kis_bench.statistics.crossed import (
     paired_test,
 )
 from kis_bench.triplets import margins as triplets
-from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
+from kis_bench.triplets.people import PEOPLE_RULES, agreement_of_people, interval_of_people
 
 COUNTING = {"judgments": "", "triplets": "_per_triplet"}  #: parts of names of metrics
 RULE = {"default": "", "published": "_published"}
@@ -217,7 +217,7 @@ def agreement_table(judged: Judged, measured: Measured, values: Float64s) -> pd.
             rows.append(row("model", model, columns[:, i], chosen, interval) | counts | about)
 
     def add_people(chosen: NDArray[np.bool_], **about: str) -> None:
-        for (name, rule), each in zip(RULES.items(), people, strict=True):
+        for (name, rule), each in zip(PEOPLE_RULES.items(), people, strict=True):
             if not np.isnan(each[some][chosen]).all():
                 interval = interval_of_people(rule, choice, crossed, chosen)
                 rows.append(row("people", name, each[some], chosen, interval) | about)

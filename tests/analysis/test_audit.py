@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.analysis.audit import AUDIT, FLAGS, audit, by_disagreement, counts
+from kis_bench.analysis.audit import AUDIT, FLAGS, audit, count_flags, sort_by_disagreement
 from kis_bench.analysis.conditions import conditions
 
 
@@ -53,7 +53,7 @@ def test_the_columns_against_their_definition():
     assert found["median_rank"].tolist() == [4, 10, 7]
     expected = [np.std(np.log2(r), ddof=1) for r in ([1, 4, 16], [40, 10, 10], [7, 7.5, 7])]
     assert found["disagreement"].to_numpy() == pytest.approx(expected)
-    assert list(by_disagreement(found.reset_index())["query_id"]) == ["q0", "q1", "q2"]
+    assert list(sort_by_disagreement(found.reset_index())["query_id"]) == ["q0", "q1", "q2"]
 
 
 def test_nothing_to_say():
@@ -61,7 +61,7 @@ def test_nothing_to_say():
     assert found["flags"].tolist() == [(), ()]
     assert found["why"].tolist() == ["", ""]
     assert found["disagreement"].tolist() == [0, 0]
-    assert counts(found) == dict.fromkeys(FLAGS, 0)
+    assert count_flags(found) == dict.fromkeys(FLAGS, 0)
 
 
 def test_one_model_and_one_query():
@@ -91,9 +91,9 @@ def test_a_model_that_ties_on_most_queries_makes_none_ambiguous():
         found = audited(table(ranks))
         assert [query for query, each in found["flags"].items() if "ambiguous" in each] == ["q0"]
         assert found.loc["q0", "why"].startswith("The target ties with another item under fine.")
-    assert counts(audited(table({"coarse": coarse})))["ambiguous"] == 0
+    assert count_flags(audited(table({"coarse": coarse})))["ambiguous"] == 0
     half = [(3, 9)] * 10 + [5] * 10  # not more than half
-    assert counts(audited(table({"half": half})))["ambiguous"] == 10
+    assert count_flags(audited(table({"half": half})))["ambiguous"] == 10
 
 
 def test_a_tie_with_the_whole_collection_says_nothing_of_a_target():
@@ -240,7 +240,7 @@ def test_every_flag_has_its_reason(data):
     found = audit(rows, conditions(rows)["d", "s"])
     ties = rows.assign(tied=rows["rank_best"] < rows["rank_worst"]).groupby("model")["tied"].mean()
     fine = {*ties.index[(ties <= 0.5) | (queries < 10)]}
-    assert sum(counts(found).values()) == sum(map(len, found["flags"]))
+    assert sum(count_flags(found).values()) == sum(map(len, found["flags"]))
     for _, row in found.iterrows():
         own = rows[rows["query_id"] == row["query_id"]]
         assert (row["why"] == "") == (row["flags"] == ())

@@ -13,9 +13,9 @@ from kis_bench.analysis import growth as module
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.growth import (
     GROWTH,
+    compute_growth,
     expected_recall,
     extrapolated_recall,
-    growth,
     hits_in_parts,
 )
 from kis_bench.metrics import recall_at_k
@@ -201,7 +201,9 @@ def test_similarity_scores_of_a_subsample_foretell_the_whole():
 
 def test_the_table():
     best = np.array([[1, 5, 900, 30], [2, 2, 1, 1]])
-    table = growth(condition(best, best + np.array([[0, 3, 0, 0], [0, 0, 0, 0]])), upto=100_000)
+    table = compute_growth(
+        condition(best, best + np.array([[0, 3, 0, 0], [0, 0, 0, 0]])), upto=100_000
+    )
     assert list(table) == GROWTH
     assert set(zip(table["model"], table["k"], strict=True)) == {
         (m, k) for m in ("m0", "m1") for k in (1, 10, 100)
@@ -231,14 +233,14 @@ def test_the_table():
 
 def test_collections_of_any_size_and_single_queries():
     for n in (1, 5, 10, 11):
-        table = growth(condition([[1]], n_items=n), ks=(1,), upto=n)
+        table = compute_growth(condition([[1]], n_items=n), ks=(1,), upto=n)
         assert table["size"].max() == n
         assert (table["value"] == 1).all()
         assert (table["ci_high"] == 1).all()
         assert table["ci_low"].to_numpy() == pytest.approx(wilson_interval(1, 1)[0])
-    table = growth(condition([[1, 7]]), ks=(1,), sizes=[3000, 7, 7])
+    table = compute_growth(condition([[1, 7]]), ks=(1,), sizes=[3000, 7, 7])
     assert table["size"].tolist() == [7, 3000]
-    assert growth(condition([[1]]), ks=()).empty
+    assert compute_growth(condition([[1]]), ks=()).empty
 
 
 def test_intervals_of_hits_are_wilsons_and_of_shares_are_narrower():

@@ -15,7 +15,7 @@ from kis_bench.records import Collection
 from kis_bench.report.page import thumbnails
 from kis_bench.report.page.data import explorer_data
 from kis_bench.report.page.html import page
-from kis_bench.report.page.thumbnails import embed, in_turn
+from kis_bench.report.page.thumbnails import in_turn, inline_pictures
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def wanted(n: int = ITEMS) -> list[tuple[str, str]]:
 def test_thumbnails_are_small_upright_and_without_anything_else(
     pictures: dict[str, Collection],
 ) -> None:
-    found = embed(wanted(20), pictures)
+    found = inline_pictures(wanted(20), pictures)
     sizes = set()
     for item, name in found.of_items.items():
         image = Image.open(io.BytesIO(found.pictures[name]))
@@ -39,34 +39,34 @@ def test_thumbnails_are_small_upright_and_without_anything_else(
         sizes.add((item[1] == "item-12", image.size))
     assert sizes == {(False, (128, 64)), (True, (64, 128))}
     assert found.reasons == {(SET, "item-10"): "file is missing", (SET, "item-11"): "not readable"}
-    assert embed([("none", "x"), (SET, "no-item")], pictures).reasons == {
+    assert inline_pictures([("none", "x"), (SET, "no-item")], pictures).reasons == {
         ("none", "x"): "no picture here",
         (SET, "no-item"): "no picture here",
     }
 
 
 def test_equal_pictures_are_there_once(pictures: dict[str, Collection]) -> None:
-    found = embed([*wanted(5), *(("other", f"item-{i}") for i in range(5))], pictures)
+    found = inline_pictures([*wanted(5), *(("other", f"item-{i}") for i in range(5))], pictures)
     assert (len(found.of_items), len(found.pictures)) == (10, 5)
 
 
 def test_what_does_not_fit_is_the_end_of_the_order(pictures: dict[str, Collection]) -> None:
     order = wanted()[20:]
-    whole = embed(order, pictures)
+    whole = inline_pictures(order, pictures)
     sizes = [4 * -(-len(whole.pictures[whole.of_items[item]]) // 3) for item in order]
     for n in (0, 1, 100):
-        found = embed(order, pictures, budget=sum(sizes[:n]))
+        found = inline_pictures(order, pictures, budget=sum(sizes[:n]))
         assert list(found.of_items) == order[:n]
         assert found.left_out == order[n:]
-        found = embed(order, pictures, budget=sum(sizes[: n + 1]) - 1)
+        found = inline_pictures(order, pictures, budget=sum(sizes[: n + 1]) - 1)
         assert list(found.of_items) == order[:n]
-    assert embed(order, pictures, budget=None).left_out == []
+    assert inline_pictures(order, pictures, budget=None).left_out == []
 
 
 def test_the_cache_is_used_and_survives_damage(
     pictures: dict[str, Collection], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = embed(wanted(9), pictures)
+    first = inline_pictures(wanted(9), pictures)
     kept = sorted((tmp_path / "cache" / "thumbnails").iterdir())
     assert len(kept) == 9
     kept[0].write_bytes(kept[0].read_bytes()[:-5])  # as a power cut leaves it
@@ -75,11 +75,11 @@ def test_the_cache_is_used_and_survives_damage(
     monkeypatch.setattr(
         thumbnails, "draw", lambda picture: (drawn.append(picture), draw(picture))[1]
     )
-    assert embed(wanted(9), pictures) == first
+    assert inline_pictures(wanted(9), pictures) == first
     assert len(drawn) == 1
     monkeypatch.setenv("KIS_CACHE", str(tmp_path / "0.jpg"))
     (tmp_path / "0.jpg").write_bytes(b"a file where the cache should be")
-    assert embed(wanted(9), pictures) == first
+    assert inline_pictures(wanted(9), pictures) == first
 
 
 def test_names_that_are_no_digests_are_not_kept(
@@ -87,7 +87,7 @@ def test_names_that_are_no_digests_are_not_kept(
 ) -> None:
     one = pictures[SET]
     named = {SET: Collection(SET, one.ids, one.paths, one.ids)}
-    assert len(embed(wanted(4), named).pictures) == 4
+    assert len(inline_pictures(wanted(4), named).pictures) == 4
     assert not (tmp_path / "cache" / "thumbnails").exists()
 
 

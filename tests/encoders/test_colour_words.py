@@ -12,10 +12,10 @@ from PIL import Image, ImageColor
 
 from kis_bench import encoders
 from kis_bench.checks.models import ExaminedModel, check_model
-from kis_bench.colours import cielab
+from kis_bench.colours import to_cielab
 from kis_bench.encoders import colour_words
 from kis_bench.encoders.catalogue import find
-from kis_bench.encoders.colour_words import COLOURS, NAMES, colours_of_image, colours_of_text
+from kis_bench.encoders.colour_words import COLOUR_NAMES, COLOURS, colours_of_image, colours_of_text
 from kis_bench.ranking import target_ranks
 
 PICTURES = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
@@ -31,7 +31,7 @@ def plain(colour, size=(20, 30)):
 
 
 def shares(found):
-    return {name: float(share) for name, share in zip(NAMES, found, strict=True) if share}
+    return {name: float(share) for name, share in zip(COLOUR_NAMES, found, strict=True) if share}
 
 
 def ranks(encoder, text, images):
@@ -59,7 +59,9 @@ def test_a_text_is_how_often_it_names_each_colour(text, named):
 
 
 def test_each_colour_is_named_by_its_term_and_shown_by_its_own_prototypes():
-    assert " ".join(NAMES) == "black white red green yellow blue brown orange pink purple grey"
+    assert (
+        " ".join(COLOUR_NAMES) == "black white red green yellow blue brown orange pink purple grey"
+    )
     for name, (words, shown) in COLOURS.items():
         assert shares(colours_of_text(name)) == {name: 1}
         assert all(name in shares(colours_of_text(word)) for word in words.split())
@@ -92,7 +94,7 @@ def test_where_two_colours_meet_there_is_no_third():
     image = plain("white", (201, 100))
     image.paste("red", (0, 0, 101, 100))
     found = shares(colours_of_image(image))
-    assert found == pytest.approx({"white": 0.5, "red": 0.5}, abs=1 / colour_words.SIDE)
+    assert found == pytest.approx({"white": 0.5, "red": 0.5}, abs=1 / colour_words.SAMPLED_SIDE)
 
 
 @settings(deadline=None, max_examples=30)
@@ -101,7 +103,7 @@ def test_cielab_is_that_of_scikit_image(pixels):
     from skimage.color import rgb2lab
 
     np.testing.assert_allclose(
-        cielab(pixels.reshape(-1, 3)), rgb2lab(pixels).reshape(-1, 3), atol=0.03
+        to_cielab(pixels.reshape(-1, 3)), rgb2lab(pixels).reshape(-1, 3), atol=0.03
     )
 
 
@@ -109,18 +111,18 @@ def test_cielab_is_that_of_scikit_image(pixels):
 @given(pixels=PICTURES)
 def test_shares_are_counts_of_the_nearest_prototype(pixels):
     prototypes = [
-        (name, cielab(np.array([ImageColor.getrgb(one)], np.uint8))[0])
+        (name, to_cielab(np.array([ImageColor.getrgb(one)], np.uint8))[0])
         for name, (_, shown) in COLOURS.items()
         for one in shown.split()
     ]
     rows, columns = (
         (2 * np.arange(64) + 1) * n // 128 for n in pixels.shape[:2]
     )  # the pixel at each cell's middle
-    counts = dict.fromkeys(NAMES, 0)
+    counts = dict.fromkeys(COLOUR_NAMES, 0)
     nearest = {}
     for pixel in map(tuple, pixels[rows][:, columns].reshape(-1, 3).tolist()):
         if pixel not in nearest:
-            here = cielab(np.array([pixel], np.uint8))[0]
+            here = to_cielab(np.array([pixel], np.uint8))[0]
             nearest[pixel] = min(
                 prototypes, key=lambda other, here=here: ((here - other[1]) ** 2).sum()
             )[0]
@@ -130,7 +132,7 @@ def test_shares_are_counts_of_the_nearest_prototype(pixels):
 
 
 @settings(deadline=None, max_examples=30)
-@given(pixels=PICTURES, words=st.lists(st.sampled_from([*NAMES, "teal", "and"]), max_size=6))
+@given(pixels=PICTURES, words=st.lists(st.sampled_from([*COLOUR_NAMES, "teal", "and"]), max_size=6))
 def test_vectors_are_of_length_one_and_scores_are_bhattacharyya_coefficients(pixels, words):
     encoder, image, text = encoders.load("colour-words"), Image.fromarray(pixels), " ".join(words)
     (item,), (query,) = encoder.encode_images([image])[:, 0], encoder.encode_texts([text])[0][:, 0]
@@ -139,7 +141,7 @@ def test_vectors_are_of_length_one_and_scores_are_bhattacharyya_coefficients(pix
     coefficient = sum(
         (p * q) ** 0.5 for p, q in zip(colours_of_text(text), colours_of_image(image), strict=True)
     )
-    expected = coefficient if colours_of_text(text).any() else colour_words.CONSTANT
+    expected = coefficient if colours_of_text(text).any() else colour_words.EVERY_VECTOR_HAS
     assert item @ query == pytest.approx(expected, abs=2e-6)
 
 
@@ -149,7 +151,7 @@ def test_a_text_without_colours_is_an_exact_tie_of_all_images(encoder):
     images += [plain(name) for name in ("black", "white", "red")]
     items = encoder.encode_images(images)[:, 0]
     assert len(np.unique(items[:, :-1], axis=0)) > 150
-    assert set(items[:, -1]) == {np.float32(colour_words.CONSTANT)}
+    assert set(items[:, -1]) == {np.float32(colour_words.EVERY_VECTOR_HAS)}
     found = ranks(encoder, "a dog on the beach", images)
     assert (found.best == 1).all()
     assert (found.worst == len(images)).all()
@@ -184,7 +186,7 @@ def test_what_is_known_without_loading_it(monkeypatch):
     assert (
         (lazy.dim, lazy.context_length, lazy.vectors_per_item)
         == (loaded.dim, None, 1)
-        == (len(NAMES) + 1, None, 1)
+        == (len(COLOUR_NAMES) + 1, None, 1)
     )
     assert lazy.key == loaded.key
     assert loaded.key.startswith("colour-words-1-rgb-squash-nearest-64-")

@@ -89,7 +89,7 @@ def test_cut_texts_whatever_the_tokenizer(texts, context, closed, in_front, end)
     """Begin mark 3, end mark 1 or 2, padding 1; a cut text is closed with the end mark or just ends."""
     import torch
 
-    from kis_bench.encoders.torch_encoder import cut
+    from kis_bench.encoders.torch_encoder import find_cut_texts
 
     def tokens(text, length):
         whole = [3, *text, end]
@@ -106,7 +106,9 @@ def test_cut_texts_whatever_the_tokenizer(texts, context, closed, in_front, end)
     def batch(length):
         return torch.tensor([tokens(text, length) for text in texts])
 
-    found = cut(batch(context), batch(context + 1), torch.tensor(tokens([], context + 1)))
+    found = find_cut_texts(
+        batch(context), batch(context + 1), torch.tensor(tokens([], context + 1))
+    )
     # An end mark that is cut off and equal to padding is no loss.
     marks = 1 if end == 1 and not closed else 2
     assert found.tolist() == [len(text) + marks > context for text in texts]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kis_bench.gate.github import MOST, error_lines, escaped
+from kis_bench.gate.github import MOST_ANNOTATIONS, error_lines, escape_command
 from kis_bench.gate.verdicts import QUERY, SIGNIFICANCE, THRESHOLD, Cell, row
 
 LINE = re.compile(r"::error ([^:]*)::(.*)")
@@ -61,12 +61,12 @@ def test_names_and_texts_cannot_begin_a_command_of_their_own(text):
         assert "\n" not in line
         assert "\r" not in line
         parsed(line)
-    assert "\n" not in escaped(text)
+    assert "\n" not in escape_command(text)
 
 
 def test_many_errors_end_with_how_many_more_there_are():
     lines = error_lines([failed(model=f"m{i}") for i in range(25)])
-    assert len(lines) == MOST
+    assert len(lines) == MOST_ANNOTATIONS
     assert "16 more failed" in lines[-1]
 
 

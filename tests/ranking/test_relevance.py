@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from kis_bench.colours import PLANE, SAME_COLOURS, SAME_PLANES, cielab, planes, same_colours
+from kis_bench.colours import PLANE, SAME_COLOURS, SAME_PLANES, planes, same_colours, to_cielab
 from kis_bench.errors import KisBenchError
 from kis_bench.files.hashes import (
     compute_colour_grid,
@@ -255,14 +255,14 @@ def test_colours_are_the_same_up_to_a_limit_and_planes_up_to_a_smaller_one():
 def test_lab_against_scikit_image(colours):
     color = pytest.importorskip("skimage.color")
     rgb = np.array(colours, np.uint8)
-    np.testing.assert_allclose(cielab(rgb), color.rgb2lab(rgb[None] / 255.0)[0], atol=0.1)
+    np.testing.assert_allclose(to_cielab(rgb), color.rgb2lab(rgb[None] / 255.0)[0], atol=0.1)
 
 
 def test_the_grid_is_the_mean_colour_of_each_cell():
     picture = Image.new("RGB", (8, 8), "white")
     picture.paste((200, 30, 60), (2, 0, 4, 2))
-    expected = np.tile(cielab(np.array([[255, 255, 255]], np.uint8)), (16, 1))
-    expected[1] = cielab(np.array([[200, 30, 60]], np.uint8))
+    expected = np.tile(to_cielab(np.array([[255, 255, 255]], np.uint8)), (16, 1))
+    expected[1] = to_cielab(np.array([[200, 30, 60]], np.uint8))
     np.testing.assert_array_equal(compute_colour_grid(picture), expected.round())
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kis_bench.analysis.combinations import gains
 from kis_bench.analysis.conditions import Condition
-from kis_bench.analysis.growth import growth
+from kis_bench.analysis.growth import compute_growth
 from kis_bench.metrics import cumulative_curve
 from kis_bench.report.plots import axes as plots
 from kis_bench.report.plots import gains as fusion_plots
@@ -100,7 +100,7 @@ def draw_all(one, folder):
     style = styles(list(one.models))
     draw_curves(one.dataset, table(one), style, folder / "curves")
     draw_overview({(one.dataset, one.label_set): one}, style, folder / "overview")
-    draw_growth(growth(one), style, folder / "growth")
+    draw_growth(compute_growth(one), style, folder / "growth")
     draw_label_sets(label_rows(one), style, folder / "labels")
     if len(one.models) > 1:
         grid.draw_grid(one, one.models[:3], style, folder / "grid")
@@ -294,7 +294,7 @@ def test_a_grid_takes_two_to_five_models():
 
 def test_growth_is_dashed_where_it_is_extrapolated(drawn):
     one = condition(NAMES[:2], 50, 3000)
-    rows = growth(one)
+    rows = compute_growth(one)
     draw_growth(rows, styles(NAMES), Path("x"))
     assert [axes.get_title(loc="left") for axes in drawn[0].axes] == [
         "recall@1",

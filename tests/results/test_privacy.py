@@ -176,7 +176,7 @@ def test_statistics_say_what_is_done(monkeypatch):
         == inspect.signature(compare).parameters["permutations"].default
     )
     assert said["image similarity"] == {
-        "resamples": crossed.RESAMPLES,
+        "resamples": crossed.CROSSED_RESAMPLES,
         "seed": crossed.RESAMPLING_SEED,
     }
     monkeypatch.setattr(combinations, "PERMUTATIONS", 7)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kis_bench.analysis.conditions import conditions
-from kis_bench.analysis.growth import growth
+from kis_bench.analysis.growth import compute_growth
 from kis_bench.analysis.models import compare
 from kis_bench.results.figures import metrics_table
 from kis_bench.statistics import (
@@ -96,7 +96,7 @@ def test_with_one_query_per_target_every_figure_is_the_same_to_the_last_bit():
     one, other = conditions(table)["d", "s"], conditions(table.drop(columns="item_id"))["d", "s"]
     assert one.clusters is None
     assert one.n_targets == 60
-    for function in (partial(compare, permutations=5_000), growth):
+    for function in (partial(compare, permutations=5_000), compute_growth):
         pd.testing.assert_frame_equal(function(one), function(other), check_exact=True)
     pd.testing.assert_frame_equal(metrics_table(table), metrics_table(without), check_exact=True)
     values, each = np.random.default_rng(0).random((3, 60)), np.arange(60) * 7
@@ -137,7 +137,7 @@ def test_the_same_texts_four_times_tell_no_more():
     assert (width((d.ci_low, d.ci_high)) > 0.97 * width((c.ci_low, c.ci_high))).all()
     assert d["p"].to_numpy() == pytest.approx(c["p"].to_numpy(), abs=0.01)
     assert (d["queries_needed"] > 3.5 * c["queries_needed"]).all()
-    e, f = (growth(conditions(table)["d", "s"]) for table in (once, four))
+    e, f = (compute_growth(conditions(table)["d", "s"]) for table in (once, four))
     assert (width((f.ci_low, f.ci_high)) > 0.97 * width((e.ci_low, e.ci_high))).all()
 
 

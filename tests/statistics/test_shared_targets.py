@@ -15,7 +15,7 @@ from kis_bench.statistics.crossed import (
     paired_test,
     variance,
 )
-from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
+from kis_bench.triplets.people import PEOPLE_RULES, agreement_of_people, interval_of_people
 from kis_bench.triplets.tables import interval_per_triplet
 
 SIMULATIONS, DESIGNS = 2000, 20
@@ -100,7 +100,7 @@ def test_where_no_two_triplets_share_a_target_nothing_changes(seed):
             correlation_interval(a + b, b, c),
             *(
                 interval_of_people(rule, np.where(a > 0, 1, -1), c, EVERYBODY)
-                for rule in RULES.values()
+                for rule in PEOPLE_RULES.values()
             ),
         )
         for c in (with_targets, alone)
@@ -124,7 +124,7 @@ def test_the_variance_leaves_out_whole_targets():
     assert variance(y, c) == pytest.approx(max(expected, by_loop(both) / 2))
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", PEOPLE_RULES)
 def test_people_are_measured_anew_without_each_target(rule):
     """Really left out, and all counted anew. Every triplet has four people, so that every cluster matters."""
     rng = np.random.default_rng(3)
@@ -137,7 +137,7 @@ def test_people_are_measured_anew_without_each_target(rule):
 
     def mean(rest):
         every = agreement_of_people(choices[rest], triplet[rest], person[rest])
-        return np.nanmean(every[list(RULES).index(rule)])
+        return np.nanmean(every[list(PEOPLE_RULES).index(rule)])
 
     def by_loop(codes):
         without = np.array([mean(codes != code) for code in np.unique(codes)])
@@ -146,7 +146,7 @@ def test_people_are_measured_anew_without_each_target(rule):
     of_targets = by_loop(c.targets)
     spread = max(by_loop(person) + of_targets - by_loop(100 * person + c.targets), of_targets)
     whole, half = mean(EVERYBODY[:120]), c.quantile(0.95) * math.sqrt(spread)
-    found = interval_of_people(RULES[rule], choices, c, EVERYBODY[:120])
+    found = interval_of_people(PEOPLE_RULES[rule], choices, c, EVERYBODY[:120])
     assert found == pytest.approx((max(0, whole - half), min(1, whole + half)))
 
 
@@ -280,7 +280,9 @@ def test_intervals_cover_what_people_agree_on_average():
             [np.nanmean(each) for each in agreement_of_people(choices, c.triplets, c.people)]
         )
         everybody = np.ones(len(choices), bool)
-        bounds.append([interval_of_people(rule, choices, c, everybody) for rule in RULES.values()])
+        bounds.append(
+            [interval_of_people(rule, choices, c, everybody) for rule in PEOPLE_RULES.values()]
+        )
     truth, (low, high) = np.mean(found, axis=0), np.moveaxis(bounds, 2, 0)
     for covered in ((low <= truth) & (truth <= high)).T:
         assert 0.92 < rate(covered) < 0.99

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kis_bench.statistics import wilson_interval
 from kis_bench.statistics.crossed import Crossed
-from kis_bench.triplets.people import RULES, agreement_of_people, interval_of_people
+from kis_bench.triplets.people import PEOPLE_RULES, agreement_of_people, interval_of_people
 
 CHOICES = st.sampled_from([-1, 0, 1])
 
@@ -44,13 +44,13 @@ def simulated(rng, people, triplets, per_triplet, of_people=0.0, of_triplets=0.0
 def mean(rule, choices, crossed, rest):
     """Of the judgments that are left; :func:`agreement_of_people` is tested by loops above."""
     each = agreement_of_people(choices[rest], crossed.triplets[rest], crossed.people[rest])[
-        list(RULES).index(rule)
+        list(PEOPLE_RULES).index(rule)
     ]
     return np.nanmean(each)
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(list(RULES)))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(list(PEOPLE_RULES)))
 def test_the_variance_is_that_of_leaving_out_one_after_the_other(seed, rule):
     """Really left out, and all counted anew. Each triplet has four or more people, so that every cluster matters."""
     rng = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def test_the_variance_is_that_of_leaving_out_one_after_the_other(seed, rule):
         )
         variances.append((len(without) - 1) / len(without) * np.sum((without - whole) ** 2))
     variance = max(variances[0] + variances[1] - variances[2], variances[1])
-    low, high = interval_of_people(RULES[rule], choices, crossed, np.ones(120, bool))
+    low, high = interval_of_people(PEOPLE_RULES[rule], choices, crossed, np.ones(120, bool))
     half = crossed.quantile(0.95) * math.sqrt(variance)
     assert (low, high) == pytest.approx((max(0, whole - half), min(1, whole + half)))
 
@@ -75,12 +75,12 @@ def test_only_some_judge():
     choices, crossed = simulated(np.random.default_rng(2), 12, 80, 4)
     judges = crossed.people < 6
     each = agreement_of_people(choices, crossed.triplets, crossed.people)[0]
-    low, high = interval_of_people(RULES["another person"], choices, crossed, judges)
+    low, high = interval_of_people(PEOPLE_RULES["another person"], choices, crossed, judges)
     assert (low + high) / 2 == pytest.approx(np.nanmean(each[judges]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", PEOPLE_RULES)
 @pytest.mark.parametrize(
     ("people", "triplets", "of_people", "of_triplets"),
     [(84, 300, 0.0, 0.0), (84, 300, 0.0, 0.2), (84, 600, 0.2, 0.0), (20, 300, 0.2, 0.0)],
@@ -94,7 +94,7 @@ def test_intervals_cover_what_people_agree_on_average(
         choices, crossed = simulated(rng, people, triplets, 3, of_people, of_triplets)
         everybody = np.ones(len(choices), bool)
         found.append(mean(rule, choices, crossed, everybody))
-        bounds.append(interval_of_people(RULES[rule], choices, crossed, everybody))
+        bounds.append(interval_of_people(PEOPLE_RULES[rule], choices, crossed, everybody))
     low, high = np.array(bounds).T
     assert 0.93 < np.mean((low <= np.mean(found)) & (np.mean(found) <= high)) < 0.985
 
@@ -103,22 +103,22 @@ def test_people_who_always_or_never_agree():
     crossed = Crossed.of([0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2])
     everybody = np.ones(6, bool)
     same, never = np.array([-1, -1, 1, 1, -1, -1]), np.array([-1, 1, 1, -1, -1, 1])
-    assert interval_of_people(RULES["another person"], same, crossed, everybody) == wilson_interval(
-        3, 3
-    )
     assert interval_of_people(
-        RULES["another person"], never, crossed, everybody
+        PEOPLE_RULES["another person"], same, crossed, everybody
+    ) == wilson_interval(3, 3)
+    assert interval_of_people(
+        PEOPLE_RULES["another person"], never, crossed, everybody
     ) == wilson_interval(0, 3)
 
 
 def test_nobody_to_compare_with():
     crossed = Crossed.of([0, 0, 0], [0, 1, 1])
     found = interval_of_people(
-        RULES["another person"], np.array([-1, 1, 1]), crossed, np.ones(3, bool)
+        PEOPLE_RULES["another person"], np.array([-1, 1, 1]), crossed, np.ones(3, bool)
     )
     assert all(map(math.isnan, found))
     one_triplet = Crossed.of([0, 1, 2], [0, 0, 0])
     found = interval_of_people(
-        RULES["another person"], np.array([-1, 1, 1]), one_triplet, np.ones(3, bool)
+        PEOPLE_RULES["another person"], np.array([-1, 1, 1]), one_triplet, np.ones(3, bool)
     )
     assert all(map(math.isnan, found))

@@ -15,7 +15,7 @@ from kis_bench.statistics.crossed import (
     paired_test,
 )
 from kis_bench.triplets import agreement, majority
-from kis_bench.triplets.people import RULES, interval_of_people
+from kis_bench.triplets.people import PEOPLE_RULES, interval_of_people
 from kis_bench.triplets.tables import Judged, compute_agreement, group_sort_key, similarity_tables
 
 EMPTY = Collection("study", (), (), ())
@@ -269,7 +269,7 @@ def test_targets_that_triplets_share_are_counted_everywhere():
         paired_test(*values.T, c)
     )
     another = row(tables["agreement"], model="another person")
-    expected = interval_of_people(RULES["another person"], judged.choice, c, judged.decided)
+    expected = interval_of_people(PEOPLE_RULES["another person"], judged.choice, c, judged.decided)
     assert [another.ci_low, another.ci_high] == pytest.approx(expected)
     per_triplet = whole(tables, "m", counts="triplets")
     assert per_triplet.n_targets == 10

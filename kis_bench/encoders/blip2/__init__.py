@@ -128,6 +128,6 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
         from kis_bench.encoders.blip2.lavis import LavisBlip2
 
         return LavisBlip2(checkpoint, made_under, device, precision, projected, files())
-    from kis_bench.encoders.blip2.network import Blip2
+    from kis_bench.encoders.blip2.network import NativeBlip2
 
-    return Blip2(checkpoint, made_under, device, precision, projected, files())
+    return NativeBlip2(checkpoint, made_under, device, precision, projected, files())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kis_bench.encoders.blip2 import Files
-from kis_bench.encoders.blip2.state import NOT_NEEDED, check_names, read_weights
+from kis_bench.encoders.blip2.state import UNUSED_WEIGHTS, read_weights, require_names
 from kis_bench.encoders.torch_encoder import TorchEncoder, loading
 from kis_bench.records import Checkpoint
 
@@ -38,8 +38,8 @@ class LavisBlip2(TorchEncoder):
             model, images, texts = load_model_and_preprocess(
                 "blip2_feature_extractor", "pretrain_vitL", is_eval=True, device=torch.device("cpu")
             )
-        needed = [name for name in model.state_dict() if not NOT_NEEDED.fullmatch(name)]
-        check_names(checkpoint.name, files.model, needed, found)
+        needed = [name for name in model.state_dict() if not UNUSED_WEIGHTS.fullmatch(name)]
+        require_names(checkpoint.name, files.model, needed, found)
         super().__init__(checkpoint, key, device, precision, 0, model)
         self.model, self.projected = model, projected
         self.image_processor, self.text_processor = images["eval"], texts["eval"]

@@ -14,8 +14,8 @@ from PIL import Image
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel, Blip2TextEmbeddings
 
 from kis_bench.encoders.blip2 import Files
-from kis_bench.encoders.blip2.state import LAYERS, VISION, State, check_names, read_weights
-from kis_bench.encoders.torch_encoder import TorchEncoder, cut, loading
+from kis_bench.encoders.blip2.state import LAYERS, VISION, State, read_weights, require_names
+from kis_bench.encoders.torch_encoder import TorchEncoder, find_cut_texts, loading
 from kis_bench.records import Checkpoint
 
 CONTEXT = 32  #: tokens, as BLIP-2 was trained
@@ -103,7 +103,7 @@ def our_name(name: str) -> str:
     return name
 
 
-class Blip2(TorchEncoder):
+class NativeBlip2(TorchEncoder):
     """BLIP-2 with ViT-L, projected into its joint space or, to explain a published curve, not."""
 
     def __init__(
@@ -121,7 +121,7 @@ class Blip2(TorchEncoder):
             config = transformers.BertConfig.from_pretrained(files.bert).to_dict()
             network = Network(weights, config)
         named = {our_name(name): value for name, value in weights.items()}
-        check_names(checkpoint.name, files.model, network.state_dict(), named)
+        require_names(checkpoint.name, files.model, network.state_dict(), named)
         with loading(checkpoint.name, files.model):
             network.load_state_dict(named)
         for module in network.visual_encoder.modules():
@@ -161,7 +161,7 @@ class Blip2(TorchEncoder):
 
     def tokens(self, texts: Sequence[str]) -> tuple[dict[str, torch.Tensor], NDArray[np.bool_]]:
         tokens, one_more = self.padded(texts, CONTEXT), self.padded(texts, CONTEXT + 1)
-        return tokens, cut(tokens["input_ids"], one_more["input_ids"], self.empty)
+        return tokens, find_cut_texts(tokens["input_ids"], one_more["input_ids"], self.empty)
 
     def text_vectors(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         states = self.network.text_states(tokens["input_ids"], tokens["attention_mask"])

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from kis_bench.encoders.torch_encoder import loading, refuse
+from kis_bench.encoders.torch_encoder import loading, require_weights
 
 LAYERS = 21  #: of the 24 of ViT-L/14, of whose last ones LAVIS makes no use
 VISION = "visual_encoder."
 #: What the checkpoint holds beside the two encoders: language-model and matching heads, temperature, counters.
-NOT_NEEDED = re.compile(
+UNUSED_WEIGHTS = re.compile(
     r"Qformer\.cls\..*|itm_head\..*|temp|Qformer\.bert\.embeddings\.position_ids"
 )
 #: Of the file of the image encoder: what LAVIS takes; it may hold more of CLIP, which is left alone.
@@ -47,22 +47,24 @@ def read_weights(name: str, vision: Path, model: Path) -> State:
     unless the model's file holds them too, as for LAVIS."""
     trained = read_state(name, model)
     frozen = {
-        f"{VISION}{key}": value for key, value in read_state(name, vision).items() if of_vision(key)
+        f"{VISION}{key}": value
+        for key, value in read_state(name, vision).items()
+        if is_of_vision(key)
     }
     weights = {
         **frozen,
-        **{key: value for key, value in trained.items() if not NOT_NEEDED.fullmatch(key)},
+        **{key: value for key, value in trained.items() if not UNUSED_WEIGHTS.fullmatch(key)},
     }
-    refuse(name, model, "lacks", set(GIVE_SHAPES) - set(weights))
+    require_weights(name, model, "lacks", set(GIVE_SHAPES) - set(weights))
     return weights
 
 
-def of_vision(key: str) -> bool:
+def is_of_vision(key: str) -> bool:
     found = OF_VISION.fullmatch(key)
     return found is not None and (found[1] is None or int(found[1]) < LAYERS)
 
 
-def check_names(name: str, file: Path, needed: Collection[str], found: Collection[str]) -> None:
+def require_names(name: str, file: Path, needed: Collection[str], found: Collection[str]) -> None:
     """
     Raises:
         KisBenchError: weights that are missing, or that nobody asked for: the file is another model's.
@@ -71,4 +73,4 @@ def check_names(name: str, file: Path, needed: Collection[str], found: Collectio
         ("lacks", set(needed) - set(found)),
         ("has unexpected", set(found) - set(needed)),
     ):
-        refuse(name, file, kind, keys)
+        require_weights(name, file, kind, keys)

@@ -21,7 +21,7 @@ from kis_bench.records import Float32s, Float64s
 LONGEST_SIDE = 640  #: pixels; larger images are reduced to it before keypoints are looked for
 DESCRIPTOR = 128  #: length of a SIFT descriptor
 PER_IMAGE = 300  #: descriptors taken from an image when a codebook is learned
-WORDS = 64
+VISUAL_WORDS = 64
 
 
 def default_codebook() -> Path:
@@ -64,7 +64,9 @@ def vlad_of_image(image: Image.Image, words: Float32s) -> Float64s:
     return np.append(vlad(descriptors, words), float(len(descriptors) == 0))
 
 
-def learn_codebook(images: Iterable[Image.Image], *, words: int = WORDS, seed: int = 0) -> Float32s:
+def learn_codebook(
+    images: Iterable[Image.Image], *, words: int = VISUAL_WORDS, seed: int = 0
+) -> Float32s:
     """k-means over at most 300 descriptors of each image, float32 ``[words, 128]``.
 
     Raises:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kis_bench.encoders import hub
-from kis_bench.encoders.openclip.tags import Tag, tag_of
+from kis_bench.encoders.openclip.tags import Tag, find_tag
 from kis_bench.errors import KisBenchError
 from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
@@ -52,7 +52,7 @@ def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
         raise KisBenchError(
             f"model {checkpoint.name}: write openclip:ARCH/TAG or openclip:local-dir:PATH"
         )
-    return tag_of(architecture.replace("/", "-"), tag)
+    return find_tag(architecture.replace("/", "-"), tag)
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
@@ -158,9 +158,9 @@ def clip_truncated(texts: Sequence[str]) -> NDArray[np.bool_]:
     """Which texts open_clip's own tokenizer cuts at CLIP's context of 77 tokens; it needs no file of any model."""
     from open_clip.tokenizer import SimpleTokenizer
 
-    from kis_bench.encoders.torch_encoder import cut
+    from kis_bench.encoders.torch_encoder import find_cut_texts
 
     tokenizer = SimpleTokenizer()
     lengths = (tokenizer.context_length, tokenizer.context_length + 1)
     at_context, one_more = (tokenizer(list(texts), context_length=length) for length in lengths)
-    return cut(at_context, one_more, tokenizer([""], context_length=lengths[1])[0])
+    return find_cut_texts(at_context, one_more, tokenizer([""], context_length=lengths[1])[0])

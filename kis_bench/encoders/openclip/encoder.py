@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders.openclip.tags import Tag, quick_gelu_of
-from kis_bench.encoders.torch_encoder import TorchEncoder, cut, loading
+from kis_bench.encoders.openclip.tags import Tag, find_quick_gelu
+from kis_bench.encoders.torch_encoder import TorchEncoder, find_cut_texts, loading
 from kis_bench.records import Checkpoint
 
 
@@ -53,7 +53,7 @@ class OpenClipEncoder(TorchEncoder):
             options = fallback_config(folder) if config["text_cfg"].get("hf_tokenizer_name") else {}
             tokenizer = open_clip.get_tokenizer(name, **options)
         kind, _, repository = checkpoint.source.partition(":")
-        expected = quick_gelu_of(repository.partition("@")[0]) if kind == "hf-hub" else None
+        expected = find_quick_gelu(repository.partition("@")[0]) if kind == "hf-hub" else None
         return cls(
             checkpoint,
             key,
@@ -116,7 +116,7 @@ class OpenClipEncoder(TorchEncoder):
     def tokens(self, texts: Sequence[str]) -> tuple[torch.Tensor, NDArray[np.bool_]]:
         tokens = self.tokenizer(list(texts), context_length=self.context_length)
         one_more = self.tokenizer(list(texts), context_length=self.context_length + 1)
-        return tokens, cut(tokens, one_more, self.empty)
+        return tokens, find_cut_texts(tokens, one_more, self.empty)
 
     def text_vectors(self, tokens: torch.Tensor) -> torch.Tensor:
         vectors: torch.Tensor = self.model.encode_text(tokens)  # type: ignore[operator]

@@ -41,7 +41,7 @@ class Tag:
 
 
 @functools.cache
-def table() -> dict[str, Any]:
+def read_tags() -> dict[str, Any]:
     file = cache.find_folder("open_clip") / f"{importlib.metadata.version('open_clip_torch')}.json"
     try:
         known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -59,20 +59,20 @@ def table() -> dict[str, Any]:
     return known
 
 
-def tag_of(architecture: str, tag: str) -> Tag:
+def find_tag(architecture: str, tag: str) -> Tag:
     """What open_clip knows of ``architecture`` with the weights ``tag``.
 
     Raises:
         UnknownName: it has no such architecture, or no such weights for it.
     """
-    tags = table()["tags"]
+    tags = read_tags()["tags"]
     if architecture not in tags:
         raise UnknownName("open_clip architecture", architecture, tags)
     if tag not in tags[architecture]:
         raise UnknownName(
             "open_clip tag", tag, tags[architecture], f"Architecture: {architecture}."
         )
-    about, model = tags[architecture][tag], table()["architectures"][architecture]
+    about, model = tags[architecture][tag], read_tags()["architectures"][architecture]
     text = model["text_cfg"]
     repository, _, file = about["hf_hub"].rpartition("/")
     file = file or "open_clip_pytorch_model.bin"
@@ -97,11 +97,11 @@ def tag_of(architecture: str, tag: str) -> Tag:
     )
 
 
-def quick_gelu_of(repository: str) -> bool | None:
+def find_quick_gelu(repository: str) -> bool | None:
     """What the weights of a hub repository were trained with, where the table knows the repository."""
     found = {
         bool(about.get("quick_gelu"))
-        for tags in table()["tags"].values()
+        for tags in read_tags()["tags"].values()
         for about in tags.values()
         if about["hf_hub"].rpartition("/")[0] == repository
     }

@@ -14,7 +14,13 @@ import transformers
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders.torch_encoder import Prepared, TorchEncoder, cut, loading, refuse
+from kis_bench.encoders.torch_encoder import (
+    Prepared,
+    TorchEncoder,
+    find_cut_texts,
+    loading,
+    require_weights,
+)
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint
 
@@ -63,7 +69,7 @@ class TransformersEncoder(TorchEncoder):
 
     def tokens(self, texts: Sequence[str]) -> tuple[Prepared, NDArray[np.bool_]]:
         tokens, one_more = (self.padded(texts, self.context_length + more) for more in (0, 1))
-        return tokens, cut(tokens["input_ids"], one_more["input_ids"], self.empty)
+        return tokens, find_cut_texts(tokens["input_ids"], one_more["input_ids"], self.empty)
 
 
 class TwoTowers(TransformersEncoder):
@@ -107,14 +113,14 @@ def load(
             transformers.Blip2VisionModelWithProjection,
             transformers.Blip2TextModelWithProjection,
         )
-        image, text = whole(checkpoint.name, folder, parts, config)
+        image, text = load_whole(checkpoint.name, folder, parts, config)
         dim = config.image_text_hidden_size
         encoder: TransformersEncoder = Blip2(
             checkpoint, key, device, precision, dim, config, folder, image, text
         )
         encoder.vectors_per_item = config.num_query_tokens
         return encoder
-    (model,) = whole(checkpoint.name, folder, (transformers.AutoModel,), config)
+    (model,) = load_whole(checkpoint.name, folder, (transformers.AutoModel,), config)
     if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
         raise KisBenchError(
             f"model {checkpoint.name}: {type(model).__name__} does not embed images and texts in one space; "
@@ -125,7 +131,9 @@ def load(
     return encoder
 
 
-def whole(name: str, folder: Path, classes: Sequence[Any], config: Any) -> list[torch.nn.Module]:
+def load_whole(
+    name: str, folder: Path, classes: Sequence[Any], config: Any
+) -> list[torch.nn.Module]:
     """One model for each class, together made of all the weights in the folder and of nothing else."""
     models, missing, unexpected = list[torch.nn.Module](), set[str](), list[set[str]]()
     with loading(name, folder), quiet():
@@ -141,7 +149,7 @@ def whole(name: str, folder: Path, classes: Sequence[Any], config: Any) -> list[
             missing |= set(found["missing_keys"])
             unexpected.append(set(found["unexpected_keys"]))
     for kind, keys in (("lacks", missing), ("has unexpected", set.intersection(*unexpected))):
-        refuse(name, folder, kind, [key for key in keys if not NOT_NEEDED.fullmatch(key)])
+        require_weights(name, folder, kind, [key for key in keys if not NOT_NEEDED.fullmatch(key)])
     return models
 
 

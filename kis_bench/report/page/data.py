@@ -17,10 +17,10 @@ from kis_bench.report.page.thumbnails import (
     BUDGET,
     NO_ROOM,
     UNKNOWN,
-    Embedded,
+    InlinedPictures,
     Item,
-    embed,
     in_turn,
+    inline_pictures,
 )
 from kis_bench.report.plots.axes import PALETTE, styles
 from kis_bench.results import Run
@@ -73,10 +73,10 @@ def explorer_data(
             items = datasets.setdefault(key[0], {})
             about |= asked_and_found(one, rows, items, {} if known is None else known.position)
         sets.append(about)
-    drawn = Embedded()
+    drawn = InlinedPictures()
     if not privacy:
         limit = budget_bytes if form == "single" else None
-        drawn = embed(wanted(sets, datasets), pictures or {}, budget=limit)
+        drawn = inline_pictures(wanted(sets, datasets), pictures or {}, budget=limit)
     places = {name: place for place, name in enumerate(drawn.pictures)}
     return {
         "form": form,
@@ -204,13 +204,13 @@ def wanted(
         )
 
 
-def picture_of(drawn: Embedded, places: Mapping[str, int], item: Item) -> int | str:
+def picture_of(drawn: InlinedPictures, places: Mapping[str, int], item: Item) -> int | str:
     return (
         places[drawn.of_items[item]] if item in drawn.of_items else drawn.reasons.get(item, UNKNOWN)
     )
 
 
-def written(drawn: Embedded, folder: Path | None) -> list[str]:
+def written(drawn: InlinedPictures, folder: Path | None) -> list[str]:
     """Writes each picture to a file; returns where they lie, seen from the page."""
     if folder is None:
         raise ValueError('the form "folder" needs a folder for thumbnails')
@@ -224,7 +224,7 @@ def written(drawn: Embedded, folder: Path | None) -> list[str]:
 
 
 def note(
-    drawn: Embedded,
+    drawn: InlinedPictures,
     sets: Sequence[Mapping[str, Any]],
     datasets: Mapping[str, Mapping[str, int]],
     *,

@@ -22,9 +22,9 @@ from kis_bench.files.parallel import map_ahead, show_progress
 if TYPE_CHECKING:
     from kis_bench.records import Collection, Picture
 
-SIDE, QUALITY = 128, 70
+INLINE_PIXELS, QUALITY = 128, 70
 BUDGET = 25_000_000  #: bytes of all pictures in the page, as base64
-THREADS = 4  #: Pillow lets others work while it reads or writes a picture
+DRAWING_THREADS = 4  #: Pillow lets others work while it reads or writes a picture
 MISSING, DAMAGED, UNKNOWN, NO_ROOM = (
     "file is missing",
     "not readable",
@@ -37,7 +37,7 @@ Item = tuple[str, str]  #: dataset, item id
 
 
 @dataclass
-class Embedded:
+class InlinedPictures:
     """Each distinct picture once, and which one an item has, or why it has none."""
 
     pictures: dict[str, bytes] = field(default_factory=dict)  # WebP, by what tells pictures apart
@@ -50,14 +50,14 @@ class Embedded:
         return [item for item, reason in self.reasons.items() if reason == NO_ROOM]
 
 
-def embed(
+def inline_pictures(
     wanted: Iterable[Item], collections: Mapping[str, Collection], *, budget: int | None = BUDGET
-) -> Embedded:
+) -> InlinedPictures:
     """Pictures of items, the most important first, until the next would exceed ``budget`` bytes of base64.
 
     None is no limit. Once one has no room, none after it is drawn: what is left out is the end of the order.
     """
-    found, used = Embedded(), 0
+    found, used = InlinedPictures(), 0
     contents = {name: digests(collection) for name, collection in collections.items()}
     first: dict[str, tuple[Picture, str | None]] = {}
     for item in dict.fromkeys(wanted):
@@ -71,8 +71,8 @@ def embed(
         first.setdefault(name, (picture, digest))
         found.of_items[item] = name
     reasons = dict.fromkeys(first, NO_ROOM)
-    with ThreadPoolExecutor(THREADS) as pool:
-        drawn = map_ahead(pool, lambda each: thumbnail(*each), first.values(), 16 * THREADS)
+    with ThreadPoolExecutor(DRAWING_THREADS) as pool:
+        drawn = map_ahead(pool, lambda each: thumbnail(*each), first.values(), 16 * DRAWING_THREADS)
         for name, made in zip(
             first, show_progress(drawn, "thumbnails", unit="image", total=len(first)), strict=False
         ):
@@ -83,7 +83,7 @@ def embed(
             if budget is not None and used > budget:
                 break
             found.pictures[name] = made
-        stop(drawn)
+        cancel(drawn)
     for item, name in list(found.of_items.items()):
         if name not in found.pictures:
             found.reasons[item] = reasons[name]
@@ -91,7 +91,7 @@ def embed(
     return found
 
 
-def stop(drawn: Iterator[bytes | str]) -> None:
+def cancel(drawn: Iterator[bytes | str]) -> None:
     """Nothing more is drawn than what is being drawn now."""
     if isinstance(drawn, Generator):
         drawn.close()
@@ -116,11 +116,11 @@ def thumbnail(picture: Picture, digest: str | None) -> bytes | str:
     kept = (
         None
         if digest is None
-        else cache.find_folder("thumbnails") / f"{digest}-{SIDE}-{QUALITY}.webp"
+        else cache.find_folder("thumbnails") / f"{digest}-{INLINE_PIXELS}-{QUALITY}.webp"
     )
     if kept is not None:
         with contextlib.suppress(OSError):
-            if whole(known := kept.read_bytes()):
+            if is_whole(known := kept.read_bytes()):
                 return known
     drawn = draw(picture)
     if kept is not None and isinstance(drawn, bytes):
@@ -133,9 +133,9 @@ def draw(picture: Picture) -> bytes | str:
     stream = io.BytesIO()
     try:
         with open_image(picture) as file:
-            file.draft("RGB", (2 * SIDE, 2 * SIDE))
+            file.draft("RGB", (2 * INLINE_PIXELS, 2 * INLINE_PIXELS))
             small = upright(file)
-        small.thumbnail((SIDE, SIDE))
+        small.thumbnail((INLINE_PIXELS, INLINE_PIXELS))
         small.info.clear()  # no place, no camera, no colour profile
         small.save(stream, "WEBP", quality=QUALITY, method=2)
     except FileNotFoundError:
@@ -145,7 +145,7 @@ def draw(picture: Picture) -> bytes | str:
     return stream.getvalue()
 
 
-def whole(webp: bytes) -> bool:
+def is_whole(webp: bytes) -> bool:
     """Whether a file ends where its head says; one that a power cut left may not."""
     return webp[:4] == b"RIFF" and int.from_bytes(webp[4:8], "little") + 8 == len(webp)
 

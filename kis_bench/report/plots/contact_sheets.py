@@ -13,13 +13,13 @@ from kis_bench.files.images import UNREADABLE, open_image, upright
 from kis_bench.files.text import make_plain, shorten
 from kis_bench.records import Collection
 
-SIDE, GAP, TEXT_WIDTH, CAPTION, HEAD = 128, 14, 330, 20, 32
+SIDE_PIXELS, GAP, TEXT_WIDTH, CAPTION, HEAD_PIXELS = 128, 14, 330, 20, 32
 Font = ImageFont.FreeTypeFont
 _GREY, _INK, _FAINT, _FRAME = "#d9d9d9", "#222222", "#666666", "#D55E00"
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """One query of a contact sheet."""
 
     text: str
@@ -77,11 +77,13 @@ class Thumbnails:
         if name not in self._made:
             try:
                 with open_image(picture) as file:
-                    file.draft("RGB", (2 * SIDE, 2 * SIDE))
+                    file.draft("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS))
                     small = upright(file)
-                    small.thumbnail((SIDE, SIDE))
-                tile = Image.new("RGB", (SIDE, SIDE), "#f4f4f4")
-                tile.paste(small, ((SIDE - small.width) // 2, (SIDE - small.height) // 2))
+                    small.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
+                tile = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), "#f4f4f4")
+                tile.paste(
+                    small, ((SIDE_PIXELS - small.width) // 2, (SIDE_PIXELS - small.height) // 2)
+                )
             except FileNotFoundError:
                 tile = self._absent("file is missing")
             except UNREADABLE:
@@ -91,27 +93,29 @@ class Thumbnails:
 
     @staticmethod
     def _absent(reason: str) -> Image.Image:
-        tile = Image.new("RGB", (SIDE, SIDE), _GREY)
+        tile = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), _GREY)
         ImageDraw.Draw(tile).text(
-            (SIDE / 2, SIDE / 2), reason, fill=_FAINT, font=_font(12), anchor="mm"
+            (SIDE_PIXELS / 2, SIDE_PIXELS / 2), reason, fill=_FAINT, font=_font(12), anchor="mm"
         )
         return tile
 
 
 def contact_sheet(
-    rows: Sequence[Row], pictures: Collection, file: Path, thumbnails: Thumbnails
+    rows: Sequence[SheetRow], pictures: Collection, file: Path, thumbnails: Thumbnails
 ) -> None:
     """Write a PNG with one row for each query: its text and rank, the target in a frame, and the first items."""
     shown = max(1, *(min(5, len(row.top)) for row in rows)) if rows else 1
-    step, height = SIDE + GAP, SIDE + CAPTION + GAP
+    step, height = SIDE_PIXELS + GAP, SIDE_PIXELS + CAPTION + GAP
     left = TEXT_WIDTH + 2 * GAP
     first = left + step + GAP  # a wider gap parts the target from what was found
-    sheet = Image.new("RGB", (first + shown * step, HEAD + GAP + height * len(rows)), "white")
+    sheet = Image.new(
+        "RGB", (first + shown * step, HEAD_PIXELS + GAP + height * len(rows)), "white"
+    )
     draw = ImageDraw.Draw(sheet)
     for x, name in ((GAP, "query"), (left, "target"), (first, "what came first")):
-        draw.text((x, HEAD / 2), name, fill=_FAINT, font=_font(13, bold=True), anchor="lm")
+        draw.text((x, HEAD_PIXELS / 2), name, fill=_FAINT, font=_font(13, bold=True), anchor="lm")
     for i, row in enumerate(rows):
-        y = HEAD + i * height
+        y = HEAD_PIXELS + i * height
         draw.line((GAP, y, sheet.width - GAP, y), fill="#e4e4e4")
         y += GAP // 2
         draw.text((GAP, y), f"rank {row.rank}", fill=_FRAME, font=_font(14, bold=True))
@@ -123,9 +127,15 @@ def contact_sheet(
         ]
         for x, item in places:
             sheet.paste(thumbnails.get(pictures, item), (x, y))
-            caption = _fitted(make_plain(item), _font(11), SIDE)
+            caption = _fitted(make_plain(item), _font(11), SIDE_PIXELS)
             draw.text(
-                (x + SIDE / 2, y + SIDE + 6), caption, fill=_FAINT, font=_font(11), anchor="mt"
+                (x + SIDE_PIXELS / 2, y + SIDE_PIXELS + 6),
+                caption,
+                fill=_FAINT,
+                font=_font(11),
+                anchor="mt",
             )
-        draw.rectangle((left - 3, y - 3, left + SIDE + 2, y + SIDE + 2), outline=_FRAME, width=3)
+        draw.rectangle(
+            (left - 3, y - 3, left + SIDE_PIXELS + 2, y + SIDE_PIXELS + 2), outline=_FRAME, width=3
+        )
     sheet.save(file, optimize=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from kis_bench.analysis.audit import counts
+from kis_bench.analysis.audit import count_flags
 from kis_bench.report.numbers import number
 from kis_bench.report.sections.combinations import MOST_QUERIES
 from kis_bench.report.tables import table
@@ -12,7 +12,7 @@ from kis_bench.report.tables import table
 
 def audited(audit: pd.DataFrame, *, privacy: bool) -> list[str]:
     """Queries that say more about themselves, or about the collection, than about models."""
-    found = counts(audit)
+    found = count_flags(audit)
     if not any(found.values()):
         return []
     lines = [

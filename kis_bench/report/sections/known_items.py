@@ -20,7 +20,7 @@ from kis_bench.report.numbers import (
     signed,
     spaced,
 )
-from kis_bench.report.plots.contact_sheets import Row, Thumbnails, contact_sheet
+from kis_bench.report.plots.contact_sheets import SheetRow, Thumbnails, contact_sheet
 from kis_bench.report.tables import escaped, table
 from kis_bench.results.published import comparable
 from kis_bench.statistics.clusters import describe_count
@@ -245,7 +245,7 @@ def worst(
     if pictures is not None and cells:
         sheet = f"plots/{make_file_name('worst', stem)}.png"
         entries = [
-            Row(str(text), f"{rank} of {int(n):,}", str(item), top)
+            SheetRow(str(text), f"{rank} of {int(n):,}", str(item), top)
             for (_, text, rank, item, _), top, n in zip(cells, tops, last["n_items"], strict=True)
         ]
         contact_sheet(entries, pictures, folder / sheet, thumbnails)
