@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kis_bench.cli import make_parser
 from kis_bench.plugin.options import OPTIONS
+from kis_bench.results.columns import TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 PART = re.compile(r"(^<!-- generated: (.+?) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
@@ -78,6 +79,29 @@ def write_commands() -> str:
     return write_table(["command", "what it does"], rows)
 
 
+KINDS = {
+    "string": "text",
+    "texts": "list of texts",
+    "float64": "number",
+    "float32": "number",
+    "int64": "whole number",
+    "Int64": "whole number",
+    "bool": "true or false",
+}
+
+
+def write_columns(name: str) -> str:
+    rows = (
+        [
+            f"`{one.name}`",
+            KINDS[one.kind],
+            one.meaning + ("; older runs lack it" if one.since else ""),
+        ]
+        for one in TABLES[name].columns
+    )
+    return write_table(["column", "holds", "meaning"], rows)
+
+
 COMMANDS = find_commands(make_parser())
 
 #: Name of a part -> what writes its Markdown.
@@ -89,6 +113,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
         for name, command in COMMANDS.items()
         if find_arguments(command)
     },
+    **{f"columns of {name}": partial(write_columns, name) for name in TABLES},
 }
 
 

@@ -19,21 +19,11 @@ from kis_bench.files.whole import write_whole
 from kis_bench.gate.verdicts import Cell
 from kis_bench.records import short_name
 from kis_bench.results import Run, folder, read_run
-from kis_bench.results.columns import ALL_RANKS, JUDGMENTS, RANKS
+from kis_bench.results.columns import TABLES
 from kis_bench.results.merging import run_name
+from kis_bench.results.tables import hide_private
 
 SUFFIX = ".kis.zip"
-#: The ranks of a baseline: no texts, and no items but the target, for those need not be shown to compare.
-KEPT_RANKS = [column for column in RANKS if column not in ("text", "top_item_ids", "truncated")]
-KEPT_JUDGMENTS = [
-    "model",
-    "dataset",
-    "judgement_id",
-    "triplet_id",
-    "user_id",
-    "agreement",
-    "target_item",
-]
 PROVENANCE = (
     "schema_version",
     "time",
@@ -129,15 +119,15 @@ def read_file(file: Path) -> Run:
     folder.check_schema(head, file)
     if wrong := [kind for kind in ("models", "datasets") if not is_table(head.get(kind, {}))]:
         raise BadFile(file, [f"baseline.json: {kind} is not a table of tables" for kind in wrong])
-    for name, columns in (("ranks.parquet", KEPT_RANKS), ("judgments.parquet", KEPT_JUDGMENTS)):
+    kept = {}
+    for one in (TABLES["ranks"], TABLES["judgments"]):
+        frame = tables[one.file]
         if missing := [
-            column for column in columns if column not in tables[name] and column != "target_item"
+            name for name in one.find_missing(frame.columns) if name in one.in_baselines
         ]:
-            raise BadFile(file, [f"{name}: the column {column!r} is missing" for column in missing])
-    ranks = tables["ranks.parquet"].reindex(columns=ALL_RANKS)
-    ranks["text"] = ""
-    judgments = tables["judgments.parquet"].reindex(columns=JUDGMENTS)
-    return folder.run_of(file, head, ranks=ranks, judgments=judgments)
+            raise BadFile(file, [f"{one.file}: the column {name!r} is missing" for name in missing])
+        kept[one.name] = hide_private(frame.reindex(columns=one.names), one)
+    return folder.run_of(file, head, **kept)
 
 
 def is_table(value: object) -> bool:
@@ -182,8 +172,8 @@ def save_baseline(
         one.pop("command", None)
     parts = {
         "baseline.json": json.dumps(head, indent=1, sort_keys=True, default=str).encode(),
-        "ranks.parquet": kept.ranks[KEPT_RANKS].to_parquet(index=False),
-        "judgments.parquet": kept.judgments.reindex(columns=KEPT_JUDGMENTS)
+        "ranks.parquet": kept.ranks[TABLES["ranks"].in_baselines].to_parquet(index=False),
+        "judgments.parquet": kept.judgments.reindex(columns=TABLES["judgments"].in_baselines)
         .astype({"agreement": "float64", "target_item": "string"})
         .to_parquet(index=False),
     }

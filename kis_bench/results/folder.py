@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,28 +17,16 @@ import pandas as pd
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.results.columns import (
     AGREEMENT,
-    ALL_RANKS,
-    ALL_VERDICTS,
     DISTANCES,
     FUSED,
-    JUDGMENTS,
-    METRICS,
-    OPTIONAL_TABLES,
     PAIRS,
     PUBLISHED,
     SCHEMA_VERSION,
-    TIMINGS,
+    TABLES,
 )
 from kis_bench.results.figures import metrics_table
-from kis_bench.results.tables import (
-    in_columns,
-    read_csv_table,
-    read_parquet_table,
-    with_lists,
-    without_lists,
-    write_csv_table,
-    write_parquet_table,
-)
+from kis_bench.results.schema import Table
+from kis_bench.results.tables import check_frame, hide_private, read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -60,18 +48,18 @@ class Run:
     # Of combinations of models; without rows where fewer than two were measured.
     fused: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FUSED))
 
+    def map_tables(self, change: Callable[[pd.DataFrame, Table], pd.DataFrame]) -> Run:
+        """The run with each of its tables changed."""
+        changed: dict[str, Any] = {
+            name: change(getattr(self, name), table) for name, table in TABLES.items()
+        }
+        return replace(self, **changed)
+
 
 def run_of(folder: Path, provenance: Mapping[str, Any], **tables: pd.DataFrame) -> Run:
     """A run of the tables that are named; the others are empty."""
-    columns = {
-        "ranks": ALL_RANKS,
-        "judgments": JUDGMENTS,
-        "metrics": METRICS,
-        "timings": TIMINGS,
-        "verdicts": ALL_VERDICTS,
-    }
-    whole = {name: pd.DataFrame(columns=names) for name, names in columns.items()} | tables
-    return Run(folder=folder, provenance=dict(provenance), **whole)
+    empty = {name: pd.DataFrame(columns=table.names) for name, table in TABLES.items()}
+    return Run(folder=folder, provenance=dict(provenance), **{**empty, **tables})
 
 
 def _sync(path: Path) -> None:
@@ -112,10 +100,19 @@ def write_run(
 ) -> Path:
     """Write a run folder below parent, whole or not at all, and let `latest` lead to it.
 
-    `tables` has those of OPTIONAL_TABLES, and further rows of `metrics`. `draw` gets the folder,
-    its tables already inside, and adds the report.
+    Columns are checked against ``columns.TABLES``. If the provenance says ``privacy``, private columns are emptied.
+
+    Args:
+        tables: the optional ones of ``columns.TABLES``, and further rows of ``metrics``.
+        draw: gets the folder, its tables already inside, and adds the report.
+
+    Raises:
+        KisBenchError: a table lacks a column, has one that nobody declared, or empty cells where none may be; or the
+            folder can't be written.
     """
-    parent = Path(parent)
+    parent, private = Path(parent), bool(provenance.get("privacy"))
+    given = {**(tables or {}), "ranks": ranks, "judgments": judgments}
+    given |= {"timings": timings, "verdicts": verdicts}
     name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     hidden, folder = parent / f".{name}.partial", parent / name
     try:
@@ -124,22 +121,15 @@ def write_run(
         head = {**provenance, "schema_version": SCHEMA_VERSION}
         text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
         (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-        write_parquet_table(ranks, ALL_RANKS, hidden / "ranks.parquet")
-        write_parquet_table(judgments, JUDGMENTS, hidden / "judgments.parquet")
-        others = dict(tables or {})
-        metrics = [
-            metrics_table(in_columns(ranks, ALL_RANKS, "ranks")),
-            others.pop("metrics", pd.DataFrame()),
-        ]
-        filled = [table for table in metrics if len(table)] or metrics[:1]
-        write_csv_table(pd.concat(filled, ignore_index=True), METRICS, hidden / "metrics.csv")
-        for kind, table in others.items():
-            file, columns = OPTIONAL_TABLES[kind]
-            if len(table):
-                write = write_csv_table if file.endswith(".csv") else write_parquet_table
-                write(table, columns, hidden / file)
-        write_csv_table(timings, TIMINGS, hidden / "timings.csv")
-        write_csv_table(with_lists(verdicts), ALL_VERDICTS, hidden / "verdicts.csv")
+        metrics = [metrics_table(check_frame(ranks, TABLES["ranks"])), given.pop("metrics", None)]
+        filled = [table for table in metrics if table is not None and len(table)] or metrics[:1]
+        given["metrics"] = pd.concat(filled, ignore_index=True)
+        for table in TABLES.values():
+            frame = given.pop(table.name, pd.DataFrame())
+            if len(frame) or not table.optional:
+                write_table(hide_private(frame, table) if private else frame, table, hidden)
+        if given:
+            raise KisBenchError(f"a run has no table {', '.join(given)}")
         if draw is not None:
             draw(hidden)
         for path in [*hidden.rglob("*"), hidden]:
@@ -183,14 +173,7 @@ def read_run(folder: Path) -> Run:
         folder = folder.parent / folder.read_text(encoding="utf-8").strip()
     if not folder.is_dir():
         raise KisBenchError(f"there is no run folder {folder}")
-    names = [
-        "run.json",
-        "ranks.parquet",
-        "judgments.parquet",
-        "metrics.csv",
-        "timings.csv",
-        "verdicts.csv",
-    ]
+    names = ["run.json", *(one.file for one in TABLES.values() if not one.optional)]
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise KisBenchError(f"{folder} is not a whole run: missing {', '.join(absent)}")
@@ -202,17 +185,10 @@ def read_run(folder: Path) -> Run:
     check_schema(head, file)
     return Run(
         folder=folder,
-        ranks=read_parquet_table(folder / "ranks.parquet", ALL_RANKS),
-        judgments=read_parquet_table(folder / "judgments.parquet", JUDGMENTS),
-        metrics=read_csv_table(folder / "metrics.csv", METRICS),
-        timings=read_csv_table(folder / "timings.csv", TIMINGS),
-        verdicts=without_lists(read_csv_table(folder / "verdicts.csv", ALL_VERDICTS)),
         provenance=head,
         **{
-            table: (read_csv_table if file.endswith(".csv") else read_parquet_table)(
-                folder / file, columns
-            )
-            for table, (file, columns) in OPTIONAL_TABLES.items()
-            if (folder / file).is_file()
+            name: read_table(table, folder)
+            for name, table in TABLES.items()
+            if not table.optional or (folder / table.file).is_file()
         },
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.errors import KisBenchError
-from kis_bench.results.columns import OPTIONAL_TABLES
+from kis_bench.results.columns import TABLES
 from kis_bench.results.folder import Run, read_run, write_run
 from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, facts_of
 from kis_bench.results.provenance import of_study
@@ -87,7 +87,7 @@ def merge(runs: Sequence[Run]) -> Merged:
             key=lambda run: (str(run.provenance.get("time", "")), str(run.folder.resolve())),
         )
     )
-    remarks: list[str] = []
+    remarks = drop_undeclared(named)
     problems = [*datasets_differ(named), *models_differ(named)]
     ranks, judgments = (taken_once(named, table, problems, remarks) for table in MEASURED)
     if problems:
@@ -95,8 +95,9 @@ def merge(runs: Sequence[Run]) -> Merged:
         raise KisBenchError("\n  ".join(["these runs can't be one:", *problems[:MOST], *more]))
     ordered = list(named.values())
     tables = {
-        name: once([getattr(run, name) for run in ordered], KEYS.get(name, columns))
-        for name, (_, columns) in OPTIONAL_TABLES.items()
+        name: once([getattr(run, name) for run in ordered], KEYS[name])
+        for name, table in TABLES.items()
+        if table.optional
     }
     tables["metrics"] = once(
         [run.metrics[run.metrics["label_set"] == ""] for run in ordered], ["model", "dataset"]
@@ -111,6 +112,26 @@ def merge(runs: Sequence[Run]) -> Merged:
         provenance(ordered, remarks),
         remarks,
     )
+
+
+def drop_undeclared(runs: dict[str, Run]) -> list[str]:
+    """Takes columns out of the runs that only a newer kis-bench knows; a remark for each run that had some."""
+    remarks = []
+    for name, run in runs.items():
+        unknown = [
+            f"{table.name}.{column}"
+            for table in TABLES.values()
+            for column in getattr(run, table.name)
+            if column not in table.names
+        ]
+        if unknown:
+            runs[name] = run.map_tables(
+                lambda frame, table: frame.drop(columns=frame.columns.difference(table.names))
+            )
+            remarks.append(
+                f"{name}: left out what only a newer kis-bench knows: {', '.join(unknown)}"
+            )
+    return remarks
 
 
 def run_name(run: Run) -> str:

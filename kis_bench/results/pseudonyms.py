@@ -14,6 +14,7 @@ import pandas as pd
 
 from kis_bench.records import Query
 from kis_bench.results.folder import Run
+from kis_bench.results.tables import hide_private
 
 
 def pseudonyms(names: Iterable[Any]) -> dict[str, str]:
@@ -51,23 +52,17 @@ def hidden(queries: Sequence[Query], every: Sequence[Query]) -> tuple[Query, ...
 
 def as_private(run: Run) -> Run:
     """A run's tables as one under privacy has them: without texts, and annotators by pseudonyms."""
-    if run.provenance.get(
-        "privacy"
-    ):  # its names are hidden; texts should be, and whoever put them there didn't know
-        return replace(run, ranks=run.ranks.assign(text="")) if len(run.ranks) else run
-    ranks, fused, verdicts = without_names(run.ranks, run.fused, run.verdicts)
-    return replace(
-        run, ranks=ranks.assign(text="") if len(ranks) else ranks, fused=fused, verdicts=verdicts
-    )
+    if not run.provenance.get("privacy"):  # whose names are hidden already
+        ranks, fused, verdicts = without_names(run.ranks, run.fused, run.verdicts)
+        run = replace(run, ranks=ranks, fused=fused, verdicts=verdicts)
+    return run.map_tables(hide_private)
 
 
 def without_names(ranks: pd.DataFrame, *others: pd.DataFrame) -> list[pd.DataFrame]:
-    """A run's table of ranks, and others of the same queries, with pseudonyms, and without names of groups.
+    """A run's table of ranks, and others of the same queries, with pseudonyms.
 
     Ids of queries are also replaced inside of a column ``queries`` of verdicts.
     """
-    if "target_group" in ranks:
-        ranks = ranks.assign(target_group=None)
     tables = [ranks, *others]
     if "annotator" not in ranks or not ranks["annotator"].notna().any():
         return tables

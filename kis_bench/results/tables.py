@@ -10,121 +10,103 @@ import pandas as pd
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.spreadsheets import unguard, write_csv
-from kis_bench.results.columns import ABOUT_QUERIES, OTHER_RANKS, OTHER_VERDICTS
+from kis_bench.results.schema import PRIVATE, Column, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Columns that are not listed here hold text.
-_PARQUET_TYPES = {
-    "rank": "float64",
-    "rank_best": "int64",
-    "rank_worst": "int64",
-    "group_rank": "float64",
-    "n_items": "int64",
-    "truncated": "bool",
-    "target_score": "float32",
-    "agreement": "float64",
-    "margin": "float64",
-    "parameter": "float64",
-    "distance_candidate1": "float64",
-    "distance_candidate2": "float64",
-    "distance_candidates": "float64",
-    **{column: "float64" if column.endswith("_rank") else "int64" for column in OTHER_RANKS},
-}
 # With nulls these become pandas' own kinds, which know them.
 _NULLABLE = {"int64": "Int64", "bool": "boolean"}
-_CSV_TEXT = {
-    "model",
-    "dataset",
-    "label_set",
-    "metric",
-    "step",
-    "verdict",
-    "kind",
-    "protocol",
-    "counts",
-    "part",
-    "group",
-    "model_a",
-    "model_b",
-    "published_as",
-    "source",
-    "expected",
-    "rule",
-    "judged_by",
-    "queries",
-    "remark",
-}
-#: Columns that a table may lack: what an older version didn't write, and ranks that a collection doesn't have.
-_MAY_LACK = {*OTHER_RANKS, *ABOUT_QUERIES, *OTHER_VERDICTS, "target_item", "n_targets", "ceiling"}
 
 
-def in_columns(frame: pd.DataFrame, columns: list[str], name: str) -> pd.DataFrame:
-    """The named columns in their order; an empty table may come without any, and any without other ranks."""
-    missing = [c for c in columns if c not in frame.columns and c not in _MAY_LACK]
-    if missing and len(frame):
-        raise KisBenchError(f"the table {name} lacks the column(s) {', '.join(missing)}")
-    return frame.reindex(columns=columns)
+def check_frame(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """A frame with all columns of a table in their order, those that older runs lack empty where it lacks them.
+
+    Raises:
+        KisBenchError: a column is missing, is not declared, or has empty cells and is not nullable; a frame without
+            rows may lack any.
+    """
+    problems = []
+    if unknown := [str(name) for name in frame.columns if name not in table.names]:
+        problems.append(f"has the undeclared column(s) {', '.join(unknown)}")
+    if len(frame):
+        if missing := table.find_missing(frame.columns):
+            problems.append(f"lacks the column(s) {', '.join(missing)}")
+        full = [column.name for column in table.columns if not column.nullable]
+        for name in [name for name in full if name in frame]:
+            if empty := int(frame[name].isna().sum()):
+                problems.append(f"has {empty:,} row(s) without {name}")
+    if problems:
+        raise KisBenchError(f"the table {table.name} {'; '.join(problems)}")
+    return frame.reindex(columns=table.names)
 
 
-def _schema(columns: list[str]) -> pa.Schema:
-    import pyarrow as pa
+def hide_private(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """A frame whose private columns are empty: texts without a character, or nulls."""
+    empty = {
+        column.name: "" if column.kind == "string" and not column.nullable else None
+        for column in table.columns
+        if column.access == PRIVATE and column.name in frame
+    }
+    return frame.assign(**empty) if len(frame) else frame
 
-    def kind(column: str) -> pa.DataType:
-        if column == "top_item_ids":
-            return pa.list_(pa.string())
-        return pa.type_for_alias(_PARQUET_TYPES.get(column, "string"))
 
-    return pa.schema([(column, kind(column)) for column in columns])
+def write_table(frame: pd.DataFrame, table: Table, folder: Path) -> None:
+    """Writes a table's file into a folder; KisBenchError as :func:`check_frame`."""
+    frame, file = check_frame(frame, table), folder / table.file
+    if file.suffix == ".csv":
+        lists = [column.name for column in table.columns if column.kind == "texts"]
+        write_csv(frame.assign(**{name: _to_json(frame[name]) for name in lists}), file)
+    else:
+        _write_parquet(frame, table, file)
 
 
-def write_parquet_table(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
+def read_table(table: Table, folder: Path) -> pd.DataFrame:
+    """A table from its file in a folder; columns that came later than the file are there and empty.
+
+    Raises:
+        BadFile: the file isn't readable, or lacks a column.
+    """
+    file = folder / table.file
+    if file.suffix != ".csv":
+        return fill_columns(_read_parquet(file), table, file)
+    frame = fill_columns(_read_csv(file, table), table, file)
+    lists = [column.name for column in table.columns if column.kind == "texts"]
+    return frame.assign(**{name: _from_json(frame[name]) for name in lists})
+
+
+def fill_columns(frame: pd.DataFrame, table: Table, file: Path) -> pd.DataFrame:
+    """A frame as it was read, with those columns empty that older runs lack; BadFile if it lacks others."""
+    if missing := table.find_missing(frame.columns):
+        raise BadFile(file, [f"the column {name!r} is missing" for name in missing])
+    return frame.reindex(columns=[*frame.columns, *(n for n in table.names if n not in frame)])
+
+
+def _write_parquet(frame: pd.DataFrame, table: Table, file: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    frame = in_columns(frame, columns, file.stem).copy()
-    for column in columns:
-        if column != "top_item_ids":
+    frame = frame.copy()
+    for column in table.columns:
+        if column.kind != "texts":
             # Ids that a caller holds as numbers are text in the file; absent group ranks become nulls.
-            kind: Any = _PARQUET_TYPES.get(column, "string")
-            if frame[column].isna().any():
-                kind = _NULLABLE.get(kind, kind)
-            frame[column] = frame[column].astype(kind)
-    pq.write_table(pa.Table.from_pandas(frame, schema=_schema(columns), preserve_index=False), file)
+            cells, kind = frame[column.name], str(column.kind)
+            frame[column.name] = cells.astype(
+                _NULLABLE.get(kind, kind) if cells.isna().any() else kind  # type: ignore[call-overload]
+            )
+    schema = pa.schema([(column.name, _arrow_type(column)) for column in table.columns])
+    pq.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False), file)
 
 
-def write_csv_table(frame: pd.DataFrame, columns: list[str], file: Path) -> None:
-    write_csv(in_columns(frame, columns, file.stem), file)
+def _arrow_type(column: Column) -> pa.DataType:
+    import pyarrow as pa
+
+    if column.kind == "texts":
+        return pa.list_(pa.string())
+    return pa.type_for_alias(column.kind.lower())
 
 
-def with_lists(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """With each tuple of queries as text, JSON; empty where there is none."""
-    if "queries" not in verdicts:
-        return verdicts
-    texts = [
-        "" if not isinstance(own, tuple) or not own else json.dumps(own, ensure_ascii=False)
-        for own in verdicts["queries"]
-    ]
-    return verdicts.assign(queries=pd.Series(texts, verdicts.index, object))
-
-
-def without_lists(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """With each text of :func:`with_lists` as a tuple; what an older version wrote there counts as one query's."""
-
-    def listed(text: object) -> tuple[str, ...]:
-        if not isinstance(text, str) or not text:
-            return ()
-        try:
-            return tuple(map(str, json.loads(text)))
-        except (ValueError, TypeError):
-            return (text,)
-
-    lists = pd.Series([listed(text) for text in verdicts["queries"]], verdicts.index, object)
-    return verdicts.assign(queries=lists)
-
-
-def read_parquet_table(file: Path, columns: list[str]) -> pd.DataFrame:
+def _read_parquet(file: Path) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -134,26 +116,44 @@ def read_parquet_table(file: Path, columns: list[str]) -> pd.DataFrame:
             table = parquet.read()
     except (pa.ArrowException, OSError) as error:
         raise BadFile(file, [f"not a readable Parquet file: {error}"]) from error
-    return _checked(table.to_pandas(), columns, file)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
-def read_csv_table(file: Path, columns: list[str]) -> pd.DataFrame:
+def _read_csv(file: Path, table: Table) -> pd.DataFrame:
     # A model may be called "NA" or "007": names stay text, and only empty cells of the other columns are missing.
-    missing_cells = {c: [""] for c in columns if c not in _CSV_TEXT}
-    types: dict[str, Any] = {c: "str" for c in columns if c in _CSV_TEXT}
-    if "k" in columns:
-        types["k"] = "Int64"
+    kinds = {column.name: column.kind for column in table.columns}
+    texts = [name for name, kind in kinds.items() if kind in ("string", "texts")]
+    types: dict[Any, Any] = dict.fromkeys(texts, "str")
+    types |= {name: kind for name, kind in kinds.items() if kind == "Int64"}
+    missing_cells = {name: [""] for name in kinds if name not in texts}
     try:
         frame = pd.read_csv(file, dtype=types, keep_default_na=False, na_values=missing_cells)
     except (ValueError, OSError) as error:
         raise BadFile(file, [f"not a readable CSV file: {error}"]) from error
-    for column in _CSV_TEXT & {*frame.columns}:
-        frame[column] = frame[column].map(unguard)
-    return _checked(frame, columns, file)
+    for name in [name for name in texts if name in frame]:
+        frame[name] = frame[name].map(unguard)
+    return frame
 
 
-def _checked(frame: pd.DataFrame, columns: list[str], file: Path) -> pd.DataFrame:
-    missing = [c for c in columns if c not in frame.columns and c not in _MAY_LACK]
-    if missing:
-        raise BadFile(file, [f"the column {c!r} is missing" for c in missing])
-    return frame.reindex(columns=[*frame.columns, *(c for c in columns if c not in frame.columns)])
+def _to_json(lists: pd.Series) -> pd.Series:
+    """Each tuple of texts as JSON; empty where there is none."""
+    texts = [
+        json.dumps(own, ensure_ascii=False) if isinstance(own, tuple) and own else ""
+        for own in lists
+    ]
+    return pd.Series(texts, lists.index, object)
+
+
+def _from_json(texts: pd.Series) -> pd.Series:
+    """The tuples that :func:`_to_json` wrote; another text, which an older version wrote, is one entry."""
+
+    def read_list(text: object) -> tuple[str, ...]:
+        if not isinstance(text, str) or not text:
+            return ()
+        try:
+            return tuple(map(str, json.loads(text)))
+        except (ValueError, TypeError):
+            return (text,)
+
+    return pd.Series([read_list(text) for text in texts], texts.index, object)

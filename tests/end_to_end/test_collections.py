@@ -17,14 +17,16 @@ from PIL import Image
 from kis_bench import datasets, encoders
 from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.measuring import known_items
+from kis_bench.metrics import RELEVANCES
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.results import read_run
-from kis_bench.results.columns import OTHER_RANKS
+from kis_bench.results.columns import ALL_RANKS, RANKS
 from kis_bench.store import Store
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+OTHER_RANKS = [c for c in ALL_RANKS if c.startswith(RELEVANCES) and c not in RANKS]
 MEASURED = """
 import re, sys, pytest
 code = pytest.main(sys.argv[1:])

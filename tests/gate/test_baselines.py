@@ -12,8 +12,6 @@ import pytest
 
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import (
-    KEPT_JUDGMENTS,
-    KEPT_RANKS,
     MEMBERS,
     named,
     part_of,
@@ -23,7 +21,9 @@ from kis_bench.gate.baselines import (
 from kis_bench.gate.rules import Rules, compared
 from kis_bench.gate.verdicts import Cell
 from kis_bench.results import read_run, write_run
-from kis_bench.results.columns import ALL_RANKS, TIMINGS, VERDICTS
+from kis_bench.results.columns import ALL_RANKS, TABLES, TIMINGS, VERDICTS
+
+KEPT = TABLES["ranks"].in_baselines
 
 
 def ranks(model, label_set="short", n=50):
@@ -83,8 +83,9 @@ def test_what_is_saved_is_read_back_and_compares_as_the_run_does(run, tmp_path):
     said = save_baseline(run, file)
     assert said == ["mine, short: a, bb", "mine, long: a", "study, judgments: a"]
     kept = read_baseline(file)
-    pd.testing.assert_frame_equal(kept.ranks[KEPT_RANKS], run.ranks[KEPT_RANKS])
-    pd.testing.assert_frame_equal(kept.judgments[KEPT_JUDGMENTS], run.judgments[KEPT_JUDGMENTS])
+    for name in ("ranks", "judgments"):
+        own = [getattr(one, name)[TABLES[name].in_baselines] for one in (kept, run)]
+        pd.testing.assert_frame_equal(*own)
     assert named(kept) == named(run) == run.folder.name
     for cell in (Cell("a", "mine", "short"), Cell("bb", "mine", "short"), Cell("a", "study", "")):
         for rules in (Rules(), Rules(exact=True)):
@@ -257,7 +258,7 @@ def test_flipped_bytes_are_refused_or_change_nothing(run, tmp_path):
             kept = read_baseline(file)
         except KisBenchError:
             continue
-        pd.testing.assert_frame_equal(kept.ranks[KEPT_RANKS], run.ranks[KEPT_RANKS])
+        pd.testing.assert_frame_equal(kept.ranks[KEPT], run.ranks[KEPT])
 
 
 def test_a_part_that_is_larger_than_it_may_be_is_not_unpacked(run, tmp_path, monkeypatch):
@@ -297,7 +298,7 @@ def test_folders_and_commands_of_the_machine_are_left_out(run, tmp_path):
 
 
 def test_a_column_that_is_missing(run, tmp_path):
-    file, table = tmp_path / "b.kis.zip", run.ranks[KEPT_RANKS].drop(columns=["rank_best"])
+    file, table = tmp_path / "b.kis.zip", run.ranks[KEPT].drop(columns=["rank_best"])
     save_baseline(run, file)
     repacked(file, **{"ranks.parquet": table.to_parquet(index=False)})
     with pytest.raises(KisBenchError, match=r"ranks.parquet: the column 'rank_best' is missing"):
