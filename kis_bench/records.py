@@ -205,12 +205,61 @@ class Ranks:
     relevant_worst: Int64s
 
 
+#: Where a path begins in a source: behind a mark, or by its own first characters.
+PATH_IN_SOURCE = re.compile(
+    r":local-dir:|=|(^|(?<=[:@]))(?=(?:[A-Za-z]:)?[\\/]|~|\.{1,2}(?:[\\/]|$))"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model comes from, written ``KIND:REST``.
+
+    A file or folder of this machine is what follows ``local-dir:`` or ``=``, or what begins like a path. Back ends
+    get paths from here only, so that whatever they read is left out of what others may see.
+    """
+
+    text: str  # as written
+    kind: str  # which back end: "demo", "hf-hub", "python", ...
+    rest: str  # what the back end makes of it
+    folder: Path | None  # the user's own file or folder in it, "~" expanded
+    public: str  # as others may see it: the last name of a path, without the folders above
+
+    @classmethod
+    def read(cls, text: str) -> Source:
+        """
+        >>> Source.read("openclip:local-dir:/home/me/ours").public, Source.read("vlad=~/x/c.npz").public
+        ('openclip:local-dir:ours', 'vlad=c.npz')
+        >>> Source.read("hf-hub:org/name").folder is None
+        True
+        """
+        kind, _, rest = text.partition(":")
+        found = PATH_IN_SOURCE.search(text)
+        path = text[found.end() :] if found else ""
+        if not path:
+            return cls(text, kind, rest, None, text)
+        last = re.split(r"[\\/]", path.rstrip("\\/"))[-1]
+        return cls(text, kind, rest, Path(path).expanduser(), text.removesuffix(path) + last)
+
+    def starting_at(self, place: Path) -> Source:
+        """The same with its path absolute; a relative one starts at a place."""
+        found = PATH_IN_SOURCE.search(self.text)
+        if found is None or self.folder is None:
+            return self
+        return Source.read(f"{self.text[: found.end()]}{place.absolute() / self.folder}")
+
+    @property
+    def short_name(self) -> str:
+        """As part of a test's id: no characters that ``-k`` or file systems mind."""
+        return re.sub(r":local-dir:|[:/@=]+", ".", self.public)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """One row of a table of models: where a pretrained model comes from and what it is."""
 
     name: str
-    source: str  # BACKEND:REST, such as "demo:", "hf-hub:ORG/NAME" or "python:module:function"
+    source: str  # as written: "demo:", "hf-hub:ORG/NAME", "python:module:function"; see Source
     revision: str = "main"  # of a hub repository: a branch, a tag or a commit
     dim: int = 0  # 0: known only once the model is loaded
     vectors_per_item: int = 1
@@ -222,6 +271,11 @@ class Checkpoint:
     image_only: bool = False  # no text side: for image similarity, not for known-item search
     thesis_name: str = ""  # what M3RT calls it in code and figures
 
+    @cached_property
+    def origin(self) -> Source:
+        """What the source says."""
+        return Source.read(self.source)
+
 
 @dataclass(frozen=True)
 class Readiness:
@@ -231,9 +285,3 @@ class Readiness:
     state: str  # "ready", "no data", "not downloaded", ...
     remedy: str = ""
     downloadable: bool = False  # what is missing can be had with kis-bench fetch or --kis-download
-
-
-def short_name(source: str) -> str:
-    """A source as part of a test's id: no characters that ``-k`` or file systems mind, no folders of this machine."""
-    named = re.sub(r"(:local-dir:|=)(.*)", lambda found: f":{Path(found[2]).name}", source)
-    return re.sub(r"[:/@]+", ".", named)

@@ -36,6 +36,7 @@ from kis_bench.datasets.labels import find_label_files, read_labels
 from kis_bench.datasets.layouts import Layout, choose_layout
 from kis_bench.datasets.left_out import count_by_kind, describe_left_out
 from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
 from kis_bench.files.parallel import show_progress
@@ -311,9 +312,8 @@ def check_context(
 
 
 def find_truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.bool_]:
-    if clip:
-        flags: NDArray[np.bool_] = encoders.back_end(row).clip_truncated(texts)
-        return flags
+    if clip and (find := find_back_end(row).find_cut_by_clip) is not None:
+        return find(texts)
     encoder = encoders.LazyEncoder(row)
     starts = show_progress(
         range(0, len(texts), BATCH_TEXTS), f"{row.name}: texts", unit=f" x {BATCH_TEXTS} texts"

@@ -48,6 +48,7 @@ def check_unused_vectors(store: Path) -> Check:
     """Finds stored vectors of functions under keys that nothing looks up any more."""
     from kis_bench.store import KEYS
 
+    ours = tuple(f"{kind}-" for kind in encoders.back_ends() if kind != "python")
     found: dict[str, list[Path]] = {}
     for manifest in sorted(store.glob("*/*/*/manifest.json")):
         try:
@@ -59,7 +60,7 @@ def check_unused_vectors(store: Path) -> Check:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # of no use either, but nobody knows whose it is
-        if keys < KEYS and not source and not key.startswith(encoders.KEYS_OF_BACK_ENDS):
+        if keys < KEYS and not source and not key.startswith(ours):
             found.setdefault(key, []).append(manifest.parent)
     if not found:
         return Check("stored vectors", True, "none that nothing looks for")

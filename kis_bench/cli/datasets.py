@@ -27,7 +27,7 @@ from kis_bench.cli.models import OUTCOME_WORDS
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.datasets.left_out import describe_left_out
-from kis_bench.encoders.catalogue import FORMS
+from kis_bench.encoders.back_ends import list_forms
 from kis_bench.errors import KisBenchError, NotReady
 
 
@@ -63,7 +63,7 @@ def add_dataset_commands(commands: Commands) -> None:
     )
     embedding = add_command(commands, "embed", embed_dataset)
     add_dataset(embedding, "a dataset's name, with its folder if not built in")
-    embedding.add_argument("--model", required=True, help=f"a model's name, or {FORMS}")
+    embedding.add_argument("--model", required=True, help=f"a model's name, or {list_forms()}")
     add_store(embedding)
     embedding.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"

@@ -14,7 +14,7 @@ from kis_bench.cli.arguments import (
     parse_positive,
     print_table,
 )
-from kis_bench.encoders.catalogue import FORMS
+from kis_bench.encoders.back_ends import list_forms
 from kis_bench.errors import KisBenchError
 
 OUTCOME_WORDS = {True: "pass", False: "FAIL", None: "note"}
@@ -23,7 +23,9 @@ OUTCOME_WORDS = {True: "pass", False: "FAIL", None: "note"}
 def add_model_commands(commands: Commands) -> None:
     add_command(commands, "models", list_models)
     fetching = add_command(commands, "fetch", fetch_models)
-    fetching.add_argument("models", nargs="+", metavar="MODEL", help=f"a model's name, or {FORMS}")
+    fetching.add_argument(
+        "models", nargs="+", metavar="MODEL", help=f"a model's name, or {list_forms()}"
+    )
     learning = add_command(commands, "codebook", write_new_codebook)
     add_dataset(learning, "the images to learn from")
     learning.add_argument(
@@ -37,7 +39,7 @@ def add_model_commands(commands: Commands) -> None:
     )
     checking = add_command(commands, "doctor", run_doctor)
     checking.add_argument(
-        "model", nargs="?", metavar="MODEL", help=f"check this model: a name, or {FORMS}"
+        "model", nargs="?", metavar="MODEL", help=f"check this model: a name, or {list_forms()}"
     )
     checking.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"

@@ -1,22 +1,19 @@
 """Pretrained models: images and texts -> unit vectors of one joint space.
 
-Back ends are modules with ``readiness(checkpoint)``, ``key(checkpoint, precision)`` and
-``weights(checkpoint)``, none of which imports a deep-learning library, ``load(checkpoint, device, precision)``,
-and where something can be downloaded ``fetch(checkpoint)``.
+Each package in here is a back end: a :class:`~kis_bench.encoders.protocol.BackEnd` for sources of one kind.
 """
 
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kis_bench.encoders.back_ends import back_ends, find_back_end, list_packages
 from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
 from kis_bench.encoders.protocol import Encoder
@@ -27,9 +24,11 @@ from kis_bench.records import Checkpoint, Float32s, Readiness
 __all__ = [
     "Encoder",
     "LazyEncoder",
+    "back_ends",
     "catalogue",
     "fetch",
     "find",
+    "list_packages",
     "load",
     "nameless",
     "read_models",
@@ -40,48 +39,12 @@ __all__ = [
     "weights",
 ]
 
-BACK_ENDS = {
-    "demo": "kis_bench.encoders.demo",
-    "colour-words": "kis_bench.encoders.colour_words",
-    "python": "kis_bench.encoders.user",
-    "hf-hub": "kis_bench.encoders.openclip",
-    "openclip": "kis_bench.encoders.openclip",
-    "transformers": "kis_bench.encoders.transformers",
-    "timm": "kis_bench.encoders.timm",
-    "extractor": "kis_bench.encoders.features.extractors",
-    "blip2": "kis_bench.encoders.blip2",
-    "lavis": "kis_bench.encoders.blip2",
-}
-#: How keys of vectors begin that don't come from a function.
-KEYS_OF_BACK_ENDS = (
-    "demo-",
-    "colour-words-",
-    "hf-hub-",
-    "openclip-",
-    "transformers-",
-    "timm-",
-    "extractor-",
-    "blip2-",
-)
 PRECISIONS = ("fp32", "bf16", "fp16")
-ON_CPU = ("colour-words", "extractor")  #: back ends that have no use for a GPU, and need no torch
-IN_FP32 = ("demo", *ON_CPU)  #: that compute in one precision
-
-
-def back_end(checkpoint: Checkpoint) -> ModuleType:
-    kind = checkpoint.source.partition(":")[0]
-    if kind not in BACK_ENDS:
-        raise KisBenchError(
-            f"model {checkpoint.name}: unknown source {checkpoint.source!r}; it starts with one of "
-            + ", ".join(f"{known}:" for known in BACK_ENDS)
-        )
-    return importlib.import_module(BACK_ENDS[kind])
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
     """Whether the model could be loaded now; nothing is loaded to find out."""
-    found: Readiness = back_end(checkpoint).readiness(checkpoint)
-    return found
+    return find_back_end(checkpoint).readiness(checkpoint)
 
 
 def require(checkpoint: Checkpoint) -> None:
@@ -93,14 +56,13 @@ def require(checkpoint: Checkpoint) -> None:
     state = readiness(checkpoint)
     if not state.ready:
         raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
-    if (module := back_end(checkpoint)).__name__ == BACK_ENDS["python"]:
-        module.function_of(checkpoint)
+    if (check := find_back_end(checkpoint).require) is not None:
+        check(checkpoint)
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
     """What the vectors are made with: commits of repositories, digests of files; empty where nobody can know."""
-    found: dict[str, str] = back_end(checkpoint).weights(checkpoint)
-    return found
+    return find_back_end(checkpoint).weights(checkpoint)
 
 
 def fetch(checkpoint: Checkpoint) -> bool:
@@ -109,10 +71,11 @@ def fetch(checkpoint: Checkpoint) -> bool:
     Raises:
         KisBenchError: the network, the server or the disk refuse; what came is kept for the next attempt.
     """
-    if not readiness(checkpoint).downloadable:
+    get = find_back_end(checkpoint).fetch
+    if get is None or not readiness(checkpoint).downloadable:
         return False
     try:
-        back_end(checkpoint).fetch(checkpoint)
+        get(checkpoint)
     except KisBenchError as error:
         raise NotReady(f"model {checkpoint.name}", "not downloaded", str(error)) from error
     return True
@@ -120,11 +83,11 @@ def fetch(checkpoint: Checkpoint) -> bool:
 
 def unused(checkpoint: Checkpoint, device: str, precision: str) -> str:
     """Which of device and precision is asked for and not used by a model; empty: all is, or its function will tell."""
-    kind, asked = checkpoint.source.partition(":")[0], device.partition("@")[0]
+    used, asked = find_back_end(checkpoint), device.partition("@")[0]
     wrong = []
-    if kind in IN_FP32 and precision != "fp32":
+    if used.fp32_only and precision != "fp32":
         wrong.append(f"precision {precision} was asked for, but it computes in fp32")
-    if kind in ON_CPU and asked not in ("auto", "cpu"):
+    if used.cpu_only and asked not in ("auto", "cpu"):
         wrong.append(f"device {asked} was asked for, but it runs on the CPU")
     return "; ".join(wrong)
 
@@ -153,8 +116,7 @@ def load(
     if download:
         fetch(checkpoint)
     require(checkpoint)
-    encoder: Encoder = back_end(checkpoint).load(checkpoint, device, precision)
-    return encoder
+    return find_back_end(checkpoint).load(checkpoint, device, precision)
 
 
 class LazyEncoder:
@@ -176,7 +138,7 @@ class LazyEncoder:
         self.own_key = ""  # and a key, which is a part of ours
         self._image_only = checkpoint.image_only
         self._encoder: Encoder | None = None
-        self._key: str | None = back_end(checkpoint).key(checkpoint, precision)
+        self._key: str | None = find_back_end(checkpoint).key(checkpoint, precision)
 
     @property
     def encoder(self) -> Encoder:
@@ -202,7 +164,7 @@ class LazyEncoder:
     @property
     def is_function(self) -> bool:
         """Whether it is a user's object, which has to be built before anything of it is known."""
-        return self.checkpoint.source.startswith("python:")
+        return self.checkpoint.origin.kind == "python"
 
     @property
     def image_only(self) -> bool:
@@ -216,7 +178,7 @@ class LazyEncoder:
         """Whether stored vectors can be compared with new ones without loading torch where it isn't loaded."""
         if self.loaded or self.is_function:
             return True
-        light = self.checkpoint.source.partition(":")[0] in ON_CPU
+        light = find_back_end(self.checkpoint).cpu_only
         return (light or "torch" in sys.modules) and readiness(self.checkpoint).ready
 
     @property

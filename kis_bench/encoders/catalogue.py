@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from kis_bench.encoders.back_ends import back_ends, list_forms
 from kis_bench.errors import BadFile, UnknownName
 from kis_bench.files.toml_tables import read_toml
-from kis_bench.records import Checkpoint, short_name
+from kis_bench.records import Checkpoint, Source
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 NUMBERS = {
@@ -47,7 +48,8 @@ def read_models(file: Path) -> list[Checkpoint]:
         elif any(earlier.name == name for earlier in found):
             problems.append(f"[[model]] {number}: {name} is there twice")
         elif "source" in row:
-            found.append(Checkpoint(**{**row, "source": beside(file, row["source"])}))
+            source = Source.read(row["source"]).starting_at(file.parent)
+            found.append(Checkpoint(**{**row, "source": source.text}))
         elif name in catalogue():
             found.append(dataclasses.replace(catalogue()[name], **row))
         else:
@@ -57,31 +59,19 @@ def read_models(file: Path) -> list[Checkpoint]:
     return found
 
 
-def beside(table: Path, source: str) -> str:
-    """A folder that is written relative in a table starts at the table's own."""
-    kind, local, path = source.partition(":local-dir:")
-    return f"{kind}{local}{table.parent / Path(path).expanduser()}" if local else source
-
-
-#: Sources that a user may write in place of a name, and those without a text side.
-FREE_SOURCES = ("hf-hub", "openclip", "transformers", "timm", "extractor")
-IMAGE_ONLY = ("timm", "extractor")
-FORMS = "openclip:ARCH/TAG, openclip:local-dir:PATH, hf-hub:ORG/NAME, transformers:ORG/NAME, timm:NAME, module:function"
-
-
 def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
-    """The checkpoint of a name: declared by the user, in the catalogue, or one of the :data:`FORMS`."""
+    """The checkpoint of a name: declared by the user, in the catalogue, or in a form of a back end's."""
     known = {**catalogue(), **{row.name: row for row in declared}}
     if name in known:
         return known[name]
-    kind, colon, rest = name.partition(":")
-    if colon and kind in FREE_SOURCES:
-        if not rest:
-            raise UnknownName("model", name, known, f"Without a row, a model is named {FORMS}.")
-        return Checkpoint(name=short_name(name), source=name, image_only=kind in IMAGE_ONLY)
-    if colon and rest.isidentifier() and all(part.isidentifier() for part in kind.split(".")):
-        return Checkpoint(name=name.replace(":", "."), source=f"python:{name}")
-    raise UnknownName("model", name, known, f"Without a row, a model is named {FORMS}.")
+    source = Source.read(name)
+    back_end = back_ends().get(source.kind)
+    if back_end and any(form.startswith(f"{source.kind}:") for form in back_end.forms):
+        if source.rest:
+            return Checkpoint(source.short_name, name, image_only=back_end.image_only)
+    elif all(part.isidentifier() for part in (*source.kind.split("."), source.rest)):
+        return Checkpoint(name.replace(":", "."), f"python:{name}")
+    raise UnknownName("model", name, known, f"Without a row, a model is named {list_forms()}.")
 
 
 def nameless(checkpoint: Checkpoint) -> bool:

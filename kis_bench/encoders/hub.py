@@ -171,7 +171,7 @@ def repository_of(checkpoint: Checkpoint) -> Repository:
     Raises:
         KisBenchError: anything else.
     """
-    text = checkpoint.source.partition(":")[2]
+    text = checkpoint.origin.rest
     name, at, own = text.partition("@")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w.-]+", name) or (at and not own):
         raise KisBenchError(

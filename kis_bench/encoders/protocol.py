@@ -1,15 +1,16 @@
-"""What every pretrained model looks like from outside."""
+"""What every pretrained model looks like from outside, and what those who load them have to give."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.records import Float32s
+from kis_bench.records import Checkpoint, Float32s, Readiness
 
 
 @runtime_checkable
@@ -50,3 +51,29 @@ class PreparingEncoder(Encoder, Protocol):
 
     def prepare_image(self, image: Image.Image) -> Any: ...
     def encode_prepared(self, prepared: Sequence[Any]) -> Float32s: ...
+
+
+@dataclass(frozen=True)
+class BackEnd:
+    """A family of models that are loaded alike. Only ``load`` and ``fetch`` may import more than is light.
+
+    A path of the user's comes from ``checkpoint.origin.folder`` and from nowhere else, so that reports can leave it
+    out; it is in no key and no name of a weight.
+    """
+
+    kinds: tuple[str, ...]  # how its sources begin, without the colon
+    forms: tuple[str, ...]  # how its models are written without a row in a table; (): only by rows
+    packages: tuple[str, ...]  # distributions that it computes with, for a run's list of versions
+    readiness: Callable[[Checkpoint], Readiness]  # looks, and loads nothing
+    key: Callable[[Checkpoint, str], str | None]  # of a precision; None: known only once loaded
+    weights: Callable[[Checkpoint], dict[str, str]]  # name -> commit or digest
+    load: Callable[[Checkpoint, str, str], Encoder]  # device, precision
+    fetch: Callable[[Checkpoint], None] | None = None  # None: nothing of it can be downloaded
+    require: Callable[[Checkpoint], object] | None = (
+        None  # raises KisBenchError; imports if need be
+    )
+    # Which texts CLIP's own tokenizer cuts, bool [n]; needs no files of any model.
+    find_cut_by_clip: Callable[[Sequence[str]], NDArray[np.bool_]] | None = None
+    image_only: bool = False  # what is written without a row has no text side
+    cpu_only: bool = False  # has no use for a GPU, and needs no torch
+    fp32_only: bool = False

@@ -17,7 +17,7 @@ from kis_bench.analysis.runs import models_of
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
 from kis_bench.gate.verdicts import Cell
-from kis_bench.records import short_name
+from kis_bench.records import Source
 from kis_bench.results import Run, folder, read_run
 from kis_bench.results.columns import TABLES
 from kis_bench.results.merging import run_name
@@ -166,8 +166,8 @@ def save_baseline(
     for facts in (head.get("models") or {}), (head.get("datasets") or {}):
         for name, about in facts.items():
             facts[name] = {key: value for key, value in about.items() if key not in LEFT_OUT}
-            if any(mark in str(about.get("source", "")) for mark in (":local-dir:", "=")):
-                facts[name]["source"] = short_name(about["source"])
+            if "source" in about:
+                facts[name]["source"] = Source.read(str(about["source"])).public
     for one in head.get("merged_from") or ():
         one.pop("command", None)
     parts = {

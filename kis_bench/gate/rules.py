@@ -33,7 +33,7 @@ from kis_bench.gate.verdicts import (
     shown,
 )
 from kis_bench.metrics import METRICS, MRR, measure_name, name_measures
-from kis_bench.records import Float64s, short_name
+from kis_bench.records import Float64s, Source
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
 from kis_bench.statistics import adjust_known
@@ -281,7 +281,8 @@ def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]
         before, after = (plain_fact(one[side]) for side in ("old", "new"))
         if one["fact"] == "source":  # without folders, which a private run has no more
             before, after = (
-                None if each is None else short_name(str(each)) for each in (before, after)
+                None if each is None else Source.read(str(each)).short_name
+                for each in (before, after)
             )
         # What only one of them says is told elsewhere: a cell has only its own half of what a run says of a dataset.
         if before is not None and after is not None and before != after:

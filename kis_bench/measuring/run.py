@@ -12,6 +12,7 @@ import pandas as pd
 
 from kis_bench.analysis import combinations, label_sets
 from kis_bench.analysis.models import compare
+from kis_bench.encoders import list_packages
 from kis_bench.metrics import MEASURES
 from kis_bench.records import Collection, Dataset
 from kis_bench.results import Run, read_run, write_run
@@ -99,7 +100,7 @@ def write_measured(
                 "device": device,
                 "interrupted": interrupted,
                 "git": git_state(repository),
-                "versions": versions(),
+                "versions": versions(list_packages()),
                 "statistics": statistics(),
                 "privacy": privacy,
                 **({"gate": gate} if gate else {}),

@@ -80,7 +80,7 @@ def made(config: pytest.Config) -> Gate | None:
         raise UnknownName(
             "model", rules.incumbent, models_of(baseline), f"These are in {option.kis_baseline}."
         )
-    about = {"versions": versions(), "git": git_state(config.rootpath)}
+    about = {"versions": versions(encoders.list_packages()), "git": git_state(config.rootpath)}
     return Gate(thresholds, baseline, rules, about, asked=bool({"thresholds", "baseline"} & given))
 
 

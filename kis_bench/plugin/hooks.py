@@ -30,6 +30,7 @@ from kis_bench.plugin.session import (
     TIMED,
     QuerySet,
     asked_by_name,
+    hide_private,
     in_use,
     line_up,
     load_dataset,
@@ -100,7 +101,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if not in_use(config):
         return []
     judge = None if config.option.collectonly else gate(config)
-    return line_up(config).header() + ([f"kis-bench gate: {judge.about()}"] if judge else [])
+    header = [hide_private(config, line) for line in line_up(config).header()]
+    return header + ([f"kis-bench gate: {judge.about()}"] if judge else [])
 
 
 def stop_at_wrong_options(config: pytest.Config) -> None:
@@ -321,13 +323,13 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
     except KisBenchError as error:
         if not uses_dataset(item):
             raise
-        wanted = item.config.option.kis_strict
+        wanted, said = item.config.option.kis_strict, hide_private(item.config, str(error))
         if isinstance(error, NotReady) and not (
             wanted or asked_by_name(item.config, error.concerns)
         ):
-            item.user_properties.append((PAYLOAD, {ABSENT: str(error)}))
-            raise pytest.skip.Exception(str(error)) from None
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+            item.user_properties.append((PAYLOAD, {ABSENT: said}))
+            raise pytest.skip.Exception(said) from None
+        raise pytest.fail.Exception(said, pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,6 +18,7 @@ from kis_bench.plugin.session import (
     QuerySet,
     asked_by_name,
     device_of,
+    hide_private,
     line_up,
     load_dataset,
     problems,
@@ -39,7 +40,7 @@ def refuse(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     worker = getattr(config, "workerinput", {}).get("workerid")
     if worker not in (None, "gw0"):
         return
-    if lines := list_refusals(config, items):
+    if lines := [hide_private(config, line) for line in list_refusals(config, items)]:
         if worker is not None:
             config.workeroutput[REFUSED] = lines  # type: ignore[attr-defined]
         stop(lines)

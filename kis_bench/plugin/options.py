@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kis_bench import encoders
-from kis_bench.encoders.catalogue import FORMS
+from kis_bench.encoders.back_ends import list_forms
 from kis_bench.errors import BadFile, KisBenchError, unknown
 from kis_bench.files.toml_tables import read_toml
 from kis_bench.ranking.relevance import IDENTICAL, NEAR_DUPLICATE_METHODS, SEGMENT_S
@@ -74,7 +74,7 @@ class Option:
 OPTIONS = (
     Option(
         "model",
-        f"measure this model: a name that is declared or known, or {FORMS}; repeatable "
+        f"measure this model: a name that is declared or known, or {list_forms()}; repeatable "
         "(default: all declared); exit code 2 if it can't be measured",
         "NAME",
         many=True,

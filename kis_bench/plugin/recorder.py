@@ -15,7 +15,14 @@ from kis_bench.errors import KisBenchError
 from kis_bench.gate.verdicts import UNUSABLE
 from kis_bench.plugin.gating import GATE
 from kis_bench.plugin.named import REFUSED, stop
-from kis_bench.plugin.session import PAYLOAD, in_use, line_up, load_dataset, query_sets
+from kis_bench.plugin.session import (
+    PAYLOAD,
+    hide_private,
+    in_use,
+    line_up,
+    load_dataset,
+    query_sets,
+)
 from kis_bench.records import Collection, Dataset, Float64s
 
 if TYPE_CHECKING:
@@ -114,7 +121,7 @@ class Recorder:
         self.judge_the_rest(session, exitstatus)
         if self.absent and not self.ran and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = 2  # all that was selected isn't here
-        self.clashes = [*dict.fromkeys(self.clashes)]
+        self.clashes = [hide_private(self.config, one) for one in dict.fromkeys(self.clashes)]
         if self.clashes:
             session.exitstatus = 2
         if not self.ranks and not self.distances:
@@ -149,7 +156,7 @@ class Recorder:
                 gate=None
                 if (judge := self.config.stash.get(GATE, None)) is None
                 else judge.about(),
-                remarks=[*self.clashes, *self.problems],
+                remarks=[*self.clashes, *(hide_private(self.config, one) for one in self.problems)],
                 pictures=self.pictures(),
                 privacy=option.kis_privacy,
                 repository=self.config.rootpath,

@@ -140,6 +140,16 @@ def usable_model(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
     return encoder
 
 
+def hide_private(config: pytest.Config, text: str) -> str:
+    """A message as it may be shown: under privacy without folders of this machine."""
+    if not config.option.kis_privacy:
+        return text
+    from kis_bench.results.privacy import hide_folders
+
+    sources = [checkpoint.origin for checkpoint in line_up(config).models]
+    return hide_folders(text, [source.folder for source in sources if source.folder is not None])
+
+
 def device_of(config: pytest.Config) -> str:
     """What was asked for; processes of pytest-xdist take GPUs in turn."""
     device: str = config.option.kis_device

@@ -7,8 +7,11 @@ and ids of queries and items, are shown: choose such as you may show.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from kis_bench.records import Source
 
 OF_RUN = frozenset(
     {
@@ -89,7 +92,8 @@ OPTIONS = frozenset(
         "verify",
     }
 )
-_PATH = re.compile(r"(^|[:=@])((?:[A-Za-z]:)?[\\/]|~|\.{1,2}[\\/]).*|(:local-dir:|=).*", re.DOTALL)
+#: The folders of an absolute path, down to its last name; addresses of the network have none.
+ABSOLUTE = re.compile(r"(?<![\w.~:/\\@])(?:[A-Za-z]:|~)?[\\/](?:[^\s'\",;:()\\/]+[\\/])+")
 
 
 def without_private(provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def facts_of(about: Mapping[str, Any], allowed: Collection[str]) -> dict[str, An
     """Of a model or a dataset."""
     found = {key: value for key, value in about.items() if key in allowed}
     if isinstance(found.get("source"), str):
-        found["source"] = source_of(found["source"])
+        found["source"] = Source.read(found["source"]).public
     if "remarks" in about:  # which name files
         found["remarks"] = []
     if isinstance(found.get("weights"), Mapping):
@@ -122,17 +126,22 @@ def facts_of(about: Mapping[str, Any], allowed: Collection[str]) -> dict[str, An
     return found
 
 
-def source_of(source: str) -> str:
-    """A source without the folders of a path in it.
+def hide_folders(text: str, known: Iterable[Path] = ()) -> str:
+    """A message with the last names of paths only.
 
-    >>> source_of("openclip:local-dir:/home/me/ours"), source_of("hf-hub:org/name"), source_of("vlad=~/x/c.npz")
-    ('openclip:local-dir:ours', 'hf-hub:org/name', 'vlad=c.npz')
+    Args:
+        known: folders and files of the user's that it may name; others are found by how absolute paths look.
+
+    >>> hide_folders("no config.json. looked in /home/me/ours", [])
+    'no config.json. looked in ours'
+    >>> hide_folders("looked in /home/my self/ours", [Path("/home/my self/ours")])
+    'looked in ours'
     """
-    found = _PATH.search(source)
-    if found is None:
-        return source
-    head = source[: found.start()] + (found[1] or found[3] or "")
-    return head + last(source[len(head) :])
+    written = {str(path) for each in known for path in (each, each.absolute(), each.resolve())}
+    for path in sorted(written, key=len, reverse=True):
+        if len(Path(path).parts) > 1:
+            text = text.replace(path, last(path))
+    return ABSOLUTE.sub("", text)
 
 
 def last(path: str) -> str:

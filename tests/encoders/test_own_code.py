@@ -7,7 +7,7 @@ from textwrap import dedent
 import pytest
 
 from kis_bench import encoders
-from kis_bench.encoders.own_code import own_modules
+from kis_bench.encoders.user.own_code import own_modules
 from kis_bench.errors import KisBenchError
 
 PROJECT = {

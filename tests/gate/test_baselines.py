@@ -293,7 +293,9 @@ def test_folders_and_commands_of_the_machine_are_left_out(run, tmp_path):
     ]
     save_baseline(run, tmp_path / "b.kis.zip")
     with zipfile.ZipFile(tmp_path / "b.kis.zip") as archive:
-        assert b"alice" not in archive.read("baseline.json")
+        kept = archive.read("baseline.json")
+    assert b"alice" not in kept
+    assert b"openclip:local-dir:ours" in kept
     assert "alice" in str(run.provenance)  # the run itself is as it was
 
 

@@ -327,7 +327,7 @@ def test_what_changed_says_how_a_model_was_run():
 def test_what_changed_names_no_folders():
     old, new = run(ranks_of([1])), run(ranks_of([1]))
     old.provenance["models"]["a"]["source"] = "openclip:local-dir:/home/me/ours"
-    new.provenance["models"]["a"]["source"] = "openclip.ours"  # as under privacy
+    new.provenance["models"]["a"]["source"] = "openclip:local-dir:ours"  # as under privacy
     assert what_changed(old, new, CELL, Rules()) == []
     new.provenance["models"]["a"]["source"] = "openclip:local-dir:/home/you/theirs"
     assert what_changed(old, new, CELL, Rules()) == [

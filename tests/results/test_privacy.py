@@ -16,30 +16,10 @@ from kis_bench.analysis import combinations, label_sets
 from kis_bench.analysis.models import compare
 from kis_bench.measuring import run as runs
 from kis_bench.report.sections.provenance import provenance_section
-from kis_bench.results.privacy import command_of, source_of, without_private
+from kis_bench.results.privacy import command_of, without_private
 from kis_bench.statistics import crossed
 
 HOME = "/home/anna-secret"
-
-
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
-        ("openclip:local-dir:/home/anna/ours", "openclip:local-dir:ours"),
-        ("openclip:ViT-B-32/laion2b", "openclip:ViT-B-32/laion2b"),
-        ("hf-hub:org/name", "hf-hub:org/name"),
-        ("hf-hub:/home/anna/m", "hf-hub:m"),
-        ("transformers:~/anna/m/", "transformers:m"),
-        ("timm:./anna/m", "timm:m"),
-        ("extractor:vlad=/home/anna/codes.npz", "extractor:vlad=codes.npz"),
-        ("timm:C:\\anna\\m", "timm:m"),
-        ("python:module:function", "python:module:function"),
-        ("demo:", "demo:"),
-        ("study:distances", "study:distances"),
-    ],
-)
-def test_sources_without_folders(source, shown):
-    assert source_of(source) == shown
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kis_bench.encoders import hub
 from kis_bench.encoders.downloads import download
+from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
-
-if TYPE_CHECKING:
-    from kis_bench.encoders.protocol import Encoder
 
 WITHOUT_LAVIS, LAVIS = ("open_clip_torch>=3.3", "transformers>=5"), "salesforce-lavis"
 VARIANTS = ("pretrain_vitL", "pretrain_vitL+unprojected")
@@ -60,11 +57,11 @@ def files() -> Files:
 
 
 def through_lavis(checkpoint: Checkpoint) -> bool:
-    return checkpoint.source.startswith("lavis:") or not all(map(hub.installed, WITHOUT_LAVIS))
+    return checkpoint.origin.kind == "lavis" or not all(map(hub.installed, WITHOUT_LAVIS))
 
 
 def variant(checkpoint: Checkpoint) -> str:
-    wanted = checkpoint.source.partition(":")[2]
+    wanted = checkpoint.origin.rest
     if wanted not in VARIANTS:
         raise UnknownName("BLIP-2 checkpoint", wanted, VARIANTS, f"Model: {checkpoint.name}.")
     return wanted
@@ -74,7 +71,7 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     variant(checkpoint)
     lavis = through_lavis(checkpoint)
     if lavis and not hub.installed(LAVIS):
-        if checkpoint.source.startswith("lavis:"):
+        if checkpoint.origin.kind == "lavis":
             remedy = f"python -m tox run -e lavis -- benchmarks --kis-model {checkpoint.name}"
             return Readiness(False, "needs tox -e lavis", remedy)
         return Readiness(
@@ -131,3 +128,15 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     from kis_bench.encoders.blip2.network import NativeBlip2
 
     return NativeBlip2(checkpoint, made_under, device, precision, projected, files())
+
+
+BACK_END = BackEnd(
+    kinds=("blip2", "lavis"),
+    forms=(),
+    packages=("salesforce-lavis", "open_clip_torch", "transformers", "tokenizers", "torch"),
+    readiness=readiness,
+    key=key,
+    weights=weights,
+    load=load,
+    fetch=fetch,
+)

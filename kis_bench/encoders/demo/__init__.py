@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint, Readiness
-
-if TYPE_CHECKING:
-    from kis_bench.encoders.protocol import Encoder
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 PREPROCESSING = "rgb-squash-bicubic-64"
@@ -50,3 +47,15 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     from kis_bench.encoders.demo.encoder import DemoEncoder
 
     return DemoEncoder(checkpoint, device, key(checkpoint, precision))
+
+
+BACK_END = BackEnd(
+    kinds=("demo",),
+    forms=(),
+    packages=("torch",),
+    readiness=readiness,
+    key=key,
+    weights=weights,
+    load=load,
+    fp32_only=True,
+)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kis_bench.encoders.features import vlad
-from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.cache import digest_file
 from kis_bench.files.images import upright
@@ -138,13 +138,13 @@ class Extractor:
 
 def parts(checkpoint: Checkpoint) -> tuple[str, Path | None, dict[str, str]]:
     """Name of the extractor, its codebook's file where it has one, and the packages that it needs."""
-    name, _, path = checkpoint.source.partition(":")[2].partition("=")
+    name, file = checkpoint.origin.rest.partition("=")[0], checkpoint.origin.folder
     if name not in NAMES:
         raise UnknownName("extractor", name, NAMES, f"Model: {checkpoint.name}.")
     if name == "vlad-sift":
         return (
             name,
-            Path(path).expanduser() if path else vlad.default_codebook(),
+            file or vlad.default_codebook(),
             {"cv2": "opencv-python-headless"},
         )
     return name, None, EXTRACTORS[name][2]
@@ -205,3 +205,17 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
         )
     feature, dim, _ = EXTRACTORS[name]
     return Extractor(checkpoint.name, made_under, dim, feature)
+
+
+BACK_END = BackEnd(
+    kinds=("extractor",),
+    forms=("extractor:NAME",),
+    packages=("scikit-image", "scikit-learn", "opencv-python-headless"),
+    readiness=readiness,
+    key=key,
+    weights=weights,
+    load=load,
+    image_only=True,
+    cpu_only=True,
+    fp32_only=True,
+)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kis_bench.encoders import hub
 from kis_bench.encoders.openclip.tags import Tag, find_tag
+from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError
 from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
@@ -20,8 +21,6 @@ from kis_bench.records import Checkpoint, Readiness, digest
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from kis_bench.encoders.protocol import Encoder
 
 NEEDS = ("open_clip_torch>=3.3",)
 CONFIG = "open_clip_config.json"
@@ -42,12 +41,12 @@ def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
     Raises:
         KisBenchError: the source is written wrong. UnknownName: no such architecture or tag.
     """
-    kind, _, rest = checkpoint.source.partition(":")
-    if kind == "hf-hub":
+    source = checkpoint.origin
+    if source.kind == "hf-hub":
         return hub.repository_of(checkpoint)
-    if rest.startswith("local-dir:"):
-        return Path(rest.removeprefix("local-dir:")).expanduser()
-    architecture, slash, tag = rest.rpartition("/")
+    if source.folder is not None:
+        return source.folder
+    architecture, slash, tag = source.rest.rpartition("/")
     if not slash:
         raise KisBenchError(
             f"model {checkpoint.name}: write openclip:ARCH/TAG or openclip:local-dir:PATH"
@@ -154,7 +153,7 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     return OpenClipEncoder.of_folder(checkpoint, made_under, device, precision, folder)
 
 
-def clip_truncated(texts: Sequence[str]) -> NDArray[np.bool_]:
+def find_cut_by_clip(texts: Sequence[str]) -> NDArray[np.bool_]:
     """Which texts open_clip's own tokenizer cuts at CLIP's context of 77 tokens; it needs no file of any model."""
     from open_clip.tokenizer import SimpleTokenizer
 
@@ -164,3 +163,16 @@ def clip_truncated(texts: Sequence[str]) -> NDArray[np.bool_]:
     lengths = (tokenizer.context_length, tokenizer.context_length + 1)
     at_context, one_more = (tokenizer(list(texts), context_length=length) for length in lengths)
     return find_cut_texts(at_context, one_more, tokenizer([""], context_length=lengths[1])[0])
+
+
+BACK_END = BackEnd(
+    kinds=("openclip", "hf-hub"),
+    forms=("openclip:ARCH/TAG", "openclip:local-dir:PATH", "hf-hub:ORG/NAME"),
+    packages=("open_clip_torch", "transformers", "tokenizers", "timm", "torch", "torchvision"),
+    readiness=readiness,
+    key=key,
+    weights=weights,
+    load=load,
+    fetch=fetch,
+    find_cut_by_clip=find_cut_by_clip,
+)

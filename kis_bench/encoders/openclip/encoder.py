@@ -52,8 +52,9 @@ class OpenClipEncoder(TorchEncoder):
             model, preprocess = open_clip.create_model_from_pretrained(name)
             options = fallback_config(folder) if config["text_cfg"].get("hf_tokenizer_name") else {}
             tokenizer = open_clip.get_tokenizer(name, **options)
-        kind, _, repository = checkpoint.source.partition(":")
-        expected = find_quick_gelu(repository.partition("@")[0]) if kind == "hf-hub" else None
+        source = checkpoint.origin
+        known = source.kind == "hf-hub"
+        expected = find_quick_gelu(source.rest.partition("@")[0]) if known else None
         return cls(
             checkpoint,
             key,

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import TYPE_CHECKING
 
 from kis_bench.encoders import hub
+from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint, Readiness
-
-if TYPE_CHECKING:
-    from kis_bench.encoders.protocol import Encoder
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -63,3 +60,16 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     assert folder is not None  # it is ready
     assert made_under is not None
     return TimmEncoder(checkpoint, made_under, device, precision, folder)
+
+
+BACK_END = BackEnd(
+    kinds=("timm",),
+    forms=("timm:NAME",),
+    packages=("timm", "torch"),
+    readiness=readiness,
+    key=key,
+    weights=weights,
+    load=load,
+    fetch=fetch,
+    image_only=True,
+)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from kis_bench.encoders import hub
+from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.records import Checkpoint, Readiness
-
-if TYPE_CHECKING:
-    from kis_bench.encoders.protocol import Encoder
 
 CONFIG = "config.json"
 WEIGHTS = (
@@ -47,3 +44,15 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     assert folder is not None  # it is ready
     assert made_under is not None
     return load_encoder(checkpoint, made_under, device, precision, folder)
+
+
+BACK_END = BackEnd(
+    kinds=("transformers",),
+    forms=("transformers:ORG/NAME",),
+    packages=("transformers", "tokenizers", "torch", "torchvision"),
+    readiness=readiness,
+    key=key,
+    weights=weights,
+    load=load,
+    fetch=fetch,
+)

@@ -19,10 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from kis_bench.colours import (
-    to_cielab,
-)
-from kis_bench.encoders.protocol import Encoder
+from kis_bench.colours import to_cielab
+from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Float32s, Float64s, Readiness
 
@@ -158,3 +156,16 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     return ColourWords(checkpoint.name, key(checkpoint, precision))
+
+
+BACK_END = BackEnd(
+    kinds=("colour-words",),
+    forms=(),
+    packages=(),
+    readiness=readiness,
+    key=key,
+    weights=weights,
+    load=load,
+    cpu_only=True,
+    fp32_only=True,
+)

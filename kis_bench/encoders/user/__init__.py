@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.encoders.catalogue import nameless
-from kis_bench.encoders.own_code import code_digest
-from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.protocol import BackEnd, Encoder
+from kis_bench.encoders.user.own_code import code_digest
 from kis_bench.errors import KisBenchError, raised
 from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
@@ -28,8 +28,7 @@ OPTIONAL = ("prepare_image", "encode_prepared", "batch_size")
 
 
 def split_source(checkpoint: Checkpoint) -> tuple[str, str]:
-    _, _, named = checkpoint.source.partition(":")
-    module, _, function = named.partition(":")
+    module, _, function = checkpoint.origin.rest.partition(":")
     if not (function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         said = f"source {checkpoint.source!r} names no function; write python:MODULE:FUNCTION"
         raise KisBenchError(f"model {checkpoint.name}: {said}")
@@ -275,3 +274,15 @@ def digest_files(checkpoint: Checkpoint, own: Any, module: str) -> list[str]:
             for file in inside
         ]
     return found
+
+
+BACK_END = BackEnd(
+    kinds=("python",),
+    forms=("module:function",),
+    packages=(),
+    readiness=readiness,
+    key=key,
+    weights=weights,
+    load=load,
+    require=function_of,
+)

@@ -66,7 +66,7 @@ def with_parents(module: str) -> Iterator[str]:
 def is_of_project(file: Path) -> bool:
     """Whether a file belongs to a project, and neither to Python nor to installed packages nor to kis-bench."""
     elsewhere = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
-    elsewhere.add(Path(__file__).resolve().parents[1])
+    elsewhere.add(Path(__file__).resolve().parents[2])
     return not (INSTALLED.search(str(file)) or elsewhere.intersection(file.parents))
 
 
