@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -14,9 +14,9 @@ from kis_bench.encoders.encoding import CheckedModel, Input, TextVectors
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import read_image
-from kis_bench.files.parallel import map_ahead, show_progress
+from kis_bench.files.parallel import map_ahead
 from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
-from kis_bench.store import Entry, Shard, Store
+from kis_bench.store import Encoded, Entry, Shard, Store
 
 DECODERS = 2  #: threads; Pillow decodes without the interpreter's lock
 
@@ -40,9 +40,10 @@ def embed_collection(
         KisBenchError: the encoder failed, or returned other than it has to; the store can't be written. What was
             finished before stays, and nothing of the batch is kept.
     """
-    entry = images_entry(collection, encoder.key, store)
-    missing = entry.missing()
-    if missing:
+
+    def encode(
+        missing: list[Shard], look_up: Callable[[int], Vectors]
+    ) -> Generator[Encoded, None, None]:
         model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
         checked, batches = CheckedModel(model), Batches(model, batch_size)
         first = first_of_content(collection)
@@ -55,18 +56,20 @@ def embed_collection(
         with ThreadPoolExecutor(decoders) as pool:
             # Twice a batch: while one is encoded, the next is made ready.
             prepared = map_ahead(pool, prepare, places, 2 * batches.size)
-            what = f"{collection.name}: images with {encoder.name}"
-            for shard, encoded in zip(shards_with_progress(entry, missing, what), own, strict=True):
+            for shard, encoded in zip(missing, own, strict=True):
                 vectors: list[Vectors] = []
                 left = len(encoded)
                 while left:
                     batch = list(islice(prepared, min(batches.size, left)))
                     vectors += batches.run(checked.images, batch)
                     left -= len(batch)
-                entry.write_shard(
-                    shard, with_copies(entry, shard, first, encoded, vectors), made=checked.made()
-                )
-    return complete(entry, encoder, wrote=bool(missing))
+                found = dict(zip(encoded, np.concatenate(vectors), strict=True)) if encoded else {}
+                copies = (first[i] for i in range(shard.start, shard.stop))
+                whole = np.stack([found[i] if i in found else look_up(i) for i in copies])
+                yield whole, None, checked.made()
+
+    entry = images_entry(collection, encoder.key, store)
+    return entry.fill(encode, describe(encoder), f"{collection.name}: images with {encoder.name}")
 
 
 def embed_texts(
@@ -79,19 +82,24 @@ def embed_texts(
 ) -> Embeddings:
     """The vectors of texts, ``[n, 1, d]``, and which were longer than the encoder's context."""
     entry, texts = texts_entry(queries, encoder.key, store, name)
-    missing = entry.missing()
-    if missing:
+
+    def encode(
+        missing: list[Shard], look_up: Callable[[int], Vectors]
+    ) -> Generator[Encoded, None, None]:
         model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
         checked, batches = CheckedModel(model), Batches(model, batch_size)
         inputs = [Input(*pair) for pair in zip(entry.ids, texts, strict=True)]
-        for shard in shards_with_progress(entry, missing, f"{name}: texts with {encoder.name}"):
+        for shard in missing:
             parts: list[TextVectors] = batches.run(checked.texts, inputs[shard.start : shard.stop])
-            vectors, cut = (
-                np.concatenate([p[0] for p in parts]),
-                np.concatenate([p[1] for p in parts]),
-            )
-            entry.write_shard(shard, vectors, cut, made=checked.made())
-    return complete(entry, encoder, wrote=bool(missing))
+            vectors, cut = (np.concatenate(part) for part in zip(*parts, strict=True))
+            yield vectors, cut, checked.made()
+
+    return entry.fill(encode, describe(encoder), f"{name}: texts with {encoder.name}")
+
+
+def describe(encoder: Encoder) -> Callable[[], dict[str, object]]:
+    """What a manifest says of an encoder; its context may be known only once it is loaded, hence a function."""
+    return lambda: {"encoder": encoder.name, "context_length": encoder.context_length}
 
 
 def first_of_content(collection: Collection) -> list[int]:
@@ -102,25 +110,6 @@ def first_of_content(collection: Collection) -> list[int]:
     """
     first: dict[str, int] = {}
     return [first.setdefault(digest, i) for i, digest in enumerate(collection.content)]
-
-
-def with_copies(
-    entry: Entry,
-    shard: Shard,
-    first: Sequence[int],
-    encoded: Sequence[int],
-    vectors: Sequence[Vectors],
-) -> Vectors:
-    """The vectors of a whole shard ``[stop - start, v, d]``, from those encoded in it and those in earlier shards."""
-    found = dict(zip(encoded, np.concatenate(vectors), strict=True)) if encoded else {}
-    elsewhere: dict[int, list[int]] = {}  # number of a shard -> items in it
-    for i in {first[i] for i in range(shard.start, shard.stop)} - found.keys():
-        elsewhere.setdefault(i // entry.shard_items, []).append(i)
-    shards = entry.shards()
-    for number, items in elsewhere.items():
-        stored = entry.vectors(shards[number])
-        found |= {i: stored[i - shards[number].start] for i in items}
-    return np.stack([found[first[i]] for i in range(shard.start, shard.stop)])
 
 
 def images_entry(collection: Collection, key: str, store: Store) -> Entry:
@@ -140,16 +129,3 @@ def texts_of(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[
     """Ids and texts; texts without ids are counted from 0."""
     ids = [q.query_id if isinstance(q, Query) else str(i) for i, q in enumerate(queries)]
     return ids, [q.text if isinstance(q, Query) else q for q in queries]
-
-
-def shards_with_progress(entry: Entry, missing: list[Shard], what: str) -> Iterator[Shard]:
-    yield from show_progress(missing, what, unit="shard", done=len(entry.shards()) - len(missing))
-
-
-def complete(entry: Entry, encoder: Encoder, *, wrote: bool) -> Embeddings:
-    if wrote or not (entry.folder / "manifest.json").exists():
-        entry.finish({"encoder": encoder.name, "context_length": encoder.context_length})
-    embeddings = entry.read()
-    if embeddings is None:
-        raise KisBenchError(f"{entry.folder}: a shard vanished or was damaged meanwhile; run again")
-    return embeddings

@@ -14,17 +14,19 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files.whole import digest_content, write_whole
+from kis_bench.files.parallel import show_progress
+from kis_bench.files.whole import write_whole
 from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Embeddings, Vectors
 
@@ -92,8 +94,22 @@ def safe(name: str) -> str:
     )
 
 
+class StoredShard(NamedTuple):
+    """A shard that is there and whole."""
+
+    digest: str  # SHA-256 of its file
+    table: pa.Table  # memory-mapped
+
+
+#: Vectors of a shard, flags of its texts or None, and what made them; see :meth:`Entry.write_shard`.
+Encoded = tuple[Vectors, NDArray[np.bool_] | None, Mapping[str, str | None]]
+Encode = Callable[[list[Shard], Callable[[int], Vectors]], Generator[Encoded, None, None]]
+
+
 @dataclass(frozen=True)
 class Entry:
+    """The vectors of one dataset's images or texts under one encoder."""
+
     folder: Path
     key: str
     ids: tuple[str, ...]
@@ -105,7 +121,41 @@ class Entry:
 
     def missing(self) -> list[Shard]:
         """Shards that are not there, or damaged; damaged ones will be written over."""
-        return [shard for shard in self.shards() if self.read_shard(shard) is None]
+        return [shard for shard in self.shards() if self.find_shard(shard) is None]
+
+    def fill(self, encode: Encode, about: Callable[[], Mapping[str, Any]], what: str) -> Embeddings:
+        """All vectors: those that are missing are encoded, and kept as soon as a shard of them is whole.
+
+        Args:
+            encode: gets the missing shards, and a function that gives the vectors ``[v, d]`` of an item of an earlier
+                shard by its position; yields what each shard holds. Not called if none is missing.
+            about: what the manifest says of the encoder.
+            what: is done, for the progress bar.
+
+        Raises:
+            BadVector, KisBenchError: see :meth:`write_shard`; what was finished before stays.
+        """
+        shards = self.shards()
+        found = {shard: self.find_shard(shard) for shard in shards}
+        missing = [shard for shard in shards if found[shard] is None]
+
+        def look_up(item: int) -> Vectors:
+            stored = found[shards[item // self.shard_items]]
+            assert stored is not None  # shards come in their order
+            vector: Vectors = vectors_of(stored.table)[item % self.shard_items]
+            return vector
+
+        if missing:
+            with closing(encode(missing, look_up)) as encoded:
+                for shard in show_progress(
+                    missing, what, unit="shard", done=len(shards) - len(missing)
+                ):
+                    digest = self.write_shard(shard, *next(encoded))
+                    found[shard] = StoredShard(digest, self.open_shard(shard))
+        whole = {shard: stored for shard, stored in found.items() if stored is not None}
+        if missing or not (self.folder / "manifest.json").exists():
+            self.write_manifest(about(), {shard: one.digest for shard, one in whole.items()})
+        return self.join([stored.table for stored in whole.values()])
 
     def write_shard(
         self,
@@ -113,8 +163,16 @@ class Entry:
         vectors: Vectors,
         truncated: NDArray[np.bool_] | None = None,
         made: Mapping[str, str | None] | None = None,
-    ) -> None:
-        """``vectors``: float32 ``[stop - start, v, d]``, unit length; ``made``: device and the like that made them.
+    ) -> str:
+        """Keeps a shard, unless it is there by now.
+
+        Args:
+            vectors: float32 ``[stop - start, v, d]``, unit length.
+            truncated: of texts, which were cut, bool ``[stop - start]``.
+            made: device and the like that made them.
+
+        Returns:
+            The SHA-256 of the shard that is there.
 
         Raises:
             BadVector: NaN, infinity, or not of unit length; names the item.
@@ -122,8 +180,8 @@ class Entry:
         """
         ids = self.ids[shard.start : shard.stop]
         require_unit_vectors(ids, vectors)
-        if self.read_shard(shard) is not None:
-            return  # another process was faster; what has been read of it stays
+        if (stored := self.find_shard(shard)) is not None:
+            return stored.digest  # another process was faster; what has been read of it stays
         n, v, d = vectors.shape
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
         columns = {
@@ -150,14 +208,30 @@ class Entry:
         payload = sink.getvalue().to_pybytes()
         # A file beside it bears the digest of the payload, so that damage shows before the manifest exists. Its name
         # does: of processes that write other vectors at once, as of a model with chance in it, each has a file.
-        write_whole(self.digest_file(shard, hashlib.sha256(payload).hexdigest()), b"")
+        digest = hashlib.sha256(payload).hexdigest()
+        write_whole(self.digest_file(shard, digest), b"")
         write_whole(self.folder / shard.file_name, payload)
+        return digest
 
     def digest_file(self, shard: Shard, digest: str) -> Path:
         return self.folder / f"{shard.file_name}.{digest}"
 
-    def read_shard(self, shard: Shard) -> pa.Table | None:
-        """The mapped shard, or None if it is missing or damaged."""
+    def open_shard(self, shard: Shard) -> pa.Table:
+        """The mapped table of a shard that was found whole or written before.
+
+        Raises:
+            KisBenchError: it isn't there any more.
+        """
+        try:
+            with pa.memory_map(str(self.folder / shard.file_name)) as source:
+                return pa.ipc.open_file(pa.BufferReader(source.read_buffer())).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise KisBenchError(
+                f"{self.folder / shard.file_name} vanished or was damaged meanwhile; run again"
+            ) from error
+
+    def find_shard(self, shard: Shard) -> StoredShard | None:
+        """The mapped shard, or None if it is missing, damaged or of other items."""
         file = self.folder / shard.file_name
         try:
             with pa.memory_map(str(file)) as source:
@@ -175,30 +249,21 @@ class Entry:
         table = pa.ipc.open_file(pa.BufferReader(mapped)).read_all()
         said = about(table)
         same = said["schema_version"] == SCHEMA_VERSION and said["key"] == self.key
-        return (
-            table
-            if same and tuple(table["id"].to_pylist()) == self.ids[shard.start : shard.stop]
-            else None
-        )
-
-    def vectors(self, shard: Shard) -> Vectors:
-        """Those of a shard that is there, ``[stop - start, v, d]``."""
-        table = self.read_shard(shard)
-        if table is None:
-            raise KisBenchError(
-                f"{self.folder / shard.file_name} vanished or was damaged meanwhile; run again"
-            )
-        return vectors_of(table)
+        ids = self.ids[shard.start : shard.stop]
+        return StoredShard(digest, table) if same and (*table["id"].to_pylist(),) == ids else None
 
     def read(self) -> Embeddings | None:
         """All vectors, or None while a shard is missing."""
         tables = []
         for shard in self.shards():
-            table = self.read_shard(shard)
-            if table is None:
+            stored = self.find_shard(shard)
+            if stored is None:
                 return None
-            tables.append(table)
-        parts = [vectors_of(table) for table in tables]
+            tables.append(stored.table)
+        return self.join(tables)
+
+    def join(self, tables: Sequence[pa.Table]) -> Embeddings:
+        """The vectors of all shards, with what they say of themselves."""
         truncated = None
         if tables and "truncated" in tables[0].column_names:
             truncated = np.concatenate([table["truncated"].to_numpy() for table in tables])
@@ -209,18 +274,15 @@ class Entry:
             if value is not None and value not in made.setdefault(name, []):
                 made[name].append(value)
         joined = {name: " and ".join(values) for name, values in made.items() if values}
-        return Embeddings(self.ids, join(parts), self.key, truncated, joined)
+        return Embeddings(
+            self.ids, join(list(map(vectors_of, tables))), self.key, truncated, joined
+        )
 
-    def finish(self, encoder: Mapping[str, Any]) -> None:
-        """Writes the manifest: what the shards are, their digests, and about the encoder."""
+    def write_manifest(self, encoder: Mapping[str, Any], digests: Mapping[Shard, str]) -> None:
+        """What the shards are, their digests, and about the encoder."""
         shards = [
-            {
-                "file": shard.file_name,
-                "start": shard.start,
-                "stop": shard.stop,
-                "sha256": digest_content(self.folder / shard.file_name),
-            }
-            for shard in self.shards()
+            {"file": shard.file_name, "start": shard.start, "stop": shard.stop, "sha256": digest}
+            for shard, digest in digests.items()
         ]
         manifest = {
             "schema_version": SCHEMA_VERSION,

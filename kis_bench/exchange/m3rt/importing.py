@@ -173,11 +173,12 @@ class Import:
             else:
                 fingerprint, items, vectors = collection.fingerprint, collection.ids, vectors[order]
         entry = store.entry(save.dataset, fingerprint, self.make_key(save), "images", items)
-        missing = entry.missing()
-        for shard in missing:
-            entry.write_shard(shard, vectors[shard.start : shard.stop, None])
-        if missing or not (entry.folder / "manifest.json").exists():
-            entry.finish({"encoder": save.model, "source": f"m3rt:{save.thesis_model}"})
+        about = {"encoder": save.model, "source": f"m3rt:{save.thesis_model}"}
+        entry.fill(
+            lambda missing, _: ((vectors[one.start : one.stop, None], None, {}) for one in missing),
+            lambda: about,
+            f"{save.dataset}: images with {save.model}",
+        )
         return entry.folder
 
     def make_key(self, save: Save) -> str:
