@@ -338,6 +338,24 @@ def clip_of_transformers(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def clip_of_sentence_transformers(folder: Path) -> None:
+    """In the layout of sentence-transformers/clip-ViT-B-32: a module in a folder of its own."""
+    inner = folder / "0_CLIPModel"
+    inner.mkdir()
+    clip_of_transformers(inner)
+    modules = [
+        {
+            "idx": 0,
+            "name": "0",
+            "path": inner.name,
+            "type": "sentence_transformers.models.CLIPModel",
+        }
+    ]
+    save_json(folder / "modules.json", modules)
+    version = {"sentence_transformers": "2.0.0", "transformers": "4.7.0", "pytorch": "1.9.0"}
+    save_json(folder / "config_sentence_transformers.json", {"__version__": version})
+
+
 def siglip_of_transformers(version: int) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         import transformers
@@ -526,6 +544,7 @@ REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "openai/clip-vit-base-patch32": clip_of_transformers,
     "google/siglip-base-patch16-224": siglip_of_transformers(1),
     "google/siglip2-base-patch16-naflex": siglip_of_transformers(2),
+    "sentence-transformers/clip-ViT-B-32": clip_of_sentence_transformers,
     "timm/test_vit.r160_in1k": timm_model,
     "bert-base-uncased": bert,
 }

@@ -23,6 +23,7 @@ SOURCES = {
     "lavis": "lavis:pretrain_vitL+unprojected",
     "openclip": "openclip:local-dir:{here}/openclip",
     "python": "python:own_model:load",
+    "sentence-transformers": "sentence-transformers:{here}/sentence",
     "timm": "timm:timm/test_vit.r160_in1k",
     "transformers": "transformers:google/siglip-base-patch16-224",
 }
@@ -30,6 +31,7 @@ SOURCES = {
 WRONG = {
     "extractor": "extractor:vlad-sift={here}/wrong.npy",
     "openclip": "openclip:local-dir:{here}/broken-openclip",
+    "sentence-transformers": "sentence-transformers:{here}/broken-sentence",
 }
 ABSENT = {
     kind: source.replace("wrong", "no").replace("broken", "no") for kind, source in WRONG.items()
@@ -97,7 +99,8 @@ def write_project(folder: Path, here: Path) -> None:
     write_study(folder / "judged", triplets, judgments, [person("u1")], pictures=range(5))
     here.mkdir()
     miniatures.write("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", here / "openclip")
-    for kind, inside in (("openclip", "."),):
+    miniatures.write("sentence-transformers/clip-ViT-B-32", here / "sentence")
+    for kind, inside in (("openclip", "."), ("sentence", "0_CLIPModel")):
         broken = Path(shutil.copytree(here / kind, here / f"broken-{kind}"))
         for file in (broken / inside).glob("*.safetensors"):
             file.write_bytes(b"nothing")
