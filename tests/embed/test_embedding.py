@@ -1,5 +1,6 @@
 """From images to stored vectors: resuming, damage, races, bad input."""
 
+import json
 import subprocess
 import sys
 import time
@@ -306,3 +307,35 @@ def test_shards_of_older_versions_are_read(collection, tmp_path):
     encoder.seen = 0
     np.testing.assert_array_equal(embed_collection(collection, encoder, store).vectors, expected)
     assert encoder.seen == 0
+
+
+def test_the_digest_of_each_shard_is_computed_once(collection, tmp_path, monkeypatch):
+    import hashlib
+
+    from kis_bench import store as module
+
+    sizes = []
+
+    class Counting:
+        @staticmethod
+        def sha256(content):
+            sizes.append(len(content))
+            return hashlib.sha256(content)
+
+    monkeypatch.setattr(module, "hashlib", Counting)
+    store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
+    embed_collection(collection, encoder, store)
+    entry = images_entry(collection, encoder.key, store)
+    sizes.clear()
+    shards = sorted(entry.folder.glob("*.arrow"))
+    lengths = [file.stat().st_size for file in shards]
+    manifest = json.loads((entry.folder / "manifest.json").read_text(encoding="utf-8"))
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in shards]
+    assert [one["sha256"] for one in manifest["shards"]] == digests
+    embed_collection(collection, encoder, store)  # all are there
+    assert sizes == lengths
+    sizes.clear()
+    shards[1].unlink()
+    embed_collection(collection, encoder, store)
+    assert sorted(sizes) == sorted(lengths)
+    assert encoder.seen == 20 + 7
