@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from textwrap import dedent
 
 import pandas as pd
+from builders import run_cli, run_python
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -112,38 +112,16 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "kis_bench.cli", *arguments]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    return run_cli(*arguments, cwd=folder, base=environment(folder))
 
 
 def run(
     folder: Path, *arguments: str, ordered: bool = True, **more: str
 ) -> subprocess.CompletedProcess:
     """A real run of pytest in the project; capitals are variables of the environment."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *(["-p", "no:randomly"] if ordered else []),
-        *arguments,
-    ]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(folder, **more),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    ordering = ["-p", "no:randomly"] if ordered else []
+    base = environment(folder, **more)
+    return run_python("-m", "pytest", *ordering, *arguments, cwd=folder, base=base)
 
 
 def latest(folder: Path):

@@ -1,17 +1,15 @@
 """Collections as users have them: whole runs over them, and changes that must not change a rank."""
 
 import csv
-import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import run_python
 from PIL import Image
 
 from kis_bench import datasets, encoders
@@ -37,16 +35,7 @@ sys.exit(code)
 
 
 def run(*arguments, **environment):
-    command = [sys.executable, *arguments]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-        env=os.environ | environment,
-    )
+    done = run_python(*arguments, **environment)
     return done, done.stdout + done.stderr
 
 

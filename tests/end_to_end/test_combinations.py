@@ -1,13 +1,12 @@
 """Real pytest runs in which models are combined, of a project with two small models of its own."""
 
 import itertools
-import subprocess
-import sys
 from textwrap import dedent
 
 import numpy as np
 import pandas as pd
 import pytest
+from builders import run_pytest
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -82,15 +81,7 @@ def project(tmp_path, monkeypatch):
 
 
 def measured(project, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", *arguments],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    return done, project / "reports" / "latest"
+    return run_pytest("-rs", *arguments, cwd=project), project / "reports" / "latest"
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "two workers"])

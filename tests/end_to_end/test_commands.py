@@ -1,14 +1,12 @@
 """The commands about datasets and runs, as users type them."""
 
 import json
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders import run_python
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -31,15 +29,8 @@ HEADER = "query_id,item_id,label_set,text\n"
 @pytest.fixture
 def cli(tmp_path):
     def run(*arguments, code=0, module="kis_bench.cli", cwd=tmp_path):
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env=os.environ | {"KIS_STORE": str(tmp_path / "store"), "KIS_DATA": ""},
-        )
+        store = str(tmp_path / "store")
+        done = run_python("-m", module, *arguments, cwd=cwd, KIS_STORE=store, KIS_DATA="")
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr

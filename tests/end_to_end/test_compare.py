@@ -1,13 +1,11 @@
 """``kis-bench compare`` and ``kis-bench report`` of several runs, as users type them."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders import run_python
 from PIL import Image
 
 from kis_bench.results import read_run, write_run
@@ -30,16 +28,7 @@ SUITE = (
 
 def called(folder, *arguments, code=0, module="kis_bench.cli", **environment):
     here = {"KIS_STORE": str(folder / "store"), "KIS_DATA": "", "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        encoding="utf-8",
-        env=os.environ | here | environment,
-    )
+    done = run_python("-m", module, *arguments, cwd=folder, **{**here, **environment})
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr

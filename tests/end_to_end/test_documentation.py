@@ -1,12 +1,10 @@
 """The examples of docs/your-model.md, as they stand there, in a folder of their own."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from builders import run_python
 
 from kis_bench.results import read_run
 
@@ -33,32 +31,13 @@ def folder(tmp_path):
 
 
 def run(folder, *arguments):
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env=os.environ | {"KIS_STORE": str(folder / "store")},
-    )
+    done = run_python(*arguments, cwd=folder, KIS_STORE=str(folder / "store"))
     return done, done.stdout + done.stderr
 
 
 def pytest_run(folder, *arguments):
-    done, said = run(
-        folder,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "--kis-dataset",
-        "mine=mine",
-        "--kis-report",
-        "reports",
-        "--kis-strict",
-        *arguments,
-    )
+    mine = ("--kis-dataset", "mine=mine", "--kis-report", "reports", "--kis-strict")
+    done, said = run(folder, "-m", "pytest", "-p", "no:cacheprovider", *mine, *arguments)
     assert done.returncode == 0, said
     return read_run(folder / "reports" / "latest")
 

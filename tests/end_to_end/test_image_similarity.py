@@ -3,13 +3,12 @@
 import csv
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from builders import run_pytest
 from reset_files import judgment, keyframe, person, triplet, write_study
 
 from kis_bench import datasets
@@ -24,18 +23,7 @@ PUBLISHED = ROOT / "fixtures" / "published" / "reset.csv"
 
 
 def run(*arguments):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "benchmarks",
-        "-p",
-        "no:cacheprovider",
-        *map(str, arguments),
-    ]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
-    )
+    return run_pytest("benchmarks", *arguments)
 
 
 @pytest.fixture(scope="module")

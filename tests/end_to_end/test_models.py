@@ -1,11 +1,9 @@
 """All declared models in one run over the loopback hub, from an empty cache, and again without any network."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from builders import run_pytest
 
 from kis_bench import encoders
 from kis_bench.results import read_run
@@ -58,36 +56,13 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
 
     hub.offer(*REPOSITORIES)
     (tmp_path / "alive.py").write_text(PLUGIN, encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "alive",
-        "-c",
-        ROOT / "pyproject.toml",
-        ROOT / "benchmarks",
-        "--kis-strict",
-        "-k",
-        f"mine or (openmoji and {LARGER})",
-        "--kis-dataset",
-        dataset,
-        "--kis-report",
-        tmp_path / "reports",
-    ]
+    suite = ("-c", ROOT / "pyproject.toml", ROOT / "benchmarks", "--kis-strict")
+    here = ("--kis-dataset", dataset, "--kis-report", tmp_path / "reports")
+    command = [*suite, *here, "-p", "alive", "-k", f"mine or (openmoji and {LARGER})"]
 
     def run(*arguments, **environment):
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(tmp_path)} | environment,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
+        environment = {"PYTHONPATH": str(tmp_path)} | environment
+        done = run_pytest(*command, *arguments, cwd=tmp_path, **environment)
         return done, done.stdout + done.stderr
 
     done, said = run("--kis-store", tmp_path / "nothing")
@@ -141,19 +116,7 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
     ],
 )
 def test_wrong_sources_end_the_session_with_code_2(arguments, said, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "benchmarks",
-        "-p",
-        "no:cacheprovider",
-        *arguments,
-    ]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = run_pytest("-q", "benchmarks", *arguments)
     assert done.returncode == 2
     assert said in done.stdout + done.stderr
 
@@ -168,25 +131,10 @@ def test_faults_are_one_message(hub, dataset, tmp_path):
     broken = f"openclip:local-dir:{tmp_path / 'broken'}"
 
     def run(*models):
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "benchmarks",
-            "--kis-dataset",
-            dataset,
-            "--kis-store",
-            str(tmp_path / "store"),
-            "--kis-report",
-            str(tmp_path / "reports"),
-            "--kis-download",
-            *(part for model in models for part in ("--kis-model", model)),
-        ]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-        )
+        folders = ("--kis-store", tmp_path / "store", "--kis-report", tmp_path / "reports")
+        named = [f"--kis-model={model}" for model in models]
+        here = ("--kis-dataset", dataset, "--kis-download")
+        done = run_pytest("benchmarks", *here, *folders, *named)
         said = done.stdout + done.stderr
         assert "Traceback" not in said
         assert "in named_skip" not in said

@@ -1,11 +1,10 @@
 """What is asked for by name is measured, or the session ends with exit code 2 and every reason: real sessions."""
 
 import os
-import subprocess
-import sys
 from textwrap import dedent
 
 import pytest
+from builders import run_python
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -78,15 +77,9 @@ def session(project, tmp_path):
     """Runs pytest there; gives exit code, what was said, and the folder of reports."""
 
     def run(*arguments, folder=project):
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "--kis-report", tmp_path / "reports", *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env=os.environ | {"KIS_STORE": str(tmp_path / "store"), "COLUMNS": "200"},
-        )
+        command = ["-m", "pytest", "--kis-report", tmp_path / "reports", *arguments]
+        store = str(tmp_path / "store")
+        done = run_python(*command, cwd=folder, KIS_STORE=store, COLUMNS="200")
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, tmp_path / "reports"
 

@@ -4,12 +4,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from builders import run_python
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -91,16 +90,7 @@ def run(project, *arguments, module="pytest"):
             [str(project), *filter(None, [os.environ.get("PYTHONPATH")])]
         ),
     }
-    command = [sys.executable, "-B", "-m", module, *arguments]
-    done = subprocess.run(
-        command,
-        cwd=project,
-        env=kept | mine,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = run_python("-B", "-m", module, *arguments, cwd=project, base=kept, **mine)
     return done.returncode, done.stdout + done.stderr
 
 

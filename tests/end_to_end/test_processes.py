@@ -1,13 +1,11 @@
 """A run in several processes leaves the same tables, rows and report as one in a single process: real sessions."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders import run_python
 from PIL import Image
 from reset_files import judgment, keyframe, person, triplet, write_study
 
@@ -77,24 +75,8 @@ def runs(tmp_path_factory):
 
     def run(name, *arguments):
         folder = root / name
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "--pyargs",
-                "kis_bench.suite",
-                "--kis-report",
-                folder,
-                *arguments,
-            ],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-            env=os.environ | {"KIS_STORE": str(root / f"store of {name}")},
-        )
+        command = ["-m", "pytest", "--pyargs", "kis_bench.suite", "--kis-report", folder]
+        done = run_python(*command, *arguments, cwd=root, KIS_STORE=str(root / f"store of {name}"))
         assert done.returncode == 0, done.stdout + done.stderr
         return (folder / "latest").resolve()
 

@@ -1,14 +1,12 @@
 """Label files of several annotators from the folder to the report; under privacy nobody's name is in any file."""
 
 import csv
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders import run_python
 
 from kis_bench import datasets
 from kis_bench.results import read_run
@@ -22,15 +20,7 @@ EMOJI = 40
 
 
 def run(*arguments, **environment):
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env=os.environ | environment,
-    )
+    done = run_python(*arguments, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

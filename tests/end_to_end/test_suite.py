@@ -1,12 +1,11 @@
 """Real pytest runs of the suite, as users start them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders import run_python
 
 from kis_bench.results import read_run
 from kis_bench.results.columns import ALL_RANKS, METRICS
@@ -16,14 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(*arguments, cwd=ROOT, code=None):
     command = code or ["-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    return run_python(*command, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
