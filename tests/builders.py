@@ -1,20 +1,30 @@
-"""What many tests need alike: Python, pytest and the command in processes of their own."""
+"""What many tests need alike: Python, pytest and the command in processes of their own; tables of ranks, and runs."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from kis_bench.results.columns import RANKS
+from kis_bench.results.folder import run_of
+
 ROOT = Path(__file__).parents[1]
 TIMEOUT_S = 900
 
 
-def run_python(*arguments, cwd=ROOT, base=os.environ, **environment):
-    """Python in a process of its own; keywords are variables of its environment beside those of ``base``."""
+def run_python(*arguments, cwd=ROOT, base=os.environ, path=(), **variables):
+    """Python in a process of its own, with ``variables`` in its environment beside those of ``base``."""
+    environment = {**base, **variables}
+    if path:
+        path = filter(None, [environment.get("PYTHONPATH"), *map(str, path)])
+        environment["PYTHONPATH"] = os.pathsep.join(path)
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
-        env={**base, **environment},
+        env=environment,
         capture_output=True,
         encoding="utf-8",
         timeout=TIMEOUT_S,
@@ -22,10 +32,50 @@ def run_python(*arguments, cwd=ROOT, base=os.environ, **environment):
     )
 
 
-def run_pytest(*arguments, **settings):
-    """A session that leaves no cache behind."""
-    return run_python("-m", "pytest", "-p", "no:cacheprovider", *arguments, **settings)
+def run_pytest(*arguments, cached=False, drawn=True, **settings):
+    """A session of its own: cached, with what --lf needs; drawn, with a report of its run."""
+    plugins = [*([] if cached else ["no:cacheprovider"]), *([] if drawn else ["undrawn"])]
+    options = [part for plugin in plugins for part in ("-p", plugin)]
+    path = () if drawn else (Path(__file__).parent,)
+    return run_python("-m", "pytest", *options, *arguments, path=path, **settings)
 
 
 def run_cli(*arguments, **settings):
     return run_python("-m", "kis_bench.cli", *arguments, **settings)
+
+
+def make_ranks(best, worst=None, *, model="a", dataset="mine", label_set="short", **columns):
+    """Rows of ranks.parquet: queries q000, q001, … of one model with these ranks; other columns as given, or empty."""
+    best = np.asarray(best)
+    worst = best if worst is None else np.asarray(worst)
+    numbers = range(len(best))
+    rows = pd.DataFrame(
+        {
+            "model": model,
+            "dataset": dataset,
+            "label_set": label_set,
+            "query_id": [f"q{i:03d}" for i in numbers],
+            "text": [f"text {i}" for i in numbers],
+            "item_id": [f"i{i}" for i in numbers],
+            "rank": (best + worst) / 2,
+            "rank_best": best,
+            "rank_worst": worst,
+            "n_items": 10_000,
+        }
+    ).assign(**columns)
+    return rows.reindex(columns=[*RANKS, *(name for name in columns if name not in RANKS)])
+
+
+def make_run(folder, *ranks, judgments=(), datasets=None, **head):
+    """A run of these tables, not written; ``head`` goes into its provenance."""
+    tables = {"ranks": ranks, "judgments": judgments}
+    tables = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
+    names = {
+        column: sorted({name for table in tables.values() for name in table[column]})
+        for column in ("model", "dataset")
+    }
+    about = {name: {"fingerprint": name, "n_items": 10_000} for name in names["dataset"]}
+    for name, more in (datasets or {}).items():
+        about.setdefault(name, {}).update(more)
+    models = {name: {"key": f"{name}-fp32"} for name in names["model"]}
+    return run_of(folder, {"models": models, "datasets": about, **head}, **tables)

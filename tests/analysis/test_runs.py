@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from builders import make_ranks, make_run
 
 from kis_bench.analysis.runs import NAMES, compare_runs, pair_of
 from kis_bench.errors import KisBenchError
 from kis_bench.metrics import hits_at_k
 from kis_bench.report.compared import markdown, write_comparison
 from kis_bench.report.terminal import in_short
-from kis_bench.results import Run
-from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
 from kis_bench.statistics import holm
 from kis_bench.statistics.crossed import Crossed, paired_test
 
@@ -21,27 +20,10 @@ N = 200
 HOSTILE = ["<script>alert(1)</script>", "a | b", "two\nlines", "=cmd()", "\x1b[31mred\u202e", "'=1"]
 
 
-def queries(model="a", label_set="short", ranks=None, dataset="mine", ties=None, **columns):
+def queries(model="a", label_set="short", ranks=None, ties=0, **columns):
     """Rows of ranks; as drawn, or as given."""
     ranks = np.random.default_rng(3).integers(1, 400, N) if ranks is None else np.asarray(ranks)
-    ties = np.zeros(len(ranks), int) if ties is None else ties
-    of_each = {"query_id": "q{:03d}", "text": "text {}", "item_id": "i{}"}
-    frame = pd.DataFrame(
-        {
-            "model": model,
-            "dataset": dataset,
-            "label_set": label_set,
-            **{
-                column: [form.format(i) for i in range(len(ranks))]
-                for column, form in of_each.items()
-            },
-            "rank": ranks + ties / 2,
-            "rank_best": ranks,
-            "rank_worst": ranks + ties,
-            "n_items": 10_000,
-        }
-    )
-    return frame.assign(**columns).reindex(columns=RANKS)
+    return make_ranks(ranks, ranks + ties, model=model, label_set=label_set, **columns)
 
 
 def judged(model, agreement, dataset="study"):
@@ -59,21 +41,8 @@ def judged(model, agreement, dataset="study"):
     )
 
 
-def made(folder, *ranks, judgments=(), datasets=None, **head):
-    """A run of these tables, not written."""
-    ranks = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=RANKS)
-    judgments = (
-        pd.concat(judgments, ignore_index=True) if judgments else pd.DataFrame(columns=JUDGMENTS)
-    )
-    models = {name: {"key": f"{name}-fp32"} for name in {*ranks["model"], *judgments["model"]}}
-    names = {*ranks["dataset"], *judgments["dataset"]}
-    about = {
-        name: {"fingerprint": name, "n_items": 10_000, **(datasets or {}).get(name, {})}
-        for name in names
-    }
-    provenance = {"models": models, "datasets": about, "time": "2026-01-01", **head}
-    empty = pd.DataFrame(columns=TIMINGS), pd.DataFrame(columns=VERDICTS)
-    return Run(folder, ranks, judgments, pd.DataFrame(), *empty, provenance)
+def made(folder, *ranks, **about):
+    return make_run(folder, *ranks, **{"time": "2026-01-01", **about})
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from builders import make_ranks
 from PIL import Image
 
 from kis_bench.records import Collection
 from kis_bench.report.tables import escaped, table
 from kis_bench.results import Run
-from kis_bench.results.columns import JUDGMENTS, METRICS, RANKS, TIMINGS, VERDICTS
+from kis_bench.results.columns import JUDGMENTS, METRICS, TIMINGS, VERDICTS
 
 MODELS = ["alpha", "beta <b>bold</b>", "gamma"]
 QUERIES, ITEMS = 230, 260
@@ -37,7 +38,7 @@ SET = "photos </script>"  # a dataset's name
 def sample_run(folder: Path) -> Run:
     """Two datasets, the first with two label sets and more queries than a table shows at once."""
     rng = np.random.default_rng(5)
-    rows = []
+    parts = []
     for dataset, label_set, n in (
         (SET, "short", QUERIES),
         (SET, "long", QUERIES),
@@ -46,30 +47,26 @@ def sample_run(folder: Path) -> Run:
         for model in MODELS:
             ranks = np.ceil(np.exp(rng.normal(2, 1.5, n))).clip(1, ITEMS).astype(int)
             ranks[0] = {"alpha": 1, "gamma": 200}.get(model, 3)
+            tops = [[f"item-{(7 * i + j) % ITEMS}" for j in range(1, 11)] for i in range(n)]
             for i, rank in enumerate(ranks.tolist()):
-                top = [f"item-{(7 * i + j) % ITEMS}" for j in range(1, 11)]
                 if rank <= 10:
-                    top[rank - 1] = f"item-{i}"
-                text = HOSTILE[i] if i < len(HOSTILE) else f"number {i} in {label_set}"
-                rows.append(
-                    (
-                        model,
-                        dataset,
-                        label_set,
-                        f"q{i}",
-                        text,
-                        f"item-{i}",
-                        float(rank),
-                        rank,
-                        rank,
-                        None,
-                        ITEMS,
-                        i == 20,
-                        0.25,
-                        top,
-                    )
-                )
-    frame = pd.DataFrame(rows, columns=RANKS)
+                    tops[i][rank - 1] = f"item-{i}"
+            others = [f"number {i} in {label_set}" for i in range(len(HOSTILE), n)]
+            rows = make_ranks(
+                ranks,
+                model=model,
+                dataset=dataset,
+                label_set=label_set,
+                query_id=[f"q{i}" for i in range(n)],
+                text=[*HOSTILE[:n], *others],
+                item_id=[f"item-{i}" for i in range(n)],
+                n_items=ITEMS,
+                truncated=[i == 20 for i in range(n)],
+                target_score=0.25,
+                top_item_ids=tops,
+            )
+            parts.append(rows)
+    frame = pd.concat(parts, ignore_index=True)
     empty = [pd.DataFrame(columns=columns) for columns in (JUDGMENTS, METRICS, TIMINGS, VERDICTS)]
     return Run(folder, frame, *empty, {})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pandas as pd
-from builders import run_cli, run_python
+from builders import run_cli, run_pytest
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -116,12 +116,12 @@ def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def run(
-    folder: Path, *arguments: str, ordered: bool = True, **more: str
+    folder: Path, *arguments: str, ordered: bool = True, drawn: bool = True, **more: str
 ) -> subprocess.CompletedProcess:
     """A real run of pytest in the project; capitals are variables of the environment."""
     ordering = ["-p", "no:randomly"] if ordered else []
     base = environment(folder, **more)
-    return run_python("-m", "pytest", *ordering, *arguments, cwd=folder, base=base)
+    return run_pytest(*ordering, *arguments, cached=True, drawn=drawn, cwd=folder, base=base)
 
 
 def latest(folder: Path):

@@ -80,13 +80,14 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def measured(project, *arguments):
-    return run_pytest("-rs", *arguments, cwd=project), project / "reports" / "latest"
+def measured(project, *arguments, drawn=False):
+    done = run_pytest("-rs", *arguments, cwd=project, drawn=drawn)
+    return done, project / "reports" / "latest"
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "two workers"])
 def test_combinations_are_measured_and_written(project, workers):
-    done, latest = measured(project, *workers)
+    done, latest = measured(project, *workers, drawn=True)
     assert done.returncode == 0, done.stdout + done.stderr
     run = read_run(latest)
     assert list(run.fused.columns) == FUSED
@@ -105,7 +106,7 @@ def test_a_model_that_knows_nothing_gains_nothing(project):
     """The oracle's luck is what going through all places gives; all but alternating is the other model."""
     blind = dedent(CONFTEST).replace("bluish", "blind").replace("(0.1, 0.2, 1)", "(0, 0, 0)")
     (project / "conftest.py").write_text(blind)
-    done, latest = measured(project)
+    done, latest = measured(project, drawn=True)
     assert done.returncode == 0, done.stdout + done.stderr
     run, table = read_run(latest), pd.read_csv(latest / "tables" / "combinations.csv")
     assert run.fused.groupby("method").size().eq(30).all()

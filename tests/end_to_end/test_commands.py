@@ -6,31 +6,37 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import run_python
+from builders import run_cli, run_pytest
 from PIL import Image
 
 from kis_bench.results import read_run
 
 ROOT = Path(__file__).parents[2]
-SUITE = (
-    "-q",
-    "-p",
-    "no:cacheprovider",
-    ROOT / "benchmarks",
-    "-c",
-    ROOT / "pyproject.toml",
-    "--kis-model",
-    "demo",
-    "--kis-dataset",
-)
+SUITE = (ROOT / "benchmarks", "-c", ROOT / "pyproject.toml", "--kis-model", "demo")
 HEADER = "query_id,item_id,label_set,text\n"
 
 
 @pytest.fixture
-def cli(tmp_path):
-    def run(*arguments, code=0, module="kis_bench.cli", cwd=tmp_path):
-        store = str(tmp_path / "store")
-        done = run_python("-m", module, *arguments, cwd=cwd, KIS_STORE=store, KIS_DATA="")
+def here(tmp_path):
+    return {"cwd": tmp_path, "KIS_STORE": str(tmp_path / "store"), "KIS_DATA": ""}
+
+
+@pytest.fixture
+def measure(here, tmp_path):
+    """Measures the demo on a folder; the run's report is not drawn."""
+
+    def run(folder):
+        reports = ("--kis-report", tmp_path / "reports")
+        done = run_pytest(*SUITE, f"--kis-dataset=mine={folder}", *reports, drawn=False, **here)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def cli(here):
+    def run(*arguments, code=0):
+        done = run_cli(*arguments, **here)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
@@ -99,7 +105,7 @@ def test_names_that_cannot_be_used_are_told_all_at_once_and_nothing_is_done(cli,
 
 
 @pytest.mark.slow
-def test_tasks_of_the_showdown_are_imported_and_measured(cli, folder, tmp_path):
+def test_tasks_of_the_showdown_are_imported_and_measured(cli, measure, folder, tmp_path):
     hints = ["red", "red, and no green", "red, and no green at all"]
     tasks = [
         {
@@ -129,7 +135,7 @@ def test_tasks_of_the_showdown_are_imported_and_measured(cli, folder, tmp_path):
     )
     assert "has 1 of these tasks already, first 't1'" in again
     cli("import", "vbs", tmp_path / "vbs.json", "mvk", code=2)
-    cli(*SUITE, f"mine={folder}", "--kis-report", tmp_path / "reports", module="pytest")
+    measure(folder)
     ranks = read_run(tmp_path / "reports" / "latest").ranks
     assert list(ranks.label_set.unique()) == ["short", "stage-1", "stage-2", "stage-3"]
     task = ranks[ranks.query_id == "t1"]
@@ -139,8 +145,8 @@ def test_tasks_of_the_showdown_are_imported_and_measured(cli, folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_is_exported_and_drawn_anew(cli, folder, tmp_path):
-    cli(*SUITE, f"mine={folder}", "--kis-report", tmp_path / "reports", module="pytest")
+def test_a_run_is_exported_and_drawn_anew(cli, measure, folder, tmp_path):
+    measure(folder)
     run = tmp_path / "reports" / "latest"
     assert "written to" in cli("export", "trec", run, "--dataset", f"mine={folder}")
     written = {

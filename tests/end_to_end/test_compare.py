@@ -3,32 +3,22 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from builders import run_python
+from builders import make_ranks, run_cli, run_pytest
 from PIL import Image
 
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import JUDGMENTS, TIMINGS, VERDICTS
 
 ROOT = Path(__file__).parents[2]
-SUITE = (
-    "-q",
-    "-p",
-    "no:cacheprovider",
-    ROOT / "benchmarks",
-    "-c",
-    ROOT / "pyproject.toml",
-    "-k",
-    "known_item_search",
-    "--kis-model",
-    "demo",
-)
+SUITE = (ROOT / "benchmarks", "-c", ROOT / "pyproject.toml", "-k", "known_item_search")
 
 
-def called(folder, *arguments, code=0, module="kis_bench.cli", **environment):
+def called(folder, *arguments, code=0, **environment):
     here = {"KIS_STORE": str(folder / "store"), "KIS_DATA": "", "PYTHONIOENCODING": "utf-8"}
-    done = run_python("-m", module, *arguments, cwd=folder, **{**here, **environment})
+    done = run_cli(*arguments, cwd=folder, **{**here, **environment})
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -41,27 +31,11 @@ def cli(tmp_path):
 
 def write(parent, models=("a",), *, start=0, fingerprint="f", **head):
     """A run of 60 queries under these models; query i has rank 1 + i, or ``start`` more."""
-    ranks = pd.DataFrame(
-        [
-            {
-                "model": model,
-                "dataset": "mine",
-                "label_set": "short",
-                "query_id": f"q{i:03d}",
-                "text": f"text <b>{i}</b>",
-                "item_id": f"i{i}",
-                "rank": float(1 + i + start),
-                "rank_best": 1 + i + start,
-                "rank_worst": 1 + i + start,
-                "group_rank": None,
-                "n_items": 5000,
-                "truncated": False,
-                "target_score": 0.5,
-                "top_item_ids": ["i1"],
-            }
-            for model in models
-            for i in range(60)
-        ]
+    same = {"n_items": 5000, "truncated": False, "target_score": 0.5, "top_item_ids": [["i1"]] * 60}
+    texts = [f"text <b>{i}</b>" for i in range(60)]
+    ranks = pd.concat(
+        [make_ranks(np.arange(60) + 1 + start, model=m, text=texts, **same) for m in models],
+        ignore_index=True,
     )
     about = {
         "models": {model: {"key": model} for model in models},
@@ -217,12 +191,12 @@ def measured(tmp_path_factory):
             f"q{i},{i},long,a field that is green and has the number {i}",
         ]
     (images.parent / "labels.csv").write_text("\n".join(rows) + "\n")
-    mine = ("--kis-dataset", f"mine={images.parent}")
-    called(base, *SUITE, *mine, "--kis-report", base / "whole", module="pytest")
-    for name in ("short", "long"):
-        called(
-            base, *SUITE, *mine, "--kis-labels", name, "--kis-report", base / name, module="pytest"
-        )
+    mine = ("--kis-model", "demo", "--kis-dataset", f"mine={images.parent}")
+    for name, labels in {"whole": (), "short": ("short",), "long": ("long",)}.items():
+        chosen = [f"--kis-labels={one}" for one in labels]
+        arguments = (*SUITE, *mine, *chosen, "--kis-report", base / name)
+        done = run_pytest(*arguments, cwd=base, drawn=False, KIS_STORE=str(base / "store"))
+        assert done.returncode == 0, done.stdout + done.stderr
     return base
 
 

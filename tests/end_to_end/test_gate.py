@@ -3,11 +3,12 @@
 import json
 import shutil
 import xml.etree.ElementTree as ET
+from functools import partial
 
 import gated_project
 import pandas as pd
 import pytest
-from gated_project import latest, run, verdicts
+from gated_project import latest, verdicts
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +56,7 @@ def processes(request):
     return PROCESSES[request.param]
 
 
+run = partial(gated_project.run, drawn=False)
 BASE = ["--kis-baseline", "base/latest"]
 
 
@@ -102,7 +104,7 @@ BASE = ["--kis-baseline", "base/latest"]
 def test_each_option_in_one_and_in_several_processes(
     project, processes, options, worse, code, said
 ):
-    done = run(project, *NUMBERS, *options, *processes, WORSE=worse)
+    done = run(project, *NUMBERS, *options, *processes, drawn=not processes, WORSE=worse)
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout
     table = verdicts(project)
@@ -144,9 +146,8 @@ def test_a_saved_baseline_does_the_same_as_its_run(project):
     good = run(project, *NUMBERS, "--kis-baseline=base.kis.zip", "--kis-thresholds=made.toml")
     assert good.returncode == 0, good.stdout
     assert "20 checks: 20 passed (8 thresholds; baseline 2" in good.stdout
-    bad = run(
-        project, *NUMBERS, "--kis-baseline=base.kis.zip", "--kis-thresholds=made.toml", WORSE=WORSE
-    )
+    rules = ("--kis-baseline=base.kis.zip", "--kis-thresholds=made.toml")
+    bad = run(project, *NUMBERS, *rules, drawn=True, WORSE=WORSE)
     assert bad.returncode == 1
     report = (project / "reports" / "latest" / "report.md").read_text()
     assert "## Gate" in report

@@ -4,7 +4,7 @@ import os
 from textwrap import dedent
 
 import pytest
-from builders import run_python
+from builders import run_pytest
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -76,10 +76,10 @@ def project(tmp_path_factory):
 def session(project, tmp_path):
     """Runs pytest there; gives exit code, what was said, and the folder of reports."""
 
-    def run(*arguments, folder=project):
-        command = ["-m", "pytest", "--kis-report", tmp_path / "reports", *arguments]
-        store = str(tmp_path / "store")
-        done = run_python(*command, cwd=folder, KIS_STORE=store, COLUMNS="200")
+    def run(*arguments, folder=project, drawn=False):
+        here = {"cwd": folder, "KIS_STORE": str(tmp_path / "store"), "COLUMNS": "200"}
+        reports = ("--kis-report", tmp_path / "reports")
+        done = run_pytest(*reports, *arguments, cached=True, drawn=drawn, **here)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, tmp_path / "reports"
 
@@ -191,7 +191,7 @@ def test_what_no_collected_test_can_use_is_told_on_the_command_line_only(session
 def test_what_is_only_declared_is_skipped_one_line_per_reason(session, more):
     """By this plugin in any project; where pytest is asked to list skipped tests, by pytest alone."""
     reasons = ("dataset mvk: no data.", "dataset lost: no data.", "model far: not downloaded.")
-    code, said, reports = session("benchmarks", *more)
+    code, said, reports = session("benchmarks", *more, drawn=True)
     assert code == 0, said
     after = said.partition("not here")[2]
     assert [after.count(reason) for reason in reasons] == [1, 1, 1]

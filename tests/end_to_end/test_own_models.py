@@ -4,11 +4,12 @@ import json
 import os
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from builders import run_python
+from builders import run_cli, run_pytest
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -78,7 +79,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def run(project, *arguments, module="pytest"):
+def run(project, *arguments, module="pytest", drawn=True):
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("KIS_", "PYTEST"))
     }
@@ -90,13 +91,16 @@ def run(project, *arguments, module="pytest"):
             [str(project), *filter(None, [os.environ.get("PYTHONPATH")])]
         ),
     }
-    done = run_python("-B", "-m", module, *arguments, cwd=project, base=kept, **mine)
+    mine["PYTHONDONTWRITEBYTECODE"] = "1"
+    start = {"pytest": partial(run_pytest, cached=True, drawn=drawn), "kis_bench.cli": run_cli}
+    done = start[module](*arguments, cwd=project, base=kept, **mine)
     return done.returncode, done.stdout + done.stderr
 
 
 def search(project, *arguments, model="own:load"):
     base = ["-p", "no:randomly", "-p", "no:cacheprovider", "--kis-dataset", "numbers=numbers"]
-    return run(project, *base, *([f"--kis-model={model}"] if model else []), *arguments)
+    named = [f"--kis-model={model}"] if model else []
+    return run(project, *base, *named, *arguments, drawn=False)
 
 
 def embed(project, *arguments):

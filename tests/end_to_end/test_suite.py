@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import run_python
+from builders import run_pytest, run_python
 
 from kis_bench.results import read_run
 from kis_bench.results.columns import ALL_RANKS, METRICS
@@ -13,9 +13,8 @@ from kis_bench.results.columns import ALL_RANKS, METRICS
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments, cwd=ROOT, code=None):
-    command = code or ["-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *arguments]
-    return run_python(*command, cwd=cwd)
+def run(*arguments, drawn=True, code=None):
+    return run_python(*code) if code else run_pytest("benchmarks", *arguments, drawn=drawn)
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +78,14 @@ def test_the_demo_model_is_as_good_as_its_card_says(filled):
 
 @pytest.mark.slow
 def test_ids_select_and_workers_agree(filled, tmp_path):
-    done = run("-k", "openmoji and long and demo", "--kis-report", str(tmp_path))
+    done = run("-k", "openmoji and long and demo", "--kis-report", str(tmp_path), drawn=False)
     assert "1 passed" in done.stdout
     assert "skipped" not in done.stdout
-    done = run("-n", "2", "--kis-report", str(tmp_path), "--junitxml", str(tmp_path / "junit.xml"))
+    junit = tmp_path / "junit.xml"
+    done = run("-n", "2", "--kis-report", tmp_path, "--junitxml", junit, drawn=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "14 passed" in done.stdout
-    assert (tmp_path / "junit.xml").stat().st_size < 100_000  # the rows do not end up there
+    assert junit.stat().st_size < 100_000  # the rows do not end up there
     order = ["model", "label_set", "query_id"]
     plain, spread = (
         read_run(folder / "latest").ranks.sort_values(order) for folder in (filled[0], tmp_path)

@@ -2,12 +2,13 @@
 
 import pandas as pd
 import pytest
+from builders import make_ranks
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kis_bench.files.spreadsheets import guard, unguard, write_csv
 from kis_bench.results import read_run, write_run
-from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
+from kis_bench.results.columns import JUDGMENTS, TIMINGS, VERDICTS
 
 
 @given(st.text(max_size=12) | st.text("'=+-@\t\r1", max_size=6))
@@ -27,24 +28,11 @@ def test_numbers_stay_numbers(tmp_path):
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "-minus", "'=quoted", "@at"])
 def test_names_of_a_run_come_back(tmp_path, name):
-    row = dict.fromkeys(RANKS) | {
-        "model": name,
-        "dataset": name,
-        "label_set": name,
-        "query_id": "q",
-        "text": name,
-        "item_id": "i",
-        "rank": 1.0,
-        "rank_best": 1,
-        "rank_worst": 1,
-        "n_items": 5,
-        "truncated": False,
-        "target_score": 0.5,
-        "top_item_ids": [],
-    }
+    about = {"text": name, "n_items": 5, "truncated": False, "target_score": 0.5}
+    named = {"model": name, "dataset": name, "label_set": name}
     folder = write_run(
         tmp_path,
-        ranks=pd.DataFrame([row]),
+        ranks=make_ranks([1], **named, **about, top_item_ids=[[]]),
         judgments=pd.DataFrame(columns=JUDGMENTS),
         timings=pd.DataFrame([(name, name, name, "rank", 1.0, 1, 1.0, False)], columns=TIMINGS),
         verdicts=pd.DataFrame(columns=VERDICTS),

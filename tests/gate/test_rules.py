@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders import make_ranks, make_run
 from scipy import stats
 
 from kis_bench.analysis import models
@@ -14,45 +15,17 @@ from kis_bench.gate.baselines import part_of
 from kis_bench.gate.gate import Gate
 from kis_bench.gate.rules import USUALLY_TESTED, Rules, compared, significance, what_changed
 from kis_bench.gate.verdicts import LISTED, NAMED, Cell, listing, told
-from kis_bench.results.columns import JUDGMENTS, RANKS
-from kis_bench.results.folder import run_of
 
 CELL = Cell("a", "mine", "short")
 
 
 def ranks_of(ranks, model="a", label_set="short", worst=None):
-    ranks = np.asarray(ranks)
-    n = len(ranks)
-    worst = ranks if worst is None else np.asarray(worst)
-    return pd.DataFrame(
-        {
-            "model": model,
-            "dataset": "mine",
-            "label_set": label_set,
-            "query_id": [f"q{i:03d}" for i in range(n)],
-            "text": "",
-            "item_id": [f"i{i}" for i in range(n)],
-            "rank": (ranks + worst) / 2,
-            "rank_best": ranks,
-            "rank_worst": worst,
-            "n_items": 10_000,
-        }
-    ).reindex(columns=RANKS)
+    return make_ranks(ranks, worst, model=model, label_set=label_set, text="")
 
 
-def run(*ranks, judgments=None, datasets=None, **head):
-    table = pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=RANKS)
-    judgments = pd.DataFrame(columns=JUDGMENTS) if judgments is None else judgments
-    names = {*table["model"], *judgments["model"]}
-    about = datasets or {
-        name: {"fingerprint": "same"} for name in {*table["dataset"], *judgments["dataset"]}
-    }
-    provenance = {
-        "models": {name: {"key": f"{name}-1"} for name in names},
-        "datasets": about,
-        **head,
-    }
-    return run_of(Path("reports/one"), provenance, ranks=table, judgments=judgments)
+def run(*ranks, judgments=None, **about):
+    judged = () if judgments is None else (judgments,)
+    return make_run(Path("reports/one"), *ranks, judgments=judged, **about)
 
 
 def drawn(rng, q, spread=0.8):
@@ -301,7 +274,10 @@ def test_what_changed_is_told_of_this_model_only():
     )
     new = run(ranks_of([1]), versions={"torch": "2.5", "numpy": "2.0"})
     new.provenance["models"]["a"]["key"] = "a-2"
-    assert what_changed(old, new, CELL, Rules()) == ["model a key: a-1 → a-2", "torch: 2.4 → 2.5"]
+    assert what_changed(old, new, CELL, Rules()) == [
+        "model a key: a-fp32 → a-2",
+        "torch: 2.4 → 2.5",
+    ]
     old.provenance["git"] = {"commit": "abc", "dirty": False}
     new.provenance["git"] = {"commit": "def", "dirty": True}
     assert what_changed(old, new, CELL, Rules())[-1] == "git commit: abc → def"
@@ -309,7 +285,9 @@ def test_what_changed_is_told_of_this_model_only():
 
 def test_what_changed_compares_with_the_incumbent():
     old, new = run(ranks_of([1], "old")), run(ranks_of([1]))
-    assert what_changed(old, new, CELL, Rules(incumbent="old")) == ["model a key: old-1 → a-1"]
+    assert what_changed(old, new, CELL, Rules(incumbent="old")) == [
+        "model a key: old-fp32 → a-fp32"
+    ]
 
 
 def test_what_changed_says_how_a_model_was_run():

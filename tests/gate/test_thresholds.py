@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders import make_ranks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from kis_bench.gate.thresholds import (
     wrong_metric,
 )
 from kis_bench.gate.verdicts import Cell, Figure
-from kis_bench.results.columns import RANKS
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.folder import run_of
 
@@ -234,20 +234,7 @@ def test_names_that_nothing_has_are_found_and_what_is_not_here_is_left_open():
 def measured(ranks=None):
     rng = np.random.default_rng(0)
     ranks = rng.integers(1, 300, 80) if ranks is None else np.asarray(ranks)
-    names = [f"q{i}" for i in range(len(ranks))]
-    table = pd.DataFrame(
-        {
-            "model": "clip",
-            "dataset": "mvk",
-            "label_set": "long",
-            "query_id": names,
-            "rank": ranks,
-            "rank_best": ranks,
-            "rank_worst": ranks,
-            "n_items": 300,
-        }
-    )
-    return table.reindex(columns=RANKS)
+    return make_ranks(ranks, model="clip", dataset="mvk", label_set="long", n_items=300)
 
 
 def test_any_cut_off_is_measured_when_a_threshold_asks_for_it():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders import make_ranks
 from PIL import Image
 
 from kis_bench.records import Collection
@@ -35,30 +36,24 @@ MODELS = ["alpha|1", "beta $x_1$"]
 
 def sample_run(folder: Path) -> Run:
     rng = np.random.default_rng(3)
-    rows = [
-        (
-            model,
-            "toy",
-            label_set,
-            f"q{i}",
-            text,
-            f"item-{i}",
-            float(r),
-            r,
-            r,
-            None,
-            40,
-            i == 0,
-            0.25,
-            [f"item-{j}" for j in range(5)],
+    numbers = range(len(HOSTILE))
+    ranks = pd.concat(
+        make_ranks(
+            rng.integers(1, 41, len(HOSTILE)),
+            model=model,
+            dataset="toy",
+            label_set=label_set,
+            query_id=[f"q{i}" for i in numbers],
+            text=HOSTILE,
+            item_id=[f"item-{i}" for i in numbers],
+            n_items=40,
+            truncated=[i == 0 for i in numbers],
+            target_score=0.25,
+            top_item_ids=[[f"item-{j}" for j in range(5)]] * len(HOSTILE),
         )
         for model in MODELS
         for label_set in ("short", "long")
-        for i, (text, r) in enumerate(
-            zip(HOSTILE, rng.integers(1, 41, len(HOSTILE)).tolist(), strict=True)
-        )
-    ]
-    ranks = pd.DataFrame(rows, columns=RANKS)
+    ).reset_index(drop=True)
     timings = pd.DataFrame([("alpha|1", "toy", "", "embed", 1.5, 40, 26.7, False)], columns=TIMINGS)
     judgments, verdicts = pd.DataFrame(columns=JUDGMENTS), pd.DataFrame(columns=VERDICTS)
     provenance = {
@@ -183,12 +178,14 @@ def test_sentences_hold_for_any_number_of_queries_and_for_equal_models(
     tmp_path: Path, n: int
 ) -> None:
     """A constant model among three pictures, and one that always has the target in the middle: equal, and no text."""
-    rows = [
-        (m, "d", "s", f"q{i}", "text", f"i{i}", 2.0, best, worst, None, 3, False, 0.1, ["i0"])
-        for m, best, worst in (("constant", 1, 3), ("middle", 2, 2))
-        for i in range(n)
-    ]
-    ranks = pd.DataFrame(rows, columns=RANKS)
+    about = {"dataset": "d", "label_set": "s", "text": "text", "n_items": 3}
+    ranks = pd.concat(
+        [
+            make_ranks([1] * n, [3] * n, model="constant", **about),
+            make_ranks([2] * n, model="middle", **about),
+        ],
+        ignore_index=True,
+    )
     run = run_of(tmp_path, {}, ranks=ranks, metrics=metrics_table(ranks))
     write_report(tmp_path, run, None)
     text = (tmp_path / "report.md").read_text(encoding="utf-8").replace("\u00a0", " ")

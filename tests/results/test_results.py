@@ -7,40 +7,38 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from builders import make_ranks
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.gate.verdicts import Cell, listing, row
 from kis_bench.results import read_run, write_run
-from kis_bench.results.columns import ALL_VERDICTS, JUDGMENTS, RANKS, TIMINGS, VERDICTS
+from kis_bench.results.columns import ALL_VERDICTS, JUDGMENTS, TIMINGS, VERDICTS
 
 TEXTS = ["<script>", "a | b", "two\nlines", "مرحبا", "x" * 10_000]
 
 
 def tables() -> dict[str, Any]:
-    rows = [
-        (
-            "NA",
-            "toy",
-            "short",
-            f"00{i}",
-            text,
-            f"i{i}",
-            i + 1.5,
-            i + 1,
-            i + 2,
-            None if i else 2.0,
-            9,
-            i == 2,
-            0.5,
-            ["i1", "i2"],
-        )
-        for i, text in enumerate(TEXTS)
-    ]
+    n = len(TEXTS)
+    best = np.arange(1, n + 1)
+    ranks = make_ranks(
+        best,
+        best + 1,
+        model="NA",
+        dataset="toy",
+        query_id=[f"00{i}" for i in range(n)],
+        text=TEXTS,
+        group_rank=[2.0, *[None] * (n - 1)],
+        n_items=9,
+        truncated=[i == 2 for i in range(n)],
+        target_score=0.5,
+        top_item_ids=[["i1", "i2"]] * n,
+    )
     return {
-        "ranks": pd.DataFrame(rows, columns=RANKS),
+        "ranks": ranks,
         "judgments": pd.DataFrame(columns=JUDGMENTS),
         "timings": pd.DataFrame(
             [("NA", "toy", "short", "rank", 0.1, 5, 50.0, True)], columns=TIMINGS
