@@ -195,8 +195,8 @@ def from_table(condition: Condition, fused: pd.DataFrame) -> Iterator[Combinatio
             )
 
 
-def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
-    """Every combination under every measure against the best single model by it, columns :data:`GAINS`.
+def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
+    """Each of :func:`combinations` under every measure against the best single model, columns :data:`GAINS`.
 
     ``kind`` is "bound" for the oracle, which nobody can build, else "achievable"; it bounds choices between lists,
     ``switch`` and ``interleave``, whose ranks are browsing costs, but not lists that are made anew of scores or ranks.
@@ -205,7 +205,6 @@ def gains(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     all achievable combinations under that measure; a bound has neither, since it can't be below any of its models.
     Queries with a target in common are drawn, flipped and kept in one fold together.
     """
-    found = combinations(condition, fused) if len(condition.models) > 1 else []
     tables = []
     for metric, k in FEW_MEASURES if found else ():
         single = values_of(condition, metric, k)
@@ -263,7 +262,7 @@ def named(found: Sequence[Combination]) -> dict[str, list[str | None]]:
     }
 
 
-def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
+def advice(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
     """Whether the best pair, and triple, by the leading measure is worth it: a row each, columns :data:`ADVICE`.
 
     The best of many combinations owes some of its ``gain`` to luck. ``honest_gain`` repeats the choice, of combination
@@ -273,18 +272,13 @@ def advice(condition: Condition, fused: pd.DataFrame) -> pd.DataFrame:
     a combination (a weight, when to switch) was chosen for each query on others already, but not anew on the nine
     tenths: the ranks alone don't allow it.
     """
-    found = (
-        [c for c in combinations(condition, fused) if c.kind == "achievable"]
-        if len(condition.models) > 1
-        else []
-    )
     leading = LEADING_MEASURES[0]
     single, parts = values_of(condition, *leading), assign_parts(condition.parts)
     alone = choose_on_others(single.T, parts)
     top = int(single.mean(axis=1).argmax())
     rows: list[dict[str, Any]] = []
     for size in (2, 3):
-        some = [c for c in found if len(c.models) == size]
+        some = [c for c in found if c.kind == "achievable" and len(c.models) == size]
         if not some or alone is None:
             continue
         each = np.stack([values_of(c, *leading) for c in some])

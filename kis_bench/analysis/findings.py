@@ -9,7 +9,7 @@ import pandas as pd
 
 from kis_bench.analysis.annotators import between_annotators, by_annotator
 from kis_bench.analysis.audit import audit
-from kis_bench.analysis.combinations import advice, gains
+from kis_bench.analysis.combinations import Combination, advice, combinations, gains
 from kis_bench.analysis.conditions import Condition, conditions
 from kis_bench.analysis.growth import compute_growth
 from kis_bench.analysis.label_sets import by_length, compare_label_sets, length_correlations
@@ -17,8 +17,6 @@ from kis_bench.analysis.models import compare
 from kis_bench.results import Run
 
 Key = tuple[str, str]  #: dataset, label set
-#: Columns that hold what privacy leaves out.
-PRIVATE = ("text", "item_id", "why")
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,18 @@ class Findings:
         return {key: compare(one) for key, one in self.conditions.items() if len(one.models) > 1}
 
     @cached_property
+    def combinations(self) -> dict[Key, list[Combination]]:
+        return {
+            key: combinations(self.conditions[key], self.fused(key)) for key in self.comparisons
+        }
+
+    @cached_property
     def gains(self) -> dict[Key, pd.DataFrame]:
-        return {key: gains(self.conditions[key], self.fused(key)) for key in self.comparisons}
+        return {key: gains(self.conditions[key], each) for key, each in self.combinations.items()}
 
     @cached_property
     def advice(self) -> dict[Key, pd.DataFrame]:
-        return {key: advice(self.conditions[key], self.fused(key)) for key in self.comparisons}
+        return {key: advice(self.conditions[key], each) for key, each in self.combinations.items()}
 
     @cached_property
     def growth(self) -> dict[Key, pd.DataFrame]:
@@ -65,7 +69,12 @@ class Findings:
     @cached_property
     def label_sets(self) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
         """Dataset -> summary, and gains of each query, of label sets on the same targets."""
-        return {name: compare_label_sets(rows) for name, rows in self.of_datasets.items()}
+        return {
+            name: compare_label_sets(
+                rows, [one for key, one in self.conditions.items() if key[0] == name]
+            )
+            for name, rows in self.of_datasets.items()
+        }
 
     @cached_property
     def lengths(self) -> dict[str, pd.DataFrame]:
@@ -89,7 +98,7 @@ class Findings:
         fused = self.run.fused
         return fused[(fused["dataset"] == key[0]) & (fused["label_set"] == key[1])]
 
-    def tables(self, *, privacy: bool) -> dict[str, pd.DataFrame]:
+    def tables(self) -> dict[str, pd.DataFrame]:
         """Name of the file -> table, for all conditions together; empty ones are left out."""
         found = {
             "comparisons": joined(self.comparisons),
@@ -108,12 +117,7 @@ class Findings:
             "text_lengths": joined(self.lengths),
             "text_length_correlations": joined(self.length_correlations),
         }
-        hidden = PRIVATE if privacy else ()
-        return {
-            f"{name}.csv": table.drop(columns=[c for c in hidden if c in table])
-            for name, table in found.items()
-            if len(table)
-        }
+        return {f"{name}.csv": table for name, table in found.items() if len(table)}
 
 
 def joined(tables: dict[Key, pd.DataFrame] | dict[str, pd.DataFrame]) -> pd.DataFrame:

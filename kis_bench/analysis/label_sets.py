@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import category, normalize
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.analysis.conditions import Condition, conditions
+from kis_bench.analysis.conditions import Condition
 from kis_bench.metrics import (
     FEW_MEASURES,
     MEDIAN_RANK,
@@ -110,8 +110,10 @@ def targets(rows: pd.DataFrame) -> dict[str, frozenset[str]]:
     }
 
 
-def compare_label_sets(ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every two label sets a, b of one dataset on the targets of both, a before b in the table of ranks.
+def compare_label_sets(
+    ranks: pd.DataFrame, conditions: Sequence[Condition]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every two label sets a, b of one dataset on the targets of both, a before b among its conditions.
 
     First table, columns :data:`SUMMARY`: under each model that was asked both, recall, MRR, median rank and rank ratio.
     ``difference`` is b minus a, with a percentile interval over pairs of queries; p is of McNemar's exact test for
@@ -122,7 +124,7 @@ def compare_label_sets(ranks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
     Second table, columns :data:`GAINS`: for each pair of queries and model both ranks, and log2 of rank a / rank b.
     """
     summaries, gains = [], []
-    of = {label_set: condition for (_, label_set), condition in conditions(ranks).items()}
+    of = {condition.label_set: condition for condition in conditions}
     for a, b in itertools.combinations(of, 2):
         models = tuple(model for model in of[a].models if model in of[b].models)
         own = [asked(ranks, of[name]) for name in (a, b)]

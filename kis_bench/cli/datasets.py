@@ -237,6 +237,7 @@ def import_m3rt(arguments: argparse.Namespace) -> int:
     """Takes image features, ranks and cumulations of the thesis' code into the store and a run folder."""
     from kis_bench.exchange.m3rt.importing import import_saves
     from kis_bench.report import write_report
+    from kis_bench.results import read_run
     from kis_bench.store import Store, default_store
 
     imported = import_saves(
@@ -244,13 +245,13 @@ def import_m3rt(arguments: argparse.Namespace) -> int:
         reports=arguments.report,
         store=Store(arguments.store or default_store()),
         datasets=parse_folders(arguments.dataset),
-        draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=False),
     )
     for remark in imported.remarks:
         print(remark)
     for stored in imported.store_folders:
         print(f"features: {stored}")
     if imported.run is not None:
+        write_report(imported.run, read_run(imported.run), imported.pictures)
         print(f"report: {imported.run / 'report.md'}")
     if imported.run is None and not imported.store_folders:
         raise KisBenchError(f"nothing in {arguments.folder} could be imported")

@@ -150,9 +150,10 @@ def draw_report(arguments: argparse.Namespace) -> int:
     """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
     from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
     from kis_bench.report import write_report
-    from kis_bench.report.terminal import summary
-    from kis_bench.results import Run, read_run
+    from kis_bench.report.terminal import summarise
+    from kis_bench.results import read_run
     from kis_bench.results.merging import write_merged
+    from kis_bench.results.pseudonyms import as_private
 
     runs = [read_run(folder) for folder in arguments.run]
     if len(runs) == 1 and arguments.out is not None:
@@ -170,24 +171,15 @@ def draw_report(arguments: argparse.Namespace) -> int:
         else:
             pictures[name] = dataset.collection
 
-    def draw(run: Run) -> None:
-        write_report(
-            run.folder,
-            run,
-            {} if privacy else pictures,
-            privacy=privacy,
-            as_folder=arguments.folder,
-        )
-
-    if len(runs) == 1:
-        run = runs[0]
-        draw(run)
-    else:
-        folder, remarks = write_merged(arguments.out or runs[0].folder.parent, runs, draw)
+    run = runs[0]
+    if len(runs) > 1:
+        folder, remarks = write_merged(arguments.out or run.folder.parent, runs)
         run = read_run(folder)
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)
-    print(summary(run))
+    print(summarise(run))
+    shown = as_private(run) if privacy else run
+    write_report(run.folder, shown, pictures, as_folder=arguments.folder)
     page = run.folder / "report" / "index.html" if arguments.folder else run.folder / "report.md"
     print(f"\nreport: {page}")
     return 0

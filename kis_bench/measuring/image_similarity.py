@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from kis_bench.records import Dataset, Float64s
-from kis_bench.triplets.tables import similarity_tables
+from kis_bench.triplets.tables import whole_tables
 
 
 def of_similarity(
     dataset: Dataset, model: str, measured: tuple[Float64s, Float64s]
 ) -> dict[str, pd.DataFrame]:
     """What the gate takes of one model's distances."""
-    tables = similarity_tables(dataset, {model: measured})
-    return {name: tables[name] for name in ("judgments", "metrics")}
+    return whole_tables(dataset, {model: measured})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from kis_bench.analysis import combinations, label_sets
 from kis_bench.analysis.models import compare
 from kis_bench.encoders import list_packages
 from kis_bench.metrics import MEASURES
-from kis_bench.records import Collection, Dataset
-from kis_bench.results import Run, read_run, write_run
+from kis_bench.records import Dataset
+from kis_bench.results import write_run
 from kis_bench.results.columns import (
     ALL_RANKS,
     ALL_VERDICTS,
@@ -36,78 +37,73 @@ from kis_bench.statistics import (
 from kis_bench.triplets.tables import Measured, similarity_tables
 
 
-def write_measured(
-    parent: Path,
-    *,
-    ranks: list[dict[str, Any]],
-    timings: list[dict[str, Any]],
-    provenance: Mapping[str, Any],
-    command: Sequence[str],
-    device: str,
-    interrupted: bool,
-    pictures: Mapping[str, Collection],
-    privacy: bool,
-    repository: Path,
-    draw: Callable[[Run, Mapping[str, Collection]], None],
-    similar: Sequence[tuple[Dataset, Measured]] = (),
-    published: pd.DataFrame | None = None,
-    fused: pd.DataFrame | None = None,
-    verdicts: Sequence[Mapping[str, Any]] = (),
-    gate: str | None = None,
-    remarks: Sequence[str] = (),
-) -> Path:
-    """Writes one run folder with tables, plots and report, whole or not at all; returns it.
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything that was measured, and how, from which a run folder is written."""
 
-    Args:
-        draw: makes the report of the run in its folder, with the pictures of its datasets.
-        similar: datasets with judgments, and what each model's distances over their triplets are.
-        published: figures of others to compare with.
-        fused: ranks under combinations of models.
-        verdicts: what the gate said of each figure; gate: by what; remarks: what it couldn't say.
+    ranks: Sequence[Mapping[str, Any]]  # rows of the table of ranks
+    timings: Sequence[Mapping[str, Any]]
+    provenance: Mapping[str, Any]  # of models and datasets
+    command: Sequence[str]
+    device: str
+    repository: Path  # of which the commit is recorded
+    interrupted: bool = False
+    privacy: bool = False
+    #: Datasets with judgments, and what each model's distances over their triplets are.
+    similar: Sequence[tuple[Dataset, Measured]] = ()
+    published: pd.DataFrame | None = None  # figures of others to compare with
+    fused: pd.DataFrame | None = None  # ranks under combinations of models
+    verdicts: Sequence[Mapping[str, Any]] = ()  # what the gate said of each figure
+    gate: str | None = None  # by what it judged
+    remarks: Sequence[str] = ()  # what it couldn't judge
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """What run.json says; of a private run what may be shown."""
+        about = {
+            **self.provenance,
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "command": [*map(str, self.command)],
+            "device": self.device,
+            "interrupted": self.interrupted,
+            "git": git_state(self.repository),
+            "versions": versions(list_packages()),
+            "statistics": statistics(),
+            "privacy": self.privacy,
+            **({"gate": self.gate} if self.gate else {}),
+            **({"remarks": [*self.remarks]} if self.remarks else {}),
+        }
+        return without_private(about) if self.privacy else about
+
+
+def write_measured(parent: Path, record: RunRecord) -> Path:
+    """Writes the tables of a run into a new folder below ``parent``, whole or not at all; returns the folder.
+
+    Its report is not drawn: :func:`kis_bench.report.write_report`.
     """
-    every = [similarity_tables(dataset, measured) for dataset, measured in similar]
+    ranks = pd.DataFrame(record.ranks, columns=ALL_RANKS)
+    every = [similarity_tables(dataset, measured) for dataset, measured in record.similar]
     tables = {
         name: pd.concat([one[name] for one in every], ignore_index=True)
         for name in (every[0] if every else ())
     }
     judgments = tables.pop("judgments", pd.DataFrame(columns=JUDGMENTS))
-    if published is not None:
-        sizes = (
-            pd.DataFrame(ranks, columns=ALL_RANKS).groupby(["model", "dataset", "label_set"]).size()
-        )
+    if record.published is not None:
+        sizes = ranks.groupby(["model", "dataset", "label_set"]).size()
         every_figure = pd.concat(
             [tables.get("metrics", pd.DataFrame(columns=METRICS)), figures_of(sizes)]
         )
-        tables["published"] = comparable(published, every_figure)
-    if fused is not None:
-        tables["fused"] = fused
-
-    def shown(about: dict[str, Any]) -> dict[str, Any]:
-        return without_private(about) if privacy else about
-
+        tables["published"] = comparable(record.published, every_figure)
+    if record.fused is not None:
+        tables["fused"] = record.fused
     return write_run(
         parent,
-        ranks=pd.DataFrame(ranks, columns=ALL_RANKS),
+        ranks=ranks,
         judgments=judgments,
         tables=tables,
-        timings=pd.DataFrame(timings, columns=TIMINGS),
-        verdicts=pd.DataFrame(verdicts, columns=ALL_VERDICTS),
-        provenance=shown(
-            {
-                **provenance,
-                "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                "command": [*map(str, command)],
-                "device": device,
-                "interrupted": interrupted,
-                "git": git_state(repository),
-                "versions": versions(list_packages()),
-                "statistics": statistics(),
-                "privacy": privacy,
-                **({"gate": gate} if gate else {}),
-                **({"remarks": [*remarks]} if remarks else {}),
-            }
-        ),
-        draw=lambda hidden: draw(read_run(hidden), pictures),
+        timings=pd.DataFrame(record.timings, columns=TIMINGS),
+        verdicts=pd.DataFrame(record.verdicts, columns=ALL_VERDICTS),
+        provenance=record.head,
     )
 
 

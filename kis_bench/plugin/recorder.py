@@ -27,6 +27,8 @@ from kis_bench.records import Collection, Dataset, Float64s
 
 if TYPE_CHECKING:
     from kis_bench.gate.verdicts import Row
+    from kis_bench.measuring.run import RunRecord
+    from kis_bench.results import Run
 
 VERDICT_KEY = (
     "model",
@@ -58,8 +60,9 @@ class Recorder:
         self.absent: dict[str, set[str]] = {}  # what isn't here -> tests that were skipped for it
         self.ran = False  # whether any test was not skipped
         self.clashes: list[str] = []  # models that can't be told apart: exit code 2
-        self.folder: Path | None = None
-        self.error: KisBenchError | None = None
+        self.run: Run | None = None  # as it was written
+        self.error: KisBenchError | None = None  # why it was not
+        self.not_drawn: KisBenchError | None = None  # why there is no report of it
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -126,46 +129,63 @@ class Recorder:
             session.exitstatus = 2
         if not self.ranks and not self.distances:
             return
+        from kis_bench.measuring.run import write_measured
+        from kis_bench.results import read_run
+
+        parent = self.config.option.kis_report or self.config.rootpath / "reports"
+        try:
+            self.run = read_run(write_measured(parent, self.record(session, exitstatus)))
+        except KisBenchError as error:
+            self.error = error
+            session.exitstatus = 2
+        else:
+            self.draw(session, self.run)
+
+    def record(self, session: pytest.Session, exitstatus: int) -> RunRecord:
+        """All that was measured, for :func:`kis_bench.measuring.run.write_measured`."""
         import pandas as pd
 
-        from kis_bench.measuring.run import write_measured
-        from kis_bench.report import write_report
+        from kis_bench.measuring.run import RunRecord
         from kis_bench.results.published import read_published
 
         option, hook = self.config.option, self.config.hook
+        judge = self.config.stash.get(GATE, None)
+        files = [file for some in hook.pytest_kis_published(config=self.config) for file in some]
+        fused = [pd.DataFrame(table) for table in self.fused]
+        return RunRecord(
+            ranks=self.ranks,
+            timings=self.timings,
+            similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
+            published=read_published(files, self.provenance["datasets"]),
+            fused=pd.concat(fused, ignore_index=True) if fused else None,
+            provenance=self.provenance,
+            command=["pytest", *self.config.invocation_params.args],
+            device=used(self.provenance["models"], "device") or option.kis_device,
+            interrupted=stopped(session, exitstatus),
+            verdicts=[*self.verdicts.values()],
+            gate=None if judge is None else judge.about(),
+            remarks=[*self.clashes, *(hide_private(self.config, one) for one in self.problems)],
+            privacy=option.kis_privacy,
+            repository=self.config.rootpath,
+        )
+
+    def draw(self, session: pytest.Session, run: Run) -> None:
+        """Draws the report of a run whose tables are safe; if that fails, a session that passed ends with 2.
+
+        Where a test or the gate failed, that stays the exit code: what was measured is whole, and says so.
+        """
+        from kis_bench.report import NotDrawn, write_report
+
         try:
-            files = [
-                file for some in hook.pytest_kis_published(config=self.config) for file in some
-            ]
-            self.folder = write_measured(
-                option.kis_report or self.config.rootpath / "reports",
-                ranks=self.ranks,
-                timings=self.timings,
-                similar=[
-                    (self.dataset(name), measured) for name, measured in self.distances.items()
-                ],
-                published=read_published(files, self.provenance["datasets"]),
-                fused=pd.concat(map(pd.DataFrame, self.fused), ignore_index=True)
-                if self.fused
-                else None,
-                provenance=self.provenance,
-                command=["pytest", *self.config.invocation_params.args],
-                device=used(self.provenance["models"], "device") or option.kis_device,
-                interrupted=stopped(session, exitstatus),
-                verdicts=[*self.verdicts.values()],
-                gate=None
-                if (judge := self.config.stash.get(GATE, None)) is None
-                else judge.about(),
-                remarks=[*self.clashes, *(hide_private(self.config, one) for one in self.problems)],
-                pictures=self.pictures(),
-                privacy=option.kis_privacy,
-                repository=self.config.rootpath,
-                draw=lambda run, pictures: write_report(
-                    run.folder, run, pictures, privacy=option.kis_privacy
-                ),
-            )
-        except KisBenchError as error:
-            self.error = error
+            write_report(run.folder, run, self.pictures())
+        except NotDrawn as error:
+            self.not_drawn = error
+        except KisBenchError as error:  # a dataset that was measured is gone
+            self.not_drawn = NotDrawn(run.folder, str(error))
+        except KeyboardInterrupt:
+            self.not_drawn = NotDrawn(run.folder, "it was stopped")
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+        if self.not_drawn is not None and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = 2
 
     def judge_the_rest(self, session: pytest.Session, exitstatus: int) -> None:
@@ -276,17 +296,19 @@ class Recorder:
             terminalreporter.write_line(
                 f"the run was measured, but not written: {self.error}", red=True
             )
-        if self.folder is None:
+        if self.run is None:
             self.tell_gate(terminalreporter)
             return
-        from kis_bench.report.terminal import summaries
-        from kis_bench.results import read_run
+        from kis_bench.report.terminal import summarise_kinds
 
-        for title, table in summaries(read_run(self.folder)).items():
+        for title, table in summarise_kinds(self.run).items():
             terminalreporter.section(title)
             terminalreporter.write_line(table)
         self.tell_gate(terminalreporter)
-        terminalreporter.write_line(f"\nreport: {self.folder / 'report.md'}")
+        if self.not_drawn is not None:
+            terminalreporter.write_line(f"\nkis-bench: {self.not_drawn}", red=True)
+        else:
+            terminalreporter.write_line(f"\nreport: {self.run.folder / 'report.md'}")
 
     def tell_gate(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What was judged, for people at a terminal and, where GitHub runs this, for its pages."""

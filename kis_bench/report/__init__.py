@@ -1,5 +1,5 @@
 """A run as people read it: tables, plots, Markdown and one self-contained page."""
 
-from kis_bench.report.markdown import write_report
+from kis_bench.report.writing import NotDrawn, write_report
 
-__all__ = ["write_report"]
+__all__ = ["NotDrawn", "write_report"]

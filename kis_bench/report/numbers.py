@@ -78,3 +78,25 @@ def probability(p: Any) -> str:
 
 def missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def fraction(value: Any, low: Any = None, high: Any = None, *, digits: int = 3) -> str:
+    """A figure such as MRR or a correlation, with its interval where there is one.
+
+    >>> fraction(0.5, 0.25, 0.75).replace(chr(160), " ")
+    '0.500 [0.250, 0.750]'
+    """
+    if missing(value):
+        return ""
+    known = not missing(low) and not missing(high)
+    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if known else ""
+    return spaced(f"{value:.{digits}f}{interval}")
+
+
+def difference(value: Any, low: Any, high: Any, *, digits: int = 3) -> str:
+    """A difference with its sign and its interval where there is one."""
+    if missing(value):
+        return ""
+    known = not missing(low) and not missing(high)
+    interval = f" [{signed(low, digits)}, {signed(high, digits)}]" if known else ""
+    return spaced(f"{signed(value, digits)}{interval}")

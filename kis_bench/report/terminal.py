@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 from kis_bench.analysis.runs import Comparison
 from kis_bench.files.text import make_plain
 from kis_bench.report.compared import HEAD, VERDICTS, figure_rows, moved, names_in, step, verdicts
-from kis_bench.report.sections.similarity import similarity_summary
+from kis_bench.report.numbers import percent
+from kis_bench.report.sections.similarity.wording import CEILING, share_in
 from kis_bench.results import Run
-from kis_bench.triplets.summary import as_records
+from kis_bench.triplets.summary import PERSON, Similarity, as_records, judged_datasets
 
 
-def summary(run: Run) -> str:
-    """The tables that a terminal shows."""
-    return "\n\n".join(summaries(run).values())
+def summarise(run: Run) -> str:
+    """All tables of a run."""
+    return "\n\n".join(summarise_kinds(run).values())
 
 
-def summaries(run: Run) -> dict[str, str]:
+def summarise_kinds(run: Run) -> dict[str, str]:
     """One table for known-item search and one for image similarity, where anything of them was measured."""
-    found = {"known-item search": ranks_summary, "image similarity": similarity_summary}
+    found = {"known-item search": summarise_ranks, "image similarity": summarise_similarity}
     rows = {"known-item search": run.ranks, "image similarity": run.judgments}
     return {name: table(run) for name, table in found.items() if len(rows[name])}
 
 
-def ranks_summary(run: Run) -> str:
+def summarise_ranks(run: Run) -> str:
     """Recall@k in percent, MRR and median rank per cell."""
     from tabulate import tabulate
 
@@ -48,6 +51,39 @@ def ranks_summary(run: Run) -> str:
         if (metrics.n_targets < metrics.n).any():
             line["targets"] = int(cell.n_targets.fillna(cell.n).iloc[0])
         lines.append(line)
+    return str(tabulate(lines, headers="keys", disable_numparse=True))
+
+
+def summarise_similarity(run: Run) -> str:
+    """The table that a terminal shows: consistency of each model, best first, and of people."""
+    from tabulate import tabulate
+
+    lines = []
+    for name in judged_datasets(run):
+        study = Similarity(name, run)
+        people = {f"({PERSON})": study.people[PERSON]} if PERSON in study.people else {}
+        ceiling = max(study.ceilings.values(), default=math.nan)
+        if not math.isnan(ceiling):
+            none = {"ci_low": math.nan, "ci_high": math.nan}
+            most = max(int(row["n"]) for row in study.models.values())
+            people = {f"({CEILING})": {"value": ceiling, "n": most, **none}, **people}
+        for model, row in (*study.models.items(), *people.items()):
+            share = share_in(row)
+            per_triplet = study.metrics.get((model, "consistency_per_triplet"), {"value": math.nan})
+            interval = (
+                "" if math.isnan(share.low) else f"{100 * share.low:.1f} - {100 * share.high:.1f}"
+            )
+            lines.append(
+                {
+                    "dataset": make_plain(name),
+                    "model": make_plain(model),
+                    "consistency": percent(share.value),
+                    "95% interval": interval,
+                    "ties": row["ties"] if model in study.models else "",
+                    "judgments": share.n,
+                    "per triplet": percent(float(per_triplet["value"])),
+                }
+            )
     return str(tabulate(lines, headers="keys", disable_numparse=True))
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -96,15 +96,14 @@ def write_run(
     verdicts: pd.DataFrame,
     provenance: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame] | None = None,
-    draw: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write a run folder below parent, whole or not at all, and let `latest` lead to it.
 
-    Columns are checked against ``columns.TABLES``. If the provenance says ``privacy``, private columns are emptied.
+    Columns are checked against ``columns.TABLES``. If the provenance says ``privacy``, private columns are emptied. A
+    report is drawn into the folder later, so that nothing that goes wrong in a drawing can cost what was measured.
 
     Args:
         tables: the optional ones of ``columns.TABLES``, and further rows of ``metrics``.
-        draw: gets the folder, its tables already inside, and adds the report.
 
     Raises:
         KisBenchError: a table lacks a column, has one that nobody declared, or empty cells where none may be; or the
@@ -130,8 +129,6 @@ def write_run(
                 write_table(hide_private(frame, table) if private else frame, table, hidden)
         if given:
             raise KisBenchError(f"a run has no table {', '.join(given)}")
-        if draw is not None:
-            draw(hidden)
         for path in [*hidden.rglob("*"), hidden]:
             _sync(path)
         os.rename(hidden, folder)

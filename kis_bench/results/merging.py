@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,7 +12,7 @@ import pandas as pd
 
 from kis_bench.errors import KisBenchError
 from kis_bench.results.columns import TABLES
-from kis_bench.results.folder import Run, read_run, write_run
+from kis_bench.results.folder import Run, write_run
 from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, facts_of
 from kis_bench.results.provenance import of_study
 from kis_bench.results.pseudonyms import as_private
@@ -361,10 +361,8 @@ def origins(run: Run, hidden: bool) -> list[dict[str, Any]]:
     return [{**one, "command": None} for one in own]
 
 
-def write_merged(
-    parent: Path, runs: Sequence[Run], draw: Callable[[Run], None]
-) -> tuple[Path, list[str]]:
-    """One run folder of several runs, drawn; returns it, and what a reader should know."""
+def write_merged(parent: Path, runs: Sequence[Run]) -> tuple[Path, list[str]]:
+    """Writes one run folder of several runs; returns it, and what a reader should know."""
     merged = merge(runs)
     folder = write_run(
         parent,
@@ -377,6 +375,5 @@ def write_merged(
             **merged.provenance,
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },
-        draw=lambda hidden: draw(read_run(hidden)),
     )
     return folder, merged.remarks

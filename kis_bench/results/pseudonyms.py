@@ -14,6 +14,7 @@ import pandas as pd
 
 from kis_bench.records import Query
 from kis_bench.results.folder import Run
+from kis_bench.results.privacy import without_private
 from kis_bench.results.tables import hide_private
 
 
@@ -51,11 +52,13 @@ def hidden(queries: Sequence[Query], every: Sequence[Query]) -> tuple[Query, ...
 
 
 def as_private(run: Run) -> Run:
-    """A run's tables as one under privacy has them: without texts, and annotators by pseudonyms."""
+    """The run as one under privacy has it: private columns empty, annotators by pseudonyms, and of provenance what may
+    be shown."""
     if not run.provenance.get("privacy"):  # whose names are hidden already
         ranks, fused, verdicts = without_names(run.ranks, run.fused, run.verdicts)
         run = replace(run, ranks=ranks, fused=fused, verdicts=verdicts)
-    return run.map_tables(hide_private)
+    about = without_private({**run.provenance, "privacy": True})
+    return replace(run.map_tables(hide_private), provenance=about)
 
 
 def without_names(ranks: pd.DataFrame, *others: pd.DataFrame) -> list[pd.DataFrame]:

@@ -25,6 +25,12 @@ def as_records(frame: pd.DataFrame) -> list[Record]:
     return [{str(column): cell for column, cell in row.items()} for row in frame.to_dict("records")]
 
 
+def judged_datasets(run: Run) -> list[str]:
+    """Names of the datasets with judgments that count."""
+    names = pd.concat([run.judgments["dataset"], run.agreement["dataset"]])
+    return [str(name) for name in names.unique()]
+
+
 @dataclass(frozen=True)
 class Similarity:
     """The results of a run on one dataset with judgments."""

@@ -120,6 +120,17 @@ def similarity_tables(dataset: Dataset, measured: Measured) -> dict[str, pd.Data
     }
 
 
+def whole_tables(dataset: Dataset, measured: Measured) -> dict[str, pd.DataFrame]:
+    """The tables judgments and metrics alone, for which no part of the judgments is looked at."""
+    judged = Judged(dataset)
+    values = compute_agreement(judged, measured)
+    agreement = agreement_table(judged, measured, values, parts=False)
+    return {
+        "judgments": judgments_table(judged, measured, values),
+        "metrics": similarity_metrics(judged, measured, agreement),
+    }
+
+
 def compute_agreement(judged: Judged, measured: Measured, protocol: str = "default") -> Float64s:
     """Agreement of each model with each decided judgment, ``[decided, m]``."""
     some = judged.decided
@@ -170,8 +181,10 @@ def judgments_table(judged: Judged, measured: Measured, values: Float64s) -> pd.
     return pd.concat(frames, ignore_index=True)
 
 
-def agreement_table(judged: Judged, measured: Measured, values: Float64s) -> pd.DataFrame:
-    """Agreement of models and of people, of all judgments and of every part of them."""
+def agreement_table(
+    judged: Judged, measured: Measured, values: Float64s, *, parts: bool = True
+) -> pd.DataFrame:
+    """Agreement of models and of people, of all judgments and, with ``parts``, of every part of them."""
     some, crossed = judged.decided, judged.crossed
     choice, people = (
         judged.choice[some],
@@ -232,12 +245,12 @@ def agreement_table(judged: Judged, measured: Measured, values: Float64s) -> pd.
         part="all",
         group="",
     )
-    for part, groups in judged.parts.items():
+    for part, groups in judged.parts.items() if parts else ():
         for group in sorted(set(groups[some].tolist()), key=group_sort_key):
             add(values, groups[some] == group, protocol="default", part=part, group=str(group))
             add_people(groups[some] == group, protocol="default", part=part, group=str(group))
-    rows += agreement_per_triplet(judged, measured)
-    if crossed.n_people > 1:
+    rows += agreement_per_triplet(judged, measured, parts=parts)
+    if parts and crossed.n_people > 1:
         rows += consistency_without_one(judged, measured, values)
     return pd.DataFrame(rows, columns=AGREEMENT)
 
@@ -249,11 +262,14 @@ def group_sort_key(group: str) -> tuple[Any, ...]:
     ]
 
 
-def agreement_per_triplet(judged: Judged, measured: Measured) -> list[dict[str, Any]]:
+def agreement_per_triplet(
+    judged: Judged, measured: Measured, *, parts: bool = True
+) -> list[dict[str, Any]]:
     """Agreement with the majority on triplets of two or more judgments; judgments that lack a distance stay out."""
     rows = []
     classes = np.array([t.category for t in judged.dataset.triplets], object)
-    groups = sorted(set(classes.tolist()), key=group_sort_key) if "class" in judged.parts else []
+    grouped = parts and "class" in judged.parts
+    groups = sorted(set(classes.tolist()), key=group_sort_key) if grouped else []
     crossed = Crossed.of(np.zeros(len(classes)), np.arange(len(classes)), judged.targets)
     choice = triplets.majority(judged.choice, judged.triplet, len(classes))
     for protocol in triplets.PROTOCOLS:

@@ -10,7 +10,7 @@ from kis_bench.analysis.combinations import ADVICE, GAINS, advice, combinations,
 from kis_bench.analysis.conditions import Condition
 from kis_bench.fusion import complement, switching_cost
 from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
-from kis_bench.report.sections.combinations import complementarity, method
+from kis_bench.report.sections.combinations import name_method, show_combinations
 from kis_bench.results.columns import FUSED
 from kis_bench.statistics import holm, paired_randomization_test
 
@@ -36,9 +36,14 @@ def fused(one, ranks, method="rrf", members=("m0", "m1", None)):
     return table.assign(model_1=members[0], model_2=members[1], model_3=members[2])[FUSED]
 
 
+def with_combinations(one, lists):
+    """A condition with its combinations, those of fused lists among them."""
+    return one, combinations(one, lists)
+
+
 def test_the_oracle_is_a_bound_and_nothing_else_is():
     one = condition(noise(0))
-    table = gains(one, fused(one, noise(1)[0]))
+    table = gains(*with_combinations(one, fused(one, noise(1)[0])))
     assert list(table.columns) == GAINS
     assert set(table[table.method == "oracle"].kind) == {"bound"}
     assert set(table[table.method != "oracle"].kind) == {"achievable"}
@@ -71,7 +76,7 @@ def test_models_that_fail_on_different_queries_are_advised():
     best[1, 30:] = 1
     one = condition(best)
     both = complement(best[0], best[1])
-    found = advice(one, fused(one, both)).set_index("size")
+    found = advice(*with_combinations(one, fused(one, both))).set_index("size")
     assert list(found.columns) == [c for c in ADVICE if c != "size"]
     pair = found.loc[2]
     assert (pair.model_1, pair.model_2, pair.method) == ("m0", "m1", "rrf")
@@ -83,7 +88,7 @@ def test_models_that_fail_on_different_queries_are_advised():
 def test_a_combination_of_no_use_is_not_advised():
     best = noise(3, models=2)
     one = condition(np.stack([np.maximum(1, best[0] // 4), best[1]]))
-    found = advice(one, fused(one, best[1]))
+    found = advice(*with_combinations(one, fused(one, best[1])))
     assert found.advice.str.startswith("No pair is worth it").all()
     assert "Stay with m0" in found.advice.iloc[0]
     assert found.honest_low.iloc[0] <= 0
@@ -113,7 +118,7 @@ def test_the_best_triple_has_its_own_advice():
         fused(one, three, "comb_sum", ("m0", "m1", "m2")),
         fused(one, best[3] + 1, "rrf", ("m0", "m1", "m3")),
     ]
-    found = advice(one, pd.concat(rows)).set_index("size")
+    found = advice(*with_combinations(one, pd.concat(rows))).set_index("size")
     triple = found.loc[3]
     assert (triple.method, triple.model_3, triple.tried) == ("comb_sum", "m2", 2)
     assert triple.honest_gain > found.loc[2].honest_gain > 0
@@ -123,7 +128,7 @@ def test_the_best_triple_has_its_own_advice():
 def test_gains_are_tested_on_the_same_queries():
     one = condition(noise(0))
     rows = pd.concat([fused(one, noise(1)[0]), fused(one, noise(1)[1], members=("m1", "m2", "m3"))])
-    table = gains(one, rows)
+    table = gains(*with_combinations(one, rows))
     single = max(one.best, key=mean_reciprocal_rank)
     row = table[(table.metric == "mrr") & (table.method == "rrf") & table.model_3.isna()].iloc[0]
     assert row.gain == pytest.approx(
@@ -167,7 +172,9 @@ def of(table, method, metric, k=None):
 
 
 def test_each_model_breaks_its_own_ties():
-    table = gains(tied([[(1, 2), (5, 6), (20, 21)], [(2, 3), (9, 10), (30, 31)]]), NONE)
+    table = gains(
+        *with_combinations(tied([[(1, 2), (5, 6), (20, 21)], [(2, 3), (9, 10), (30, 31)]]), NONE)
+    )
     assert of(table, "oracle", "recall", 1).value == pytest.approx(0.5 / 3)
     # Of 1 or 2 and 2 or 3 the smaller is 1, 1, 2, 2. In turn, the first list's odd places, the second one's even ones.
     assert of(table, "oracle", "mrr").value == pytest.approx(np.mean([1 / 1.5, 1 / 5.5, 1 / 20.5]))
@@ -178,7 +185,7 @@ def test_each_model_breaks_its_own_ties():
 def test_a_model_that_knows_nothing_is_found_by_luck_only():
     """One target at rank 20 of 1,000, beside a constant model: it is among ten pictures once in a hundred times."""
     constant = [(1, 1000)] * 4
-    table = gains(tied([[(20, 20)] * 4, constant]), NONE)
+    table = gains(*with_combinations(tied([[(20, 20)] * 4, constant]), NONE))
     assert of(table, "oracle", "recall", 10).value == pytest.approx(0.01)
     assert of(table, "oracle", "mrr").value == pytest.approx(
         1000 / sum(min(20, r) for r in range(1, 1001))
@@ -197,7 +204,7 @@ def test_a_partner_that_never_helps_gains_exactly_nothing(own, behind):
         (last + far, last + far + width)
         for (_, last), (far, width) in zip(first, behind, strict=False)
     ]
-    table = gains(tied([first, second]), NONE)
+    table = gains(*with_combinations(tied([first, second]), NONE))
     assert (table[table.method == "oracle"][["gain", "gain_low", "gain_high"]] == 0).all(axis=None)
     assert (table.gain <= 0).all()
     assert "switch" not in set(table.method)  # never to switch is never worse
@@ -227,11 +234,11 @@ def test_a_constant_partner_is_never_advised():
     rng = np.random.default_rng(7)
     best = np.concatenate([rng.integers(1, 10, 50), rng.integers(10, 500, 50)])
     one = tied([list(zip(best, best, strict=True)), [(1, 1000)] * 100])
-    table = gains(one, NONE)
+    table = gains(*with_combinations(one, NONE))
     achievable = table[table.kind == "achievable"]
     assert set(achievable.method) == {"interleave"}
     assert (achievable[achievable.metric == "mrr"].gain < 0).all()
-    assert advice(one, NONE).advice.str.startswith("No pair is worth it").all()
+    assert advice(*with_combinations(one, NONE)).advice.str.startswith("No pair is worth it").all()
 
 
 def test_what_is_one_model_alone_is_no_combination():
@@ -256,16 +263,18 @@ def test_what_is_one_model_alone_is_no_combination():
     ]
     perfect = condition(np.stack([np.ones(20, int), noise(1)[0, :20]]))
     assert {c.method for c in combinations(perfect, NONE)} == {"oracle"}
-    assert advice(perfect, NONE).empty
-    shown = complementarity(gains(perfect, NONE), advice(perfect, NONE))
+    assert advice(*with_combinations(perfect, NONE)).empty
+    shown = show_combinations(
+        gains(*with_combinations(perfect, NONE)), advice(*with_combinations(perfect, NONE))
+    )
     assert any(
         "oracle: the better rank of each query" in line and "1.000" in line for line in shown
     )
 
 
 def test_a_switch_after_one_picture_is_in_the_singular():
-    assert method({"method": "switch", "parameter": 1.0}) == "switch after 1 picture"
-    assert method({"method": "switch", "parameter": 20.0}) == "switch after 20 pictures"
+    assert name_method({"method": "switch", "parameter": 1.0}) == "switch after 1 picture"
+    assert name_method({"method": "switch", "parameter": 20.0}) == "switch after 20 pictures"
 
 
 def test_the_honest_gain_of_pure_luck_is_none():
@@ -278,7 +287,7 @@ def test_the_honest_gain_of_pure_luck_is_none():
             fused(one, np.exp(rng.uniform(0, 5, 60)).astype(np.int64) + 1, f"way {i}")
             for i in range(40)
         ]
-        pair = advice(one, pd.concat(rows)).iloc[0]
+        pair = advice(*with_combinations(one, pd.concat(rows))).iloc[0]
         naive.append(pair.gain)
         honest.append(pair.honest_gain)
         covered.append(pair.honest_low <= 0 <= pair.honest_high)
@@ -292,11 +301,11 @@ def test_the_honest_gain_of_pure_luck_is_none():
 @pytest.mark.parametrize("queries", [1, 2, 3])
 def test_few_queries_and_one_model(queries):
     one = condition(noise(5, models=3, queries=queries))
-    assert {*gains(one, NONE).method} >= {"oracle", "interleave"}
-    without_lists = advice(one, NONE)
+    assert {*gains(*with_combinations(one, NONE)).method} >= {"oracle", "interleave"}
+    without_lists = advice(*with_combinations(one, NONE))
     assert without_lists["size"].tolist() == ([2] if queries > 1 else [])  # no triple can be built
     assert without_lists.empty or "Stay with" in without_lists.advice.iloc[0]
     alone = condition(noise(5, models=1, queries=queries))
-    assert gains(alone, NONE).empty
-    assert advice(alone, NONE).empty
-    assert list(gains(alone, NONE).columns) == GAINS
+    assert gains(*with_combinations(alone, NONE)).empty
+    assert advice(*with_combinations(alone, NONE)).empty
+    assert list(gains(*with_combinations(alone, NONE)).columns) == GAINS

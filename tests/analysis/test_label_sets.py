@@ -7,6 +7,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kis_bench.analysis.conditions import conditions
 from kis_bench.analysis.label_sets import (
     CORRELATIONS,
     GAINS,
@@ -22,6 +23,10 @@ from kis_bench.analysis.label_sets import (
 )
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
 from kis_bench.statistics import holm, mcnemar_exact, paired_randomization_test, wilson_interval
+
+
+def compared(ranks):
+    return compare_label_sets(ranks, [*conditions(ranks).values()])
 
 
 def rows(label_set, queries, ranks, texts=None, dataset="d"):
@@ -128,7 +133,7 @@ def test_partners_ask_for_the_same_and_nobody_has_two(first, second, random):
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_summary_against_its_definitions(tied):
     ranks = simulated(tied=tied)
-    summary, gains = compare_label_sets(ranks)
+    summary, gains = compared(ranks)
     assert list(summary) == SUMMARY
     assert list(gains) == GAINS
     assert len(summary) == 3 * 6
@@ -185,7 +190,7 @@ def test_the_summary_against_its_definitions(tied):
 def test_gains_name_their_queries():
     first = rows("a", [("q1", "x|y"), ("q2", "z")], {"m": [8, 3]})
     second = rows("b", [("p1", "y|x"), ("p2", "w"), ("p3", "z")], {"m": [(1, 3), 1, 12]})
-    _, gains = compare_label_sets(pd.concat([first, second]))
+    _, gains = compared(pd.concat([first, second]))
     assert gains.to_dict("records") == [
         {
             "dataset": "d",
@@ -223,7 +228,7 @@ def test_every_two_label_sets_in_the_order_of_the_table():
             rows("other", [("q", "y")], {"m": [1]}),
         ]
     )
-    summary, _ = compare_label_sets(table)
+    summary, _ = compared(table)
     assert set(
         zip(summary["label_set_a"], summary["label_set_b"], summary["model"], strict=True)
     ) == {("stage-2", "stage-1", "m")}
@@ -237,12 +242,10 @@ def test_nothing_to_compare_and_nothing_that_differs():
     apart = pd.concat([one, rows("b", [("q1", "z")], {"m": [1]})])
     other_models = pd.concat([one, rows("b", queries, {"o": [1, 1]})])
     for table in (one, apart, other_models):
-        summary, gains = compare_label_sets(table)
+        summary, gains = compared(table)
         assert (len(summary), list(summary)) == (0, SUMMARY)
         assert (len(gains), list(gains)) == (0, GAINS)
-    summary, gains = compare_label_sets(
-        pd.concat([one, rows("b", queries, {"m": [1, 1], "n": [1, 1]})])
-    )
+    summary, gains = compared(pd.concat([one, rows("b", queries, {"m": [1, 1], "n": [1, 1]})]))
     assert (summary["value_a"] == 1).all()
     assert summary["p"].dropna().eq(1).all()
     assert (

@@ -15,6 +15,8 @@ from browser_page import HALF, Pages, sample_markdown, sample_pictures, sample_r
 
 from kis_bench.report.page.data import explorer_data
 from kis_bench.report.page.html import page, write_folder_form
+from kis_bench.report.view import make_view
+from kis_bench.results.pseudonyms import as_private
 
 HOW = "install one (apt-get install chromium) or name its file in KIS_CHROMIUM"
 OWN = re.compile(r"file:.*(single|private|plain|index)\.html|file:.*/report/thumbnails/\d+\.webp")
@@ -30,20 +32,23 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
             sample_pictures(base / "pictures"),
             sample_markdown(base),
         )
-        data = explorer_data(run, pictures, privacy=False)
+        data = explorer_data(make_view(run, base, pictures))
         first = data["sets"][0]
         first["texts"][21], first["queries"][21] = HALF, HALF  # no table can hold these, JSON can
         first["queries"][22] = "a/b?c#d %41 ' é"
         files = {
             "single": page(text, base, "A report", data=data),
             "private": page(
-                text, base, "A report", data=explorer_data(run, pictures, privacy=True)
+                text,
+                base,
+                "A report",
+                data=explorer_data(make_view(as_private(run), base, pictures)),
             ),
             "plain": page(text, base, "A report"),
         }
         for name, html in files.items():
             (base / f"{name}.html").write_text(html, encoding="utf-8", errors="replace")
-        beside = write_folder_form(base, text, "A report", run, pictures, privacy=False)
+        beside = write_folder_form(make_view(run, base, pictures), text, "A report")
     return Pages(*(base / f"{name}.html" for name in files), beside)
 
 

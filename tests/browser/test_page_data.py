@@ -16,6 +16,8 @@ from kis_bench.report.page import thumbnails
 from kis_bench.report.page.data import explorer_data
 from kis_bench.report.page.html import page
 from kis_bench.report.page.thumbnails import in_turn, inline_pictures
+from kis_bench.report.view import make_view
+from kis_bench.results.pseudonyms import as_private
 
 
 @pytest.fixture
@@ -100,13 +102,13 @@ def test_targets_first_and_a_note_on_the_rest(
     pictures: dict[str, Collection], tmp_path: Path
 ) -> None:
     run = sample_run(tmp_path)
-    everything = explorer_data(run, pictures, privacy=False)
+    everything = explorer_data(make_view(run, tmp_path, pictures))
     total = sum(map(len, everything["pictures"]))
     assert "left out" not in everything["note"]
     assert everything["note"].endswith(
         " items have no thumbnail: file is missing (2), not readable (2)."
     )
-    data = explorer_data(run, pictures, privacy=False, budget_bytes=total // 2)
+    data = explorer_data(make_view(run, tmp_path, pictures), budget_bytes=total // 2)
     assert sum(map(len, data["pictures"])) <= total // 2
     place = {name: i for i, name in enumerate(data["datasets"][SET]["items"])}
     shown = data["datasets"][SET]["of_items"]
@@ -121,7 +123,7 @@ def test_targets_first_and_a_note_on_the_rest(
 
 def test_data_hold_the_run(pictures: dict[str, Collection], tmp_path: Path) -> None:
     run = sample_run(tmp_path)
-    data = explorer_data(run, pictures, privacy=False)
+    data = explorer_data(make_view(run, tmp_path, pictures))
     assert data == json.loads(json.dumps(data))
     one = data["sets"][1]
     items = data["datasets"][SET]["items"]
@@ -144,7 +146,7 @@ def test_several_targets_and_names_with_bars(
     bars = {"other": Collection("other", ("a|b",), [tmp_path / "x.jpg"], ["0" * 64])}
     from dataclasses import replace
 
-    data = explorer_data(replace(run, ranks=ranks), bars, privacy=False)
+    data = explorer_data(make_view(replace(run, ranks=ranks), tmp_path, bars))
     targets = [
         [data["datasets"]["other"]["items"][i] for i in ids] for ids in data["sets"][0]["targets"]
     ]
@@ -153,7 +155,7 @@ def test_several_targets_and_names_with_bars(
 
 
 def test_private_data_and_pages(pictures: dict[str, Collection], tmp_path: Path) -> None:
-    data = explorer_data(sample_run(tmp_path), pictures, privacy=True)
+    data = explorer_data(make_view(as_private(sample_run(tmp_path)), tmp_path, pictures))
     text = json.dumps(data)
     for secret in ("item-", "number 42", "script>alert", str(tmp_path)):
         assert secret not in text
@@ -165,9 +167,7 @@ def test_folder_form_writes_every_picture(pictures: dict[str, Collection], tmp_p
     (tmp_path / "thumbnails").mkdir()
     (tmp_path / "thumbnails" / "999999.webp").write_bytes(b"of an earlier page")
     data = explorer_data(
-        sample_run(tmp_path),
-        pictures,
-        privacy=False,
+        make_view(sample_run(tmp_path), tmp_path, pictures),
         budget_bytes=1,
         folder=tmp_path / "thumbnails",
     )
@@ -176,7 +176,7 @@ def test_folder_form_writes_every_picture(pictures: dict[str, Collection], tmp_p
         f"thumbnails/{f.name}" for f in (tmp_path / "thumbnails").iterdir()
     )
     assert len(data["pictures"]) == len(
-        explorer_data(sample_run(tmp_path), pictures, privacy=False)["pictures"]
+        explorer_data(make_view(sample_run(tmp_path), tmp_path, pictures))["pictures"]
     )
 
 
@@ -191,3 +191,22 @@ def test_no_text_ends_a_block_of_data(tmp_path: Path) -> None:
     assert json.loads(block)["text"] == data["text"]
     assert not {"<", ">", "&", "\u2028"} & {*block}
     assert html.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("parts", "order"),
+    [
+        (["Gate", "Overview", "toy"], ["gate", "overview", "explore", "toy"]),
+        (["Overview", "toy"], ["overview", "explore", "toy"]),
+        (["toy", "Tables"], ["toy", "explore", "tables"]),
+        (["Gate", "Overview"], ["gate", "overview", "explore"]),
+    ],
+)
+def test_the_explorer_stands_behind_the_overview(
+    tmp_path: Path, parts: list[str], order: list[str]
+) -> None:
+    text = "".join(f"## {part}\n\ntext\n\n" for part in parts)
+    html = page(text, tmp_path, "Title", data={"form": "single", "pictures": []})
+    body = html[html.index("<main") : html.index("</main>")]
+    places = [body.index(f'id="{name}"') for name in order]
+    assert places == sorted(places)

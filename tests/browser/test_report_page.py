@@ -15,6 +15,8 @@ from browser_page import ATTACK, HALF, HOSTILE, MINUS, MODELS, QUERIES, SET, Pag
 
 from kis_bench.report.page.data import explorer_data
 from kis_bench.report.page.html import page as page_of
+from kis_bench.report.view import make_view
+from kis_bench.results.pseudonyms import as_private
 
 Visit = Callable[..., Any]
 PHONE = {"viewport": {"width": 390, "height": 800}}
@@ -148,7 +150,7 @@ def test_skip_link_comes_first(pages: Pages, visit: Visit) -> None:
 def test_no_heading_takes_a_name_of_the_page(pages: Pages, visit: Visit, tmp_path: Path) -> None:
     names = "[...document.querySelectorAll('body [id]')].map((element) => element.id)"
     own = visit(pages.single, query("q2")).evaluate(names)
-    data = explorer_data(sample_run(tmp_path), {}, privacy=True)
+    data = explorer_data(make_view(as_private(sample_run(tmp_path)), tmp_path))
     file = tmp_path / "single.html"
     html = page_of(
         "\n\n".join(f"## {name}" for name in [*own, *own, "größe"]), tmp_path, "", data=data

@@ -95,9 +95,9 @@ def m3rt(tmp_path, monkeypatch):
 
 @pytest.fixture
 def take(m3rt, tmp_path):
-    def take(folder=m3rt.root, draw=lambda *_: None, **more):  # one test draws it
+    def take(folder=m3rt.root, **more):
         store = Store(tmp_path / "store")
-        return import_saves(folder, reports=tmp_path / "reports", store=store, draw=draw, **more)
+        return import_saves(folder, reports=tmp_path / "reports", store=store, **more)
 
     return take
 
@@ -113,10 +113,9 @@ def test_a_whole_folder(m3rt, take):
     m3rt.ranks()
     m3rt.cumulation()
     m3rt.features()
-    imported = take(
-        draw=lambda run, pictures: write_report(run.folder, run, pictures, privacy=False)
-    )
+    imported = take()
     run = read_run(imported.run)
+    write_report(run.folder, run, imported.pictures)
     assert (imported.run / "report.md").is_file()
     dataset = datasets.load("photos", m3rt.root / "datasets" / "photos")
     rows = run.ranks.set_index("query_id")

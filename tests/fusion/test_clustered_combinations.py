@@ -26,18 +26,27 @@ def several(texts, targets=50, seed=0, own=0.4):
     )
 
 
+def with_combinations(one, lists):
+    """A condition with its combinations, those of fused lists among them."""
+    return one, combinations.combinations(one, lists)
+
+
 def test_with_one_query_per_target_nothing_changes():
     one = several(1)
     alone = replace(one, clusters=None)
     for table in (gains, advice):
-        pd.testing.assert_frame_equal(table(one, NOTHING), table(alone, NOTHING), check_exact=True)
+        own, other = (table(*with_combinations(each, NOTHING)) for each in (one, alone))
+        pd.testing.assert_frame_equal(own, other, check_exact=True)
 
 
 def test_the_same_texts_four_times_tell_no_more():
     once, four = replace(several(1, own=0.0), clusters=None), several(4, own=0.0)
     assert np.array_equal(four.best[:, ::4], once.best)
     naive = replace(four, clusters=None)
-    a, b, c = (gains(one, NOTHING).query("method == 'interleave'") for one in (once, four, naive))
+    a, b, c = (
+        gains(*with_combinations(one, NOTHING)).query("method == 'interleave'")
+        for one in (once, four, naive)
+    )
     width = [(t["gain_high"] - t["gain_low"]).to_numpy() for t in (a, b, c)]
     assert (width[1] > 0.9 * width[0]).all()
     assert (width[2] < 0.6 * width[0]).all()  # what it was
@@ -58,7 +67,7 @@ def test_folds_never_part_the_queries_of_a_target(monkeypatch):
     mixed = one.asked(
         [one.queries[i] for i in np.random.default_rng(1).permutation(len(one.queries))]
     )
-    advice(mixed, NOTHING)
+    advice(*with_combinations(mixed, NOTHING))
     assert len(seen) >= 2
     for parts in seen:
         for target in range(50):

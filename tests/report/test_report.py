@@ -18,6 +18,7 @@ from kis_bench.results import Run
 from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.folder import run_of
+from kis_bench.results.pseudonyms import as_private
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -58,7 +59,7 @@ def sample_run(folder: Path) -> Run:
     judgments, verdicts = pd.DataFrame(columns=JUDGMENTS), pd.DataFrame(columns=VERDICTS)
     provenance = {
         "time": "2026-11-24T02:15:00Z",
-        "command": "pytest /home/someone/benchmarks",
+        "command": ["pytest", "/home/someone/benchmarks"],
         "interrupted": True,
         "models": {"alpha|1": {"revision": "r1", "note": "seen in <training>"}},
         "datasets": {"toy": {"fingerprint": "f00", "note": "made by hand"}},
@@ -127,7 +128,7 @@ def test_a_page_as_a_folder_holds_every_picture_as_a_file(
     assert {f"thumbnails/{name}" for name in files} == {*about["pictures"]}
     assert len(files) == 6  # of eight, one is missing and one is no picture
     assert about["note"].startswith("4 of 10 ")  # two more are not in the collection
-    write_report(tmp_path, sample_run(tmp_path), pictures, privacy=True)
+    write_report(tmp_path, as_private(sample_run(tmp_path)), pictures)
     assert not (tmp_path / "report").exists()  # what an earlier drawing showed is gone
 
 
@@ -148,7 +149,7 @@ def test_pictures_are_readable_and_the_same_each_time(
 
 
 def test_privacy(tmp_path: Path, pictures: dict[str, Collection]) -> None:
-    write_report(tmp_path, sample_run(tmp_path), pictures, privacy=True)
+    write_report(tmp_path, as_private(sample_run(tmp_path)), pictures)
     for name in ("report.md", "report.html"):
         text = (tmp_path / name).read_text(encoding="utf-8")
         text = re.sub(r"base64,[^\"]+", "", text)

@@ -11,8 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from kis_bench.analysis.combinations import combinations as combine
 from kis_bench.analysis.combinations import gains
 from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.findings import Findings
 from kis_bench.analysis.growth import compute_growth
 from kis_bench.metrics import cumulative_curve
 from kis_bench.report.plots import axes as plots
@@ -23,7 +25,9 @@ from kis_bench.report.plots.curves import draw_curves, draw_overview
 from kis_bench.report.plots.growth import draw_growth
 from kis_bench.report.plots.label_sets import draw_label_sets
 from kis_bench.report.sections import combinations
+from kis_bench.report.view import View
 from kis_bench.results.columns import FUSED
+from kis_bench.results.folder import run_of
 from kis_bench.statistics import wilson_interval
 
 NAMES = [f"vit-so400m-14-siglip-38{i}" for i in range(10)]
@@ -92,18 +96,23 @@ def label_rows(one):
 
 
 def mrr_gains(one):
-    found = gains(one, NONE)
+    found = gains(one, combine(one, NONE))
     return found[found["metric"] == "mrr"]
 
 
+def view(models):
+    """A view of nothing but models in their colours."""
+    return View(Findings(run_of(Path("x"), {})), Path("x"), styles(list(models)))
+
+
 def draw_all(one, folder):
-    style = styles(list(one.models))
-    draw_curves(one.dataset, table(one), style, folder / "curves")
-    draw_overview({(one.dataset, one.label_set): one}, style, folder / "overview")
-    draw_growth(compute_growth(one), style, folder / "growth")
-    draw_label_sets(label_rows(one), style, folder / "labels")
+    shown = view(one.models)
+    draw_curves(shown, one.dataset, table(one), folder / "curves")
+    draw_overview(shown, {(one.dataset, one.label_set): one}, folder / "overview")
+    draw_growth(shown, compute_growth(one), folder / "growth")
+    draw_label_sets(shown, label_rows(one), folder / "labels")
     if len(one.models) > 1:
-        grid.draw_grid(one, one.models[:3], style, folder / "grid")
+        grid.draw_grid(shown, one, one.models[:3], folder / "grid")
         fusion_plots.draw_gains(mrr_gains(one), folder / "gains")
 
 
@@ -197,7 +206,7 @@ def test_an_overview_shows_recall_in_every_panel(drawn):
         (d, s): condition(NAMES[:4], 20 + 5 * i, 30 * 10**i, d, s, i)
         for i, (d, s) in enumerate([("a", "short"), ("a", "long"), ("b", "long")])
     }
-    draw_overview(cells, styles(NAMES), Path("x"))
+    draw_overview(view(NAMES), cells, Path("x"))
     panels = {axes.get_title(loc="left"): axes for axes in drawn[0].axes if axes.get_visible()}
     assert len(panels) == 3
     for (dataset, label_set), one in cells.items():
@@ -207,7 +216,7 @@ def test_an_overview_shows_recall_in_every_panel(drawn):
         for line, best, worst, model in zip(own, one.best, one.worst, one.models, strict=True):
             whole = cumulative_curve(best, worst, one.n_items)
             assert line.get_ydata() == pytest.approx(100 * whole[line.get_xdata() - 1])
-            assert line.get_color() == styles(NAMES)[model][0]
+            assert line.get_color() == view(NAMES).style[model][0]
         assert chance.get_ydata() == pytest.approx(100 * chance.get_xdata() / one.n_items)
     assert len(drawn[0].legends) == 1
     assert len(drawn[0].legends[0].get_texts()) == 5
@@ -215,14 +224,14 @@ def test_an_overview_shows_recall_in_every_panel(drawn):
 
 def test_bands_are_wilsons_and_few(drawn):
     one = condition(NAMES[:1], 30, 100)
-    draw_overview({("d", "s"): one}, styles(NAMES), Path("x"))
+    draw_overview(view(NAMES), {("d", "s"): one}, Path("x"))
     (band,) = drawn[0].axes[0].collections
     outline = band.get_paths()[0].vertices
     low, high = wilson_interval(30 * float(cumulative_curve(one.best[0], one.worst[0], 100)[9]), 30)
     at_ten = outline[np.isclose(outline[:, 0], 10), 1]
     assert (at_ten.min(), at_ten.max()) == pytest.approx((100 * low, 100 * high))
     for models, bands in ((4, 4), (5, 2), (10, 2)):
-        draw_overview({("d", "s"): condition(NAMES[:models])}, styles(NAMES), Path("x"))
+        draw_overview(view(NAMES), {("d", "s"): condition(NAMES[:models])}, Path("x"))
         assert len(drawn[-1].axes[0].collections) == bands
         assert ("highest" in words(drawn[-1])) == (models > 4)
 
@@ -230,8 +239,8 @@ def test_bands_are_wilsons_and_few(drawn):
 def test_legends_stand_in_the_order_of_the_curves(drawn):
     rank = np.array([[50, 60, 70], [1, 2, 3], [9, 9, 9]])
     one = Condition("d", "s", ("a", "b", "c"), ("1", "2", "3"), rank, rank, 100)
-    draw_overview({("d", "s"): one}, styles(["a", "b", "c"]), Path("x"))
-    draw_curves("d", table(one), styles(["a", "b", "c"]), Path("x"))
+    draw_overview(view(["a", "b", "c"]), {("d", "s"): one}, Path("x"))
+    draw_curves(view(["a", "b", "c"]), "d", table(one), Path("x"))
     for legend in (drawn[0].legends[0], drawn[1].axes[0].get_legend()):
         assert [text.get_text() for text in legend.get_texts()] == ["b", "c", "a", "chance"]
 
@@ -239,7 +248,7 @@ def test_legends_stand_in_the_order_of_the_curves(drawn):
 @pytest.mark.parametrize(("m", "items"), [(2, 20), (3, 1_000_000), (5, 400)])
 def test_a_grid_counts_who_wins(drawn, m, items):
     one = condition(NAMES[:m], 60, items, seed=m)
-    grid.draw_grid(one, one.models, styles(NAMES), Path("x"))
+    grid.draw_grid(view(NAMES), one, one.models, Path("x"))
     panels = np.array(drawn[0].axes).reshape(m, m)
     for i in range(m):
         for j in range(i + 1, m):
@@ -259,7 +268,7 @@ def test_a_grid_counts_who_wins(drawn, m, items):
 
 def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
     one = condition(NAMES[:3], 60, 400)
-    grid.draw_grid(one, one.models[::-1], styles(NAMES), Path("x"))
+    grid.draw_grid(view(NAMES), one, one.models[::-1], Path("x"))
     panels = np.array(drawn[0].axes).reshape(3, 3)
     assert "oracle of both" in words(drawn[0])
     assert "upper bound of choices between both lists, not of fused ones" in words(drawn[0])
@@ -279,7 +288,7 @@ def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
 @pytest.mark.parametrize("m", [2, 3])
 def test_what_a_grid_says_of_itself_is_not_cut(drawn, m):
     one = condition(NAMES[:m], 60, 400)
-    grid.draw_grid(one, one.models, styles(NAMES), Path("x"))
+    grid.draw_grid(view(NAMES), one, one.models, Path("x"))
     said = next(text for text in drawn[0].texts if "upper bound" in text.get_text())
     box = said.get_window_extent(drawn[0].canvas.get_renderer())
     assert drawn[0].bbox.x0 < box.x0 < box.x1 < drawn[0].bbox.x1
@@ -287,15 +296,15 @@ def test_what_a_grid_says_of_itself_is_not_cut(drawn, m):
 
 def test_a_grid_takes_two_to_five_models():
     with pytest.raises(ValueError, match="2 to 5"):
-        grid.draw_grid(condition(), tuple(NAMES[:6]), styles(NAMES), Path("x"))
+        grid.draw_grid(view(NAMES), condition(), tuple(NAMES[:6]), Path("x"))
     with pytest.raises(ValueError, match="2 to 5"):
-        grid.draw_grid(condition(), tuple(NAMES[:1]), styles(NAMES), Path("x"))
+        grid.draw_grid(view(NAMES), condition(), tuple(NAMES[:1]), Path("x"))
 
 
 def test_growth_is_dashed_where_it_is_extrapolated(drawn):
     one = condition(NAMES[:2], 50, 3000)
     rows = compute_growth(one)
-    draw_growth(rows, styles(NAMES), Path("x"))
+    draw_growth(view(NAMES), rows, Path("x"))
     assert [axes.get_title(loc="left") for axes in drawn[0].axes] == [
         "recall@1",
         "recall@10",
@@ -333,12 +342,12 @@ def test_what_only_an_oracle_reaches_is_hollow_and_named(drawn):
     )
     assert [line.get_xdata()[0] for line in filled] == pytest.approx(top["gain"].tolist())
     bounds = {
-        frozenset(combinations.members(r)): r["gain"]
+        frozenset(combinations.name_models(r)): r["gain"]
         for _, r in rows[rows["kind"] == "bound"].iterrows()
     }
     wanted = [
         bounds[members]
-        for members in (frozenset(combinations.members(r)) for _, r in top.iterrows())
+        for members in (frozenset(combinations.name_models(r)) for _, r in top.iterrows())
     ]
     assert [line.get_xdata()[0] for line in marks if line not in filled] == pytest.approx(wanted)
     assert "bounds choices between lists, not fused ones" in words(drawn[0])
@@ -370,17 +379,17 @@ def test_gains_need_no_more_than_what_they_show(drawn):
 
 def test_label_sets_are_drawn_best_on_top_with_the_difference(drawn):
     rows = label_rows(condition(NAMES[:3]))
-    draw_label_sets(rows, styles(NAMES), Path("x"))
+    draw_label_sets(view(NAMES), rows, Path("x"))
     left, right = drawn[0].axes
     ordered = rows.sort_values("value_b", ascending=False, kind="stable")
     assert [label.get_text() for label in left.get_yticklabels()] == ordered["model"].tolist()
     differences = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
     assert differences == pytest.approx((100 * (ordered["value_b"] - ordered["value_a"])).tolist())
     assert "recall@10" in words(drawn[0])
-    draw_label_sets(rows[["model", "value_a", "value_b"]], styles(NAMES), Path("x"))
+    draw_label_sets(view(NAMES), rows[["model", "value_a", "value_b"]], Path("x"))
     assert "interval" not in words(drawn[1])
     with pytest.raises(ValueError, match="one row for each model"):
-        draw_label_sets(pd.concat([rows, rows]), styles(NAMES), Path("x"))
+        draw_label_sets(view(NAMES), pd.concat([rows, rows]), Path("x"))
 
 
 @pytest.mark.parametrize(("models", "queries", "items"), [(1, 1, 1), (2, 3, 20)])

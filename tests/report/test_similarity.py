@@ -13,7 +13,10 @@ from PIL import Image
 
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
 from kis_bench.report import write_report
-from kis_bench.report.sections.similarity import agreement_section, similarity_summary
+from kis_bench.report.numbers import signed
+from kis_bench.report.sections.similarity import show_similarity
+from kis_bench.report.terminal import summarise_similarity
+from kis_bench.report.view import make_view
 from kis_bench.results import Run, read_run, write_run
 from kis_bench.results.columns import (
     AGREEMENT,
@@ -25,6 +28,7 @@ from kis_bench.results.columns import (
     VERDICTS,
 )
 from kis_bench.results.figures import metrics_table
+from kis_bench.results.pseudonyms import as_private
 from kis_bench.triplets.tables import similarity_tables
 
 CLASSES = ("scuba", "a | b <i>", "wedding")
@@ -270,7 +274,7 @@ def test_the_ceiling_stands_beside_tables_and_bars(tmp_path: Path) -> None:
     assert re.search(rf"!\[Bars: .*no model can reach more than {high:.1f}%\]", text)
     bars = next((tmp_path / "plots").glob("consistency-*.svg")).read_text(encoding="utf-8")
     assert f"ceiling {high:.1f}%" in bars
-    assert "(ceiling of models)" in similarity_summary(run)
+    assert "(ceiling of models)" in summarise_similarity(run)
     alone = similar_run(tmp_path, study(people=1), ["good"])
     text = written(tmp_path / "alone", alone)
     assert "Ceiling: 100%; no triplet has judgments that contradict each other." in text
@@ -298,11 +302,11 @@ def test_the_ceiling_stands_beside_tables_and_bars(tmp_path: Path) -> None:
 )
 def test_what_intervals_count_is_said(tmp_path: Path, people: int, targets: int, said: str) -> None:
     run = similar_run(tmp_path, study(people=people, targets=targets), ["good", "m"])
-    text = "\n".join(agreement_section("reset <1>", run, tmp_path))
+    text = "\n".join(show_similarity(make_view(run, tmp_path), "reset <1>"))
     assert said in text
     assert ("60 triplets of 12 target pictures, " in text.splitlines()[2]) == (targets == 12)
     older = replace(run, agreement=run.agreement.assign(n_targets=np.nan, ceiling=np.nan))
-    text = "\n".join(agreement_section("reset <1>", older, tmp_path))
+    text = "\n".join(show_similarity(make_view(older, tmp_path), "reset <1>"))
     assert "This older run did not count target pictures that triplets share" in text
     assert "Ceiling" not in text
 
@@ -322,12 +326,14 @@ def test_published_figures_by_either_name(tmp_path: Path) -> None:
     rows = table_with(text, "each judgment, published rules")
     assert column(rows, "consistency") == ["good"]
     mine = run.metrics.query("model == 'good' and metric == 'consistency_published'").iloc[0]
-    assert rows[1][1] == f"{100 * mine.value:.2f}% / 75.00% / {100 * (mine.value - 0.75):+.2f}"
+    assert (
+        rows[1][1] == f"{100 * mine.value:.2f}% / 75.00% / {signed(100 * (mine.value - 0.75), 2)}"
+    )
     mine = run.metrics[
         (run.metrics["model"] == "a|b") & (run.metrics["metric"] == "pearson_difference")
     ].iloc[0]
     rows = table_with(text, "Pearson's correlation", "margin")
-    assert rows[1] == ["a|b", f"{mine.value:.4f} / 0.2500 / {mine.value - 0.25:+.4f}"]
+    assert rows[1] == ["a|b", f"{mine.value:.4f} / 0.2500 / {signed(mine.value - 0.25, 4)}"]
     assert "- a notebook \\| &lt;b&gt;\n- 1\\. a paper\n" in text
     assert [
         word
@@ -376,7 +382,7 @@ def test_leaving_one_out(tmp_path: Path) -> None:
     assert good[2:] == [
         f"{100 * left.min():.2f}% to {100 * left.max():.2f}%",
         furthest,
-        f"{100 * (left[furthest] - whole):+.2f}",
+        signed(100 * (left[furthest] - whole), 2),
     ]
 
 
@@ -508,7 +514,7 @@ def test_judgments_alone(tmp_path: Path) -> None:
         str(overall(whole, "good").ties),
         good[3],
     ]
-    assert "reset <1>" in similarity_summary(run)
+    assert "reset <1>" in summarise_similarity(run)
 
 
 def test_a_model_without_any_judgment_stands_last(tmp_path: Path) -> None:
@@ -531,16 +537,18 @@ def test_more_classes_than_panels(tmp_path: Path) -> None:
 
 def test_privacy_leaves_remarks_out(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
-    assert "7 rows" in "\n".join(agreement_section("reset <1>", run, tmp_path))
-    assert "7 rows" not in "\n".join(agreement_section("reset <1>", run, tmp_path, privacy=True))
+    assert "7 rows" in "\n".join(show_similarity(make_view(run, tmp_path), "reset <1>"))
+    assert "7 rows" not in "\n".join(
+        show_similarity(make_view(as_private(run), tmp_path), "reset <1>")
+    )
 
 
 def test_privacy_names_no_participant(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
     people = set(run.agreement.loc[run.agreement["part"] == "without participant", "group"])
     shown, hidden = (
-        "\n".join(agreement_section("reset <1>", run, tmp_path, privacy=privacy))
-        for privacy in (False, True)
+        "\n".join(show_similarity(make_view(each, tmp_path), "reset <1>"))
+        for each in (run, as_private(run))
     )
     assert [user for user in people if re.search(rf"\b{user}\b", shown)]
     assert [user for user in people if re.search(rf"\b{user}\b", hidden)] == []
@@ -564,14 +572,14 @@ def test_a_run_that_was_read_gives_the_same_section(tmp_path: Path) -> None:
         },
     )
     mine, read = (
-        agreement_section("reset <1>", each, tmp_path) for each in (run, read_run(folder))
+        show_similarity(make_view(each, tmp_path), "reset <1>") for each in (run, read_run(folder))
     )
     assert mine == read
 
 
 def test_summary(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
-    lines = similarity_summary(run).splitlines()
+    lines = summarise_similarity(run).splitlines()
     own = overall(run, "good")
     good = next(line for line in lines if " good " in line)
     assert f"{100 * own.value:.1f}%" in good
@@ -589,4 +597,6 @@ def test_a_line_break_in_a_name_is_no_new_row_of_the_summary(tmp_path: Path) -> 
         agreement=run.agreement.assign(model=models),
         judgments=run.judgments.assign(model=judged),
     )
-    assert len(similarity_summary(other).splitlines()) == len(similarity_summary(run).splitlines())
+    assert len(summarise_similarity(other).splitlines()) == len(
+        summarise_similarity(run).splitlines()
+    )

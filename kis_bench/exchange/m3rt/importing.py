@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,8 @@ from kis_bench.exchange.m3rt.saves import (
 )
 from kis_bench.files.cache import digest_file
 from kis_bench.files.csv_tables import read_rows
-from kis_bench.measuring.run import write_measured
+from kis_bench.measuring.run import RunRecord, write_measured
 from kis_bench.records import Collection, Dataset, Query, Vectors, digest
-from kis_bench.results import Run
 from kis_bench.store import Store
 
 IMPORT_NOTE = (
@@ -53,6 +52,7 @@ class Imported:
     run: Path | None  # None: there were no ranks
     store_folders: tuple[Path, ...]
     remarks: tuple[str, ...]
+    pictures: Mapping[str, Collection]  # by dataset, where its images are here
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,6 @@ def import_saves(
     *,
     reports: Path,
     store: Store,
-    draw: Callable[[Run, Mapping[str, Collection]], None],
     datasets: Mapping[str, Path] | None = None,
 ) -> Imported:
     """Writes the ranks as one run below ``reports``, and the features into the store.
@@ -80,7 +79,6 @@ def import_saves(
 
     Args:
         folder: M3RT's, or its ``saves``.
-        draw: makes the report of the run in its folder, with the pictures of its datasets.
         datasets: by our name or M3RT's, folders with images and labels; for the others M3RT's own are looked at.
 
     Raises:
@@ -93,24 +91,16 @@ def import_saves(
     rows = work.make_rows()
     run = None
     if rows:
-        run = write_measured(
-            reports,
+        record = RunRecord(
             ranks=rows,
             timings=[],
             provenance=work.make_provenance(rows),
             device="not known",
             command=["kis-bench", "import", "m3rt", str(folder)],
-            interrupted=False,
-            privacy=False,
-            pictures={
-                name: source.dataset.collection
-                for name, source in work.sources.items()
-                if source.dataset
-            },
             repository=Path.cwd(),
-            draw=draw,
         )
-    return Imported(run, stored, tuple(work.remarks))
+        run = write_measured(reports, record)
+    return Imported(run, stored, tuple(work.remarks), work.pictures)
 
 
 class Import:
@@ -209,6 +199,14 @@ class Import:
             if name in self.sizes
             else len(dataset.collection if dataset else ())
         )
+
+    @property
+    def pictures(self) -> dict[str, Collection]:
+        return {
+            name: source.dataset.collection
+            for name, source in self.sources.items()
+            if source.dataset
+        }
 
     def make_rows(self) -> list[dict[str, Any]]:
         """The rows of ranks.parquet for all cells."""

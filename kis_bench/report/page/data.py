@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kis_bench.analysis.audit import FLAGS
 from kis_bench.analysis.conditions import Condition
-from kis_bench.analysis.findings import Findings
 from kis_bench.files.text import shorten
 from kis_bench.report.page.thumbnails import (
     BUDGET,
@@ -22,14 +21,13 @@ from kis_bench.report.page.thumbnails import (
     in_turn,
     inline_pictures,
 )
-from kis_bench.report.plots.axes import PALETTE, styles
-from kis_bench.results import Run
+from kis_bench.report.plots.axes import PALETTE
 from kis_bench.statistics.clusters import quantile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kis_bench.records import Collection
+    from kis_bench.report.view import View
 
 LONGEST = 20_000  #: letters of a text on the page
 DASHES = (
@@ -41,17 +39,15 @@ DASHES = (
 
 
 def explorer_data(
-    run: Run | Findings,
-    pictures: Mapping[str, Collection] | None,
+    view: View,
     *,
-    privacy: bool,
     budget_bytes: int | None = BUDGET,
     form: Literal["single", "folder"] | None = None,
     folder: Path | None = None,
 ) -> dict[str, Any]:
-    """Plain data for :func:`kis_bench.report.page.html.page`; without texts, items and pictures under ``privacy``.
+    """Plain data for :func:`kis_bench.report.page.html.page`; without texts, items and pictures of a private run.
 
-    ``pictures`` leads from a dataset's name to its images. In the form "single" the data holds
+    In the form "single" the data holds
     thumbnails of at most ``budget_bytes`` as base64; in the form "folder", meant where ``folder`` is given, all
     of them are written into that folder, which lies beside the page.
 
@@ -59,9 +55,8 @@ def explorer_data(
     thumbnail in ``pictures``, or why there is none. In a set, ``best`` and ``worst`` are [m][q] ranks, ``tops``
     [m][q][k] items. ``models`` of a set are places in the list of all models, best first.
     """
-    found = Findings(run) if isinstance(run, Run) else run
+    found, privacy, looks = view.findings, view.privacy, view.style
     form = form or ("single" if folder is None else "folder")
-    looks = styles([str(model) for model in found.run.ranks["model"].unique()])
     names = {model: place for place, model in enumerate(looks)}
     datasets: dict[str, dict[str, int]] = {}  # item id -> its number
     sets = []
@@ -69,14 +64,14 @@ def explorer_data(
         rows = found.rows(key)
         about = one_set(one, found.audits[key], names)
         if not privacy:
-            known = (pictures or {}).get(key[0])
+            known = view.pictures.get(key[0])
             items = datasets.setdefault(key[0], {})
             about |= asked_and_found(one, rows, items, {} if known is None else known.position)
         sets.append(about)
     drawn = InlinedPictures()
     if not privacy:
         limit = budget_bytes if form == "single" else None
-        drawn = inline_pictures(wanted(sets, datasets), pictures or {}, budget=limit)
+        drawn = inline_pictures(wanted(sets, datasets), view.pictures, budget=limit)
     places = {name: place for place, name in enumerate(drawn.pictures)}
     return {
         "form": form,

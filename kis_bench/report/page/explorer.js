@@ -61,8 +61,8 @@ Kis.median = (set, query) => {
       better[difference < 0 ? 0 : difference > 0 ? 1 : 2] += 1;
     });
     const name = (i) => make("bdi", {}, data.models[set().models[pair[i]]].name);
-    winners.replaceChildren(`${Kis.symbols[0]} `, name(0), ` better on ${better[0]}, ${Kis.symbols[1]} `, name(1), ` better on ${better[1]}, ` +
-      `${Kis.symbols[2]} equal on ${better[2]}. A point is a query: click to open it. Queries with the same two ranks lie around one spot. ` +
+    winners.replaceChildren(`${Kis.symbols[0]} `, name(0), ` better on ${Kis.number.format(better[0])}, ${Kis.symbols[1]} `, name(1), ` better on ${Kis.number.format(better[1])}, ` +
+      `${Kis.symbols[2]} equal on ${Kis.number.format(better[2])}. A point is a query: click to open it. Queries with the same two ranks lie around one spot. ` +
       "The table below holds the same ranks.");
   };
   const line = ({ colour, dash }) => {

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kis_bench.analysis.findings import Findings
-    from kis_bench.records import Collection
-    from kis_bench.results import Run
+    from kis_bench.report.view import View
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 PARTS = Path(__file__).parent
@@ -112,24 +110,17 @@ def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | N
 
 
 def write_folder_form(
-    folder: Path,
+    view: View,
     markdown: str,
     title: str,
-    run: Run | Findings,
-    pictures: Mapping[str, Collection] | None,
-    *,
-    privacy: bool,
 ) -> Path:
-    """The same page as a folder, ``folder``/report, with every thumbnail: ``index.html`` and ``thumbnails/``.
-
-    ``folder``: that of the report, where the Markdown's plots lie. Returns the page's file.
-    """
+    """The same page as a folder, report/, with every thumbnail as a file; returns its index.html."""
     from kis_bench.report.page.data import explorer_data
 
-    target = folder / "report"
+    target = view.folder / "report"
     target.mkdir(parents=True, exist_ok=True)
-    data = explorer_data(run, pictures, privacy=privacy, folder=target / "thumbnails")
-    text = page(markdown, folder, title, data=data)
+    data = explorer_data(view, folder=target / "thumbnails")
+    text = page(markdown, view.folder, title, data=data)
     (target / "index.html").write_text(text, encoding="utf-8", errors="replace", newline="\n")
     return target / "index.html"
 
@@ -214,10 +205,12 @@ def anchor(words: str, taken: dict[str, int]) -> str:
 
 
 def with_explorer(body: str, sections: Sections) -> tuple[str, Sections]:
-    """The explorer behind the first section, which gives the answer in short; at the end where there is but one."""
-    second = [place for place, (tag, _, _) in enumerate(sections) if tag == "h2"][1:2]
-    at = body.index(f'<h2 id="{html.escape(sections[second[0]][1])}"') if second else len(body)
-    place = second[0] if second else len(sections)
+    """The explorer behind the overview, or else the first section; at the end where nothing stands behind that."""
+    parts = [place for place, (tag, _, _) in enumerate(sections) if tag == "h2"]
+    overview = next((i for i, place in enumerate(parts) if sections[place][2] == "Overview"), 0)
+    behind = parts[overview + 1 : overview + 2]
+    at = body.index(f'<h2 id="{html.escape(sections[behind[0]][1])}"') if behind else len(body)
+    place = behind[0] if behind else len(sections)
     own = ("h2", "explore", "Explore the queries")
     return body[:at] + EXPLORER + body[at:], [*sections[:place], own, *sections[place:]]
 

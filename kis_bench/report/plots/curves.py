@@ -31,6 +31,7 @@ from kis_bench.statistics.clusters import (
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
+    from kis_bench.report.view import View
 
 Clusters = Int64s | None  #: of queries with a target in common
 
@@ -85,10 +86,10 @@ Asked = tuple[str, Int64s, Int64s, Clusters]
 
 
 def draw_models(
+    view: View,
     axes: Any,
     asked: Iterable[Asked],
     n_items: int,
-    style: Mapping[str, tuple[str, Any]],
     width: float,
     ticks: int = 9,
 ) -> list[tuple[float, Any, str]]:
@@ -96,7 +97,7 @@ def draw_models(
     drawn, ranks = [], {}
     for model, best, worst, clusters in asked:
         drawn.append(
-            (*draw_curve(axes, best, worst, n_items, style[model], band=0, width=width), model)
+            (*draw_curve(axes, best, worst, n_items, view.style[model], band=0, width=width), model)
         )
         ranks[model] = best, worst, clusters
     drawn.sort(key=lambda entry: -entry[0])
@@ -120,9 +121,7 @@ def draw_chance(axes: Any, n_items: int) -> Any:
     return line
 
 
-def draw_curves(
-    dataset: str, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem: Path
-) -> None:
+def draw_curves(view: View, dataset: str, ranks: pd.DataFrame, stem: Path) -> None:
     """One figure for a dataset, one panel for each label set; written as `stem`.png, .svg and .pdf."""
     import matplotlib
 
@@ -133,7 +132,7 @@ def draw_curves(
         figure = new_figure(max(5.6, 4.8 * columns), 0.5 + 4.4 * lines)
         grid = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
         for axes, label_set in zip(grid, sets, strict=False):
-            _panel(axes, ranks[ranks["label_set"] == label_set], style, str(label_set))
+            _panel(view, axes, ranks[ranks["label_set"] == label_set], str(label_set))
         for axes in grid[len(sets) :]:
             axes.set_visible(False)
         for i in range(0, len(grid), columns):
@@ -142,9 +141,7 @@ def draw_curves(
         save_figure(figure, title, stem, size=13)
 
 
-def _panel(
-    axes: Any, ranks: pd.DataFrame, style: Mapping[str, tuple[str, Any]], label_set: str
-) -> None:
+def _panel(view: View, axes: Any, ranks: pd.DataFrame, label_set: str) -> None:
     """Curves of all models, and their legend in the order of the curves, best on top."""
     ranks = (
         ranks if "item_id" in ranks else ranks.assign(item_id="")
@@ -157,7 +154,7 @@ def _panel(
     queries = describe_count(
         len(each), count_clusters(cluster_by_target(each["item_id"]), len(each))
     )
-    drawn = draw_models(axes, asked, items, style, 2.0)
+    drawn = draw_models(view, axes, asked, items, 2.0)
     axes.legend(
         [*(line for _, line, _ in drawn), axes.lines[-1]],
         [*(fitting(name, 3.8 if len(drawn) <= 4 else 1.65, 7.5) for _, _, name in drawn), "chance"],
@@ -177,8 +174,8 @@ def _panel(
 
 
 def draw_overview(
+    view: View,
     conditions: Mapping[tuple[str, str], Condition],
-    style: Mapping[str, tuple[str, Any]],
     stem: Path,
 ) -> None:
     """Cumulative curves of every dataset (a row) and label set (a column) in one figure with one legend.
@@ -206,7 +203,7 @@ def draw_overview(
                 for name, best, worst in zip(one.models, one.best, one.worst, strict=True)
             ]
             drawn = draw_models(
-                axes, asked, one.n_items, style, 1.3, ticks=9 if len(sets) < 3 else 5
+                view, axes, asked, one.n_items, 1.3, ticks=9 if len(sets) < 3 else 5
             )
             for size, line, model in drawn:
                 handles[model] = line

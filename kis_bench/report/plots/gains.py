@@ -19,7 +19,7 @@ from kis_bench.report.plots.axes import (
     new_figure,
     save_figure,
 )
-from kis_bench.report.sections.combinations import combination, members, method
+from kis_bench.report.sections.combinations import name_combination, name_method, name_models
 
 SHOWN = 12
 REAL, BOUND = "#0072B2", "#D55E00"
@@ -47,14 +47,14 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
         .head(SHOWN)
     )
     bounds = gains[gains["kind"] == "bound"].sort_values("value", ascending=False, kind="stable")
-    bound = {frozenset(members(row)): row["gain"] for _, row in bounds.iterrows()}
+    bound = {frozenset(name_models(row)): row["gain"] for _, row in bounds.iterrows()}
     rows = [row for _, row in (real if len(real) else bounds.head(SHOWN)).iterrows()]
     with matplotlib.rc_context(SMALL):
         figure = new_figure(WIDTH, 1.15 + 0.31 * max(2, len(rows)))
         axes = figure.subplots()
         axes.axvline(0, color="#777777", linewidth=1)
         for place, row in enumerate(rows):
-            hollow = bound.get(frozenset(members(row)))
+            hollow = bound.get(frozenset(name_models(row)))
             if hollow is not None:
                 axes.plot(
                     hollow,
@@ -70,7 +70,7 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
                     place, row["gain_low"], row["gain_high"], color=REAL, linewidth=1.6, zorder=4
                 )
                 axes.plot(row["gain"], place, "o", color=REAL, markersize=4.5, zorder=5)
-        names = [f"{fitting(combination(row), 2.7, 6.5)}\n{_way(row)}" for row in rows]
+        names = [f"{fitting(name_combination(row), 2.7, 6.5)}\n{_way(row)}" for row in rows]
         axes.set_yticks(range(len(rows)), names, fontsize=6.5)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         calm(axes)
@@ -112,4 +112,4 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
 
 
 def _way(row: Any) -> str:
-    return method({"method": row["method"], "parameter": row.get("parameter")})
+    return name_method({"method": row["method"], "parameter": row.get("parameter")})

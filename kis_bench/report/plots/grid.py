@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,8 @@ from kis_bench.report.plots.curves import draw_curve, shown_ranks
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
+    from kis_bench.report.view import View
 
-Style = Mapping[str, tuple[str, Any]]
 EXPLAINED = (
     "Above the diagonal: each query's rank under the column's model (to the right) and the row's (up); larger points: "
     "several queries.\n↑ queries on which the column's model is better, ← the row's, = both alike. On the diagonal: "
@@ -40,7 +39,7 @@ NAMES = 7  #: points
 LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.38, 0.62, 0.82  # margins in inches
 
 
-def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem: Path) -> None:
+def draw_grid(view: View, condition: Condition, models: tuple[str, ...], stem: Path) -> None:
     """2 to 5 models: above the diagonal ranks of both, below cumulative curves of both and of their oracle.
 
     A point is a query; x is the rank under the column's model, y that under the row's, so that the row's model wins
@@ -80,13 +79,18 @@ def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem:
         )
         for (i, j), axes in np.ndenumerate(grid):
             if i == j:
-                _histogram(axes, own.rank[i], limit, style[models[i]][0], tallest)
+                _histogram(axes, own.rank[i], limit, view.style[models[i]][0], tallest)
             elif i < j:
                 _scatter(
-                    axes, own.rank[j], own.rank[i], limit, style[models[j]][0], style[models[i]][0]
+                    axes,
+                    own.rank[j],
+                    own.rank[i],
+                    limit,
+                    view.style[models[j]][0],
+                    view.style[models[i]][0],
                 )
             else:
-                _curves(axes, own, i, j, limit, style)
+                _curves(view, axes, own, i, j, limit)
             _edges(axes, i, j, m)
         (dotted,) = grid[1][0].plot([], [], color=BOUND[0], linestyle=BOUND[1], linewidth=1.2)
         grid[1][0].legend(
@@ -104,7 +108,7 @@ def draw_grid(condition: Condition, models: tuple[str, ...], style: Style, stem:
                 "s": _broken(model, place.width * width),
                 "fontsize": NAMES,
                 "fontweight": "bold",
-                "color": ink(style[model][0]),
+                "color": ink(view.style[model][0]),
             }
             figure.text(
                 (place.x0 + place.x1) / 2,
@@ -215,10 +219,10 @@ def _scatter(axes: Any, x: Float64s, y: Float64s, limit: int, of_x: str, of_y: s
         )
 
 
-def _curves(axes: Any, condition: Condition, i: int, j: int, limit: int, style: Style) -> None:
+def _curves(view: View, axes: Any, condition: Condition, i: int, j: int, limit: int) -> None:
     rows, n_items = [i, j], condition.n_items
     for k in rows:
-        look = style[condition.models[k]]
+        look = view.style[condition.models[k]]
         draw_curve(
             axes,
             condition.best[k],

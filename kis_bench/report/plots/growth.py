@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,8 +19,11 @@ from kis_bench.report.plots.axes import (
     save_figure,
 )
 
+if TYPE_CHECKING:
+    from kis_bench.report.view import View
 
-def draw_growth(growth: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem: Path) -> None:
+
+def draw_growth(view: View, growth: pd.DataFrame, stem: Path) -> None:
     """Recall@k against the size of the collection: solid within it, dashed where it is extrapolated.
 
     Args:
@@ -42,7 +44,7 @@ def draw_growth(growth: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem
         for axes, k in zip(panels, ks, strict=True):
             for model in models:
                 rows = growth[(growth["k"] == k) & (growth["model"] == model)].sort_values("size")
-                _grown(axes, rows, here, style[str(model)], band=model in bands)
+                _grown(axes, rows, here, view.style[str(model)], band=model in bands)
             ends = growth["size"].min(), max(growth["size"].max(), growth["size"].min() + 1)
             log_axis(axes, *ends)
             axes.set_ylim(0, 101)

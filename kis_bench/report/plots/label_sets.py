@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +21,11 @@ from kis_bench.report.plots.axes import (
     save_figure,
 )
 
+if TYPE_CHECKING:
+    from kis_bench.report.view import View
 
-def draw_label_sets(rows: pd.DataFrame, style: Mapping[str, tuple[str, Any]], stem: Path) -> None:
+
+def draw_label_sets(view: View, rows: pd.DataFrame, stem: Path) -> None:
     """Each model under label set a (hollow) and b (filled), and the difference with its interval; best under b on top.
 
     Args:
@@ -50,7 +52,7 @@ def draw_label_sets(rows: pd.DataFrame, style: Mapping[str, tuple[str, Any]], st
         figure = new_figure(WIDTH, 1.2 + 0.22 * max(3, len(ordered)))
         left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [3, 2]})
         for place, model, (a, b) in zip(places, ordered["model"], values, strict=True):
-            colour = style[str(model)][0]
+            colour = view.style[str(model)][0]
             left.plot([a, b], [place, place], color=colour, linewidth=1.6, alpha=0.5)
             left.plot(
                 a, place, "o", markerfacecolor="white", markeredgecolor=colour, markersize=6.5

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pandas as pd
 
-from kis_bench.report.numbers import count, missing, number, percent, spaced
+from kis_bench.report.numbers import count, fraction, number, percent, spaced
 from kis_bench.report.tables import table
 
 MOST_ROWS = 40
 SHOWN_RECALLS = (1, 10, 100)
 
 
-def annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
+def show_annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
     """Tables of a condition from :mod:`kis_bench.analysis.annotators`; of many models the best first."""
     rows = []
     for (model, name), own in figures.groupby(["model", "annotator"], sort=False):
         recalls = own[own["metric"] == "recall"].set_index("k")
         mrr = own[own["metric"] == "mrr"].iloc[0]
         shares = [percent(*recalls.loc[k, ["value", "ci_low", "ci_high"]]) for k in SHOWN_RECALLS]
-        mean = interval(mrr["value"], mrr["ci_low"], mrr["ci_high"], 3)
+        mean = fraction(mrr["value"], mrr["ci_low"], mrr["ci_high"])
         rows.append(
             [str(model), str(name), *shares, mean, count(mrr["n"]), count(mrr["n_targets"])]
         )
@@ -50,7 +50,7 @@ def annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
     cells = []
     for _, row in between.iterrows():
         alphas = [
-            interval(row[f"alpha_{what}"], row[f"alpha_{what}_low"], row[f"alpha_{what}_high"], 2)
+            fraction(*(row[f"alpha_{what}{end}"] for end in ("", "_low", "_high")), digits=2)
             for what in ("found", "rank")
         ]
         apart = spaced(f"{number(2 ** row['octaves_apart'])} times")
@@ -63,11 +63,3 @@ def annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
         "alpha of log rank",
     ]
     return [*lines, table(head, cells, right=range(1, len(head))), ""]
-
-
-def interval(value: float, low: float, high: float, digits: int) -> str:
-    if missing(value):
-        return ""
-    return spaced(
-        f"{value:.{digits}f}" + ("" if missing(low) else f" [{low:.{digits}f}, {high:.{digits}f}]")
-    )

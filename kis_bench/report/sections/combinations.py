@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.report.numbers import missing, number, signed, spaced
+from kis_bench.report.numbers import difference, fraction, missing, number
 from kis_bench.report.tables import escaped, table
 
-MOST_COMBINATIONS, MOST_QUERIES = 10, 15
+MOST_COMBINATIONS = 10
 METHODS = {
     "oracle": "oracle: the better rank of each query",
     "rrf": "reciprocal rank fusion",
@@ -28,18 +28,18 @@ EXPLAINED = (
 )
 
 
-def members(row: Any) -> list[str]:
+def name_models(row: Any) -> list[str]:
     return [
         str(name) for name in (row["model_1"], row["model_2"], row["model_3"]) if not missing(name)
     ]
 
 
-def combination(row: Any) -> str:
+def name_combination(row: Any) -> str:
     """The models of a combination in words."""
-    return (", then " if row["method"] == "switch" else " + ").join(members(row))
+    return (", then " if row["method"] == "switch" else " + ").join(name_models(row))
 
 
-def method(row: Any) -> str:
+def name_method(row: Any) -> str:
     said = METHODS.get(str(row["method"]), str(row["method"]))
     if missing(row["parameter"]):
         return said
@@ -48,31 +48,23 @@ def method(row: Any) -> str:
     return f"{said} {number(row['parameter'])} picture{'' if row['parameter'] == 1 else 's'}"
 
 
-def complementarity(gains: pd.DataFrame, advice: pd.DataFrame) -> list[str]:
+def show_combinations(gains: pd.DataFrame, advice: pd.DataFrame) -> list[str]:
     """What can be gained over the best single model, beside the oracle, which nobody can build."""
     lines = [*(f"- {escaped(each, 1000)}" for each in advice["advice"]), ""]
     mrr = gains[gains["metric"] == "mrr"].sort_values("value", ascending=False, kind="stable")
     real, bounds = mrr[mrr["kind"] == "achievable"], mrr[mrr["kind"] == "bound"]
-    oracle = {frozenset(members(row)): row["value"] for _, row in bounds.iterrows()}
+    oracle = {frozenset(name_models(row)): row["value"] for _, row in bounds.iterrows()}
     rows = []
     for _, row in (real if len(real) else bounds).head(MOST_COMBINATIONS).iterrows():
-        best = oracle.get(frozenset(members(row)))
+        best = oracle.get(frozenset(name_models(row)))
         rows.append(
             [
-                combination(row),
-                method(row),
-                figure(row, "value", "ci_low", "ci_high"),
-                figure(row, "gain", "gain_low", "gain_high", sign=True),
+                name_combination(row),
+                name_method(row),
+                fraction(row["value"], row["ci_low"], row["ci_high"]),
+                difference(row["gain"], row["gain_low"], row["gain_high"]),
                 "" if best is None else f"{best:.3f}",
             ]
         )
     head = ["combination", "method", "MRR", f"gain over {mrr['best_single'].iloc[0]}", "oracle"]
     return [*lines, table(head, rows, right=(2, 3, 4)), "", EXPLAINED, ""]
-
-
-def figure(row: Any, value: str, low: str, high: str, *, sign: bool = False) -> str:
-    def shown(each: Any) -> str:
-        return signed(each, 3) if sign else f"{each:.3f}"
-
-    interval = "" if missing(row[low]) else f" [{shown(row[low])}, {shown(row[high])}]"
-    return spaced(shown(row[value]) + interval)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from kis_bench.analysis.audit import count_flags
+from kis_bench.analysis.findings import Key
 from kis_bench.report.numbers import number
-from kis_bench.report.sections.combinations import MOST_QUERIES
 from kis_bench.report.tables import table
+from kis_bench.report.view import View
+
+MOST_QUERIES = 15
 
 
-def audited(audit: pd.DataFrame, *, privacy: bool) -> list[str]:
+def show_flagged(view: View, key: Key) -> list[str]:
     """Queries that say more about themselves, or about the collection, than about models."""
+    audit = view.findings.audits[key]
     found = count_flags(audit)
     if not any(found.values()):
         return []
@@ -26,8 +28,8 @@ def audited(audit: pd.DataFrame, *, privacy: bool) -> list[str]:
     )
     rows = []
     for _, row in order.head(MOST_QUERIES).iterrows():
-        about = [] if privacy else [row["text"], row["item_id"]]
-        flags = ", ".join(row["flags"]) if privacy else row["why"]
+        about = [] if view.privacy else [row["text"], row["item_id"]]
+        flags = ", ".join(row["flags"]) if view.privacy else row["why"]
         rows.append(
             [
                 row["query_id"],
@@ -37,7 +39,13 @@ def audited(audit: pd.DataFrame, *, privacy: bool) -> list[str]:
                 flags,
             ]
         )
-    head = ["query", *([] if privacy else ["text", "target"]), "best rank", "median rank", "why"]
+    head = [
+        "query",
+        *([] if view.privacy else ["text", "target"]),
+        "best rank",
+        "median rank",
+        "why",
+    ]
     lines += [table(head, rows, right=(len(head) - 2,)), ""]
     if len(order) > MOST_QUERIES:
         lines += [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 
-def growth(rows: pd.DataFrame, condition: Condition) -> list[str]:
+def show_growth(rows: pd.DataFrame, condition: Condition) -> list[str]:
     """Recall@10 in smaller collections, exactly, and in larger ones, extrapolated."""
     at_10 = rows[rows["k"] == 10]
     here = condition.n_items

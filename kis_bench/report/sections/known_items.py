@@ -1,41 +1,37 @@
-"""Known-item search in the report: for each condition how good the models are, and which other models they beat."""
+"""Known-item search under one label set: how good the models are, and which other models they beat."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from kis_bench.analysis.models import tiers, win_tie_loss
-from kis_bench.files.text import make_file_name
 from kis_bench.report.numbers import (
     count,
-    missing,
+    difference,
+    fraction,
     number,
     percent,
     percent_points,
     probability,
-    signed,
     spaced,
 )
-from kis_bench.report.plots.contact_sheets import SheetRow, Thumbnails, contact_sheet
 from kis_bench.report.tables import escaped, table
-from kis_bench.results.published import comparable
 from kis_bench.statistics.clusters import describe_count
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
-    from kis_bench.records import Collection
 
-WORST, MOST_IN_MATRIX = 10, 12
+NAMED = 10  #: queries that a line names
+MOST_IN_MATRIX = 12  #: models
 SHOWN_RECALLS = (1, 10, 100)
 TIERS = (("mrr", None, "tier (MRR)"), ("recall", 10, "tier (recall@10)"))
 RULES = {"segment": "its segment", "group": "its group", "near_duplicate": "a near-duplicate"}
 
 
-def summary(
+def show_figures(
     metrics: pd.DataFrame, condition: Condition, comparisons: pd.DataFrame | None
 ) -> list[str]:
     """Figures of each model, best first, with letters of those that can't be told apart."""
@@ -49,7 +45,6 @@ def summary(
         recalls = own[own["metric"] == "recall"].set_index("k")
         others = own[own["metric"] != "recall"].set_index("metric")
         value, mrr = others["value"], others.loc["mrr"]
-        interval = "" if missing(mrr["ci_low"]) else f" [{mrr['ci_low']:.3f}, {mrr['ci_high']:.3f}]"
         quartiles = (
             f"{number(value['lower_quartile_rank'])}, {number(value['upper_quartile_rank'])}"
         )
@@ -61,7 +56,7 @@ def summary(
                     percent(*(recalls.loc[k, c] for c in ("value", "ci_low", "ci_high")))
                     for k in cuts
                 ),
-                spaced(f"{mrr['value']:.3f}{interval}"),
+                fraction(mrr["value"], mrr["ci_low"], mrr["ci_high"]),
                 spaced(f"{number(value['median_rank'])} [{quartiles}]"),
                 f"{int(own['n'].iloc[0]):,}",
                 percent(min(1.0, 10 / condition.n_items), digits=2),
@@ -77,10 +72,14 @@ def summary(
         "queries",
         "chance recall@10",
     ]
-    return [table(head, rows, right=range(1 + len(named), len(head))), "", *clustered(condition)]
+    return [
+        table(head, rows, right=range(1 + len(named), len(head))),
+        "",
+        *tell_clusters(condition),
+    ]
 
 
-def clustered(condition: Condition) -> list[str]:
+def tell_clusters(condition: Condition) -> list[str]:
     """What a reader has to know of queries that aren't independent."""
     if condition.clusters is None:
         return []
@@ -92,7 +91,7 @@ def clustered(condition: Condition) -> list[str]:
     ]
 
 
-def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
+def show_differences(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     """Which differences are more than noise, and how many queries the others would take."""
     best = condition.models[0]
     mrr = comparisons[(comparisons["metric"] == "mrr") & (comparisons["model_a"] == best)]
@@ -116,9 +115,7 @@ def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
         rows.append(
             [
                 row["model_b"],
-                spaced(
-                    f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
-                ),
+                difference(row["difference"], row["ci_low"], row["ci_high"]),
                 probability(row["p_holm"]),
                 percent_points(hits["difference"], hits["ci_low"], hits["ci_high"]),
                 probability(hits["p_holm"]),
@@ -155,7 +152,7 @@ def comparison(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     return lines
 
 
-def relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
+def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
     """What would count as found under other rules, beside the strict one."""
     rows = []
     for model, own in metrics.groupby("model", sort=True):
@@ -204,91 +201,13 @@ def relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def truncations(rows: pd.DataFrame) -> list[str]:
+def show_truncations(rows: pd.DataFrame) -> list[str]:
     lines = []
     for model, cut in rows[rows["truncated"].eq(True)].groupby("model")["query_id"]:
-        shown = ", ".join(map(str, cut[:WORST])) + (
-            f" and {len(cut) - WORST:,} more" if len(cut) > WORST else ""
+        shown = ", ".join(map(str, cut[:NAMED])) + (
+            f" and {len(cut) - NAMED:,} more" if len(cut) > NAMED else ""
         )
         lines.append(
             f"- {escaped(model)}: {len(cut):,} texts were longer than it reads and were truncated: {escaped(shown)}."
         )
     return [*lines, ""] if lines else []
-
-
-def worst(
-    rows: pd.DataFrame,
-    folder: Path,
-    stem: str,
-    pictures: Collection | None,
-    thumbnails: Thumbnails | None,
-) -> list[str]:
-    """The queries whose targets stand last: a table, and a contact sheet where there are pictures."""
-    last = rows.sort_values("rank", ascending=False, kind="stable").head(WORST)
-    if thumbnails is None:
-        return [
-            table(
-                ["query", "rank"],
-                [(r.query_id, number(r.rank)) for r in last.itertuples()],
-                right=[1],
-            ),
-            "",
-        ]
-    tops: Sequence[list[str]] = [
-        [] if top is None else [str(i) for i in top] for top in last["top_item_ids"]
-    ]
-    cells = [
-        (r.query_id, r.text, number(r.rank), r.item_id, top[0] if top else "")
-        for r, top in zip(last.itertuples(), tops, strict=True)
-    ]
-    lines = [table(["query", "text", "rank", "target", "what came first"], cells, right=[2]), ""]
-    if pictures is not None and cells:
-        sheet = f"plots/{make_file_name('worst', stem)}.png"
-        entries = [
-            SheetRow(str(text), f"{rank} of {int(n):,}", str(item), top)
-            for (_, text, rank, item, _), top, n in zip(cells, tops, last["n_items"], strict=True)
-        ]
-        contact_sheet(entries, pictures, folder / sheet, thumbnails)
-        lines += [
-            f"![Contact sheet of the worst queries: targets in frames, then what came first]({sheet})",
-            "",
-        ]
-    return lines
-
-
-def published(rows: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
-    """Figures of others, beside those measured here on the same queries of the same dataset."""
-    obtained = metrics[metrics["metric"] == "recall"].set_index(["model", "k"])
-    cells = []
-    for _, row in comparable(rows[rows["metric"] == "recall"], metrics).iterrows():
-        names = [
-            name
-            for name in (row["model"], row["published_as"])
-            if (name, row["k"]) in obtained.index
-        ]
-        own = obtained.loc[names[0], row["k"]]
-        cells.append(
-            [
-                names[0],
-                row["published_as"],
-                f"recall@{int(row['k'])}",
-                percent(row["value"]),
-                percent(own["value"], own["ci_low"], own["ci_high"]),
-                percent_points(own["value"] - row["value"]),
-                count(row["n"]),
-            ]
-        )
-    if not cells:
-        return []
-    head = [
-        "model",
-        "published as",
-        "measure",
-        "published",
-        "obtained",
-        "difference, points",
-        "queries",
-    ]
-    shown = comparable(rows[rows["metric"] == "recall"], metrics)
-    sources = "; ".join(escaped(source, 1000) for source in shown["source"].unique())
-    return [f"Published figures, from {sources}:", "", table(head, cells, right=range(3, 7)), ""]

@@ -2,65 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kis_bench.files.text import make_file_name
 from kis_bench.report.numbers import (
+    difference,
     missing,
     number,
     percent,
     percent_points,
     probability,
     ratio,
-    signed,
-    spaced,
 )
 from kis_bench.report.plots.label_sets import draw_label_sets
 from kis_bench.report.tables import escaped, table
+from kis_bench.report.view import View
 
 if TYPE_CHECKING:
     from kis_bench.analysis.findings import Findings
 
 
-def label_sets(
-    findings: Findings, dataset: str, folder: Path, style: Mapping[str, Any]
-) -> list[str]:
+def show_label_sets(view: View, dataset: str) -> list[str]:
     """Label sets against each other on the same targets, and recall against the length of texts."""
+    findings = view.findings
     summaries, each = findings.label_sets[dataset]
     lines: list[str] = []
     for (first, second), part in summaries.groupby(["label_set_a", "label_set_b"], sort=False):
         lines += [f"### {escaped(first)} against {escaped(second)} on the same targets", ""]
-        lines += compared_labels(part, str(first), str(second))
-        stem = make_file_name("label-sets", dataset, str(first), str(second))
-        draw_label_sets(
-            part[(part["metric"] == "recall") & part["k"].eq(10)], style, folder / "plots" / stem
-        )
+        lines += show_gains(part, str(first), str(second))
+        plot = ("label-sets", dataset, str(first), str(second))
+        at_10 = part[(part["metric"] == "recall") & part["k"].eq(10)]
+        draw_label_sets(view, at_10, view.plot(*plot))
         names = f"{escaped(dataset)}, {escaped(first)} and {escaped(second)}"
-        lines += [
-            f"![Recall@10 of every model under both label sets, {names}](plots/{stem}.png)",
-            "",
-        ]
+        lines += view.link(f"Recall@10 of every model under both label sets, {names}", *plot)
         own = (
             each[(each["label_set_a"] == first) & (each["label_set_b"] == second)]
             if len(each)
             else each
         )
-        lines += changed_most(own, part, str(first), str(second))
+        lines += show_changed_most(own, part, str(first), str(second))
     by_length = findings.lengths[dataset]
     if len(by_length):
         lines += [
             "### Recall against the length of texts",
             "",
-            *lengths(by_length, findings, dataset),
+            *show_lengths(by_length, findings, dataset),
         ]
     return lines
 
 
-def compared_labels(part: pd.DataFrame, first: str, second: str) -> list[str]:
+def show_gains(part: pd.DataFrame, first: str, second: str) -> list[str]:
     def cell(row: pd.Series, measure: str) -> list[str]:
         if measure == "recall":
             return [
@@ -68,8 +60,10 @@ def compared_labels(part: pd.DataFrame, first: str, second: str) -> list[str]:
                 percent_points(row["difference"], row["ci_low"], row["ci_high"]),
             ]
         if measure == "mrr":
-            difference = f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
-            return [f"{row['value_a']:.3f} → {row['value_b']:.3f}", spaced(difference)]
+            return [
+                f"{row['value_a']:.3f} → {row['value_b']:.3f}",
+                difference(row["difference"], row["ci_low"], row["ci_high"]),
+            ]
         return [ratio(row["difference"], row["ci_low"], row["ci_high"])]
 
     measures = [
@@ -94,7 +88,7 @@ def compared_labels(part: pd.DataFrame, first: str, second: str) -> list[str]:
     return [table(head, rows, right=range(1, len(head))), ""]
 
 
-def changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second: str) -> list[str]:
+def show_changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second: str) -> list[str]:
     """The targets that gain and lose most under the model that is best on the second label set."""
     mrr = part[part["metric"] == "mrr"]
     if each.empty or mrr.empty:
@@ -109,7 +103,7 @@ def changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second: str
             else f"{row['query_a']} / {row['query_b']}",
             number(row["rank_a"]),
             number(row["rank_b"]),
-            times(2.0 ** row["ratio"]),
+            tell_factor(2.0 ** row["ratio"]),
         ]
         for _, row in shown.iterrows()
         if row["ratio"] != 0
@@ -119,13 +113,13 @@ def changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second: str
     return [said, "", table(head, rows, right=range(1, 4)), ""] if rows else []
 
 
-def times(factor: float) -> str:
+def tell_factor(factor: float) -> str:
     """How many times nearer to the top, or farther from it."""
     way, shown = ("nearer", factor) if factor >= 1 else ("farther", 1 / factor)
     return f"{shown:,.{0 if shown >= 10 else 1}f} times {way}"
 
 
-def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[str]:
+def show_lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[str]:
     bins = list(dict.fromkeys(zip(by_length["words_low"], by_length["words_high"], strict=True)))
     values = by_length.set_index(["model", "words_low"])
     rows = []
@@ -154,7 +148,10 @@ def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[s
         rows = [
             [
                 str(model),
-                *(correlation(*of.loc[(model, m), ["rho", "ci_low", "ci_high"]]) for m in measures),
+                *(
+                    show_correlation(*of.loc[(model, m), ["rho", "ci_low", "ci_high"]])
+                    for m in measures
+                ),
             ]
             for model in correlations["model"].unique()
         ]
@@ -168,9 +165,8 @@ def lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> list[s
     return lines
 
 
-def correlation(rho: float, low: float, high: float) -> str:
+def show_correlation(rho: float, low: float, high: float) -> str:
     """With its interval where there is one; ``unknown`` where all texts, or all ranks, are equal or too few."""
     if missing(rho):
         return "unknown"
-    interval = "" if missing(low) or missing(high) else f" [{signed(low, 2)}, {signed(high, 2)}]"
-    return spaced(f"{signed(rho, 2)}{interval}")
+    return difference(rho, low, high, digits=2)

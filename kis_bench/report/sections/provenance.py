@@ -6,31 +6,30 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kis_bench.report.tables import table
-from kis_bench.results.privacy import without_private
+from kis_bench.datasets.left_out import describe_left_out
+from kis_bench.report.tables import escaped, table
 
 
-def _shown(value: object) -> str:
+def show_fact(value: object) -> str:
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
         return " ".join(value)
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+def list_facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Every fact in a row of its own, those of a table within as well."""
     rows = []
     for key, value in about.items():
         if isinstance(value, Mapping):
-            rows += [(f"{key}: {inner}", text) for inner, text in _facts(value)]
+            rows += [(f"{key}: {inner}", text) for inner, text in list_facts(value)]
         else:
-            rows.append((str(key), _shown(value)))
+            rows.append((str(key), show_fact(value)))
     return rows
 
 
-def provenance_section(provenance: Mapping[str, Any], privacy: bool) -> list[str]:
-    """How everything was measured, whole: nothing is cut, and under privacy what is not allowed is left out."""
-    about = without_private(provenance) if privacy else dict(provenance)
-    facts = _facts(
+def show_provenance(about: Mapping[str, Any]) -> list[str]:
+    """How everything was measured, whole: nothing is cut."""
+    facts = list_facts(
         {key: value for key, value in about.items() if key not in ("models", "datasets")}
     )
     lines = ["## Provenance", "", table(["what", "value"], facts, limit=None), ""]
@@ -39,8 +38,28 @@ def provenance_section(provenance: Mapping[str, Any], privacy: bool) -> list[str
             (name, *fact)
             for name, own in sorted((about.get(kind) or {}).items())
             if isinstance(own, Mapping)
-            for fact in _facts({key: value for key, value in own.items() if key != "note"})
+            for fact in list_facts({key: value for key, value in own.items() if key != "note"})
         ]
         if rows:
             lines += [table([kind.removesuffix("s"), "what", "value"], rows, limit=None), ""]
+    return lines
+
+
+def tell_left_out(facts: object) -> list[str]:
+    """What of a dataset's folder was not read: a smaller collection flatters every model."""
+    if not isinstance(facts, Mapping):
+        return []
+    counts = facts.get("left_out")
+    return ([describe_left_out(counts)] if counts else []) + [*map(str, facts.get("unread") or ())]
+
+
+def show_notes(provenance: Mapping[str, Any]) -> list[str]:
+    """What a reader has to know, as quotations that cannot be overlooked."""
+    lines = []
+    for kind, word in (("datasets", "Dataset"), ("models", "Model")):
+        for name, facts in sorted((provenance.get(kind) or {}).items()):
+            if isinstance(facts, Mapping) and facts.get("note"):
+                lines.append(f"> **{word} {escaped(name)}:** {escaped(facts['note'], 2000)}\n")
+            for said in tell_left_out(facts):
+                lines.append(f"> **{word} {escaped(name)}, left out:** {escaped(said, 2000)}\n")
     return lines

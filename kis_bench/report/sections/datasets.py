@@ -1,0 +1,77 @@
+"""All about known-item search on one dataset: its curves, one label set after the other, then these compared."""
+
+from __future__ import annotations
+
+from kis_bench.analysis.findings import Key
+from kis_bench.report.plots.curves import draw_curves
+from kis_bench.report.plots.gains import draw_gains
+from kis_bench.report.plots.grid import draw_grid
+from kis_bench.report.plots.growth import draw_growth
+from kis_bench.report.sections.annotators import show_annotators
+from kis_bench.report.sections.combinations import show_combinations
+from kis_bench.report.sections.flagged_queries import show_flagged
+from kis_bench.report.sections.growth import show_growth
+from kis_bench.report.sections.known_items import (
+    show_differences,
+    show_figures,
+    show_relevances,
+    show_truncations,
+)
+from kis_bench.report.sections.label_sets import show_label_sets
+from kis_bench.report.sections.published import show_published
+from kis_bench.report.sections.worst_queries import show_worst
+from kis_bench.report.tables import escaped
+from kis_bench.report.view import View
+
+MOST_IN_GRID = 5  #: models
+
+
+def show_dataset(view: View, name: str) -> list[str]:
+    """Markdown of a dataset; its plots are drawn into the view's folder."""
+    draw_curves(view, name, view.findings.of_datasets[name], view.plot("curves", name))
+    lines = [f"## {escaped(name)}", ""]
+    lines += view.link(f"Cumulative curves of {escaped(name)}: recall@k against k", "curves", name)
+    for key in view.findings.conditions:
+        if key[0] == name:
+            lines += [f"### Labels: {escaped(key[1])}", ""]
+            lines += show_condition(view, key)
+            lines += show_worst(view, key)
+    return lines + show_label_sets(view, name)
+
+
+def show_condition(view: View, key: Key) -> list[str]:
+    """One label set: figures, comparison, combinations, growth, and queries to look at."""
+    found, run = view.findings, view.run
+    dataset, label_set = key
+    condition, comparisons = found.conditions[key], found.comparisons.get(key)
+    metrics = run.metrics[
+        (run.metrics["dataset"] == dataset) & (run.metrics["label_set"] == label_set)
+    ]
+    shown = f"{escaped(dataset)}, {escaped(label_set)}"
+    lines = show_figures(metrics, condition, comparisons)
+    lines += show_relevances(metrics, run.provenance.get("datasets", {}).get(dataset, {}))
+    if key in found.annotators:
+        lines += [f"#### By annotator: {shown}", "", *show_annotators(*found.annotators[key])]
+    lines += show_truncations(found.rows(key))
+    others = run.published
+    lines += show_published(
+        others[(others["dataset"] == dataset) & (others["label_set"] == label_set)], metrics
+    )
+    if comparisons is not None:
+        lines += [f"#### Which differences are more than noise: {shown}", ""]
+        lines += show_differences(condition, comparisons)
+        draw_grid(view, condition, condition.models[:MOST_IN_GRID], view.plot("grid", *key))
+        lines += view.link(f"Ranks of the best models against each other, {shown}", "grid", *key)
+        gains = found.gains[key]
+        lines += [f"#### What combinations find: {shown}", ""]
+        lines += show_combinations(gains, found.advice[key])
+        draw_gains(gains[gains["metric"] == "mrr"], view.plot("combinations", *key))
+        alt = f"Gains of combinations over the best single model, {shown}"
+        lines += view.link(alt, "combinations", *key)
+    lines += [f"#### Larger and smaller collections: {shown}", ""]
+    lines += show_growth(found.growth[key], condition)
+    draw_growth(view, found.growth[key], view.plot("growth", *key))
+    lines += view.link(f"Recall against the size of the collection, {shown}", "growth", *key)
+    if flagged := show_flagged(view, key):
+        lines += [f"#### Queries to look at: {shown}", "", *flagged]
+    return lines

@@ -1,0 +1,82 @@
+"""Figures of a study beside those obtained here."""
+
+from __future__ import annotations
+
+import math
+
+from kis_bench.report.numbers import percent, signed
+from kis_bench.report.sections.similarity.wording import list_point
+from kis_bench.report.tables import escaped, table
+from kis_bench.triplets.summary import Record, Similarity
+
+CONSISTENCY = {
+    "consistency": "each judgment",
+    "consistency_published": "each judgment, published rules",
+    "consistency_per_triplet": "per triplet",
+    "consistency_per_triplet_published": "per triplet, published rules",
+}
+NORMALISED = {
+    "difference": "margin",
+    "max_normalised": "over the larger distance",
+    "candidates_normalised": "over the distance of the candidates",
+}
+KINDS = ("pearson", "spearman")
+WORDS = {
+    **CONSISTENCY,
+    **{f"{kind}_{way}": words for kind in KINDS for way, words in NORMALISED.items()},
+}
+#: Metrics whose published figures are shown in one table.
+FAMILIES = {
+    "consistency": tuple(CONSISTENCY),
+    **{
+        f"{kind.title()}'s correlation": tuple(f"{kind}_{way}" for way in NORMALISED)
+        for kind in KINDS
+    },
+}
+
+
+def show_published(study: Similarity) -> list[str]:
+    """Obtained figures beside published ones: for each family of metrics a row per model."""
+    found: dict[tuple[str, str], tuple[Record, Record]] = {}  # (model, metric) -> own, published
+    for model, row in study.published:
+        own = study.metrics.get((model, str(row["metric"])))
+        if own is not None and not math.isnan(own["value"]) and not math.isnan(row["value"]):
+            found[model, str(row["metric"])] = own, row
+    if not found:
+        return []
+    lines = [
+        f"### Published figures of {escaped(study.name)}",
+        "",
+        "Obtained / published / difference.",
+        "",
+    ]
+    for title, names in FAMILIES.items():
+        metrics = [metric for metric in names if any(metric == other for _, other in found)]
+        models = [
+            model for model in study.models if any((model, metric) in found for metric in metrics)
+        ]
+        if models:
+            rows = [
+                [model, *(show_beside(found.get((model, metric))) for metric in metrics)]
+                for model in models
+            ]
+            lines += [
+                table(
+                    [title, *(WORDS[m] for m in metrics)], rows, right=range(1, 1 + len(metrics))
+                ),
+                "",
+            ]
+    sources = dict.fromkeys(str(row["source"]) for _, row in found.values())
+    return [*lines, "Published in:", "", *map(list_point, sources), ""]
+
+
+def show_beside(both: tuple[Record, Record] | None) -> str:
+    """`72.98% / 72.88% / +0.10`, or correlations as they are."""
+    if both is None:
+        return ""
+    own, other = both
+    obtained, published = float(own["value"]), float(other["value"])
+    if str(own["metric"]).startswith("consistency"):
+        shares = percent(obtained, digits=2), percent(published, digits=2)
+        return " / ".join([*shares, signed(100 * (obtained - published), 2)])
+    return f"{obtained:.4f} / {published:.4f} / {signed(obtained - published, 4)}"

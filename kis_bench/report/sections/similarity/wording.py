@@ -1,0 +1,41 @@
+"""Phrases and figures that the parts on image similarity share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kis_bench.files.text import make_plain, shorten
+from kis_bench.report.plots.shares import Share
+from kis_bench.report.tables import escaped
+from kis_bench.triplets.summary import Record
+
+NAMED = 5  #: models that a cell names
+CEILING = "ceiling of models"
+
+
+def share_in(row: Record) -> Share:
+    return Share(float(row["value"]), float(row["ci_low"]), float(row["ci_high"]), int(row["n"]))
+
+
+def list_point(text: object) -> str:
+    """Markdown of one point; its text begins no list of its own."""
+    return "- " + re.sub(r"^(\d*)([.)+=-])", r"\1\\\2", escaped(text, 1000))
+
+
+def name_some(names: Sequence[str], limit: int = NAMED) -> str:
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(shorten(make_plain(name), 34) for name in names[:limit]) + more
+
+
+def count_pictures(n: int) -> str:
+    return f"{n:,} target pictures" if n > 1 else "one target picture"
+
+
+def count_things(n: int, noun: str) -> str:
+    """A number and its noun, in the singular for one.
+
+    >>> count_things(1, "triplet"), count_things(1200, "triplet")
+    ('1 triplet', '1,200 triplets')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -1,0 +1,104 @@
+"""What a report may show of a run, decided once, before anything is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kis_bench.analysis.findings import Findings
+from kis_bench.files.text import make_file_name
+from kis_bench.report.plots.axes import styles
+from kis_bench.report.plots.contact_sheets import Thumbnails
+from kis_bench.results.pseudonyms import as_private
+
+if TYPE_CHECKING:
+    from kis_bench.records import Collection
+    from kis_bench.results import Run
+
+#: Columns of findings that are left out of a private report's tables.
+PRIVATE = ("text", "item_id", "why")
+
+
+@dataclass(frozen=True)
+class View:
+    """A run with its findings, pictures and colours, and the folder that it is drawn into.
+
+    Of a private run it holds no text, item, picture or participant, so that nothing that draws from it has to hide
+    any. ``privacy`` only tells which columns would be empty.
+    """
+
+    findings: Findings
+    folder: Path
+    style: Mapping[str, tuple[str, Any]]  # model -> its colour and dashes in all plots
+    pictures: Mapping[str, Collection] = field(default_factory=dict)  # by dataset
+    privacy: bool = False
+
+    @property
+    def run(self) -> Run:
+        return self.findings.run
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails:
+        return Thumbnails()
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Name of a file in tables/ -> its table."""
+        tables = self.findings.tables()
+        if not self.privacy:
+            return tables
+        return {
+            name: table.drop(columns=[column for column in PRIVATE if column in table])
+            for name, table in tables.items()
+        }
+
+    def plot(self, *names: str) -> Path:
+        """Where the plot of that name lies, without a suffix."""
+        return self.folder / "plots" / make_file_name(*names)
+
+    def link(self, alt: str, *names: str) -> list[str]:
+        """Markdown that shows the plot of that name."""
+        return [f"![{alt}](plots/{make_file_name(*names)}.png)", ""]
+
+
+def make_view(run: Run, folder: Path, pictures: Mapping[str, Collection] | None = None) -> View:
+    """The view of a run; private if the run is, see :func:`kis_bench.results.pseudonyms.as_private`."""
+    privacy = bool(run.provenance.get("privacy"))
+    shown = _without_names(as_private(run)) if privacy else run
+    models = [str(model) for model in shown.ranks["model"].unique()]
+    return View(Findings(shown), folder, styles(models), {} if privacy else pictures or {}, privacy)
+
+
+def _without_names(run: Run) -> Run:
+    """Items and participants as numbers, which tell which are the same, and no others."""
+    ranks, judgments, agreement = run.ranks, run.judgments, run.agreement
+    if len(ranks):
+        ranks = ranks.assign(
+            item_id=_numbered(ranks["item_id"]),
+            top_item_ids=pd.Series([()] * len(ranks), ranks.index),
+        )
+    if len(judgments):
+        judgments = judgments.assign(user_id=_numbered(judgments["user_id"]), target_item=None)
+    if len(agreement):
+        of_people = agreement["part"] == "without participant"
+        people = _numbered(agreement["group"])
+        agreement = agreement.assign(group=people.where(of_people, agreement["group"]))
+    return replace(run, ranks=ranks, judgments=judgments, agreement=agreement)
+
+
+def _numbered(names: pd.Series) -> pd.Series:
+    """Each part of a name between bars as a number in order of appearance: several targets stay several."""
+    numbers: dict[str, str] = {}
+
+    def numbered(name: object) -> object:
+        if not isinstance(name, str):
+            return name
+        parts = name.split("|")
+        return "|".join(numbers.setdefault(part, str(len(numbers))) for part in parts)
+
+    return names.map(numbered)
