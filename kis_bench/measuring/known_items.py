@@ -95,6 +95,7 @@ def rows(
             "query_id": query.query_id,
             "text": query.text,
             "item_id": "|".join(query.item_ids),
+            "n_targets": len(query.item_ids),
             "rank": float(ranks.rank[i]),
             "rank_best": int(ranks.best[i]),
             "rank_worst": int(ranks.worst[i]),

@@ -73,6 +73,7 @@ _RANKS = (
         since="0.1.0",
     ),
     *(column for relevance in RELEVANCES for column in list_places(relevance)),
+    Column("n_targets", "int64", "how many items are the target", PUBLIC, True, "0.1.0"),
 )
 _JUDGMENTS = (
     MODEL,

@@ -78,3 +78,5 @@ def test_the_same_is_measured_today(tmp_path):
         )
     same = [run.timings[["model", "dataset", "label_set", "step"]] for run in (now, then)]
     pd.testing.assert_frame_equal(*same)
+    several = now.ranks["item_id"].str.count(r"\|")
+    assert now.ranks["n_targets"].tolist() == (several + 1).tolist()
