@@ -82,6 +82,8 @@ class Recorder:
         ]
         if report.when != "call" or report.outcome not in ("passed", "failed", "skipped"):
             return  # pytest repeats the properties in the report on the teardown; what is run again comes again
+        from kis_bench.results.provenance import unite_facts
+
         for payload in mine:
             for one in payload.get("verdicts", []):
                 self.verdicts[tuple(one[name] for name in VERDICT_KEY)] = one
@@ -103,11 +105,8 @@ class Recorder:
             self.fused += [payload["fused"]] if "fused" in payload else []
             for kind, found in payload["provenance"].items():
                 for name, facts in found.items():
-                    known = self.provenance[kind].setdefault(name, {})
-                    verified = {**known.get("verified", {}), **facts.get("verified", {})}
-                    known.update(facts)
-                    if "verified" in known:  # a process knows of its own tests only
-                        known["verified"] = dict(sorted(verified.items()))
+                    known = self.provenance[kind].get(name, {})
+                    self.provenance[kind][name] = unite_facts(known, facts)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -14,7 +14,7 @@ from kis_bench.errors import KisBenchError
 from kis_bench.results.columns import TABLES
 from kis_bench.results.folder import Run, write_run
 from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, facts_of
-from kis_bench.results.provenance import of_study
+from kis_bench.results.provenance import of_study, unite_facts
 from kis_bench.results.pseudonyms import as_private
 
 #: What ranks and agreement mean depends on these: name in run.json -> option of pytest.
@@ -318,16 +318,11 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
         about: dict[str, dict[str, Any]] = {}
         for head in heads:
             for name, facts in (head.get(kind) or {}).items():
-                own = about.setdefault(name, {})
-                new = (
-                    facts_of(facts or {}, OF_MODELS if kind == "models" else OF_DATASETS)
-                    if hidden
-                    else facts or {}
-                )
+                allowed = OF_MODELS if kind == "models" else OF_DATASETS
+                new = facts_of(facts or {}, allowed) if hidden else facts or {}
+                own = about.get(name, {})
                 known = {key: value for key, value in own.items() if value is not None}
-                own.update({**new, **known})
-                if "verified" in new:  # each run says how many of what it measured
-                    own["verified"] = {**new["verified"], **known.get("verified", {})}
+                about[name] = unite_facts({**own, **new}, known)
         merged[kind] = about
     apart = (*merged, "time", "command", "versions", "remarks", "merged_from")
     for key in dict.fromkeys(key for head in heads for key in head if key not in apart):

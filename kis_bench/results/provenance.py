@@ -64,3 +64,15 @@ def versions(of_models: Iterable[str]) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def unite_facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """What two processes, or two runs, say of one model or dataset; the second goes first.
+
+    ``verified`` counts vectors that each verified of its own: what both say of it is kept, in the order of names.
+    """
+    united = {**first, **second}
+    if "verified" in united:
+        each = {**(first.get("verified") or {}), **(second.get("verified") or {})}
+        united["verified"] = dict(sorted(each.items()))
+    return united
