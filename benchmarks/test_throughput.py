@@ -15,7 +15,7 @@ from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.models import compare
 from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.files.images import read_image
-from kis_bench.metrics import MEASURES, MRR, recall_at_k, values_of
+from kis_bench.metrics import MEASURES, MRR, compute_values, recall_at_k
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.relevance import find_target_positions
 from kis_bench.ranking.unit_vectors import require_unit_vectors
@@ -225,7 +225,7 @@ def test_comparison(queries, benchmark):
     one = Condition(
         "simulated", "short", names, tuple(map(str, range(queries))), best, worst, 9_416
     )
-    first, second = values_of(one, MRR.name, None)[:2]
+    first, second = compute_values(one, MRR.name, None)[:2]
     pairs = models * (models - 1) // 2
 
     def mean_difference(a, b, axis):

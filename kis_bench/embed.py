@@ -119,13 +119,13 @@ def images_entry(collection: Collection, key: str, store: Store) -> Entry:
 def texts_entry(
     queries: Sequence[Query] | Sequence[str], key: str, store: Store, name: str
 ) -> tuple[Entry, list[str]]:
-    ids, texts = texts_of(queries)
+    ids, texts = list_texts(queries)
     if not texts:
         raise KisBenchError(f"{name}: there are no texts to embed")
     return store.entry(name, digest([*ids, *texts]), key, "texts", ids), texts
 
 
-def texts_of(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[str]]:
+def list_texts(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[str]]:
     """Ids and texts; texts without ids are counted from 0."""
     ids = [q.query_id if isinstance(q, Query) else str(i) for i, q in enumerate(queries)]
     return ids, [q.text if isinstance(q, Query) else q for q in queries]

@@ -110,7 +110,7 @@ class Placed(Protocol):
 
 
 @dataclass(frozen=True)
-class Places:
+class RankPlaces:
     """Targets of which each stands at any place from ``best`` to ``worst`` with the same chance."""
 
     best: NDArray[np.int64]
@@ -240,7 +240,7 @@ CONSISTENCY = Metric(
 )
 #: What follows "consistency" in the name of a metric, and what it says.
 COUNTINGS = {"": "", "_per_triplet": ", against the majority on triplets that several judged"}
-RULES = {"": "", "_published": ", by the study's own rules"}
+PROTOCOL_RULES = {"": "", "_published": ", by the study's own rules"}
 #: What the margin of a triplet is divided by, for its correlation with the degrees that people gave.
 NORMALISATIONS = {
     "difference": "",
@@ -260,12 +260,12 @@ METRICS = (
             CONSISTENCY,
             name=f"consistency{counting}{rule}",
             words=f"consistency{counting}{rule}".replace("_", " "),
-            meaning=f"consistency{COUNTINGS[counting]}{RULES[rule]}",
+            meaning=f"consistency{COUNTINGS[counting]}{PROTOCOL_RULES[rule]}",
             heading="",
             tested=False,
         )
         for counting in COUNTINGS
-        for rule in RULES
+        for rule in PROTOCOL_RULES
         if counting or rule
     ),
     *(
@@ -293,7 +293,7 @@ def find_metric(name: str) -> Metric | None:
     return KNOWN.get(name.partition("@")[0])
 
 
-def values_of(placed: Placed, metric: str, k: int | None) -> NDArray[np.float64]:
+def compute_values(placed: Placed, metric: str, k: int | None) -> NDArray[np.float64]:
     """What each query adds to the mean that a measure is, in the shape of ``placed``."""
     found = KNOWN.get(metric)
     if found is None or found.values_of is None or (k is None) == bool(found.cutoffs):

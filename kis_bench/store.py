@@ -30,7 +30,7 @@ from kis_bench.files.whole import write_whole
 from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Embeddings, Vectors
 
-SCHEMA_VERSION = 1
+STORE_VERSION = 1
 KEYS = 2  #: of what keys are made: 2: those of functions cover their code
 SHARD_ITEMS = 512  #: what a killed run loses at most
 READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
@@ -142,7 +142,7 @@ class Entry:
         def look_up(item: int) -> Vectors:
             stored = found[shards[item // self.shard_items]]
             assert stored is not None  # shards come in their order
-            vector: Vectors = vectors_of(stored.table)[item % self.shard_items]
+            vector: Vectors = take_vectors(stored.table)[item % self.shard_items]
             return vector
 
         if missing:
@@ -194,7 +194,7 @@ class Entry:
             {
                 "kis_bench": json.dumps(
                     {
-                        "schema_version": SCHEMA_VERSION,
+                        "schema_version": STORE_VERSION,
                         "key": self.key,
                         "shape": [v, d],
                         "made": dict(made or {}),
@@ -248,7 +248,7 @@ class Entry:
             return None
         table = pa.ipc.open_file(pa.BufferReader(mapped)).read_all()
         said = about(table)
-        same = said["schema_version"] == SCHEMA_VERSION and said["key"] == self.key
+        same = said["schema_version"] == STORE_VERSION and said["key"] == self.key
         ids = self.ids[shard.start : shard.stop]
         return StoredShard(digest, table) if same and (*table["id"].to_pylist(),) == ids else None
 
@@ -275,7 +275,7 @@ class Entry:
                 made[name].append(value)
         joined = {name: " and ".join(values) for name, values in made.items() if values}
         return Embeddings(
-            self.ids, join(list(map(vectors_of, tables))), self.key, truncated, joined
+            self.ids, join(list(map(take_vectors, tables))), self.key, truncated, joined
         )
 
     def write_manifest(self, encoder: Mapping[str, Any], digests: Mapping[Shard, str]) -> None:
@@ -285,7 +285,7 @@ class Entry:
             for shard, digest in digests.items()
         ]
         manifest = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": STORE_VERSION,
             "keys": KEYS,
             "key": self.key,
             "n": len(self.ids),
@@ -303,7 +303,7 @@ def about(table: pa.Table) -> dict[str, Any]:
     return said
 
 
-def vectors_of(table: pa.Table) -> Vectors:
+def take_vectors(table: pa.Table) -> Vectors:
     v, d = about(table)["shape"]
     flat: Vectors = table["vectors"].chunk(0).flatten().to_numpy(zero_copy_only=True)
     return flat.reshape(-1, v, d)

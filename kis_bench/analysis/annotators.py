@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.analysis.conditions import Condition
-from kis_bench.metrics import FEW_MEASURES, KNOWN, values_of
+from kis_bench.metrics import FEW_MEASURES, KNOWN, compute_values
 from kis_bench.records import Float64s
 from kis_bench.statistics import resampled_means, wilson_interval
 from kis_bench.statistics.paired_intervals import difference_intervals
@@ -46,7 +46,7 @@ AGREEMENT = [
 FOUND = 10  #: places within which a target counts as found
 
 
-def annotators_of(rows: pd.DataFrame, condition: Condition) -> NDArray[np.object_]:
+def list_annotators(rows: pd.DataFrame, condition: Condition) -> NDArray[np.object_]:
     """Who wrote each query of a condition ``[q]``, None where nobody knows; ``rows``: of a run's table of ranks."""
     if "annotator" not in rows:
         return np.full(len(condition.queries), None, object)
@@ -60,7 +60,7 @@ def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
 
     Intervals are clustered by target. Without rows where fewer than two annotators are known.
     """
-    who = annotators_of(rows, condition)
+    who = list_annotators(rows, condition)
     names = sorted({name for name in who if name is not None})
     found: list[tuple[Any, ...]] = []
     for name in names if len(names) > 1 else ():
@@ -69,7 +69,7 @@ def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
         )
         n = len(own.queries), own.n_targets
         for metric, k in FEW_MEASURES:
-            each = values_of(own, metric, k)
+            each = compute_values(own, metric, k)
             if KNOWN[metric].kind == "proportion":
                 intervals: Any = [wilson_interval(row, clusters=own.clusters) for row in each]
             else:
@@ -93,7 +93,7 @@ def between_annotators(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame
     ``alpha_rank`` the part of these logarithms' variation that is the target's, whoever describes it. Intervals are
     percentile bootstrap over targets. An annotator's several queries of a target count with their mean.
     """
-    who = annotators_of(rows, condition)
+    who = list_annotators(rows, condition)
     names = sorted({name for name in who if name is not None})
     clusters = np.arange(len(who)) if condition.clusters is None else condition.clusters
     known = np.array([name is not None for name in who], bool)

@@ -26,9 +26,9 @@ from kis_bench.metrics import (
     FEW_MEASURES,
     LEADING_MEASURES,
     RECALL,
+    compute_values,
     hits_at_k,
     measure_words,
-    values_of,
 )
 from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import (
@@ -41,7 +41,7 @@ from kis_bench.statistics.clusters import variances
 from kis_bench.statistics.cross_validation import assign_parts, choose_on_others
 
 Clusters = Int64s | None
-GAINS = [
+COMBINED_GAINS = [
     "dataset",
     "label_set",
     "method",
@@ -102,8 +102,8 @@ SWITCHES = (
     200,
     500,
 )  #: pictures before a switch; of equally good ones the first
-RESAMPLES, PERMUTATIONS, LEVEL = 2_000, 50_000, 0.05
-MOST_IN_TRIPLES = 10  #: the oracle's triples are those of so many best models
+RESAMPLES, PERMUTATIONS, ADVICE_LEVEL = 2_000, 50_000, 0.05
+MOST_SWITCHED = 10  #: the oracle's triples are those of so many best models
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def alone(one: Combination, condition: Condition) -> bool:
 
 def oracles(condition: Condition) -> Iterator[Combination]:
     m = len(condition.models)
-    triples = itertools.combinations(range(min(m, MOST_IN_TRIPLES)), 3)
+    triples = itertools.combinations(range(min(m, MOST_SWITCHED)), 3)
     for some in [*itertools.combinations(range(m), 2), *triples]:
         models, places = (
             tuple(condition.models[i] for i in some),
@@ -196,7 +196,7 @@ def from_table(condition: Condition, fused: pd.DataFrame) -> Iterator[Combinatio
 
 
 def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
-    """Each of :func:`combinations` under every measure against the best single model, columns :data:`GAINS`.
+    """Each of :func:`combinations` under every measure against the best single model, columns :data:`COMBINED_GAINS`.
 
     ``kind`` is "bound" for the oracle, which nobody can build, else "achievable"; it bounds choices between lists,
     ``switch`` and ``interleave``, whose ranks are browsing costs, but not lists that are made anew of scores or ranks.
@@ -207,11 +207,11 @@ def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
     """
     tables = []
     for metric, k in FEW_MEASURES if found else ():
-        single = values_of(condition, metric, k)
+        single = compute_values(condition, metric, k)
         best = int(single.mean(axis=1).argmax())
-        each = np.stack([values_of(one, metric, k) for one in found])
+        each = np.stack([compute_values(one, metric, k) for one in found])
         differences = each - single[best]
-        p, p_holm = tested(
+        p, p_holm = test_gains(
             differences, [one.kind == "achievable" for one in found], condition.clusters
         )
         rows = np.concatenate([each, differences])
@@ -224,7 +224,7 @@ def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
                     "label_set": condition.label_set,
                     "method": [c.method for c in found],
                     "kind": [c.kind for c in found],
-                    **named(found),
+                    **name_models(found),
                     "parameter": [c.parameter for c in found],
                     "metric": metric,
                     "k": k,
@@ -242,10 +242,14 @@ def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
                 }
             ).astype({"k": "Int64"})
         )
-    return pd.concat(tables, ignore_index=True)[GAINS] if tables else pd.DataFrame(columns=GAINS)
+    return (
+        pd.concat(tables, ignore_index=True)[COMBINED_GAINS]
+        if tables
+        else pd.DataFrame(columns=COMBINED_GAINS)
+    )
 
 
-def tested(
+def test_gains(
     differences: Float64s, of_family: Sequence[bool], clusters: Clusters
 ) -> tuple[Float64s, Float64s]:
     """p-values ``[c]`` of c rows of paired differences, and adjusted for their number; NaN of those of no family."""
@@ -255,7 +259,7 @@ def tested(
     return p, adjust_known(p)
 
 
-def named(found: Sequence[Combination]) -> dict[str, list[str | None]]:
+def name_models(found: Sequence[Combination]) -> dict[str, list[str | None]]:
     return {
         f"model_{i + 1}": [c.models[i] if i < len(c.models) else None for c in found]
         for i in range(3)
@@ -267,13 +271,13 @@ def advice(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
 
     The best of many combinations owes some of its ``gain`` to luck. ``honest_gain`` repeats the choice, of combination
     and of single model, on nine tenths of the queries and counts what it brings on the others (M. Stone, J. of the
-    Royal Statistical Society B 36, 1974); ``honest_low`` and ``honest_high`` are its interval (:func:`widened`).
+    Royal Statistical Society B 36, 1974); ``honest_low`` and ``honest_high`` are its interval (:func:`widen`).
     ``p`` allows for the ``tried`` combinations: :func:`snooping_p`. Advised is what passes both. What is learned within
     a combination (a weight, when to switch) was chosen for each query on others already, but not anew on the nine
     tenths: the ranks alone don't allow it.
     """
     leading = LEADING_MEASURES[0]
-    single, parts = values_of(condition, *leading), assign_parts(condition.parts)
+    single, parts = compute_values(condition, *leading), assign_parts(condition.parts)
     alone = choose_on_others(single.T, parts)
     top = int(single.mean(axis=1).argmax())
     rows: list[dict[str, Any]] = []
@@ -281,13 +285,13 @@ def advice(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
         some = [c for c in found if c.kind == "achievable" and len(c.models) == size]
         if not some or alone is None:
             continue
-        each = np.stack([values_of(c, *leading) for c in some])
+        each = np.stack([compute_values(c, *leading) for c in some])
         pick = choose_on_others(each.T, parts)
         assert pick is not None  # as alone isn't
         row = np.arange(len(parts))
         best = some[int(each.mean(axis=1).argmax())]
         honest = each[pick, row] - single[alone, row]
-        low, high = widened(honest, int(parts.max()) + 1, condition.clusters)
+        low, high = widen(honest, int(parts.max()) + 1, condition.clusters)
         about = {
             "gain": float((each - single[top]).mean(axis=1).max()),
             "honest_gain": float(honest.mean()),
@@ -302,12 +306,12 @@ def advice(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
                 "label_set": condition.label_set,
                 "size": size,
                 "method": best.method,
-                **{name: values[0] for name, values in named([best]).items()},
+                **{name: values[0] for name, values in name_models([best]).items()},
                 "best_single": condition.models[top],
                 **about,
                 "n": len(parts),
                 "n_targets": condition.n_targets,
-                "advice": in_words(
+                "advice": word_advice(
                     best, condition.models[top], about, "pair" if size == 2 else "triple"
                 ),
             }
@@ -315,7 +319,7 @@ def advice(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=ADVICE)
 
 
-def widened(values: Float64s, parts: int, clusters: Clusters = None) -> tuple[float, float]:
+def widen(values: Float64s, parts: int, clusters: Clusters = None) -> tuple[float, float]:
     """Bootstrap interval of the mean of ``values [q]``, each under a choice that was made on the other parts.
 
     The choices overlap in what they saw, so that the means of parts are alike and vary together. For that the variance
@@ -353,7 +357,7 @@ def snooping_p(differences: Float64s, clusters: Clusters = None) -> float:
     return float((np.sum(largest >= observed) + 1) / (len(largest) + 1))
 
 
-def in_words(best: Combination, top: str, about: dict[str, float], kind: str) -> str:
+def word_advice(best: Combination, top: str, about: dict[str, float], kind: str) -> str:
     what = f"{', '.join(best.models[:-1])} and {best.models[-1]} by {WAYS.get(best.method, best.method)}"
     gain, honest, low, high = (
         f"{about[name]:+.3f}".replace("-", "\N{MINUS SIGN}")
@@ -364,7 +368,7 @@ def in_words(best: Combination, top: str, about: dict[str, float], kind: str) ->
     if about["tried"] > 1:
         tried += f", allowing for the {about['tried']:,} combinations tried"
     unseen = f"{honest} [{low}, {high}] on queries that the choice did not see"
-    if about["p"] < LEVEL and about["honest_low"] > 0:
+    if about["p"] < ADVICE_LEVEL and about["honest_low"] > 0:
         return f"Best {kind}: {what}: {gain} {measure} over {top}, {unseen} ({tried})."
     return (
         f"No {kind} is worth it: the best, {what}, gains {gain} {measure} over {top}, {unseen} ({tried}), "

@@ -101,26 +101,28 @@ class Findings:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Name of the file -> table, for all conditions together; empty ones are left out."""
         found = {
-            "comparisons": joined(self.comparisons),
-            "combinations": joined(self.gains),
-            "advice": joined(self.advice),
-            "growth": joined(self.growth),
-            "queries": joined(self.audits),
-            "annotators": joined({key: each for key, (each, _) in self.annotators.items()}),
-            "annotator_agreement": joined(
+            "comparisons": join_tables(self.comparisons),
+            "combinations": join_tables(self.gains),
+            "advice": join_tables(self.advice),
+            "growth": join_tables(self.growth),
+            "queries": join_tables(self.audits),
+            "annotators": join_tables({key: each for key, (each, _) in self.annotators.items()}),
+            "annotator_agreement": join_tables(
                 {key: between for key, (_, between) in self.annotators.items()}
             ),
-            "label_sets": joined({name: summary for name, (summary, _) in self.label_sets.items()}),
-            "label_set_queries": joined(
+            "label_sets": join_tables(
+                {name: summary for name, (summary, _) in self.label_sets.items()}
+            ),
+            "label_set_queries": join_tables(
                 {name: each for name, (_, each) in self.label_sets.items()}
             ),
-            "text_lengths": joined(self.lengths),
-            "text_length_correlations": joined(self.length_correlations),
+            "text_lengths": join_tables(self.lengths),
+            "text_length_correlations": join_tables(self.length_correlations),
         }
         return {f"{name}.csv": table for name, table in found.items() if len(table)}
 
 
-def joined(tables: dict[Key, pd.DataFrame] | dict[str, pd.DataFrame]) -> pd.DataFrame:
+def join_tables(tables: dict[Key, pd.DataFrame] | dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One table with the dataset, and the label set where there is one, in front."""
     parts = []
     for key, table in tables.items():

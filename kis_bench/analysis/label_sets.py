@@ -18,9 +18,9 @@ from kis_bench.analysis.conditions import Condition
 from kis_bench.metrics import (
     FEW_MEASURES,
     MEDIAN_RANK,
+    compute_values,
     hits_at_k,
     mean_reciprocal_rank,
-    values_of,
 )
 from kis_bench.records import Float64s
 from kis_bench.statistics import adjust_known, paired_tests, resampled_means, wilson_interval
@@ -86,7 +86,7 @@ class Matched:
     left_out: tuple[int, int]  # queries of either side that have no partner
 
 
-def matched(first: pd.DataFrame, second: pd.DataFrame) -> Matched:
+def match_sets(first: pd.DataFrame, second: pd.DataFrame) -> Matched:
     """Partners among the queries of two label sets of a dataset, from rows of a run's table of ranks.
 
     Those of equal id and equal target; of the others those whose target exactly one query of each side asks for.
@@ -127,8 +127,8 @@ def compare_label_sets(
     of = {condition.label_set: condition for condition in conditions}
     for a, b in itertools.combinations(of, 2):
         models = tuple(model for model in of[a].models if model in of[b].models)
-        own = [asked(ranks, of[name]) for name in (a, b)]
-        pairs = matched(*own).pairs
+        own = [list_asked(ranks, of[name]) for name in (a, b)]
+        pairs = match_sets(*own).pairs
         if not models or not pairs:
             continue
         sides = [
@@ -136,7 +136,7 @@ def compare_label_sets(
             for side, name in enumerate((a, b))
         ]
         names = {"dataset": of[a].dataset, "label_set_a": a, "label_set_b": b}
-        summaries += [pd.DataFrame({**names, **columns}) for columns in compared(*sides)]
+        summaries += [pd.DataFrame({**names, **columns}) for columns in compare_sets(*sides)]
         item = dict(zip(own[0]["query_id"].astype(str), own[0]["item_id"].astype(str), strict=True))
         rank_a, rank_b = (side.rank.ravel() for side in sides)
         gains.append(
@@ -167,19 +167,19 @@ def compare_label_sets(
     ) if gains else pd.DataFrame(columns=GAINS)
 
 
-def asked(ranks: pd.DataFrame, condition: Condition) -> pd.DataFrame:
+def list_asked(ranks: pd.DataFrame, condition: Condition) -> pd.DataFrame:
     """A row for each query of a condition."""
     own = ranks[ranks["label_set"].astype(str) == condition.label_set].drop_duplicates("query_id")
     return own[own["query_id"].astype(str).isin(condition.queries)]
 
 
-def compared(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
+def compare_sets(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
     """For each metric the columns from ``model`` of :data:`SUMMARY`; query i of a and of b ask for the same target.
 
     Where several pairs ask for one target, intervals and tests are clustered by it.
     """
     m, n = a.rank.shape
-    shares = [(values_of(a, *each), values_of(b, *each)) for each in FEW_MEASURES]
+    shares = [(compute_values(a, *each), compute_values(b, *each)) for each in FEW_MEASURES]
     shares.append((-np.log2(a.rank), -np.log2(b.rank)))
     differences = np.stack([second - first for first, second in shares])  # [metrics, m, n]
     drawn = resampled_means(differences.reshape(-1, n), clusters=a.clusters)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.analysis.conditions import Condition
-from kis_bench.metrics import KNOWN, MEASURES, Measure, values_of
+from kis_bench.metrics import KNOWN, MEASURES, Measure, compute_values
 from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics import holm, paired_tests
 from kis_bench.statistics.clusters import design_effects
@@ -70,8 +70,10 @@ def compare(
     """
     first, second = np.triu_indices(len(condition.models), 1)
     if not len(first):
-        return typed(pd.DataFrame(columns=COMPARISONS))
-    each = np.stack([values_of(condition, metric, k) for metric, k in measures])  # [measures, m, q]
+        return set_types(pd.DataFrame(columns=COMPARISONS))
+    each = np.stack(
+        [compute_values(condition, metric, k) for metric, k in measures]
+    )  # [measures, m, q]
     differences, means = each[:, first] - each[:, second], each.mean(axis=2)
     proportions = [KNOWN[metric].kind == "proportion" for metric, _ in measures]
     binary = np.isin(each, (0.0, 1.0)).all(axis=2) & np.array(proportions)[:, None]
@@ -114,10 +116,10 @@ def compare(
                 }
             )
         )
-    return typed(pd.concat(tables, ignore_index=True))
+    return set_types(pd.concat(tables, ignore_index=True))
 
 
-def typed(table: pd.DataFrame) -> pd.DataFrame:
+def set_types(table: pd.DataFrame) -> pd.DataFrame:
     kinds = dict.fromkeys(COMPARISONS, "float64") | dict.fromkeys(TEXT, "object")
     kinds |= dict.fromkeys(("n", "n_targets", "wins", "ties", "losses"), "int64") | {
         "k": "Int64",

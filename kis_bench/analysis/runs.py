@@ -17,7 +17,7 @@ from kis_bench.metrics import (
     KNOWN,
     MEASURES,
     METRICS,
-    Places,
+    RankPlaces,
     measure_name,
     name_measures,
 )
@@ -61,10 +61,10 @@ QUERIES = [
 ]
 CHANGES = ["what", "name", "fact", "old", "new"]
 #: What may be compared, as people write it.
-NAMES = name_measures(one for one in METRICS if one.compared)
-OF_RUN = ("git", "device", "command", "statistics", "interrupted", "privacy")
-LEVEL = 0.05
-NAMED = 5  #: how many queries a remark names
+FIGURE_NAMES = name_measures(one for one in METRICS if one.compared)
+RUN_FACTS = ("git", "device", "command", "statistics", "interrupted", "privacy")
+NOISE_LEVEL = 0.05
+MOST_IDS = 5  #: how many queries a remark names
 Pair = tuple[str, str]  #: name of a model in the old run, and in the new one
 
 
@@ -93,20 +93,20 @@ def compare_runs(
 
     Args:
         models: pairs of names that are compared too, beside models of the same name.
-        measures: of :data:`NAMES`; default: all. The queries are compared in any case.
+        measures: of :data:`FIGURE_NAMES`; default: all. The queries are compared in any case.
 
     Raises:
         KisBenchError: nothing in common, or a model that its run doesn't have.
     """
     pairs = paired_models(old, new, models)
-    chosen = [name for name in NAMES if measures is None or name in measures]
+    chosen = [name for name in FIGURE_NAMES if measures is None or name in measures]
     remarks: list[str] = []
     comparable = same_datasets(old, new, remarks)
     remarks += in_one_only(old, new, comparable, [name for name, other in pairs if name == other])
     figures: list[pd.DataFrame] = []
     queries: list[pd.DataFrame] = []
     for key, a, b in cells(old, new, pairs, comparable, remarks):
-        figures.append(measured(a, b, chosen).assign(**key))
+        figures.append(compare_cell(a, b, chosen).assign(**key))
         queries.append(changed(key, a, b))
     judged = [row for dataset in comparable for row in similarity(old, new, dataset, pairs)]
     if not queries and not judged:
@@ -125,12 +125,12 @@ def compare_runs(
     return Comparison(old, new, changes(old, new), table, whole, remarks)
 
 
-def models_of(run: Run) -> set[str]:
+def list_models(run: Run) -> set[str]:
     return {*map(str, run.ranks["model"].unique()), *map(str, run.judgments["model"].unique())}
 
 
 def paired_models(old: Run, new: Run, models: Sequence[Pair]) -> list[Pair]:
-    known = models_of(old), models_of(new)
+    known = list_models(old), list_models(new)
     for pair in models:
         for name, have, run in zip(pair, known, (old, new), strict=True):
             if name not in have:
@@ -138,7 +138,7 @@ def paired_models(old: Run, new: Run, models: Sequence[Pair]) -> list[Pair]:
     return [*dict.fromkeys([*((name, name) for name in sorted(known[0] & known[1])), *models])]
 
 
-def pair_of(text: str, old: Run, new: Run) -> Pair:
+def parse_pair(text: str, old: Run, new: Run) -> Pair:
     """``OLD=NEW`` as two names, either of which may have an equals sign in it."""
     parts = text.split("=")
     splits = [("=".join(parts[:i]), "=".join(parts[i:])) for i in range(1, len(parts))]
@@ -147,7 +147,7 @@ def pair_of(text: str, old: Run, new: Run) -> Pair:
         raise KisBenchError(
             f"--model {text}: write OLD=NEW, names of models in the old and the new run"
         )
-    known = models_of(old), models_of(new)
+    known = list_models(old), list_models(new)
     return next((pair for pair in splits if pair[0] in known[0] and pair[1] in known[1]), splits[0])
 
 
@@ -200,7 +200,7 @@ def cells(
                 )
                 if a.empty or b.empty:
                     continue
-                both, why = matched(a, b)
+                both, why = match_queries(a, b)
                 if why:
                     left.setdefault(why, []).append(both_names(first, second))
                 if len(both):
@@ -221,7 +221,7 @@ def both_names(first: str, second: str) -> str:
     return first if first == second else f"{first} → {second}"
 
 
-def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.Index, str]:
+def match_queries(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.Index, str]:
     """Ids of the queries with the same target in both, and the same text where both have one; what is left out."""
     both = a.index.intersection(b.index, sort=False)
     x, y = a.loc[both], b.loc[both]
@@ -235,7 +235,7 @@ def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.Index, str]:
         "with another text": both[target & ~text],
     }
     parts = [
-        f"{len(ids):,} {why}: {', '.join(map(str, ids[:NAMED]))}{', …' if len(ids) > NAMED else ''}"
+        f"{len(ids):,} {why}: {', '.join(map(str, ids[:MOST_IDS]))}{', …' if len(ids) > MOST_IDS else ''}"
         for why, ids in left.items()
         if len(ids)
     ]
@@ -261,7 +261,7 @@ def side_by_side(a: pd.DataFrame, b: pd.DataFrame) -> Condition:
     )
 
 
-def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.DataFrame:
+def compare_cell(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.DataFrame:
     """Old and new figures of the same queries, with the tests and intervals of
     :func:`kis_bench.analysis.models.compare`."""
     both = side_by_side(a, b)
@@ -283,7 +283,8 @@ def measured(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.Da
         tables.append(found.rename(columns={"value_a": "new", "value_b": "old"}))
     for quantile in (one for one in METRICS if one.kind == "quantile" and one.name in chosen):
         new, old = (
-            quantile.figure(Places(*places)) for places in zip(both.best, both.worst, strict=True)
+            quantile.figure(RankPlaces(*places))
+            for places in zip(both.best, both.worst, strict=True)
         )
         row = {"metric": quantile.name, "old": old, "new": new, "difference": new - old}
         tables.append(pd.DataFrame([row]))
@@ -352,7 +353,7 @@ def verdict(metric: str, same: bool, p: float, difference: float) -> str:
         return ""
     if np.isnan(p):
         return "too few to tell"
-    if p >= LEVEL:
+    if p >= NOISE_LEVEL:
         return "no change beyond noise"
     return "better" if difference > 0 else "worse"
 
@@ -383,7 +384,7 @@ def changes(old: Run, new: Run) -> pd.DataFrame:
         before, after = a.get(kind) or {}, b.get(kind) or {}
         for name in dict.fromkeys([*before, *after]):
             if name in before and name in after:
-                rows += differing(word, name, before[name] or {}, after[name] or {})
+                rows += list_changes(word, name, before[name] or {}, after[name] or {})
             else:
                 rows.append(
                     (
@@ -393,12 +394,12 @@ def changes(old: Run, new: Run) -> pd.DataFrame:
                         *("yes" if name in side else "no" for side in (before, after)),
                     )
                 )
-    rows += differing("version", "", a.get("versions") or {}, b.get("versions") or {})
-    rows += differing("run", "", *({key: side.get(key) for key in OF_RUN} for side in (a, b)))
+    rows += list_changes("version", "", a.get("versions") or {}, b.get("versions") or {})
+    rows += list_changes("run", "", *({key: side.get(key) for key in RUN_FACTS} for side in (a, b)))
     return pd.DataFrame(rows, columns=CHANGES)
 
 
-def differing(
+def list_changes(
     what: str, name: str, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> list[tuple[str, str, str, Any, Any]]:
     keys = [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from kis_bench.metrics import hits_at_k
 from kis_bench.records import Float64s
 
-Places = tuple[ArrayLike, ArrayLike]  #: best and worst rank under one model, [q] each
+TiedPlaces = tuple[ArrayLike, ArrayLike]  #: best and worst rank under one model, [q] each
 
 
 def smallest_rank(best: ArrayLike, worst: ArrayLike) -> Float64s:
@@ -68,7 +68,7 @@ def smallest_hits(best: ArrayLike, worst: ArrayLike, k: int) -> Float64s:
     return found
 
 
-def switching_rank(first: Places, second: Places, n: ArrayLike) -> Float64s:
+def switching_rank(first: TiedPlaces, second: TiedPlaces, n: ArrayLike) -> Float64s:
     """Mean of :func:`kis_bench.fusion.switching_cost`: n pictures of the first list, then the second; n may be ``[q]``.
 
     >>> switching_rank(([1], [20]), ([4], [4]), 10).tolist()
@@ -82,7 +82,7 @@ def switching_rank(first: Places, second: Places, n: ArrayLike) -> Float64s:
     )
 
 
-def switching_hits(first: Places, second: Places, n: ArrayLike, k: int) -> Float64s:
+def switching_hits(first: TiedPlaces, second: TiedPlaces, n: ArrayLike, k: int) -> Float64s:
     """Chance ``[q]`` that the target is met within k pictures if one switches after n."""
     pictures = np.asarray(n)
     stay = hits_at_k(*first, pictures)
@@ -92,7 +92,7 @@ def switching_hits(first: Places, second: Places, n: ArrayLike, k: int) -> Float
     return np.asarray(found, np.float64)
 
 
-def interleaving_rank(first: Places, second: Places) -> Float64s:
+def interleaving_rank(first: TiedPlaces, second: TiedPlaces) -> Float64s:
     """Mean of :func:`kis_bench.fusion.interleaving_cost`: one picture of each list in turn.
 
     More than 2 y pictures are looked at where both ranks are above y, more than 2 y + 1 where that of the first list is
@@ -108,7 +108,7 @@ def interleaving_rank(first: Places, second: Places) -> Float64s:
     return smallest_rank(best, worst) + smallest_rank(best - earlier, worst - earlier)
 
 
-def interleaving_hits(first: Places, second: Places, k: int) -> Float64s:
+def interleaving_hits(first: TiedPlaces, second: TiedPlaces, k: int) -> Float64s:
     """Chance ``[q]`` that the target is met within k pictures, of which the first list has the odd ones."""
     found, other = hits_at_k(*first, (k + 1) // 2), hits_at_k(*second, k // 2)
     return np.asarray(found + (1 - found) * other, np.float64)

@@ -21,7 +21,7 @@ from kis_bench.records import Collection
 
 
 def add_run_commands(commands: Commands) -> None:
-    drawing = add_command(commands, "report", draw_report)
+    drawing = add_command(commands, "report", redraw_report)
     drawing.add_argument(
         "run",
         type=Path,
@@ -146,7 +146,7 @@ def add_run_commands(commands: Commands) -> None:
     add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")
 
 
-def draw_report(arguments: argparse.Namespace) -> int:
+def redraw_report(arguments: argparse.Namespace) -> int:
     """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
     from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
     from kis_bench.report import write_report
@@ -187,19 +187,19 @@ def draw_report(arguments: argparse.Namespace) -> int:
 
 def compare_folders(arguments: argparse.Namespace) -> int:
     """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
-    from kis_bench.analysis.runs import NAMES, compare_runs, pair_of
-    from kis_bench.gate.baselines import SUFFIX, named, read_earlier
+    from kis_bench.analysis.runs import FIGURE_NAMES, compare_runs, parse_pair
+    from kis_bench.gate.baselines import SUFFIX, name_of_baseline, read_earlier
     from kis_bench.report.compared import write_comparison
     from kis_bench.report.terminal import in_short
     from kis_bench.results import read_run
 
     for metric in arguments.metric or ():
-        if metric not in NAMES:
-            raise UnknownName("metric", metric, NAMES)
+        if metric not in FIGURE_NAMES:
+            raise UnknownName("metric", metric, FIGURE_NAMES)
     old, new = read_earlier(arguments.old), read_run(arguments.new)
-    pairs = [pair_of(text, old, new) for text in arguments.model]
+    pairs = [parse_pair(text, old, new) for text in arguments.model]
     found = compare_runs(old, new, models=pairs, measures=arguments.metric)
-    out = arguments.out or new.folder / f"compare-{named(old).removesuffix(SUFFIX)}"
+    out = arguments.out or new.folder / f"compare-{name_of_baseline(old).removesuffix(SUFFIX)}"
     write_comparison(out, found, most=arguments.queries)
     print_safely(in_short(found, most=arguments.queries))
     print_safely(f"\ncomparison: {out / 'compare.md'}")

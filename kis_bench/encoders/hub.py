@@ -165,7 +165,7 @@ class Repository:
         return snapshot
 
 
-def repository_of(checkpoint: Checkpoint) -> Repository:
+def find_repository(checkpoint: Checkpoint) -> Repository:
     """What stands behind the colon of a source: ``ORG/NAME`` or ``ORG/NAME@REVISION``.
 
     Raises:

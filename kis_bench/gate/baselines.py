@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kis_bench.analysis.runs import models_of
+from kis_bench.analysis.runs import list_models
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
 from kis_bench.gate.verdicts import Cell
@@ -82,7 +82,7 @@ def read_earlier(place: Path) -> Run:
     return run
 
 
-def named(run: Run) -> str:
+def name_of_baseline(run: Run) -> str:
     """How a baseline is called in verdicts: the name of its run."""
     return str(run.provenance.get("baseline_of") or run_name(run))
 
@@ -146,8 +146,8 @@ def save_baseline(
         KisBenchError: a name that the run doesn't have, nothing left, or a run that was interrupted.
     """
     for kind, wanted, known in (
-        ("model", models, models_of(run)),
-        ("dataset", datasets, datasets_of(run)),
+        ("model", models, list_models(run)),
+        ("dataset", datasets, list_measured(run)),
     ):
         for name in wanted:
             if name not in known:
@@ -156,13 +156,13 @@ def save_baseline(
         raise KisBenchError(
             f"{run.folder} was stopped before its end; a baseline is made of a whole run"
         )
-    kept = part_of(run, models or models_of(run), datasets or datasets_of(run))
+    kept = select_part(run, models or list_models(run), datasets or list_measured(run))
     if not len(kept.ranks) and not len(kept.judgments):
         raise KisBenchError(f"{run.folder} measured nothing of these models on these datasets")
     head = copy.deepcopy(
         {key: kept.provenance[key] for key in PROVENANCE if key in kept.provenance}
     )
-    head["baseline_of"] = named(run)
+    head["baseline_of"] = name_of_baseline(run)
     for facts in (head.get("models") or {}), (head.get("datasets") or {}):
         for name, about in facts.items():
             facts[name] = {key: value for key, value in about.items() if key not in LEFT_OUT}
@@ -192,7 +192,7 @@ def save_baseline(
     ]
 
 
-def cells_of(run: Run) -> list[Cell]:
+def list_cells(run: Run) -> list[Cell]:
     """All that a run measured, in its order."""
     ranked = run.ranks[["model", "dataset", "label_set"]].drop_duplicates().to_numpy()
     judged = run.judgments[["model", "dataset"]].drop_duplicates().to_numpy()
@@ -201,11 +201,11 @@ def cells_of(run: Run) -> list[Cell]:
     ]
 
 
-def datasets_of(run: Run) -> set[str]:
-    return {cell.dataset for cell in cells_of(run)}
+def list_measured(run: Run) -> set[str]:
+    return {cell.dataset for cell in list_cells(run)}
 
 
-def part_of(
+def select_part(
     run: Run, models: Collection[str], datasets: Collection[str], label_set: str | None = None
 ) -> Run:
     """A run as if it had measured only these models and datasets, and only one label set if it is named."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from kis_bench.gate.verdicts import AGREEMENT, EXACT, RANK, Cell, Row, move, row
+from kis_bench.gate.verdicts import AGREES, EXACT, RANK, Cell, Row, move, row
 from kis_bench.records import Float64s
 from kis_bench.results import Run
 
@@ -74,7 +74,7 @@ def exact_judgments(old: Run, new: Run, cell: Cell, source: str) -> list[Row]:
             cell,
             EXACT,
             source,
-            AGREEMENT,
+            AGREES,
             expected,
             float(len(listed)),
             not listed,

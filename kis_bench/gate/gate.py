@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.analysis.runs import models_of
-from kis_bench.gate.baselines import cells_of, named
-from kis_bench.gate.rules import Rules, compared, in_baseline, what_changed
-from kis_bench.gate.thresholds import Threshold, check, figures_of, measures_of
+from kis_bench.analysis.runs import list_models
+from kis_bench.gate.baselines import list_cells, name_of_baseline
+from kis_bench.gate.rules import Rules, compare_cells, in_baseline, what_changed
+from kis_bench.gate.thresholds import Threshold, check, index_figures, list_measures
 from kis_bench.gate.verdicts import (
     FAIL,
     PASS,
@@ -76,15 +76,15 @@ class Gate:
         rows: list[Row] = []
         if any(one.matches(cell) for one in self.thresholds):
             metrics = (
-                metrics_table(new.ranks, measures_of(self.thresholds))
+                metrics_table(new.ranks, list_measures(self.thresholds))
                 if cell.label_set
                 else new.metrics
             )
-            rows += check(self.thresholds, cell, figures_of(metrics), new.ranks)
+            rows += check(self.thresholds, cell, index_figures(metrics), new.ranks)
         if self.baseline is not None:
             # A test that chose its model itself wasn't counted; there may be as many as the baseline has.
-            foreign = len(cells_of(self.baseline)) if tuple(cell) not in self.selected else 0
-            rows += compared(self.baseline, new, cell, self.rules, self.cells + foreign)
+            foreign = len(list_cells(self.baseline)) if tuple(cell) not in self.selected else 0
+            rows += compare_cells(self.baseline, new, cell, self.rules, self.cells + foreign)
         return rows, self.failure(cell, rows, new)
 
     def failure(self, cell: Cell, rows: Sequence[Row], new: Run) -> list[str]:
@@ -94,12 +94,14 @@ class Gate:
             return []
         lines = [f"{cell}: {said[0]}", *(f"  {line}" for line in said[1:])]
         if self.baseline is not None and any(
-            one["judged_by"] == named(self.baseline) for one in failures(rows)
+            one["judged_by"] == name_of_baseline(self.baseline) for one in failures(rows)
         ):
             found = what_changed(self.baseline, new, cell, self.rules)
             shown = "; ".join(found[:CHANGES_SHOWN]) or "nothing that is recorded"
             more = f"; and {len(found) - CHANGES_SHOWN} more" if len(found) > CHANGES_SHOWN else ""
-            lines.append(f"  changed since the baseline {named(self.baseline)}: {shown}{more}")
+            lines.append(
+                f"  changed since the baseline {name_of_baseline(self.baseline)}: {shown}{more}"
+            )
         return lines
 
     def not_judged(self, rows: Collection[Row]) -> list[str]:
@@ -148,13 +150,13 @@ class Gate:
         assert self.baseline is not None
         if any(one["rule"] == SIGNIFICANCE for one in rows):
             return "for there are too few queries or judgments; --kis-tolerance and --kis-query-factor need no test"
-        has = ", ".join(sorted(models_of(self.baseline)))
+        has = ", ".join(sorted(list_models(self.baseline)))
         return f"which has {has}; --kis-incumbent MODEL compares other models with one of these"
 
     def in_baseline_and_asked(self) -> list[Cell]:
         """Cells that this session should have compared."""
         assert self.baseline is not None
-        has, found = cells_of(self.baseline), []
+        has, found = list_cells(self.baseline), []
         for model, dataset, label_set in self.selected:
             if model != "*":
                 old = self.rules.of(Cell(model, dataset, ""))
@@ -175,5 +177,5 @@ class Gate:
             exact = (
                 ", exactly" if self.rules.exact else f", false alarms {self.rules.alpha:g} a run"
             )
-            parts.append(f"baseline {named(self.baseline)}{exact}")
+            parts.append(f"baseline {name_of_baseline(self.baseline)}{exact}")
         return "; ".join(parts)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.analysis.runs import changes, compare_runs, matched
+from kis_bench.analysis.runs import changes, compare_runs, match_queries
 from kis_bench.errors import KisBenchError, unknown
-from kis_bench.gate.baselines import cells_of, named, part_of
+from kis_bench.gate.baselines import list_cells, name_of_baseline, select_part
 from kis_bench.gate.exact import exact
-from kis_bench.gate.losses import fallen, lost
+from kis_bench.gate.losses import find_fallen, find_lost
 from kis_bench.gate.verdicts import (
     BASELINE,
     NEW,
@@ -122,10 +122,10 @@ class Rules:
 
 def in_baseline(baseline: Run, rules: Rules, cell: Cell) -> bool:
     """Whether the baseline measured what a cell is compared with."""
-    return cell._replace(model=rules.of(cell)) in cells_of(baseline)
+    return cell._replace(model=rules.of(cell)) in list_cells(baseline)
 
 
-def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> list[Row]:
+def compare_cells(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> list[Row]:
     """The verdicts on a cell.
 
     A measure is worse if its paired test says so, one-sided and at ``rules.alpha`` over the whole run: p is half of
@@ -136,12 +136,12 @@ def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> l
         new: the cell alone, with what its provenance says.
         cells: how many cells this run compares.
     """
-    old_model, source = rules.of(cell), named(baseline)
+    old_model, source = rules.of(cell), name_of_baseline(baseline)
     if not rules.judge(cell):
         return []
     if not in_baseline(baseline, rules, cell):
         return [row(cell, BASELINE, source, "", f"{old_model} is not in the baseline", None, NEW)]
-    old = part_of(baseline, [old_model], [cell.dataset], cell.label_set)
+    old = select_part(baseline, [old_model], [cell.dataset], cell.label_set)
     if problem := unlike(old, new, cell):
         return [row(cell, BASELINE, source, "", problem, None, UNUSABLE)]
     if rules.exact:
@@ -153,7 +153,7 @@ def compared(baseline: Run, new: Run, cell: Cell, rules: Rules, cells: int) -> l
     )
     mine = (found.figures["new_model"] == cell.model) & bool(measures)
     figures = found.figures[mine]
-    by = partial(lost, old, new)
+    by = partial(find_lost, old, new)
     return [
         *significance(figures, by, cell, rules, source, cells),
         *tolerance(figures, by, cell, rules, source),
@@ -168,7 +168,7 @@ def unlike(old: Run, new: Run, cell: Cell) -> str:
     if not same_data(a, b):
         problems.append(f"the dataset is another than the baseline's: {what_differs(a, b)}")
     if cell.label_set:
-        problems.append(matched(*(run.ranks.set_index("query_id") for run in (old, new)))[1])
+        problems.append(match_queries(*(run.ranks.set_index("query_id") for run in (old, new)))[1])
     elif a.get("image_similarity") != b.get("image_similarity"):
         option, (before, now) = (
             MEANINGS["image_similarity"],
@@ -251,7 +251,7 @@ def query_factor(queries: pd.DataFrame, cell: Cell, rules: Rules, source: str) -
     """One verdict: whether no query fell by a larger factor; lists those that did."""
     if rules.query_factor is None or not len(queries):
         return []
-    fell = fallen(queries, cell)
+    fell = find_fallen(queries, cell)
     beyond = [one for one in fell if one[2] > rules.query_factor * one[1]]
     largest = fell[0][2] / fell[0][1] if fell else 1.0
     expected = f"no query's rank grows by more than {rules.query_factor:g} times"
@@ -271,7 +271,7 @@ def query_factor(queries: pd.DataFrame, cell: Cell, rules: Rules, source: str) -
 
 def what_changed(baseline: Run, new: Run, cell: Cell, rules: Rules) -> list[str]:
     """What provenance says was other when the baseline was measured, in words, such as ``torch: 2.4 → 2.5``."""
-    old = part_of(baseline, [rules.of(cell)], [cell.dataset], cell.label_set)
+    old = select_part(baseline, [rules.of(cell)], [cell.dataset], cell.label_set)
     incumbent = (old.provenance.get("models") or {}).get(rules.of(cell), {})
     old = dataclasses.replace(old, provenance={**old.provenance, "models": {cell.model: incumbent}})
     known = {key: value for key, value in old.provenance.items() if key in new.provenance}

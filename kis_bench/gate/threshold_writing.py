@@ -9,7 +9,7 @@ from typing import Any
 
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
-from kis_bench.gate.thresholds import figures_of, higher_is_better, wrong_metric
+from kis_bench.gate.thresholds import higher_is_better, index_figures, wrong_metric
 from kis_bench.gate.verdicts import Figure, shown
 from kis_bench.metrics import KNOWN, METRICS, measure_name, name_measures
 from kis_bench.results import Run
@@ -79,11 +79,11 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
             raise UnknownName("metric", metric, measured)
     parts, used = [], set()
     for key, rows in run.metrics.groupby(["dataset", "label_set", "model"], sort=False):
-        figures = figures_of(rows)
+        figures = index_figures(rows)
         for metric in metrics or USUAL:
             if metric in figures and (limit := margin.limit(metric, figures[metric])) is not None:
                 used.add(metric)
-                parts.append(written(key, metric, figures[metric], *limit))
+                parts.append(write_row(key, metric, figures[metric], *limit))
     if unused := [metric for metric in metrics if metric not in used]:
         unfit = (
             "; a rank needs a margin in percent, or interval"
@@ -104,7 +104,7 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
     return len(parts)
 
 
-def written(key: Any, metric: str, figure: Figure, limit: str, value: float) -> str:
+def write_row(key: Any, metric: str, figure: Figure, limit: str, value: float) -> str:
     import tomli_w
 
     names = {

@@ -17,7 +17,7 @@ from kis_bench.gate.verdicts import THRESHOLD, Cell, Figure, Row, is_of_judgment
 from kis_bench.metrics import KNOWN, Measure, measure_name
 
 PATTERNS = ("dataset", "label_set", "model")
-KEYS = (*PATTERNS, "metric", "min", "max", "on")
+THRESHOLD_KEYS = (*PATTERNS, "metric", "min", "max", "on")
 ON = {"value": "value", "ci_low": "low", "ci_high": "high"}  #: as written -> of a Figure
 _HEADER = re.compile(r"\s*\[\[\s*(threshold|\"threshold\"|'threshold')\s*\]\]")
 _KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*=""")
@@ -70,7 +70,10 @@ class Threshold:
         higher = higher_is_better(self.metric)
         limit = self.min if higher else self.max
         bad = limit is not None and (value < limit if higher else value > limit)
-        interval, named = (figure.low, figure.high), worst(self.metric, ranks, limit) if bad else ()
+        interval, named = (
+            (figure.low, figure.high),
+            list_worst_queries(self.metric, ranks, limit) if bad else (),
+        )
         source, value = self.source, figure.value
         return row(
             cell,
@@ -106,7 +109,7 @@ def check(
     return [one.judged(cell, figures[one.metric], ranks) for one in mine]
 
 
-def worst(metric: str, ranks: pd.DataFrame | None, limit: float | None) -> list[str]:
+def list_worst_queries(metric: str, ranks: pd.DataFrame | None, limit: float | None) -> list[str]:
     """The queries that keep a figure of ranks from being better, those of the largest rank first.
 
     For recall these are the ones not, or by a tie not surely, among the first k; for means those not in first place;
@@ -130,13 +133,13 @@ def worst(metric: str, ranks: pd.DataFrame | None, limit: float | None) -> list[
     ]
 
 
-def measures_of(thresholds: Iterable[Threshold]) -> list[Measure]:
+def list_measures(thresholds: Iterable[Threshold]) -> list[Measure]:
     """Measures with a cut-off that these are about."""
     parts = (one.metric.partition("@") for one in thresholds)
     return [(name, int(k)) for name, _, k in parts if k]
 
 
-def figures_of(metrics: pd.DataFrame) -> dict[str, Figure]:
+def index_figures(metrics: pd.DataFrame) -> dict[str, Figure]:
     """Of the rows of metrics.csv of one cell: name of a metric, recall with its cut-off -> figure."""
     return {
         measure_name(metric, k): Figure(float(value), float(low), float(high))
@@ -168,11 +171,11 @@ def read_thresholds(file: Path, named: str = "") -> tuple[Threshold, ...]:
         )
     if not rows and not problems:
         problems.append("there is no [[threshold]] in it, so nothing would be checked")
-    lines = lines_of(file.read_text(encoding="utf-8-sig"), len(rows))
+    lines = find_lines(file.read_text(encoding="utf-8-sig"), len(rows))
     found = []
     for number, (own, at) in enumerate(zip(rows, lines, strict=True), start=1):
         place = f"[[threshold]] {number}"
-        wrong = problems_of(own)
+        wrong = find_problems(own)
         problems += [
             f"line {at.get(key, at[''])}: {said}" if at else f"{place}: {said}"
             for key, said in wrong
@@ -186,7 +189,7 @@ def read_thresholds(file: Path, named: str = "") -> tuple[Threshold, ...]:
     return tuple(found)
 
 
-def lines_of(text: str, tables: int) -> list[dict[str, int]]:
+def find_lines(text: str, tables: int) -> list[dict[str, int]]:
     """For each [[threshold]] the line of every key, and its own under ""; empty where they can't be told."""
     found: list[dict[str, int]] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -197,9 +200,9 @@ def lines_of(text: str, tables: int) -> list[dict[str, int]]:
     return found if len(found) == tables else [{}] * tables
 
 
-def problems_of(own: Mapping[str, Any]) -> list[tuple[str, str]]:
+def find_problems(own: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(key, what is wrong with it) of one table."""
-    wrong = [(key, unknown("key", key, KEYS)) for key in own if key not in KEYS]
+    wrong = [(key, unknown("key", key, THRESHOLD_KEYS)) for key in own if key not in THRESHOLD_KEYS]
     wrong += [
         (key, f"{key} is not a text in quotes")
         for key in (*PATTERNS, "metric", "on")

@@ -13,11 +13,11 @@ NEW = "not compared"  #: the baseline doesn't have this model, or there is no te
 UNUSABLE = "unusable"  #: the baseline is of something else, so that nothing can be said
 THRESHOLD, SIGNIFICANCE, TOLERANCE = "threshold", "significance", "tolerance"
 QUERY, EXACT, BASELINE = "query factor", "exact", "baseline"
-RANK, AGREEMENT = (
+RANK, AGREES = (
     "rank",
     "agreement",
 )  #: in place of a metric, where each query, or judgment, is looked at
-NAMED = 10  #: queries or judgments that a sentence names
+MOST_QUERIES_NAMED = 10  #: queries or judgments that a sentence names
 LISTED = 200  #: queries or judgments that a row lists
 
 Row = dict[
@@ -82,13 +82,13 @@ def row(
     }
 
 
-def missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether a row has nothing there: None when it was made, NaN when it was read."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def known(value: float | None) -> float | None:
-    return None if value is None or missing(value) else float(value)
+    return None if value is None or is_missing(value) else float(value)
 
 
 def failures(rows: Iterable[Mapping[Any, Any]]) -> list[Mapping[Any, Any]]:
@@ -101,7 +101,7 @@ def shown(metric: str, value: Any) -> str:
     >>> shown("recall@10", 0.4213), shown("mrr", 0.31), shown("median_rank", 1212.5)
     ('42.1%', '0.310', '1,212.5')
     """
-    if missing(value):
+    if is_missing(value):
         return "unknown"
     known = find_metric(metric)
     if known is None or known.format == "decimal":
@@ -131,7 +131,7 @@ def sentence(one: Mapping[str, Any]) -> str:
     if one["rule"] == BASELINE:
         return str(expected)
     interval = ""
-    if one["rule"] == THRESHOLD and not (missing(one["ci_low"]) or missing(one["ci_high"])):
+    if one["rule"] == THRESHOLD and not (is_missing(one["ci_low"]) or is_missing(one["ci_high"])):
         low, high = (shown(metric, one[side]).rstrip("%") for side in ("ci_low", "ci_high"))
         interval = f" [{low}, {high}]"
     why = {
@@ -145,7 +145,7 @@ def failed_cells(rows: Iterable[Mapping[Any, Any]]) -> dict[Cell, list[Mapping[A
     """Each cell with the verdicts on it that didn't pass."""
     found: dict[Cell, list[Mapping[Any, Any]]] = {}
     for one in failures(rows):
-        names = ("" if missing(one[name]) else str(one[name]) for name in Cell._fields)
+        names = ("" if is_missing(one[name]) else str(one[name]) for name in Cell._fields)
         found.setdefault(Cell(*names), []).append(one)
     return found
 
@@ -158,7 +158,7 @@ def told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: list[str] = []
     for one in failures(rows):
         remark = one["remark"]
-        every = sentence(one), listing(one), "" if missing(remark) else str(remark)
+        every = sentence(one), listing(one), "" if is_missing(remark) else str(remark)
         lines += [line for line in every if line and line not in lines]
     return lines
 
@@ -166,20 +166,20 @@ def told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def listing(one: Mapping[str, Any]) -> str:
     """Which queries or judgments a verdict failed by, and how many; empty if it names none."""
     queries = one["queries"]
-    if missing(queries) or not queries:
+    if is_missing(queries) or not queries:
         return ""
-    n = len(queries) if missing(one["n_queries"]) else int(one["n_queries"])
+    n = len(queries) if is_missing(one["n_queries"]) else int(one["n_queries"])
     nouns = (
         ("judgment", "judgments") if is_of_judgments(str(one["metric"])) else ("query", "queries")
     )
     what = f"{n:,} {nouns[n != 1]} {why_listed(str(one['rule']), str(one['metric']))}"
-    return f"{f'worst of the {what}' if n > NAMED else what}: {'; '.join(queries[:NAMED])}"
+    return f"{f'worst of the {what}' if n > MOST_QUERIES_NAMED else what}: {'; '.join(queries[:MOST_QUERIES_NAMED])}"
 
 
 def is_of_judgments(metric: str) -> bool:
     """Whether a metric, or the rule of exactness, is about judgments of image similarity, not about queries."""
     known = find_metric(metric)
-    return metric == AGREEMENT if known is None else known.of_judgments
+    return metric == AGREES if known is None else known.of_judgments
 
 
 def why_listed(rule: str, metric: str) -> str:
@@ -206,4 +206,4 @@ def why_listed(rule: str, metric: str) -> str:
 
 
 def p_value(p: Any) -> str:
-    return "unknown" if missing(p) else "<0.0001" if p < 0.0001 else f"{p:.4f}"
+    return "unknown" if is_missing(p) else "<0.0001" if p < 0.0001 else f"{p:.4f}"

@@ -44,11 +44,13 @@ FUSED = [
     "rank_best",
     "rank_worst",
 ]
-METHODS = ("rrf", "comb_sum", "comb_mnz", "weighted")
+FUSION_METHODS = ("rrf", "comb_sum", "comb_mnz", "weighted")
 DEPTH = 1_000
 MOST_IN_PAIRS, MOST_IN_TRIPLES = 10, 7  #: of more models, only those with the best MRR are combined
 #: Of model_1; of equally good ones that nearest to one half is taken.
-WEIGHTS = np.array(sorted(np.linspace(0, 1, 11).round(2), key=lambda weight: abs(weight - 0.5)))
+LIST_WEIGHTS = np.array(
+    sorted(np.linspace(0, 1, 11).round(2), key=lambda weight: abs(weight - 0.5))
+)
 MOST_BYTES = 128 * 2**20  #: of the lists that are fused at once
 
 
@@ -104,7 +106,7 @@ def fused_ranks(
     chosen = sorted(order[:MOST_IN_PAIRS])
     best = [i for i, model in enumerate(chosen) if model in order[:MOST_IN_TRIPLES]]
     scores = [top_scores(texts[i], items[i], tops[i].top_items) for i in chosen]
-    lengths = np.stack([lengths_of(each, depth) for each in scores])  # [m, q]
+    lengths = np.stack([add_lengths(each, depth) for each in scores])  # [m, q]
     own = [(tops[i].best, tops[i].worst) for i in chosen]
     combinations = [
         *itertools.combinations(range(len(chosen)), 2),
@@ -113,7 +115,7 @@ def fused_ranks(
     ways = [
         (combination, method)
         for combination in combinations
-        for method in METHODS
+        for method in FUSION_METHODS
         if method != "weighted" or len(combination) == 2
     ]
     found = []
@@ -141,7 +143,7 @@ def fused_ranks(
                         f"model_{j + 1}": names[combination[j]] if j < len(combination) else None
                         for j in range(3)
                     },
-                    "parameter": WEIGHTS[pick] if method == "weighted" else np.nan,
+                    "parameter": LIST_WEIGHTS[pick] if method == "weighted" else np.nan,
                     "rank": (high[row, pick] + low[row, pick]) / 2,
                     "rank_best": high[row, pick],
                     "rank_worst": low[row, pick],
@@ -161,7 +163,7 @@ def top_scores(texts: Float32s, items: Any, top: Int64s) -> Float64s:
     return np.round(found, DECIMALS)  # what differs less is equal, as identical pictures are
 
 
-def lengths_of(scores: Float64s, depth: int) -> Int64s:
+def add_lengths(scores: Float64s, depth: int) -> Int64s:
     """How many items of each list ``[q]`` are fused, of descending scores ``[q, at most depth + 1]``."""
     above = np.count_nonzero(scores > scores[:, -1:], axis=1)
     return above if scores.shape[1] > depth else np.where(above > 0, scores.shape[1], 0)
@@ -181,7 +183,7 @@ def take_over(
             here = single & (which == member)
             fused[here] = ranks[side][here, None]
             if method == "weighted":
-                fused[:, member == 1 - WEIGHTS] = ranks[side][:, None]
+                fused[:, member == 1 - LIST_WEIGHTS] = ranks[side][:, None]
 
 
 def blocks(
@@ -234,18 +236,20 @@ def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tup
     some = list(combination)
     if method == "weighted":
         first, second = (block.scores[i] for i in some)
-        each = [places(weight * first + (1 - weight) * second, block, n) for weight in WEIGHTS]
+        each = [
+            rank_places(weight * first + (1 - weight) * second, block, n) for weight in LIST_WEIGHTS
+        ]
         return np.stack([best for best, _ in each], axis=1), np.stack(
             [worst for _, worst in each], axis=1
         )
     total = sum(block.reciprocal[i] if method == "rrf" else block.scores[i] for i in some)
     if method == "comb_mnz":
         total = total * sum(block.held[i] for i in some)
-    best, worst = places(np.asarray(total), block, n)
+    best, worst = rank_places(np.asarray(total), block, n)
     return best[:, None], worst[:, None]
 
 
-def places(fused: Float64s, block: Lists, n: int) -> tuple[Int64s, Int64s]:
+def rank_places(fused: Float64s, block: Lists, n: int) -> tuple[Int64s, Int64s]:
     """Best and worst ranks ``[b]`` of the best-placed target by scores ``[b, c]``; with score 0 all others tie."""
     own = np.take_along_axis(fused, block.wanted, axis=1)
     target = own.max(axis=1, keepdims=True)
@@ -258,7 +262,7 @@ def places(fused: Float64s, block: Lists, n: int) -> tuple[Int64s, Int64s]:
     return (above + 1).astype(np.int64), worst.astype(np.int64)
 
 
-def values_of(column: pd.Series) -> list[Any]:
+def take_values(column: pd.Series) -> list[Any]:
     """Plain Python values with None where something is missing, which can go to another process."""
     values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
     return values

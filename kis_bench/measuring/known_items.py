@@ -82,7 +82,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """The rows of ranks.parquet as plain Python values, of queries as they are to be shown.
 
-    ``privacy`` leaves names of groups out; of queries see :func:`kis_bench.results.pseudonyms.hidden`.
+    ``privacy`` leaves names of groups out; of queries see :func:`kis_bench.results.pseudonyms.hide_queries`.
     """
     groups = None if privacy else collection.groups
     both = zip(WIDER, ranks.relevant_best.T, ranks.relevant_worst.T, strict=True)

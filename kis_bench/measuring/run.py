@@ -91,7 +91,7 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
     if record.published is not None:
         sizes = ranks.groupby(["model", "dataset", "label_set"]).size()
         every_figure = pd.concat(
-            [tables.get("metrics", pd.DataFrame(columns=METRICS)), figures_of(sizes)]
+            [tables.get("metrics", pd.DataFrame(columns=METRICS)), list_figures(sizes)]
         )
         tables["published"] = comparable(record.published, every_figure)
     if record.fused is not None:
@@ -107,7 +107,7 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
     )
 
 
-def figures_of(sizes: pd.Series) -> pd.DataFrame:
+def list_figures(sizes: pd.Series) -> pd.DataFrame:
     """The figures that are measured of so many queries of each model, dataset and label set, without their values."""
     cells = sizes.reset_index(name="n").to_numpy().tolist()
     rows = [(*cell, metric, k, n) for *cell, n in cells for metric, k in MEASURES]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from kis_bench import encoders
-from kis_bench.embed import DECODERS, texts_of
+from kis_bench.embed import DECODERS, list_texts
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
 from kis_bench.encoders.encoding import CheckedModel, Input
@@ -67,7 +67,7 @@ def verify_texts(queries: Sequence[Query], texts: Embeddings, encoder: LazyEncod
     """The same for texts."""
     if not n:
         return 0
-    model, ids, contents = CheckedModel(encoder.encoder), *texts_of(queries)
+    model, ids, contents = CheckedModel(encoder.encoder), *list_texts(queries)
     chosen = sample(texts, n)
     inputs = [Input(ids[i], contents[i]) for i in chosen]
     compare_vectors(

@@ -18,10 +18,10 @@ from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.gate.verdicts import Cell, listing, sentence
 from kis_bench.measuring import known_items, verification
-from kis_bench.measuring.fused_ranks import values_of
+from kis_bench.measuring.fused_ranks import take_values
 from kis_bench.measuring.image_similarity import of_similarity
 from kis_bench.measuring.known_items import contents
-from kis_bench.metrics import CONSISTENCY, METRICS, Places, measure_name
+from kis_bench.metrics import CONSISTENCY, METRICS, RankPlaces, measure_name
 from kis_bench.plugin.gating import FAILURES, gate
 from kis_bench.plugin.session import (
     PAYLOAD,
@@ -36,7 +36,7 @@ from kis_bench.plugin.session import (
 from kis_bench.ranking.relevance import NearDuplicates, Sets, find_target_positions
 from kis_bench.records import Dataset, Embeddings, Float64s, Query, Ranks
 from kis_bench.results.columns import ALL_RANKS, STUDY_SOURCE
-from kis_bench.results.pseudonyms import hidden
+from kis_bench.results.pseudonyms import hide_queries
 from kis_bench.store import Store, default_store
 from kis_bench.triplets.tables import Judged, compute_agreement
 
@@ -137,7 +137,7 @@ class Measurement:
 
     def shown(self, queries: Sequence[Query], dataset: Dataset) -> Sequence[Query]:
         """The queries as tables may show them."""
-        return hidden(queries, dataset.all_queries) if self.option.kis_privacy else queries
+        return hide_queries(queries, dataset.all_queries) if self.option.kis_privacy else queries
 
     def hand_on(self, **payload: Any) -> None:
         self.handed_on = payload
@@ -197,7 +197,7 @@ class KnownItemSearch(Measurement):
         """The ranks of the queries' targets (:class:`kis_bench.records.Ranks`)."""
         ranks = self.measured(model, dataset, query_set)[0]
         label_set, found = str(query_set.label_set), self.handed_on
-        placed = Places(ranks.best, ranks.worst)
+        placed = RankPlaces(ranks.best, ranks.worst)
         shown = [one for one in METRICS if one.compared and not one.of_judgments]
         figures = {
             measure_name(name, k): one.figure(placed, k)
@@ -313,7 +313,7 @@ class Complementarity(Measurement):
             )
         }
         told = table.assign(query_id=table["query_id"].map(called))
-        self.hand_on(fused={column: values_of(told[column]) for column in told}, provenance={})
+        self.hand_on(fused={column: take_values(told[column]) for column in told}, provenance={})
         return table
 
     def vectors(

@@ -26,13 +26,13 @@ def gate(config: pytest.Config) -> Gate | None:
     """What this session is judged by, None if nothing; files that are wrong end it with exit code 2."""
     if GATE not in config.stash:
         try:
-            config.stash[GATE] = made(config)
+            config.stash[GATE] = make_gate(config)
         except KisBenchError as error:
             pytest.exit(f"kis-bench: {error}", returncode=2)
     return config.stash[GATE]
 
 
-def made(config: pytest.Config) -> Gate | None:
+def make_gate(config: pytest.Config) -> Gate | None:
     option = config.option
     given = config.stash[GIVEN] if not hasattr(config, "workerinput") else frozenset()
     if option.kis_baseline is None:
@@ -54,7 +54,7 @@ def made(config: pytest.Config) -> Gate | None:
         raise KisBenchError(f"--kis-drift {option.kis_drift} has no meaning without --kis-exact")
     if option.kis_thresholds is None and option.kis_baseline is None:
         return None
-    from kis_bench.analysis.runs import models_of
+    from kis_bench.analysis.runs import list_models
     from kis_bench.gate.baselines import read_baseline
     from kis_bench.gate.gate import Gate
     from kis_bench.gate.rules import USUALLY_TESTED, Rules
@@ -76,9 +76,9 @@ def made(config: pytest.Config) -> Gate | None:
         thresholds = read_thresholds(file, relative(file, config.rootpath))
         check_names(config, thresholds, file)
     baseline = None if option.kis_baseline is None else read_baseline(option.kis_baseline)
-    if baseline is not None and rules.incumbent and rules.incumbent not in models_of(baseline):
+    if baseline is not None and rules.incumbent and rules.incumbent not in list_models(baseline):
         raise UnknownName(
-            "model", rules.incumbent, models_of(baseline), f"These are in {option.kis_baseline}."
+            "model", rules.incumbent, list_models(baseline), f"These are in {option.kis_baseline}."
         )
     about = {"versions": versions(encoders.list_packages()), "git": git_state(config.rootpath)}
     return Gate(thresholds, baseline, rules, about, asked=bool({"thresholds", "baseline"} & given))

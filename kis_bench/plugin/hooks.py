@@ -15,9 +15,9 @@ from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.plugin.gating import FAILURES, GATE, gate
 from kis_bench.plugin.items import (
+    find_model,
     has_no_dataset,
     has_no_text_side,
-    model_of,
     selected,
     takes_all_models,
     uses_dataset,
@@ -217,11 +217,11 @@ def pytest_collection_modifyitems(
     arrange(config, items)
     yield
     # What can't search is measured where it can be, and if nothing of that is selected, the session ends.
-    useful = {model_of(item) for item in items if not has_no_text_side(item)}
+    useful = {find_model(item) for item in items if not has_no_text_side(item)}
     leave_out(
         config,
         items,
-        [item for item in items if has_no_text_side(item) and model_of(item) in useful],
+        [item for item in items if has_no_text_side(item) and find_model(item) in useful],
     )
 
 
@@ -237,8 +237,8 @@ def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
     ]
     leave_out(config, items, out)
     # One model at a time in memory: its tests stand together, in the slots that such tests have.
-    slots = [i for i, item in enumerate(items) if model_of(item)]
-    for slot, item in zip(slots, sorted((items[i] for i in slots), key=model_of), strict=True):
+    slots = [i for i, item in enumerate(items) if find_model(item)]
+    for slot, item in zip(slots, sorted((items[i] for i in slots), key=find_model), strict=True):
         items[slot] = item
     # What takes all models comes after the tests that load them one by one.
     items.sort(key=takes_all_models)

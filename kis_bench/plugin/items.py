@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kis_bench.gate.gate import Selected
 
 
-def model_of(item: pytest.Item) -> str:
+def find_model(item: pytest.Item) -> str:
     """The name of its model, "" where it has none of ours."""
     callspec = getattr(item, "callspec", None)
     model = callspec.params.get("model") if callspec else None
@@ -30,7 +30,7 @@ def takes_all_models(item: pytest.Item) -> bool:
 def uses_dataset(item: pytest.Item) -> bool:
     """Whether a test is one over a model or dataset of ours."""
     callspec = getattr(item, "callspec", None)
-    return bool(model_of(item)) or (
+    return bool(find_model(item)) or (
         callspec is not None and isinstance(callspec.params.get("dataset"), DatasetRow)
     )
 
@@ -55,7 +55,7 @@ def selected(item: pytest.Item) -> list[Selected]:
     if callspec is None or not uses_dataset(item):
         return []
     query_set, dataset = callspec.params.get("query_set"), callspec.params.get("dataset")
-    model = model_of(item)
+    model = find_model(item)
     if "known_item_search" in uses and model and isinstance(query_set, QuerySet):
         return [(model, query_set.dataset.name, query_set.label_set)]
     if {"image_similarity", "study_distances"} & {*uses} and isinstance(dataset, DatasetRow):

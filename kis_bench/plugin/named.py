@@ -11,13 +11,13 @@ from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady, in_one_line
-from kis_bench.plugin.items import has_no_text_side, model_of
+from kis_bench.plugin.items import find_model, has_no_text_side
 from kis_bench.plugin.options import list_given
 from kis_bench.plugin.session import (
     NOT_FOR_ALL,
     QuerySet,
     asked_by_name,
-    device_of,
+    choose_device,
     hide_private,
     line_up,
     load_dataset,
@@ -107,9 +107,9 @@ def require_model(
     config: pytest.Config, checkpoint: Checkpoint, items: Sequence[pytest.Item]
 ) -> None:
     """Returns if a model is here, or all that the selected tests ask of it lies in the store."""
-    if problem := encoders.unused(checkpoint, device_of(config), config.option.kis_precision):
+    if problem := encoders.unused(checkpoint, choose_device(config), config.option.kis_precision):
         raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
-    own = [item for item in items if model_of(item) == checkpoint.name]
+    own = [item for item in items if find_model(item) == checkpoint.name]
     if config.option.kis_download and not config.option.collectonly:
         with visible_progress(config):
             encoders.fetch(checkpoint)
@@ -132,7 +132,7 @@ def is_all_stored(
 ) -> bool:
     """Whether tests of a model would find every vector; looked at only where the model isn't here."""
     encoder = LazyEncoder(
-        checkpoint, device=device_of(config), precision=config.option.kis_precision
+        checkpoint, device=choose_device(config), precision=config.option.kis_precision
     )
     if not encoder.key_known or not own:
         return False

@@ -159,8 +159,8 @@ class Recorder:
             fused=pd.concat(fused, ignore_index=True) if fused else None,
             provenance=self.provenance,
             command=["pytest", *self.config.invocation_params.args],
-            device=used(self.provenance["models"], "device") or option.kis_device,
-            interrupted=stopped(session, exitstatus),
+            device=name_used(self.provenance["models"], "device") or option.kis_device,
+            interrupted=is_stopped(session, exitstatus),
             verdicts=[*self.verdicts.values()],
             gate=None if judge is None else judge.about(),
             remarks=[*self.clashes, *(hide_private(self.config, one) for one in self.problems)],
@@ -194,7 +194,7 @@ class Recorder:
             return
         for name, about in self.provenance["models"].items():
             judge.called(about.get("row", name), name)
-        if not stopped(session, exitstatus):  # else what is missing is missing for that reason
+        if not is_stopped(session, exitstatus):  # else what is missing is missing for that reason
             self.problems = judge.not_judged(self.verdicts.values())
         passed = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         unusable = any(one["verdict"] == UNUSABLE for one in self.verdicts.values())
@@ -318,7 +318,7 @@ class Recorder:
 
         from kis_bench.gate.github import error_lines
         from kis_bench.gate.verdicts import NEW, Cell, failed_cells, sentence, told
-        from kis_bench.report.sections.gate import in_words, section
+        from kis_bench.report.sections.gate import count_verdicts, section
         from kis_bench.results.columns import ALL_VERDICTS
 
         rows = [*self.verdicts.values()]
@@ -327,7 +327,7 @@ class Recorder:
             "gate", red=bool(bad or self.problems), green=not (bad or self.problems)
         )
         table = pd.DataFrame(rows, columns=ALL_VERDICTS)
-        terminalreporter.write_line(f"{in_words(table)} ({judge.about()})")
+        terminalreporter.write_line(f"{count_verdicts(table)} ({judge.about()})")
         for cell, failed in bad.items():
             terminalreporter.write_line(f"{cell}:", red=True)
             for line in told(failed):
@@ -376,7 +376,7 @@ def choices(config: pytest.Config) -> list[str]:
     return [f"kis-bench: no test was selected; there are {told}"]
 
 
-def used(models: Mapping[str, Mapping[str, Any]], what: str) -> str:
+def name_used(models: Mapping[str, Mapping[str, Any]], what: str) -> str:
     """What the models of a run were computed on or with; empty: nobody knows."""
     return " and ".join(sorted({str(about[what]) for about in models.values() if about.get(what)}))
 
@@ -409,7 +409,7 @@ def below(project: Path) -> str:
     return "" if inside == "." else f"{inside}/"
 
 
-def stopped(session: pytest.Session, exitstatus: int) -> bool:
+def is_stopped(session: pytest.Session, exitstatus: int) -> bool:
     """Whether the session ended before all that it was asked for, by Ctrl-C, ``-x`` and the like."""
     return exitstatus == pytest.ExitCode.INTERRUPTED or bool(
         session.shouldstop or session.shouldfail

@@ -130,9 +130,9 @@ def usable_model(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
     if option.kis_download:
         with visible_progress(config):
             encoders.fetch(checkpoint)
-    if problem := encoders.unused(checkpoint, device_of(config), option.kis_precision):
+    if problem := encoders.unused(checkpoint, choose_device(config), option.kis_precision):
         raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
-    encoder = LazyEncoder(checkpoint, device=device_of(config), precision=option.kis_precision)
+    encoder = LazyEncoder(checkpoint, device=choose_device(config), precision=option.kis_precision)
     if not encoder.key_known:  # else all that is asked of it may lie in the store
         state = encoders.readiness(checkpoint)
         if not state.ready:
@@ -150,7 +150,7 @@ def hide_private(config: pytest.Config, text: str) -> str:
     return hide_folders(text, [source.folder for source in sources if source.folder is not None])
 
 
-def device_of(config: pytest.Config) -> str:
+def choose_device(config: pytest.Config) -> str:
     """What was asked for; processes of pytest-xdist take GPUs in turn."""
     device: str = config.option.kis_device
     worker = getattr(config, "workerinput", {}).get("workerid", "")

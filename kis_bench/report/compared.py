@@ -13,25 +13,25 @@ from kis_bench.analysis.runs import Comparison, both_names
 from kis_bench.errors import KisBenchError
 from kis_bench.files.spreadsheets import write_csv
 from kis_bench.report.numbers import (
-    missing,
+    is_absent,
+    join_words,
     number,
     percent,
     percent_points,
     probability,
     signed,
-    spaced,
 )
 from kis_bench.report.page.html import page
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.results.merging import run_name
-from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, OF_RUN
+from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, PUBLIC_FACTS
 from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import as_records
 
 TITLE = "Comparison of two runs"
 CELL = ["dataset", "label_set", "model", "new_model"]
-VERDICTS = ("better", "worse", "no change beyond noise", "identical", "too few to tell")
-HEAD = [
+VERDICT_ORDER = ("better", "worse", "no change beyond noise", "identical", "too few to tell")
+TABLE_HEAD = [
     "dataset",
     "labels",
     "model",
@@ -44,7 +44,7 @@ HEAD = [
     "verdict",
 ]
 #: Facts that are shown under privacy; of what else was changed, nothing is.
-HARMLESS = (OF_RUN | OF_MODELS | OF_DATASETS | {"measured"}) - {
+HARMLESS = (PUBLIC_FACTS | OF_MODELS | OF_DATASETS | {"measured"}) - {
     "command",
     "source",
     "note",
@@ -76,24 +76,24 @@ def write_comparison(folder: Path, found: Comparison, *, most: int = 20) -> None
 
 def markdown(found: Comparison, most: int) -> list[str]:
     sides = [
-        f"{escaped(run_name(run))} ({escaped(run.provenance.get('time', ''))})"
+        f"{escape(run_name(run))} ({escape(run.provenance.get('time', ''))})"
         for run in (found.old, found.new)
     ]
     lines = [f"# {TITLE}", "", f"Old: {sides[0]}. New: {sides[1]}.", ""]
-    lines += [f"> {escaped(remark, 1000)}\n" for remark in found.remarks]
+    lines += [f"> {escape(remark, 1000)}\n" for remark in found.remarks]
     lines += [
         "## In short",
         "",
-        table(["measure", *VERDICTS], verdicts(found.figures), range(1, 6)),
+        table(["measure", *VERDICT_ORDER], verdicts(found.figures), range(1, 6)),
         "",
     ]
     about = "New minus old, on the same queries or judgments; p of paired tests, Holm over all rows of a measure."
     lines += ["## Figures", "", about, ""]
-    lines += [table(HEAD, figure_rows(found.figures), right=range(4, 9)), ""]
+    lines += [table(TABLE_HEAD, figure_rows(found.figures), right=range(4, 9)), ""]
     lines += ["## Queries", "", *queries(found, most)]
     lines += ["## What was changed", ""]
     cells = [
-        (row["what"], row["name"], row["fact"], shown(row["old"]), shown(row["new"]))
+        (row["what"], row["name"], row["fact"], show_value(row["old"]), show_value(row["new"]))
         for row in as_records(found.changes)
         if not found.privacy or row["fact"] in HARMLESS or row["what"] == "version"
     ]
@@ -108,13 +108,15 @@ def verdicts(figures: pd.DataFrame) -> list[list[str]]:
     rows = []
     for (metric, k), part in tested.groupby(["metric", "k"], dropna=False, sort=False):
         counts = part["verdict"].value_counts()
-        rows.append([measure(metric, k), *(f"{int(counts.get(word, 0)):,}" for word in VERDICTS)])
+        rows.append(
+            [show_measure(metric, k), *(f"{int(counts.get(word, 0)):,}" for word in VERDICT_ORDER)]
+        )
     return rows
 
 
-def measure(metric: Any, k: Any) -> str:
+def show_measure(metric: Any, k: Any) -> str:
     name = str(metric).replace("_", " ").replace("mrr", "MRR")
-    return name if missing(k) else f"{name}@{int(k)}"
+    return name if is_absent(k) else f"{name}@{int(k)}"
 
 
 def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
@@ -124,7 +126,7 @@ def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
             values = [number(row["old"]), number(row["new"]), signed(row["difference"], 1)]
         elif row["metric"] == "mrr":
             interval = f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
-            values = [f"{row['old']:.3f}", f"{row['new']:.3f}", spaced(interval)]
+            values = [f"{row['old']:.3f}", f"{row['new']:.3f}", join_words(interval)]
         else:
             values = [
                 percent(row["old"]),
@@ -136,21 +138,21 @@ def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
                 row["dataset"],
                 row["label_set"],
                 names_in(row),
-                measure(row["metric"], row["k"]),
+                show_measure(row["metric"], row["k"]),
                 *values,
                 probability(row["p_holm"]),
-                asked(row["n"], row["n_targets"]),
+                count_asked(row["n"], row["n_targets"]),
                 row["verdict"],
             ]
         )
     return rows
 
 
-def asked(n: Any, n_targets: Any) -> str:
+def count_asked(n: Any, n_targets: Any) -> str:
     """How many queries or judgments, and of how many targets where several of these queries have one."""
     return (
         f"{int(n):,}"
-        if missing(n_targets)
+        if is_absent(n_targets)
         else describe_count(n, n_targets).replace(" queries", "").replace(" query", "")
     )
 
@@ -159,7 +161,7 @@ def names_in(row: Mapping[str, Any]) -> str:
     return both_names(str(row["model"]), str(row["new_model"]))
 
 
-def moved(found: Comparison, most: int) -> dict[str, tuple[pd.DataFrame, int]]:
+def list_moved(found: Comparison, most: int) -> dict[str, tuple[pd.DataFrame, int]]:
     """The queries that fell, and those that rose, those that did most first, and how many there are."""
     order = found.queries.sort_values("octaves", kind="stable")
     parts = {"Worse": order[order["octaves"] > 0].iloc[::-1], "Better": order[order["octaves"] < 0]}
@@ -181,7 +183,7 @@ def queries(found: Comparison, most: int) -> list[str]:
         table(["dataset", "labels", "model", "better", "equal", "worse"], rows, right=(3, 4, 5)),
         "",
     ]
-    for title, (part, n) in moved(found, most).items():
+    for title, (part, n) in list_moved(found, most).items():
         if part.empty:
             continue
         rows = [
@@ -211,7 +213,7 @@ def step(row: Mapping[str, Any]) -> str:
     return f"{row['query_id']}: {number(row['old_rank'])} → {number(row['new_rank'])}"
 
 
-def shown(value: Any) -> str:
+def show_value(value: Any) -> str:
     return (
         "" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
     )

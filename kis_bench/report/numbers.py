@@ -8,18 +8,18 @@ from typing import Any
 import pandas as pd
 
 
-def spaced(text: str) -> str:
+def join_words(text: str) -> str:
     """With spaces at which no line breaks."""
     return text.replace(" ", "\u00a0")
 
 
 def number(value: Any, digits: int = 1) -> str:
     """With thousands separators; of one digit, ``.0`` is left out. Empty where there is no number."""
-    return "" if missing(value) else f"{float(value):,.{digits}f}".removesuffix(".0")
+    return "" if is_absent(value) else f"{float(value):,.{digits}f}".removesuffix(".0")
 
 
 def count(value: Any) -> str:
-    return "" if missing(value) else f"{int(value):,}"
+    return "" if is_absent(value) else f"{int(value):,}"
 
 
 def percent(value: Any, low: Any = None, high: Any = None, *, digits: int = 1) -> str:
@@ -28,20 +28,20 @@ def percent(value: Any, low: Any = None, high: Any = None, *, digits: int = 1) -
     >>> percent(0.5), percent(0.5, 0.25, 0.75).replace(chr(160), " ")
     ('50.0%', '50.0% [25.0, 75.0]')
     """
-    if missing(value):
+    if is_absent(value):
         return ""
     shown = f"{100 * float(value):.{digits}f}%"
-    if missing(low) or missing(high):
+    if is_absent(low) or is_absent(high):
         return shown
-    return spaced(f"{shown} [{100 * float(low):.{digits}f}, {100 * float(high):.{digits}f}]")
+    return join_words(f"{shown} [{100 * float(low):.{digits}f}, {100 * float(high):.{digits}f}]")
 
 
 def percent_points(value: Any, low: Any = None, high: Any = None) -> str:
     """A difference of shares in percentage points, always with its sign."""
-    if missing(value):
+    if is_absent(value):
         return ""
-    points = [signed(100 * float(each), 1) for each in (value, low, high) if not missing(each)]
-    return spaced(points[0] + (f" [{points[1]}, {points[2]}]" if len(points) == 3 else ""))
+    points = [signed(100 * float(each), 1) for each in (value, low, high) if not is_absent(each)]
+    return join_words(points[0] + (f" [{points[1]}, {points[2]}]" if len(points) == 3 else ""))
 
 
 def signed(value: Any, digits: int) -> str:
@@ -50,7 +50,7 @@ def signed(value: Any, digits: int) -> str:
     >>> signed(0.0004, 3), signed(2, 0)
     ('0.000', '+2')
     """
-    if missing(value):
+    if is_absent(value):
         return ""
     rounded = round(float(value), digits)
     sign = "" if rounded == 0 else "+" if rounded > 0 else "\N{MINUS SIGN}"
@@ -59,10 +59,12 @@ def signed(value: Any, digits: int) -> str:
 
 def ratio(value: Any, low: Any, high: Any) -> str:
     """``1.8 times [1.4, 2.3]``."""
-    if missing(value):
+    if is_absent(value):
         return ""
-    interval = "" if missing(low) or missing(high) else f" [{float(low):.2f}, {float(high):.2f}]"
-    return spaced(f"{float(value):.2f} times{interval}")
+    interval = (
+        "" if is_absent(low) or is_absent(high) else f" [{float(low):.2f}, {float(high):.2f}]"
+    )
+    return join_words(f"{float(value):.2f} times{interval}")
 
 
 def probability(p: Any) -> str:
@@ -71,12 +73,12 @@ def probability(p: Any) -> str:
     >>> probability(0.0213), probability(0.00001), probability(1.0)
     ('0.021', '<0.001', '1')
     """
-    if missing(p):
+    if is_absent(p):
         return ""
     return "<0.001" if p < 0.0005 else "1" if p > 0.9995 else f"{p:.3f}"
 
 
-def missing(value: Any) -> bool:
+def is_absent(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
@@ -86,17 +88,17 @@ def fraction(value: Any, low: Any = None, high: Any = None, *, digits: int = 3) 
     >>> fraction(0.5, 0.25, 0.75).replace(chr(160), " ")
     '0.500 [0.250, 0.750]'
     """
-    if missing(value):
+    if is_absent(value):
         return ""
-    known = not missing(low) and not missing(high)
+    known = not is_absent(low) and not is_absent(high)
     interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if known else ""
-    return spaced(f"{value:.{digits}f}{interval}")
+    return join_words(f"{value:.{digits}f}{interval}")
 
 
 def difference(value: Any, low: Any, high: Any, *, digits: int = 3) -> str:
     """A difference with its sign and its interval where there is one."""
-    if missing(value):
+    if is_absent(value):
         return ""
-    known = not missing(low) and not missing(high)
+    known = not is_absent(low) and not is_absent(high)
     interval = f" [{signed(low, digits)}, {signed(high, digits)}]" if known else ""
-    return spaced(f"{signed(value, digits)}{interval}")
+    return join_words(f"{signed(value, digits)}{interval}")

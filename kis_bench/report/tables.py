@@ -10,7 +10,7 @@ from kis_bench.files.text import make_plain, shorten
 _MARKUP = re.compile(r"([\\`*_\[\]~|!#])")
 
 
-def escaped(text: object, limit: int | None = 240) -> str:
+def escape(text: object, limit: int | None = 240) -> str:
     """Text as Markdown that shows it literally: no markup, no HTML, no new cell or line; None cuts nothing."""
     line = make_plain(text) if limit is None else shorten(make_plain(text), limit)
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -29,8 +29,8 @@ def table(
 
     flush = set(right)
     return tabulate(
-        [[escaped(cell, limit) for cell in row] for row in rows],
-        headers=[escaped(name) for name in head],
+        [[escape(cell, limit) for cell in row] for row in rows],
+        headers=[escape(name) for name in head],
         tablefmt="pipe",  # unlike "github" it says which columns are flush right
         disable_numparse=True,
         colalign=["right" if i in flush else "left" for i in range(len(head))],

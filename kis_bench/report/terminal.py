@@ -6,7 +6,15 @@ import math
 
 from kis_bench.analysis.runs import Comparison
 from kis_bench.files.text import make_plain
-from kis_bench.report.compared import HEAD, VERDICTS, figure_rows, moved, names_in, step, verdicts
+from kis_bench.report.compared import (
+    TABLE_HEAD,
+    VERDICT_ORDER,
+    figure_rows,
+    list_moved,
+    names_in,
+    step,
+    verdicts,
+)
 from kis_bench.report.numbers import percent
 from kis_bench.report.sections.similarity.wording import CEILING, share_in
 from kis_bench.results import Run
@@ -95,15 +103,17 @@ def in_short(found: Comparison, most: int = 20) -> str:
     from tabulate import tabulate
 
     parts = [
-        tabulate(verdicts(found.figures), headers=["measure", *VERDICTS], disable_numparse=True)
+        tabulate(
+            verdicts(found.figures), headers=["measure", *VERDICT_ORDER], disable_numparse=True
+        )
     ]
     figures = found.figures
     if len(figures) > FEW:
         figures = figures[figures["verdict"].isin(["better", "worse"])]
     if len(figures):
         rows = [[make_plain(cell) for cell in row] for row in figure_rows(figures)]
-        parts.append(tabulate(rows, headers=HEAD, disable_numparse=True))
-    for title, (part, n) in moved(found, most).items():
+        parts.append(tabulate(rows, headers=TABLE_HEAD, disable_numparse=True))
+    for title, (part, n) in list_moved(found, most).items():
         steps = [
             f"  {make_plain(step(row))}  "
             f"({make_plain(row['dataset'])}, {make_plain(row['label_set'])}, {make_plain(names_in(row))})"

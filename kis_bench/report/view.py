@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kis_bench.results import Run
 
 #: Columns of findings that are left out of a private report's tables.
-PRIVATE = ("text", "item_id", "why")
+PRIVATE_COLUMNS = ("text", "item_id", "why")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class View:
         if not self.privacy:
             return tables
         return {
-            name: table.drop(columns=[column for column in PRIVATE if column in table])
+            name: table.drop(columns=[column for column in PRIVATE_COLUMNS if column in table])
             for name, table in tables.items()
         }
 
@@ -79,19 +79,19 @@ def _without_names(run: Run) -> Run:
     ranks, judgments, agreement = run.ranks, run.judgments, run.agreement
     if len(ranks):
         ranks = ranks.assign(
-            item_id=_numbered(ranks["item_id"]),
+            item_id=_number(ranks["item_id"]),
             top_item_ids=pd.Series([()] * len(ranks), ranks.index),
         )
     if len(judgments):
-        judgments = judgments.assign(user_id=_numbered(judgments["user_id"]), target_item=None)
+        judgments = judgments.assign(user_id=_number(judgments["user_id"]), target_item=None)
     if len(agreement):
         of_people = agreement["part"] == "without participant"
-        people = _numbered(agreement["group"])
+        people = _number(agreement["group"])
         agreement = agreement.assign(group=people.where(of_people, agreement["group"]))
     return replace(run, ranks=ranks, judgments=judgments, agreement=agreement)
 
 
-def _numbered(names: pd.Series) -> pd.Series:
+def _number(names: pd.Series) -> pd.Series:
     """Each part of a name between bars as a number in order of appearance: several targets stay several."""
     numbers: dict[str, str] = {}
 

@@ -7,14 +7,14 @@ the lists of columns in docs/report.md (``python tools/docs.py``).
 from __future__ import annotations
 
 from kis_bench.metrics import RELEVANCES
-from kis_bench.results.schema import BASELINE, PUBLIC, Column, Table
+from kis_bench.results.schema import IN_BASELINES, PUBLIC, Column, Table
 
-SCHEMA_VERSION = 1
+RUN_VERSION = 1
 STUDY_SOURCE = "study:distances"  #: of models whose distances came with a study's own files
 
-MODEL = Column("model", "string", "name of the model", BASELINE)
-DATASET = Column("dataset", "string", "name of the dataset", BASELINE)
-LABEL_SET = Column("label_set", "string", "name of the label set", BASELINE)
+MODEL = Column("model", "string", "name of the model", IN_BASELINES)
+DATASET = Column("dataset", "string", "name of the dataset", IN_BASELINES)
+LABEL_SET = Column("label_set", "string", "name of the label set", IN_BASELINES)
 LOW = Column("ci_low", "float64", "lower end of the 95% interval", PUBLIC, nullable=True)
 HIGH = Column("ci_high", "float64", "upper end of the 95% interval", PUBLIC, nullable=True)
 
@@ -32,14 +32,14 @@ _RANKS = (
     MODEL,
     DATASET,
     LABEL_SET,
-    Column("query_id", "string", "the query", BASELINE),
+    Column("query_id", "string", "the query", IN_BASELINES),
     Column("text", "string", "its text; empty under `--kis-privacy`"),
-    Column("item_id", "string", "the target; several are joined by a vertical bar", BASELINE),
-    Column("rank", "float64", "the middle of the next two", BASELINE),
-    Column("rank_best", "int64", "rank before all items that tie with the target", BASELINE),
-    Column("rank_worst", "int64", "rank behind all items that tie with the target", BASELINE),
-    Column("group_rank", "float64", "rank of the group; empty where not known", BASELINE, True),
-    Column("n_items", "int64", "size of the collection", BASELINE),
+    Column("item_id", "string", "the target; several are joined by a vertical bar", IN_BASELINES),
+    Column("rank", "float64", "the middle of the next two", IN_BASELINES),
+    Column("rank_best", "int64", "rank before all items that tie with the target", IN_BASELINES),
+    Column("rank_worst", "int64", "rank behind all items that tie with the target", IN_BASELINES),
+    Column("group_rank", "float64", "rank of the group; empty where not known", IN_BASELINES, True),
+    Column("n_items", "int64", "size of the collection", IN_BASELINES),
     Column(
         "truncated",
         "bool",
@@ -51,7 +51,7 @@ _RANKS = (
         "target_score",
         "float32",
         "cosine similarity of the query and its best-placed target",
-        BASELINE,
+        IN_BASELINES,
         nullable=True,
     ),
     Column("top_item_ids", "texts", "the first ten items, best first", PUBLIC, nullable=True),
@@ -78,11 +78,11 @@ _RANKS = (
 _JUDGMENTS = (
     MODEL,
     DATASET,
-    Column("judgement_id", "string", "the judgment", BASELINE),
-    Column("triplet_id", "string", "the triplet that was judged", BASELINE),
-    Column("user_id", "string", "the person who judged", BASELINE),
+    Column("judgement_id", "string", "the judgment", IN_BASELINES),
+    Column("triplet_id", "string", "the triplet that was judged", IN_BASELINES),
+    Column("user_id", "string", "the person who judged", IN_BASELINES),
     Column(
-        "agreement", "float64", "1: model and person agree; 0.5: a tie", BASELINE, nullable=True
+        "agreement", "float64", "1: model and person agree; 0.5: a tie", IN_BASELINES, nullable=True
     ),
     Column(
         "margin",
@@ -96,7 +96,7 @@ _JUDGMENTS = (
         "target_item",
         "string",
         "the triplet's target picture, by which intervals and tests are clustered",
-        BASELINE,
+        IN_BASELINES,
         nullable=True,
         since="0.1.0",
     ),

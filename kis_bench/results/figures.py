@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.metrics import METRICS, RELEVANCES, Measure, Metric, Places
+from kis_bench.metrics import METRICS, RELEVANCES, Measure, Metric, RankPlaces
 from kis_bench.records import Float64s, Int64s
 from kis_bench.results import columns
 from kis_bench.statistics import bootstrap_interval, quantile_interval, wilson_interval
 from kis_bench.statistics.clusters import cluster_by_target, count_clusters
 from kis_bench.statistics.paired_intervals import difference_intervals
 
-Clusters = Int64s | None  #: of queries with a target in common
+TargetClusters = Int64s | None  #: of queries with a target in common
 
 
 def metrics_table(ranks: pd.DataFrame, also: Iterable[Measure] = ()) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def metrics_table(ranks: pd.DataFrame, also: Iterable[Measure] = ()) -> pd.DataF
 def figures(rows: pd.DataFrame, prefix: str, also: Iterable[Measure]) -> list[tuple[Any, ...]]:
     """Of the places in columns with that prefix: name, k, value, interval, and numbers of queries and targets."""
     best, worst = (rows[f"{prefix}rank_{end}"].to_numpy(np.int64) for end in ("best", "worst"))
-    placed, clusters = Places(best, worst), cluster_by_target(rows["item_id"])
+    placed, clusters = RankPlaces(best, worst), cluster_by_target(rows["item_id"])
     n = len(rows), count_clusters(clusters, len(rows))
     found = []
     for metric in (one for one in METRICS if not one.of_judgments):
@@ -55,14 +55,20 @@ def figures(rows: pd.DataFrame, prefix: str, also: Iterable[Measure]) -> list[tu
             wanted = {k for other, k in also if other == name and k is not None}
             cutoffs: list[int | None] = [*sorted({*metric.cutoffs, *wanted})]
             found += [
-                (name, k, metric.figure(placed, k), *interval(metric, placed, k, clusters), *n)
+                (
+                    name,
+                    k,
+                    metric.figure(placed, k),
+                    *metric_interval(metric, placed, k, clusters),
+                    *n,
+                )
                 for k in cutoffs or [None]
             ]
     return found
 
 
-def interval(
-    metric: Metric, placed: Places, k: int | None, clusters: Clusters
+def metric_interval(
+    metric: Metric, placed: RankPlaces, k: int | None, clusters: TargetClusters
 ) -> tuple[float, float]:
     """Wilson's for proportions, of order statistics for quantiles, for means :func:`mean_interval`."""
     if metric.values_of is None:
@@ -73,7 +79,7 @@ def interval(
     return mean_interval(values, clusters)
 
 
-def mean_interval(values: Float64s, clusters: Clusters) -> tuple[float, float]:
+def mean_interval(values: Float64s, clusters: TargetClusters) -> tuple[float, float]:
     """Percentile bootstrap over queries; of clusters, :func:`difference_intervals`."""
     if clusters is None:
         return bootstrap_interval(values)

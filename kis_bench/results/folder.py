@@ -21,12 +21,12 @@ from kis_bench.results.columns import (
     FUSED,
     PAIRS,
     PUBLISHED,
-    SCHEMA_VERSION,
+    RUN_VERSION,
     TABLES,
 )
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.schema import Table
-from kis_bench.results.tables import check_frame, hide_private, read_table, write_table
+from kis_bench.results.tables import check_frame, hide_private, read_run_table, write_table
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def write_run(
     try:
         parent.mkdir(parents=True, exist_ok=True)
         hidden.mkdir()
-        head = {**provenance, "schema_version": SCHEMA_VERSION}
+        head = {**provenance, "schema_version": RUN_VERSION}
         text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
         (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         metrics = [metrics_table(check_frame(ranks, TABLES["ranks"])), given.pop("metrics", None)]
@@ -156,10 +156,8 @@ def check_schema(head: Any, file: Path) -> None:
     version = head.get("schema_version") if isinstance(head, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise BadFile(file, ["schema_version is missing or not a whole number"])
-    if version > SCHEMA_VERSION:
-        newer = (
-            f"written with schema version {version}, this kis-bench reads up to {SCHEMA_VERSION}"
-        )
+    if version > RUN_VERSION:
+        newer = f"written with schema version {version}, this kis-bench reads up to {RUN_VERSION}"
         raise BadFile(file, [f"{newer}; install a newer kis-bench"])
 
 
@@ -184,7 +182,7 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         provenance=head,
         **{
-            name: read_table(table, folder)
+            name: read_run_table(table, folder)
             for name, table in TABLES.items()
             if not table.optional or (folder / table.file).is_file()
         },

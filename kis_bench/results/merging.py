@@ -13,7 +13,7 @@ import pandas as pd
 from kis_bench.errors import KisBenchError
 from kis_bench.results.columns import TABLES
 from kis_bench.results.folder import Run, write_run
-from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, facts_of
+from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, hide_facts
 from kis_bench.results.provenance import of_study, unite_facts
 from kis_bench.results.pseudonyms import as_private
 
@@ -45,7 +45,7 @@ MEASURED = {
     "judgments": (["model", "dataset"], "judgement_id", ["agreement"], "judgments"),
 }
 #: Of further tables: what tells things apart of which each is taken from one run only; default: the whole row.
-KEYS = {
+MERGING_KEYS = {
     "distances": ["model", "dataset"],
     "agreement": ["model", "dataset", "kind"],
     "pairs": ["dataset", "model_a", "model_b"],
@@ -53,7 +53,7 @@ KEYS = {
     "fused": ["dataset", "label_set", "method", "model_1", "model_2", "model_3"],
 }
 MOST = 20  #: problems that are shown
-OF_RUN = ("time", "git", "device", "versions", "command")
+AGREED_FACTS = ("time", "git", "device", "versions", "command")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def merge(runs: Sequence[Run]) -> Merged:
         raise KisBenchError("\n  ".join(["these runs can't be one:", *problems[:MOST], *more]))
     ordered = list(named.values())
     tables = {
-        name: once([getattr(run, name) for run in ordered], KEYS[name])
+        name: once([getattr(run, name) for run in ordered], MERGING_KEYS[name])
         for name, table in TABLES.items()
         if table.optional
     }
@@ -106,8 +106,8 @@ def merge(runs: Sequence[Run]) -> Merged:
     return Merged(
         ranks,
         judgments,
-        stacked([run.timings for run in ordered]).drop_duplicates(ignore_index=True),
-        stacked([run.verdicts for run in ordered]).drop_duplicates(ignore_index=True),
+        stack_tables([run.timings for run in ordered]).drop_duplicates(ignore_index=True),
+        stack_tables([run.verdicts for run in ordered]).drop_duplicates(ignore_index=True),
         tables,
         provenance(ordered, remarks),
         remarks,
@@ -253,7 +253,7 @@ def taken_once(
             differ = ((a != b) & ~(a.isna() & b.isna())).any(axis=1).to_numpy()
             if differ.any():
                 one = a.index[differ][0]
-                shown = " and ".join(rank_of(each.loc[one].tolist()) for each in (a, b))
+                shown = " and ".join(show_rank(each.loc[one].tolist()) for each in (a, b))
                 problems.append(
                     f"{', '.join(map(str, key))}: {int(differ.sum()):,} of {len(a):,} {word} differ between {where} "
                     f"and {here}, first {one}: {shown}; see kis-bench compare {where} {here}"
@@ -264,13 +264,13 @@ def taken_once(
             f"{table}: {repeated:,} times a {what} measured in two runs, alike, and taken once"
         )
     return (
-        stacked([rows for _, rows in kept.values()])
+        stack_tables([rows for _, rows in kept.values()])
         if kept
         else getattr(next(iter(runs.values())), table)
     )
 
 
-def rank_of(values: Sequence[Any]) -> str:
+def show_rank(values: Sequence[Any]) -> str:
     """The middle of best and worst, or the single value."""
     return f"{sum(map(float, values)) / len(values):g}"
 
@@ -301,10 +301,10 @@ def once(tables: Sequence[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
         own = list(texts.where(texts.notna(), "").astype(str).itertuples(index=False, name=None))
         found.append(table[[key not in seen for key in own]])
         seen |= {*own}
-    return stacked(found or tables[:1])
+    return stack_tables(found or tables[:1])
 
 
-def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def stack_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Without the empty ones, whose columns have no kinds."""
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
@@ -319,7 +319,7 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
         for head in heads:
             for name, facts in (head.get(kind) or {}).items():
                 allowed = OF_MODELS if kind == "models" else OF_DATASETS
-                new = facts_of(facts or {}, allowed) if hidden else facts or {}
+                new = hide_facts(facts or {}, allowed) if hidden else facts or {}
                 own = about.get(name, {})
                 known = {key: value for key, value in own.items() if value is not None}
                 about[name] = unite_facts({**own, **new}, known)
@@ -349,7 +349,7 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
 def origins(run: Run, hidden: bool) -> list[dict[str, Any]]:
     """The run itself, or the runs that it was merged from; commands may name folders."""
     own: list[dict[str, Any]] = run.provenance.get("merged_from") or [
-        {"run": run_name(run), **{key: run.provenance.get(key) for key in OF_RUN}}
+        {"run": run_name(run), **{key: run.provenance.get(key) for key in AGREED_FACTS}}
     ]
     if not hidden or run.provenance.get("privacy"):
         return own

@@ -13,7 +13,7 @@ from typing import Any
 
 from kis_bench.records import Source
 
-OF_RUN = frozenset(
+PUBLIC_FACTS = frozenset(
     {
         "command",
         "datasets",
@@ -72,7 +72,7 @@ OF_DATASETS = frozenset(
     }
 )
 #: Options that are shown with their values, which are numbers or words of ours; of others only the name.
-OPTIONS = frozenset(
+PUBLIC_OPTIONS = frozenset(
     {
         "alpha",
         "batch-size",
@@ -98,23 +98,23 @@ ABSOLUTE = re.compile(r"(?<![\w.~:/\\@])(?:[A-Za-z]:|~)?[\\/](?:[^\s'\",;:()\\/]
 
 def without_private(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Of what a run says of itself, what may be shown under privacy."""
-    found = {key: value for key, value in provenance.items() if key in OF_RUN}
+    found = {key: value for key, value in provenance.items() if key in PUBLIC_FACTS}
     for kind, allowed in (("models", OF_MODELS), ("datasets", OF_DATASETS)):
         if isinstance(provenance.get(kind), Mapping):
             found[kind] = {
-                name: facts_of(about or {}, allowed) for name, about in provenance[kind].items()
+                name: hide_facts(about or {}, allowed) for name, about in provenance[kind].items()
             }
     if found.get("command"):
-        found["command"] = command_of(found["command"])
+        found["command"] = hide_command(found["command"])
     if found.get("merged_from"):
         found["merged_from"] = [
-            {**one, "command": command_of(one["command"]) if one.get("command") else None}
+            {**one, "command": hide_command(one["command"]) if one.get("command") else None}
             for one in found["merged_from"]
         ]
     return found
 
 
-def facts_of(about: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
+def hide_facts(about: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
     """Of a model or a dataset."""
     found = {key: value for key, value in about.items() if key in allowed}
     if isinstance(found.get("source"), str):
@@ -148,10 +148,10 @@ def last(path: str) -> str:
     return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
 
 
-def command_of(arguments: Sequence[str]) -> list[str]:
-    """The program, and our options: those of :data:`OPTIONS` with their values.
+def hide_command(arguments: Sequence[str]) -> list[str]:
+    """The program, and our options: those of :data:`PUBLIC_OPTIONS` with their values.
 
-    >>> command_of(["pytest", "/home/me/suite", "-k", "anna", "--kis-data", "/home/me", "--kis-drift", "2"])
+    >>> hide_command(["pytest", "/home/me/suite", "-k", "anna", "--kis-data", "/home/me", "--kis-drift", "2"])
     ['pytest', '--kis-data', '--kis-drift', '2']
     """
     kept = [last(str(part)) for part in arguments[:1]]
@@ -160,8 +160,8 @@ def command_of(arguments: Sequence[str]) -> list[str]:
         name, equals, value = part.partition("=")
         option = name.removeprefix("--kis-")
         if name.startswith("--kis-"):
-            kept.append(f"{name}={value}" if equals and option in OPTIONS else name)
-            shown = not equals and option in OPTIONS
+            kept.append(f"{name}={value}" if equals and option in PUBLIC_OPTIONS else name)
+            shown = not equals and option in PUBLIC_OPTIONS
             continue
         if shown and not part.startswith("-") and re.fullmatch(r"[\w.:%@-]+", part):
             kept.append(part)

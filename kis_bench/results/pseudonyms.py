@@ -39,7 +39,7 @@ def hidden_id(query_id: str, annotator: Any, called: Mapping[str, str]) -> str:
     return query_id
 
 
-def hidden(queries: Sequence[Query], every: Sequence[Query]) -> tuple[Query, ...]:
+def hide_queries(queries: Sequence[Query], every: Sequence[Query]) -> tuple[Query, ...]:
     """Queries as a run under privacy shows them: without text and name; ``every``: those of the whole dataset."""
     called = pseudonyms(query.annotator for query in every)
     shown = []
@@ -79,10 +79,10 @@ def without_names(ranks: pd.DataFrame, *others: pd.DataFrame) -> list[pd.DataFra
         ):
             new_id[str(dataset), query_id] = hidden_id(query_id, annotator, own)
     changed = {key: new for key, new in new_id.items() if key[1] != new}
-    return [replaced(table, changed, called) for table in tables]
+    return [replace_ids(table, changed, called) for table in tables]
 
 
-def replaced(
+def replace_ids(
     table: pd.DataFrame,
     new_id: Mapping[tuple[str, str], str],
     called: Mapping[str, Mapping[str, str]],
@@ -100,14 +100,16 @@ def replaced(
         table = table.assign(annotator=pd.Series(named, table.index, object))
     if "queries" in table:
         told = [
-            tuple(moved(own, dataset, new_id) for own in some) if isinstance(some, tuple) else some
+            tuple(rename_moved(own, dataset, new_id) for own in some)
+            if isinstance(some, tuple)
+            else some
             for dataset, some in zip(datasets, table["queries"], strict=True)
         ]
         table = table.assign(queries=pd.Series(told, table.index, object))
     return table
 
 
-def moved(said: str, dataset: str, new_id: Mapping[tuple[str, str], str]) -> str:
+def rename_moved(said: str, dataset: str, new_id: Mapping[tuple[str, str], str]) -> str:
     """What :func:`kis_bench.gate.verdicts.move` says, with another id of the query."""
     query_id, colon, ranks = said.rpartition(": ")
     return new_id.get((dataset, query_id), query_id) + colon + ranks

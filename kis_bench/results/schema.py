@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 PRIVATE: Final = "private"  #: empty in a run under privacy
 PUBLIC: Final = "public"  #: in every run, but in no baseline file
-BASELINE: Final = "baseline"  #: public, and in baseline files, which people keep in git
+IN_BASELINES: Final = "baseline"  #: public, and in baseline files, which people keep in git
 #: Kinds of pandas and Arrow, and "texts": a list of them. Int64 stays whole in CSV files beside empty cells.
 Kind = Literal["string", "texts", "float64", "float32", "int64", "Int64", "bool"]
 
@@ -53,7 +53,7 @@ class Table:
     @property
     def in_baselines(self) -> list[str]:
         """Names of the columns that a baseline file has."""
-        return [column.name for column in self.columns if column.access == BASELINE]
+        return [column.name for column in self.columns if column.access == IN_BASELINES]
 
     @property
     def texts(self) -> list[str]:

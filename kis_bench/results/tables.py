@@ -61,7 +61,7 @@ def write_table(frame: pd.DataFrame, table: Table, folder: Path) -> None:
         _write_parquet(frame, table, file)
 
 
-def read_table(table: Table, folder: Path) -> pd.DataFrame:
+def read_run_table(table: Table, folder: Path) -> pd.DataFrame:
     """A table from its file in a folder; columns that came later than the file are there and empty.
 
     Raises:

@@ -17,7 +17,7 @@ from kis_bench.analysis.conditions import conditions
 from kis_bench.gate.verdicts import move
 from kis_bench.records import Query
 from kis_bench.results.figures import metrics_table
-from kis_bench.results.pseudonyms import hidden, without_names
+from kis_bench.results.pseudonyms import hide_queries, without_names
 
 X = np.nan
 #: Of K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): 12 units, 4 observers; its alpha is 0.849.
@@ -169,12 +169,12 @@ def test_pseudonyms_are_the_same_for_queries_and_for_tables_of_them():
         Query("q10", ("item 9",), "long", "a text"),
     )
     every = [*written, *plain]
-    shown = hidden(every[5:], every)
+    shown = hide_queries(every[5:], every)
     assert [q.query_id for q in shown[-2:]] == ["q9", "q10"]
     assert shown[-2].annotator == "annotator-3"
     assert shown[-1].annotator is None
     assert not any(name in str(q) for q in shown for name in ("Zoe", "Ada", "Bo", "a text"))
-    assert len({(q.label_set, q.query_id) for q in hidden(every, every)}) == len(every)
+    assert len({(q.label_set, q.query_id) for q in hide_queries(every, every)}) == len(every)
     rows = pd.DataFrame([(q.label_set, q.query_id, q.annotator) for q in every])
     rows.columns = ["label_set", "query_id", "annotator"]
     rows = rows.assign(dataset="d", target_group="Zoe's birthday")
@@ -182,8 +182,8 @@ def test_pseudonyms_are_the_same_for_queries_and_for_tables_of_them():
     told = [(move("q1/Ada", 3, 212), move("q1/Bo/Ada", 1, 2)), (move("q1/Ada", 3, 4),), ()]
     verdicts = pd.DataFrame({"dataset": ["d", "e", "d"], "queries": told})
     found, other, said = without_names(rows, fused, verdicts)
-    assert found["query_id"].tolist() == [q.query_id for q in hidden(every, every)]
-    assert found["annotator"].tolist() == [q.annotator for q in hidden(every, every)]
+    assert found["query_id"].tolist() == [q.query_id for q in hide_queries(every, every)]
+    assert found["annotator"].tolist() == [q.annotator for q in hide_queries(every, every)]
     assert found["target_group"].isna().all()
     assert other["query_id"].tolist() == found["query_id"].tolist()
     assert said["queries"].tolist() == [

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kis_bench.analysis.combinations import ADVICE, GAINS, advice, combinations, gains, in_words
+from kis_bench.analysis.combinations import (
+    ADVICE,
+    COMBINED_GAINS,
+    advice,
+    combinations,
+    gains,
+    word_advice,
+)
 from kis_bench.analysis.conditions import Condition
 from kis_bench.fusion import complement, switching_cost
 from kis_bench.metrics import mean_reciprocal_rank, recall_at_k
@@ -44,7 +51,7 @@ def with_combinations(one, lists):
 def test_the_oracle_is_a_bound_and_nothing_else_is():
     one = condition(noise(0))
     table = gains(*with_combinations(one, fused(one, noise(1)[0])))
-    assert list(table.columns) == GAINS
+    assert list(table.columns) == COMBINED_GAINS
     assert set(table[table.method == "oracle"].kind) == {"bound"}
     assert set(table[table.method != "oracle"].kind) == {"achievable"}
     row = table[
@@ -100,9 +107,9 @@ def test_advice_on_a_single_combination_allows_for_no_others():
     one = condition(noise(2)[:2])
     best = next(c for c in combinations(one, fused(one, noise(2)[0])) if c.kind == "achievable")
     about = {"gain": 0.1, "honest_gain": 0.1, "honest_low": 0.05, "honest_high": 0.2, "p": 0.02}
-    said = in_words(best, "m0", about | {"tried": 1}, "pair")
+    said = word_advice(best, "m0", about | {"tried": 1}, "pair")
     assert "(p = 0.020)" in said
-    assert "allowing for the 12 combinations tried" in in_words(
+    assert "allowing for the 12 combinations tried" in word_advice(
         best, "m0", about | {"tried": 12}, "pair"
     )
 
@@ -308,4 +315,4 @@ def test_few_queries_and_one_model(queries):
     alone = condition(noise(5, models=1, queries=queries))
     assert gains(*with_combinations(alone, NONE)).empty
     assert advice(*with_combinations(alone, NONE)).empty
-    assert list(gains(*with_combinations(alone, NONE)).columns) == GAINS
+    assert list(gains(*with_combinations(alone, NONE)).columns) == COMBINED_GAINS

@@ -18,7 +18,7 @@ from kis_bench.analysis.label_sets import (
     correlations,
     detail,
     length_correlations,
-    matched,
+    match_sets,
     words,
 )
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
@@ -100,7 +100,7 @@ def simulated(seed=0, n=40, models=("m0", "m1", "m2"), tied=False):
     ],
 )
 def test_queries_are_matched_by_id_and_target_and_else_by_target(first, second, pairs, left_out):
-    found = matched(asked(*first), asked(*second))
+    found = match_sets(asked(*first), asked(*second))
     assert found.pairs == tuple(pairs)
     assert found.left_out == left_out
 
@@ -120,12 +120,12 @@ def test_partners_ask_for_the_same_and_nobody_has_two(first, second, random):
         pd.DataFrame({"query_id": list(side), "item_id": list(side.values())}, dtype=object)
         for side in (a, b)
     ]
-    found = matched(*tables)
+    found = match_sets(*tables)
     one, other = ([pair[i] for pair in found.pairs] for i in (0, 1))
     assert len(set(one)) == len(set(other)) == len(found.pairs)
     assert all(a[x] == b[y] for x, y in found.pairs)
     assert found.left_out == (len(a) - len(one), len(b) - len(one))
-    back = matched(*tables[::-1])
+    back = match_sets(*tables[::-1])
     assert {(y, x) for x, y in back.pairs} == set(found.pairs)
     assert {(q, q) for q in a if b.get(q) == a[q]} <= set(found.pairs)
 

@@ -21,7 +21,7 @@ from kis_bench.analysis.models import (
     tiers,
     win_tie_loss,
 )
-from kis_bench.metrics import MEASURES, values_of
+from kis_bench.metrics import MEASURES, compute_values
 from kis_bench.statistics import (
     holm,
     mcnemar_exact,
@@ -68,7 +68,7 @@ def test_every_row_is_what_the_single_tests_say(ties):
     rank = dict(zip(one.models, one.rank, strict=True))
     for metric, k in MEASURES:
         rows = under(table, metric, k)
-        each = dict(zip(one.models, values_of(one, metric, k), strict=True))
+        each = dict(zip(one.models, compute_values(one, metric, k), strict=True))
         assert list(zip(rows.model_a, rows.model_b, strict=True)) == list(
             itertools.combinations(one.models, 2)
         )
@@ -180,7 +180,7 @@ def test_differences_that_cancel_out_up_to_rounding():
     table = compare(
         condition([[1, 1, 3], [1, 2, 2]], [[3, 6, 3], [6, 4, 2]]), measures=[("recall", 1)]
     )
-    assert values_of(condition([[1, 1]], [[3, 6]]), "recall", 1).tolist() == [[1 / 3, 1 / 6]]
+    assert compute_values(condition([[1, 1]], [[3, 6]]), "recall", 1).tolist() == [[1 / 3, 1 / 6]]
     shares = np.array([[0.1, 0.2, -0.3], [1 / 3, -1 / 6, -1 / 6]])
     assert shares.sum(axis=1).any()
     assert effect_size(shares).tolist() == [0, 0]
@@ -192,7 +192,7 @@ def test_differences_that_cancel_out_up_to_rounding():
 @pytest.mark.parametrize(("metric", "k"), [("recall", None), ("mrr", 10), ("median_rank", None)])
 def test_what_is_no_measure(metric, k):
     with pytest.raises(ValueError, match="is no measure"):
-        values_of(some(), metric, k)
+        compute_values(some(), metric, k)
 
 
 def constrained_likelihood_interval(b, c, n):

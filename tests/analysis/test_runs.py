@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 from builders import make_ranks, make_run
 
-from kis_bench.analysis.runs import NAMES, compare_runs, pair_of
+from kis_bench.analysis.runs import FIGURE_NAMES, compare_runs, parse_pair
 from kis_bench.errors import KisBenchError
 from kis_bench.metrics import hits_at_k
 from kis_bench.report.compared import markdown, write_comparison
@@ -257,11 +257,11 @@ def test_one_model_against_another(runs):
     assert figure(found, "mrr", new_model="c")["verdict"] == "better"
     assert figure(found, "mrr", new_model="x=y")["verdict"] == "identical"
     assert "(mine, short, a → c)" in in_short(found)
-    assert pair_of("u=v=x=y", *pair) == ("u=v", "x=y")
-    assert pair_of("a=c", *pair) == ("a", "c")
+    assert parse_pair("u=v=x=y", *pair) == ("u=v", "x=y")
+    assert parse_pair("a=c", *pair) == ("a", "c")
     for wrong in ("a", "=a", "a="):
         with pytest.raises(KisBenchError, match="write OLD=NEW"):
-            pair_of(wrong, *pair)
+            parse_pair(wrong, *pair)
     with pytest.raises(
         KisBenchError, match="unknown model 'nobody'.*known are a, u=v. These are in old"
     ):
@@ -349,7 +349,7 @@ def test_a_model_that_judges_worse(tmp_path):
 def test_chosen_measures_change_nothing_about_the_others(runs):
     pair = runs([queries()], [queries(ranks=queries()["rank_best"] + 9)])
     whole = compare_runs(*pair)
-    for name in NAMES[:-1]:
+    for name in FIGURE_NAMES[:-1]:
         part = compare_runs(*pair, measures=[name])
         assert len(part.figures) == 1
         row = part.figures.iloc[0]

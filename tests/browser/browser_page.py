@@ -11,7 +11,7 @@ from builders import make_ranks
 from PIL import Image
 
 from kis_bench.records import Collection
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.results import Run
 from kis_bench.results.columns import JUDGMENTS, METRICS, TIMINGS, VERDICTS
 
@@ -108,7 +108,7 @@ def sample_markdown(folder: Path) -> str:
     lines = [
         "# A report",
         "",
-        f"> **Note:** {escaped(ATTACK)}",
+        f"> **Note:** {escape(ATTACK)}",
         "",
         "## In short",
         "",

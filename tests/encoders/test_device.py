@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from kis_bench.errors import KisBenchError
-from kis_bench.plugin.session import device_of
+from kis_bench.plugin.session import choose_device
 
 torch = pytest.importorskip("torch")
 
@@ -64,4 +64,4 @@ def test_the_number_of_the_process_is_that_of_pytest_xdist(worker, asked, given)
     config = SimpleNamespace(option=SimpleNamespace(kis_device=asked))
     if worker:
         config.workerinput = {"workerid": worker}
-    assert device_of(config) == given
+    assert choose_device(config) == given

@@ -15,7 +15,7 @@ from kis_bench.encoders.catalogue import find
 from kis_bench.encoders.features import extractors, vlad
 from kis_bench.errors import BadFile, KisBenchError, NotReady, UnknownName
 
-SMALL = [name for name in extractors.NAMES if name != "vlad-sift"]
+SMALL = [name for name in extractors.EXTRACTOR_NAMES if name != "vlad-sift"]
 
 
 def noise(seed, size=(60, 80)):
@@ -49,7 +49,7 @@ def loaded(name, request):
     return request.getfixturevalue("vlad_encoder") if name == "vlad-sift" else encoders.load(name)
 
 
-@pytest.mark.parametrize("name", extractors.NAMES)
+@pytest.mark.parametrize("name", extractors.EXTRACTOR_NAMES)
 def test_any_picture_gives_a_unit_vector_that_depends_on_nothing_else(name, request):
     encoder = loaded(name, request)
     images = [

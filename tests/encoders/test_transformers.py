@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kis_bench import encoders
-from kis_bench.encoders.hub import repository_of
+from kis_bench.encoders.hub import find_repository
 from kis_bench.errors import KisBenchError, NotReady
 
 TEXTS = [
@@ -149,7 +149,7 @@ def test_a_checkpoint_that_is_not_the_models_is_refused(fault, source, hub, tmp_
     full = encoders.find(source).source
     files(hub, full)
     encoders.fetch(encoders.find(source))
-    folder = repository_of(encoders.find(source)).snapshot
+    folder = find_repository(encoders.find(source)).snapshot
     safe = folder / "model.safetensors"
     weights = safe if safe.exists() else folder / "pytorch_model.bin"
     tensors = load_file(weights) if safe.exists() else torch.load(weights, weights_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.analysis import combinations
-from kis_bench.analysis.combinations import advice, gains, snooping_p, widened
+from kis_bench.analysis.combinations import advice, gains, snooping_p, widen
 from kis_bench.analysis.conditions import Condition, conditions
 from kis_bench.results.columns import FUSED
 from kis_bench.statistics.cross_validation import assign_parts
@@ -80,8 +80,8 @@ def test_the_best_of_many_is_no_surer_for_being_measured_four_times():
     four, which = np.repeat(d, 4, axis=1), np.repeat(np.arange(60), 4)
     assert abs(snooping_p(four, which) - snooping_p(d)) < 0.03
     assert snooping_p(four) < 0.5 * snooping_p(d)
-    assert np.ptp(widened(four[0], 10, which)) > 0.95 * np.ptp(widened(d[0], 10))
-    tested = combinations.tested
+    assert np.ptp(widen(four[0], 10, which)) > 0.95 * np.ptp(widen(d[0], 10))
+    tested = combinations.test_gains
     assert tested(four, [True] * 3, which)[0].tolist() == tested(d, [True] * 3, None)[0].tolist()
 
 

@@ -13,12 +13,12 @@ import pytest
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import (
     MEMBERS,
-    named,
-    part_of,
+    name_of_baseline,
     read_baseline,
     save_baseline,
+    select_part,
 )
-from kis_bench.gate.rules import Rules, compared
+from kis_bench.gate.rules import Rules, compare_cells
 from kis_bench.gate.verdicts import Cell
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import ALL_RANKS, TABLES, TIMINGS, VERDICTS
@@ -86,12 +86,12 @@ def test_what_is_saved_is_read_back_and_compares_as_the_run_does(run, tmp_path):
     for name in ("ranks", "judgments"):
         own = [getattr(one, name)[TABLES[name].in_baselines] for one in (kept, run)]
         pd.testing.assert_frame_equal(*own)
-    assert named(kept) == named(run) == run.folder.name
+    assert name_of_baseline(kept) == name_of_baseline(run) == run.folder.name
     for cell in (Cell("a", "mine", "short"), Cell("bb", "mine", "short"), Cell("a", "study", "")):
         for rules in (Rules(), Rules(exact=True)):
-            alone = part_of(run, [cell.model], [cell.dataset], cell.label_set or None)
-            rows = compared(kept, alone, cell, rules, 1)
-            assert rows == compared(run, alone, cell, rules, 1)
+            alone = select_part(run, [cell.model], [cell.dataset], cell.label_set or None)
+            rows = compare_cells(kept, alone, cell, rules, 1)
+            assert rows == compare_cells(run, alone, cell, rules, 1)
             assert {row["verdict"] for row in rows} == {"pass"}
 
 
@@ -114,7 +114,7 @@ def test_the_gate_counts_targets_that_triplets_share_also_by_a_file(run, tmp_pat
     cell, file, told = Cell("a", "study", ""), tmp_path / "baseline.kis.zip", {}
     for name, columns in (("with", list(old)), ("without", [c for c in old if c != "target_item"])):
         before, after = (
-            dataclasses.replace(part_of(run, ["a"], ["study"], ""), judgments=t[columns])
+            dataclasses.replace(select_part(run, ["a"], ["study"], ""), judgments=t[columns])
             for t in (old, new)
         )
         save_baseline(before, file)
@@ -122,8 +122,8 @@ def test_the_gate_counts_targets_that_triplets_share_also_by_a_file(run, tmp_pat
             drop_targets(file)
         kept = read_baseline(file)
         assert kept.judgments["target_item"].notna().all() == (name == "with")
-        (row,) = told[name] = compared(kept, after, cell, Rules(), 1)
-        assert compared(before, after, cell, Rules(), 1) == [row]
+        (row,) = told[name] = compare_cells(kept, after, cell, Rules(), 1)
+        assert compare_cells(before, after, cell, Rules(), 1) == [row]
     assert [told[name][0]["verdict"] for name in ("with", "without")] == ["pass", "fail"]
 
 
@@ -155,7 +155,7 @@ def test_a_baseline_can_be_saved_of_a_baseline_of_the_run_folder(run, tmp_path):
     save_baseline(run, first)
     save_baseline(read_baseline(first), second, models=["a"], datasets=["mine"])
     kept = read_baseline(second)
-    assert named(kept) == run.folder.name
+    assert name_of_baseline(kept) == run.folder.name
     assert set(kept.ranks["model"]) == {"a"}
     assert len(kept.judgments) == 0
     assert set(kept.provenance["models"]) == {"a"}
@@ -311,4 +311,4 @@ def test_members_are_what_is_documented(run, tmp_path):
     save_baseline(run, tmp_path / "b.kis.zip")
     with zipfile.ZipFile(tmp_path / "b.kis.zip") as archive:
         assert archive.namelist() == [*MEMBERS]
-    assert Path(named(read_baseline(tmp_path / "b.kis.zip"))).name
+    assert Path(name_of_baseline(read_baseline(tmp_path / "b.kis.zip"))).name

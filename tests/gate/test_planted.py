@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_rules import ranks_of, run
 
-from kis_bench.gate.rules import Rules, compared
+from kis_bench.gate.rules import Rules, compare_cells
 from kis_bench.gate.verdicts import Cell
 from kis_bench.ranking import target_ranks
 
@@ -36,7 +36,7 @@ def sound():
 )
 def test_noise_on_chosen_items_fails_the_gate_from_a_certain_strength_on(sound, strength, fails):
     worse = ranked(strength)
-    rows = compared(run(sound), run(worse), Cell("a", "mine", "short"), Rules(), 1)
+    rows = compare_cells(run(sound), run(worse), Cell("a", "mine", "short"), Rules(), 1)
     failed = [row for row in rows if row["verdict"] == "fail"]
     assert bool(failed) == fails
     before, after = (table["rank"].to_numpy() for table in (sound, worse))
@@ -58,7 +58,9 @@ def test_noise_on_chosen_items_fails_the_gate_from_a_certain_strength_on(sound, 
 def test_the_stronger_the_noise_the_smaller_p(sound):
     found = []
     for strength in (0.3, 1.0, 3.0):
-        rows = compared(run(sound), run(ranked(strength)), Cell("a", "mine", "short"), Rules(), 1)
+        rows = compare_cells(
+            run(sound), run(ranked(strength)), Cell("a", "mine", "short"), Rules(), 1
+        )
         found.append(min(row["p"] for row in rows))
     assert found == sorted(found, reverse=True)
     assert found[-1] < 1e-4
@@ -69,8 +71,8 @@ def test_exact_mode_sees_what_is_too_little_for_a_test(sound):
     assert (slight["rank"] != sound["rank"]).any()
     pair = run(sound), run(slight)
     cell = Cell("a", "mine", "short")
-    assert {row["verdict"] for row in compared(*pair, cell, Rules(), 1)} == {"pass"}
-    (row,) = compared(*pair, cell, Rules(exact=True), 1)
+    assert {row["verdict"] for row in compare_cells(*pair, cell, Rules(), 1)} == {"pass"}
+    (row,) = compare_cells(*pair, cell, Rules(exact=True), 1)
     assert row["verdict"] == "fail"
     moved = {f"q{i:03d}" for i in np.flatnonzero((slight["rank"] != sound["rank"]).to_numpy())}
     assert {one.split(":")[0] for one in row["queries"]} == moved

@@ -11,10 +11,10 @@ from scipy import stats
 
 from kis_bench.analysis import models
 from kis_bench.errors import KisBenchError
-from kis_bench.gate.baselines import part_of
+from kis_bench.gate.baselines import select_part
 from kis_bench.gate.gate import Gate
-from kis_bench.gate.rules import USUALLY_TESTED, Rules, compared, significance, what_changed
-from kis_bench.gate.verdicts import LISTED, NAMED, Cell, listing, told
+from kis_bench.gate.rules import USUALLY_TESTED, Rules, compare_cells, significance, what_changed
+from kis_bench.gate.verdicts import LISTED, MOST_QUERIES_NAMED, Cell, listing, told
 
 CELL = Cell("a", "mine", "short")
 
@@ -60,7 +60,7 @@ def test_noise_alone_fails_at_most_at_the_declared_rate(cells, alpha, runs, monk
             old, new = drawn(rng, 50 + 25 * part)
             cell = Cell("a", "mine", f"set-{part}")
             pair = (run(ranks_of(each, label_set=cell.label_set)) for each in (old, new))
-            if by(compared(*pair, cell, rules, cells), verdict="fail"):
+            if by(compare_cells(*pair, cell, rules, cells), verdict="fail"):
                 failed += 1
                 break
     print(f"\n{cells} cells, alpha {alpha}: {failed} of {runs} runs failed")
@@ -88,7 +88,7 @@ def test_a_planted_loss_is_found_when_it_should_and_its_queries_are_named(streng
     new = old.copy()
     new[chosen] = np.minimum(new[chosen] * strength, 9_999).astype(int)
 
-    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(), 1)
+    rows = compare_cells(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(), 1)
 
     failed = by(rows, verdict="fail")
     assert bool(failed) == fails
@@ -104,7 +104,7 @@ def test_a_planted_loss_is_found_when_it_should_and_its_queries_are_named(streng
 
 def test_a_gain_never_fails():
     old = np.random.default_rng(1).integers(20, 500, 100)
-    rows = compared(
+    rows = compare_cells(
         run(ranks_of(old)),
         run(ranks_of(np.ones(100, int))),
         CELL,
@@ -120,11 +120,11 @@ def test_the_p_value_is_one_sided_adjusted_over_measures_and_cells():
     old, new = np.full(100, 3), np.full(100, 3)
     new[:8] = 200
     rules = Rules(measures=("recall@10", "recall@100"))
-    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, rules, 7)
+    rows = compare_cells(run(ranks_of(old)), run(ranks_of(new)), CELL, rules, 7)
     one_sided = 0.5**8
     assert [row["p"] for row in rows] == pytest.approx([min(1, one_sided * 2 * 7)] * 2)
     assert {row["verdict"] for row in rows} == {"fail" if one_sided * 14 < 0.05 else "pass"}
-    lenient = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, rules, 1)
+    lenient = compare_cells(run(ranks_of(old)), run(ranks_of(new)), CELL, rules, 1)
     assert {row["verdict"] for row in lenient} == {"fail"}
 
 
@@ -134,7 +134,9 @@ def test_the_p_value_is_one_sided_adjusted_over_measures_and_cells():
 def test_tolerance_holds_also_where_the_loss_may_be_noise(tolerance, verdict):
     old, new = np.full(100, 3), np.full(100, 3)
     new[:2] = 50
-    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(tolerance=tolerance), 1)
+    rows = compare_cells(
+        run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(tolerance=tolerance), 1
+    )
     assert {row["verdict"] for row in by(rows, rule="significance")} == {"pass"}
     assert by(rows, rule="tolerance", metric="recall@10")[0]["verdict"] == verdict
 
@@ -146,7 +148,9 @@ def test_tolerance_holds_also_where_the_loss_may_be_noise(tolerance, verdict):
 def test_a_query_that_falls_too_far_is_named(factor, named):
     old, new = np.full(100, 3), np.full(100, 3)
     new[[7, 9, 11]] = 212, 6, 1
-    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(query_factor=factor), 1)
+    rows = compare_cells(
+        run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(query_factor=factor), 1
+    )
     row = by(rows, rule="query factor")[0]
     assert (row["verdict"], row["queries"]) == ("fail" if named else "pass", named)
     assert row["obtained"] == pytest.approx(212 / 3)
@@ -167,7 +171,9 @@ def test_a_query_that_falls_too_far_is_named(factor, named):
 def test_exact_mode_finds_any_rank_that_differs(drift, named):
     old = np.array([1, 2, 3, 50, 400])
     new = np.array([1, 2, 1, 50, 404])
-    rows = compared(run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(exact=True, drift=drift), 1)
+    rows = compare_cells(
+        run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(exact=True, drift=drift), 1
+    )
     assert len(rows) == 1
     assert (rows[0]["verdict"], rows[0]["queries"]) == ("fail" if named else "pass", named)
     assert rows[0]["obtained"] == 4
@@ -176,7 +182,7 @@ def test_exact_mode_finds_any_rank_that_differs(drift, named):
 def test_exact_mode_sees_ties_that_came_or_went():
     old, new = ranks_of([2, 5], worst=[2, 5]), ranks_of([1, 5], worst=[3, 5])
     assert (old["rank"] == new["rank"]).all()
-    (row,) = compared(run(old), run(new), CELL, Rules(exact=True), 1)
+    (row,) = compare_cells(run(old), run(new), CELL, Rules(exact=True), 1)
     assert row["verdict"] == "fail"
 
 
@@ -201,12 +207,12 @@ def test_agreement_with_people_is_compared_too():
     new = old & (rng.random(600) < 0.7)
     cell = Cell("a", "study", "")
     pair = run(judgments=judgments(old)), run(judgments=judgments(new))
-    (row,) = compared(*pair, cell, Rules(), 1)
+    (row,) = compare_cells(*pair, cell, Rules(), 1)
     assert (row["metric"], row["rule"], row["verdict"]) == ("consistency", "significance", "fail")
     assert row["obtained"] == pytest.approx(new.mean())
-    (same,) = compared(pair[0], pair[0], cell, Rules(), 1)
+    (same,) = compare_cells(pair[0], pair[0], cell, Rules(), 1)
     assert same["verdict"] == "pass"
-    (differing,) = compared(*pair, cell, Rules(exact=True), 1)
+    (differing,) = compare_cells(*pair, cell, Rules(exact=True), 1)
     assert differing["verdict"] == "fail"
     assert differing["obtained"] == (old != new).sum()
     assert differing["queries"][0] == f"j{np.flatnonzero(old != new)[0]}"
@@ -214,7 +220,7 @@ def test_agreement_with_people_is_compared_too():
 
 def test_judgments_that_only_one_run_has_are_found_in_exact_mode():
     cell = Cell("a", "study", "")
-    (row,) = compared(
+    (row,) = compare_cells(
         run(judgments=judgments([1, 0, 1])),
         run(judgments=judgments([1, 0])),
         cell,
@@ -230,11 +236,11 @@ def test_an_incumbent_stands_for_all_models():
     baseline = run(ranks_of(good, "incumbent"), ranks_of(bad, "other"))
     new = run(ranks_of(bad, "candidate"))
     cell = Cell("candidate", "mine", "short")
-    (alone,) = compared(baseline, new, cell, Rules(), 1)
+    (alone,) = compare_cells(baseline, new, cell, Rules(), 1)
     assert alone["verdict"] == "not compared"
-    rows = compared(baseline, new, cell, Rules(incumbent="incumbent"), 1)
+    rows = compare_cells(baseline, new, cell, Rules(incumbent="incumbent"), 1)
     assert by(rows, metric="recall@10")[0]["verdict"] == "fail"
-    rows = compared(baseline, new, cell, Rules(incumbent="other"), 1)
+    rows = compare_cells(baseline, new, cell, Rules(incumbent="other"), 1)
     assert {row["verdict"] for row in rows} == {"pass"}
 
 
@@ -247,7 +253,7 @@ def test_another_dataset_or_query_set_is_no_baseline():
         ranks_of([1, 2, 3, 4]),
         datasets={"mine": {"fingerprint": "y", "n_items": 11, "contents": {"pictures": "r"}}},
     )
-    (row,) = compared(old, new, CELL, Rules(), 1)
+    (row,) = compare_cells(old, new, CELL, Rules(), 1)
     assert row["verdict"] == "unusable"
     assert "n_items 10 and 11, other pictures" in row["expected"]
     assert "1 only in the new run: q003" in row["expected"]
@@ -260,7 +266,7 @@ def test_other_similarity_of_images_is_no_baseline():
             datasets={"study": {"fingerprint": "x", "image_similarity": rule}},
         )
 
-    (row,) = compared(of("mean"), of("max"), Cell("a", "study", ""), Rules(), 1)
+    (row,) = compare_cells(of("mean"), of("max"), Cell("a", "study", ""), Rules(), 1)
     assert row["verdict"] == "unusable"
     assert "--kis-image-similarity mean, this run with max" in row["expected"]
 
@@ -362,7 +368,7 @@ def test_a_gate_adjusts_for_the_cells_that_it_compares():
 
 
 def test_part_of_a_run_has_the_provenance_of_that_part():
-    part = part_of(run(ranks_of([1]), ranks_of([2], "b")), ["b"], ["mine"])
+    part = select_part(run(ranks_of([1]), ranks_of([2], "b")), ["b"], ["mine"])
     assert set(part.ranks["model"]) == {"b"}
     assert set(part.provenance["models"]) == {"b"}
 
@@ -376,11 +382,19 @@ def test_a_cell_has_only_the_measures_of_its_kind():
         Rules(measures=("consistency",), tolerance=0.0),
         Rules(measures=("mrr",), tolerance=0.0),
     )
-    assert compared(*ranked, CELL, of_judgments, 1) == compared(*judged, study, of_ranks, 1) == []
-    assert {row["metric"] for row in compared(*ranked, CELL, of_ranks, 1)} == {"mrr"}
-    assert {row["metric"] for row in compared(*judged, study, of_judgments, 1)} == {"consistency"}
+    assert (
+        compare_cells(*ranked, CELL, of_judgments, 1)
+        == compare_cells(*judged, study, of_ranks, 1)
+        == []
+    )
+    assert {row["metric"] for row in compare_cells(*ranked, CELL, of_ranks, 1)} == {"mrr"}
+    assert {row["metric"] for row in compare_cells(*judged, study, of_judgments, 1)} == {
+        "consistency"
+    }
     only_queries = Rules(measures=("consistency",), query_factor=2)
-    assert [row["rule"] for row in compared(*ranked, CELL, only_queries, 1)] == ["query factor"]
+    assert [row["rule"] for row in compare_cells(*ranked, CELL, only_queries, 1)] == [
+        "query factor"
+    ]
 
 
 def test_a_figure_without_a_test_is_not_compared():
@@ -407,7 +421,7 @@ def test_the_queries_named_are_those_by_which_the_measure_fell():
     new = old.copy()
     new[:14], new[14:24] = np.arange(2, 9).repeat(2), 9_000
 
-    rows = compared(
+    rows = compare_cells(
         run(ranks_of(old)), run(ranks_of(new)), CELL, Rules(tolerance=0.05, query_factor=3), 1
     )
 
@@ -430,7 +444,7 @@ def test_of_ties_the_part_that_was_lost_counts():
     """Ranks 1 to 4 tie with chance 1/4 of first place: less is lost by them than by who falls from 1 to 3."""
     old, new = [1] * 30, [1] * 8 + [3] * 11 + [1] * 11
     worst = [1] * 19 + [4] * 11
-    rows = compared(
+    rows = compare_cells(
         run(ranks_of(old)), run(ranks_of(new, worst=np.maximum(new, worst))), CELL, Rules(), 1
     )
     names = by(rows, metric="recall@1")[0]["queries"]
@@ -445,7 +459,7 @@ def test_judgments_that_are_no_longer_agreed_with_are_named():
     new[100:200], old[50:60] = 0, 0
     new[150] = 0.5  # now a tie
     pair = (run(judgments=judgments(each)) for each in (old, new))
-    (row,) = compared(*pair, Cell("a", "study", ""), Rules(), 1)
+    (row,) = compare_cells(*pair, Cell("a", "study", ""), Rules(), 1)
     assert row["verdict"] == "fail"
     assert row["n_queries"] == len(row["queries"]) == 100
     assert row["queries"][0] == "j100: 1 → 0"
@@ -455,7 +469,9 @@ def test_judgments_that_are_no_longer_agreed_with_are_named():
     )
 
 
-@pytest.mark.parametrize("n", [1, 2, NAMED, NAMED + 1, 24, LISTED, LISTED + 1])
+@pytest.mark.parametrize(
+    "n", [1, 2, MOST_QUERIES_NAMED, MOST_QUERIES_NAMED + 1, 24, LISTED, LISTED + 1]
+)
 def test_queries_are_counted_not_read_from_a_sentence(n):
     """Whatever their ids are: one may look like what a sentence says, or hold its separator."""
     ids = [f"a; and {i} more" for i in range(n)]
@@ -463,15 +479,15 @@ def test_queries_are_counted_not_read_from_a_sentence(n):
         ranks_of(ranks).assign(query_id=[*ids, "last"]) for ranks in ([3] * (n + 1), [40] * n + [3])
     )
     (failed,) = by(
-        compared(run(old), run(new), CELL, Rules(query_factor=2), 1), rule="query factor"
+        compare_cells(run(old), run(new), CELL, Rules(query_factor=2), 1), rule="query factor"
     )
     assert (failed["n_queries"], len(failed["queries"])) == (n, min(n, LISTED))
     said = listing(failed)
     plural = "query" if n == 1 else "queries"
     assert said.startswith(
-        f"{n} {plural} that" if n <= NAMED else f"worst of the {n} {plural} that"
+        f"{n} {plural} that" if n <= MOST_QUERIES_NAMED else f"worst of the {n} {plural} that"
     )
-    assert said.count("3 → 40") == min(n, NAMED)
+    assert said.count("3 → 40") == min(n, MOST_QUERIES_NAMED)
 
 
 @pytest.mark.parametrize(
@@ -481,12 +497,12 @@ def test_exact_mode_says_so_where_scores_differ_by_rounding_only(shift, said):
     scores = np.linspace(0.2, 0.4, 5)
     old = ranks_of([1, 2, 3, 50, 400]).assign(target_score=scores.astype(np.float32))
     new = ranks_of([1, 2, 3, 51, 398]).assign(target_score=(scores - shift).astype(np.float32))
-    (row,) = compared(run(old), run(new), CELL, Rules(exact=True), 1)
+    (row,) = compare_cells(run(old), run(new), CELL, Rules(exact=True), 1)
     assert row["verdict"] == "fail"
     assert ("differ in their last bits only" in row["remark"]) == said
     assert ("--kis-drift 2 would let all of them pass" in row["remark"]) == said
     assert (row["remark"] in told([row])) == said
-    (row,) = compared(run(old), run(new), CELL, Rules(exact=True, drift="2"), 1)
+    (row,) = compare_cells(run(old), run(new), CELL, Rules(exact=True, drift="2"), 1)
     assert (row["verdict"], row["remark"]) == ("pass", "")
 
 
@@ -495,5 +511,5 @@ def test_exact_mode_says_so_of_judgments_where_their_margins_are_known():
     cell = Cell("a", "study", "")
     for shift, said in ((3e-7, True), (0.01, False), (np.nan, False)):
         pair = run(judgments=old), run(judgments=new.assign(margin=0.1 + shift))
-        (row,) = compared(*pair, cell, Rules(exact=True), 1)
+        (row,) = compare_cells(*pair, cell, Rules(exact=True), 1)
         assert ("last bits only" in row["remark"]) == said

@@ -15,8 +15,8 @@ from kis_bench.gate.threshold_writing import USUAL, Margin, write_thresholds
 from kis_bench.gate.thresholds import (
     Threshold,
     check,
-    figures_of,
-    measures_of,
+    index_figures,
+    list_measures,
     read_thresholds,
     unmatchable,
     wrong_metric,
@@ -239,9 +239,9 @@ def measured(ranks=None):
 
 def test_any_cut_off_is_measured_when_a_threshold_asks_for_it():
     thresholds = [Threshold("recall@7", min=0.0), Threshold("mrr", min=0.0)]
-    assert ("recall", 7) in measures_of(thresholds)
+    assert ("recall", 7) in list_measures(thresholds)
     ranks = measured()
-    figures = figures_of(metrics_table(ranks, measures_of(thresholds)))
+    figures = index_figures(metrics_table(ranks, list_measures(thresholds)))
     assert figures["recall@7"].value == pytest.approx((ranks["rank"] <= 7).mean())
     assert {"recall@10", "mrr", "median_rank"} <= set(figures)
 
@@ -257,9 +257,9 @@ def test_a_run_keeps_the_thresholds_that_were_written_from_it(tmp_path, margin):
     assert len(ranked) == (margin not in ("0.02", "0"))  # a share says nothing of ranks
     assert n == len(thresholds) >= 3
     assert all(one.max or one.min for one in thresholds)  # none that nothing could miss
-    rows = check(thresholds, Cell("clip", "mvk", "long"), figures_of(run.metrics))
+    rows = check(thresholds, Cell("clip", "mvk", "long"), index_figures(run.metrics))
     assert [row["verdict"] for row in rows] == ["pass"] * n
-    half = figures_of(metrics_table(measured(ranks["rank"] * 2)))
+    half = index_figures(metrics_table(measured(ranks["rank"] * 2)))
     assert "fail" in {
         row["verdict"] for row in check(thresholds, Cell("clip", "mvk", "long"), half)
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kis_bench.measuring import fused_ranks as module
-from kis_bench.measuring.fused_ranks import FUSED, WEIGHTS, fused_ranks
+from kis_bench.measuring.fused_ranks import FUSED, LIST_WEIGHTS, fused_ranks
 from kis_bench.ranking import target_ranks
 from kis_bench.statistics.clusters import link_sets
 from kis_bench.statistics.cross_validation import assign_parts, choose_on_others
@@ -129,7 +129,9 @@ def test_weights_are_learned_without_the_query():
     texts, items, targets, names, queries = models(q=15)
     table = fused_ranks(texts, items, targets, names, queries, folds=5)
     rows = table[(table.method == "weighted") & (table.model_1 == "m0") & (table.model_2 == "m2")]
-    every = {w: brute(texts, items, targets, (0, 2), "weighted", 1000, w) for w in WEIGHTS.tolist()}
+    every = {
+        w: brute(texts, items, targets, (0, 2), "weighted", 1000, w) for w in LIST_WEIGHTS.tolist()
+    }
     gain = {w: np.array([2 / (a + b) for a, b in places]) for w, places in every.items()}
     parts = assign_parts(link_sets(targets).tolist(), 5, 0)
     assert all(
@@ -144,7 +146,7 @@ def test_weights_are_learned_without_the_query():
         others = parts != parts[q]
         best = max(round(float(gain[w][others].mean()), 12) for w in gain)
         equal = [w for w in gain if round(float(gain[w][others].mean()), 12) == best]
-        assert row.parameter == min(equal, key=lambda w: WEIGHTS.tolist().index(w))
+        assert row.parameter == min(equal, key=lambda w: LIST_WEIGHTS.tolist().index(w))
         assert (row.rank_best, row.rank_worst) == every[row.parameter][q]
 
 
@@ -152,7 +154,7 @@ def test_weights_are_learned_without_the_query():
 def test_all_weight_on_a_model_is_that_model(monkeypatch, depth):
     """To the end of its list, and by its own ties."""
     for weight in (1.0, 0.0):
-        monkeypatch.setattr(module, "WEIGHTS", np.array([weight]))
+        monkeypatch.setattr(module, "LIST_WEIGHTS", np.array([weight]))
         texts, items, targets, names, queries = models(m=2)
         table = fused_ranks(texts, items, targets, names, queries, depth=depth)
         rows = table[table.method == "weighted"]

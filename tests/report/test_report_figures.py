@@ -272,7 +272,7 @@ def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
     panels = np.array(drawn[0].axes).reshape(3, 3)
     assert "oracle of both" in words(drawn[0])
     assert "upper bound of choices between both lists, not of fused ones" in words(drawn[0])
-    oracle = next(line for line in curves(panels[1, 0]) if line.get_color() == grid.BOUND[0])
+    oracle = next(line for line in curves(panels[1, 0]) if line.get_color() == grid.GRID_BOUND[0])
     missed = [np.prod(1 - one.hits(int(k))[1:], axis=0).mean() for k in oracle.get_xdata()]
     assert oracle.get_ydata() == pytest.approx(100 * (1 - np.array(missed)))
     for each in one.rank:

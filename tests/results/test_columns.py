@@ -10,7 +10,7 @@ from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import read_baseline, save_baseline
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import TABLES
-from kis_bench.results.schema import BASELINE, PUBLIC, Column
+from kis_bench.results.schema import IN_BASELINES, PUBLIC, Column
 
 CELLS = {"string": "x", "texts": ("x",), "bool": True}
 
@@ -82,7 +82,7 @@ def test_a_new_column_is_private(tmp_path, added):
     assert read_baseline(tmp_path / "b.kis.zip").ranks["length"].isna().all()
 
 
-@pytest.mark.parametrize(("access", "kept"), [(PUBLIC, False), (BASELINE, True)])
+@pytest.mark.parametrize(("access", "kept"), [(PUBLIC, False), (IN_BASELINES, True)])
 def test_a_public_column_is_shown_and_kept_where_that_is_said(tmp_path, added, access, kept):
     added(access=access)
     run = read_run(write(tmp_path, privacy=True, ranks=fill("ranks", length=7)))

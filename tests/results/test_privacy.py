@@ -16,7 +16,7 @@ from kis_bench.analysis import combinations, label_sets
 from kis_bench.analysis.models import compare
 from kis_bench.measuring import run as runs
 from kis_bench.report.sections.provenance import show_provenance
-from kis_bench.results.privacy import command_of, without_private
+from kis_bench.results.privacy import hide_command, without_private
 from kis_bench.statistics import crossed
 
 HOME = "/home/anna-secret"
@@ -47,7 +47,7 @@ HOME = "/home/anna-secret"
     ],
 )
 def test_of_a_command_only_what_is_allowed_stays(arguments, shown):
-    assert command_of(arguments) == shown
+    assert hide_command(arguments) == shown
 
 
 def test_what_the_list_does_not_name_is_left_out():

@@ -23,8 +23,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from kis_bench.encoders.demo import WEIGHTS
-from kis_bench.encoders.demo.network import DualEncoder, words
+from kis_bench.encoders.demo import DEMO_WEIGHTS
+from kis_bench.encoders.demo.network import DualEncoder, split_words
 from tools.demo.styles import STYLES, Concept, concepts, npm_command, pictures
 
 SEED, THREADS, BATCH = 0, 2, 192
@@ -56,7 +56,7 @@ def caption(concept: Concept, rng: np.random.Generator) -> list[str]:
         chosen = some
     else:
         chosen = [concept.name, *some]
-    found = words(" ".join(chosen))
+    found = split_words(" ".join(chosen))
     kept = [word for word in found if rng.random() > 0.1] if len(found) > 2 else found
     return kept or found
 
@@ -199,7 +199,7 @@ def main() -> None:
         "folder", type=Path, help="where node_modules/ with the emoji packages lies"
     )
     parser.add_argument(
-        "--output", type=Path, default=WEIGHTS, help="default: the weights of the package"
+        "--output", type=Path, default=DEMO_WEIGHTS, help="default: the weights of the package"
     )
     parser.add_argument("--steps", type=int, default=STEPS)
     arguments = parser.parse_args()

@@ -84,12 +84,12 @@ def prepare(cache: Path) -> Path:
         for row in show_progress(rows, "rendering openmoji", unit="picture"):
             picture = render(drawings[row["hexcode"]].read_text(encoding="utf-8"))
             picture.save(unfinished / "images" / f"{row['hexcode']}.png")
-        write_table(
+        write_rows(
             unfinished / "images.csv",
             ("item_id", "path", "group"),
             [(r["hexcode"], f"images/{r['hexcode']}.png", r["subgroup"]) for r in rows],
         )
-        write_table(
+        write_rows(
             unfinished / "labels.csv",
             ("query_id", "item_id", "label_set", "text"),
             [(f"{r['hexcode']}-short", r["hexcode"], "short", names[r["hexcode"]]) for r in rows]
@@ -114,7 +114,7 @@ def compose_long_text(names: dict[str, str], row: dict[str, str]) -> str:
     return ", ".join([name, *(k for k in row["keywords"].split("|") if k and k != name)])
 
 
-def write_table(file: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def write_rows(file: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)

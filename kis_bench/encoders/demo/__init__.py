@@ -10,7 +10,7 @@ from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint, Readiness
 
-WEIGHTS = Path(__file__).with_name("weights.safetensors")
+DEMO_WEIGHTS = Path(__file__).with_name("weights.safetensors")
 PREPROCESSING = "rgb-squash-bicubic-64"
 
 
@@ -27,10 +27,10 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
 
 def weights_digest() -> str:
     try:
-        return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+        return hashlib.sha256(DEMO_WEIGHTS.read_bytes()).hexdigest()
     except OSError as error:
         raise KisBenchError(
-            f"{WEIGHTS} can't be read: {error.strerror}; install kis-bench anew"
+            f"{DEMO_WEIGHTS} can't be read: {error.strerror}; install kis-bench anew"
         ) from error
 
 
@@ -40,7 +40,7 @@ def key(checkpoint: Checkpoint, precision: str) -> str:
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
-    return {WEIGHTS.name: weights_digest()}
+    return {DEMO_WEIGHTS.name: weights_digest()}
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:

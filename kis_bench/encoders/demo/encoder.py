@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders.demo import WEIGHTS
-from kis_bench.encoders.demo.network import CONTEXT_LENGTH, DIM, DualEncoder, pixels, words
+from kis_bench.encoders.demo import DEMO_WEIGHTS
+from kis_bench.encoders.demo.network import CONTEXT_LENGTH, DIM, DualEncoder, pixels, split_words
 from kis_bench.encoders.device import choose
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import upright
@@ -28,10 +28,10 @@ class DemoEncoder:
         self.device = choose(device)
         network = DualEncoder()
         try:
-            network.load_state_dict(safetensors.torch.load_file(WEIGHTS))
+            network.load_state_dict(safetensors.torch.load_file(DEMO_WEIGHTS))
         except (OSError, RuntimeError, safetensors.SafetensorError) as error:
             raise KisBenchError(
-                f"{WEIGHTS} is not the demo model's: {error}; install kis-bench anew"
+                f"{DEMO_WEIGHTS} is not the demo model's: {error}; install kis-bench anew"
             ) from error
         # Texts stay on the CPU: a bag of hashed words is no work for a GPU.
         self.image, self.text = (
@@ -47,7 +47,7 @@ class DemoEncoder:
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
-        read = [words(text) for text in texts]
+        read = [split_words(text) for text in texts]
         vectors: Float32s = self.text([found[:CONTEXT_LENGTH] for found in read]).numpy()[
             :, None, :
         ]

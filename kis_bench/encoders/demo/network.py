@@ -18,10 +18,10 @@ from torch.nn import functional as F
 PICTURE_SIZE = 64
 DIM = 128
 CONTEXT_LENGTH = 64  #: words; the rest of a text is not read
-WORD_BUCKETS, PIECE_BUCKETS, WIDTH = 8192, 4096, 64
+WORD_BUCKETS, PIECE_BUCKETS, WORD_WIDTH = 8192, 4096, 64
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Lower-case runs of letters and digits; a text without any is one unknown word."""
     return re.findall(r"[^\W_]+", text.lower()) or ["?"]
 
@@ -91,17 +91,17 @@ class TextTower(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.word_vectors = nn.EmbeddingBag(WORD_BUCKETS, WIDTH, mode="sum")
+        self.word_vectors = nn.EmbeddingBag(WORD_BUCKETS, WORD_WIDTH, mode="sum")
         self.word_weights = nn.Embedding(WORD_BUCKETS, 1)
-        self.piece_vectors = nn.EmbeddingBag(PIECE_BUCKETS, WIDTH, mode="mean")
-        self.straight = nn.Linear(2 * WIDTH, DIM)
-        self.bent = nn.Sequential(nn.Linear(2 * WIDTH, 256), nn.GELU(), nn.Linear(256, DIM))
+        self.piece_vectors = nn.EmbeddingBag(PIECE_BUCKETS, WORD_WIDTH, mode="mean")
+        self.straight = nn.Linear(2 * WORD_WIDTH, DIM)
+        self.bent = nn.Sequential(nn.Linear(2 * WORD_WIDTH, 256), nn.GELU(), nn.Linear(256, DIM))
         nn.init.normal_(self.word_vectors.weight, std=0.3)
         nn.init.normal_(self.piece_vectors.weight, std=0.3)
         nn.init.zeros_(self.word_weights.weight)
 
     def forward(self, texts: Sequence[Sequence[str]]) -> Tensor:
-        """``texts``: the words of each text, as :func:`words` gives them."""
+        """``texts``: the words of each text, as :func:`split_words` gives them."""
         word_ids, word_starts = flatten([[bucket(w, WORD_BUCKETS) for w in text] for text in texts])
         piece_ids, piece_starts = flatten(
             [[bucket(p, PIECE_BUCKETS) for w in text for p in pieces(w)] for text in texts]

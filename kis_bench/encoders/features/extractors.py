@@ -104,7 +104,7 @@ EXTRACTORS: dict[str, tuple[Callable[[Image.Image], Feature], int, dict[str, str
         {"skimage": "scikit-image", "sklearn": "scikit-learn"},
     ),
 }
-NAMES = (*EXTRACTORS, "vlad-sift")
+EXTRACTOR_NAMES = (*EXTRACTORS, "vlad-sift")
 
 
 class Extractor:
@@ -139,8 +139,8 @@ class Extractor:
 def parts(checkpoint: Checkpoint) -> tuple[str, Path | None, dict[str, str]]:
     """Name of the extractor, its codebook's file where it has one, and the packages that it needs."""
     name, file = checkpoint.origin.rest.partition("=")[0], checkpoint.origin.folder
-    if name not in NAMES:
-        raise UnknownName("extractor", name, NAMES, f"Model: {checkpoint.name}.")
+    if name not in EXTRACTOR_NAMES:
+        raise UnknownName("extractor", name, EXTRACTOR_NAMES, f"Model: {checkpoint.name}.")
     if name == "vlad-sift":
         return (
             name,

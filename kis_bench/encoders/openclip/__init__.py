@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEEDS = ("open_clip_torch>=3.3",)
-CONFIG = "open_clip_config.json"
+OPENCLIP_CONFIG = "open_clip_config.json"
 #: In the order in which open_clip looks for them in a folder.
-WEIGHTS = (
+OPENCLIP_WEIGHTS = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
@@ -43,7 +43,7 @@ def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
     """
     source = checkpoint.origin
     if source.kind == "hf-hub":
-        return hub.repository_of(checkpoint)
+        return hub.find_repository(checkpoint)
     if source.folder is not None:
         return source.folder
     architecture, slash, tag = source.rest.rpartition("/")
@@ -61,13 +61,15 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
         )
     found = origin(checkpoint)
     if isinstance(found, hub.Repository):
-        state = hub.readiness(checkpoint, found, CONFIG, WEIGHTS, "openclip", *NEEDS)
-        text_model = text_model_of(found.snapshot) if state.ready and found.snapshot else None
+        state = hub.readiness(
+            checkpoint, found, OPENCLIP_CONFIG, OPENCLIP_WEIGHTS, "openclip", *NEEDS
+        )
+        text_model = find_text_model(found.snapshot) if state.ready and found.snapshot else None
         return (
             state if text_model is None or text_model.snapshot else hub.not_downloaded(checkpoint)
         )
     if isinstance(found, Path):
-        lacks = hub.missing_files(found, CONFIG, WEIGHTS)
+        lacks = hub.missing_files(found, OPENCLIP_CONFIG, OPENCLIP_WEIGHTS)
         return Readiness(
             not lacks, f"no {lacks[0]}" if lacks else "ready", f"looked in {found}" if lacks else ""
         )
@@ -81,7 +83,7 @@ def fetch(checkpoint: Checkpoint) -> None:
     """Downloads the weights and what the tokenizer needs."""
     found = origin(checkpoint)
     if isinstance(found, hub.Repository):
-        text_model = text_model_of(found.fetch(of_repository))
+        text_model = find_text_model(found.fetch(of_repository))
         if text_model is not None:
             text_model.fetch(hub.small_files)
     elif isinstance(found, Tag):
@@ -90,10 +92,10 @@ def fetch(checkpoint: Checkpoint) -> None:
             extra.fetch(hub.small_files)
 
 
-def text_model_of(folder: Path) -> hub.Repository | None:
+def find_text_model(folder: Path) -> hub.Repository | None:
     """Whose configuration describes the text side, where open_clip builds it with transformers."""
     try:
-        name = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_cfg"][
+        name = json.loads((folder / OPENCLIP_CONFIG).read_text(encoding="utf-8"))["model_cfg"][
             "text_cfg"
         ].get("hf_model_name")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -102,14 +104,16 @@ def text_model_of(folder: Path) -> hub.Repository | None:
 
 
 def of_repository(files: Sequence[str]) -> list[str]:
-    if CONFIG not in files:
+    if OPENCLIP_CONFIG not in files:
         hint = (
             "; it has a config.json: try transformers:ORG/NAME or timm:NAME"
             if "config.json" in files
             else ""
         )
-        raise KisBenchError(f"this is no repository of open_clip, it has no {CONFIG}{hint}")
-    return hub.weights_and_small_files(files, WEIGHTS)
+        raise KisBenchError(
+            f"this is no repository of open_clip, it has no {OPENCLIP_CONFIG}{hint}"
+        )
+    return hub.weights_and_small_files(files, OPENCLIP_WEIGHTS)
 
 
 def key(checkpoint: Checkpoint, precision: str) -> str | None:
@@ -133,7 +137,7 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
         return {
             name: commit for one in found.repositories for name, commit in one.weights().items()
         }
-    chosen = next((name for name in WEIGHTS if (found / name).is_file()), None)
+    chosen = next((name for name in OPENCLIP_WEIGHTS if (found / name).is_file()), None)
     if chosen is None:
         return {}
     read = [file for file in sorted(found.iterdir()) if hub.SMALL_FILES.fullmatch(file.name)]

@@ -32,7 +32,7 @@ WITH_WEIGHTS = ("Dense", "LayerNorm")  #: modules that have weights, beside the 
 
 def locate(checkpoint: Checkpoint) -> hub.Repository | Path:
     """The user's folder, or the repository."""
-    return checkpoint.origin.folder or hub.repository_of(checkpoint)
+    return checkpoint.origin.folder or hub.find_repository(checkpoint)
 
 
 def read_modules(folder: Path) -> list[tuple[str, str]]:
@@ -91,7 +91,7 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
 
 def fetch(checkpoint: Checkpoint) -> None:
     """Downloads the table of modules, then of each module its configuration and one set of weights."""
-    repository = hub.repository_of(checkpoint)
+    repository = hub.find_repository(checkpoint)
     folder = repository.fetch(choose_table)
     modules = read_modules(folder)
 

@@ -14,18 +14,18 @@ from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint, Readiness
 
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+TIMM_CONFIG = "config.json"
+TIMM_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def repository(checkpoint: Checkpoint) -> hub.Repository:
-    found = hub.repository_of(checkpoint)
+    found = hub.find_repository(checkpoint)
     return found if "/" in found.name else dataclasses.replace(found, name=f"timm/{found.name}")
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
     return hub.readiness(
-        checkpoint, repository(checkpoint), CONFIG, WEIGHTS, "timm", "timm>=1.0.17"
+        checkpoint, repository(checkpoint), TIMM_CONFIG, TIMM_WEIGHTS, "timm", "timm>=1.0.17"
     )
 
 
@@ -41,7 +41,7 @@ def fetch(checkpoint: Checkpoint) -> None:
             else "timm has none for it"
         )
         raise KisBenchError(f"{checkpoint.source} doesn't say which weights; {known}")
-    repository(checkpoint).fetch(partial(hub.weights_and_small_files, preferred=WEIGHTS))
+    repository(checkpoint).fetch(partial(hub.weights_and_small_files, preferred=TIMM_WEIGHTS))
 
 
 def key(checkpoint: Checkpoint, precision: str) -> str | None:

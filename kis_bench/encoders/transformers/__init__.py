@@ -20,27 +20,27 @@ WEIGHTS = (
 def readiness(checkpoint: Checkpoint) -> Readiness:
     needs = ("transformers>=5", "torch>=2.4", "torchvision")
     return hub.readiness(
-        checkpoint, hub.repository_of(checkpoint), CONFIG, WEIGHTS, "transformers", *needs
+        checkpoint, hub.find_repository(checkpoint), CONFIG, WEIGHTS, "transformers", *needs
     )
 
 
 def fetch(checkpoint: Checkpoint) -> None:
-    hub.repository_of(checkpoint).fetch(partial(hub.weights_and_small_files, preferred=WEIGHTS))
+    hub.find_repository(checkpoint).fetch(partial(hub.weights_and_small_files, preferred=WEIGHTS))
 
 
 def key(checkpoint: Checkpoint, precision: str) -> str | None:
-    repository = hub.repository_of(checkpoint)
+    repository = hub.find_repository(checkpoint)
     return f"transformers-{repository.key()}-{precision}" if repository.commit else None
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
-    return hub.repository_of(checkpoint).weights()
+    return hub.find_repository(checkpoint).weights()
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     from kis_bench.encoders.transformers.encoder import load as load_encoder
 
-    folder, made_under = hub.repository_of(checkpoint).snapshot, key(checkpoint, precision)
+    folder, made_under = hub.find_repository(checkpoint).snapshot, key(checkpoint, precision)
     assert folder is not None  # it is ready
     assert made_under is not None
     return load_encoder(checkpoint, made_under, device, precision, folder)

@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Kind(Generic[Value]):
+class ValueKind(Generic[Value]):
     """A kind of value: what is expected, and how it is converted; None if it is something else."""
 
     expected: str
@@ -25,7 +25,7 @@ class Place:
     name: str
     problems: list[str]
 
-    def take(self, path: str, kind: Kind[Value], *, needed: bool = True) -> Value | None:
+    def take(self, path: str, kind: ValueKind[Value], *, needed: bool = True) -> Value | None:
         """The value at a path of keys; None, and a problem, if it is missing or of another kind."""
         value, name, expected = self.found, self.name, kind.expected
         taken: Value | None = None
@@ -56,4 +56,4 @@ class Place:
         ]
 
 
-LIST = Kind[list[Any]]("a list", lambda value: value if isinstance(value, list) else None)
+LIST = ValueKind[list[Any]]("a list", lambda value: value if isinstance(value, list) else None)

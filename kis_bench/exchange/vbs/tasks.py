@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.errors import BadFile
-from kis_bench.exchange.vbs.json_values import LIST, Kind, Place
+from kis_bench.exchange.vbs.json_values import LIST, Place, ValueKind
 from kis_bench.files.csv_tables import decode
 
 SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"
@@ -195,10 +195,10 @@ def parse_timecode(value: Any) -> tuple[float, float] | None:
     return 3600 * hours + 60 * minutes + seconds + thousandths / 1000, frames + only_frames
 
 
-def make_clock(unit: str) -> Kind[tuple[float, float]]:
+def make_clock(unit: str) -> ValueKind[tuple[float, float]]:
     """Makes the kind of a time in this unit, converted to seconds and frames."""
     if unit.upper() == "TIMECODE":
-        return Kind("a time such as 0:01:30:12 with 12 frames, or 0:01:30.480", parse_timecode)
+        return ValueKind("a time such as 0:01:30:12 with 12 frames, or 0:01:30.480", parse_timecode)
 
     def read(value: Any) -> tuple[float, float] | None:
         count = take_number(
@@ -207,15 +207,17 @@ def make_clock(unit: str) -> Kind[tuple[float, float]]:
         seconds = PER_SECOND.get(unit)
         return None if count is None else (count / seconds, 0.0) if seconds else (0.0, count)
 
-    return Kind(f"a number from 0 to {LARGEST_NUMBER:.0f}, in quotes or not", read)
+    return ValueKind(f"a number from 0 to {LARGEST_NUMBER:.0f}, in quotes or not", read)
 
 
-HINT = Kind(f"a text in quotes, of at most {MOST_CHARACTERS:,} whole characters", take_hint)
-TEXT_NOT_BLANK = Kind[str](f"{HINT.expected}, not blank", lambda value: take_hint(value) or None)
-MILLISECONDS = Kind(f"milliseconds, a number from 0 to {LARGEST_NUMBER:.0f}", take_number)
-SECONDS = Kind(f"seconds, a number from 0 to {LARGEST_NUMBER:.0f}, or null", take_number)
-FPS = Kind("frames per second, a number from 0.001, or null", take_rate)
-UNIT = Kind[str](f"one of {', '.join(UNITS)}", lambda value: value if value in UNITS else None)
+HINT = ValueKind(f"a text in quotes, of at most {MOST_CHARACTERS:,} whole characters", take_hint)
+TEXT_NOT_BLANK = ValueKind[str](
+    f"{HINT.expected}, not blank", lambda value: take_hint(value) or None
+)
+MILLISECONDS = ValueKind(f"milliseconds, a number from 0 to {LARGEST_NUMBER:.0f}", take_number)
+SECONDS = ValueKind(f"seconds, a number from 0 to {LARGEST_NUMBER:.0f}, or null", take_number)
+FPS = ValueKind("frames per second, a number from 0.001, or null", take_rate)
+UNIT = ValueKind[str](f"one of {', '.join(UNITS)}", lambda value: value if value in UNITS else None)
 
 
 def read_archive_task(task: Place) -> list[Task]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kis_bench.report.view import View
 
 LONGEST = 20_000  #: letters of a text on the page
-DASHES = (
+DASH_STYLES = (
     "solid",
     "9px,3px",
     "3px,2px",
@@ -71,7 +71,7 @@ def explorer_data(
     drawn = InlinedPictures()
     if not privacy:
         limit = budget_bytes if form == "single" else None
-        drawn = inline_pictures(wanted(sets, datasets), view.pictures, budget=limit)
+        drawn = inline_pictures(list_wanted(sets, datasets), view.pictures, budget=limit)
     places = {name: place for place, name in enumerate(drawn.pictures)}
     return {
         "form": form,
@@ -82,20 +82,20 @@ def explorer_data(
             {
                 "name": model,
                 "colour": looks[model][0],
-                "dash": DASHES[place // len(PALETTE) % len(DASHES)],
+                "dash": DASH_STYLES[place // len(PALETTE) % len(DASH_STYLES)],
             }
             for model, place in names.items()
         ],
         "datasets": {
             dataset: {
                 "items": list(items),
-                "of_items": [picture_of(drawn, places, (dataset, item)) for item in items],
+                "of_items": [find_picture(drawn, places, (dataset, item)) for item in items],
             }
             for dataset, items in datasets.items()
         },
         "pictures": [base64.b64encode(webp).decode("ascii") for webp in drawn.pictures.values()]
         if form == "single"
-        else written(drawn, folder),
+        else write_data(drawn, folder),
         "note": note(drawn, sets, datasets, limit=budget_bytes) if not privacy else "",
     }
 
@@ -122,7 +122,7 @@ def one_set(condition: Condition, table: pd.DataFrame, names: Mapping[str, int])
         "worst": condition.worst.tolist(),
         "flags": [
             [FLAGS.index(flag) for flag in each if flag in FLAGS]
-            for each in map(listed, rows["flags"])
+            for each in map(list_items, rows["flags"])
         ],
         "disagreement": [
             None if math.isnan(x) else round(x, 3) for x in rows["disagreement"].astype(float)
@@ -141,7 +141,7 @@ def asked_and_found(
         model: rows[rows["model"] == model].set_index("query_id").reindex(order)
         for model in condition.models
     }
-    tops = [[listed(top) for top in own[model]["top_item_ids"]] for model in condition.models]
+    tops = [[list_items(top) for top in own[model]["top_item_ids"]] for model in condition.models]
     seen = {item for each in tops for top in each for item in top}
     asked = own[condition.models[0]]
 
@@ -162,7 +162,7 @@ def asked_and_found(
     }
 
 
-def listed(cell: Any) -> list[str]:
+def list_items(cell: Any) -> list[str]:
     """A cell that may hold several texts, or nothing."""
     return (
         [str(each) for each in cell]
@@ -171,7 +171,7 @@ def listed(cell: Any) -> list[str]:
     )
 
 
-def wanted(
+def list_wanted(
     sets: Sequence[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, int]]
 ) -> Iterator[Item]:
     """Items in the order in which they matter: targets, what stands first under any model, then second, and so on."""
@@ -199,13 +199,13 @@ def wanted(
         )
 
 
-def picture_of(drawn: InlinedPictures, places: Mapping[str, int], item: Item) -> int | str:
+def find_picture(drawn: InlinedPictures, places: Mapping[str, int], item: Item) -> int | str:
     return (
         places[drawn.of_items[item]] if item in drawn.of_items else drawn.reasons.get(item, UNKNOWN)
     )
 
 
-def written(drawn: InlinedPictures, folder: Path | None) -> list[str]:
+def write_data(drawn: InlinedPictures, folder: Path | None) -> list[str]:
     """Writes each picture to a file; returns where they lie, seen from the page."""
     if folder is None:
         raise ValueError('the form "folder" needs a folder for thumbnails')

@@ -63,7 +63,7 @@ def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | N
     forbids to itself; only its own scripts run.
     """
     beside = data is not None and data["form"] == "folder"
-    body, sections = rendered(markdown, folder, sheets=data is None, above="../" if beside else "")
+    body, sections = render(markdown, folder, sheets=data is None, above="../" if beside else "")
     names = [*PLAIN, *(EXPLORING if data is not None else ())]
     programs = [(PARTS / name).read_text(encoding="utf-8") for name in names]
     sheets = ["page.css", *(["explorer.css"] if data is not None else [])]
@@ -97,7 +97,7 @@ def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | N
             '<a class="skip" href="#report">Skip to the report</a>',
             '<header class="bar" id="bar"></header>',
             '<div class="sheet">',
-            f'<nav class="contents" id="contents" aria-label="Contents">\n{contents_of(sections)}\n</nav>',
+            f'<nav class="contents" id="contents" aria-label="Contents">\n{list_contents(sections)}\n</nav>',
             f'<main id="report" tabindex="-1">\n{body}</main>',
             "</div>",
             *blocks,
@@ -128,7 +128,7 @@ def write_folder_form(
 Sections = list[tuple[str, str, str]]  #: of headings: tag, name, words
 
 
-def rendered(markdown: str, folder: Path, *, sheets: bool, above: str) -> tuple[str, Sections]:
+def render(markdown: str, folder: Path, *, sheets: bool, above: str) -> tuple[str, Sections]:
     """The body, and its sections of the second and third level; ``above``: from the page to the report's folder."""
     from markdown_it import MarkdownIt
 
@@ -155,18 +155,18 @@ def rendered(markdown: str, folder: Path, *, sheets: bool, above: str) -> tuple[
             token.children = [child for child in token.children if sheets or not is_sheet(child)]
         for child in token.children or ():
             if child.type == "image":
-                embed_picture(child, folder)
+                inline_picture(child, folder)
             elif child.type == "link_open" and not re.match(
                 r"[a-z+.-]+:|[#/]", str(child.attrGet("href")), re.I
             ):
                 child.attrSet("href", f"{above}{child.attrGet('href')}")
-    renderer.add_render_rule("table_open", opened)
+    renderer.add_render_rule("table_open", open_parts)
     renderer.add_render_rule("table_close", lambda *_: "</table></div>\n")
     body = renderer.renderer.render(tokens, renderer.options, {})
     return body.replace("<p></p>\n", ""), sections
 
 
-def opened(_: Any, tokens: Any, place: int, *__: Any) -> str:
+def open_parts(_: Any, tokens: Any, place: int, *__: Any) -> str:
     """A table that scrolls by itself where it is too wide, also with the keyboard."""
     label = html.escape(tokens[place].meta["label"])
     return f'<div class="wide" role="region" tabindex="0" aria-label="{label}"><table>\n'
@@ -176,7 +176,7 @@ def is_sheet(token: Any) -> bool:
     return token.type == "image" and str(token.attrGet("src")).startswith(SHEETS)
 
 
-def embed_picture(token: Any, folder: Path) -> None:
+def inline_picture(token: Any, folder: Path) -> None:
     """The file that an image leads to as part of the page, with its size, so that nothing moves while it is decoded."""
     file = folder / str(token.attrGet("src"))
     content = file.read_bytes()
@@ -215,7 +215,7 @@ def with_explorer(body: str, sections: Sections) -> tuple[str, Sections]:
     return body[:at] + EXPLORER + body[at:], [*sections[:place], own, *sections[place:]]
 
 
-def contents_of(sections: Sections) -> str:
+def list_contents(sections: Sections) -> str:
     links = "\n".join(
         f'<li class="{tag}"><a href="#{html.escape(name)}" dir="auto">{html.escape(words)}</a></li>'
         for tag, name, words in sections

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.files.text import make_plain, shorten
-from kis_bench.report.numbers import missing
+from kis_bench.report.numbers import is_absent
 
 # Okabe and Ito's colours without black and yellow, which vanish on dark or white paper.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
@@ -143,20 +143,20 @@ def save_figure(figure: Any, title: str, stem: Path, *, size: int = 12) -> None:
 
 
 SMALL = {**STYLE, "font.size": 8, "axes.linewidth": 0.7}
-MEASURES = {"mrr": "MRR", "recall": "recall"}
+AXIS_MEASURES = {"mrr": "MRR", "recall": "recall"}
 
 
 def first_value(table: pd.DataFrame, column: str, otherwise: str = "") -> str:
     return (
         str(table[column].iloc[0])
-        if column in table and not missing(table[column].iloc[0])
+        if column in table and not is_absent(table[column].iloc[0])
         else otherwise
     )
 
 
 def measure_title(table: pd.DataFrame) -> str:
     name, k = first_value(table, "metric", "mrr"), first_value(table, "k")
-    return MEASURES.get(name, name.replace("_", " ")) + (f"@{int(float(k))}" if k else "")
+    return AXIS_MEASURES.get(name, name.replace("_", " ")) + (f"@{int(float(k))}" if k else "")
 
 
 def about_title(table: pd.DataFrame, *columns: str) -> str:

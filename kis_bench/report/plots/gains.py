@@ -21,7 +21,7 @@ from kis_bench.report.plots.axes import (
 )
 from kis_bench.report.sections.combinations import name_combination, name_method, name_models
 
-SHOWN = 12
+MOST_BARS = 12
 REAL, BOUND = "#0072B2", "#D55E00"
 
 
@@ -44,11 +44,11 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
     real = (
         gains[gains["kind"] == "achievable"]
         .sort_values("value", ascending=False, kind="stable")
-        .head(SHOWN)
+        .head(MOST_BARS)
     )
     bounds = gains[gains["kind"] == "bound"].sort_values("value", ascending=False, kind="stable")
     bound = {frozenset(name_models(row)): row["gain"] for _, row in bounds.iterrows()}
-    rows = [row for _, row in (real if len(real) else bounds.head(SHOWN)).iterrows()]
+    rows = [row for _, row in (real if len(real) else bounds.head(MOST_BARS)).iterrows()]
     with matplotlib.rc_context(SMALL):
         figure = new_figure(WIDTH, 1.15 + 0.31 * max(2, len(rows)))
         axes = figure.subplots()

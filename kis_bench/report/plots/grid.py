@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
     from kis_bench.report.view import View
 
-EXPLAINED = (
+GRID_TERMS = (
     "Above the diagonal: each query's rank under the column's model (to the right) and the row's (up); larger points: "
     "several queries.\n↑ queries on which the column's model is better, ← the row's, = both alike. On the diagonal: "
     "numbers of queries by rank, and the median.\nBelow it: recall@k of both; dotted: oracle of both, the better rank "
     "of each query, an upper bound of choices between both lists, not of fused ones."
 )
-BOUND = ("#444444", (0, (1, 1.1)))  #: of the oracle, which is no model
-NAMES = 7  #: points
+GRID_BOUND = ("#444444", (0, (1, 1.1)))  #: of the oracle, which is no model
+METHOD_NAMES = 7  #: points
 LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.38, 0.62, 0.82  # margins in inches
 
 
@@ -92,7 +92,9 @@ def draw_grid(view: View, condition: Condition, models: tuple[str, ...], stem: P
             else:
                 _curves(view, axes, own, i, j, limit)
             _edges(axes, i, j, m)
-        (dotted,) = grid[1][0].plot([], [], color=BOUND[0], linestyle=BOUND[1], linewidth=1.2)
+        (dotted,) = grid[1][0].plot(
+            [], [], color=GRID_BOUND[0], linestyle=GRID_BOUND[1], linewidth=1.2
+        )
         grid[1][0].legend(
             [dotted],
             ["oracle of both"],
@@ -106,7 +108,7 @@ def draw_grid(view: View, condition: Condition, models: tuple[str, ...], stem: P
             place = grid[i][i].get_position()
             name = {
                 "s": _broken(model, place.width * width),
-                "fontsize": NAMES,
+                "fontsize": METHOD_NAMES,
                 "fontweight": "bold",
                 "color": ink(view.style[model][0]),
             }
@@ -131,7 +133,7 @@ def draw_grid(view: View, condition: Condition, models: tuple[str, ...], stem: P
             "rank, or k below the diagonal (log scale)",
             va="top",
         )
-        figure.text(0.01, 0.05 / height, EXPLAINED, fontsize=5.8, va="bottom")
+        figure.text(0.01, 0.05 / height, GRID_TERMS, fontsize=5.8, va="bottom")
         title = f"{fitting(condition.name, 3.6, 9, 'bold')}: {len(own.queries):,} queries, {own.n_items:,} items"
         save_figure(figure, title, stem, size=9)
 
@@ -151,11 +153,13 @@ def histogram(rank: Float64s, limit: int) -> tuple[Int64s, Float64s]:
 def _broken(name: str, width: float) -> str:
     """A long name on two lines of so many inches, at a hyphen near its middle."""
     text = shorten(make_plain(name), 80)
-    if text_width(text, NAMES, "bold") <= width:
-        return fitting(text, width, NAMES, "bold")
+    if text_width(text, METHOD_NAMES, "bold") <= width:
+        return fitting(text, width, METHOD_NAMES, "bold")
     cuts = [i + 1 for i, letter in enumerate(text[:-1]) if letter in "-_/ "] or [len(text) // 2]
     cut = min(cuts, key=lambda i: abs(i - len(text) / 2))
-    return "\n".join(fitting(part, width, NAMES, "bold") for part in (text[:cut], text[cut:]))
+    return "\n".join(
+        fitting(part, width, METHOD_NAMES, "bold") for part in (text[:cut], text[cut:])
+    )
 
 
 def _edges(axes: Any, i: int, j: int, m: int) -> None:
@@ -237,7 +241,7 @@ def _curves(view: View, axes: Any, condition: Condition, i: int, j: int, limit: 
     both = [
         100 * smallest_hits(condition.best[rows], condition.worst[rows], int(k)).mean() for k in ks
     ]
-    axes.plot(ks, both, color=BOUND[0], linestyle=BOUND[1], linewidth=1.1)
+    axes.plot(ks, both, color=GRID_BOUND[0], linestyle=GRID_BOUND[1], linewidth=1.1)
     rank_axes(axes, n_items)
     log_axis(axes, 0.7, 1.4 * limit, ticks=5)
     axes.set_yticks([0, 50, 100])

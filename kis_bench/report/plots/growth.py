@@ -44,7 +44,7 @@ def draw_growth(view: View, growth: pd.DataFrame, stem: Path) -> None:
         for axes, k in zip(panels, ks, strict=True):
             for model in models:
                 rows = growth[(growth["k"] == k) & (growth["model"] == model)].sort_values("size")
-                _grown(axes, rows, here, view.style[str(model)], band=model in bands)
+                _grow(axes, rows, here, view.style[str(model)], band=model in bands)
             ends = growth["size"].min(), max(growth["size"].max(), growth["size"].min() + 1)
             log_axis(axes, *ends)
             axes.set_ylim(0, 101)
@@ -80,7 +80,7 @@ def draw_growth(view: View, growth: pd.DataFrame, stem: Path) -> None:
         )
 
 
-def _grown(axes: Any, rows: pd.DataFrame, here: int, look: tuple[str, Any], *, band: bool) -> None:
+def _grow(axes: Any, rows: pd.DataFrame, here: int, look: tuple[str, Any], *, band: bool) -> None:
     """One model: exact up to the size of the collection, from there on extrapolated."""
     inside, beyond = rows[~rows["extrapolated"]], rows[rows["size"] >= here]
     for part, low, high, strength in (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.report.numbers import missing
+from kis_bench.report.numbers import is_absent
 from kis_bench.report.plots.axes import (
     SMALL,
     WIDTH,
@@ -59,7 +59,7 @@ def draw_label_sets(view: View, rows: pd.DataFrame, stem: Path) -> None:
             )
             left.plot(b, place, "o", color=colour, markersize=5)
             right.plot(b - a, place, "o", color=colour, markersize=4.5)
-            if "ci_low" in ordered and not missing(ordered["ci_low"][place]):
+            if "ci_low" in ordered and not is_absent(ordered["ci_low"][place]):
                 ends = (scale * float(ordered[end][place]) for end in ("ci_low", "ci_high"))
                 right.hlines(place, *ends, color=colour, linewidth=1.6)
         right.axvline(0, color="#777777", linewidth=1)

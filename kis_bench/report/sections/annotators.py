@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from kis_bench.report.numbers import count, fraction, number, percent, spaced
+from kis_bench.report.numbers import count, fraction, join_words, number, percent
 from kis_bench.report.tables import table
 
 MOST_ROWS = 40
-SHOWN_RECALLS = (1, 10, 100)
+ANNOTATOR_RECALLS = (1, 10, 100)
 
 
 def show_annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
@@ -17,7 +17,9 @@ def show_annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
     for (model, name), own in figures.groupby(["model", "annotator"], sort=False):
         recalls = own[own["metric"] == "recall"].set_index("k")
         mrr = own[own["metric"] == "mrr"].iloc[0]
-        shares = [percent(*recalls.loc[k, ["value", "ci_low", "ci_high"]]) for k in SHOWN_RECALLS]
+        shares = [
+            percent(*recalls.loc[k, ["value", "ci_low", "ci_high"]]) for k in ANNOTATOR_RECALLS
+        ]
         mean = fraction(mrr["value"], mrr["ci_low"], mrr["ci_high"])
         rows.append(
             [str(model), str(name), *shares, mean, count(mrr["n"]), count(mrr["n_targets"])]
@@ -25,7 +27,7 @@ def show_annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
     head = [
         "model",
         "annotator",
-        *(f"recall@{k}" for k in SHOWN_RECALLS),
+        *(f"recall@{k}" for k in ANNOTATOR_RECALLS),
         "MRR",
         "queries",
         "targets",
@@ -53,7 +55,7 @@ def show_annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
             fraction(*(row[f"alpha_{what}{end}"] for end in ("", "_low", "_high")), digits=2)
             for what in ("found", "rank")
         ]
-        apart = spaced(f"{number(2 ** row['octaves_apart'])} times")
+        apart = join_words(f"{number(2 ** row['octaves_apart'])} times")
         cells.append([str(row["model"]), percent(row["found_alike"]), alphas[0], apart, alphas[1]])
     head = [
         "model",

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.report.numbers import difference, fraction, missing, number
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.numbers import difference, fraction, is_absent, number
+from kis_bench.report.tables import escape, table
 
 MOST_COMBINATIONS = 10
-METHODS = {
+METHOD_WORDS = {
     "oracle": "oracle: the better rank of each query",
     "rrf": "reciprocal rank fusion",
     "comb_sum": "CombSUM",
@@ -30,7 +30,9 @@ EXPLAINED = (
 
 def name_models(row: Any) -> list[str]:
     return [
-        str(name) for name in (row["model_1"], row["model_2"], row["model_3"]) if not missing(name)
+        str(name)
+        for name in (row["model_1"], row["model_2"], row["model_3"])
+        if not is_absent(name)
     ]
 
 
@@ -40,8 +42,8 @@ def name_combination(row: Any) -> str:
 
 
 def name_method(row: Any) -> str:
-    said = METHODS.get(str(row["method"]), str(row["method"]))
-    if missing(row["parameter"]):
+    said = METHOD_WORDS.get(str(row["method"]), str(row["method"]))
+    if is_absent(row["parameter"]):
         return said
     if row["method"] != "switch":
         return f"{said}, {row['parameter']:.2f}"
@@ -50,7 +52,7 @@ def name_method(row: Any) -> str:
 
 def show_combinations(gains: pd.DataFrame, advice: pd.DataFrame) -> list[str]:
     """What can be gained over the best single model, beside the oracle, which nobody can build."""
-    lines = [*(f"- {escaped(each, 1000)}" for each in advice["advice"]), ""]
+    lines = [*(f"- {escape(each, 1000)}" for each in advice["advice"]), ""]
     mrr = gains[gains["metric"] == "mrr"].sort_values("value", ascending=False, kind="stable")
     real, bounds = mrr[mrr["kind"] == "achievable"], mrr[mrr["kind"] == "bound"]
     oracle = {frozenset(name_models(row)): row["value"] for _, row in bounds.iterrows()}

@@ -20,7 +20,7 @@ from kis_bench.report.sections.known_items import (
 from kis_bench.report.sections.label_sets import show_label_sets
 from kis_bench.report.sections.published import show_published
 from kis_bench.report.sections.worst_queries import show_worst
-from kis_bench.report.tables import escaped
+from kis_bench.report.tables import escape
 from kis_bench.report.view import View
 
 MOST_IN_GRID = 5  #: models
@@ -29,11 +29,11 @@ MOST_IN_GRID = 5  #: models
 def show_dataset(view: View, name: str) -> list[str]:
     """Markdown of a dataset; its plots are drawn into the view's folder."""
     draw_curves(view, name, view.findings.of_datasets[name], view.plot("curves", name))
-    lines = [f"## {escaped(name)}", ""]
-    lines += view.link(f"Cumulative curves of {escaped(name)}: recall@k against k", "curves", name)
+    lines = [f"## {escape(name)}", ""]
+    lines += view.link(f"Cumulative curves of {escape(name)}: recall@k against k", "curves", name)
     for key in view.findings.conditions:
         if key[0] == name:
-            lines += [f"### Labels: {escaped(key[1])}", ""]
+            lines += [f"### Labels: {escape(key[1])}", ""]
             lines += show_condition(view, key)
             lines += show_worst(view, key)
     return lines + show_label_sets(view, name)
@@ -47,7 +47,7 @@ def show_condition(view: View, key: Key) -> list[str]:
     metrics = run.metrics[
         (run.metrics["dataset"] == dataset) & (run.metrics["label_set"] == label_set)
     ]
-    shown = f"{escaped(dataset)}, {escaped(label_set)}"
+    shown = f"{escape(dataset)}, {escape(label_set)}"
     lines = show_figures(metrics, condition, comparisons)
     lines += show_relevances(metrics, run.provenance.get("datasets", {}).get(dataset, {}))
     if key in found.annotators:

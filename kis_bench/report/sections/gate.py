@@ -8,22 +8,29 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.gate.verdicts import FAIL, NEW, PASS, UNUSABLE, failed_cells, told
-from kis_bench.report.numbers import missing, number, percent, probability
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.numbers import is_absent, number, percent, probability
+from kis_bench.report.tables import escape, table
 
 HEAD = ["verdict", "dataset", "labels", "model", "measure", "obtained", "expected", "rule", "p"]
 ORDER = {FAIL: 0, UNUSABLE: 1, NEW: 2, PASS: 3}
-WORDS = {FAIL: "failed", UNUSABLE: "without a usable baseline", NEW: "not compared", PASS: "passed"}
+VERDICT_WORDS = {
+    FAIL: "failed",
+    UNUSABLE: "without a usable baseline",
+    NEW: "not compared",
+    PASS: "passed",
+}
 
 
-def in_words(verdicts: pd.DataFrame) -> str:
+def count_verdicts(verdicts: pd.DataFrame) -> str:
     """How many checks came out how.
 
-    >>> in_words(pd.DataFrame({"verdict": ["pass", "fail", "pass"]}))
+    >>> count_verdicts(pd.DataFrame({"verdict": ["pass", "fail", "pass"]}))
     '3 checks: 1 failed, 2 passed'
     """
     counts = verdicts["verdict"].value_counts()
-    parts = [f"{int(counts[word]):,} {said}" for word, said in WORDS.items() if word in counts]
+    parts = [
+        f"{int(counts[word]):,} {said}" for word, said in VERDICT_WORDS.items() if word in counts
+    ]
     if not parts:
         return "nothing was checked"
     return f"{len(verdicts):,} check{'s' if len(verdicts) > 1 else ''}: {', '.join(parts)}"
@@ -37,13 +44,13 @@ def section(
     ``by`` is what was judged by; ``most`` the number of rows of passed checks.
     """
     rows = sorted(verdicts.to_dict("records"), key=lambda one: ORDER.get(str(one["verdict"]), 0))
-    lines = [escaped(f"{in_words(verdicts)}{f' ({by})' if by else ''}.", 1000), ""]
-    lines += [*(f"- {escaped(problem, 1000)}" for problem in problems), ""] if problems else []
+    lines = [escape(f"{count_verdicts(verdicts)}{f' ({by})' if by else ''}.", 1000), ""]
+    lines += [*(f"- {escape(problem, 1000)}" for problem in problems), ""] if problems else []
     for cell, failed in failed_cells(rows).items():
         lines += [
-            f"**{escaped(cell)}** failed:",
+            f"**{escape(cell)}** failed:",
             "",
-            *(f"- {escaped(line, 1000)}" for line in told(failed)),
+            *(f"- {escape(line, 1000)}" for line in told(failed)),
             "",
         ]
     failed_rows = sum(one["verdict"] != PASS for one in rows)
@@ -57,7 +64,7 @@ def section(
 
 def shown_row(one: Mapping[Any, Any]) -> list[str]:
     texts = ("verdict", "dataset", "label_set", "model", "metric", "expected", "rule")
-    words = {name: "" if missing(one.get(name)) else str(one[name]) for name in texts}
+    words = {name: "" if is_absent(one.get(name)) else str(one[name]) for name in texts}
     value = obtained(words["metric"], one.get("obtained"), one.get("ci_low"), one.get("ci_high"))
     return [
         words["verdict"],
@@ -74,7 +81,7 @@ def shown_row(one: Mapping[Any, Any]) -> list[str]:
 
 def obtained(metric: str, value: Any, low: Any, high: Any) -> str:
     """Recalls and consistencies in percent with their interval, others as numbers."""
-    if missing(value):
+    if is_absent(value):
         return ""
     if "recall@" in metric or metric.startswith("consistency"):
         return percent(value, low, high)

@@ -12,23 +12,23 @@ from kis_bench.report.numbers import (
     count,
     difference,
     fraction,
+    join_words,
     number,
     percent,
     percent_points,
     probability,
-    spaced,
 )
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.statistics.clusters import describe_count
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
 
-NAMED = 10  #: queries that a line names
+MOST_NAMED = 10  #: queries that a line names
 MOST_IN_MATRIX = 12  #: models
 SHOWN_RECALLS = (1, 10, 100)
 TIERS = (("mrr", None, "tier (MRR)"), ("recall", 10, "tier (recall@10)"))
-RULES = {"segment": "its segment", "group": "its group", "near_duplicate": "a near-duplicate"}
+RULE_NOTES = {"segment": "its segment", "group": "its group", "near_duplicate": "a near-duplicate"}
 
 
 def show_figures(
@@ -57,7 +57,7 @@ def show_figures(
                     for k in cuts
                 ),
                 fraction(mrr["value"], mrr["ci_low"], mrr["ci_high"]),
-                spaced(f"{number(value['median_rank'])} [{quartiles}]"),
+                join_words(f"{number(value['median_rank'])} [{quartiles}]"),
                 f"{int(own['n'].iloc[0]):,}",
                 percent(min(1.0, 10 / condition.n_items), digits=2),
             ]
@@ -95,15 +95,15 @@ def show_differences(condition: Condition, comparisons: pd.DataFrame) -> list[st
     """Which differences are more than noise, and how many queries the others would take."""
     best = condition.models[0]
     mrr = comparisons[(comparisons["metric"] == "mrr") & (comparisons["model_a"] == best)]
-    near = [escaped(row["model_b"]) for _, row in mrr.iterrows() if row["p_holm"] >= 0.05]
+    near = [escape(row["model_b"]) for _, row in mrr.iterrows() if row["p_holm"] >= 0.05]
     said = (
         f"Not to be told from it on {describe_count(len(condition.queries), condition.n_targets)}: {', '.join(near)}."
         if near
         else "It is better than every other beyond noise."
     )
     equal = mrr[mrr["value_b"] >= mrr["value_a"]]["model_b"]
-    shared = f", as has {', '.join(map(escaped, equal))}" if len(equal) else ""
-    lines = [f"**{escaped(best)}** has the highest MRR{shared}. {said}", ""]
+    shared = f", as has {', '.join(map(escape, equal))}" if len(equal) else ""
+    lines = [f"**{escape(best)}** has the highest MRR{shared}. {said}", ""]
     if condition.left_out:
         left = describe_count(condition.left_out, condition.left_out)
         lines += [f"Left out of comparisons, because not all models were asked: {left}.", ""]
@@ -158,7 +158,7 @@ def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str
     for model, own in metrics.groupby("model", sort=True):
         for prefix, words in (
             ("", "the item itself"),
-            *((f"{rule}_", said) for rule, said in RULES.items()),
+            *((f"{rule}_", said) for rule, said in RULE_NOTES.items()),
         ):
             recalls = own[own["metric"] == f"{prefix}recall"].set_index("k")
             if len(recalls):
@@ -171,7 +171,7 @@ def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str
                 )
                 n = int(recalls["n"].iloc[0])
                 rows.append([str(model), words, among, *shares, number(median), f"{n:,}"])
-    if not any(words in RULES.values() for _, words, *_ in rows):
+    if not any(words in RULE_NOTES.values() for _, words, *_ in rows):
         return []
     head = [
         "model",
@@ -182,12 +182,12 @@ def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str
         "queries",
     ]
     said = []
-    if any(row[1] == RULES["segment"] for row in rows):
+    if any(row[1] == RULE_NOTES["segment"] for row in rows):
         said.append(
             f"a segment is what the query says, else {number(about.get('segment_s'))} s around the target"
         )
-    if any(row[1] == RULES["near_duplicate"] for row in rows):
-        said.append(f"near-duplicates are: {escaped(about.get('near_duplicates', ''))}")
+    if any(row[1] == RULE_NOTES["near_duplicate"] for row in rows):
+        said.append(f"near-duplicates are: {escape(about.get('near_duplicates', ''))}")
     if len({row[-1] for row in rows}) > 1:
         said.append(
             "not every rule is known for every query: compare rows over the same number of queries"
@@ -204,10 +204,10 @@ def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str
 def show_truncations(rows: pd.DataFrame) -> list[str]:
     lines = []
     for model, cut in rows[rows["truncated"].eq(True)].groupby("model")["query_id"]:
-        shown = ", ".join(map(str, cut[:NAMED])) + (
-            f" and {len(cut) - NAMED:,} more" if len(cut) > NAMED else ""
+        shown = ", ".join(map(str, cut[:MOST_NAMED])) + (
+            f" and {len(cut) - MOST_NAMED:,} more" if len(cut) > MOST_NAMED else ""
         )
         lines.append(
-            f"- {escaped(model)}: {len(cut):,} texts were longer than it reads and were truncated: {escaped(shown)}."
+            f"- {escape(model)}: {len(cut):,} texts were longer than it reads and were truncated: {escape(shown)}."
         )
     return [*lines, ""] if lines else []

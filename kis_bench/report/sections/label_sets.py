@@ -8,7 +8,7 @@ import pandas as pd
 
 from kis_bench.report.numbers import (
     difference,
-    missing,
+    is_absent,
     number,
     percent,
     percent_points,
@@ -16,7 +16,7 @@ from kis_bench.report.numbers import (
     ratio,
 )
 from kis_bench.report.plots.label_sets import draw_label_sets
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ def show_label_sets(view: View, dataset: str) -> list[str]:
     summaries, each = findings.label_sets[dataset]
     lines: list[str] = []
     for (first, second), part in summaries.groupby(["label_set_a", "label_set_b"], sort=False):
-        lines += [f"### {escaped(first)} against {escaped(second)} on the same targets", ""]
+        lines += [f"### {escape(first)} against {escape(second)} on the same targets", ""]
         lines += show_gains(part, str(first), str(second))
         plot = ("label-sets", dataset, str(first), str(second))
         at_10 = part[(part["metric"] == "recall") & part["k"].eq(10)]
         draw_label_sets(view, at_10, view.plot(*plot))
-        names = f"{escaped(dataset)}, {escaped(first)} and {escaped(second)}"
+        names = f"{escape(dataset)}, {escape(first)} and {escape(second)}"
         lines += view.link(f"Recall@10 of every model under both label sets, {names}", *plot)
         own = (
             each[(each["label_set_a"] == first) & (each["label_set_b"] == second)]
@@ -109,7 +109,7 @@ def show_changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second
         if row["ratio"] != 0
     ]
     head = ["query", f"rank, {first}", f"rank, {second}", "to the top"]
-    said = f"Where it matters most under {escaped(model)}:"
+    said = f"Where it matters most under {escape(model)}:"
     return [said, "", table(head, rows, right=range(1, 4)), ""] if rows else []
 
 
@@ -167,6 +167,6 @@ def show_lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> l
 
 def show_correlation(rho: float, low: float, high: float) -> str:
     """With its interval where there is one; ``unknown`` where all texts, or all ranks, are equal or too few."""
-    if missing(rho):
+    if is_absent(rho):
         return "unknown"
     return difference(rho, low, high, digits=2)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kis_bench.datasets.left_out import describe_left_out
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 
 
 def show_fact(value: object) -> str:
@@ -59,7 +59,7 @@ def show_notes(provenance: Mapping[str, Any]) -> list[str]:
     for kind, word in (("datasets", "Dataset"), ("models", "Model")):
         for name, facts in sorted((provenance.get(kind) or {}).items()):
             if isinstance(facts, Mapping) and facts.get("note"):
-                lines.append(f"> **{word} {escaped(name)}:** {escaped(facts['note'], 2000)}\n")
+                lines.append(f"> **{word} {escape(name)}:** {escape(facts['note'], 2000)}\n")
             for said in tell_left_out(facts):
-                lines.append(f"> **{word} {escaped(name)}, left out:** {escaped(said, 2000)}\n")
+                lines.append(f"> **{word} {escape(name)}, left out:** {escape(said, 2000)}\n")
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from kis_bench.report.numbers import count, percent, percent_points
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.results.published import comparable
 
 
@@ -43,5 +43,5 @@ def show_published(rows: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
         "queries",
     ]
     shown = comparable(rows[rows["metric"] == "recall"], metrics)
-    sources = "; ".join(escaped(source, 1000) for source in shown["source"].unique())
+    sources = "; ".join(escape(source, 1000) for source in shown["source"].unique())
     return [f"Published figures, from {sources}:", "", table(head, cells, right=range(3, 7)), ""]

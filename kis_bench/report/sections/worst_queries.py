@@ -6,7 +6,7 @@ from kis_bench.analysis.findings import Key
 from kis_bench.files.text import make_file_name
 from kis_bench.report.numbers import number
 from kis_bench.report.plots.contact_sheets import SheetRow, contact_sheet
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 
 SHOWN = 10
@@ -16,7 +16,7 @@ def show_worst(view: View, key: Key) -> list[str]:
     """Those of the best model: a table, and a contact sheet where there are pictures."""
     dataset, label_set = key
     model = view.findings.conditions[key].models[0]
-    lines = [f"#### Worst queries of {escaped(model)}, {escaped(label_set)}", ""]
+    lines = [f"#### Worst queries of {escape(model)}, {escape(label_set)}", ""]
     rows = view.findings.rows(key)
     last = (
         rows[rows["model"] == model].sort_values("rank", ascending=False, kind="stable").head(SHOWN)

@@ -14,9 +14,9 @@ from kis_bench.report.sections.similarity.parts import (
     show_division,
     show_without_one,
 )
-from kis_bench.report.sections.similarity.published import show_published
+from kis_bench.report.sections.similarity.published import show_published_similarity
 from kis_bench.report.sections.similarity.wording import list_point
-from kis_bench.report.tables import escaped
+from kis_bench.report.tables import escape
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import Similarity
 
@@ -27,12 +27,12 @@ def show_similarity(view: View, name: str) -> list[str]:
     """Markdown about one dataset with judgments; its plots are drawn into the view's folder."""
     study = Similarity(name, view.run)
     (view.folder / "plots").mkdir(parents=True, exist_ok=True)
-    lines = [f"## {escaped(name)}: image similarity", "", tell_counts(study), ""]
+    lines = [f"## {escape(name)}: image similarity", "", tell_counts(study), ""]
     if study.about.get("remarks"):
         lines += [*map(list_point, study.about["remarks"]), ""]
     lines += show_consistency(study)
     lines += draw_bars(view, study)
-    lines += show_published(study)
+    lines += show_published_similarity(study)
     lines += draw_panels(view, study)
     for part, title in DIVISIONS.items():
         lines += show_division(study, part, title)

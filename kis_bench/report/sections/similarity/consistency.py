@@ -7,7 +7,7 @@ import math
 from kis_bench.report.numbers import count, fraction, percent
 from kis_bench.report.plots.consistency import draw_consistency
 from kis_bench.report.sections.similarity.wording import count_pictures, count_things, share_in
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import PERSON, Similarity
 
@@ -172,9 +172,9 @@ def draw_bars(view: View, study: Similarity) -> list[str]:
     )
     best = next(iter(shares))
     noun = "model" if len(shares) == 1 else "models"
-    alt = f"Bars: consistency of {len(shares):,} {noun} with the judgments on {escaped(study.name, 60)}"
+    alt = f"Bars: consistency of {len(shares):,} {noun} with the judgments on {escape(study.name, 60)}"
     alt += (
-        f"; the best is {escaped(best, 60)} with {percent(shares[best].value)}"
+        f"; the best is {escape(best, 60)} with {percent(shares[best].value)}"
         if shares[best].n
         else ""
     )

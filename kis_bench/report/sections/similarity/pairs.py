@@ -9,7 +9,7 @@ import pandas as pd
 
 from kis_bench.report.plots.correlations import draw_correlations
 from kis_bench.report.sections.similarity.wording import name_some
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import Record, Similarity, as_records
 
@@ -48,7 +48,7 @@ def show_pairs(study: Similarity) -> list[str]:
         "after Holm's correction for the number of pairs. model_pairs.csv has the differences with their intervals."
     )
     head = ["model", "better than", "worse than", "not separable from"]
-    title = f"### Which models can be told apart: {escaped(study.name)}"
+    title = f"### Which models can be told apart: {escape(study.name)}"
     return [title, "", said, "", table(head, rows, right=[1, 2]), ""]
 
 
@@ -77,7 +77,7 @@ def draw_heat_map(view: View, study: Similarity) -> list[str]:
         np.array(people, np.float64),
         view.plot("correlations", study.name),
     )
-    alt = f"Heat map: correlation of the margins of {len(models):,} models on {escaped(study.name, 60)}, in the "
+    alt = f"Heat map: correlation of the margins of {len(models):,} models on {escape(study.name, 60)}, in the "
     alt += "order of their consistency" + (
         ", and of each with people" if np.isfinite(people).any() else ""
     )

@@ -8,7 +8,7 @@ from kis_bench.files.text import make_plain, shorten
 from kis_bench.report.numbers import percent, signed
 from kis_bench.report.plots.classes import draw_classes
 from kis_bench.report.sections.similarity.wording import CEILING, share_in
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import PERSON, Similarity
 
@@ -50,12 +50,12 @@ def draw_panels(view: View, study: Similarity) -> list[str]:
         view.plot("classes", study.name),
     )
     lines = view.link(
-        f"Panels: consistency of each model on {len(shown)} classes of {escaped(study.name, 60)}",
+        f"Panels: consistency of each model on {len(shown)} classes of {escape(study.name, 60)}",
         "classes",
         study.name,
     )
     if left := [group for group in groups if group not in shown]:
-        others = escaped(", ".join(left), 2000)
+        others = escape(", ".join(left), 2000)
         lines += [f"Shown are the {PANELS} classes with most judgments. The others: {others}.", ""]
     return lines
 
@@ -106,7 +106,7 @@ def show_division(study: Similarity, part: str, title: str) -> list[str]:
         "model",
         *(f"{shorten(make_plain(group), 30)} (n = {sizes[group]:,})" for group in shown),
     ]
-    lines = [f"### {title}: {escaped(study.name)}", ""]
+    lines = [f"### {title}: {escape(study.name)}", ""]
     lines += [" ".join(said), ""] if said else []
     return [*lines, table(head, rows, right=range(1, len(head))), ""]
 
@@ -145,5 +145,5 @@ def show_without_one(view: View, study: Similarity) -> list[str]:
         )
     who = [] if view.privacy else ["most without"]
     head = ["model", "consistency", "without one participant", *who, "change in points"]
-    title = f"### Without one participant: {escaped(study.name)}"
+    title = f"### Without one participant: {escape(study.name)}"
     return [title, "", said, "", table(head, rows, right=[1, 2, len(head) - 1]), ""]

@@ -6,10 +6,10 @@ import math
 
 from kis_bench.report.numbers import percent, signed
 from kis_bench.report.sections.similarity.wording import list_point
-from kis_bench.report.tables import escaped, table
+from kis_bench.report.tables import escape, table
 from kis_bench.triplets.summary import Record, Similarity
 
-CONSISTENCY = {
+CONSISTENCY_WORDS = {
     "consistency": "each judgment",
     "consistency_published": "each judgment, published rules",
     "consistency_per_triplet": "per triplet",
@@ -20,22 +20,22 @@ NORMALISED = {
     "max_normalised": "over the larger distance",
     "candidates_normalised": "over the distance of the candidates",
 }
-KINDS = ("pearson", "spearman")
+PUBLISHED_KINDS = ("pearson", "spearman")
 WORDS = {
-    **CONSISTENCY,
-    **{f"{kind}_{way}": words for kind in KINDS for way, words in NORMALISED.items()},
+    **CONSISTENCY_WORDS,
+    **{f"{kind}_{way}": words for kind in PUBLISHED_KINDS for way, words in NORMALISED.items()},
 }
 #: Metrics whose published figures are shown in one table.
 FAMILIES = {
-    "consistency": tuple(CONSISTENCY),
+    "consistency": tuple(CONSISTENCY_WORDS),
     **{
         f"{kind.title()}'s correlation": tuple(f"{kind}_{way}" for way in NORMALISED)
-        for kind in KINDS
+        for kind in PUBLISHED_KINDS
     },
 }
 
 
-def show_published(study: Similarity) -> list[str]:
+def show_published_similarity(study: Similarity) -> list[str]:
     """Obtained figures beside published ones: for each family of metrics a row per model."""
     found: dict[tuple[str, str], tuple[Record, Record]] = {}  # (model, metric) -> own, published
     for model, row in study.published:
@@ -45,7 +45,7 @@ def show_published(study: Similarity) -> list[str]:
     if not found:
         return []
     lines = [
-        f"### Published figures of {escaped(study.name)}",
+        f"### Published figures of {escape(study.name)}",
         "",
         "Obtained / published / difference.",
         "",

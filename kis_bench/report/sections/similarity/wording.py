@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kis_bench.files.text import make_plain, shorten
 from kis_bench.report.plots.shares import Share
-from kis_bench.report.tables import escaped
+from kis_bench.report.tables import escape
 from kis_bench.triplets.summary import Record
 
 NAMED = 5  #: models that a cell names
@@ -20,7 +20,7 @@ def share_in(row: Record) -> Share:
 
 def list_point(text: object) -> str:
     """Markdown of one point; its text begins no list of its own."""
-    return "- " + re.sub(r"^(\d*)([.)+=-])", r"\1\\\2", escaped(text, 1000))
+    return "- " + re.sub(r"^(\d*)([.)+=-])", r"\1\\\2", escape(text, 1000))
 
 
 def name_some(names: Sequence[str], limit: int = NAMED) -> str:
