@@ -56,7 +56,8 @@ def test_a_drawing_that_fails_leaves_the_run_whole(
         limits = project / "limits.toml"
         limits.write_text(f'[[threshold]]\nmetric = "{gate[0]}"\nmin = {gate[1]}\n')
         arguments = [f"--kis-thresholds={limits}"]
-    done = gated_project.run(project, "-p", "breaks", *arguments, FAILS=fails)
+    worse = {"WORSE": "5:0.4"} if gate else {}
+    done = gated_project.run(project, "-p", "breaks", *arguments, FAILS=fails, **worse)
     assert done.returncode == code, done.stdout + done.stderr
     said = re.search(
         r"the report could not be drawn: (.*)\. The run's tables are whole; kis-bench report (\S+) draws it",
