@@ -180,6 +180,7 @@ def test_sentences_hold_for_any_number_of_queries_and_for_equal_models(
 ) -> None:
     """A constant model among three pictures, and one that always has the target in the middle: equal, and no text."""
     about = {"dataset": "d", "label_set": "s", "text": "text", "n_items": 3}
+    about |= {"truncated": False, "target_score": 0.1, "top_item_ids": [["i0"]] * n}
     ranks = pd.concat(
         [
             make_ranks([1] * n, [3] * n, model="constant", **about),
