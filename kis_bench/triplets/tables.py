@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -29,6 +29,29 @@ COUNTING = {"judgments": "", "triplets": "_per_triplet"}  #: parts of names of m
 RULE = {"default": "", "published": "_published"}
 NOT_STATED = "not stated"
 Measured = Mapping[str, tuple[Float64s, Float64s]]  #: model -> distances [t, 3], margins [t]
+
+
+@dataclass(frozen=True)
+class AgreementRow:
+    """A row of agreement.csv; what its columns hold stands in ``results.columns``."""
+
+    dataset: str
+    kind: str
+    model: str
+    protocol: str
+    counts: str
+    part: str
+    group: str
+    value: float
+    n: int
+    n_triplets: int
+    n_targets: int
+    n_participants: int
+    ci_low: float = np.nan
+    ci_high: float = np.nan
+    ties: int = 0
+    missing: int = 0
+    ceiling: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -191,68 +214,77 @@ def agreement_table(
         agreement_of_people(judged.choice, judged.triplet, judged.person),
     )
     margins = np.stack([m[judged.triplet[some]] for _, m in measured.values()], axis=1)
-    rows: list[dict[str, Any]] = []
+    rows: list[AgreementRow] = []
 
     def row(
-        kind: str, model: str, each: Float64s, chosen: NDArray[np.bool_], interval: Sequence[float]
-    ) -> dict[str, Any]:
+        kind: str,
+        model: str,
+        each: Float64s,
+        chosen: NDArray[np.bool_],
+        interval: Sequence[float],
+        part: str,
+        group: str,
+        protocol: str = "default",
+    ) -> AgreementRow:
         counted = chosen & ~np.isnan(each)
         here = crossed.where(counted)
-        return {
-            "dataset": judged.dataset.name,
-            "kind": kind,
-            "model": model,
-            "counts": "judgments",
-            "value": triplets.consistency(each[chosen]),
-            "ci_low": interval[0],
-            "ci_high": interval[1],
-            "n": int(counted.sum()),
-            "n_triplets": here.n_triplets,
-            "n_targets": here.n_targets,
-            "n_participants": here.n_people,
-            "ties": 0,
-            "missing": 0,
-        }
+        return AgreementRow(
+            dataset=judged.dataset.name,
+            kind=kind,
+            model=model,
+            protocol=protocol,
+            counts="judgments",
+            part=part,
+            group=group,
+            value=triplets.consistency(each[chosen]),
+            ci_low=interval[0],
+            ci_high=interval[1],
+            n=int(counted.sum()),
+            n_triplets=here.n_triplets,
+            n_targets=here.n_targets,
+            n_participants=here.n_people,
+        )
 
-    def add(columns: Float64s, chosen: NDArray[np.bool_], **about: str) -> None:
+    def add(
+        columns: Float64s,
+        chosen: NDArray[np.bool_],
+        part: str = "all",
+        group: str = "",
+        protocol: str = "default",
+    ) -> None:
         intervals = crossed_intervals(columns[chosen], crossed.where(chosen))
         for i, (model, interval) in enumerate(zip(measured, intervals, strict=True)):
             unknown = np.isnan(columns[:, i])
-            ties, missing = chosen & (margins[:, i] == 0), chosen & unknown
-            counts: dict[str, float] = {"ties": int(ties.sum()), "missing": int(missing.sum())}
-            if (
-                about["protocol"] == "default"
-            ):  # else a tie counts as the left, which may change within a triplet
+            found = replace(
+                row("model", model, columns[:, i], chosen, interval, part, group, protocol),
+                ties=int((chosen & (margins[:, i] == 0)).sum()),
+                missing=int((chosen & unknown).sum()),
+            )
+            # By the published rules a tie counts as the left, which may change within a triplet.
+            if protocol == "default":
                 counted = chosen & ~unknown
-                counts["ceiling"] = triplets.ceiling(
-                    choice[counted], crossed.where(counted).triplets
-                )
-            rows.append(row("model", model, columns[:, i], chosen, interval) | counts | about)
+                most = triplets.ceiling(choice[counted], crossed.where(counted).triplets)
+                found = replace(found, ceiling=most)
+            rows.append(found)
 
-    def add_people(chosen: NDArray[np.bool_], **about: str) -> None:
+    def add_people(chosen: NDArray[np.bool_], part: str = "all", group: str = "") -> None:
         for (name, rule), each in zip(PEOPLE_RULES.items(), people, strict=True):
             if not np.isnan(each[some][chosen]).all():
                 interval = interval_of_people(rule, choice, crossed, chosen)
-                rows.append(row("people", name, each[some], chosen, interval) | about)
+                rows.append(row("people", name, each[some], chosen, interval, part, group))
 
     everything = np.ones(len(values), bool)
-    add(values, everything, protocol="default", part="all", group="")
-    add_people(everything, protocol="default", part="all", group="")
-    add(
-        compute_agreement(judged, measured, "published"),
-        everything,
-        protocol="published",
-        part="all",
-        group="",
-    )
+    add(values, everything)
+    add_people(everything)
+    add(compute_agreement(judged, measured, "published"), everything, protocol="published")
     for part, groups in judged.parts.items() if parts else ():
         for group in sorted(set(groups[some].tolist()), key=group_sort_key):
-            add(values, groups[some] == group, protocol="default", part=part, group=str(group))
-            add_people(groups[some] == group, protocol="default", part=part, group=str(group))
+            add(values, groups[some] == group, part, str(group))
+            add_people(groups[some] == group, part, str(group))
     rows += agreement_per_triplet(judged, measured, parts=parts)
     if parts and crossed.n_people > 1:
         rows += consistency_without_one(judged, measured, values)
-    return pd.DataFrame(rows, columns=AGREEMENT)
+    return pd.DataFrame([asdict(one) for one in rows], columns=AGREEMENT)
 
 
 def group_sort_key(group: str) -> tuple[Any, ...]:
@@ -264,7 +296,7 @@ def group_sort_key(group: str) -> tuple[Any, ...]:
 
 def agreement_per_triplet(
     judged: Judged, measured: Measured, *, parts: bool = True
-) -> list[dict[str, Any]]:
+) -> list[AgreementRow]:
     """Agreement with the majority on triplets of two or more judgments; judgments that lack a distance stay out."""
     rows = []
     classes = np.array([t.category for t in judged.dataset.triplets], object)
@@ -288,25 +320,25 @@ def agreement_per_triplet(
                 low, high = interval_per_triplet(each[known], here)
                 asked = np.isin(judged.triplet, np.flatnonzero(known))
                 rows.append(
-                    {
-                        "dataset": judged.dataset.name,
-                        "kind": "model",
-                        "model": model,
-                        "protocol": protocol,
-                        "counts": "triplets",
-                        "part": part,
-                        "group": group or (NOT_STATED if part == "class" else ""),
-                        "value": triplets.consistency(each[chosen]),
-                        "ci_low": low,
-                        "ci_high": high,
-                        "n": n,
-                        "n_triplets": n,
-                        "n_targets": here.n_targets,
-                        "n_participants": len(set(judged.person[asked].tolist())),
-                        "ceiling": 1.0 if n else np.nan,
-                        "ties": int((margins[known] == 0).sum()),
-                        "missing": missing,
-                    }
+                    AgreementRow(
+                        dataset=judged.dataset.name,
+                        kind="model",
+                        model=model,
+                        protocol=protocol,
+                        counts="triplets",
+                        part=part,
+                        group=group or (NOT_STATED if part == "class" else ""),
+                        value=triplets.consistency(each[chosen]),
+                        ci_low=low,
+                        ci_high=high,
+                        n=n,
+                        n_triplets=n,
+                        n_targets=here.n_targets,
+                        n_participants=len(set(judged.person[asked].tolist())),
+                        ceiling=1.0 if n else np.nan,
+                        ties=int((margins[known] == 0).sum()),
+                        missing=missing,
+                    )
                 )
     return rows
 
@@ -323,7 +355,7 @@ def interval_per_triplet(agreed: Float64s, crossed: Crossed) -> Sequence[float]:
 
 def consistency_without_one(
     judged: Judged, measured: Measured, values: Float64s
-) -> list[dict[str, Any]]:
+) -> list[AgreementRow]:
     """The consistency of each model when one participant is left out."""
     person, triplet, rows = judged.person[judged.decided], judged.triplet[judged.decided], []
     users = {
@@ -341,22 +373,22 @@ def consistency_without_one(
             left = int(known.sum() - n[code])
             if n[code] and left:
                 rows.append(
-                    {
-                        "dataset": judged.dataset.name,
-                        "kind": "model",
-                        "model": model,
-                        "protocol": "default",
-                        "counts": "judgments",
-                        "part": "without participant",
-                        "group": user,
-                        "value": float(total.sum() - total[code]) / left,
-                        "n": left,
-                        "n_triplets": int(n_triplets[code]),
-                        "n_targets": int(n_targets[code]),
-                        "n_participants": int((n > 0).sum()) - 1,
-                        "ties": 0,
-                        "missing": 0,
-                    }
+                    AgreementRow(
+                        dataset=judged.dataset.name,
+                        kind="model",
+                        model=model,
+                        protocol="default",
+                        counts="judgments",
+                        part="without participant",
+                        group=user,
+                        value=float(total.sum() - total[code]) / left,
+                        n=left,
+                        n_triplets=int(n_triplets[code]),
+                        n_targets=int(n_targets[code]),
+                        n_participants=int((n > 0).sum()) - 1,
+                        ties=0,
+                        missing=0,
+                    )
                 )
     return rows
 
