@@ -156,11 +156,6 @@ class Metric:
         return self.format != "rank" and self.kind != "correlation"
 
     @property
-    def compared(self) -> bool:
-        """Whether two runs are compared by it."""
-        return self.values_of is not None or bool(self.heading)
-
-    @property
     def names(self) -> tuple[str, ...]:
         """Its own, and those under other relevances."""
         others = RELEVANCES if self.relevances else ()
@@ -284,6 +279,12 @@ KNOWN = {name: metric for metric in METRICS for name in metric.names}
 #: What pairs of models are compared by on the same queries; and what where there is no room for all cut-offs.
 MEASURES = tuple(each for one in METRICS if one.values_of for each in one.measures())
 FEW_MEASURES = tuple(each for one in METRICS if one.values_of for each in one.measures(few=True))
+#: What two runs are compared by; of that, what there is a test for; and what is tested unless metrics are named.
+COMPARED = tuple(one for one in METRICS if one.values_of or one.heading)
+TESTABLE = tuple(one for one in COMPARED if one.kind != "quantile")
+USUALLY_TESTED = tuple(one for one in TESTABLE if one.tested)
+#: What thresholds are written for unless metrics are named.
+USUALLY_WRITTEN = tuple(one for one in METRICS if one.heading)
 #: Where there is room for two; models stand in the order of the first.
 LEADING_MEASURES: tuple[Measure, Measure] = ((MRR.name, None), (RECALL.name, 10))
 

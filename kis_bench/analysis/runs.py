@@ -13,6 +13,7 @@ from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.models import compare
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.metrics import (
+    COMPARED,
     CONSISTENCY,
     KNOWN,
     MEASURES,
@@ -61,7 +62,7 @@ QUERIES = [
 ]
 CHANGES = ["what", "name", "fact", "old", "new"]
 #: What may be compared, as people write it.
-FIGURE_NAMES = name_measures(one for one in METRICS if one.compared)
+FIGURE_NAMES = name_measures(COMPARED)
 RUN_FACTS = ("git", "device", "command", "statistics", "interrupted", "privacy")
 NOISE_LEVEL = 0.05
 MOST_IDS = 5  #: how many queries a remark names

@@ -17,6 +17,7 @@ from kis_bench.cli.arguments import (
     parse_positive,
 )
 from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.metrics import COMPARED, USUALLY_WRITTEN, list_measures
 from kis_bench.records import Collection
 
 
@@ -66,8 +67,7 @@ def add_run_commands(commands: Commands) -> None:
         "--metric",
         action="append",
         metavar="METRIC",
-        help="compare only this: recall@1, 5, 10, 50 or 100, mrr, median_rank, consistency; "
-        "repeatable (default: all)",
+        help=f"compare only this: {list_measures(COMPARED)}; repeatable (default: all)",
     )
     comparing.add_argument(
         "--queries",
@@ -93,8 +93,8 @@ def add_run_commands(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="METRIC",
-        help="only this, such as recall@10 or median_rank; repeatable (default: recall@1, 10 and "
-        "100, mrr, median_rank, consistency)",
+        help="only this, such as recall@10 or segment_median_rank; repeatable (default: "
+        f"{list_measures(USUALLY_WRITTEN, few=True)})",
     )
     limiting.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/thresholds.toml")
     limiting.add_argument("--force", action="store_true", help="write over a file that is there")

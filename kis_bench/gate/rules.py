@@ -32,16 +32,15 @@ from kis_bench.gate.verdicts import (
     row,
     shown,
 )
-from kis_bench.metrics import METRICS, MRR, measure_name, name_measures
+from kis_bench.metrics import MRR, TESTABLE, USUALLY_TESTED, measure_name, name_measures
 from kis_bench.records import Float64s, Source
 from kis_bench.results import Run
 from kis_bench.results.merging import MEANINGS, same_data, what_differs
 from kis_bench.statistics import adjust_known
 from kis_bench.statistics.clusters import describe_count
 
-#: What may be compared by a test, which quantiles have none of; and what is, unless measures are named.
-TESTABLE = name_measures(one for one in METRICS if one.compared and one.kind != "quantile")
-USUALLY_TESTED = name_measures(one for one in METRICS if one.tested)
+#: Names of what may be tested, and of what is unless measures are named.
+MAY_BE_TESTED, TESTED = name_measures(TESTABLE), name_measures(USUALLY_TESTED)
 DRIFT = re.compile(r"(\d+(?:\.\d+)?)(%?)")
 #: Name of a measure and its k -> the queries or judgments that it fell by, in words, worst first.
 Lost = Callable[[str, Any], Sequence[str]]
@@ -54,7 +53,7 @@ class Rules:
     alpha: float = 0.05  # rate of runs that fail although nothing is worse than noise makes it
     tolerance: float | None = None  # a share that falls by more fails, noise or not
     query_factor: float | None = None  # a query whose rank grows by a larger factor fails
-    measures: tuple[str, ...] = USUALLY_TESTED
+    measures: tuple[str, ...] = TESTED
     exact: bool = False  # nothing may change: in place of all the others
     drift: str = (
         "0"  # by how many places a rank may change then; with % by which part of the old rank
@@ -85,8 +84,8 @@ class Rules:
                 ),
                 *(
                     (
-                        f"--kis-gate-metric: {unknown('metric', name, TESTABLE)}",
-                        name not in TESTABLE,
+                        f"--kis-gate-metric: {unknown('metric', name, MAY_BE_TESTED)}",
+                        name not in MAY_BE_TESTED,
                     )
                     for name in self.measures
                 ),

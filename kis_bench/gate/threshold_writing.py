@@ -11,12 +11,12 @@ from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.files.whole import write_whole
 from kis_bench.gate.thresholds import higher_is_better, index_figures, wrong_metric
 from kis_bench.gate.verdicts import Figure, shown
-from kis_bench.metrics import KNOWN, METRICS, measure_name, name_measures
+from kis_bench.metrics import KNOWN, USUALLY_WRITTEN, measure_name, name_measures
 from kis_bench.results import Run
 from kis_bench.results.merging import run_name
 
 #: What is written unless metrics are named.
-USUAL = name_measures((one for one in METRICS if one.heading), few=True)
+USUAL = name_measures(USUALLY_WRITTEN, few=True)
 INTERVAL = "interval"
 
 

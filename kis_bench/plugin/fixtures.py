@@ -21,7 +21,7 @@ from kis_bench.measuring import known_items, verification
 from kis_bench.measuring.fused_ranks import take_values
 from kis_bench.measuring.image_similarity import of_similarity
 from kis_bench.measuring.known_items import contents
-from kis_bench.metrics import CONSISTENCY, METRICS, RankPlaces, measure_name
+from kis_bench.metrics import COMPARED, CONSISTENCY, RankPlaces, measure_name
 from kis_bench.plugin.gating import FAILURES, gate
 from kis_bench.plugin.session import (
     PAYLOAD,
@@ -198,7 +198,7 @@ class KnownItemSearch(Measurement):
         ranks = self.measured(model, dataset, query_set)[0]
         label_set, found = str(query_set.label_set), self.handed_on
         placed = RankPlaces(ranks.best, ranks.worst)
-        shown = [one for one in METRICS if one.compared and not one.of_judgments]
+        shown = [one for one in COMPARED if not one.of_judgments]
         figures = {
             measure_name(name, k): one.figure(placed, k)
             for one in shown

@@ -57,7 +57,7 @@ def make_gate(config: pytest.Config) -> Gate | None:
     from kis_bench.analysis.runs import list_models
     from kis_bench.gate.baselines import read_baseline
     from kis_bench.gate.gate import Gate
-    from kis_bench.gate.rules import USUALLY_TESTED, Rules
+    from kis_bench.gate.rules import TESTED, Rules
     from kis_bench.gate.thresholds import read_thresholds
     from kis_bench.results.provenance import git_state, versions
 
@@ -65,7 +65,7 @@ def make_gate(config: pytest.Config) -> Gate | None:
         option.kis_alpha,
         option.kis_tolerance,
         option.kis_query_factor,
-        tuple(option.kis_gate_metric) or USUALLY_TESTED,
+        tuple(option.kis_gate_metric) or TESTED,
         option.kis_exact,
         option.kis_drift,
         option.kis_incumbent or "",

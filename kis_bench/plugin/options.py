@@ -15,6 +15,7 @@ from kis_bench import encoders
 from kis_bench.encoders.back_ends import list_forms
 from kis_bench.errors import BadFile, KisBenchError, unknown
 from kis_bench.files.toml_tables import read_toml
+from kis_bench.metrics import TESTABLE, USUALLY_TESTED, list_measures
 from kis_bench.ranking.relevance import IDENTICAL, NEAR_DUPLICATE_METHODS, SEGMENT_S
 from kis_bench.triplets.margins import VECTOR_RULES
 
@@ -202,8 +203,8 @@ OPTIONS = (
     ),
     Option(
         "gate-metric",
-        "compare only this with the baseline: recall@1, 5, 10, 50 or 100, mrr, consistency; "
-        "repeatable (default: all)",
+        f"compare only this with the baseline: {list_measures(TESTABLE)}; repeatable (default: "
+        f"{list_measures(USUALLY_TESTED)})",
         "METRIC",
         many=True,
     ),

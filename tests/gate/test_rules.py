@@ -13,7 +13,7 @@ from kis_bench.analysis import models
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.baselines import select_part
 from kis_bench.gate.gate import Gate
-from kis_bench.gate.rules import USUALLY_TESTED, Rules, compare_cells, significance, what_changed
+from kis_bench.gate.rules import TESTED, Rules, compare_cells, significance, what_changed
 from kis_bench.gate.verdicts import LISTED, MOST_QUERIES_NAMED, Cell, listing, told
 
 CELL = Cell("a", "mine", "short")
@@ -112,7 +112,7 @@ def test_a_gain_never_fails():
         1,
     )
     assert {row["verdict"] for row in rows} == {"pass"}
-    assert {row["metric"] for row in rows} == {*USUALLY_TESTED, "rank"} - {"consistency"}
+    assert {row["metric"] for row in rows} == {*TESTED, "rank"} - {"consistency"}
 
 
 def test_the_p_value_is_one_sided_adjusted_over_measures_and_cells():

@@ -62,43 +62,14 @@
     }
   };
 
-  // All small ranks, then evenly on the log axis.
-  const places = (most) => {
-    const found = new Set();
-    for (let k = 1; k <= Math.min(most, 20); k += 1) found.add(k);
-    for (let step = 0; step <= 160; step += 1) found.add(Math.round(most ** (step / 160)));
-    return [...found].sort((a, b) => a - b);
-  };
-  const total = (values) => values.reduce((sum, value) => sum + value, 0);
-  // A tied target is among the first k with this chance.
-  const hits = (best, worst, k) => best.map((low, query) => Math.min(1, Math.max(0, (k - low + 1) / (worst[query] - low + 1))));
-  // By how much queries of the same targets tell less than as many of their own: share_intervals of kis_bench/clusters.py.
-  const effect = (each, clusters, targets) => {
-    const n = each.length, share = total(each) / n, sums = new Array(targets).fill(0), sizes = new Array(targets).fill(0);
-    each.forEach((hit, query) => { sums[clusters[query]] += hit - share; sizes[clusters[query]] += 1; });
-    const squares = (values) => total(values.map((value) => value * value));
-    const alike = squares(sizes) / n, variance = squares(each.map((hit) => hit - share)) / n, differ = n * Math.min(share, 1 - share);
-    const found = targets > 1 && variance > 0 ? squares(sums) / n / variance : alike;
-    const vary = share > 0 && share < 1 ? Math.min(1, variance / (share * (1 - share))) : 1;
-    return (Math.max(1, found) * differ + alike) / (differ + 1) * (vary * differ + 3 * alike) / (differ + 3 * alike);
-  };
-  // Wilson's 95% interval.
-  const interval = (each, set) => {
-    const n = each.length / (set.clusters ? effect(each, set.clusters, set.n_targets) : 1);
-    const z = set.quantile, share = total(each) / each.length, d = 1 + z * z / n;
-    const middle = (share + z * z / (2 * n)) / d;
-    const half = z / d * Math.sqrt(share * (1 - share) / n + z * z / (4 * n * n));
-    return `[${(100 * Math.max(0, middle - half)).toFixed(1)}, ${(100 * Math.min(1, middle + half)).toFixed(1)}]`;
-  };
-
   Kis.curves = (box, data, set, hidden) => guarded(box, () => {
-    const ks = places(set.n_items), n = set.queries.length;
+    const { ks, shares, low, high } = set.curves, n = set.queries.length;
+    const ends = (i, at) => `[${(100 * low[i][at]).toFixed(1)}, ${(100 * high[i][at]).toFixed(1)}]`;
     const traces = set.models.map((model, i) => {
       const { name, colour: line, dash } = data.models[model];
-      const found = ks.map((k) => hits(set.best[i], set.worst[i], k));
       return {
-        x: ks, y: found.map((each) => 100 * total(each) / n), mode: "lines", name: named(name, 34), line: { color: line, dash, width: 2 },
-        text: found.map((each) => `${percent(total(each) / n)} ${interval(each, set)}  ${named(name, 34)}`), hoverinfo: "text",
+        x: ks, y: shares[i].map((share) => 100 * share), mode: "lines", name: named(name, 34), line: { color: line, dash, width: 2 },
+        text: shares[i].map((share, at) => `${percent(share)} ${ends(i, at)}  ${named(name, 34)}`), hoverinfo: "text",
         visible: !hidden.has(model),
       };
     });
@@ -110,7 +81,7 @@
     draw(box, traces, {
       hovermode: "x unified", hoverdistance: 30,
       xaxis: rankAxis("first k items (log scale)", set.n_items, { range: [0, Math.log10(Math.max(2, set.n_items))], hoverformat: ",.0f", unifiedhovertitle: { text: "among the first %{x:,.0f}" } }),
-      yaxis: axis({ title: { text: "recall@k", standoff: 6 }, ticksuffix: "%", range: [0, 101], fixedrange: true }),
+      yaxis: axis({ title: { text: data.measures.curve, standoff: 6 }, ticksuffix: "%", range: [0, 101], fixedrange: true }),
     });
   });
 

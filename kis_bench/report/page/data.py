@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from kis_bench.analysis.audit import FLAGS
 from kis_bench.analysis.conditions import Condition
 from kis_bench.files.text import shorten
+from kis_bench.metrics import LEADING_MEASURES, RECALL, measure_words, recall_at_k
 from kis_bench.report.page.thumbnails import (
     BUDGET,
     NO_ROOM,
@@ -22,7 +25,7 @@ from kis_bench.report.page.thumbnails import (
     inline_pictures,
 )
 from kis_bench.report.plots.axes import PALETTE
-from kis_bench.statistics.clusters import quantile
+from kis_bench.report.plots.curves import curve_limits, shown_ranks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +56,8 @@ def explorer_data(
 
     Items are numbers, their places in the list ``items`` of their dataset; ``of_items`` holds for each the place of its
     thumbnail in ``pictures``, or why there is none. In a set, ``best`` and ``worst`` are [m][q] ranks, ``tops``
-    [m][q][k] items. ``models`` of a set are places in the list of all models, best first.
+    [m][q][k] items, ``curves`` what :func:`curves` gives. ``models`` of a set are places in the list of all models,
+    best first.
     """
     found, privacy, looks = view.findings, view.privacy, view.style
     form = form or ("single" if folder is None else "folder")
@@ -77,6 +81,10 @@ def explorer_data(
         "form": form,
         "privacy": privacy,
         "flags": list(FLAGS),
+        "measures": {
+            "leading": measure_words(*LEADING_MEASURES[0]),
+            "curve": f"{RECALL.words}@k",
+        },
         "sets": sets,
         "models": [
             {
@@ -114,8 +122,7 @@ def one_set(condition: Condition, table: pd.DataFrame, names: Mapping[str, int])
         "n_items": condition.n_items,
         "left_out": condition.left_out,
         "n_targets": condition.n_targets,
-        "clusters": None if condition.clusters is None else condition.clusters.tolist(),
-        "quantile": quantile(condition.clusters, len(condition.queries), 0.95),
+        "curves": curves(condition),
         "models": [names[model] for model in condition.models],
         "queries": list(condition.queries),
         "best": condition.best.tolist(),
@@ -129,6 +136,19 @@ def one_set(condition: Condition, table: pd.DataFrame, names: Mapping[str, int])
         ],
         "why": [each if isinstance(each, str) else "" for each in rows["why"]],
     }
+
+
+def curves(condition: Condition) -> dict[str, Any]:
+    """Recall with its 95% interval ``[m][k]`` at the ranks ``ks`` at which curves are drawn."""
+    ks = shown_ranks(condition.n_items)
+    found: dict[str, Any] = {"ks": ks.tolist(), "shares": [], "low": [], "high": []}
+    for best, worst in zip(condition.best, condition.worst, strict=True):
+        shares = np.array([recall_at_k(best, worst, int(k)) for k in ks])
+        low, high = curve_limits(ks, shares, best, worst, condition.clusters).T
+        found["shares"].append(shares.round(9).tolist())
+        found["low"].append(low.round(5).tolist())
+        found["high"].append(high.round(5).tolist())
+    return found
 
 
 def asked_and_found(

@@ -88,8 +88,8 @@ Kis.median = (set, query) => {
     chooseSet.value = String(place);
     const one = set();
     about.textContent = `${one.dataset}, ${one.labels}: ${Kis.number.format(one.queries.length)} queries` +
-      `${one.clusters ? ` of ${Kis.number.format(one.n_targets)} targets` : ""}, ${Kis.number.format(one.n_items)} items, ${one.models.length} ` +
-      `${one.models.length === 1 ? "model" : "models, best by MRR first"}.` +
+      `${one.n_targets < one.queries.length ? ` of ${Kis.number.format(one.n_targets)} targets` : ""}, ${Kis.number.format(one.n_items)} items, ${one.models.length} ` +
+      `${one.models.length === 1 ? "model" : `models, best by ${data.measures.leading} first`}.` +
       (one.left_out ? ` ${one.left_out} queries that not every model was asked are left out.` : "");
     pair = [0, Math.min(1, one.models.length - 1)];
     [chooseX, chooseY].forEach((choose, i) => {

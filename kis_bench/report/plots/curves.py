@@ -70,16 +70,26 @@ def draw_band(
     clusters: Clusters,
     strength: float = 0.15,
 ) -> None:
-    """Wilson's 95% interval around a curve of recall@k, in percent; clustered by target."""
+    """The 95% interval around a curve of recall@k, in percent."""
     ks = line.get_xdata()
+    limits = curve_limits(ks, line.get_ydata() / 100, best, worst, clusters)
+    axes.fill_between(ks, *(100 * limits).T, color=line.get_color(), alpha=strength, linewidth=0)
+
+
+def curve_limits(
+    ks: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    best: NDArray[np.int64],
+    worst: NDArray[np.int64],
+    clusters: Clusters,
+) -> NDArray[np.float64]:
+    """Wilson's 95% intervals ``[k, 2]`` of recalls ``[k]``; clustered by target."""
     if clusters is None:
         n = len(best)
-        shares, place = np.unique(line.get_ydata() / 100, return_inverse=True)
-        limits = np.array([wilson_interval(float(share) * n, n) for share in shares])[place]
-    else:
-        hits = np.stack([hits_at_k(best, worst, int(k)) for k in ks])
-        limits = np.stack(share_intervals(hits, clusters=clusters), axis=1)
-    axes.fill_between(ks, *(100 * limits).T, color=line.get_color(), alpha=strength, linewidth=0)
+        different, place = np.unique(shares, return_inverse=True)
+        return np.array([wilson_interval(float(share) * n, n) for share in different])[place]
+    hits = np.stack([hits_at_k(best, worst, int(k)) for k in ks])
+    return np.stack(share_intervals(hits, clusters=clusters), axis=1)
 
 
 Asked = tuple[str, Int64s, Int64s, Clusters]
