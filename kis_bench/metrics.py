@@ -234,8 +234,8 @@ CONSISTENCY = Metric(
     tested=True,
 )
 #: What follows "consistency" in the name of a metric, and what it says.
-COUNTINGS = {"": "", "_per_triplet": ", against the majority on triplets that several judged"}
-PROTOCOL_RULES = {"": "", "_published": ", by the study's own rules"}
+OTHER_COUNTS = {"": "", "_per_triplet": ", against the majority on triplets that several judged"}
+OTHER_RULES = {"": "", "_published": ", by the study's own rules"}
 #: What the margin of a triplet is divided by, for its correlation with the degrees that people gave.
 NORMALISATIONS = {
     "difference": "",
@@ -255,12 +255,12 @@ METRICS = (
             CONSISTENCY,
             name=f"consistency{counting}{rule}",
             words=f"consistency{counting}{rule}".replace("_", " "),
-            meaning=f"consistency{COUNTINGS[counting]}{PROTOCOL_RULES[rule]}",
+            meaning=f"consistency{OTHER_COUNTS[counting]}{OTHER_RULES[rule]}",
             heading="",
             tested=False,
         )
-        for counting in COUNTINGS
-        for rule in PROTOCOL_RULES
+        for counting in OTHER_COUNTS
+        for rule in OTHER_RULES
         if counting or rule
     ),
     *(

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from kis_bench.cli import make_parser
+from kis_bench.metrics import COMPARED, METRICS, TESTABLE, USUALLY_TESTED, Metric
 from kis_bench.plugin.options import OPTIONS
 from kis_bench.results.columns import TABLES
 
@@ -102,12 +103,42 @@ def write_columns(name: str) -> str:
     return write_table(["column", "holds", "meaning"], rows)
 
 
+INTERVALS = {
+    "proportion": "Wilson's score interval",
+    "mean": "bootstrap over queries",
+    "quantile": "order statistics",
+    "consistency": "over people, triplets and target pictures",
+    "correlation": "over people, triplets and target pictures",
+}
+
+
+def write_metrics() -> str:
+    """The metrics of a run: what they are, and where they are compared."""
+
+    def row(one: Metric) -> list[str]:
+        cutoffs = f"; k = {', '.join(map(str, one.cutoffs))}" if one.cutoffs else ""
+        others = "; also under other rules" if one.relevances else ""
+        gate = "yes" if one in USUALLY_TESTED else "if named" if one in TESTABLE else "no"
+        compared = "yes" if one in COMPARED else "no"
+        return [
+            f"`{one.name}`",
+            f"{one.meaning}{cutoffs}{others}",
+            INTERVALS[one.kind],
+            compared,
+            gate,
+        ]
+
+    head = ["metric", "meaning", "95% interval", "compared by `kis-bench compare`", "by the gate"]
+    return write_table(head, map(row, METRICS))
+
+
 COMMANDS = find_commands(make_parser())
 
 #: Name of a part -> what writes its Markdown.
 GENERATORS: dict[str, Callable[[], str]] = {
     "options of pytest": write_pytest_options,
     "commands": write_commands,
+    "metrics": write_metrics,
     **{
         f"arguments of {name}": partial(write_arguments, command)
         for name, command in COMMANDS.items()

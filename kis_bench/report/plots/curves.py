@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.metrics import hits_at_k, recall_at_k
-from kis_bench.records import Int64s
+from kis_bench.records import Float64s, Int64s
 from kis_bench.report.plots.axes import (
     MOST_BANDS,
     STYLE,
@@ -77,12 +77,12 @@ def draw_band(
 
 
 def curve_limits(
-    ks: NDArray[np.int64],
-    shares: NDArray[np.float64],
-    best: NDArray[np.int64],
-    worst: NDArray[np.int64],
+    ks: Int64s,
+    shares: Float64s,
+    best: Int64s,
+    worst: Int64s,
     clusters: Clusters,
-) -> NDArray[np.float64]:
+) -> Float64s:
     """Wilson's 95% intervals ``[k, 2]`` of recalls ``[k]``; clustered by target."""
     if clusters is None:
         n = len(best)
