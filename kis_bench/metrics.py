@@ -233,9 +233,26 @@ CONSISTENCY = Metric(
     heading="consistency",
     tested=True,
 )
-#: What follows "consistency" in the name of a metric, and what it says.
-OTHER_COUNTS = {"": "", "_per_triplet": ", against the majority on triplets that several judged"}
-OTHER_RULES = {"": "", "_published": ", by the study's own rules"}
+
+
+def vary_consistency(suffix: str, words: str) -> Metric:
+    """Consistency counted in another way, which is neither compared nor shown in a terminal."""
+    return replace(
+        CONSISTENCY,
+        name=f"{CONSISTENCY.name}{suffix}",
+        words=f"{CONSISTENCY.words} {words}",
+        meaning=f"{CONSISTENCY.words} {words}",
+        heading="",
+        tested=False,
+    )
+
+
+CONSISTENCY_PUBLISHED = vary_consistency("_published", "by the study's own rules")
+PER_TRIPLET = vary_consistency("_per_triplet", "with the majority on triplets that several judged")
+PER_TRIPLET_PUBLISHED = vary_consistency(
+    "_per_triplet_published",
+    "with the majority on triplets that several judged, by the study's own rules",
+)
 #: What the margin of a triplet is divided by, for its correlation with the degrees that people gave.
 NORMALISATIONS = {
     "difference": "",
@@ -250,19 +267,9 @@ METRICS = (
     LOWER_QUARTILE_RANK,
     UPPER_QUARTILE_RANK,
     CONSISTENCY,
-    *(
-        replace(
-            CONSISTENCY,
-            name=f"consistency{counting}{rule}",
-            words=f"consistency{counting}{rule}".replace("_", " "),
-            meaning=f"consistency{OTHER_COUNTS[counting]}{OTHER_RULES[rule]}",
-            heading="",
-            tested=False,
-        )
-        for counting in OTHER_COUNTS
-        for rule in OTHER_RULES
-        if counting or rule
-    ),
+    CONSISTENCY_PUBLISHED,
+    PER_TRIPLET,
+    PER_TRIPLET_PUBLISHED,
     *(
         Metric(
             f"{correlation}_{way}",

@@ -12,6 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kis_bench.metrics import (
+    CONSISTENCY,
+    CONSISTENCY_PUBLISHED,
+    PER_TRIPLET,
+    PER_TRIPLET_PUBLISHED,
+)
 from kis_bench.records import Dataset, Float64s, Int64s
 from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
 from kis_bench.statistics import adjust_known, wilson_interval
@@ -25,8 +31,13 @@ from kis_bench.statistics.crossed import (
 from kis_bench.triplets import margins as triplets
 from kis_bench.triplets.people import PEOPLE_RULES, agreement_of_people, interval_of_people
 
-COUNTING = {"judgments": "", "triplets": "_per_triplet"}  #: parts of names of metrics
-RULE = {"default": "", "published": "_published"}
+#: What is counted, and by whose protocol -> its metric.
+CONSISTENCIES = {
+    ("judgments", "default"): CONSISTENCY,
+    ("judgments", "published"): CONSISTENCY_PUBLISHED,
+    ("triplets", "default"): PER_TRIPLET,
+    ("triplets", "published"): PER_TRIPLET_PUBLISHED,
+}
 NOT_STATED = "not stated"
 Measured = Mapping[str, tuple[Float64s, Float64s]]  #: model -> distances [t, 3], margins [t]
 
@@ -423,7 +434,7 @@ def similarity_metrics(judged: Judged, measured: Measured, agreement: pd.DataFra
     rows: list[tuple[Any, ...]] = []
     whole = agreement[(agreement["part"] == "all") & (agreement["kind"] == "model")]
     for row in whole.to_dict("records"):
-        name = f"consistency{COUNTING[row['counts']]}{RULE[row['protocol']]}"
+        name = CONSISTENCIES[row["counts"], row["protocol"]].name
         figures = (row[column] for column in ("value", "ci_low", "ci_high", "n", "n_targets"))
         rows.append((row["model"], row["dataset"], "", name, None, *figures))
     asked = ~np.isnan(judged.degree)
