@@ -173,14 +173,17 @@ def win_tie_loss(condition: Condition) -> Int64s:
     return np.stack([better, rank.shape[1] - better - better.T, better.T], axis=2)
 
 
+def select_measure(table: pd.DataFrame, metric: str, k: int | None) -> pd.DataFrame:
+    """The rows about one measure of a table with columns ``metric`` and ``k``."""
+    cutoff = table["k"].isna() if k is None else table["k"].eq(k)
+    return table[(table["metric"] == metric) & cutoff]
+
+
 def tiers(
     comparisons: pd.DataFrame, metric: str, k: int | None, alpha: float = ALPHA
 ) -> dict[str, str]:
     """Model -> its :func:`letters` under one measure, from the table that :func:`compare` gives of one condition."""
-    rows = comparisons[
-        (comparisons["metric"] == metric)
-        & (comparisons["k"].isna() if k is None else comparisons["k"].eq(k))
-    ]
+    rows = select_measure(comparisons, metric, k)
     means: dict[str, float] = {}
     for side in ("a", "b"):
         means |= dict(zip(rows[f"model_{side}"], rows[f"value_{side}"], strict=True))

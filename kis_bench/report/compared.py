@@ -12,15 +12,8 @@ import pandas as pd
 from kis_bench.analysis.runs import Comparison, both_names
 from kis_bench.errors import KisBenchError
 from kis_bench.files.spreadsheets import write_csv
-from kis_bench.report.numbers import (
-    is_absent,
-    join_words,
-    number,
-    percent,
-    percent_points,
-    probability,
-    signed,
-)
+from kis_bench.metrics import KNOWN, measure_words
+from kis_bench.report.numbers import change, figure, is_absent, number, probability
 from kis_bench.report.page.html import page
 from kis_bench.report.tables import escape, table
 from kis_bench.results.merging import run_name
@@ -104,42 +97,32 @@ def markdown(found: Comparison, most: int) -> list[str]:
 
 def verdicts(figures: pd.DataFrame) -> list[list[str]]:
     """How many rows of each measure say what."""
-    tested = figures[figures["metric"] != "median_rank"]
+    tested = figures[[KNOWN[metric].kind != "quantile" for metric in figures["metric"]]]
     rows = []
     for (metric, k), part in tested.groupby(["metric", "k"], dropna=False, sort=False):
         counts = part["verdict"].value_counts()
         rows.append(
-            [show_measure(metric, k), *(f"{int(counts.get(word, 0)):,}" for word in VERDICT_ORDER)]
+            [
+                measure_words(str(metric), k),
+                *(f"{int(counts.get(word, 0)):,}" for word in VERDICT_ORDER),
+            ]
         )
     return rows
-
-
-def show_measure(metric: Any, k: Any) -> str:
-    name = str(metric).replace("_", " ").replace("mrr", "MRR")
-    return name if is_absent(k) else f"{name}@{int(k)}"
 
 
 def figure_rows(figures: pd.DataFrame) -> list[list[str]]:
     rows = []
     for row in as_records(figures):
-        if row["metric"] == "median_rank":
-            values = [number(row["old"]), number(row["new"]), signed(row["difference"], 1)]
-        elif row["metric"] == "mrr":
-            interval = f"{signed(row['difference'], 3)} [{signed(row['ci_low'], 3)}, {signed(row['ci_high'], 3)}]"
-            values = [f"{row['old']:.3f}", f"{row['new']:.3f}", join_words(interval)]
-        else:
-            values = [
-                percent(row["old"]),
-                percent(row["new"]),
-                percent_points(row["difference"], row["ci_low"], row["ci_high"]),
-            ]
+        metric = str(row["metric"])
         rows.append(
             [
                 row["dataset"],
                 row["label_set"],
                 names_in(row),
-                show_measure(row["metric"], row["k"]),
-                *values,
+                measure_words(metric, row["k"]),
+                figure(metric, row["old"]),
+                figure(metric, row["new"]),
+                change(metric, row["difference"], row["ci_low"], row["ci_high"]),
                 probability(row["p_holm"]),
                 count_asked(row["n"], row["n_targets"]),
                 row["verdict"],

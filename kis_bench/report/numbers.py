@@ -7,10 +7,36 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.metrics import find_metric
+
 
 def join_words(text: str) -> str:
     """With spaces at which no line breaks."""
     return text.replace(" ", "\u00a0")
+
+
+def figure(metric: str, value: Any, low: Any = None, high: Any = None) -> str:
+    """A figure of a metric with its interval where there is one, as the metric is written.
+
+    >>> figure("recall", 0.5), figure("mrr", 0.5), figure("median_rank", 1212.5)
+    ('50.0%', '0.500', '1,212.5')
+    """
+    known = find_metric(metric)
+    if known is None or known.format == "decimal":
+        return fraction(value, low, high)
+    return percent(value, low, high) if known.format == "percent" else number(value)
+
+
+def change(metric: str, value: Any, low: Any = None, high: Any = None) -> str:
+    """A difference of two figures of a metric: percentage points, decimals or places, with its sign.
+
+    >>> change("recall", 0.021), change("mrr", 0.021), change("median_rank", 2)
+    ('+2.1', '+0.021', '+2.0')
+    """
+    known = find_metric(metric)
+    if known is None or known.format == "decimal":
+        return difference(value, low, high)
+    return percent_points(value, low, high) if known.format == "percent" else signed(value, 1)
 
 
 def number(value: Any, digits: int = 1) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.files.text import make_plain, shorten
+from kis_bench.metrics import MRR, measure_words
 from kis_bench.report.numbers import is_absent
 
 # Okabe and Ito's colours without black and yellow, which vanish on dark or white paper.
@@ -143,7 +144,6 @@ def save_figure(figure: Any, title: str, stem: Path, *, size: int = 12) -> None:
 
 
 SMALL = {**STYLE, "font.size": 8, "axes.linewidth": 0.7}
-AXIS_MEASURES = {"mrr": "MRR", "recall": "recall"}
 
 
 def first_value(table: pd.DataFrame, column: str, otherwise: str = "") -> str:
@@ -155,8 +155,8 @@ def first_value(table: pd.DataFrame, column: str, otherwise: str = "") -> str:
 
 
 def measure_title(table: pd.DataFrame) -> str:
-    name, k = first_value(table, "metric", "mrr"), first_value(table, "k")
-    return AXIS_MEASURES.get(name, name.replace("_", " ")) + (f"@{int(float(k))}" if k else "")
+    k = first_value(table, "k")
+    return measure_words(first_value(table, "metric", MRR.name), float(k) if k else None)
 
 
 def about_title(table: pd.DataFrame, *columns: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kis_bench.metrics import RECALL, measure_words
 from kis_bench.report.plots.axes import (
     MOST_BANDS,
     SMALL,
@@ -51,7 +52,7 @@ def draw_growth(view: View, growth: pd.DataFrame, stem: Path) -> None:
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}%")
             axes.set_xlabel("items in the collection (log scale)", fontsize=7)
             calm(axes)
-            axes.set_title(f"recall@{k}", fontsize=8, loc="left")
+            axes.set_title(measure_words(RECALL.name, k), fontsize=8, loc="left")
             axes.axvline(here, color="#777777", linewidth=0.9)
             if growth["extrapolated"].any():
                 axes.axvspan(here, ends[1], color="#f4f4f4", zorder=0)

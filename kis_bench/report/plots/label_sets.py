@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from kis_bench.metrics import KNOWN, MRR
 from kis_bench.report.numbers import is_absent
 from kis_bench.report.plots.axes import (
     SMALL,
@@ -45,7 +46,7 @@ def draw_label_sets(view: View, rows: pd.DataFrame, stem: Path) -> None:
             "one row for each model is needed, of one measure and one pair of label sets"
         )
     ordered = rows.sort_values("value_b", ascending=False, kind="stable").reset_index(drop=True)
-    shares = first_value(rows, "metric") == "recall"
+    shares = KNOWN[first_value(rows, "metric", MRR.name)].format == "percent"
     scale, places = 100 if shares else 1, np.arange(len(ordered))
     values = scale * ordered[["value_a", "value_b"]].to_numpy(float)
     with matplotlib.rc_context(SMALL):

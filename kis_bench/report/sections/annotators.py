@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import pandas as pd
 
-from kis_bench.report.numbers import count, fraction, join_words, number, percent
+from kis_bench.metrics import FEW_MEASURES, measure_words
+from kis_bench.report.numbers import count, figure, fraction, join_words, number, percent
 from kis_bench.report.tables import table
+from kis_bench.triplets.summary import as_records
 
 MOST_ROWS = 40
-ANNOTATOR_RECALLS = (1, 10, 100)
 
 
 def show_annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
     """Tables of a condition from :mod:`kis_bench.analysis.annotators`; of many models the best first."""
     rows = []
     for (model, name), own in figures.groupby(["model", "annotator"], sort=False):
-        recalls = own[own["metric"] == "recall"].set_index("k")
-        mrr = own[own["metric"] == "mrr"].iloc[0]
-        shares = [
-            percent(*recalls.loc[k, ["value", "ci_low", "ci_high"]]) for k in ANNOTATOR_RECALLS
-        ]
-        mean = fraction(mrr["value"], mrr["ci_low"], mrr["ci_high"])
-        rows.append(
-            [str(model), str(name), *shares, mean, count(mrr["n"]), count(mrr["n_targets"])]
-        )
+        each = [figure(r["metric"], r["value"], r["ci_low"], r["ci_high"]) for r in as_records(own)]
+        numbers = (count(own[column].iloc[0]) for column in ("n", "n_targets"))
+        rows.append([str(model), str(name), *each, *numbers])
     head = [
         "model",
         "annotator",
-        *(f"recall@{k}" for k in ANNOTATOR_RECALLS),
-        "MRR",
+        *(measure_words(*each) for each in FEW_MEASURES),
         "queries",
         "targets",
     ]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.report.numbers import difference, fraction, is_absent, number
+from kis_bench.analysis.models import select_measure
+from kis_bench.metrics import LEADING_MEASURES, measure_words
+from kis_bench.report.numbers import change, figure, is_absent, number
 from kis_bench.report.tables import escape, table
 
 MOST_COMBINATIONS = 10
@@ -53,8 +55,9 @@ def name_method(row: Any) -> str:
 def show_combinations(gains: pd.DataFrame, advice: pd.DataFrame) -> list[str]:
     """What can be gained over the best single model, beside the oracle, which nobody can build."""
     lines = [*(f"- {escape(each, 1000)}" for each in advice["advice"]), ""]
-    mrr = gains[gains["metric"] == "mrr"].sort_values("value", ascending=False, kind="stable")
-    real, bounds = mrr[mrr["kind"] == "achievable"], mrr[mrr["kind"] == "bound"]
+    metric, k = LEADING_MEASURES[0]
+    found = select_measure(gains, metric, k).sort_values("value", ascending=False, kind="stable")
+    real, bounds = found[found["kind"] == "achievable"], found[found["kind"] == "bound"]
     oracle = {frozenset(name_models(row)): row["value"] for _, row in bounds.iterrows()}
     rows = []
     for _, row in (real if len(real) else bounds).head(MOST_COMBINATIONS).iterrows():
@@ -63,10 +66,11 @@ def show_combinations(gains: pd.DataFrame, advice: pd.DataFrame) -> list[str]:
             [
                 name_combination(row),
                 name_method(row),
-                fraction(row["value"], row["ci_low"], row["ci_high"]),
-                difference(row["gain"], row["gain_low"], row["gain_high"]),
-                "" if best is None else f"{best:.3f}",
+                figure(metric, row["value"], row["ci_low"], row["ci_high"]),
+                change(metric, row["gain"], row["gain_low"], row["gain_high"]),
+                figure(metric, best),
             ]
         )
-    head = ["combination", "method", "MRR", f"gain over {mrr['best_single'].iloc[0]}", "oracle"]
+    over = f"gain over {found['best_single'].iloc[0]}"
+    head = ["combination", "method", measure_words(metric, k), over, "oracle"]
     return [*lines, table(head, rows, right=(2, 3, 4)), "", EXPLAINED, ""]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from kis_bench.analysis.findings import Key
+from kis_bench.analysis.models import select_measure
+from kis_bench.metrics import LEADING_MEASURES
 from kis_bench.report.plots.curves import draw_curves
 from kis_bench.report.plots.gains import draw_gains
 from kis_bench.report.plots.grid import draw_grid
@@ -65,7 +67,8 @@ def show_condition(view: View, key: Key) -> list[str]:
         gains = found.gains[key]
         lines += [f"#### What combinations find: {shown}", ""]
         lines += show_combinations(gains, found.advice[key])
-        draw_gains(gains[gains["metric"] == "mrr"], view.plot("combinations", *key))
+        leading = select_measure(gains, *LEADING_MEASURES[0])
+        draw_gains(leading, view.plot("combinations", *key))
         alt = f"Gains of combinations over the best single model, {shown}"
         lines += view.link(alt, "combinations", *key)
     lines += [f"#### Larger and smaller collections: {shown}", ""]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.gate.verdicts import FAIL, NEW, PASS, UNUSABLE, failed_cells, told
-from kis_bench.report.numbers import is_absent, number, percent, probability
+from kis_bench.gate.verdicts import FAIL, NEW, PASS, RANK, UNUSABLE, failed_cells, told
+from kis_bench.metrics import find_metric
+from kis_bench.report.numbers import figure, is_absent, number, probability
 from kis_bench.report.tables import escape, table
 
 HEAD = ["verdict", "dataset", "labels", "model", "measure", "obtained", "expected", "rule", "p"]
@@ -80,9 +81,8 @@ def shown_row(one: Mapping[Any, Any]) -> list[str]:
 
 
 def obtained(metric: str, value: Any, low: Any, high: Any) -> str:
-    """Recalls and consistencies in percent with their interval, others as numbers."""
-    if is_absent(value):
-        return ""
-    if "recall@" in metric or metric.startswith("consistency"):
-        return percent(value, low, high)
-    return f"{float(value):.3f}" if metric == "mrr" else number(value, 1 if "rank" in metric else 2)
+    """Shares in percent with their interval, others as numbers."""
+    known = find_metric(metric)
+    if known is None or known.kind == "correlation":
+        return number(value, 1 if metric == RANK else 2)
+    return figure(metric, value, *((low, high) if known.format == "percent" else ()))

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kis_bench.metrics import RECALL, measure_words
 from kis_bench.report.numbers import percent
 from kis_bench.report.tables import table
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
 
+SHOWN_CUTOFF = 10
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 
 def show_growth(rows: pd.DataFrame, condition: Condition) -> list[str]:
     """Recall@10 in smaller collections, exactly, and in larger ones, extrapolated."""
-    at_10 = rows[rows["k"] == 10]
+    at_10 = rows[rows["k"] == SHOWN_CUTOFF]
     here = condition.n_items
     known = sorted(at_10["size"].unique())
     sizes = [
@@ -39,7 +41,7 @@ def show_growth(rows: pd.DataFrame, condition: Condition) -> list[str]:
             )
         cells.append(row)
     head = [
-        "recall@10, model",
+        f"{measure_words(RECALL.name, SHOWN_CUTOFF)}, model",
         *(
             f"{size:,} items{' (all)' if size == here else ' (extrapolated)' if size > here else ''}"
             for size in shown

@@ -7,27 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.analysis.models import tiers, win_tie_loss
+from kis_bench.analysis.models import ALPHA, select_measure, tiers, win_tie_loss
+from kis_bench.metrics import (
+    KNOWN,
+    LEADING_MEASURES,
+    LOWER_QUARTILE_RANK,
+    MEDIAN_RANK,
+    RECALL,
+    UPPER_QUARTILE_RANK,
+    Measure,
+    measure_words,
+)
 from kis_bench.report.numbers import (
+    change,
     count,
-    difference,
-    fraction,
+    figure,
     join_words,
     number,
     percent,
-    percent_points,
     probability,
 )
 from kis_bench.report.tables import escape, table
 from kis_bench.statistics.clusters import describe_count
+from kis_bench.triplets.summary import as_records
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
 
 MOST_NAMED = 10  #: queries that a line names
 MOST_IN_MATRIX = 12  #: models
-SHOWN_RECALLS = (1, 10, 100)
-TIERS = (("mrr", None, "tier (MRR)"), ("recall", 10, "tier (recall@10)"))
+CHANCE_CUTOFF = 10  #: of the recall that shuffled results would have
 RULE_NOTES = {"segment": "its segment", "group": "its group", "near_duplicate": "a near-duplicate"}
 
 
@@ -35,48 +44,53 @@ def show_figures(
     metrics: pd.DataFrame, condition: Condition, comparisons: pd.DataFrame | None
 ) -> list[str]:
     """Figures of each model, best first, with letters of those that can't be told apart."""
-    cuts = [int(k) for k in metrics.loc[metrics["metric"] == "recall", "k"].drop_duplicates()]
-    letters = (
-        [] if comparisons is None else [tiers(comparisons, metric, k) for metric, k, _ in TIERS]
-    )
+    measures = list_measured(metrics)
+    lead = LEADING_MEASURES if comparisons is not None else ()
+    letters = [tiers(comparisons, *each) for each in lead if comparisons is not None]
+    quartiles = [LOWER_QUARTILE_RANK.name, UPPER_QUARTILE_RANK.name]
     rows = []
     for model in condition.models:
         own = metrics[metrics["model"] == model]
-        recalls = own[own["metric"] == "recall"].set_index("k")
-        others = own[own["metric"] != "recall"].set_index("metric")
-        value, mrr = others["value"], others.loc["mrr"]
-        quartiles = (
-            f"{number(value['lower_quartile_rank'])}, {number(value['upper_quartile_rank'])}"
-        )
+        value = own[own["k"].isna()].set_index("metric")["value"]
+        figures = []
+        for metric, k in measures:
+            row = select_measure(own, metric, k).iloc[0]
+            figures.append(figure(metric, row["value"], row["ci_low"], row["ci_high"]))
+        middle = ", ".join(number(value[name]) for name in quartiles)
         rows.append(
             [
                 model,
                 *(each[model] for each in letters),
-                *(
-                    percent(*(recalls.loc[k, c] for c in ("value", "ci_low", "ci_high")))
-                    for k in cuts
-                ),
-                fraction(mrr["value"], mrr["ci_low"], mrr["ci_high"]),
-                join_words(f"{number(value['median_rank'])} [{quartiles}]"),
+                *figures,
+                join_words(f"{number(value[MEDIAN_RANK.name])} [{middle}]"),
                 f"{int(own['n'].iloc[0]):,}",
-                percent(min(1.0, 10 / condition.n_items), digits=2),
+                percent(min(1.0, CHANCE_CUTOFF / condition.n_items), digits=2),
             ]
         )
-    named = [name for _, _, name in TIERS[: len(letters)]]
+    named = [f"tier ({measure_words(*each)})" for each in lead]
     head = [
         "model",
         *named,
-        *(f"recall@{k}" for k in cuts),
-        "MRR",
-        "median rank [quartiles]",
+        *(measure_words(*each) for each in measures),
+        f"{MEDIAN_RANK.words} [quartiles]",
         "queries",
-        "chance recall@10",
+        f"chance {measure_words(RECALL.name, CHANCE_CUTOFF)}",
     ]
     return [
         table(head, rows, right=range(1 + len(named), len(head))),
         "",
         *tell_clusters(condition),
     ]
+
+
+def list_measured(metrics: pd.DataFrame) -> list[Measure]:
+    """The means and proportions that a run has, at all its cut-offs, in its order."""
+    known = metrics[
+        [name in KNOWN and KNOWN[name].values_of is not None for name in metrics["metric"]]
+    ]
+    strict = known[[name == KNOWN[name].name for name in known["metric"]]]
+    pairs = strict[["metric", "k"]].drop_duplicates().itertuples(index=False, name=None)
+    return [(str(metric), None if pd.isna(k) else int(k)) for metric, k in pairs]
 
 
 def tell_clusters(condition: Condition) -> list[str]:
@@ -94,31 +108,32 @@ def tell_clusters(condition: Condition) -> list[str]:
 def show_differences(condition: Condition, comparisons: pd.DataFrame) -> list[str]:
     """Which differences are more than noise, and how many queries the others would take."""
     best = condition.models[0]
-    mrr = comparisons[(comparisons["metric"] == "mrr") & (comparisons["model_a"] == best)]
-    near = [escape(row["model_b"]) for _, row in mrr.iterrows() if row["p_holm"] >= 0.05]
+    first, second = LEADING_MEASURES
+    own = comparisons[comparisons["model_a"] == best]
+    leading = select_measure(own, *first)
+    near = [escape(row["model_b"]) for row in as_records(leading) if row["p_holm"] >= ALPHA]
     said = (
         f"Not to be told from it on {describe_count(len(condition.queries), condition.n_targets)}: {', '.join(near)}."
         if near
         else "It is better than every other beyond noise."
     )
-    equal = mrr[mrr["value_b"] >= mrr["value_a"]]["model_b"]
+    equal = leading[leading["value_b"] >= leading["value_a"]]["model_b"]
     shared = f", as has {', '.join(map(escape, equal))}" if len(equal) else ""
-    lines = [f"**{escape(best)}** has the highest MRR{shared}. {said}", ""]
+    lines = [f"**{escape(best)}** has the highest {measure_words(*first)}{shared}. {said}", ""]
     if condition.left_out:
         left = describe_count(condition.left_out, condition.left_out)
         lines += [f"Left out of comparisons, because not all models were asked: {left}.", ""]
-    at_10 = comparisons[(comparisons["metric"] == "recall") & (comparisons["k"] == 10)]
-    at_10 = at_10.set_index(["model_a", "model_b"])
+    beside = select_measure(own, *second).set_index("model_b")
     rows = []
-    for _, row in mrr.iterrows():
-        hits = at_10.loc[(best, row["model_b"])]
+    for row in as_records(leading):
+        other = beside.loc[row["model_b"]]
         rows.append(
             [
                 row["model_b"],
-                difference(row["difference"], row["ci_low"], row["ci_high"]),
+                change(first[0], row["difference"], row["ci_low"], row["ci_high"]),
                 probability(row["p_holm"]),
-                percent_points(hits["difference"], hits["ci_low"], hits["ci_high"]),
-                probability(hits["p_holm"]),
+                change(second[0], other["difference"], other["ci_low"], other["ci_high"]),
+                probability(other["p_holm"]),
                 f"{row['wins']} / {row['ties']} / {row['losses']}",
                 number(row["effect_size"], 2),
                 count(row["queries_needed"]),
@@ -126,9 +141,9 @@ def show_differences(condition: Condition, comparisons: pd.DataFrame) -> list[st
         )
     head = [
         f"{best} against",
-        "difference of MRR",
+        f"difference of {measure_words(*first)}",
         "p (Holm)",
-        "of recall@10, points",
+        f"of {measure_words(*second)}, points",
         "p (Holm)",
         "better / equal / worse",
         "effect size",
@@ -160,10 +175,11 @@ def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str
             ("", "the item itself"),
             *((f"{rule}_", said) for rule, said in RULE_NOTES.items()),
         ):
-            recalls = own[own["metric"] == f"{prefix}recall"].set_index("k")
+            recalls = own[own["metric"] == f"{prefix}{RECALL.name}"].set_index("k")
             if len(recalls):
-                shares = [percent(recalls.loc[k, "value"]) for k in SHOWN_RECALLS]
-                median = own.loc[own["metric"] == f"{prefix}median_rank", "value"].iloc[0]
+                shares = [percent(recalls.loc[k, "value"]) for k in RECALL.few_cutoffs]
+                name = f"{prefix}{MEDIAN_RANK.name}"
+                median = own.loc[own["metric"] == name, "value"].iloc[0]
                 among = (
                     f"{about.get('n_groups', '')} groups"
                     if prefix == "group_"
@@ -177,8 +193,8 @@ def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str
         "model",
         "found is",
         "among",
-        *(f"recall@{k}" for k in SHOWN_RECALLS),
-        "median rank",
+        *(measure_words(*each) for each in RECALL.measures(few=True)),
+        MEDIAN_RANK.words,
         "queries",
     ]
     said = []

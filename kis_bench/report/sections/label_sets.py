@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kis_bench.analysis.label_sets import RANK_RATIO
+from kis_bench.analysis.models import select_measure
+from kis_bench.metrics import LEADING_MEASURES, measure_words
 from kis_bench.report.numbers import (
+    change,
     difference,
+    figure,
     is_absent,
     number,
     percent,
-    percent_points,
     probability,
     ratio,
 )
 from kis_bench.report.plots.label_sets import draw_label_sets
 from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
+from kis_bench.triplets.summary import as_records
 
 if TYPE_CHECKING:
     from kis_bench.analysis.findings import Findings
@@ -32,7 +37,7 @@ def show_label_sets(view: View, dataset: str) -> list[str]:
         lines += [f"### {escape(first)} against {escape(second)} on the same targets", ""]
         lines += show_gains(part, str(first), str(second))
         plot = ("label-sets", dataset, str(first), str(second))
-        at_10 = part[(part["metric"] == "recall") & part["k"].eq(10)]
+        at_10 = select_measure(part, *LEADING_MEASURES[1])
         draw_label_sets(view, at_10, view.plot(*plot))
         names = f"{escape(dataset)}, {escape(first)} and {escape(second)}"
         lines += view.link(f"Recall@10 of every model under both label sets, {names}", *plot)
@@ -53,47 +58,33 @@ def show_label_sets(view: View, dataset: str) -> list[str]:
 
 
 def show_gains(part: pd.DataFrame, first: str, second: str) -> list[str]:
-    def cell(row: pd.Series, measure: str) -> list[str]:
-        if measure == "recall":
-            return [
-                f"{percent(row['value_a'])} → {percent(row['value_b'])}",
-                percent_points(row["difference"], row["ci_low"], row["ci_high"]),
-            ]
-        if measure == "mrr":
-            return [
-                f"{row['value_a']:.3f} → {row['value_b']:.3f}",
-                difference(row["difference"], row["ci_low"], row["ci_high"]),
-            ]
-        return [ratio(row["difference"], row["ci_low"], row["ci_high"])]
-
-    measures = [
-        ("recall", 10, f"recall@10, {first} → {second}"),
-        ("mrr", None, f"MRR, {first} → {second}"),
-        ("rank_ratio", None, "target stands nearer the top"),
-    ]
+    """The measures that lead, the second of them first, and how much nearer the top targets stand."""
+    measures = [each for each in LEADING_MEASURES[::-1] if len(select_measure(part, *each))]
+    ratios = select_measure(part, RANK_RATIO, None).set_index("model")
     rows = []
     for model, own in part.groupby("model", sort=False):
         cells: list[str] = [str(model), f"{int(own['n'].iloc[0]):,}"]
-        for metric, k, _ in measures:
-            at = own[(own["metric"] == metric) & (own["k"].eq(k) if k else True)]
-            if len(at):
-                cells += cell(at.iloc[0], metric)
-                if metric != "rank_ratio":
-                    cells.append(probability(at.iloc[0]["p_holm"]))
+        for metric, k in measures:
+            for row in as_records(select_measure(own, metric, k)):
+                values = (figure(metric, row[f"value_{side}"]) for side in "ab")
+                gained = change(metric, row["difference"], row["ci_low"], row["ci_high"])
+                cells += [" → ".join(values), gained, probability(row["p_holm"])]
+        if len(ratios):
+            cells.append(ratio(*ratios.loc[model, ["difference", "ci_low", "ci_high"]]))
         rows.append(cells)
     head = ["model", "targets"]
-    for metric, _, name in measures:
-        if (part["metric"] == metric).any():
-            head += [name, "difference", "p (Holm)"] if metric != "rank_ratio" else [name]
+    for each in measures:
+        head += [f"{measure_words(*each)}, {first} → {second}", "difference", "p (Holm)"]
+    head += ["target stands nearer the top"] * bool(len(ratios))
     return [table(head, rows, right=range(1, len(head))), ""]
 
 
 def show_changed_most(each: pd.DataFrame, part: pd.DataFrame, first: str, second: str) -> list[str]:
     """The targets that gain and lose most under the model that is best on the second label set."""
-    mrr = part[part["metric"] == "mrr"]
-    if each.empty or mrr.empty:
+    leading = select_measure(part, *LEADING_MEASURES[0])
+    if each.empty or leading.empty:
         return []
-    model = mrr.sort_values("value_b", ascending=False)["model"].iloc[0]
+    model = leading.sort_values("value_b", ascending=False)["model"].iloc[0]
     own = each[each["model"] == model].sort_values("ratio", kind="stable")
     shown = pd.concat([own.tail(5).iloc[::-1], own.head(5)]).drop_duplicates(["query_a", "query_b"])
     rows = [
@@ -133,7 +124,7 @@ def show_lengths(by_length: pd.DataFrame, findings: Findings, dataset: str) -> l
         rows.append(cells)
     sizes = by_length[by_length["model"] == by_length["model"].iloc[0]].set_index("words_low")["n"]
     head = [
-        "recall@10, model",
+        f"{measure_words(*LEADING_MEASURES[1])}, model",
         *(
             f"{int(low)}{'' if low == high else f' to {int(high)}'} {'word' if high == 1 else 'words'} "
             f"({int(sizes.get(low, 0)):,})"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kis_bench.analysis.models import tiers
-from kis_bench.report.numbers import percent
+from kis_bench.analysis.models import select_measure, tiers
+from kis_bench.metrics import LEADING_MEASURES, measure_words
+from kis_bench.report.numbers import figure
 from kis_bench.report.plots.curves import draw_overview
 from kis_bench.report.tables import table
 from kis_bench.report.view import View
@@ -15,15 +16,13 @@ def show_overview(view: View) -> list[str]:
     found = view.findings
     if len(found.conditions) < 2:
         return []
-    rows = []
+    rows, (first, second) = [], LEADING_MEASURES
     for key, one in found.conditions.items():
         metrics = found.run.metrics
         own = metrics[(metrics["dataset"] == key[0]) & (metrics["label_set"] == key[1])]
-        recall = own[
-            (own["model"] == one.models[0]) & (own["metric"] == "recall") & own["k"].eq(10)
-        ].iloc[0]
+        best = select_measure(own[own["model"] == one.models[0]], *second).iloc[0]
         pairs = found.comparisons.get(key)
-        letters = {} if pairs is None else tiers(pairs, "mrr", None)
+        letters = {} if pairs is None else tiers(pairs, *first)
         equal = [
             m for m in one.models[1:] if {*letters.get(m, "")} & {*letters.get(one.models[0], "")}
         ]
@@ -38,7 +37,7 @@ def show_overview(view: View) -> list[str]:
                 asked,
                 f"{one.n_items:,}",
                 one.models[0],
-                percent(recall["value"], recall["ci_low"], recall["ci_high"]),
+                figure(second[0], best["value"], best["ci_low"], best["ci_high"]),
                 ", ".join(equal),
             ]
         )
@@ -47,8 +46,8 @@ def show_overview(view: View) -> list[str]:
         "labels",
         "queries",
         "items",
-        "best by MRR",
-        "its recall@10",
+        f"best by {measure_words(*first)}",
+        f"its {measure_words(*second)}",
         "can't be told from it",
     ]
     lines = ["## Overview", "", table(head, rows, right=(2, 3, 5)), ""]
