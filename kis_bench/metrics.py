@@ -172,6 +172,12 @@ class Metric:
         return float(np.mean(some(self.values_of(placed, k))))
 
 
+def expected_gain(placed: Placed, gains: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of what the places 1, 2, ... of a target are worth ``[k]``, over the places of its tie; none beyond k."""
+    within = np.stack([placed.hits(k) for k in range(len(gains) + 1)])
+    return np.asarray(np.tensordot(gains, np.diff(within, axis=0), axes=1), np.float64)
+
+
 RECALL = Metric(
     "recall",
     "recall",
@@ -195,6 +201,17 @@ MRR = Metric(
     adds="reciprocal rank",
     heading="MRR",
     tested=True,
+)
+NDCG = Metric(
+    "ndcg",
+    "nDCG",
+    "mean of 1/log2(1 + rank) within the first k, else 0 (K. Järvelin, J. Kekäläinen, 2002)",
+    kind="mean",
+    format="decimal",
+    values_of=lambda placed, k: expected_gain(placed, 1 / np.log2(np.arange(2, k + 2))),
+    adds="discounted gain",
+    cutoffs=(10,),
+    few_cutoffs=(10,),
 )
 MEDIAN_RANK = Metric(
     "median_rank",
@@ -263,6 +280,7 @@ NORMALISATIONS = {
 METRICS = (
     RECALL,
     MRR,
+    NDCG,
     MEDIAN_RANK,
     LOWER_QUARTILE_RANK,
     UPPER_QUARTILE_RANK,
