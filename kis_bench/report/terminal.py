@@ -6,6 +6,7 @@ import math
 
 from kis_bench.analysis.runs import Comparison
 from kis_bench.files.text import make_plain
+from kis_bench.metrics import KNOWN, measure_name
 from kis_bench.report.compared import (
     TABLE_HEAD,
     VERDICT_ORDER,
@@ -15,7 +16,7 @@ from kis_bench.report.compared import (
     step,
     verdicts,
 )
-from kis_bench.report.numbers import percent
+from kis_bench.report.numbers import figure, percent
 from kis_bench.report.sections.similarity.wording import CEILING, share_in
 from kis_bench.results import Run
 from kis_bench.triplets.summary import PERSON, Similarity, as_records, judged_datasets
@@ -34,7 +35,7 @@ def summarise_kinds(run: Run) -> dict[str, str]:
 
 
 def summarise_ranks(run: Run) -> str:
-    """Recall@k in percent, MRR and median rank per cell."""
+    """The metrics that have a heading, and the number of queries, of each cell."""
     from tabulate import tabulate
 
     lines = []
@@ -44,18 +45,13 @@ def summarise_ranks(run: Run) -> str:
     for (dataset, label_set, model), cell in metrics.groupby(
         ["dataset", "label_set", "model"], sort=False
     ):
-        recall = cell[cell.metric == "recall"]
         line = {"dataset": dataset, "labels": label_set, "model": model}
-        line |= {
-            f"R@{int(k)}": f"{100 * value:.1f}%"
-            for k, value in zip(recall.k, recall.value, strict=True)
-        }
-        values = cell.set_index("metric").value
-        line |= {
-            "MRR": f"{values['mrr']:.3f}",
-            "median": f"{values['median_rank']:g}",
-            "queries": int(cell.n.iloc[0]),
-        }
+        for name, k, value in cell[["metric", "k", "value"]].itertuples(index=False, name=None):
+            known = KNOWN.get(name)
+            if known is not None and known.heading and name == known.name:
+                shown = f"{value:g}" if known.format == "rank" else figure(name, value)
+                line[measure_name(known.heading, k)] = shown
+        line["queries"] = int(cell.n.iloc[0])
         if (metrics.n_targets < metrics.n).any():
             line["targets"] = int(cell.n_targets.fillna(cell.n).iloc[0])
         lines.append(line)
