@@ -70,6 +70,7 @@ LENGTHS = [
 ]
 CORRELATIONS = ["dataset", "model", "measure", "rho", "ci_low", "ci_high", "n"]
 MEASURES = ("words", "characters", "detail")  #: of a text
+RANK_RATIO = "rank_ratio"  #: in place of a metric
 RESAMPLES_OF_MEDIANS = 2_000
 TAILS = (0.025, 0.975)
 #: Thai, Lao, Burmese, Khmer, Chinese, Japanese: written without spaces between words.
@@ -219,7 +220,7 @@ def compare_sets(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
     )
     means = [2 ** -side.mean(axis=1) for side in shares[-1]]
     yield columns(
-        "rank_ratio", None, means, means[0] / means[1], (2 ** low[-1], 2 ** high[-1]), p[-1]
+        RANK_RATIO, None, means, means[0] / means[1], (2 ** low[-1], 2 ** high[-1]), p[-1]
     )
 
 

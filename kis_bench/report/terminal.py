@@ -6,7 +6,7 @@ import math
 
 from kis_bench.analysis.runs import Comparison
 from kis_bench.files.text import make_plain
-from kis_bench.metrics import KNOWN, measure_name
+from kis_bench.metrics import KNOWN, PER_TRIPLET, measure_name
 from kis_bench.report.compared import (
     TABLE_HEAD,
     VERDICT_ORDER,
@@ -73,7 +73,7 @@ def summarise_similarity(run: Run) -> str:
             people = {f"({CEILING})": {"value": ceiling, "n": most, **none}, **people}
         for model, row in (*study.models.items(), *people.items()):
             share = share_in(row)
-            per_triplet = study.metrics.get((model, "consistency_per_triplet"), {"value": math.nan})
+            per_triplet = study.metrics.get((model, PER_TRIPLET.name), {"value": math.nan})
             interval = (
                 "" if math.isnan(share.low) else f"{100 * share.low:.1f} - {100 * share.high:.1f}"
             )

@@ -64,7 +64,7 @@ def test_a_metric_is_shown(run, metric):
 
 def test_runs_are_compared_by_every_metric_that_says_so(run):
     figures = compare_runs(run, run, models=[("a", "b")]).figures
-    own = figures[figures["new_model"] == "b"]
+    own = figures[figures["model"].eq("a") & figures["new_model"].eq("b")]
     wanted = [measure for one in COMPARED if not one.of_judgments for measure in one.measures()]
     assert [
         (m, None if pd.isna(k) else k) for m, k in zip(own["metric"], own["k"], strict=True)

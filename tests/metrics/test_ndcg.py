@@ -11,13 +11,13 @@ from sklearn.metrics import ndcg_score
 
 from kis_bench.gate.rules import Rules
 from kis_bench.gate.thresholds import wrong_metric
-from kis_bench.metrics import NDCG, Places, measure_words, values_of
+from kis_bench.metrics import NDCG, RankPlaces, compute_values, measure_words
 
 SCORES = st.lists(st.integers(0, 3), min_size=2, max_size=6)
 
 
 def placed(*pairs):
-    return Places(*np.array(pairs, np.int64).T)
+    return RankPlaces(*np.array(pairs, np.int64).T)
 
 
 @given(SCORES, st.integers(1, 7), st.data())
@@ -31,7 +31,7 @@ def test_ties_count_as_the_mean_over_all_orders(scores, k, data):
         gains.append(1 / math.log2(1 + place) if place <= k else 0.0)
     best = 1 + sum(score > scores[target] for score in scores)
     worst = sum(score >= scores[target] for score in scores)
-    mine = values_of(placed((best, worst)), NDCG.name, k)
+    mine = compute_values(placed((best, worst)), NDCG.name, k)
     assert mine.tolist() == pytest.approx([np.mean(gains)])
     relevant = [[int(item == target) for item in range(len(scores))]]
     assert mine[0] == pytest.approx(ndcg_score(relevant, [scores], k=k))
@@ -49,7 +49,7 @@ def test_equals_ir_measures_without_ties():
         for place in range(1, 31)
     ]
     theirs = ir_measures.calc_aggregate([nDCG @ 10], qrels, found)[nDCG @ 10]
-    assert NDCG.figure(Places(ranks, ranks), 10) == pytest.approx(theirs, abs=1e-12)
+    assert NDCG.figure(RankPlaces(ranks, ranks), 10) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_it_is_known_everywhere_and_tested_only_when_named():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from kis_bench.report.numbers import count, fraction, percent
+from kis_bench.metrics import CONSISTENCY_PUBLISHED, PER_TRIPLET
+from kis_bench.report.numbers import count, figure, percent
 from kis_bench.report.plots.consistency import draw_consistency
 from kis_bench.report.sections.similarity.wording import count_pictures, count_things, share_in
 from kis_bench.report.tables import escape, table
@@ -48,8 +49,7 @@ def show_consistency(study: Similarity) -> list[str]:
         if row is None or math.isnan(row["value"]):
             return ""
         low, high = (float(row[end]) if interval else math.nan for end in ("ci_low", "ci_high"))
-        figure = percent if metric.startswith("consistency") else fraction
-        shown = figure(row["value"], low, high)
+        shown = figure(metric, row["value"], low, high)
         return f"{shown} ({count(row['n'])})" if n else shown
 
     columns: list[tuple[str, list[str]]] = [
@@ -67,14 +67,15 @@ def show_consistency(study: Similarity) -> list[str]:
     if len({*ceilings.values()}) > 1:
         columns.append(("ceiling", [percent(ceilings.get(model, math.nan)) for model in models]))
     columns.append(("judgments", [count(r["n"]) for r in models.values()]))
-    if known("consistency_published"):
+    if known(CONSISTENCY_PUBLISHED.name):
         columns.append(
-            ("published rules", [cell(m, "consistency_published", interval=False) for m in models])
+            (
+                "published rules",
+                [cell(m, CONSISTENCY_PUBLISHED.name, interval=False) for m in models],
+            )
         )
-    if known("consistency_per_triplet"):
-        columns.append(
-            ("per triplet (n)", [cell(m, "consistency_per_triplet", n=True) for m in models])
-        )
+    if known(PER_TRIPLET.name):
+        columns.append(("per triplet (n)", [cell(m, PER_TRIPLET.name, n=True) for m in models]))
     columns += [
         (kind.title(), [cell(m, f"{kind}_max_normalised", interval=False) for m in models])
         for kind in KINDS
@@ -157,7 +158,7 @@ def draw_bars(view: View, study: Similarity) -> list[str]:
     shares = {model: share_in(row) for model, row in study.models.items()}
     published: dict[str, list[float]] = {}
     for model, row in study.published:
-        if row["metric"] == "consistency_published":
+        if row["metric"] == CONSISTENCY_PUBLISHED.name:
             published.setdefault(model, []).append(float(row["value"]))
     person = share_in(study.people[PERSON]) if PERSON in study.people else None
     ceiling = max(study.ceilings.values(), default=math.nan)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 
+from kis_bench.metrics import (
+    CONSISTENCY,
+    CONSISTENCY_PUBLISHED,
+    PER_TRIPLET,
+    PER_TRIPLET_PUBLISHED,
+)
 from kis_bench.report.numbers import percent, signed
 from kis_bench.report.sections.similarity.wording import list_point
 from kis_bench.report.tables import escape, table
 from kis_bench.triplets.summary import Record, Similarity
 
 CONSISTENCY_WORDS = {
-    "consistency": "each judgment",
-    "consistency_published": "each judgment, published rules",
-    "consistency_per_triplet": "per triplet",
-    "consistency_per_triplet_published": "per triplet, published rules",
+    CONSISTENCY.name: "each judgment",
+    CONSISTENCY_PUBLISHED.name: "each judgment, published rules",
+    PER_TRIPLET.name: "per triplet",
+    PER_TRIPLET_PUBLISHED.name: "per triplet, published rules",
 }
 NORMALISED = {
     "difference": "margin",
@@ -27,7 +33,7 @@ WORDS = {
 }
 #: Metrics whose published figures are shown in one table.
 FAMILIES = {
-    "consistency": tuple(CONSISTENCY_WORDS),
+    CONSISTENCY.words: tuple(CONSISTENCY_WORDS),
     **{
         f"{kind.title()}'s correlation": tuple(f"{kind}_{way}" for way in NORMALISED)
         for kind in PUBLISHED_KINDS
@@ -76,7 +82,7 @@ def show_beside(both: tuple[Record, Record] | None) -> str:
         return ""
     own, other = both
     obtained, published = float(own["value"]), float(other["value"])
-    if str(own["metric"]).startswith("consistency"):
+    if str(own["metric"]) in CONSISTENCY_WORDS:
         shares = percent(obtained, digits=2), percent(published, digits=2)
         return " / ".join([*shares, signed(100 * (obtained - published), 2)])
     return f"{obtained:.4f} / {published:.4f} / {signed(obtained - published, 4)}"
