@@ -10,7 +10,7 @@ from kis_bench.analysis.conditions import conditions
 from kis_bench.analysis.models import compare
 from kis_bench.analysis.runs import compare_runs
 from kis_bench.gate.rules import MAY_BE_TESTED
-from kis_bench.gate.thresholds import Threshold, check, figures_of, wrong_metric
+from kis_bench.gate.thresholds import Threshold, check, index_figures, wrong_metric
 from kis_bench.gate.verdicts import Cell
 from kis_bench.metrics import COMPARED, KNOWN, METRICS, TESTABLE, measure_words, name_measures
 from kis_bench.report.compared import figure_rows
@@ -79,7 +79,7 @@ def test_a_threshold_may_name_it(run, name):
     metric = f"{name}@10" if known.cutoffs else name
     assert wrong_metric(metric) == ""
     assert bool(wrong_metric(name)) == bool(known.cutoffs)
-    of_run = figures_of(run.metrics[run.metrics["model"] == "a"])
+    of_run = index_figures(run.metrics[run.metrics["model"] == "a"])
     if metric in of_run:
         limit = {"min": 2.0} if known.higher_is_better else {"max": 0.5}
         (row,) = check([Threshold(metric, **limit)], Cell("a", "d", "s"), of_run, run.ranks)
