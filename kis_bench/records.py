@@ -170,6 +170,20 @@ class Dataset:
             [*parts, *self.all_queries, *self.triplets, *self.judgments, *self.participants]
         )
 
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """Digests of the dataset's parts, which tell what of it is different when the fingerprints differ."""
+        collection = self.collection
+        parts: dict[str, Iterable[object]] = {
+            "pictures": collection.content,
+            "item ids": collection.ids,
+            "groups and times": [*(collection.groups or ()), *(collection.times_s or ())],
+            **{f"queries of {name}": queries for name, queries in self._sets.items()},
+            "triplets": self.triplets,
+            "judgments": [*self.judgments, *self.participants],
+        }
+        return {name: digest(part)[:16] for name, part in parts.items()}
+
 
 Vectors: TypeAlias = Float32s
 

@@ -1,4 +1,4 @@
-"""Where targets stand in fused lists: the vectors of several models -> ranks under every pair and triple of them.
+"""Where targets stand in fused lists: the first items of several models -> ranks under every pair and triple of them.
 
 What is fused is what a system would have at hand, the first ``depth`` items of each model's list, without those that
 tie across its end: which of them come first would be up to the order of the collection. A list of nothing but ties
@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.fusion import RRF_K, normalise, rank_scores
-from kis_bench.ranking import target_ranks
 from kis_bench.ranking.exact_scores import gather
-from kis_bench.records import Float32s, Float64s, Int64s
+from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 from kis_bench.statistics.clusters import link_sets
 from kis_bench.statistics.cross_validation import (
     DECIMALS,
@@ -33,6 +33,7 @@ from kis_bench.statistics.cross_validation import (
     choose_on_others,
 )
 
+Number = TypeVar("Number", bound=np.generic)
 FUSED = [
     "query_id",
     "method",
@@ -55,6 +56,31 @@ MOST_BYTES = 128 * 2**20  #: of the lists that are fused at once
 
 
 @dataclass(frozen=True)
+class TopList:
+    """The first k items of one model's list for q queries, and where the targets stand in the whole list."""
+
+    items: NDArray[np.int32]  # [q, k] positions in the collection, best first
+    scores: Float64s  # [q, k], rounded
+    best: Int64s  # [q] ranks
+    worst: Int64s
+    rank: Float64s
+
+    def move_to_file(self) -> TopList:
+        """Returns the same list, mapped from a file without a name, so that many lists take no memory."""
+        return replace(self, items=map_copy(self.items), scores=map_copy(self.scores))
+
+
+def map_copy(array: NDArray[Number]) -> NDArray[Number]:
+    """Returns an array's values in a temporary file that vanishes with it."""
+    if not array.size:
+        return array
+    with tempfile.TemporaryFile() as file:
+        mapped = np.memmap(file, array.dtype, "w+", shape=array.shape)
+    mapped[:] = array
+    return mapped
+
+
+@dataclass(frozen=True)
 class Lists:
     """The first items of m models' lists for b queries, over c columns; an item that a list lacks counts nothing."""
 
@@ -65,49 +91,56 @@ class Lists:
     n_wanted: Int64s  # [b] how many these are
 
 
-def fused_ranks(
-    texts: Sequence[Float32s],
-    items: Sequence[Any],
+def fuse_ranks(
+    lists: Sequence[TopList],
     targets: Sequence[Sequence[int]],
     models: Sequence[str],
     queries: Sequence[str],
     *,
+    n_items: int,
     depth: int = DEPTH,
     folds: int = FOLDS,
     seed: int = FOLD_SEED,
 ) -> pd.DataFrame:
-    """Ranks of the best-placed targets of q queries under every pair and triple of m models, columns :data:`FUSED`.
+    """Ranks the best-placed targets of q queries under every pair and triple of m models.
 
     Of more than :data:`MOST_IN_PAIRS` models, and for triples :data:`MOST_IN_TRIPLES`, only those with the best MRR are
-    combined.
+    combined. Methods are ``rrf`` (reciprocal rank fusion, k = 60), ``comb_sum`` and ``comb_mnz`` (over scores that are
+    scaled to 0 ... 1 within each list), and for pairs ``weighted``: comb_sum with that weight of model_1
+    (``parameter``) of 0, 0.1 ... 1 that has the best MRR. Scores are rounded to 12 decimals, so that identical pictures
+    tie.
 
     Args:
-        texts: of each model float32 ``[q, d]``; unit vectors, as all here.
-        items: of each model float32 ``[n, v, d]``, in memory or mapped.
+        lists: of each model the first ``depth + 1`` items, or all if there are fewer.
         targets: of each query the positions of its items.
+        models: m names.
+        queries: q ids.
+        n_items: how many items were searched.
         depth: how many items of each list are fused.
         folds: parts of the queries; the weights that rank those of one part are chosen on the others. Queries with a
             target in common are in one part.
+        seed: by which the parts are drawn.
 
-    Methods are ``rrf`` (reciprocal rank fusion, k = 60), ``comb_sum`` and ``comb_mnz`` (over scores that are scaled to
-    0 ... 1 within each list), and for pairs ``weighted``: comb_sum with that weight of model_1 (``parameter``) of 0,
-    0.1 ... 1 that has the best MRR. Scores are rounded to 12 decimals, so that identical pictures tie.
+    Returns:
+        One row per query, method and combination, in the columns :data:`FUSED`.
+
+    Raises:
+        ValueError: fewer than two models, or lists of another shape.
     """
-    if len(models) < 2 or not len(models) == len(texts) == len(items):
-        raise ValueError(
-            f"{len(models)} models, {len(texts)} texts and {len(items)} items: two of each are needed"
-        )
-    n = len(items[0])
-    tops = [
-        target_ranks(t, i, targets, top_k=min(depth + 1, n))
-        for t, i in zip(texts, items, strict=True)
-    ]
-    order = sorted(range(len(models)), key=lambda i: -float(np.mean(1 / tops[i].rank)))
+    if len(models) < 2 or len(models) != len(lists):
+        raise ValueError(f"{len(models)} models and {len(lists)} lists: two of each are needed")
+    n, shape = n_items, (len(queries), min(depth + 1, n_items))
+    for model, own in zip(models, lists, strict=True):
+        if own.items.shape != shape or own.scores.shape != shape:
+            raise ValueError(
+                f"model {model}: lists of shape {list(own.items.shape)}; {list(shape)} is needed"
+            )
+    order = sorted(range(len(models)), key=lambda i: -float(np.mean(1 / lists[i].rank)))
     chosen = sorted(order[:MOST_IN_PAIRS])
     best = [i for i, model in enumerate(chosen) if model in order[:MOST_IN_TRIPLES]]
-    scores = [top_scores(texts[i], items[i], tops[i].top_items) for i in chosen]
-    lengths = np.stack([add_lengths(each, depth) for each in scores])  # [m, q]
-    own = [(tops[i].best, tops[i].worst) for i in chosen]
+    scores = [lists[i].scores for i in chosen]
+    lengths = np.stack([count_fused(each, depth) for each in scores])  # [m, q]
+    own_ranks = [(lists[i].best, lists[i].worst) for i in chosen]
     combinations = [
         *itertools.combinations(range(len(chosen)), 2),
         *itertools.combinations(best, 3),
@@ -119,9 +152,9 @@ def fused_ranks(
         if method != "weighted" or len(combination) == 2
     ]
     found = []
-    for some in blocks([tops[i].top_items for i in chosen], scores, lengths, targets, n):
+    for some in iterate_blocks([lists[i].items for i in chosen], scores, lengths, targets, n):
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets others work while it does
-            found.append(list(pool.map(partial(ranked, some, n), *zip(*ways, strict=True))))
+            found.append(list(pool.map(partial(rank_block, some, n), *zip(*ways, strict=True))))
     names = np.array([models[i] for i in chosen], object)
     parts = assign_parts(link_sets(targets).tolist(), folds, seed)
     tables = []
@@ -129,7 +162,7 @@ def fused_ranks(
         high, low = (
             np.concatenate([block[i][side] for block in found]) for side in (0, 1)
         )  # [q, weights]
-        take_over((high, low), [own[j] for j in combination], lengths[[*combination]], method)
+        take_over((high, low), [own_ranks[j] for j in combination], lengths[[*combination]], method)
         row = np.arange(len(high))
         pick = choose_on_others(2.0 / (high + low), parts) if method == "weighted" else 0 * row
         if pick is None:
@@ -155,16 +188,25 @@ def fused_ranks(
     ]
 
 
-def top_scores(texts: Float32s, items: Any, top: Int64s) -> Float64s:
-    """Scores ``[q, depth]`` of the items at the top of each list, rounded."""
-    found = np.empty(top.shape)
-    for query, positions, row in zip(texts.astype(np.float64), top, found, strict=True):
+def make_top_list(texts: Float32s, items: Any, ranks: Ranks) -> TopList:
+    """Returns the first items that ranks name, with their scores.
+
+    Args:
+        texts: unit vectors of the queries ``[q, d]``.
+        items: unit vectors of the items ``[n, v, d]``, in memory or mapped.
+        ranks: with ``top_items [q, k]``.
+    """
+    scores = np.empty(ranks.top_items.shape)
+    for query, positions, row in zip(
+        texts.astype(np.float64), ranks.top_items, scores, strict=True
+    ):
         row[:] = (gather(items, positions).astype(np.float64) @ query).max(axis=1)
-    return np.round(found, DECIMALS)  # what differs less is equal, as identical pictures are
+    np.round(scores, DECIMALS, out=scores)  # what differs less is equal, as identical pictures are
+    return TopList(ranks.top_items.astype(np.int32), scores, ranks.best, ranks.worst, ranks.rank)
 
 
-def add_lengths(scores: Float64s, depth: int) -> Int64s:
-    """How many items of each list ``[q]`` are fused, of descending scores ``[q, at most depth + 1]``."""
+def count_fused(scores: Float64s, depth: int) -> Int64s:
+    """Counts the items of each list ``[q]`` that are fused, of descending scores ``[q, at most depth + 1]``."""
     above = np.count_nonzero(scores > scores[:, -1:], axis=1)
     return above if scores.shape[1] > depth else np.where(above > 0, scores.shape[1], 0)
 
@@ -186,14 +228,14 @@ def take_over(
                 fused[:, member == 1 - LIST_WEIGHTS] = ranks[side][:, None]
 
 
-def blocks(
-    tops: Sequence[Int64s],
+def iterate_blocks(
+    tops: Sequence[NDArray[np.int32]],
     scores: Sequence[Float64s],
     lengths: Int64s,
     targets: Sequence[Sequence[int]],
     n: int,
 ) -> Iterator[Lists]:
-    """The lists of some queries at a time, over those items that are in any list or wanted."""
+    """Yields the lists of some queries at a time, over those items that are in any list or wanted."""
     q, m = len(targets), len(tops)
     widest = min(n, sum(int(each.max()) for each in lengths) + max(map(len, targets)))
     step = max(1, MOST_BYTES // (m * widest * 17))
@@ -231,13 +273,15 @@ def blocks(
         yield block
 
 
-def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tuple[Int64s, Int64s]:
-    """Best and worst ranks ``[b, w]`` of the targets of a block; w is 1, or the number of weights."""
+def rank_block(
+    block: Lists, n: int, combination: Sequence[int], method: str
+) -> tuple[Int64s, Int64s]:
+    """Returns best and worst ranks ``[b, w]`` of the targets of a block; w is 1, or the number of weights."""
     some = list(combination)
     if method == "weighted":
         first, second = (block.scores[i] for i in some)
         each = [
-            rank_places(weight * first + (1 - weight) * second, block, n) for weight in LIST_WEIGHTS
+            find_places(weight * first + (1 - weight) * second, block, n) for weight in LIST_WEIGHTS
         ]
         return np.stack([best for best, _ in each], axis=1), np.stack(
             [worst for _, worst in each], axis=1
@@ -245,12 +289,12 @@ def ranked(block: Lists, n: int, combination: Sequence[int], method: str) -> tup
     total = sum(block.reciprocal[i] if method == "rrf" else block.scores[i] for i in some)
     if method == "comb_mnz":
         total = total * sum(block.held[i] for i in some)
-    best, worst = rank_places(np.asarray(total), block, n)
+    best, worst = find_places(np.asarray(total), block, n)
     return best[:, None], worst[:, None]
 
 
-def rank_places(fused: Float64s, block: Lists, n: int) -> tuple[Int64s, Int64s]:
-    """Best and worst ranks ``[b]`` of the best-placed target by scores ``[b, c]``; with score 0 all others tie."""
+def find_places(fused: Float64s, block: Lists, n: int) -> tuple[Int64s, Int64s]:
+    """Returns best and worst ranks ``[b]`` of the best target by scores ``[b, c]``; with score 0 all others tie."""
     own = np.take_along_axis(fused, block.wanted, axis=1)
     target = own.max(axis=1, keepdims=True)
     above = np.count_nonzero(fused > target, axis=1)
@@ -260,9 +304,3 @@ def rank_places(fused: Float64s, block: Lists, n: int) -> tuple[Int64s, Int64s]:
     level = level - ((own == target) & first).sum(axis=1) + 1
     worst = np.where(target[:, 0] > 0, above + level, n - block.n_wanted + 1)
     return (above + 1).astype(np.int64), worst.astype(np.int64)
-
-
-def take_values(column: pd.Series) -> list[Any]:
-    """Plain Python values with None where something is missing, which can go to another process."""
-    values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
-    return values

@@ -1,45 +1,187 @@
-"""Known-item search, measured: queries and vectors -> one row per query."""
+"""Known-item search, measured: queries and vectors -> ranks, figures and the rows of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
+import numpy as np
+import pandas as pd
+
+from kis_bench import embed
+from kis_bench.encoders.protocol import Encoder
+from kis_bench.errors import NotReady
+from kis_bench.measuring.arguments import check_arguments, check_targets
+from kis_bench.measuring.fused_ranks import TopList, make_top_list
+from kis_bench.measuring.provenance import describe_model, describe_searched
+from kis_bench.measuring.steps import Steps
+from kis_bench.measuring.wider_sets import ONLY_IDENTICAL, WIDER, find_wider_sets
 from kis_bench.ranking import relevance, target_ranks
-from kis_bench.ranking.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
-from kis_bench.records import Collection, Dataset, Embeddings, Query, Ranks, digest
+from kis_bench.ranking.relevance import SEGMENT_S, NearDuplicates, Sets
+from kis_bench.records import Collection, Dataset, Embeddings, Query, Ranks
+from kis_bench.results.columns import ALL_RANKS
+from kis_bench.results.figures import metrics_table
+from kis_bench.results.pseudonyms import hide_queries
+from kis_bench.store import Store
 
-ONLY_IDENTICAL = NearDuplicates()
-WIDER = ("segment", "near_duplicate")  #: sets that are ranked beside the targets, in this order
+NAMED_ITEMS = 10  #: of each list in ranks.parquet
 
 
-def wider_sets(
-    collection: Collection,
-    queries: Sequence[Query],
-    items: Embeddings,
+@dataclass(frozen=True)
+class KnownItems:
+    """Where one model has the known items of one label set, and how well it does.
+
+    Attributes:
+        model: name of the model.
+        dataset: name of the dataset.
+        label_set: name of the label set.
+        queries: what was asked, q of them.
+        ranks: where the targets stand, arrays ``[q]``.
+        columns: the same as columns of ranks.parquet, lists of q plain values.
+        provenance: what a run folder says of model and dataset.
+        timings: seconds of each step, rows of timings.csv.
+        top_list: the first items of each list for :func:`kis_bench.measuring.fused_ranks.fused_ranks`;
+            None unless they were asked for.
+    """
+
+    model: str
+    dataset: str
+    label_set: str
+    queries: tuple[Query, ...]
+    ranks: Ranks
+    columns: Mapping[str, list[Any]] = field(repr=False)
+    provenance: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    timings: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    top_list: TopList | None = field(default=None, repr=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Returns one row per query, in the columns of ranks.parquet."""
+        return pd.DataFrame(dict(self.columns), columns=ALL_RANKS)
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Figures with 95% intervals, in the columns of metrics.csv.
+
+        Recall, MRR and quartiles of the rank; also by
+        segment, group and near-duplicates where the collection has them.
+        """
+        return metrics_table(self.to_frame())
+
+
+def measure_known_items(
+    encoder: Encoder,
+    dataset: Dataset,
+    label_set: str,
+    store: Store,
     *,
+    queries: Sequence[Query] | None = None,
     segment_s: float = SEGMENT_S,
-    alike: NearDuplicates = ONLY_IDENTICAL,
-) -> tuple[Sets, ...]:
-    """For each of :data:`WIDER` the items that will do for each query; they are the model's own for cosine only."""
-    wanted = relevance.find_target_positions(collection, queries)
-    return (
-        relevance.find_segments(collection, queries, segment_s),
-        near_duplicates(collection, items, wanted, alike),
+    near_duplicates: NearDuplicates | str = ONLY_IDENTICAL,
+    top_k: int = NAMED_ITEMS,
+    fused_depth: int = 0,
+    batch_size: int | None = None,
+    privacy: bool = False,
+    steps: Steps | None = None,
+) -> KnownItems:
+    """Ranks all images of a dataset for each query of a label set, and looks for the known ones.
+
+    Vectors come from the store; what it lacks is encoded and stored.
+
+    Args:
+        encoder: from :func:`kis_bench.encoders.load`, or any object with the properties and methods of
+            :class:`kis_bench.encoders.Encoder`.
+        dataset: from :func:`kis_bench.datasets.load`.
+        label_set: one of ``dataset.label_sets``.
+        store: a :class:`kis_bench.store.Store`.
+        queries: some queries of the dataset instead of all of the label set.
+        segment_s: seconds before and after the target that count as its segment.
+        near_duplicates: what counts as the same image: ``"identical"`` files, ``"phash:BITS"`` or
+            ``"cosine:SIMILARITY"``.
+        top_k: how many of the best items to name for each query.
+        fused_depth: how many of the best items to keep for fused lists; 0: none.
+        batch_size: images encoded at once; None: what suits the encoder.
+        privacy: leaves texts, annotators and names of groups out of the columns.
+        steps: what happens around the steps; None: they are timed.
+
+    Raises:
+        UnknownName: the dataset has no such label set.
+        NotReady: the encoder has no text side.
+        BadVector: the encoder returned NaN, infinity or a vector that isn't of unit length.
+        BadFile: an image can't be read.
+        KisBenchError: an argument of another type, a query whose target isn't in the collection, a store
+            that can't be read or written, an encoder that failed.
+    """
+    check_arguments(encoder, dataset, store)
+    chosen = tuple(dataset.queries(label_set) if queries is None else queries)
+    check_targets(chosen, dataset)
+    if getattr(encoder, "image_only", False):
+        raise NotReady(
+            f"model {encoder.name}", "has no text side", "It serves image similarity only"
+        )
+    steps, collection, n = steps or Steps(), dataset.collection, len(chosen)
+    alike = (
+        NearDuplicates.parse(near_duplicates)
+        if isinstance(near_duplicates, str)
+        else near_duplicates
+    )
+    about = (encoder, dataset, label_set)
+    with steps.time("embed images", len(collection), *about):
+        items = embed.embed_collection(collection, encoder, store, batch_size=batch_size)
+    steps.check_images(encoder, dataset, items)
+    name = f"{dataset.name}-{label_set}"
+    with steps.time("embed texts", n, *about):
+        texts = embed.embed_texts(chosen, encoder, store, name=name)
+    steps.check_texts(encoder, name, chosen, texts)
+    own = encoder.name if alike.method == "cosine" else ""  # else they are the same for all models
+    with steps.time("relevance", n, *about):
+        wider = steps.find_wider(
+            (dataset.fingerprint, chosen, segment_s, alike, own),
+            lambda: find_wider_sets(collection, chosen, items, segment_s=segment_s, alike=alike),
+        )
+    with steps.time("rank", n, *about):
+        deepest = max(top_k, fused_depth and fused_depth + 1)
+        ranks = steps.rank(
+            lambda: rank_queries(collection, chosen, items, texts, wider, top_k=deepest)
+        )
+    top_list = make_top_list(texts.vectors[:, 0], items.vectors, ranks) if fused_depth else None
+    ranks = replace(ranks, top_items=ranks.top_items[:, :top_k])
+    shown = hide_queries(chosen, dataset.all_queries) if privacy else chosen
+    columns = make_columns(
+        encoder.name, dataset.name, collection, shown, texts, ranks, privacy=privacy
+    )
+    provenance = {
+        "models": {encoder.name: describe_model(encoder, items, privacy=privacy)},
+        "datasets": {
+            dataset.name: describe_searched(
+                dataset, segment_s=segment_s, alike=alike, privacy=privacy
+            )
+        },
+    }
+    return KnownItems(
+        encoder.name,
+        dataset.name,
+        label_set,
+        chosen,
+        ranks,
+        columns,
+        provenance,
+        steps.timings,
+        top_list,
     )
 
 
-def measure(
+def rank_queries(
     collection: Collection,
     queries: Sequence[Query],
     items: Embeddings,
     texts: Embeddings,
     wider: Sequence[Sets],
     *,
-    top_k: int = 10,
+    top_k: int = NAMED_ITEMS,
 ) -> Ranks:
-    """The ranks of the queries' items, groups and ``wider`` sets (:func:`wider_sets`), from one pass."""
+    """Ranks the queries' items, groups and ``wider`` sets in one pass."""
     wanted = relevance.find_target_positions(collection, queries)
     return target_ranks(
         texts.vectors[:, 0],
@@ -51,26 +193,7 @@ def measure(
     )
 
 
-def near_duplicates(
-    collection: Collection, items: Embeddings, wanted: Sets, alike: NearDuplicates
-) -> Sets:
-    """For each query its targets and the items like one of them; identical files always are."""
-    same = relevance.find_identical(collection.content, wanted)
-    if alike.method == IDENTICAL:
-        return same
-    if alike.method == "phash":
-        close = relevance.find_close_hashes(
-            compute_perceptual_hashes(collection),
-            wanted,
-            int(alike.threshold),
-            compute_colour_grids(collection),
-        )
-    else:
-        close = relevance.find_close_vectors(items.vectors, wanted, alike.threshold)
-    return [tuple(sorted({*a, *b})) for a, b in zip(same, close, strict=True)]
-
-
-def rows(
+def make_columns(
     model: str,
     dataset: str,
     collection: Collection,
@@ -79,60 +202,56 @@ def rows(
     ranks: Ranks,
     *,
     privacy: bool = False,
-) -> list[dict[str, Any]]:
-    """The rows of ranks.parquet as plain Python values, of queries as they are to be shown.
+) -> dict[str, list[Any]]:
+    """Returns the columns of ranks.parquet as lists of plain Python values, which can go to another process.
 
-    ``privacy`` leaves names of groups out; of queries see :func:`kis_bench.results.pseudonyms.hide_queries`.
+    Args:
+        queries: as they are to be shown; under privacy :func:`kis_bench.results.pseudonyms.hide_queries`.
+        privacy: leaves names of groups out.
     """
-    groups = None if privacy else collection.groups
+    q, ids = len(queries), collection.ids
     both = zip(WIDER, ranks.relevant_best.T, ranks.relevant_worst.T, strict=True)
     others = [("group", ranks.group_best, ranks.group_worst), *both]
-    return [
-        {
-            "model": model,
-            "dataset": dataset,
-            "label_set": query.label_set,
-            "query_id": query.query_id,
-            "text": query.text,
-            "item_id": "|".join(query.item_ids),
-            "n_targets": len(query.item_ids),
-            "rank": float(ranks.rank[i]),
-            "rank_best": int(ranks.best[i]),
-            "rank_worst": int(ranks.worst[i]),
-            **{column: value for other in others for column, value in places(*other, i).items()},
-            "n_items": len(collection),
-            "truncated": bool(texts.truncated is not None and texts.truncated[i]),
-            "target_score": float(ranks.target_score[i]),
-            "top_item_ids": [collection.ids[j] for j in ranks.top_items[i]],
-            "annotator": query.annotator,
-            "target_group": groups
-            and "|".join(dict.fromkeys(groups[collection.position[t]] for t in query.item_ids)),
-        }
-        for i, query in enumerate(queries)
-    ]
-
-
-def places(name: str, best: Any, worst: Any, i: int) -> dict[str, Any]:
-    """Three columns of query ``i`` from best and worst places ``[q]``; nulls where there are none (None, or 0)."""
-    columns = f"{name}_rank", f"{name}_rank_best", f"{name}_rank_worst"
-    if best is None or best[i] == 0:
-        return dict.fromkeys(columns)
-    return dict(
-        zip(columns, ((int(best[i]) + int(worst[i])) / 2, int(best[i]), int(worst[i])), strict=True)
-    )
-
-
-def contents(dataset: Dataset) -> dict[str, str]:
-    """Digests of a dataset's parts, to tell which of them is another one when the fingerprints differ."""
-    parts: dict[str, Iterable[object]] = {
-        "pictures": dataset.collection.content,
-        "item ids": dataset.collection.ids,
-        "groups and times": [
-            *(dataset.collection.groups or ()),
-            *(dataset.collection.times_s or ()),
-        ],
-        **{f"queries of {name}": dataset.queries(name) for name in dataset.label_sets},
-        "triplets": dataset.triplets,
-        "judgments": [*dataset.judgments, *dataset.participants],
+    cut = np.zeros(q, bool) if texts.truncated is None else texts.truncated
+    groups: list[str | None] = [None] * q
+    if collection.groups is not None and not privacy:
+        group_of = collection.groups, collection.position
+        groups = [
+            "|".join(dict.fromkeys(group_of[0][group_of[1][item]] for item in query.item_ids))
+            for query in queries
+        ]
+    return {
+        "model": [model] * q,
+        "dataset": [dataset] * q,
+        "label_set": [query.label_set for query in queries],
+        "query_id": [query.query_id for query in queries],
+        "text": [query.text for query in queries],
+        "item_id": ["|".join(query.item_ids) for query in queries],
+        "n_targets": [len(query.item_ids) for query in queries],
+        "rank": ranks.rank.tolist(),
+        "rank_best": ranks.best.tolist(),
+        "rank_worst": ranks.worst.tolist(),
+        **{
+            column: values
+            for name, best, worst in others
+            for column, values in make_places(name, best, worst, q).items()
+        },
+        "n_items": [len(collection)] * q,
+        "truncated": cut.tolist(),
+        "target_score": ranks.target_score.tolist(),
+        "top_item_ids": [[ids[i] for i in top] for top in ranks.top_items.tolist()],
+        "annotator": [query.annotator for query in queries],
+        "target_group": groups,
     }
-    return {name: digest(part)[:16] for name, part in parts.items()}
+
+
+def make_places(name: str, best: Any, worst: Any, q: int) -> dict[str, list[Any]]:
+    """Returns three columns of best and worst places ``[q]``; nulls where there are none (None, or 0)."""
+    names = f"{name}_rank", f"{name}_rank_best", f"{name}_rank_worst"
+    if best is None:
+        return {column: [None] * q for column in names}
+    values = (best + worst) / 2, best, worst
+    return {
+        column: [one if known else None for one, known in zip(each.tolist(), best, strict=True)]
+        for column, each in zip(names, values, strict=True)
+    }

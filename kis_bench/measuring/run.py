@@ -41,7 +41,7 @@ from kis_bench.triplets.tables import Measured, similarity_tables
 class RunRecord:
     """Everything that was measured, and how, from which a run folder is written."""
 
-    ranks: Sequence[Mapping[str, Any]]  # rows of the table of ranks
+    ranks: pd.DataFrame  # the table of ranks
     timings: Sequence[Mapping[str, Any]]
     provenance: Mapping[str, Any]  # of models and datasets
     command: Sequence[str]

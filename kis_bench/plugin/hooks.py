@@ -309,7 +309,7 @@ def study_distances(request: pytest.FixtureRequest) -> Callable[[Dataset], dict[
     """The same of the extractors whose distances come with a dataset: ``consistencies = study_distances(dataset)``."""
     from kis_bench.plugin.fixtures import ImageSimilarity
 
-    return ImageSimilarity(request).of_study
+    return ImageSimilarity(request).measure_study
 
 
 @contextmanager

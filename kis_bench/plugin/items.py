@@ -27,6 +27,18 @@ def takes_all_models(item: pytest.Item) -> bool:
     return "complementarity" in getattr(item, "fixturenames", ()) and uses_dataset(item)
 
 
+def will_be_fused(request: pytest.FixtureRequest, query_set: QuerySet) -> bool:
+    """Whether the lists of a query set are combined in this process, by this test or a later one.
+
+    A process of pytest-xdist can't know which of them will do that.
+    """
+    here = [request.node] if hasattr(request.config, "workerinput") else request.session.items
+    place = query_set.dataset, query_set.label_set
+    specs = (getattr(item, "callspec", None) for item in here if takes_all_models(item))
+    sets = (spec.params.get("query_set") for spec in specs if spec is not None)
+    return any((one.dataset, one.label_set) == place for one in sets if isinstance(one, QuerySet))
+
+
 def uses_dataset(item: pytest.Item) -> bool:
     """Whether a test is one over a model or dataset of ours."""
     callspec = getattr(item, "callspec", None)

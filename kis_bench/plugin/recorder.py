@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ from kis_bench.plugin.session import (
 from kis_bench.records import Collection, Dataset, Float64s
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kis_bench.gate.verdicts import Row
     from kis_bench.measuring.run import RunRecord
     from kis_bench.results import Run
@@ -47,8 +50,8 @@ class Recorder:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.ranks: list[dict[str, Any]] = []
-        self.measured: set[tuple[str, str, str]] = set()  # model, dataset, label set of the ranks
+        # model, dataset, label set -> columns of ranks.parquet
+        self.ranks: dict[tuple[str, str, str], Mapping[str, list[Any]]] = {}
         self.timings: list[dict[str, Any]] = []
         self.distances: dict[
             str, dict[str, tuple[Float64s, Float64s]]
@@ -90,17 +93,14 @@ class Recorder:
             self.clashes += clashes(
                 self.provenance["models"], payload["provenance"].get("models", {})
             )
-            rows = payload.get("ranks", [])
-            measured = {(row["model"], row["dataset"], row["label_set"]) for row in rows}
-            if (
-                measured and measured <= self.measured
-            ):  # alone and then among others, from the same vectors
-                continue
-            self.measured |= measured
-            self.ranks += rows
+            if columns := payload.get("ranks"):
+                cell = columns["model"][0], columns["dataset"][0], columns["label_set"][0]
+                if cell in self.ranks:  # alone and then among others, from the same vectors
+                    continue
+                self.ranks[cell] = columns
             self.timings += payload["timings"]
-            for dataset, model, *columns in payload.get("distances", []):
-                *distances, margins = (np.array(column, np.float64) for column in columns)
+            for dataset, model, *arrays in payload.get("distances", []):
+                *distances, margins = (np.array(array, np.float64) for array in arrays)
                 self.distances.setdefault(dataset, {})[model] = np.stack(distances, axis=1), margins
             self.fused += [payload["fused"]] if "fused" in payload else []
             for kind, found in payload["provenance"].items():
@@ -152,7 +152,7 @@ class Recorder:
         files = [file for some in hook.pytest_kis_published(config=self.config) for file in some]
         fused = [pd.DataFrame(table) for table in self.fused]
         return RunRecord(
-            ranks=self.ranks,
+            ranks=join_columns([*self.ranks.values()]),
             timings=self.timings,
             similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
             published=read_published(files, self.provenance["datasets"]),
@@ -233,7 +233,8 @@ class Recorder:
         def of_row(row: Mapping[str, Any]) -> tuple[Any, ...]:
             return of_cell(row["dataset"], row["label_set"], row["model"])
 
-        self.ranks.sort(key=of_row)
+        in_order = sorted(self.ranks, key=lambda cell: of_cell(cell[1], cell[2], cell[0]))
+        self.ranks = {cell: self.ranks[cell] for cell in in_order}
         self.timings.sort(key=of_row)
         self.verdicts = dict(sorted(self.verdicts.items(), key=lambda one: of_row(one[1])))
         self.fused.sort(key=lambda table: of_cell(table["dataset"][0], table["label_set"][0], ""))
@@ -354,6 +355,14 @@ class Recorder:
                 terminalreporter.write_line(
                     f"$GITHUB_STEP_SUMMARY can't be written: {error.strerror}", red=True
                 )
+
+
+def join_columns(tables: Sequence[Mapping[str, list[Any]]]) -> pd.DataFrame:
+    """Returns tables of the same columns below one another."""
+    import pandas as pd
+
+    names = tables[0] if tables else {}
+    return pd.DataFrame({name: [*chain.from_iterable(t[name] for t in tables)] for name in names})
 
 
 def place_in(names: Sequence[str], name: str) -> int:

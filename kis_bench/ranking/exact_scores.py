@@ -33,7 +33,8 @@ def bound_lengths(vectors: Float32s) -> Float64s:
 
     The squares are exact in float64 and can't over- or underflow there.
     """
-    bound: Float64s = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) * SLACK
+    wide = vectors.astype(np.float64)  # once: einsum would convert piece by piece, which is slow
+    bound: Float64s = np.sqrt(np.einsum("ij,ij->i", wide, wide)) * SLACK
     return bound
 
 
@@ -57,7 +58,7 @@ def float32_bound(query_lengths: Float64s, longest: float, d: int) -> Float64s:
 
 def float64_scores(left: Float32s, right: Float32s) -> Float64s:
     """Row-wise dot products of ``[p, d]`` and ``[p, d]`` in float64, good to gamma_d(2^-53): ``[p]``."""
-    scores: Float64s = np.einsum("ij,ij->i", left, right, dtype=np.float64)
+    scores: Float64s = np.einsum("ij,ij->i", left.astype(np.float64), right.astype(np.float64))
     return scores
 
 
@@ -91,6 +92,10 @@ def exact_key(query: Float32s, vector: Float32s) -> tuple[float, ...]:
 
 def exact_signs(queries: Float32s, left: Float32s, right: Float32s) -> NDArray[np.int8]:
     """Signs of the real ``queries.left - queries.right``, row by row of three ``[p, d]``: int8 ``[p]``."""
+    # Finite numbers times 0 are 0, so a pair may differ where the query is 0.
+    differ = np.flatnonzero(~((left == right) | (queries == 0)).all(axis=1))
+    signs = np.zeros(len(queries), np.int8)
+    queries, left, right = queries[differ], left[differ], right[differ]
     difference = float64_scores(queries, left) - float64_scores(queries, right)
     bound = (
         gamma(queries.shape[1], U64)
@@ -98,15 +103,12 @@ def exact_signs(queries: Float32s, left: Float32s, right: Float32s) -> NDArray[n
         * (bound_lengths(left) + bound_lengths(right))
         * SLACK
     )
-    signs = np.sign(difference).astype(np.int8)
-    # Finite numbers times 0 are 0, so a pair may differ where the query is 0.
-    same = ((left == right) | (queries == 0)).all(axis=1)
-    signs[same] = 0
+    signs[differ] = np.sign(difference)
     # Where the bound is 0 every product is 0, so the difference of 0 is exact.
-    for i in np.flatnonzero((np.abs(difference) <= bound) & (bound > 0) & ~same):
+    for i in np.flatnonzero((np.abs(difference) <= bound) & (bound > 0)):
         query = queries[i].astype(np.float64)
         total = math.fsum(np.concatenate([query * left[i], -query * right[i]]).tolist())
-        signs[i] = (total > 0) - (total < 0)
+        signs[differ[i]] = (total > 0) - (total < 0)
     return signs
 
 
@@ -127,7 +129,7 @@ class ExactScores:
     """Exact comparison of items under one query, with each distinct vector summed once."""
 
     def __init__(self, query: Float32s) -> None:
-        self.query = query
+        self.query, self.length = query, float(bound_lengths(query[None])[0])
         self.known: dict[bytes, tuple[float, ...]] = {}
 
     def key(self, vectors: Float32s) -> tuple[float, ...]:
@@ -144,15 +146,10 @@ class ExactScores:
         """``positions [p]`` of the items ``block [p, v, d]``, best first and equals by position."""
         p, v, d = block.shape
         flat = block.reshape(-1, d)
-        scores = (
-            float64_scores(np.broadcast_to(self.query, flat.shape), flat).reshape(p, v).max(axis=1)
-        )
-        bound = (
-            gamma(d, U64)
-            * bound_lengths(self.query[None])[0]
-            * bound_lengths(flat).max(initial=0)
-            * SLACK
-        )
+        wide = flat.astype(np.float64)
+        scores = (wide @ self.query.astype(np.float64)).reshape(p, v).max(axis=1)
+        longest = math.sqrt(np.einsum("ij,ij->i", wide, wide).max(initial=0)) * SLACK
+        bound = gamma(d, U64) * self.length * longest * SLACK
         by_score = np.lexsort((positions, -scores))
         scores = scores[by_score]
         ordered = positions[by_score]

@@ -25,6 +25,7 @@ from kis_bench.ranking.exact_scores import (
     round_up,
     to_block,
 )
+from kis_bench.ranking.single_scores import rounded_sums
 from kis_bench.ranking.top_items import TopItems
 from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 
@@ -132,9 +133,19 @@ class Panel:
         """
         vectors = np.zeros_like(self.queries)
         scores, chosen = np.zeros(len(keys)), np.zeros(len(keys), np.int64)
+        one_vector = len(self.items.shape) == 2 or self.items.shape[1] == 1
+        single = [one_vector and len(positions[key]) == 1 for key in keys]
+        for start in range(0, len(keys), BLOCK_QUERIES):  # where nothing has to be compared
+            some = start + np.flatnonzero(single[start : start + BLOCK_QUERIES])
+            if len(some):
+                chosen[some] = [positions[keys[i]][0] for i in some]
+                vectors[some] = gather(self.items, chosen[some])[:, 0]
+                require_finite(bound_lengths(vectors[some]), "item", chosen[some])
+                terms = self.queries[some].astype(np.float64) * vectors[some]
+                scores[some] = rounded_sums(terms) + 0.0  # never -0
         rows: dict[tuple[int, ...], list[int]] = {}
-        for i, key in enumerate(keys):
-            rows.setdefault(key, []).append(i)
+        for i in np.flatnonzero(~np.array(single, bool)).tolist():
+            rows.setdefault(keys[i], []).append(i)
         for key, together in rows.items():
             if not key:
                 continue  # a query that has no wider set: its places are told to be unknown

@@ -36,7 +36,7 @@ def target_ranks(
     block_items: int | None = None,
     engine: str = "numpy",
 ) -> Ranks:
-    """Ranks of each query's target among all items.
+    """Ranks each query's target among all items.
 
     With s the highest score over a query's targets: ``best = 1 + #{score > s}``, ``worst = #{score >= s}``,
     ``rank = (best + worst) / 2``.
@@ -51,7 +51,8 @@ def target_ranks(
             or near-duplicates; empty for a query that has none. Ranked in the same pass by the same formulas, but
             items of one set are no rivals of one another: only others that tie count for ``worst``.
         top_k: how many of the best items to name; equal scores in the order of the items.
-        block_queries, block_items: size of a block of scores. They change speed and memory, never a result.
+        block_queries: queries in a block of scores. It changes speed and memory, never a result.
+        block_items: items in a block of scores, likewise.
         engine: ``"numpy"``.
 
     Raises:

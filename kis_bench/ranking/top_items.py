@@ -14,9 +14,8 @@ from kis_bench.ranking.exact_scores import (
 )
 from kis_bench.records import Float32s, Float64s, Int64s
 
-SPARE_CANDIDATES = (
-    2**20
-)  #: candidates of a block of queries, beyond k each, before they are settled exactly
+SPARE = 2**20  #: candidates of a block of queries, beyond k each, before they are settled exactly
+LOOSE = 1.25  #: so many times k candidates are kept before they are sorted again
 
 
 @dataclass
@@ -68,8 +67,10 @@ class TopItems:
         low = np.nextafter(found - slack, -np.inf)
         high = np.nextafter(found + slack, np.inf)
         self.kept = self.kept.join(Candidates(row, start + column, low, high))
-        self.prune()
-        if len(self.kept.row) > len(self.queries) * self.k + SPARE_CANDIDATES:
+        wanted = len(self.queries) * self.k
+        if len(self.kept.row) > min(wanted * LOOSE, wanted + SPARE):
+            self.prune()
+        if len(self.kept.row) > wanted + SPARE:
             self.settle()
 
     def prune(self) -> None:

@@ -13,10 +13,8 @@ from builders import run_python
 from PIL import Image
 
 from kis_bench import datasets, encoders
-from kis_bench.embed import embed_collection, embed_texts
-from kis_bench.measuring import known_items
+from kis_bench.measuring import measure_known_items
 from kis_bench.metrics import RELEVANCES
-from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.results import read_run
 from kis_bench.results.columns import ALL_RANKS, RANKS
 from kis_bench.store import Store
@@ -133,14 +131,10 @@ def drawings(tmp_path_factory):
 def ranks_of(root, store, batch_size=None, near="phash:6"):
     """Query text -> its four ranks."""
     dataset, encoder = datasets.load("mine", root), encoders.load("demo", device="cpu")
-    queries = dataset.queries("short")
-    items = embed_collection(dataset.collection, encoder, Store(store), batch_size=batch_size)
-    texts = embed_texts(queries, encoder, Store(store), batch_size=batch_size)
-    wider = known_items.wider_sets(
-        dataset.collection, queries, items, alike=NearDuplicates.parse(near)
+    found = measure_known_items(
+        encoder, dataset, "short", Store(store), near_duplicates=near, batch_size=batch_size
     )
-    ranks = known_items.measure(dataset.collection, queries, items, texts, wider)
-    rows = known_items.rows("demo", "mine", dataset.collection, queries, texts, ranks)
+    rows = found.to_frame().astype(object).to_dict("records")
     return {
         row["query_id"]: [row[c] for c in ("rank_best", "rank_worst", *OTHER_RANKS)] for row in rows
     }

@@ -1,6 +1,7 @@
 """Real pytest runs in which models are combined, of a project with two small models of its own."""
 
 import itertools
+import os
 from textwrap import dedent
 
 import numpy as np
@@ -64,7 +65,7 @@ TESTS = """
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.setenv("KIS_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     (tmp_path / "conftest.py").write_text(dedent(CONFTEST))
     (tmp_path / "test_both.py").write_text(dedent(TESTS))
     folder = tmp_path / "colours" / "images"
@@ -100,6 +101,40 @@ def test_combinations_are_measured_and_written(project, workers):
     assert {"combinations.csv", "advice.csv"} <= {
         file.name for file in (latest / "tables").iterdir()
     }
+
+
+COUNTED = """
+
+    from kis_bench.ranking import ranks
+
+    class CountedPanel(ranks.Panel):
+        def ranks(self, top_k, *blocks):
+            with (HERE / "passes").open("a") as file:
+                print(top_k, file=file)
+            return super().ranks(top_k, *blocks)
+
+    ranks.Panel = CountedPanel
+"""
+
+
+@pytest.mark.parametrize(
+    ("choice", "n_passes", "top_k"),
+    [((), 4, 1001), (("-k", "test_alone"), 4, 10), (("-k", "complementarity and words"), 2, 1001)],
+    ids=["all", "alone", "combined only"],
+)
+def test_each_model_ranks_each_query_set_once(project, choice, n_passes, top_k):
+    """Two models, two label sets: whatever is made of a ranking, the items pass once."""
+    (project / "conftest.py").write_text(dedent(CONFTEST + COUNTED))
+    table = pd.read_csv(project / "colours" / "labels.csv", dtype=str)
+    words = table.assign(label_set="words", query_id="w" + table["query_id"])
+    pd.concat([table, words]).to_csv(project / "colours" / "labels.csv", index=False)
+    done, latest = measured(project, *choice)
+    assert done.returncode == 0, done.stdout + done.stderr
+    passes = (project / "passes").read_text().split()
+    assert passes == [str(top_k)] * n_passes
+    run = read_run(latest)
+    assert len(run.ranks) == 30 * n_passes
+    assert run.ranks["top_item_ids"].map(len).eq(10).all()
 
 
 def test_a_model_that_knows_nothing_gains_nothing(project):

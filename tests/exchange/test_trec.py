@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench.embed import embed_collection, embed_texts
 from kis_bench.errors import KisBenchError
 from kis_bench.exchange.trec import encode_name, export_run
-from kis_bench.measuring import known_items
+from kis_bench.measuring import measure_known_items
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
 from kis_bench.ranking.single_scores import rounded_sums, true_scores
 from kis_bench.results import read_run, write_run
@@ -101,16 +100,11 @@ def measured(base, root, models=MODELS):
     ranks = []
     for name in models:
         encoder = Tiny(name)
-        items = embed_collection(dataset.collection, encoder, store)
         for label_set in dataset.label_sets:
-            queries = dataset.queries(label_set)
-            texts = embed_texts(queries, encoder, store, name=f"töy-{label_set}")
-            wider = known_items.wider_sets(dataset.collection, queries, items)
-            found = known_items.measure(dataset.collection, queries, items, texts, wider)
-            ranks += known_items.rows(name, "töy", dataset.collection, queries, texts, found)
+            ranks.append(measure_known_items(encoder, dataset, label_set, store).to_frame())
     folder = write_run(
         base / "reports",
-        ranks=pd.DataFrame(ranks),
+        ranks=pd.concat(ranks, ignore_index=True),
         judgments=pd.DataFrame(columns=JUDGMENTS),
         timings=pd.DataFrame(columns=TIMINGS),
         verdicts=pd.DataFrame(columns=VERDICTS),

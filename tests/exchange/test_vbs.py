@@ -17,7 +17,8 @@ from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.vbs import tasks as vbs_tasks
 from kis_bench.exchange.vbs.label_files import import_tasks, make_label_rows, write_labels
 from kis_bench.exchange.vbs.tasks import Task, read_tasks
-from kis_bench.measuring import known_items
+from kis_bench.measuring.known_items import rank_queries
+from kis_bench.measuring.wider_sets import find_wider_sets
 from kis_bench.records import Collection, Embeddings
 
 HINTS = ["a man", "a man, in a red hat", "a man, in a red hat, on a horse"]
@@ -585,9 +586,7 @@ def test_from_a_file_of_tasks_to_ranks(tmp_path):
     )
     items = Embeddings(images.ids, np.eye(7, dtype=np.float32)[:, None], "k")
     texts = Embeddings(("1", "2"), similarity[:, None], "k")
-    ranks = known_items.measure(
-        images, queries, items, texts, known_items.wider_sets(images, queries, items)
-    )
+    ranks = rank_queries(images, queries, items, texts, find_wider_sets(images, queries, items))
     assert ranks.rank.tolist() == [6, 4]  # of c and e
     assert ranks.relevant_best[:, 0].tolist() == [4, 2]  # the best of b, c, d, and of e, f
     assert ranks.group_rank.tolist() == [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kis_bench.measuring import fused_ranks as module
-from kis_bench.measuring.fused_ranks import FUSED, LIST_WEIGHTS, fused_ranks
+from kis_bench.measuring.fused_ranks import FUSED, LIST_WEIGHTS, fuse_ranks, make_top_list
 from kis_bench.ranking import target_ranks
 from kis_bench.statistics.clusters import link_sets
 from kis_bench.statistics.cross_validation import assign_parts, choose_on_others
@@ -28,6 +28,15 @@ def models(seed=0, m=3, q=12, n=30, v=1, twins=True):
     targets = [[int(t)] for t in rng.integers(0, n, q)]
     targets[0], targets[1], targets[2] = [4], [8, 20], [5]
     return texts, items, targets, [f"m{i}" for i in range(m)], [f"q{i}" for i in range(q)]
+
+
+def fused_ranks(texts, items, targets, names, queries, *, depth=1000, **choices):
+    n = len(items[0])
+    lists = [
+        make_top_list(t, i, target_ranks(t, i, targets, top_k=min(depth + 1, n)))
+        for t, i in zip(texts, items, strict=True)
+    ]
+    return fuse_ranks(lists, targets, names, queries, n_items=n, depth=depth, **choices)
 
 
 def brute(texts, items, targets, chosen, method, depth, weight=None):
@@ -236,6 +245,16 @@ def test_one_target_for_all_leaves_nothing_to_learn_on():
     assert "weighted" not in set(table.method)
     with pytest.raises(ValueError, match="two of each"):
         fused_ranks(texts[:1], items[:1], targets, names[:1], queries)
+
+
+def test_lists_of_another_depth_are_refused():
+    texts, items, targets, names, queries = models(m=2)
+    lists = [
+        make_top_list(t, i, target_ranks(t, i, targets, top_k=5))
+        for t, i in zip(texts, items, strict=True)
+    ]
+    with pytest.raises(ValueError, match=r"m0: lists of shape \[12, 5\]; \[12, 11\] is needed"):
+        fuse_ranks(lists, targets, names, queries, n_items=30, depth=10)
 
 
 def test_parts_keep_equal_keys_together():

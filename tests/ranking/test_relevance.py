@@ -16,7 +16,8 @@ from kis_bench.files.hashes import (
     compute_colour_grids,
     compute_perceptual_hashes,
 )
-from kis_bench.measuring import known_items
+from kis_bench.measuring.known_items import make_columns, rank_queries
+from kis_bench.measuring.wider_sets import find_wider_sets
 from kis_bench.ranking import relevance, target_ranks
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Collection, Embeddings, Query
@@ -104,6 +105,7 @@ def test_methods_are_written_as_they_are_read():
     ]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 12), st.integers(1, 3))
 def test_wider_ranks_equal_counting(seed, n, q, v):
     """Small whole numbers make many exact ties; every set of items is counted by brute force."""
@@ -290,10 +292,10 @@ def test_four_ranks_of_one_query_from_one_pass(pictures):
     texts = Embeddings(("q",), np.array([[[1, 0]]], np.float32), "key")
     queries = [query("d", range_s=(0.0, 0.0)), query("c")]
     texts = Embeddings(("q", "r"), np.repeat(texts.vectors, 2, axis=0), "key")
-    wider = known_items.wider_sets(pictures, queries, items, alike=NearDuplicates.parse("phash:6"))
-    ranks = known_items.measure(pictures, queries, items, texts, wider)
-    rows = known_items.rows("m", "drawings", pictures, queries, texts, ranks)
-    found = {name: rows[0][name] for name in rows[0] if "rank" in name}
+    wider = find_wider_sets(pictures, queries, items, alike=NearDuplicates.parse("phash:6"))
+    ranks = rank_queries(pictures, queries, items, texts, wider)
+    columns = make_columns("m", "drawings", pictures, queries, texts, ranks)
+    found = {name: values[0] for name, values in columns.items() if "rank" in name}
     assert found == {
         "rank": 6.5,
         "rank_best": 6,
@@ -308,10 +310,8 @@ def test_four_ranks_of_one_query_from_one_pass(pictures):
         "near_duplicate_rank_best": 6,
         "near_duplicate_rank_worst": 6,  # d or h
     }
-    wider = known_items.wider_sets(
-        pictures, queries, items, alike=NearDuplicates.parse("cosine:0.97")
-    )
-    close = known_items.measure(pictures, queries, items, texts, wider)
+    wider = find_wider_sets(pictures, queries, items, alike=NearDuplicates.parse("cosine:0.97"))
+    close = rank_queries(pictures, queries, items, texts, wider)
     assert close.relevant_best[0, 1] == 5  # f is near in the model's own space
 
 
@@ -319,8 +319,9 @@ def test_what_is_not_known_is_null(pictures):
     bare = Collection("bare", IDS, pictures.paths, pictures.content)
     items = Embeddings(IDS, np.eye(8, dtype=np.float32)[:, None], "key")
     texts = Embeddings(("q",), np.eye(8, dtype=np.float32)[:1, None], "key")
-    ranks = known_items.measure(
-        bare, [query("a")], items, texts, known_items.wider_sets(bare, [query("a")], items)
+    ranks = rank_queries(
+        bare, [query("a")], items, texts, find_wider_sets(bare, [query("a")], items)
     )
-    (row,) = known_items.rows("m", "bare", bare, [query("a")], texts, ranks)
-    assert (row["segment_rank"], row["group_rank"], row["near_duplicate_rank"]) == (None, None, 1.0)
+    columns = make_columns("m", "bare", bare, [query("a")], texts, ranks)
+    assert [columns[f"{name}_rank"] for name in ("segment", "group")] == [[None], [None]]
+    assert columns["near_duplicate_rank"] == [1.0]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -188,9 +188,15 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
     )
 
 
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    """The distributions that provide each module; to find out, Python reads what all of them say of themselves."""
+    return importlib.metadata.packages_distributions()
+
+
 def version(module: str, package: str) -> str:
     """Of the installed distribution; OpenCV comes under several names."""
-    provided = importlib.metadata.packages_distributions().get(module, [package])[0]
+    provided = distributions().get(module, [package])[0]
     return ".".join(re.split(r"[.+]", importlib.metadata.version(provided))[:3])
 
 

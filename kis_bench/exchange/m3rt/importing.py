@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kis_bench.datasets import load
 from kis_bench.datasets.labels import find_label_files, parse_number, read_labels
@@ -92,7 +93,7 @@ def import_saves(
     run = None
     if rows:
         record = RunRecord(
-            ranks=rows,
+            ranks=pd.DataFrame(rows),
             timings=[],
             provenance=work.make_provenance(rows),
             device="not known",

@@ -1,0 +1,118 @@
+"""What was measured from Python, as a run folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kis_bench.errors import KisBenchError
+from kis_bench.measuring.arguments import describe
+from kis_bench.measuring.image_similarity import SimilarImages
+from kis_bench.measuring.known_items import KnownItems
+from kis_bench.measuring.run import RunRecord, write_measured
+from kis_bench.records import Dataset
+from kis_bench.results.columns import ALL_RANKS
+from kis_bench.triplets.tables import Measured
+
+Result = KnownItems | SimilarImages
+
+
+def write_run(
+    parent: str | Path, results: Result | Iterable[Result], *, privacy: bool = False
+) -> Path:
+    """Writes results as one run folder, whole or not at all; ``kis-bench report FOLDER`` draws its report.
+
+    Args:
+        parent: folder in which the run gets its own; ``latest`` in it leads to the run.
+        results: of :func:`kis_bench.measuring.measure_known_items`,
+            :func:`kis_bench.measuring.measure_image_similarity` or :func:`kis_bench.measuring.rank`; each of another
+            model, dataset or label set.
+        privacy: leaves out of run.json what isn't named there as public. Texts are left out of results that were
+            measured with ``privacy=True``.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        KisBenchError: no results or something else, the same cell twice, two models of one name, texts under privacy,
+            or a folder that can't be written.
+    """
+    several = [results] if isinstance(results, (KnownItems, SimilarImages)) else [*results]
+    found = check_results(several, privacy)
+    provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
+    for one in found:
+        for kind, entries in one.provenance.items():
+            for name, about in entries.items():
+                merge_about(provenance[kind].setdefault(name, {}), about, f"{kind[:-1]} {name}")
+    similar: dict[str, tuple[Dataset, Measured]] = {}
+    for one in found:
+        if isinstance(one, SimilarImages):
+            dataset, measured = similar.get(one.dataset.name, (one.dataset, {}))
+            similar[one.dataset.name] = dataset, {**measured, **one.measured}
+    ranks = [one.to_frame() for one in found if isinstance(one, KnownItems)]
+    devices = {str(about["device"]) for about in provenance["models"].values() if "device" in about}
+    record = RunRecord(
+        ranks=join_frames(ranks),
+        timings=[row for one in found for row in one.timings],
+        provenance=provenance,
+        command=sys.argv,
+        device=" and ".join(sorted(devices)) or "not known",
+        repository=Path.cwd(),
+        privacy=privacy,
+        similar=[*similar.values()],
+    )
+    return write_measured(Path(parent), record)
+
+
+def check_results(results: Iterable[object], privacy: bool) -> list[Result]:
+    """Returns the results; raises KisBenchError where they can't be one run."""
+    found: list[Result] = []
+    for one in results:
+        if not isinstance(one, (KnownItems, SimilarImages)):
+            raise KisBenchError(
+                f"results has {describe(one)}; measure_known_items, measure_image_similarity and rank give results"
+            )
+        found.append(one)
+    if not found:
+        raise KisBenchError("results is empty; a run needs at least one result")
+    cells = [
+        (one.model, one.dataset, one.label_set)
+        if isinstance(one, KnownItems)
+        else (one.model, one.dataset.name, "")
+        for one in found
+    ]
+    for place, cell in enumerate(cells):
+        if cell in cells[:place]:
+            named = ", ".join(filter(None, cell))
+            raise KisBenchError(
+                f"results has {named} twice; leave one out, or give one another name"
+            )
+    texts = [one for one in found if isinstance(one, KnownItems) and any(one.columns["text"])]
+    if privacy and texts:
+        raise KisBenchError(
+            f"model {texts[0].model} was measured with the texts of {texts[0].dataset}; "
+            "measure_known_items(..., privacy=True) leaves them out"
+        )
+    return found
+
+
+def merge_about(known: dict[str, Any], about: Mapping[str, Any], what: str) -> None:
+    """Adds what a result says of a model or dataset; raises KisBenchError where that is another one."""
+    for name in ("key", "fingerprint"):
+        if known.get(name, about.get(name)) != about.get(name):
+            raise KisBenchError(
+                f"two results name different ones as {what} ({name} {known[name]} and {about.get(name)}); "
+                "give one of them another name"
+            )
+    known.update(about)
+
+
+def join_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Returns tables of ranks below one another."""
+    if not frames:
+        return pd.DataFrame(columns=ALL_RANKS)
+    return pd.concat([frame.astype(object) for frame in frames], ignore_index=True)

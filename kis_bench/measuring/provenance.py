@@ -1,0 +1,71 @@
+"""What a run says of a model and of a dataset that were measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kis_bench import encoders
+from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.protocol import Encoder
+from kis_bench.ranking.relevance import NearDuplicates
+from kis_bench.records import Dataset, Embeddings
+
+
+def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dict[str, Any]:
+    """Returns where a model is from and what computed its vectors."""
+    own: dict[str, Any] = {"key": encoder.key, "dim": items.vectors.shape[2], **items.made}
+    if not isinstance(encoder, LazyEncoder):  # nobody knows where it is from
+        return own
+    checkpoint = encoder.checkpoint
+    # Notes of our own catalogue say what a model can't do; those of a user may name people.
+    known = encoders.catalogue().get(checkpoint.name)
+    secret = privacy and (known is None or known.note != checkpoint.note)
+    function = {"own_key": encoder.own_key, "row": checkpoint.name} if encoder.is_function else {}
+    return {
+        "source": checkpoint.source,
+        "revision": checkpoint.revision,
+        **own,
+        **function,
+        "weights": encoders.weights(checkpoint),
+        "note": "" if secret else checkpoint.note,
+        "licence": checkpoint.licence,
+    }
+
+
+def describe_dataset(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:
+    """Returns what any measurement over a dataset says of it."""
+    return {
+        "fingerprint": dataset.fingerprint,
+        "contents": dataset.contents,
+        "n_items": len(dataset.collection),
+        "note": dataset.note,
+        "left_out": dict(dataset.left_out),
+        "unread": [] if privacy else [*dataset.unread],
+    }
+
+
+def describe_searched(
+    dataset: Dataset, *, segment_s: float, alike: NearDuplicates, privacy: bool
+) -> dict[str, Any]:
+    """Returns what a known-item search says of its dataset, and what counts as found."""
+    return {
+        **describe_dataset(dataset, privacy=privacy),
+        "n_queries": {name: len(dataset.queries(name)) for name in dataset.label_sets},
+        "n_groups": len(set(dataset.collection.groups or ())),
+        "segment_s": segment_s,
+        "near_duplicates": str(alike),
+    }
+
+
+def describe_judged(dataset: Dataset, vector_rule: str, *, privacy: bool) -> dict[str, Any]:
+    """Returns what a measurement of image similarity says of its dataset."""
+    return {
+        **describe_dataset(dataset, privacy=privacy),
+        "n_triplets": len(dataset.triplets),
+        "n_targets": len({triplet.target for triplet in dataset.triplets}),
+        "n_judgments": len(dataset.judgments),
+        "n_indifferent": sum(judgment.choice == 0 for judgment in dataset.judgments),
+        "n_participants": len(dataset.participants),
+        "image_similarity": vector_rule,
+        "remarks": [] if privacy else [*dataset.remarks],
+    }

@@ -1,0 +1,69 @@
+"""What happens around the steps of a measurement: they are timed, and a caller may watch or replace them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kis_bench.encoders.protocol import Encoder
+from kis_bench.ranking.relevance import Sets
+from kis_bench.records import Dataset, Embeddings, Float64s, Query, Ranks
+
+
+class Steps:
+    """Times each step of one measurement in :attr:`timings`; a base for callers that do more."""
+
+    def __init__(self) -> None:
+        self.timings: list[dict[str, Any]] = []  # rows of timings.csv
+
+    @contextmanager
+    def time(
+        self, step: str, n: int, encoder: Encoder | None, dataset: Dataset, label_set: str | None
+    ) -> Iterator[None]:
+        """Adds a row to the timings; ``encoder`` is None where a step takes several."""
+        started, loaded = time.perf_counter(), getattr(encoder, "loaded", None)
+        yield
+        seconds = time.perf_counter() - started
+        from_store: bool | None = False
+        if encoder is not None and step.startswith("embed"):
+            # One that was loaded before doesn't tell whether it had to encode.
+            after = getattr(encoder, "loaded", None)
+            from_store = None if loaded is None else not (loaded or after)
+        self.timings.append(
+            {
+                "model": encoder.name if encoder else "",
+                "dataset": dataset.name,
+                "label_set": label_set,
+                "step": step,
+                "seconds": seconds,
+                "n": n,
+                "per_second": n / seconds if seconds else None,
+                "cached": from_store,
+            }
+        )
+
+    def check_images(self, encoder: Encoder, dataset: Dataset, items: Embeddings) -> None:
+        """Called with the vectors of a dataset's images before anything is done with them."""
+
+    def check_texts(
+        self, encoder: Encoder, name: str, queries: tuple[Query, ...], texts: Embeddings
+    ) -> None:
+        """Called with the vectors of the queries, which the store keeps under a name."""
+
+    def find_wider(
+        self, key: tuple[object, ...], find: Callable[[], tuple[Sets, ...]]
+    ) -> tuple[Sets, ...]:
+        """Returns the wider sets of the queries, which a caller may have kept under the key."""
+        return find()
+
+    def rank(self, rank: Callable[[], Ranks]) -> Ranks:
+        """Returns the ranks, whose computation a caller may time in a way of its own."""
+        return rank()
+
+    def compare(
+        self, compare: Callable[[], tuple[Float64s, Float64s]]
+    ) -> tuple[Float64s, Float64s]:
+        """Returns distances and margins, whose computation a caller may time in a way of its own."""
+        return compare()
