@@ -14,7 +14,9 @@ from kis_bench.ranking.exact_scores import (
 )
 from kis_bench.records import Float32s, Float64s, Int64s
 
-SPARE = 2**20  #: candidates of a block of queries, beyond k each, before they are settled exactly
+SPARE_CANDIDATES = (
+    2**20
+)  #: candidates of a block of queries, beyond k each, before they are settled exactly
 LOOSE = 1.25  #: so many times k candidates are kept before they are sorted again
 
 
@@ -68,9 +70,9 @@ class TopItems:
         high = np.nextafter(found + slack, np.inf)
         self.kept = self.kept.join(Candidates(row, start + column, low, high))
         wanted = len(self.queries) * self.k
-        if len(self.kept.row) > min(wanted * LOOSE, wanted + SPARE):
+        if len(self.kept.row) > min(wanted * LOOSE, wanted + SPARE_CANDIDATES):
             self.prune()
-        if len(self.kept.row) > wanted + SPARE:
+        if len(self.kept.row) > wanted + SPARE_CANDIDATES:
             self.settle()
 
     def prune(self) -> None:
