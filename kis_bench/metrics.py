@@ -174,8 +174,12 @@ class Metric:
 
 def expected_gain(placed: Placed, gains: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of what the places 1, 2, ... of a target are worth ``[k]``, over the places of its tie; none beyond k."""
-    within = np.stack([placed.hits(k) for k in range(len(gains) + 1)])
-    return np.asarray(np.tensordot(gains, np.diff(within, axis=0), axes=1), np.float64)
+    within = [placed.hits(k) for k in range(len(gains) + 1)]
+    total = np.zeros_like(within[0])
+    # Place by place: a product of matrices adds in an order that depends on how many models there are.
+    for gain, before, after in zip(gains, within, within[1:], strict=False):
+        total += gain * (after - before)
+    return total
 
 
 RECALL = Metric(

@@ -15,6 +15,7 @@ from kis_bench.analysis.annotators import (
 )
 from kis_bench.analysis.conditions import conditions
 from kis_bench.gate.verdicts import move
+from kis_bench.metrics import FEW_MEASURES
 from kis_bench.records import Query
 from kis_bench.results.columns import TABLES
 from kis_bench.results.figures import metrics_table
@@ -155,7 +156,7 @@ def test_nothing_to_compare():
     other = rows[
         (rows["annotator"] == "Ada") == rows["item_id"].str.endswith(("0", "2", "4", "6", "8"))
     ]
-    assert len(by_annotator(other, conditions(other)["d", "s"])) == 8
+    assert len(by_annotator(other, conditions(other)["d", "s"])) == 2 * len(FEW_MEASURES)
     assert between_annotators(other, conditions(other)["d", "s"]).empty
 
 

@@ -21,7 +21,7 @@ from kis_bench.analysis.label_sets import (
     match_sets,
     words,
 )
-from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
+from kis_bench.metrics import FEW_MEASURES, hits_at_k, mean_reciprocal_rank, recall_at_k
 from kis_bench.statistics import holm, mcnemar_exact, paired_randomization_test, wilson_interval
 
 
@@ -136,7 +136,7 @@ def test_the_summary_against_its_definitions(tied):
     summary, gains = compared(ranks)
     assert list(summary) == SUMMARY
     assert list(gains) == GAINS
-    assert len(summary) == 3 * 6
+    assert len(summary) == 3 * (len(FEW_MEASURES) + 2)
     assert len(gains) == 3 * 40
     assert set(zip(summary["label_set_a"], summary["label_set_b"], strict=True)) == {
         ("short", "long")
