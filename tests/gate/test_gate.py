@@ -16,7 +16,7 @@ def judged(gate, cell=Cell(*HERE), ranks=(1, 2, 3)):  # noqa: B008  # a tuple
     table = ranks_of(list(ranks), cell.model, cell.label_set)
     return gate.judged(
         cell,
-        {"datasets": {"mine": {"fingerprint": "same"}}, "models": {cell.model: {"key": "k"}}},
+        {"datasets": {"mine": {"fingerprint": "mine"}}, "models": {cell.model: {"key": "k"}}},
         {"ranks": table},
     )
 
