@@ -153,7 +153,7 @@ def test_about_the_wheel(files, wheel):
     found = {(point.group, point.name): point.value for point in points}
     assert found == {
         ("console_scripts", "kis-bench"): "kis_bench.cli:main",
-        ("pytest11", "kis_bench.plugin.hooks"): "kis_bench.plugin.hooks",
+        ("pytest11", "kis_bench.plugin"): "kis_bench.plugin",
     }
 
 
