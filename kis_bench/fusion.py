@@ -22,7 +22,7 @@ def complement(*ranks: ArrayLike) -> NDArray[Any]:
 
     The oracle: to know which list to look at one has to know the answer. An upper bound of every combination that
     leaves lists as they are, such as switching; a list that is made anew, of ranks or sums of scores, can exceed it.
-    For ranks without ties; the smaller of two tied ranks is a distribution: :mod:`kis_bench.analysis.tied_ranks`.
+    For ranks without ties; the smaller of two tied ranks is a distribution: `kis_bench.analysis.tied_ranks`.
 
     >>> complement([1, 9, 4], [3, 2, 4]).tolist()
     [1, 2, 4]
@@ -116,7 +116,7 @@ def comb_sum(scores: ArrayLike, weights: ArrayLike | None = None) -> Float64s:
 
 
 def comb_mnz(scores: ArrayLike) -> Float64s:
-    """:func:`comb_sum` times the number of lists that hold the item (E. Fox and J. Shaw, TREC-2, 1994).
+    """`comb_sum` times the number of lists that hold the item (E. Fox and J. Shaw, TREC-2, 1994).
 
     >>> comb_mnz([[1.0, 0.25], [0.5, np.nan]]).tolist()
     [3.0, 0.25]
@@ -132,7 +132,7 @@ def switching_cost(
 
     ``first`` where that is at most n, else ``n + second - already_seen``. ``already_seen [q]``: how many pictures
     before the target in the second list were among the n; an interface that hides these saves them. With n = 0 it is
-    the second list, with n the size of the collection the first one. For ranks without ties, as :func:`complement`.
+    the second list, with n the size of the collection the first one. For ranks without ties, as `complement`.
 
     >>> switching_cost([3, 50], [8, 2], 10).tolist()
     [3.0, 12.0]
@@ -152,7 +152,7 @@ def switching_cost(
 def interleaving_cost(first: ArrayLike, second: ArrayLike) -> Float64s:
     """How many pictures until the target if one looks at one of each list in turn: ``min(2 first - 1, 2 second)``.
 
-    For ranks without ties, as :func:`complement`.
+    For ranks without ties, as `complement`.
 
     >>> interleaving_cost([3, 50], [8, 2]).tolist()
     [5.0, 4.0]

@@ -1,4 +1,4 @@
-"""Figures of ranks as pure functions, and :data:`METRICS`, the one list that everything else takes metrics from.
+"""Figures of ranks as pure functions, and `METRICS`, the one list that everything else takes metrics from.
 
 Ranks count from 1; arrays hold one entry per query, ``[q]``, or one per model and query, ``[m, q]``.
 
@@ -38,7 +38,7 @@ def hits_at_k(best: ArrayLike, worst: ArrayLike, k: ArrayLike) -> Float64s:
 
 
 def recall_at_k(best: ArrayLike, worst: ArrayLike, k: int) -> float:
-    """Mean of :func:`hits_at_k`: recall@k, the same as Success@k here (see the note on names above).
+    """Mean of `hits_at_k`: recall@k, the same as Success@k here (see the note on names above).
 
     >>> recall_at_k([1, 2, 5], [1, 5, 5], 3)
     0.5

@@ -101,7 +101,7 @@ class StoredShard(NamedTuple):
     table: pa.Table  # memory-mapped
 
 
-#: Vectors of a shard, flags of its texts or None, and what made them; see :meth:`Entry.write_shard`.
+#: Vectors of a shard, flags of its texts or None, and what made them; see `Entry.write_shard`.
 Encoded = tuple[Vectors, NDArray[np.bool_] | None, Mapping[str, str | None]]
 Encode = Callable[[list[Shard], Callable[[int], Vectors]], Generator[Encoded, None, None]]
 
@@ -133,7 +133,7 @@ class Entry:
             what: is done, for the progress bar.
 
         Raises:
-            BadVector, KisBenchError: see :meth:`write_shard`; what was finished before stays.
+            BadVector, KisBenchError: see `write_shard`; what was finished before stays.
         """
         shards = self.shards()
         found = {shard: self.find_shard(shard) for shard in shards}

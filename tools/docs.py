@@ -1,7 +1,7 @@
 """Rewrites what the documentation takes from the code: ``python tools/docs.py``.
 
 A page marks such a part with ``<!-- generated: NAME -->`` and ``<!-- end -->`` on lines of their own; NAME is a key of
-:data:`GENERATORS`.
+`GENERATORS`.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def list_annotators(rows: pd.DataFrame, condition: Condition) -> NDArray[np.obje
 
 
 def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
-    """Figures of every model on the queries of each annotator, columns :data:`ANNOTATORS`.
+    """Figures of every model on the queries of each annotator, columns `ANNOTATORS`.
 
     Intervals are clustered by target. Without rows where fewer than two annotators are known.
     """
@@ -85,11 +85,11 @@ def by_annotator(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
 
 
 def between_annotators(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
-    """How far annotators agree on targets that several described, a row for each model, columns :data:`AGREEMENT`.
+    """How far annotators agree on targets that several described, a row for each model, columns `AGREEMENT`.
 
     Two texts of one target agree where the model finds it within the first ten by both or by neither:
     ``found_alike`` is the share of pairs that do, ``alpha_found`` the same beyond chance
-    (:func:`krippendorff_alpha`). ``octaves_apart`` is the root of the mean squared difference of log2 of their ranks,
+    (`krippendorff_alpha`). ``octaves_apart`` is the root of the mean squared difference of log2 of their ranks,
     ``alpha_rank`` the part of these logarithms' variation that is the target's, whoever describes it. Intervals are
     percentile bootstrap over targets. An annotator's several queries of a target count with their mean.
     """
@@ -150,7 +150,7 @@ def coincidences(units: Float64s) -> Float64s:
 
 
 def alphas(sums: Float64s) -> Float64s:
-    """Krippendorff's alpha ``[r]`` from sums ``[r, 4]`` of :func:`coincidences`."""
+    """Krippendorff's alpha ``[r]`` from sums ``[r, 4]`` of `coincidences`."""
     apart, number, total, square = sums.T
     all_pairs = 2 * (number * square - total**2)
     varies = all_pairs > 1e-9 * number * np.maximum(square, 1e-300)
@@ -159,7 +159,7 @@ def alphas(sums: Float64s) -> Float64s:
 
 
 def alpha_interval(parts: Float64s, resamples: int = 2_000) -> tuple[float, float]:
-    """Percentile bootstrap over units of what :func:`coincidences` gives; NaN where a resample may not vary."""
+    """Percentile bootstrap over units of what `coincidences` gives; NaN where a resample may not vary."""
     drawn = alphas(resampled_means(parts, resamples=resamples) * parts.shape[1])
     if parts.shape[1] < 2 or np.isnan(drawn).all():
         return np.nan, np.nan

@@ -47,10 +47,10 @@ MOST_MODELS_NAMED = 5  #: queries or models that a sentence names
 
 
 def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
-    """One row for each query of a condition, columns :data:`AUDIT`; ``rows``: its rows of a run's table of ranks.
+    """One row for each query of a condition, columns `AUDIT`; ``rows``: its rows of a run's table of ranks.
 
     ``disagreement`` is the standard deviation over models of log2 of the rank, in octaves; NaN with one model.
-    ``flags`` is a tuple of :data:`FLAGS`, ``why`` holds a sentence for each, or for each reason:
+    ``flags`` is a tuple of `FLAGS`, ``why`` holds a sentence for each, or for each reason:
 
     - ambiguous: the target is tied with up to ten others, but not with all, under some model that doesn't tie on more
       than half of ten or more queries; or, under the best model for the query, a near-duplicate is among the first ten
@@ -106,7 +106,7 @@ def audit(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
 
 
 def count_flags(table: pd.DataFrame) -> dict[str, int]:
-    """Flag -> how many queries have it, in the order of :data:`FLAGS`; 0 where none has."""
+    """Flag -> how many queries have it, in the order of `FLAGS`; 0 where none has."""
     return {flag: sum(flag in each for each in table["flags"]) for flag in FLAGS}
 
 

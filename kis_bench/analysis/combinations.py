@@ -196,11 +196,11 @@ def from_table(condition: Condition, fused: pd.DataFrame) -> Iterator[Combinatio
 
 
 def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
-    """Each of :func:`combinations` under every measure against the best single model, columns :data:`COMBINED_GAINS`.
+    """Each of `combinations` under every measure against the best single model, columns `COMBINED_GAINS`.
 
     ``kind`` is "bound" for the oracle, which nobody can build, else "achievable"; it bounds choices between lists,
     ``switch`` and ``interleave``, whose ranks are browsing costs, but not lists that are made anew of scores or ranks.
-    Models tie independently of one another (:mod:`kis_bench.analysis.tied_ranks`). Intervals are percentile bootstrap
+    Models tie independently of one another (`kis_bench.analysis.tied_ranks`). Intervals are percentile bootstrap
     over queries, drawn jointly. ``p`` is that of the paired randomization test of the gain, ``p_holm`` adjusts it for
     all achievable combinations under that measure; a bound has neither, since it can't be below any of its models.
     Queries with a target in common are drawn, flipped and kept in one fold together.
@@ -267,12 +267,12 @@ def name_models(found: Sequence[Combination]) -> dict[str, list[str | None]]:
 
 
 def advice(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
-    """Whether the best pair, and triple, by the leading measure is worth it: a row each, columns :data:`ADVICE`.
+    """Whether the best pair, and triple, by the leading measure is worth it: a row each, columns `ADVICE`.
 
     The best of many combinations owes some of its ``gain`` to luck. ``honest_gain`` repeats the choice, of combination
     and of single model, on nine tenths of the queries and counts what it brings on the others (M. Stone, J. of the
-    Royal Statistical Society B 36, 1974); ``honest_low`` and ``honest_high`` are its interval (:func:`widen`).
-    ``p`` allows for the ``tried`` combinations: :func:`snooping_p`. Advised is what passes both. What is learned within
+    Royal Statistical Society B 36, 1974); ``honest_low`` and ``honest_high`` are its interval (`widen`).
+    ``p`` allows for the ``tried`` combinations: `snooping_p`. Advised is what passes both. What is learned within
     a combination (a weight, when to switch) was chosen for each query on others already, but not anew on the nine
     tenths: the ranks alone don't allow it.
     """

@@ -46,11 +46,11 @@ class Condition:
     @property
     def parts(self) -> Sequence[Hashable]:
         """[q] what folds of cross-validation may not part, for
-        :func:`kis_bench.statistics.cross_validation.assign_parts`."""
+        `kis_bench.statistics.cross_validation.assign_parts`."""
         return self.queries if self.clusters is None else self.clusters.tolist()
 
     def hits(self, k: int) -> Float64s:
-        """[m, q] chance to be among the first k, as :func:`kis_bench.metrics.hits_at_k`."""
+        """[m, q] chance to be among the first k, as `kis_bench.metrics.hits_at_k`."""
         return hits_at_k(self.best, self.worst, k)
 
     def of(self, models: tuple[str, ...]) -> Condition:

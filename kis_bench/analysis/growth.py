@@ -67,7 +67,7 @@ def extrapolated_recall(
 def hits_in_parts(
     best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike
 ) -> Float64s:
-    """What each query adds to :func:`expected_recall`: float64 ``[s, q]``.
+    """What each query adds to `expected_recall`: float64 ``[s, q]``.
 
     Of the places 1 ... n_items - 1 of the rivals let Y be the k-th that is drawn. A target of rank r is among the first
     k where Y >= r; so the mean over the ranks of a tie is P(Y >= worst), and for each place y from best to worst - 1
@@ -108,7 +108,7 @@ def tie_share(best: int, worst: int, n_items: int, k: int, sizes: Int64s) -> Flo
 def hits_beyond(
     best: ArrayLike, worst: ArrayLike, n_items: int, k: int, sizes: ArrayLike, prior: float = 0.5
 ) -> Float64s:
-    """What each query adds to :func:`extrapolated_recall`: float64 ``[s, q]``."""
+    """What each query adds to `extrapolated_recall`: float64 ``[s, q]``."""
     (first, last), wanted = (
         check_ranks_within(best, worst, n_items, k),
         check_sizes(sizes, n_items, None),
@@ -192,9 +192,9 @@ def compute_growth(
     sizes: ArrayLike | None = None,
     upto: int = 1_000_000,
 ) -> pd.DataFrame:
-    """Recall@k of every model at sizes from ten items to ``upto``, columns :data:`GROWTH`.
+    """Recall@k of every model at sizes from ten items to ``upto``, columns `GROWTH`.
 
-    ``ci_low`` and ``ci_high``: 95% over queries (:func:`kis_bench.statistics.clusters.share_intervals`); at the whole
+    ``ci_low`` and ``ci_high``: 95% over queries (`kis_bench.statistics.clusters.share_intervals`); at the whole
     collection Wilson's, where no target is tied. ``low`` and ``high``: beyond the collection, the least and the most
     that the priors 0, 0.5 and 1 give, which is 1 and 0 unless k is near the size of the collection; within it
     ``value``.

@@ -116,13 +116,13 @@ def compare_label_sets(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every two label sets a, b of one dataset on the targets of both, a before b among its conditions.
 
-    First table, columns :data:`SUMMARY`: under each model that was asked both, recall, MRR, median rank and rank ratio.
+    First table, columns `SUMMARY`: under each model that was asked both, recall, MRR, median rank and rank ratio.
     ``difference`` is b minus a, with a percentile interval over pairs of queries; p is of McNemar's exact test for
     hits, of the randomization test for MRR, rank ratio, and hits that ties make shares; medians have none.
     ``p_holm`` is adjusted for the models. For ``rank_ratio`` the values are geometric means of the ranks and
     ``difference`` is a / b: how many times nearer the top the target stands under b.
 
-    Second table, columns :data:`GAINS`: for each pair of queries and model both ranks, and log2 of rank a / rank b.
+    Second table, columns `GAINS`: for each pair of queries and model both ranks, and log2 of rank a / rank b.
     """
     summaries, gains = [], []
     of = {condition.label_set: condition for condition in conditions}
@@ -175,7 +175,7 @@ def list_asked(ranks: pd.DataFrame, condition: Condition) -> pd.DataFrame:
 
 
 def compare_sets(a: Condition, b: Condition) -> Iterator[dict[str, Any]]:
-    """For each metric the columns from ``model`` of :data:`SUMMARY`; query i of a and of b ask for the same target.
+    """For each metric the columns from ``model`` of `SUMMARY`; query i of a and of b ask for the same target.
 
     Where several pairs ask for one target, intervals and tests are clustered by it.
     """
@@ -282,7 +282,7 @@ def detail(text: str) -> int:
 
 
 def measured_texts(ranks: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose text is known, with columns :data:`MEASURES`."""
+    """The rows whose text is known, with columns `MEASURES`."""
     known = ranks[ranks["text"].fillna("").astype(str).str.strip() != ""]
     texts = map(str, known["text"].unique())
     each = {
@@ -296,7 +296,7 @@ def measured_texts(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Recall@10 with Wilson's interval, and MRR, by the number of words, of one dataset, columns :data:`LENGTHS`.
+    """Recall@10 with Wilson's interval, and MRR, by the number of words, of one dataset, columns `LENGTHS`.
 
     Bins are the quarters of all its texts, whatever their label set (``label_set`` is empty), merged where a quartile
     repeats; ``words_low`` and ``words_high`` are the fewest and most in a bin. Several texts of a target may be in one:
@@ -337,11 +337,11 @@ def by_length(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def length_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's correlation of the rank with :data:`MEASURES` of the text, for each model, columns `CORRELATIONS`.
+    """Spearman's correlation of the rank with `MEASURES` of the text, for each model, columns `CORRELATIONS`.
 
     Below 0: longer texts find better. Over all texts of one dataset, whatever their label set; intervals are those of
-    :func:`correlations`, which draw targets, because the texts of a target share its difficulty. NaN where either does
-    not vary. Characters include spaces; detail is the rough proxy :func:`detail`. Without rows where no text is known.
+    `correlations`, which draw targets, because the texts of a target share its difficulty. NaN where either does
+    not vary. Characters include spaces; detail is the rough proxy `detail`. Without rows where no text is known.
     """
     known, found = measured_texts(ranks), []
     for model, own in known.groupby("model", sort=False):

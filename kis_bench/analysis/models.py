@@ -57,10 +57,10 @@ def compare(
     seed: int = 0,
     measures: Sequence[Measure] = MEASURES,
 ) -> pd.DataFrame:
-    """Every pair of models under every measure, one row each with the columns :data:`COMPARISONS`.
+    """Every pair of models under every measure, one row each with the columns `COMPARISONS`.
 
     a stands before b in ``condition.models``; ``difference`` is a minus b, its 95% interval ``ci_low`` to ``ci_high``
-    that of :func:`hit_intervals` for proportions and of :func:`difference_intervals` for means. Where both models' hits
+    that of `hit_intervals` for proportions and of `difference_intervals` for means. Where both models' hits
     are all 0 or 1, ``test`` is "mcnemar", McNemar's exact test; where ties make them shares, and for means, it is
     "randomization", the sign-flip test, with the same flips for all pairs. ``p_holm`` is adjusted for the family of all
     pairs under one measure in this condition; other measures and conditions are families of their own. ``wins``,
@@ -144,11 +144,11 @@ def queries_needed(
 ) -> Float64s:
     """How many queries like these ``[c, q]`` a two-sided test at 5% takes to see their mean with 80% power: ``[c]``.
 
-    ``((z_a + z_b) / d_z)^2`` with normal quantiles z and :func:`effect_size`. For hits the formula for McNemar's test,
+    ``((z_a + z_b) / d_z)^2`` with normal quantiles z and `effect_size`. For hits the formula for McNemar's test,
     ``((z_a sqrt(s) + z_b sqrt(s - d^2)) / d)^2`` with the share s of queries that differ and the difference d of the
     recalls (O. Miettinen, Biometrics 24, 1968; R. Connor, Biometrics 43, 1987); under ties s is the mean square. Both
     are approximations for large numbers. NaN where the mean is 0 or nothing tells how the differences vary: no number
-    is enough, or none can be given. With clusters it takes :func:`kis_bench.statistics.clusters.design_effects` as
+    is enough, or none can be given. With clusters it takes `kis_bench.statistics.clusters.design_effects` as
     many, if targets have as many queries each as these.
     """
     from scipy.special import ndtri
@@ -182,7 +182,7 @@ def select_measure(table: pd.DataFrame, metric: str, k: int | None) -> pd.DataFr
 def tiers(
     comparisons: pd.DataFrame, metric: str, k: int | None, alpha: float = ALPHA
 ) -> dict[str, str]:
-    """Model -> its :func:`letters` under one measure, from the table that :func:`compare` gives of one condition."""
+    """Model -> its `letters` under one measure, from the table that `compare` gives of one condition."""
     rows = select_measure(comparisons, metric, k)
     means: dict[str, float] = {}
     for side in ("a", "b"):

@@ -94,7 +94,7 @@ def compare_runs(
 
     Args:
         models: pairs of names that are compared too, beside models of the same name.
-        measures: of :data:`FIGURE_NAMES`; default: all. The queries are compared in any case.
+        measures: of `FIGURE_NAMES`; default: all. The queries are compared in any case.
 
     Raises:
         KisBenchError: nothing in common, or a model that its run doesn't have.
@@ -264,7 +264,7 @@ def side_by_side(a: pd.DataFrame, b: pd.DataFrame) -> Condition:
 
 def compare_cell(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> pd.DataFrame:
     """Old and new figures of the same queries, with the tests and intervals of
-    :func:`kis_bench.analysis.models.compare`."""
+    `kis_bench.analysis.models.compare`."""
     both = side_by_side(a, b)
     measures = [each for each in MEASURES if measure_name(*each) in chosen]
     tables = []

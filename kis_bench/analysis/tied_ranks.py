@@ -69,7 +69,7 @@ def smallest_hits(best: ArrayLike, worst: ArrayLike, k: int) -> Float64s:
 
 
 def switching_rank(first: TiedPlaces, second: TiedPlaces, n: ArrayLike) -> Float64s:
-    """Mean of :func:`kis_bench.fusion.switching_cost`: n pictures of the first list, then the second; n may be ``[q]``.
+    """Mean of `kis_bench.fusion.switching_cost`: n pictures of the first list, then the second; n may be ``[q]``.
 
     >>> switching_rank(([1], [20]), ([4], [4]), 10).tolist()
     [9.75]
@@ -93,7 +93,7 @@ def switching_hits(first: TiedPlaces, second: TiedPlaces, n: ArrayLike, k: int) 
 
 
 def interleaving_rank(first: TiedPlaces, second: TiedPlaces) -> Float64s:
-    """Mean of :func:`kis_bench.fusion.interleaving_cost`: one picture of each list in turn.
+    """Mean of `kis_bench.fusion.interleaving_cost`: one picture of each list in turn.
 
     More than 2 y pictures are looked at where both ranks are above y, more than 2 y + 1 where that of the first list is
     above y + 1: the sum of two means of smallest ranks.

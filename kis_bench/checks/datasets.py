@@ -61,7 +61,7 @@ def check_dataset(
     """Examines a dataset folder; what takes long comes last.
 
     Args:
-        layout: how its files are named, as for :func:`kis_bench.datasets.load`.
+        layout: how its files are named, as for `kis_bench.datasets.load`.
         models: those whose context the texts have to fit; they are loaded, and nothing is downloaded. Empty: of the
             catalogue, those of which it can be told without their weights.
         near_bits: near-duplicates differ in at most so many bits of 64.

@@ -49,7 +49,7 @@ def add_folders(command: argparse.ArgumentParser, about: str) -> None:
 
 
 def read_dataset_row(arguments: argparse.Namespace) -> DatasetRow:
-    """The dataset given by the arguments of :func:`add_dataset`."""
+    """The dataset given by the arguments of `add_dataset`."""
     name, _, folder = arguments.dataset.partition("=")
     return DatasetRow(name, Path(folder).expanduser() if folder else None, layout=arguments.layout)
 
@@ -94,7 +94,7 @@ def run_every(steps: Iterable[Callable[[], Any]]) -> list[Any]:
 
 
 def parse_folders(given: Iterable[str]) -> dict[str, Path]:
-    """Maps dataset names to folders, from the option of :func:`add_folders`."""
+    """Maps dataset names to folders, from the option of `add_folders`."""
     found = {}
     for each in given:
         name, equals, folder = each.partition("=")

@@ -113,7 +113,7 @@ def read_shots(root: Path, listing: Listing) -> tuple[Groups, Times]:
 
 
 def read_shots_if_named(root: Path, listing: Listing) -> tuple[Groups, Times]:
-    """As :func:`read_shots` if all names are those of shots; a study needs neither groups nor times."""
+    """As `read_shots` if all names are those of shots; a study needs neither groups nor times."""
     return (
         read_shots(root, listing)
         if all(SHOT.fullmatch(item) for item in listing.ids)

@@ -1,6 +1,6 @@
 """Pretrained models: images and texts -> unit vectors of one joint space.
 
-Each package in here is a back end: a :class:`~kis_bench.encoders.protocol.BackEnd` for sources of one kind.
+Each package in here is a back end: a `kis_bench.encoders.protocol.BackEnd` for sources of one kind.
 """
 
 from __future__ import annotations

@@ -250,7 +250,7 @@ def readiness(
     """Of a model that needs a whole repository, and packages.
 
     Args:
-        config, preferred: see :func:`missing_files`.
+        config, preferred: see `missing_files`.
         extra: of kis-bench, that installs the packages.
         needs: the packages, such as ``transformers>=5``.
     """

@@ -35,7 +35,7 @@ def write_if_possible(file: Path, text: str) -> None:
 class FileFacts:
     """Facts about files, of one kind (``digest``, ``hash``, ...), that still hold.
 
-    A fact holds while the state under which it was found does; of a file, :func:`read_file_state`.
+    A fact holds while the state under which it was found does; of a file, `read_file_state`.
     One SQLite database has them all; where it can't be read or written, nothing is known or kept.
     """
 

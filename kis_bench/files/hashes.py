@@ -22,7 +22,7 @@ DIGITS = 16  #: of a hash; those of the colours follow
 def compute_perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
     """pHash of each picture (signs of the low frequencies of its cosine transform), uint64 ``[n]``.
 
-    It sees shape and brightness but no colour, which :func:`compute_colour_grids` does. Half of the bits are
+    It sees shape and brightness but no colour, which `compute_colour_grids` does. Half of the bits are
     set wherever coefficients differ, so two hashes differ in an even number of bits. Computed once for each
     content and kept in the cache.
 
@@ -33,7 +33,7 @@ def compute_perceptual_hashes(collection: Collection) -> NDArray[np.uint64]:
 
 
 def compute_colour_grids(collection: Collection) -> NDArray[np.int8]:
-    """:func:`compute_colour_grid` of each picture, int8 ``[n, 16, 3]``; computed and kept together with the hashes.
+    """`compute_colour_grid` of each picture, int8 ``[n, 16, 3]``; computed and kept together with the hashes.
 
     Raises:
         BadFile: pictures can't be read; all of them are named.

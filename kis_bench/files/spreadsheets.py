@@ -11,7 +11,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def guard(text: str) -> str:
-    """Puts an apostrophe before a text that a spreadsheet would calculate; :func:`unguard` removes it.
+    """Puts an apostrophe before a text that a spreadsheet would calculate; `unguard` removes it.
 
     >>> guard("=1+1"), guard("a=b"), unguard(guard("'=1")) == "'=1"
     ("'=1+1", 'a=b', True)

@@ -45,7 +45,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  #: of all parts, so that the same run gives the s
 
 
 def read_baseline(place: Path) -> Run:
-    """What a gate compares with: :func:`read_earlier`, if it was measured to its end.
+    """What a gate compares with: `read_earlier`, if it was measured to its end.
 
     Raises:
         KisBenchError: also if it was interrupted.
@@ -60,7 +60,7 @@ def read_baseline(place: Path) -> Run:
 
 
 def read_earlier(place: Path) -> Run:
-    """The run in a folder, or what :func:`save_baseline` kept of one.
+    """The run in a folder, or what `save_baseline` kept of one.
 
     Raises:
         KisBenchError: it isn't there, isn't whole, is of a newer version, or has nothing in it.

@@ -232,7 +232,7 @@ def significance(
 
 
 def tolerance(figures: pd.DataFrame, by: Lost, cell: Cell, rules: Rules, source: str) -> list[Row]:
-    """A verdict for each measure, which lists as :func:`significance` does; none without a tolerance."""
+    """A verdict for each measure, which lists as `significance` does; none without a tolerance."""
     if rules.tolerance is None:
         return []
     rows = []

@@ -66,7 +66,7 @@ def write_thresholds(run: Run, file: Path, margin: Margin, metrics: Collection[s
     """Writes a threshold for each cell of a run and each metric that it has; returns how many.
 
     Args:
-        metrics: as in metrics.csv, recall with its cut-off; default: :data:`USUAL`.
+        metrics: as in metrics.csv, recall with its cut-off; default: `USUAL`.
 
     Raises:
         KisBenchError: nothing to write, or a metric that is not known or that no cell has.

@@ -28,8 +28,8 @@ def write_run(
 
     Args:
         parent: folder in which the run gets its own; ``latest`` in it leads to the run.
-        results: of :func:`kis_bench.measuring.measure_known_items`,
-            :func:`kis_bench.measuring.measure_image_similarity` or :func:`kis_bench.measuring.rank`; each of another
+        results: of `kis_bench.measuring.measure_known_items`,
+            `kis_bench.measuring.measure_image_similarity` or `kis_bench.measuring.rank`; each of another
             model, dataset or label set.
         privacy: leaves out of run.json what isn't named there as public. Texts are left out of results that were
             measured with ``privacy=True``.

@@ -104,7 +104,7 @@ def fuse_ranks(
 ) -> pd.DataFrame:
     """Ranks the best-placed targets of q queries under every pair and triple of m models.
 
-    Of more than :data:`MOST_IN_PAIRS` models, and for triples :data:`MOST_IN_TRIPLES`, only those with the best MRR are
+    Of more than `MOST_IN_PAIRS` models, and for triples `MOST_IN_TRIPLES`, only those with the best MRR are
     combined. Methods are ``rrf`` (reciprocal rank fusion, k = 60), ``comb_sum`` and ``comb_mnz`` (over scores that are
     scaled to 0 ... 1 within each list), and for pairs ``weighted``: comb_sum with that weight of model_1
     (``parameter``) of 0, 0.1 ... 1 that has the best MRR. Scores are rounded to 12 decimals, so that identical pictures
@@ -122,7 +122,7 @@ def fuse_ranks(
         seed: by which the parts are drawn.
 
     Returns:
-        One row per query, method and combination, in the columns :data:`FUSED`.
+        One row per query, method and combination, in the columns `FUSED`.
 
     Raises:
         ValueError: fewer than two models, or lists of another shape.

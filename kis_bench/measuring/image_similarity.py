@@ -84,10 +84,10 @@ def measure_image_similarity(
     Vectors come from the store; what it lacks is encoded and stored.
 
     Args:
-        encoder: from :func:`kis_bench.encoders.load`, or any object with the properties and methods of
-            :class:`kis_bench.encoders.Encoder`; a text side is not needed.
-        dataset: from :func:`kis_bench.datasets.load`, with triplets and judgments.
-        store: a :class:`kis_bench.store.Store`.
+        encoder: from `kis_bench.encoders.load`, or any object with the properties and methods of
+            `kis_bench.encoders.Encoder`; a text side is not needed.
+        dataset: from `kis_bench.datasets.load`, with triplets and judgments.
+        store: a `kis_bench.store.Store`.
         vector_rule: of images with several vectors ``"mean"`` compares the mean vectors, ``"max"`` the best pair.
         batch_size: images encoded at once; None: what suits the encoder.
         privacy: leaves out what may name people or folders.

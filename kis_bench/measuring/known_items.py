@@ -42,7 +42,7 @@ class KnownItems:
         columns: the same as columns of ranks.parquet, lists of q plain values.
         provenance: what a run folder says of model and dataset.
         timings: seconds of each step, rows of timings.csv.
-        top_list: the first items of each list for :func:`kis_bench.measuring.fused_ranks.fused_ranks`;
+        top_list: the first items of each list for `kis_bench.measuring.fused_ranks.fused_ranks`;
             None unless they were asked for.
     """
 
@@ -90,11 +90,11 @@ def measure_known_items(
     Vectors come from the store; what it lacks is encoded and stored.
 
     Args:
-        encoder: from :func:`kis_bench.encoders.load`, or any object with the properties and methods of
-            :class:`kis_bench.encoders.Encoder`.
-        dataset: from :func:`kis_bench.datasets.load`.
+        encoder: from `kis_bench.encoders.load`, or any object with the properties and methods of
+            `kis_bench.encoders.Encoder`.
+        dataset: from `kis_bench.datasets.load`.
         label_set: one of ``dataset.label_sets``.
-        store: a :class:`kis_bench.store.Store`.
+        store: a `kis_bench.store.Store`.
         queries: some queries of the dataset instead of all of the label set.
         segment_s: seconds before and after the target that count as its segment.
         near_duplicates: what counts as the same image: ``"identical"`` files, ``"phash:BITS"`` or
@@ -206,7 +206,7 @@ def make_columns(
     """Returns the columns of ranks.parquet as lists of plain Python values, which can go to another process.
 
     Args:
-        queries: as they are to be shown; under privacy :func:`kis_bench.results.pseudonyms.hide_queries`.
+        queries: as they are to be shown; under privacy `kis_bench.results.pseudonyms.hide_queries`.
         privacy: leaves names of groups out.
     """
     q, ids = len(queries), collection.ids

@@ -79,7 +79,7 @@ class RunRecord:
 def write_measured(parent: Path, record: RunRecord) -> Path:
     """Writes the tables of a run into a new folder below ``parent``, whole or not at all; returns the folder.
 
-    Its report is not drawn: :func:`kis_bench.report.write_report`.
+    Its report is not drawn: `kis_bench.report.write_report`.
     """
     ranks = pd.DataFrame(record.ranks, columns=ALL_RANKS)
     every = [similarity_tables(dataset, measured) for dataset, measured in record.similar]

@@ -13,7 +13,7 @@ from kis_bench.records import Dataset, Embeddings, Float64s, Query, Ranks
 
 
 class Steps:
-    """Times each step of one measurement in :attr:`timings`; a base for callers that do more."""
+    """Times each step of one measurement in `timings`; a base for callers that do more."""
 
     def __init__(self) -> None:
         self.timings: list[dict[str, Any]] = []  # rows of timings.csv

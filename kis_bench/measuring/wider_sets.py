@@ -21,7 +21,7 @@ def find_wider_sets(
     segment_s: float = SEGMENT_S,
     alike: NearDuplicates = ONLY_IDENTICAL,
 ) -> tuple[Sets, ...]:
-    """Finds for each of :data:`WIDER` the items that will do for each query.
+    """Finds for each of `WIDER` the items that will do for each query.
 
     They depend on the model's vectors for near-duplicates by cosine only.
     """

@@ -229,7 +229,7 @@ OPTIONS = (
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """What isn't given is None until :func:`fill_in` looks elsewhere; ``--kis-NAME=`` stands for nothing at all."""
+    """What isn't given is None until `fill_in` looks elsewhere; ``--kis-NAME=`` stands for nothing at all."""
     group = parser.getgroup("kis", "known-item search benchmarks (kis-bench)")
     for one in OPTIONS:
         settings: dict[str, Any] = {

@@ -141,7 +141,7 @@ class Recorder:
             self.draw(session, self.run)
 
     def record(self, session: pytest.Session, exitstatus: int) -> RunRecord:
-        """All that was measured, for :func:`kis_bench.measuring.run.write_measured`."""
+        """All that was measured, for `kis_bench.measuring.run.write_measured`."""
         import pandas as pd
 
         from kis_bench.measuring.run import RunRecord

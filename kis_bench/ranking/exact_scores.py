@@ -133,7 +133,7 @@ class ExactScores:
         self.known: dict[bytes, tuple[float, ...]] = {}
 
     def key(self, vectors: Float32s) -> tuple[float, ...]:
-        """:func:`exact_key` of the best of ``vectors [v, d]``."""
+        """`exact_key` of the best of ``vectors [v, d]``."""
         return max(self.vector_key(vector) for vector in vectors)
 
     def vector_key(self, vector: Float32s) -> tuple[float, ...]:

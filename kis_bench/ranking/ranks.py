@@ -3,7 +3,7 @@
 The score of an item is the real dot product of the stored float32 vectors (the highest over its v vectors), so a
 rank is a fact about the vectors and the same for every block size, thread count and library. Float32 matrix
 products decide what lies outside a proven error bound around the target's score; the few others are decided in
-float64, and what that can't separate by exact summation (:mod:`kis_bench.ranking.exact_scores`).
+float64, and what that can't separate by exact summation (`kis_bench.ranking.exact_scores`).
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class View:
 
 
 def make_view(run: Run, folder: Path, pictures: Mapping[str, Collection] | None = None) -> View:
-    """The view of a run; private if the run is, see :func:`kis_bench.results.pseudonyms.as_private`."""
+    """The view of a run; private if the run is, see `kis_bench.results.pseudonyms.as_private`."""
     privacy = bool(run.provenance.get("privacy"))
     shown = _without_names(as_private(run)) if privacy else run
     models = [str(model) for model in shown.ranks["model"].unique()]

@@ -42,7 +42,7 @@ def write_report(
 ) -> None:
     """Writes report.md, report.html, plots/ and tables/ of a run into the folder, and gate.md if it was gated.
 
-    A private run, see :func:`kis_bench.results.pseudonyms.as_private`, gets a report without texts, items, paths and
+    A private run, see `kis_bench.results.pseudonyms.as_private`, gets a report without texts, items, paths and
     pictures.
 
     Args:

@@ -70,7 +70,7 @@ def figures(rows: pd.DataFrame, prefix: str, also: Iterable[Measure]) -> list[tu
 def metric_interval(
     metric: Metric, placed: RankPlaces, k: int | None, clusters: TargetClusters
 ) -> tuple[float, float]:
-    """Wilson's for proportions, of order statistics for quantiles, for means :func:`mean_interval`."""
+    """Wilson's for proportions, of order statistics for quantiles, for means `mean_interval`."""
     if metric.values_of is None:
         return quantile_interval(placed.rank, metric.quantile, clusters=clusters)
     values = metric.values_of(placed, k)
@@ -80,7 +80,7 @@ def metric_interval(
 
 
 def mean_interval(values: Float64s, clusters: TargetClusters) -> tuple[float, float]:
-    """Percentile bootstrap over queries; of clusters, :func:`difference_intervals`."""
+    """Percentile bootstrap over queries; of clusters, `difference_intervals`."""
     if clusters is None:
         return bootstrap_interval(values)
     low, high = difference_intervals(values[None], clusters=clusters)[0]

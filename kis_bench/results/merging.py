@@ -58,7 +58,7 @@ AGREED_FACTS = ("time", "git", "device", "versions", "command")
 
 @dataclass(frozen=True)
 class Merged:
-    """What :func:`kis_bench.results.write_run` takes, and what a reader should know."""
+    """What `kis_bench.results.write_run` takes, and what a reader should know."""
 
     ranks: pd.DataFrame
     judgments: pd.DataFrame
@@ -158,7 +158,7 @@ def same_data(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 
 def what_differs(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    """In words, of two datasets that aren't :func:`same_data`."""
+    """In words, of two datasets that aren't `same_data`."""
     if a.get("fingerprint") is None or b.get("fingerprint") is None:
         return "nobody knows whether they are the same, for a fingerprint is missing"
     found = []

@@ -149,7 +149,7 @@ def last(path: str) -> str:
 
 
 def hide_command(arguments: Sequence[str]) -> list[str]:
-    """The program, and our options: those of :data:`PUBLIC_OPTIONS` with their values.
+    """The program, and our options: those of `PUBLIC_OPTIONS` with their values.
 
     >>> hide_command(["pytest", "/home/me/suite", "-k", "anna", "--kis-data", "/home/me", "--kis-drift", "2"])
     ['pytest', '--kis-data', '--kis-drift', '2']

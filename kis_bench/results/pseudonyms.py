@@ -110,6 +110,6 @@ def replace_ids(
 
 
 def rename_moved(said: str, dataset: str, new_id: Mapping[tuple[str, str], str]) -> str:
-    """What :func:`kis_bench.gate.verdicts.move` says, with another id of the query."""
+    """What `kis_bench.gate.verdicts.move` says, with another id of the query."""
     query_id, colon, ranks = said.rpartition(": ")
     return new_id.get((dataset, query_id), query_id) + colon + ranks

@@ -52,7 +52,7 @@ def hide_private(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, table: Table, folder: Path) -> None:
-    """Writes a table's file into a folder; KisBenchError as :func:`check_frame`."""
+    """Writes a table's file into a folder; KisBenchError as `check_frame`."""
     frame, file = check_frame(frame, table), folder / table.file
     if file.suffix == ".csv":
         lists = [column.name for column in table.columns if column.kind == "texts"]
@@ -146,7 +146,7 @@ def _to_json(lists: pd.Series) -> pd.Series:
 
 
 def _from_json(texts: pd.Series) -> pd.Series:
-    """The tuples that :func:`_to_json` wrote; another text, which an older version wrote, is one entry."""
+    """The tuples that `_to_json` wrote; another text, which an older version wrote, is one entry."""
 
     def read_list(text: object) -> tuple[str, ...]:
         if not isinstance(text, str) or not text:

@@ -160,8 +160,8 @@ def share_intervals(
     Wilson's, of as many queries as would vary so little if each were 0 or 1, q p (1 - p) / variance (C. Franco,
     R. Little, T. Louis, E. Slud, J. of Survey Statistics and Methodology 7, 2019, on such effective numbers); rows of
     nothing but 0 and 1 get Wilson's own. Near 0 and 1 the variance misses rare queries that a sample lacks: it counts
-    as much as q min(p, 1 - p) queries do against those of :data:`RARE_SHARES` targets of nothing but 0 and 1. With
-    ``clusters`` the number is divided by :func:`design_effects`, and Student's t replaces the normal quantile.
+    as much as q min(p, 1 - p) queries do against those of `RARE_SHARES` targets of nothing but 0 and 1. With
+    ``clusters`` the number is divided by `design_effects`, and Student's t replaces the normal quantile.
     """
     p, n = np.clip(values.mean(axis=1), 0.0, 1.0), values.shape[1]
     groups = number_clusters(clusters, n)

@@ -186,7 +186,7 @@ def crossed_intervals(
 ) -> Float64s:
     """Intervals ``[m, 2]`` of the means of m columns ``[j, m]`` of shares 0 ... 1; NaN in a column does not count.
 
-    Quantiles of the resampled means, drawn towards the mean as :func:`calibrate` says. All columns share the draws.
+    Quantiles of the resampled means, drawn towards the mean as `calibrate` says. All columns share the draws.
     Where all values are equal, resampling would pretend certainty: then Wilson's interval over the targets is given.
     """
     check_confidence(confidence)
@@ -219,7 +219,7 @@ def calibrate(
     """The interval ``[2]`` of the mean of ``values [j]`` from resampled means ``[r]``, with the spread that is right.
 
     Drawing two factors counts what is peculiar to single judgments three times (Owen 2007): the draws vary by
-    V(people) + V(targets) + V(person and target), where :func:`variance` has a minus. They are moved towards the
+    V(people) + V(targets) + V(person and target), where `variance` has a minus. They are moved towards the
     mean by the ratio of the two standard deviations, and away from it by that of Student's and the normal quantile.
     Draws that don't vary, because all clusters have one mean, pretend certainty: then it is Wilson's over the targets.
     """
@@ -240,7 +240,7 @@ def paired_test(
 ) -> tuple[float, ...]:
     """Difference of two means over the same judgments ``[j]``, its interval, and the two-sided p-value.
 
-    Student's t of the difference over the root of its :func:`variance`. NaN where either is NaN, which leaves the
+    Student's t of the difference over the root of its `variance`. NaN where either is NaN, which leaves the
     judgment out; where the differences don't vary, p is that of a sign test over the people, or targets if fewer, and
     there is no interval.
     """
@@ -264,7 +264,7 @@ def correlation_interval(
 ) -> tuple[float, float]:
     """Interval of Pearson's correlation of ``[j]`` and ``[j]``; of midranks: of Spearman's, as if the ranks were given.
 
-    R. Fisher's z plus and minus Student's t times the root of the :func:`variance` of its influence, which for
+    R. Fisher's z plus and minus Student's t times the root of the `variance` of its influence, which for
     standard scores a, b and the correlation r is ``(a b - r (a^2 + b^2) / 2) / (1 - r^2)`` (S. Devlin, R. Gnanadesikan,
     J. Kettenring, Biometrika 62, 1975). NaN where either is constant or nobody can know.
     """

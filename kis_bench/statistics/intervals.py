@@ -1,6 +1,6 @@
 """Confidence intervals of figures over queries. Seeds are fixed: the same values, the same result.
 
-``clusters``, everywhere: names or numbers of the queries' targets ``[q]``, see :mod:`kis_bench.statistics.clusters`.
+``clusters``, everywhere: names or numbers of the queries' targets ``[q]``, see `kis_bench.statistics.clusters`.
 Queries of one target aren't independent, so that whole clusters are drawn and flipped. Without, or where each query has
 a target of its own, queries are independent.
 """
@@ -38,7 +38,7 @@ def wilson_interval(
     With p = successes / n and z the normal quantile of (1 + confidence) / 2:
     ``(p + z^2/2n +- z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)``. ``successes`` is their number, which may be an
     expectation, as under ties; or the row of hits ``[q]``, which ``clusters`` need. With these it is the interval of as
-    many independent queries as tell as much: :func:`kis_bench.statistics.clusters.share_intervals`.
+    many independent queries as tell as much: `kis_bench.statistics.clusters.share_intervals`.
 
     >>> low, high = wilson_interval(50, 100)
     >>> round(low, 4), round(high, 4)
@@ -138,7 +138,7 @@ def quantile_interval(
     ``P(l <= B < u)``; l is the largest with ``P(B < l) <= tail``, u the smallest with ``P(B < u) >= 1 - tail``. It
     needs no resampling and is, up to neighbouring order statistics, what a bootstrap of the quantile tends to. With
     too few values for such l or u the extremes are given, which cover less. With ``clusters`` B varies more: it is
-    taken for normal with the :func:`kis_bench.statistics.clusters.design_effects` of the values up to the quantile (R.
+    taken for normal with the `kis_bench.statistics.clusters.design_effects` of the values up to the quantile (R.
     Woodruff, JASA 47, 1952).
 
     >>> quantile_interval(range(1, 101), 0.5)

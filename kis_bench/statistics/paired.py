@@ -114,10 +114,10 @@ def draw_signs(n: int, patterns: int, seed: int) -> Iterator[Float32s]:
 def mcnemar_exact(
     first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | None = None
 ) -> float:
-    """Two-sided p-value for hits 0 or 1 of two systems on the same queries ``[q]``, as :func:`mcnemar_tests`.
+    """Two-sided p-value for hits 0 or 1 of two systems on the same queries ``[q]``, as `mcnemar_tests`.
 
     Two numbers instead of rows are those of the queries that only the first finds and that only the second finds. With
-    ``clusters`` it is the test of :func:`kis_bench.statistics.clusters.whole_flip_tests`, which without is McNemar's.
+    ``clusters`` it is the test of `kis_bench.statistics.clusters.whole_flip_tests`, which without is McNemar's.
 
     >>> mcnemar_exact(1, 8), mcnemar_exact([1, 1, 0], [0, 1, 0])
     (0.0390625, 1.0)
@@ -142,7 +142,7 @@ def mcnemar_exact(
 
 
 def hit_tests(differences: Float64s, clusters: ArrayLike | None = None) -> Float64s:
-    """p-values ``[c]`` of :func:`mcnemar_exact` for c rows of differences -1, 0, 1 ``[c, q]``."""
+    """p-values ``[c]`` of `mcnemar_exact` for c rows of differences -1, 0, 1 ``[c, q]``."""
     totals = sum_clusters(differences, number_clusters(clusters, differences.shape[-1]))
     found = mcnemar_tests((totals > 0).sum(axis=-1), (totals < 0).sum(axis=-1))
     several = (np.abs(totals) > 1).any(axis=-1)
@@ -158,7 +158,7 @@ def paired_tests(
     seed: int = 0,
     clusters: ArrayLike | None = None,
 ) -> Float64s:
-    """p-values ``[r, c]`` of rows ``[r, c, q]``: :func:`hit_tests` where ``exact [r, c]``, else by sign flips."""
+    """p-values ``[r, c]`` of rows ``[r, c, q]``: `hit_tests` where ``exact [r, c]``, else by sign flips."""
     p = np.empty(exact.shape)
     p[exact] = hit_tests(differences[exact], clusters)
     if not exact.all():
@@ -201,7 +201,7 @@ def holm(p_values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def adjust_known(p_values: ArrayLike) -> Float64s:
-    """:func:`holm` of the p-values that are known; NaN, where nothing was tested, stays and doesn't count."""
+    """`holm` of the p-values that are known; NaN, where nothing was tested, stays and doesn't count."""
     p = np.asarray(p_values, np.float64)
     adjusted = np.full(p.shape, np.nan)
     known = ~np.isnan(p)

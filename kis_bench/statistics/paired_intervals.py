@@ -30,9 +30,9 @@ def mean_differences(differences: Float64s) -> Float64s:
 def hit_intervals(
     differences: Float64s, clusters: ArrayLike | None = None, confidence: float = 0.95
 ) -> Float64s:
-    """Intervals ``[c, 2]`` of the means of differences of hits ``[c, q]``: :func:`paired_score_intervals`.
+    """Intervals ``[c, 2]`` of the means of differences of hits ``[c, q]``: `paired_score_intervals`.
 
-    With clusters of as many independent queries as tell as much (:func:`kis_bench.statistics.clusters.design_effects`):
+    With clusters of as many independent queries as tell as much (`kis_bench.statistics.clusters.design_effects`):
     all counts are divided by it, and Student's t takes the place of the normal quantile.
     """
     n = differences.shape[1]
@@ -65,7 +65,7 @@ def paired_score_intervals(
 
 
 def score_intervals(b: Float64s, c: Float64s, n: ArrayLike, z: float) -> Float64s:
-    """:func:`paired_score_intervals` of b, c ``[...]`` of n queries, whole numbers or not, for a quantile z."""
+    """`paired_score_intervals` of b, c ``[...]`` of n queries, whole numbers or not, for a quantile z."""
     n = np.asarray(n, np.float64)
 
     def distance(d: Float64s) -> Float64s:

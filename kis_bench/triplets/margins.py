@@ -40,7 +40,7 @@ def cosine_distances(vectors: Any, places: Int64s, rule: str = "mean") -> tuple[
 
     Args:
         vectors: unit vectors of the collection, float32 ``[n, d]`` or ``[n, v, d]``, perhaps mapped from a file.
-        places: as :func:`positions` gives them.
+        places: as `positions` gives them.
         rule: for v > 1 ``mean``, the cosine of the mean vectors, or ``max``, the best pair of one vector each. The
             first compares images as wholes; the second is to pairs what search does for a text. What was said of the
             margin holds for the mean vectors as rounded to float32; with ``max`` it is a difference in float64.
@@ -134,7 +134,7 @@ def agreement(
 
 
 def consistency(agreed: ArrayLike) -> float:
-    """The mean of what counts of :func:`agreement`; NaN if nothing does.
+    """The mean of what counts of `agreement`; NaN if nothing does.
 
     >>> consistency([1.0, 0.0, 0.5, float("nan")])
     0.5
@@ -159,7 +159,7 @@ def majority(choices: ArrayLike, triplets: Int64s, n_triplets: int, least: int =
 
 
 def ceiling(choices: ArrayLike, triplets: Int64s) -> float:
-    """The largest :func:`consistency` with decided judgments that a model can reach, which has one choice per triplet.
+    """The largest `consistency` with decided judgments that a model can reach, which has one choice per triplet.
 
     That of whoever chooses as most people did on each triplet. Below 1 where people contradict each other, or
     themselves; NaN without judgments.
@@ -200,7 +200,7 @@ def normalise_margins(distances: Float64s, margins: Float64s | None = None) -> d
 def pearson(x: Float64s, y: Float64s) -> float:
     """Pearson's correlation of ``[j]`` and ``[j]`` where both are known; NaN if either is constant.
 
-    Of :func:`midranks` it is Spearman's.
+    Of `midranks` it is Spearman's.
     """
     some = np.isfinite(x) & np.isfinite(y)
     a, b = x[some], y[some]

@@ -64,12 +64,12 @@ def interval_of_people(
     judges: NDArray[np.bool_],
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Interval of the mean of a rule of :data:`PEOPLE_RULES` over decided judgments.
+    """Interval of the mean of a rule of `PEOPLE_RULES` over decided judgments.
 
     A person counts twice: as the judge, and as one of the others by whom judges are measured. So each person, target
     picture, and person on a target is left out of both, in turn, and all is counted anew; from these
     V(people) + V(targets) - V(person and target), at least V(targets), and Student's t as in
-    :mod:`kis_bench.statistics.crossed`. NaN where fewer than two people or triplets can be compared.
+    `kis_bench.statistics.crossed`. NaN where fewer than two people or triplets can be compared.
 
     Args:
         choices: -1 or 1 ``[j]``, of people and on triplets as ``crossed`` says.

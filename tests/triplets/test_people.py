@@ -42,7 +42,7 @@ def simulated(rng, people, triplets, per_triplet, of_people=0.0, of_triplets=0.0
 
 
 def mean(rule, choices, crossed, rest):
-    """Of the judgments that are left; :func:`agreement_of_people` is tested by loops above."""
+    """Of the judgments that are left; `agreement_of_people` is tested by loops above."""
     each = agreement_of_people(choices[rest], crossed.triplets[rest], crossed.people[rest])[
         list(PEOPLE_RULES).index(rule)
     ]

@@ -1,6 +1,6 @@
 """The training data of the demo encoder: emoji drawn in eight styles, none of them OpenMoji.
 
-Everything comes from npm packages (see :data:`PACKAGES`) that only training needs.
+Everything comes from npm packages (see `PACKAGES`) that only training needs.
 """
 
 from __future__ import annotations

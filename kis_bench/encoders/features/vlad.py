@@ -99,7 +99,7 @@ def write_codebook(file: Path, words: Float32s) -> None:
 def read_codebook(file: Path) -> Float32s:
     """
     Raises:
-        BadFile: not an array of words as :func:`write_codebook` writes it.
+        BadFile: not an array of words as `write_codebook` writes it.
     """
     remedy = "not a codebook; kis-bench codebook DATASET learns one"
     try:

@@ -22,7 +22,7 @@ MODULE_SUFFIXES = (".py", *EXTENSION_SUFFIXES)
 
 
 def code_digest(module: str) -> str:
-    """SHA-256 over the names and contents of :func:`own_modules`, 64 hexadecimal digits."""
+    """SHA-256 over the names and contents of `own_modules`, 64 hexadecimal digits."""
     return digest(
         f"{name} {digest_content(file)}" for name, file in sorted(own_modules(module).items())
     )

@@ -239,7 +239,7 @@ def make_untyped_tensor(
     kind: Any,
     more: Any = None,
 ) -> Tensor:
-    """As :func:`make_typed_tensor`, in torch's newer form: a storage of bytes, with the type beside it."""
+    """As `make_typed_tensor`, in torch's newer form: a storage of bytes, with the type beside it."""
     if type(storage) is not Storage or storage.content is None or storage.kind != "bytes":
         raise ValueError("a tensor without bytes")
     if type(kind) is not str or kind not in LENGTH_TOLERANCE_BY_TYPE:

@@ -37,7 +37,7 @@ def read_features(file: Path) -> tuple[tuple[str, ...], Float32s]:
     """Ids and vectors, float32 ``[n, d]``, of one model on one dataset, in the file's order.
 
     Lengths are 1 within 0.001, or what the type that they were saved in allows
-    (:data:`LENGTH_TOLERANCE_BY_TYPE`); finer and coarser types come as float32.
+    (`LENGTH_TOLERANCE_BY_TYPE`); finer and coarser types come as float32.
 
     Raises:
         BadFile: it is not what M3RT saves, or holds anything besides.

@@ -159,8 +159,8 @@ def import_tasks(
         known: the queries that the dataset has already.
 
     Raises:
-        BadFile: as :func:`read_tasks`, or there is no textual known-item task.
-        KisBenchError: as :func:`make_label_rows` and :func:`write_labels`, or the dataset has queries
+        BadFile: as `read_tasks`, or there is no textual known-item task.
+        KisBenchError: as `make_label_rows` and `write_labels`, or the dataset has queries
             of these names in these label sets.
     """
     tasks, said = read_tasks(tasks_file)

@@ -38,7 +38,7 @@ DASH_STYLES = (
     "9px,3px",
     "3px,2px",
     "9px,3px,3px,3px",
-)  #: of :mod:`kis_bench.report.plots`, in Plotly's words
+)  #: of `kis_bench.report.plots`, in Plotly's words
 
 
 def explorer_data(
@@ -48,7 +48,7 @@ def explorer_data(
     form: Literal["single", "folder"] | None = None,
     folder: Path | None = None,
 ) -> dict[str, Any]:
-    """Plain data for :func:`kis_bench.report.page.html.page`; without texts, items and pictures of a private run.
+    """Plain data for `kis_bench.report.page.html.page`; without texts, items and pictures of a private run.
 
     In the form "single" the data holds
     thumbnails of at most ``budget_bytes`` as base64; in the form "folder", meant where ``folder`` is given, all
@@ -56,7 +56,7 @@ def explorer_data(
 
     Items are numbers, their places in the list ``items`` of their dataset; ``of_items`` holds for each the place of its
     thumbnail in ``pictures``, or why there is none. In a set, ``best`` and ``worst`` are [m][q] ranks, ``tops``
-    [m][q][k] items, ``curves`` what :func:`curves` gives. ``models`` of a set are places in the list of all models,
+    [m][q][k] items, ``curves`` what `curves` gives. ``models`` of a set are places in the list of all models,
     best first.
     """
     found, privacy, looks = view.findings, view.privacy, view.style

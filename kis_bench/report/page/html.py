@@ -58,7 +58,7 @@ EXPLORER = """<section id="explore" aria-labelledby="explore-title">
 def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | None = None) -> str:
     """HTML of the Markdown; pictures named relative to the folder become part of the page.
 
-    ``data``: what :func:`kis_bench.report.page.data.explorer_data` gives; the page then lets people explore it, and
+    ``data``: what `kis_bench.report.page.data.explorer_data` gives; the page then lets people explore it, and
     contact sheets, which show less of the same, are left out. Nothing is fetched from anywhere, which the page also
     forbids to itself; only its own scripts run.
     """

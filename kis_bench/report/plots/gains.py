@@ -29,7 +29,7 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
     """The best combinations over the best single model under one measure, and hollow the oracle of the same models.
 
     Args:
-        gains: rows of one condition and measure, as :func:`kis_bench.analysis.combinations.gains` gives them;
+        gains: rows of one condition and measure, as `kis_bench.analysis.combinations.gains` gives them;
         ``dataset``,
             ``label_set``, ``metric``, ``k``, ``parameter`` and ``best_single`` may be absent.
 

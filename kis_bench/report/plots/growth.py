@@ -28,7 +28,7 @@ def draw_growth(view: View, growth: pd.DataFrame, stem: Path) -> None:
     """Recall@k against the size of the collection: solid within it, dashed where it is extrapolated.
 
     Args:
-        growth: rows of one condition, as :func:`kis_bench.analysis.growth.compute_growth` gives them; the models in the
+        growth: rows of one condition, as `kis_bench.analysis.growth.compute_growth` gives them; the models in the
         legend's order.
             Of many models only the first and the last have bands.
     """

@@ -31,7 +31,7 @@ def draw_label_sets(view: View, rows: pd.DataFrame, stem: Path) -> None:
 
     Args:
         rows: one per model, of one pair of label sets and one measure, as
-            :func:`kis_bench.analysis.label_sets.compare_label_sets` gives them: ``model``, ``value_a``, ``value_b``;
+            `kis_bench.analysis.label_sets.compare_label_sets` gives them: ``model``, ``value_a``, ``value_b``;
             ``ci_low`` and ``ci_high`` of the difference and what names things (``dataset``, ``label_set_a``,
             ``label_set_b``, ``metric``, ``k``, ``n``) may be absent.
 

@@ -13,7 +13,7 @@ MOST_ROWS = 40
 
 
 def show_annotators(figures: pd.DataFrame, between: pd.DataFrame) -> list[str]:
-    """Tables of a condition from :mod:`kis_bench.analysis.annotators`; of many models the best first."""
+    """Tables of a condition from `kis_bench.analysis.annotators`; of many models the best first."""
     rows = []
     for (model, name), own in figures.groupby(["model", "annotator"], sort=False):
         each = [figure(r["metric"], r["value"], r["ci_low"], r["ci_high"]) for r in as_records(own)]
