@@ -88,9 +88,11 @@ def _write_parquet(frame: pd.DataFrame, table: Table, file: Path) -> None:
 
     frame = frame.copy()
     for column in table.columns:
-        if column.kind != "texts":
+        cells, kind = frame[column.name], str(column.kind)
+        if column.kind == "texts":  # a column without any list may be of floats
+            frame[column.name] = cells.astype(object)
+        else:
             # Ids that a caller holds as numbers are text in the file; absent group ranks become nulls.
-            cells, kind = frame[column.name], str(column.kind)
             frame[column.name] = cells.astype(
                 _NULLABLE.get(kind, kind) if cells.isna().any() else kind  # type: ignore[call-overload]
             )

@@ -52,6 +52,15 @@ def test_every_column_is_written_and_read(tmp_path):
         assert is_full(frame)
 
 
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_column_of_lists_may_hold_none(tmp_path, rows):
+    """A frame without any list has floats there; so has an empty one of a run of image similarity alone."""
+    ranks = fill("ranks").assign(top_item_ids=float("nan"))[:rows]
+    run = read_run(write(tmp_path, ranks=ranks))
+    assert len(run.ranks) == rows
+    assert run.ranks["top_item_ids"].isna().all()
+
+
 def test_a_run_without_a_later_column_is_read(tmp_path, added):
     old = write(tmp_path)
     added()
