@@ -1,5 +1,6 @@
 """The loopback hub for every test: no test can reach the real one, and none uses the user's cache of models."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -19,9 +20,14 @@ os.environ |= {
     "DISABLE_SAFETENSORS_CONVERSION": "1",
     "PYTEST_ADDOPTS": "-p no:randomly",  # of sessions that tests start; it is installed for one test of its own
 }
-os.environ.pop(
-    "TOX_ENV_DIR", None
-)  # pytest would keep the cache of all these sessions, hence --lf, in one place there
+# pytest would keep the cache of all these sessions, hence --lf, in one place there.
+os.environ.pop("TOX_ENV_DIR", None)
+with contextlib.suppress(ImportError):  # the wheel's and LAVIS' environments do without it
+    import hypothesis
+
+    # A busy machine is no failure: no example has a time limit.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):
