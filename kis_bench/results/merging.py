@@ -13,7 +13,6 @@ import pandas as pd
 from kis_bench.errors import KisBenchError
 from kis_bench.results.columns import TABLES
 from kis_bench.results.folder import Run, write_run
-from kis_bench.results.privacy import OF_DATASETS, OF_MODELS, hide_facts
 from kis_bench.results.provenance import of_study, unite_facts
 from kis_bench.results.pseudonyms import as_private
 
@@ -312,17 +311,14 @@ def stack_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
     """What all agree on; of models and datasets everything; and which runs these were."""
     heads = [run.provenance for run in runs]
-    hidden = private(runs)
     merged: dict[str, Any] = {}
     for kind in ("models", "datasets"):
         about: dict[str, dict[str, Any]] = {}
         for head in heads:
             for name, facts in (head.get(kind) or {}).items():
-                allowed = OF_MODELS if kind == "models" else OF_DATASETS
-                new = hide_facts(facts or {}, allowed) if hidden else facts or {}
                 own = about.get(name, {})
                 known = {key: value for key, value in own.items() if value is not None}
-                about[name] = unite_facts({**own, **new}, known)
+                about[name] = unite_facts({**own, **(facts or {})}, known)
         merged[kind] = about
     apart = (*merged, "time", "command", "versions", "remarks", "merged_from")
     for key in dict.fromkeys(key for head in heads for key in head if key not in apart):
@@ -338,22 +334,19 @@ def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:
         if all(other.get(name) == v for other in versions)
     }
     merged["interrupted"] = any(bool(head.get("interrupted")) for head in heads)
-    merged["privacy"] = hidden
-    merged["merged_from"] = [one for run in runs for one in origins(run, hidden)]
+    merged["privacy"] = private(runs)
+    merged["merged_from"] = [one for run in runs for one in origins(run)]
     merged["remarks"] = [
         *dict.fromkeys([*(text for head in heads for text in head.get("remarks") or ()), *remarks])
     ]
     return merged
 
 
-def origins(run: Run, hidden: bool) -> list[dict[str, Any]]:
-    """The run itself, or the runs that it was merged from; commands may name folders."""
-    own: list[dict[str, Any]] = run.provenance.get("merged_from") or [
+def origins(run: Run) -> list[dict[str, Any]]:
+    """The run itself, or the runs that it was merged from."""
+    return run.provenance.get("merged_from") or [
         {"run": run_name(run), **{key: run.provenance.get(key) for key in AGREED_FACTS}}
     ]
-    if not hidden or run.provenance.get("privacy"):
-        return own
-    return [{**one, "command": None} for one in own]
 
 
 def write_merged(parent: Path, runs: Sequence[Run]) -> tuple[Path, list[str]]:
