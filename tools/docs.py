@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kis_bench.cli import make_parser
 from kis_bench.metrics import COMPARED, METRICS, TESTABLE, USUALLY_TESTED, Metric
-from kis_bench.plugin.options import OPTIONS
+from kis_bench.options import OPTIONS
 from kis_bench.results.columns import TABLES
 
 ROOT = Path(__file__).resolve().parents[1]

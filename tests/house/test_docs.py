@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kis_bench import cli
-from kis_bench.plugin.options import OPTIONS
+from kis_bench.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 docs = runpy.run_path(str(ROOT / "tools" / "docs.py"))

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from kis_bench.plugin.options import OPTIONS
+from kis_bench.options import OPTIONS
 
 NUMBERS = {one.name: one for one in OPTIONS}
 

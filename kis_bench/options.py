@@ -1,0 +1,219 @@
+"""What a session can be told: options of the plugin, and by the same names of ``kis-bench run``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kis_bench import encoders
+from kis_bench.encoders.back_ends import list_forms
+from kis_bench.metrics import TESTABLE, USUALLY_TESTED, list_measures
+from kis_bench.ranking.relevance import IDENTICAL, NEAR_DUPLICATE_METHODS, SEGMENT_S
+from kis_bench.triplets.margins import VECTOR_RULES
+
+
+def parse_duration(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+def parse_count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+@dataclass(frozen=True)
+class Option:
+    """``--kis-NAME``, ``NAME`` in [tool.kis_bench], ``kis_NAME`` in an ini file; the first that is given counts."""
+
+    name: str
+    help: str
+    metavar: str = ""
+    kind: Callable[[str], Any] = str  # from text; its errors are ValueErrors
+    default: Any = None  # of a flag: False
+    choices: Sequence[str] = ()
+    many: bool = False  # may be given several times
+    variable: str = ""  # of the environment, which counts more than files
+
+    @property
+    def flag(self) -> bool:
+        return self.default is False
+
+    @property
+    def nothing(self) -> Any:
+        """What it is where nobody gives it."""
+        return [] if self.many else self.default
+
+    def parse(self, text: str) -> Any:
+        """The value; "" for nothing, which a file may not overrule."""
+        try:
+            return self.kind(text) if text else ""
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r}: {self.help}") from None
+
+    @property
+    def attribute(self) -> str:
+        return "kis_" + self.name.replace("-", "_")
+
+
+OPTIONS = (
+    Option(
+        "model",
+        f"measure this model: a name that is declared or known, or {list_forms()}; repeatable "
+        "(default: all declared); exit code 2 if it can't be measured",
+        "NAME",
+        many=True,
+    ),
+    Option(
+        "dataset",
+        "search this dataset, in FOLDER if given; repeatable (default: all declared); exit code 2 if it "
+        "isn't there",
+        "NAME[=FOLDER]",
+        many=True,
+    ),
+    Option(
+        "labels",
+        "use only this label set; repeatable (default: all that a dataset has)",
+        "NAME",
+        many=True,
+    ),
+    Option(
+        "data",
+        "folder in which dataset folders lie (default: $KIS_DATA)",
+        "DIR",
+        Path,
+        variable="KIS_DATA",
+    ),
+    Option(
+        "store",
+        "folder of embeddings, reused between runs (default: $KIS_STORE, else the user's cache)",
+        "DIR",
+        Path,
+        variable="KIS_STORE",
+    ),
+    Option(
+        "segment",
+        "the segment rank counts pictures of the target's group up to this many seconds from it, unless "
+        f"its query says which (default: {SEGMENT_S:g})",
+        "SECONDS",
+        parse_duration,
+        SEGMENT_S,
+    ),
+    Option(
+        "near-duplicates",
+        f"which pictures the near-duplicate rank takes for the target: {NEAR_DUPLICATE_METHODS}; cosine is that "
+        "of each model's own vectors (default: identical files)",
+        "METHOD",
+        default=IDENTICAL,
+    ),
+    Option(
+        "image-similarity",
+        "similarity of two images under a model with several vectors per image: that of the "
+        "mean vectors, or the max over all pairs (default: mean)",
+        default="mean",
+        choices=VECTOR_RULES,
+    ),
+    Option(
+        "device",
+        "auto, cpu, cuda or cuda:N; with -n, processes under auto or cuda take GPUs in turn "
+        "(default: auto)",
+        "DEVICE",
+        default="auto",
+    ),
+    Option(
+        "precision",
+        "arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)",
+        default="fp32",
+        choices=encoders.PRECISIONS,
+    ),
+    Option(
+        "batch-size",
+        "images encoded at once; halved when memory is short (default: what suits model and device)",
+        "N",
+        int,
+    ),
+    Option(
+        "verify",
+        "encode so many stored items and texts anew and compare, without loading torch for it; 0 turns it "
+        "off (default: 4 for functions, and in the gate for models whose weights have no digest)",
+        "N",
+        parse_count,
+    ),
+    Option("download", "download the weights of models that are not here yet", default=False),
+    Option("report", "where run folders are written (default: reports/)", "DIR", Path),
+    Option(
+        "strict",
+        "a dataset or model that is declared and missing fails instead of skipping; one that is asked for "
+        "by name and missing ends the session with exit code 2 in any case",
+        default=False,
+    ),
+    Option(
+        "privacy",
+        "leave texts, names of annotators, paths and pictures out of tables and reports",
+        default=False,
+    ),
+    Option(
+        "thresholds",
+        "fail tests whose figures miss a threshold of this file, such as one written by kis-bench "
+        "thresholds",
+        "FILE",
+        Path,
+    ),
+    Option(
+        "baseline",
+        "fail tests that are worse than this run, or a file written by kis-bench baseline save, on the "
+        "same queries",
+        "RUN|FILE",
+        Path,
+    ),
+    Option(
+        "alpha",
+        "how often a run that is not worse than the baseline may fail by chance (default: 0.05)",
+        "P",
+        float,
+        0.05,
+    ),
+    Option(
+        "tolerance",
+        "also fail if a figure falls by more than this share, noise or not, such as 0.02",
+        "SHARE",
+        float,
+    ),
+    Option(
+        "query-factor",
+        "also fail if the rank of any query grows by more than this factor",
+        "FACTOR",
+        float,
+    ),
+    Option(
+        "gate-metric",
+        f"compare only this with the baseline: {list_measures(TESTABLE)}; repeatable (default: "
+        f"{list_measures(USUALLY_TESTED)})",
+        "METRIC",
+        many=True,
+    ),
+    Option(
+        "incumbent",
+        "compare every model with this one of the baseline (default: with the one of its name)",
+        "MODEL",
+    ),
+    Option(
+        "exact",
+        "fail if any rank differs from the baseline's at all, as after an upgrade of a library",
+        default=False,
+    ),
+    Option(
+        "drift",
+        "with --kis-exact: by how many places a rank may differ, or by which part of it, such as 1% "
+        "(default: 0)",
+        "N|P%",
+        default="0",
+    ),
+)
