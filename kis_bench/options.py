@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kis_bench import encoders
-from kis_bench.encoders.back_ends import list_forms
-from kis_bench.metrics import TESTABLE, USUALLY_TESTED, list_measures
-from kis_bench.ranking.relevance import IDENTICAL, NEAR_DUPLICATE_METHODS, SEGMENT_S
-from kis_bench.triplets.margins import VECTOR_RULES
+from kis_bench.choices import (
+    IDENTICAL,
+    MODEL_FORMS,
+    NEAR_DUPLICATE_METHODS,
+    PRECISIONS,
+    SEGMENT_S,
+    TESTABLE_MEASURES,
+    TESTED_MEASURES,
+    VECTOR_RULES,
+)
 
 
 def parse_duration(text: str) -> float:
@@ -66,7 +71,7 @@ class Option:
 OPTIONS = (
     Option(
         "model",
-        f"measure this model: a name that is declared or known, or {list_forms()}; repeatable "
+        f"measure this model: a name that is declared or known, or {MODEL_FORMS}; repeatable "
         "(default: all declared); exit code 2 if it can't be measured",
         "NAME",
         many=True,
@@ -131,7 +136,7 @@ OPTIONS = (
         "precision",
         "arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)",
         default="fp32",
-        choices=encoders.PRECISIONS,
+        choices=PRECISIONS,
     ),
     Option(
         "batch-size",
@@ -194,8 +199,8 @@ OPTIONS = (
     ),
     Option(
         "gate-metric",
-        f"compare only this with the baseline: {list_measures(TESTABLE)}; repeatable (default: "
-        f"{list_measures(USUALLY_TESTED)})",
+        f"compare only this with the baseline: {TESTABLE_MEASURES}; repeatable (default: "
+        f"{TESTED_MEASURES})",
         "METRIC",
         many=True,
     ),

@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from kis_bench import datasets, encoders
+from kis_bench import datasets
+from kis_bench.choices import PRECISIONS
 from kis_bench.cli.arguments import (
     Commands,
     add_command,
@@ -74,9 +75,7 @@ def add_dataset_commands(commands: Commands) -> None:
         metavar="N",
         help="images encoded at once (default: what suits model and device)",
     )
-    embedding.add_argument(
-        "--precision", default="fp32", choices=encoders.PRECISIONS, help="default: fp32"
-    )
+    embedding.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: fp32")
     embedding.add_argument(
         "--verify",
         "--kis-verify",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kis_bench.choices import PRECISIONS
 from kis_bench.encoders.back_ends import back_ends, find_back_end, list_packages
 from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
@@ -38,8 +39,6 @@ __all__ = [
     "upright",
     "weights",
 ]
-
-PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:

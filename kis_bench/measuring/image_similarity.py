@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench import embed, triplets
+from kis_bench.choices import VECTOR_RULES
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.measuring.arguments import check_arguments
@@ -19,7 +20,6 @@ from kis_bench.measuring.steps import Steps
 from kis_bench.records import Dataset, Float64s
 from kis_bench.results.columns import STUDY_SOURCE
 from kis_bench.store import Store
-from kis_bench.triplets.margins import VECTOR_RULES
 from kis_bench.triplets.tables import Judged, compute_agreement, similarity_tables
 
 

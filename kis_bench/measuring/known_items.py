@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench import embed
+from kis_bench.choices import SEGMENT_S
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import NotReady
 from kis_bench.measuring.arguments import check_arguments, check_targets
@@ -19,7 +20,7 @@ from kis_bench.measuring.provenance import describe_model, describe_searched
 from kis_bench.measuring.steps import Steps
 from kis_bench.measuring.wider_sets import ONLY_IDENTICAL, WIDER, find_wider_sets
 from kis_bench.ranking import relevance, target_ranks
-from kis_bench.ranking.relevance import SEGMENT_S, NearDuplicates, Sets
+from kis_bench.ranking.relevance import NearDuplicates, Sets
 from kis_bench.records import Collection, Dataset, Embeddings, Query, Ranks
 from kis_bench.results.columns import ALL_RANKS
 from kis_bench.results.figures import metrics_table

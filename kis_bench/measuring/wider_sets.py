@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kis_bench.choices import IDENTICAL, SEGMENT_S
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
 from kis_bench.ranking import relevance
-from kis_bench.ranking.relevance import IDENTICAL, SEGMENT_S, NearDuplicates, Sets
+from kis_bench.ranking.relevance import NearDuplicates, Sets
 from kis_bench.records import Collection, Embeddings, Query
 
 ONLY_IDENTICAL = NearDuplicates()

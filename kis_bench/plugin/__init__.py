@@ -1,6 +1,6 @@
 """The pytest plugin: hooks and fixtures. Glue only."""
 
-from kis_bench.plugin.hooks import (
+from kis_bench.plugin.entry import (
     complementarity,
     dataset,
     image_similarity,
@@ -9,17 +9,11 @@ from kis_bench.plugin.hooks import (
     pytest_addhooks,
     pytest_addoption,
     pytest_collection,
-    pytest_collection_finish,
-    pytest_collection_modifyitems,
     pytest_configure,
     pytest_configure_node,
     pytest_generate_tests,
-    pytest_itemcollected,
+    pytest_plugin_registered,
     pytest_report_header,
-    pytest_runtest_call,
-    pytest_runtest_setup,
-    pytest_sessionfinish,
-    pytest_xdist_make_scheduler,
     query_set,
     study_distances,
 )
@@ -33,17 +27,11 @@ __all__ = [
     "pytest_addhooks",
     "pytest_addoption",
     "pytest_collection",
-    "pytest_collection_finish",
-    "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_configure_node",
     "pytest_generate_tests",
-    "pytest_itemcollected",
+    "pytest_plugin_registered",
     "pytest_report_header",
-    "pytest_runtest_call",
-    "pytest_runtest_setup",
-    "pytest_sessionfinish",
-    "pytest_xdist_make_scheduler",
     "query_set",
     "study_distances",
 ]

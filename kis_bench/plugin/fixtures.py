@@ -26,10 +26,10 @@ from kis_bench.measuring.fused_ranks import DEPTH, fuse_ranks
 from kis_bench.measuring.image_similarity import read_study_distances
 from kis_bench.measuring.steps import Steps
 from kis_bench.metrics import COMPARED, CONSISTENCY, RankPlaces, measure_name
+from kis_bench.plugin.entry import PAYLOAD
 from kis_bench.plugin.gating import FAILURES, gate
 from kis_bench.plugin.items import will_be_fused
 from kis_bench.plugin.session import (
-    PAYLOAD,
     TIMED,
     QuerySet,
     line_up,

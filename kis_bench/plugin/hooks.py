@@ -1,18 +1,17 @@
-"""What pytest calls: options, fixtures, and the run that is written at the end. Glue only."""
+"""What pytest calls in sessions that use the plugin: tests, their order, what skips or fails them. Glue only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kis_bench import datasets
 from kis_bench.datasets import DatasetRow
-from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.plugin.entry import PAYLOAD, RECORDER, in_use
 from kis_bench.plugin.gating import FAILURES, GATE, gate
 from kis_bench.plugin.items import (
     find_model,
@@ -23,81 +22,32 @@ from kis_bench.plugin.items import (
     uses_dataset,
 )
 from kis_bench.plugin.named import offer, refuse
-from kis_bench.plugin.options import GIVEN_KEY, add_options, fill_in, list_given, take_defaults
 from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder
 from kis_bench.plugin.session import (
-    PAYLOAD,
     TIMED,
-    QuerySet,
     asked_by_name,
     hide_private,
-    in_use,
     line_up,
-    load_dataset,
     query_sets,
     searching_models,
-    usable_model,
 )
-from kis_bench.records import Checkpoint, Dataset
 
 if TYPE_CHECKING:
-    from kis_bench.plugin.fixtures import Complementarity, ImageSimilarity, KnownItemSearch
+    pass
 
-RECORDER = pytest.StashKey[Recorder]()
 PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test before it ran
-WRONG_OPTIONS = pytest.StashKey[str]()
 BENCHMARKED = (
     "known_item_search",
     "image_similarity",
 )  #: fixtures whose steps pytest-benchmark can time
 
 
-class Hooks:
-    """What a conftest.py or another plugin may add."""
-
-    @pytest.hookspec
-    def pytest_kis_models(self, config: pytest.Config) -> list[Checkpoint]:
-        """Models to measure, beside those of other conftest files."""
-        raise NotImplementedError
-
-    @pytest.hookspec
-    def pytest_kis_datasets(self, config: pytest.Config) -> list[DatasetRow]:
-        """Datasets to search."""
-        raise NotImplementedError
-
-    @pytest.hookspec
-    def pytest_kis_published(self, config: pytest.Config) -> list[Path]:
-        """CSV files of figures that others published, to be shown beside measured ones."""
-        raise NotImplementedError
-
-
-def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    pluginmanager.add_hookspecs(Hooks)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    add_options(parser)
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "throughput: loads models and times them; runs only with -m throughput"
-    )
-    try:
-        fill_in(config)
-    except (
-        KisBenchError
-    ) as error:  # told when a session starts; pytest --help shall work nevertheless
-        config.stash[WRONG_OPTIONS] = str(error)
-        take_defaults(config)
     if not hasattr(config, "workerinput"):
-        config.stash[RECORDER] = Recorder(config)
-        config.pluginmanager.register(config.stash[RECORDER], "kis-bench-recorder")
+        config.pluginmanager.register(Recorder(config), RECORDER)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    stop_at_wrong_options(config)
     if not in_use(config):
         return []
     judge = None if config.option.collectonly else gate(config)
@@ -105,15 +55,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return header + ([f"kis-bench gate: {judge.about()}"] if judge else [])
 
 
-def stop_at_wrong_options(config: pytest.Config) -> None:
-    if message := config.stash.get(WRONG_OPTIONS, ""):
-        pytest.exit(f"kis-bench: {message}", returncode=2)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Wrong files end the session here with one message; later it would be one traceback per test file."""
-    stop_at_wrong_options(session.config)
     if in_use(session.config):
         query_sets(session.config)
         if not session.config.option.collectonly:
@@ -134,12 +78,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tells a process of pytest-xdist, where all options are given, which of them stood on the command line."""
-    node.workerinput[GIVEN_KEY] = sorted(list_given(node.config))
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """With ``-n``: all tests of a model in one process, so that it is loaded once; other ``--dist`` are left alone."""
     if config.option.dist != "load" or not in_use(config):
@@ -157,8 +95,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.workeroutput[SELECTED] = judge.selected
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    names, config = ours(metafunc), metafunc.config
+def generate_tests(metafunc: pytest.Metafunc, names: Set[str]) -> None:
+    """Makes a test of each model, dataset and label set, as far as a function asks for these by ``names``."""
+    config = metafunc.config
     of_use = True
     if "query_set" in names:
         sets = query_sets(config)
@@ -198,16 +137,6 @@ def has_distances(row: DatasetRow) -> bool:
     return datasets.has_triplets(row) and (
         not datasets.find_readiness(row).ready or bool(datasets.list_extractors(row))
     )
-
-
-def ours(metafunc: pytest.Metafunc) -> set[str]:
-    """The fixtures of this plugin that a test asks for; a project may have a ``model`` or ``dataset`` of its own."""
-    found = (
-        metafunc.definition._fixtureinfo.name2fixturedefs
-    )  # pytest offers no public way to see an override
-    return {
-        name for name, definitions in found.items() if definitions[-1].func.__module__ == __name__
-    }
 
 
 @pytest.hookimpl(wrapper=True)
@@ -269,49 +198,6 @@ def wants_times(config: pytest.Config) -> bool:
     return any(bool(getattr(config.option, f"benchmark_{name}", None)) for name in asked)
 
 
-@pytest.fixture(scope="session")
-def dataset(request: pytest.FixtureRequest) -> Dataset:
-    """One dataset of the line-up, loaded: its collection, queries and triplets."""
-    row: DatasetRow = request.param
-    state = datasets.find_readiness(row)
-    if not state.ready:
-        raise NotReady(f"dataset {row.name}", state.state, state.remedy)
-    return load_dataset(request.config, row)
-
-
-@pytest.fixture(scope="session")
-def query_set(request: pytest.FixtureRequest, dataset: Dataset) -> QuerySet:
-    """One label set of the dataset: ``.label_set`` and ``.queries``."""
-    chosen: QuerySet = request.param
-    if chosen.label_set is None:  # a dataset that isn't there has been skipped before
-        raise datasets.explain_no_queries(chosen.dataset)
-    return QuerySet(chosen.dataset, chosen.label_set, dataset.queries(chosen.label_set))
-
-
-@pytest.fixture(scope="session")
-def model(request: pytest.FixtureRequest) -> Iterator[LazyEncoder]:
-    """One model of the line-up; loaded only when something has to be encoded, and given up before the next."""
-    encoder = usable_model(request.config, request.param)
-    yield encoder
-    encoder.unload()
-
-
-@pytest.fixture
-def image_similarity(request: pytest.FixtureRequest) -> ImageSimilarity:
-    """Measures how often a model judges as people did: ``consistency = image_similarity(model, dataset)``."""
-    from kis_bench.plugin.fixtures import ImageSimilarity
-
-    return ImageSimilarity(request)
-
-
-@pytest.fixture
-def study_distances(request: pytest.FixtureRequest) -> Callable[[Dataset], dict[str, float]]:
-    """The same of the extractors whose distances come with a dataset: ``consistencies = study_distances(dataset)``."""
-    from kis_bench.plugin.fixtures import ImageSimilarity
-
-    return ImageSimilarity(request).measure_study
-
-
 @contextmanager
 def named_skip(item: pytest.Item) -> Iterator[None]:
     """Skips what is declared and not here, with the reason; what somebody asked for by name fails.
@@ -356,21 +242,3 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def fail_by_gate(item: pytest.Item) -> None:
     if failures := item.stash.get(FAILURES, []):
         raise pytest.fail.Exception("\n".join(failures), pytrace=False) from None
-
-
-@pytest.fixture
-def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
-    """Measures a model on a query set: ``ranks = known_item_search(model, dataset, query_set)``."""
-    from kis_bench.plugin.fixtures import (
-        KnownItemSearch,
-    )  # and with it arrow, which other test runs shouldn't wait for
-
-    return KnownItemSearch(request)
-
-
-@pytest.fixture
-def complementarity(request: pytest.FixtureRequest) -> Complementarity:
-    """Measures all models that are here together: ``combined = complementarity(dataset, query_set)``."""
-    from kis_bench.plugin.fixtures import Complementarity
-
-    return Complementarity(request)

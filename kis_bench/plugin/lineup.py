@@ -67,8 +67,18 @@ class LineUp:
         return cls(tuple(kept_models), tuple(kept_rows), tuple(dict.fromkeys(label_sets)))
 
     def dataset(self, name: str) -> DatasetRow:
-        """The row of a dataset that takes part."""
-        return next(row for row in self.datasets if row.name == name)
+        """The row of a dataset that takes part.
+
+        Raises:
+            KisBenchError: it was measured by a process of pytest-xdist, and this one doesn't know of it.
+        """
+        for row in self.datasets:
+            if row.name == name:
+                return row
+        raise KisBenchError(
+            f"dataset {name} is declared in a conftest.py that is read by processes of pytest-xdist only; "
+            "declare it in the one at the root of the project"
+        )
 
     def query_sets(
         self, problems: list[KisBenchError] | None = None

@@ -11,6 +11,7 @@ from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady, in_one_line
+from kis_bench.plugin.entry import REFUSED
 from kis_bench.plugin.items import find_model, has_no_text_side
 from kis_bench.plugin.options import list_given
 from kis_bench.plugin.session import (
@@ -27,7 +28,6 @@ from kis_bench.plugin.session import (
 )
 from kis_bench.records import Checkpoint
 
-REFUSED = "kis_bench_refused"  #: under which a process of pytest-xdist says why it ended
 #: "dataset NAME" and "model NAME" for which a collected function makes tests, whatever is selected of them then.
 OFFERED = pytest.StashKey[set[str]]()
 

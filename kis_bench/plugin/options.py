@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from kis_bench.errors import BadFile, KisBenchError, unknown
-from kis_bench.files.toml_tables import read_toml
 from kis_bench.options import OPTIONS, Option
 
 TABLE_NAME = "kis_bench"  #: [tool.kis_bench]
@@ -120,6 +119,8 @@ def read_table(file: Path) -> Mapping[str, Any]:
     """[tool.kis_bench], empty where there is none; other people's files may be broken as they like."""
     if not file.is_file() or TABLE_NAME.encode() not in file.read_bytes():
         return {}
+    from kis_bench.files.toml_tables import read_toml
+
     table = (read_toml(file).get("tool") or {}).get(TABLE_NAME, {})
     if not isinstance(table, dict):
         raise BadFile(file, [f"[tool.{TABLE_NAME}] is not a table"])

@@ -14,12 +14,11 @@ import pytest
 from kis_bench.datasets.left_out import describe_left_out
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.verdicts import UNUSABLE
+from kis_bench.plugin.entry import PAYLOAD, REFUSED, in_use
 from kis_bench.plugin.gating import GATE
-from kis_bench.plugin.named import REFUSED, stop
+from kis_bench.plugin.named import stop
 from kis_bench.plugin.session import (
-    PAYLOAD,
     hide_private,
-    in_use,
     line_up,
     load_dataset,
     query_sets,

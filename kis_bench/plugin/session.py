@@ -18,7 +18,6 @@ from kis_bench.records import Checkpoint, Dataset, Query
 
 TIMED = pytest.StashKey[bool]()  #: of a test: pytest-benchmark waits for its first step
 NOT_FOR_ALL = "Other models may use it; leave it out for this one"
-PAYLOAD = "kis_bench"  #: under which a test's report carries what it measured
 PROBLEMS = pytest.StashKey[list[KisBenchError]]()
 LINE_UP = pytest.StashKey[LineUp]()
 LOADED = pytest.StashKey[dict[DatasetRow, Dataset]]()
@@ -38,22 +37,14 @@ class QuerySet:
             self.dataset.name if self.label_set is None else f"{self.dataset.name}-{self.label_set}"
         )
 
+    def read(self, dataset: Dataset) -> QuerySet:
+        """The same with its queries."""
+        if self.label_set is None:  # a dataset that isn't there has been skipped before
+            raise datasets.explain_no_queries(self.dataset)
+        return QuerySet(self.dataset, self.label_set, dataset.queries(self.label_set))
+
 
 QUERY_SETS = pytest.StashKey[list[QuerySet]]()
-
-
-def in_use(config: pytest.Config) -> bool:
-    """Whether this session declares or asks for anything of ours; the plugin is there in other projects too."""
-    hook, option = config.hook, config.option
-    declared = hook.pytest_kis_models.get_hookimpls() or hook.pytest_kis_datasets.get_hookimpls()
-    asked = (
-        option.kis_model,
-        option.kis_dataset,
-        option.kis_labels,
-        option.kis_thresholds,
-        option.kis_baseline,
-    )
-    return bool(declared or any(asked))
 
 
 def line_up(config: pytest.Config) -> LineUp:
@@ -104,6 +95,17 @@ def asked_by_name(config: pytest.Config, what: str) -> bool:
     """
     kind = what.partition(" ")[0]
     return kind in ("dataset", "model") and bool(getattr(config.option, f"kis_{kind}"))
+
+
+def load_ready_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
+    """
+    Raises:
+        NotReady: it isn't there.
+    """
+    state = datasets.find_readiness(row)
+    if not state.ready:
+        raise NotReady(f"dataset {row.name}", state.state, state.remedy)
+    return load_dataset(config, row)
 
 
 def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:

@@ -13,18 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.choices import IDENTICAL, NEAR_DUPLICATE_METHODS, SEGMENT_S
 from kis_bench.colours import same_colours
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection, Float32s, Int64s, Query
 
 Sets = list[tuple[int, ...]]
 BLOCK_ITEMS = 4096
-SEGMENT_S = 10.0  #: seconds before and after the target; segments at the Video Browser Showdown last about 20 s
-IDENTICAL = "identical"
-NEAR_DUPLICATE_METHODS = (
-    "identical, phash:BITS (0 to 64 of 64 bits differ, in even numbers: 5 is as 4; and no colour does) or "
-    "cosine:SIMILARITY (0 to 1)"
-)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kis_bench.choices import VECTOR_RULES
 from kis_bench.metrics import NORMALISATIONS
 from kis_bench.ranking.relevance import average_vectors
 from kis_bench.records import Collection, Float64s, Int64s, Triplet
 
 PROTOCOLS = ("default", "published")
-VECTOR_RULES = ("mean", "max")  #: similarity of two images with several vectors each
 BLOCK_TRIPLETS = 1024  #: triplets at once
 LEAST_DISTANCE = 1e-5  #: what the study takes for candidates without distance
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kis_bench import encoders
+from kis_bench.choices import PRECISIONS
 from kis_bench.encoders.catalogue import find
 
 NAME = "vit-h-14-laion2b"
@@ -42,11 +43,8 @@ def test_half_precision_is_autocast_and_leaves_as_float32(encoder, images, preci
 
 
 def test_each_precision_has_a_key_of_its_own(encoder):
-    keys = {
-        encoders.LazyEncoder(find(NAME), precision=precision).key
-        for precision in encoders.PRECISIONS
-    }
-    assert len(keys) == len(encoders.PRECISIONS)
+    keys = {encoders.LazyEncoder(find(NAME), precision=precision).key for precision in PRECISIONS}
+    assert len(keys) == len(PRECISIONS)
     assert encoder.key in keys
 
 

@@ -1,5 +1,6 @@
 """The names that other people's code imports stay where they are, and importing them costs no more than it has to."""
 
+import ast
 import importlib
 import importlib.metadata
 import subprocess
@@ -68,7 +69,7 @@ def test_the_plugin_is_found_by_its_name_and_has_its_hooks_and_fixtures():
         "pytest_addoption",
         "pytest_configure",
         "pytest_generate_tests",
-        "pytest_sessionfinish",
+        "pytest_plugin_registered",
     ]
     fixtures = [
         "dataset",
@@ -87,6 +88,25 @@ def test_the_numerical_core_needs_numpy_at_most(module):
     code = f"import sys, {module}; print(sorted({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_entry_of_the_plugin_imports_nothing_that_other_projects_wait_for():
+    """What pytest itself doesn't bring and is no part of Python costs every project that has the plugin installed."""
+    code = (
+        "import sys, pytest; before = {*sys.modules}; import kis_bench.plugin; "
+        "print(sorted(name for name in {*sys.modules} - before"
+        " if name.partition('.')[0] not in sys.stdlib_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) == [
+        "kis_bench",
+        "kis_bench.choices",
+        "kis_bench.errors",
+        "kis_bench.options",
+        "kis_bench.plugin",
+        "kis_bench.plugin.entry",
+        "kis_bench.plugin.options",
+    ]
 
 
 def test_what_a_session_imports_before_anything_is_measured_is_light():

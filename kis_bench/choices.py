@@ -1,0 +1,19 @@
+"""What options of pytest and of the command line choose from, as plain values: reading their help needs no numpy."""
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+VECTOR_RULES = ("mean", "max")  #: similarity of two images with several vectors each
+IDENTICAL = "identical"
+NEAR_DUPLICATE_METHODS = (
+    "identical, phash:BITS (0 to 64 of 64 bits differ, in even numbers: 5 is as 4; and no colour does) or "
+    "cosine:SIMILARITY (0 to 1)"
+)
+SEGMENT_S = 10.0  #: seconds before and after the target; segments at the Video Browser Showdown last about 20 s
+
+# Told by other modules at the cost of importing them: tests/plugin/test_options.py compares.
+MODEL_FORMS = (  #: of kis_bench.encoders.back_ends.list_forms
+    "extractor:NAME, openclip:ARCH/TAG, openclip:local-dir:PATH, hf-hub:ORG/NAME, "
+    "sentence-transformers:ORG/NAME, sentence-transformers:PATH, timm:NAME, transformers:ORG/NAME, "
+    "module:function"
+)
+TESTABLE_MEASURES = "recall@1, 5, 10, 50 or 100, mrr, ndcg@10, consistency"  #: metrics.TESTABLE
+TESTED_MEASURES = "recall@1, 5, 10, 50 or 100, mrr, consistency"  #: metrics.USUALLY_TESTED
