@@ -283,6 +283,9 @@ class Checkpoint:
     paper: str = ""
     note: str = ""  # what a reader of results has to know, shown in reports
     image_only: bool = False  # no text side: for image similarity, not for known-item search
+    with_judgments: bool = (
+        False  # left out unless it is named, or a dataset with people's judgments is here
+    )
     thesis_name: str = ""  # what M3RT calls it in code and figures
 
     @cached_property

@@ -20,6 +20,7 @@ NUMBERS = {
     "context_length": int,
     "parameters_m": (int, float),
     "image_only": bool,
+    "with_judgments": bool,
 }
 TYPES: dict[str, Any] = {
     field.name: NUMBERS.get(field.name, str) for field in dataclasses.fields(Checkpoint)

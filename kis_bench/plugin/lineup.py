@@ -39,6 +39,9 @@ class LineUp:
     ) -> LineUp:
         """Everything declared, or just the names asked for; with nothing declared, the embedded defaults.
 
+        Models that are declared ``with_judgments`` take part if they or any datasets are named, or if a dataset with
+        people's judgments is here.
+
         Args:
             problems: takes what is wrong with single names, which then don't take part; None: the first one raises.
 
@@ -56,6 +59,8 @@ class LineUp:
         rows = choose_datasets(datasets, dataset_names, data, wrong)
         chosen = [*make_each(chosen, check_source, wrong)]
         rows = [*make_each(rows, check_row_layout, wrong)]
+        if not model_names and not dataset_names and not any(map(is_judged, rows)):
+            chosen = [one for one in chosen if not one.with_judgments] or chosen
         kept_models, kept_rows = (
             drop_twins("models", chosen, wrong),
             drop_twins("datasets", rows, wrong),
@@ -180,6 +185,13 @@ def make_each(
             yield make(one)
         except KisBenchError as error:
             problems.append(error)
+
+
+def is_judged(row: DatasetRow) -> bool:
+    """Whether a dataset is here that has judgments of people, which none has that comes with the package."""
+    return (
+        row.folder is not None and datasets.find_readiness(row).ready and datasets.has_triplets(row)
+    )
 
 
 def check_source(checkpoint: Checkpoint) -> Checkpoint:
