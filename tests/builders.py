@@ -1,6 +1,10 @@
 """What many tests need alike: Python, pytest and the command in processes of their own; tables of ranks, and runs."""
 
+import base64
+import gzip
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +46,14 @@ def run_pytest(*arguments, cached=False, drawn=True, **settings):
 
 def run_cli(*arguments, **settings):
     return run_python("-m", "kis_bench.cli", *arguments, **settings)
+
+
+def read_page_data(file):
+    """What a page lets people explore, unpacked."""
+    block = re.search(
+        r'<script type="application/gzip" id="data">(.*?)</script>', file.read_text("utf-8")
+    )
+    return json.loads(gzip.decompress(base64.b64decode(block[1])))
 
 
 def make_ranks(best, worst=None, *, model="a", dataset="mine", label_set="short", **columns):

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.report.numbers import number
-from kis_bench.report.sections.datasets import show_dataset
+from kis_bench.report.sections.datasets import show_all_curves, show_dataset
 from kis_bench.report.sections.gate import section
-from kis_bench.report.sections.overview import show_overview
 from kis_bench.report.sections.provenance import show_notes, show_provenance
+from kis_bench.report.sections.queries import show_queries
 from kis_bench.report.sections.similarity import show_similarity
+from kis_bench.report.sections.summary import show_summary
 from kis_bench.report.tables import table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import judged_datasets
@@ -46,15 +47,15 @@ def show_report(view: View) -> str:
         said = "This run was interrupted:** what follows is only what had been measured by then."
         lines += [f"> **{said}\n"]
     lines += show_notes(run.provenance)
-    ranked = " Rank 1 is the best." if len(run.ranks) or not len(run.judgments) else ""
-    lines += [f"Shares with their 95% intervals in brackets.{ranked}", ""]
+    lines += show_summary(view)
     if gate := show_gate(run):
         lines += ["## Gate", "", *gate]
-    lines += show_overview(view)
+    lines += show_all_curves(view)
     for name in view.findings.of_datasets:
         lines += show_dataset(view, name)
     for name in judged_datasets(run):
         lines += show_similarity(view, name)
+    lines += show_queries(view)
     lines += link_tables(view)
     lines += show_timings(run)
     lines += show_provenance(run.provenance)

@@ -17,6 +17,20 @@ def escape(text: object, limit: int | None = 240) -> str:
     return _MARKUP.sub(r"\\\1", line)
 
 
+def slug(heading: str) -> str:
+    """The name by which links lead to a heading, as GitHub makes it.
+
+    >>> slug("What combinations find: photos, long")
+    'what-combinations-find-photos-long'
+    """
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def link_section(words: str, heading: str) -> str:
+    """A link to the section of that heading."""
+    return f"[{escape(words)}](#{slug(make_plain(heading))})"
+
+
 def table(
     head: Sequence[str],
     rows: Iterable[Sequence[object]],

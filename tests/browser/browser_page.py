@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,3 +145,13 @@ class Pages:
     private: Path
     plain: Path
     folder: Path
+
+
+def explore(page: Any) -> None:
+    """Goes where data are unpacked and plots are drawn, and back to the top."""
+    page.locator("#explore").scroll_into_view_if_needed()
+    page.locator("#queries tbody tr").first.wait_for()
+    for name in ("#curves", "#scatter"):
+        page.locator(name).scroll_into_view_if_needed()
+        page.locator(f"{name} :is(.main-svg, .hint)").first.wait_for()
+    page.evaluate("scrollTo(0, 0)")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_page import HALF, Pages, sample_markdown, sample_pictures, sample_run
+from browser_page import HALF, Pages, explore, sample_markdown, sample_pictures, sample_run
 
 from kis_bench.report.page.data import explorer_data
 from kis_bench.report.page.html import page, write_folder_form
@@ -99,7 +99,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens a file, off line; at the end nothing may have gone wrong in it."""
     watched, contexts = Watched(), []
 
-    def opened(file: Path, address: str = "", **options: Any) -> Any:
+    def opened(file: Path, address: str = "", *, explored: bool = True, **options: Any) -> Any:
         options = {"viewport": {"width": 1280, "height": 900}, "offline": True, **options}
         context = browser.new_context(**options)
         contexts.append(context)
@@ -107,9 +107,11 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
             "window.__hacked = 0; window.alert = () => { window.__hacked = 1; }"
         )
         shown = context.new_page()
-        shown.set_default_timeout(10_000)
+        shown.set_default_timeout(30_000)
         watched.watch(shown)
         shown.goto(file.as_uri() + address)
+        if explored and not address.startswith("#/") and shown.locator("#explore").count():
+            explore(shown)
         return shown
 
     opened.problems = watched.problems  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser_page import ITEMS, SET, sample_pictures, sample_run
+from builders import read_page_data
 from PIL import Image
 
 from kis_bench.records import Collection
@@ -186,23 +187,23 @@ def test_no_text_ends_a_block_of_data(tmp_path: Path) -> None:
         "pictures": [base64.b64encode(b"x").decode()],
         "text": "</script><!-- & \u2028 \ud800",
     }
-    html = page("# Title", tmp_path, "Title", data=data)
-    block = html.split('id="data">')[1].split("</script>")[0]
-    assert json.loads(block)["text"] == data["text"]
+    html = page("# Title", tmp_path, "Title", data={**data, "pictures": [data["text"]]})
+    (tmp_path / "page.html").write_bytes(html.encode("utf-8"))
+    assert read_page_data(tmp_path / "page.html")["text"] == data["text"]
+    block = html.split('id="pictures">')[1].split("</script>")[0]
+    assert json.loads(block) == [data["text"]]
     assert not {"<", ">", "&", "\u2028"} & {*block}
-    assert html.encode("utf-8")
 
 
 @pytest.mark.parametrize(
     ("parts", "order"),
     [
-        (["Gate", "Overview", "toy"], ["gate", "overview", "explore", "toy"]),
-        (["Overview", "toy"], ["overview", "explore", "toy"]),
-        (["toy", "Tables"], ["toy", "explore", "tables"]),
-        (["Gate", "Overview"], ["gate", "overview", "explore"]),
+        (["In short", "Queries", "toy"], ["in-short", "queries-2", "explore", "toy"]),
+        (["Queries", "toy", "Queries", "Tables"], ["queries-2", "toy", "explore", "tables"]),
+        (["toy", "Tables"], ["toy", "tables", "explore"]),
     ],
 )
-def test_the_explorer_stands_behind_the_overview(
+def test_the_explorer_stands_behind_the_part_on_queries(
     tmp_path: Path, parts: list[str], order: list[str]
 ) -> None:
     text = "".join(f"## {part}\n\ntext\n\n" for part in parts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +13,20 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from browser_page import ATTACK, HALF, HOSTILE, MINUS, MODELS, QUERIES, SET, Pages, sample_run
+from browser_page import (
+    ATTACK,
+    HALF,
+    HOSTILE,
+    MINUS,
+    MODELS,
+    QUERIES,
+    SET,
+    Pages,
+    explore,
+    sample_run,
+)
+from builders import read_page_data
+from markdown_it import MarkdownIt
 
 from kis_bench.report.page.data import explorer_data
 from kis_bench.report.page.html import page as page_of
@@ -99,10 +114,10 @@ def test_contents_and_colours(pages: Pages, visit: Visit) -> None:
     dark = page.evaluate(paper)
     assert page.locator("#contents a").all_inner_texts() == [
         "In short",
-        "Explore the queries",
         "Details",
         "Curves",
         "Texts",
+        "Explore the queries",
     ]
     toggle, theme = page.locator("#toggle"), page.locator("#theme")
     toggle.click()
@@ -121,6 +136,7 @@ def test_contents_and_colours(pages: Pages, visit: Visit) -> None:
     assert page.evaluate(paper) == dark
     assert page.evaluate(font) != inked  # plots follow
     page.reload()
+    explore(page)
     assert page.locator("#theme").inner_text() == "Colours: dark"
     page.locator("#theme").press("Enter")
     page.emulate_media(color_scheme="light")
@@ -170,23 +186,25 @@ def test_contact_sheets_are_only_in_pages_without_explorer(pages: Pages, visit: 
     assert page.locator("#report img").get_attribute("width") == "900"
 
 
-def test_search_flags_and_more(pages: Pages, visit: Visit) -> None:
+def test_search_flags_and_pages(pages: Pages, visit: Visit) -> None:
     page = visit(pages.single)
-    count, rows, more = (
-        page.locator("#count"),
-        page.locator("#queries tbody tr"),
-        page.locator("#more"),
-    )
-    assert rows.count() == 200
-    assert count.inner_text() == f"200 shown of {QUERIES} queries"
-    more.press("Enter")
-    assert rows.count() == QUERIES
-    assert page.evaluate("document.activeElement.textContent") == "q200"
-    assert more.is_hidden()
+    count, rows = page.locator("#count"), page.locator("#queries tbody tr")
+    before, after = page.locator("#before"), page.locator("#after")
+    assert rows.count() == 25
+    assert count.inner_text() == f"1 to 25 of {QUERIES} queries"
+    assert before.is_disabled()
+    after.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "q25"
+    for _ in range(8):
+        after.click()
+    assert count.inner_text() == f"226 to {QUERIES} of {QUERIES} queries"
+    assert after.is_disabled()
+    before.click()
+    assert first_ids(page)[0] == "q200"
     search, flag = page.locator("#search"), page.locator("#flag")
     search.fill("NUMBER 42")
     assert first_ids(page) == ["q42", "q142"]
-    assert count.inner_text() == f"2 of {QUERIES} queries"
+    assert count.inner_text() == f"1 to 2 of 2 of {QUERIES} queries"
     search.fill("item-17")
     assert first_ids(page)[0] == "q17"
     search.fill("")
@@ -197,7 +215,7 @@ def test_search_flags_and_more(pages: Pages, visit: Visit) -> None:
     assert first_ids(page) == ["q20"]
     flag.focus()
     flag.press("Home")
-    assert rows.count() == 200
+    assert rows.count() == 25
 
 
 @pytest.mark.parametrize("key", [None, "Enter", "Space"])
@@ -209,7 +227,7 @@ def test_queries_sort(pages: Pages, visit: Visit, key: str | None) -> None:
         button.press(key) if key else button.click()
 
     place = MODELS.index("gamma")
-    ranks = page.evaluate("JSON.parse(document.getElementById('data').textContent).sets[0]")
+    ranks = page.evaluate("Kis.data.sets[0]")
     best = ranks["best"][ranks["models"].index(place)]
     press("gamma")
     press("gamma")
@@ -253,8 +271,7 @@ def test_choosing_a_dataset_and_hiding_curves(pages: Pages, visit: Visit) -> Non
 def test_curves_are_expected_recall(pages: Pages, visit: Visit) -> None:
     page = visit(pages.single)
     drawn, shown = page.evaluate("""() => {
-        const data = JSON.parse(document.getElementById("data").textContent);
-        return [document.getElementById("curves").data, data];
+        return [document.getElementById("curves").data, Kis.data];
     }""")
     one = shown["sets"][0]
     for i, model in enumerate(one["models"]):
@@ -297,41 +314,41 @@ def test_a_point_opens_its_query(pages: Pages, visit: Visit) -> None:
 
 def test_opening_a_query_and_going_back(pages: Pages, visit: Visit) -> None:
     page = visit(pages.single)
-    link = page.get_by_role("link", name="q30", exact=True)
+    link = page.get_by_role("link", name="q15", exact=True)
     link.press("Enter")
-    reads(page, "#query h1", "Query q30")
-    assert page.url.endswith(query("q30"))
+    reads(page, "#query h1", "Query q15")
+    assert page.url.endswith(query("q15"))
     assert page.evaluate("document.activeElement.id") == "query-title"
-    assert page.locator("#query h1").inner_text() == "Query q30"
-    assert page.title().startswith("q30")
+    assert page.locator("#query h1").inner_text() == "Query q15"
+    assert page.title().startswith("q15")
     assert page.locator("#report").is_hidden()
     view = page.locator("#query")
-    assert view.locator(".quote").inner_text() == "number 30 in short"
-    assert view.locator(".asked .target").inner_text().split() == ["target", "item-30"]
+    assert view.locator(".quote").inner_text() == "number 15 in short"
+    assert view.locator(".asked .target").inner_text().split() == ["target", "item-15"]
     assert view.locator(".strip").count() == len(MODELS)
     page.wait_for_function(
         "() => [...document.querySelectorAll('#query img')].every((i) => i.complete && i.naturalWidth)"
     )
     page.get_by_role("link", name="Next query").click()
-    reads(page, "#query h1", "Query q31")
+    reads(page, "#query h1", "Query q16")
     page.get_by_role("link", name="Previous query").press("Enter")
-    reads(page, "#query h1", "Query q30")
+    reads(page, "#query h1", "Query q15")
     page.get_by_role("link", name="long").click()
-    reads(page, ".quote", "number 30 in long")
+    reads(page, ".quote", "number 15 in long")
     page.go_back()
-    reads(page, ".quote", "number 30 in short")
+    reads(page, ".quote", "number 15 in short")
     page.go_back()
-    reads(page, "#query h1", "Query q31")
+    reads(page, "#query h1", "Query q16")
     page.go_forward()
-    reads(page, "#query h1", "Query q30")
+    reads(page, "#query h1", "Query q15")
     page.keyboard.press("Escape")
     page.wait_for_selector("#report:not([hidden])")
     assert page.locator("#query").is_hidden()
-    assert page.evaluate("document.activeElement.textContent") == "q30"
+    assert page.evaluate("document.activeElement.textContent") == "q15"
     link.click()
     page.get_by_role("link", name="All queries").click()
     link.click()
-    reads(page, "#query h1", "Query q30")
+    reads(page, "#query h1", "Query q15")
     page.get_by_role("link", name="Texts").click()  # the contents lead back, too
     page.locator("#texts").wait_for()
 
@@ -425,14 +442,65 @@ def test_accessible(pages: Pages, visit: Visit, address: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_wide_tables_scroll_by_themselves(pages: Pages, visit: Visit) -> None:
+def test_columns_give_way_until_a_table_fits(pages: Pages, visit: Visit) -> None:
     page = visit(pages.plain, **PHONE)
     box = page.get_by_role("region", name="Table 3: Wide")
-    assert box.get_attribute("tabindex") == "0"
+    heads = box.locator("th:visible")
+    few = heads.count()
+    assert 2 <= few < 30
+    assert box.evaluate("(box) => box.scrollWidth <= box.clientWidth")
+    assert heads.last.inner_text().strip(" ↕") == f"column {few - 1}"  # they go from the right
+    note = page.locator(".gave").nth(2)
+    assert note.inner_text().startswith(f"The last {30 - few} columns gave way: column {few}, ")
+    note.get_by_role("button", name="Show all columns").press("Enter")
+    assert heads.count() == 30
+    assert "scroll it sideways" in note.inner_text()
+    page.wait_for_function("() => document.querySelectorAll('main .wide')[2].tabIndex === 0")
     box.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => document.querySelectorAll('main .wide')[2].scrollLeft > 0")
+    first = box.locator("td").first  # stays where it is
+    assert first.evaluate("(cell) => cell.getBoundingClientRect().left") == box.evaluate(
+        "(box) => box.getBoundingClientRect().left"
+    )
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    note.get_by_role("button", name="Show what fits").click()
+    assert heads.count() == few
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.wait_for_function(
+        "(few) => document.querySelectorAll('main .wide')[2].querySelector('table').dataset.shown > few",
+        arg=few,
+    )
+
+
+def test_tables_scroll_without_scripts(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.single, explored=False, java_script_enabled=False, **PHONE)
+    assert "needs JavaScript" in page.locator("#explore").inner_text()
+    assert page.locator("main table th:visible").count() == page.locator("main table th").count()
+
+
+def test_tables_are_saved_and_copied(pages: Pages, visit: Visit) -> None:
+    page = visit(pages.plain, permissions=["clipboard-read", "clipboard-write"])
+    name = "Table 1: In short"
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=f"Save {name} as CSV").press("Enter")
+    assert saved.value.suggested_filename == "table-1-in-short.csv"
+    rows = list(csv.reader(Path(saved.value.path()).read_text("utf-8").splitlines()))
+    assert rows[0] == ["model", "recall@10", "recall@10, low", "recall@10, high", "items", "gain"]
+    assert rows[1] == ["alpha", "9.0%", "3.1%", "15.2%", "1,234", f"{MINUS}0.5"]
+    assert rows[4][-1] == "+1.5"  # a number, not a formula
+    page.get_by_role("button", name=f"Copy {name} as LaTeX").press("Enter")
+    page.locator(".saving", has_text="copied").wait_for()
+    latex = page.evaluate("navigator.clipboard.readText()")
+    assert "\\begin{tabular}{lrrr}" in latex
+    assert "  alpha & 9.0\\% {[}3.1, 15.2{]} & 1,234 & $-$0.5 \\\\" in latex
+    page.get_by_role("button", name="Copy Table 2: Texts as Markdown").click()
+    page.wait_for_function(
+        "async () => (await navigator.clipboard.readText()).startsWith('| name')"
+    )
+    shown = MarkdownIt().enable("table").render(page.evaluate("navigator.clipboard.readText()"))
+    assert "<td>&lt;script&gt;alert(1)&lt;/script&gt;</td>" in shown
+    assert shown.count("<tr>") == 13
 
 
 def test_contents_are_a_drawer_on_a_phone(pages: Pages, visit: Visit) -> None:
@@ -455,14 +523,13 @@ def test_contents_are_a_drawer_on_a_phone(pages: Pages, visit: Visit) -> None:
 
 def test_privacy(pages: Pages, visit: Visit) -> None:
     html = pages.private.read_text(encoding="utf-8")
-    data = html.split('id="data">')[1].split("</script>")[0]
+    data = json.dumps(read_page_data(pages.private))
     for secret in ("item-", "number 42", "photos/", "webp"):
         assert secret not in data
-    assert 'id="thumbnails">[]</script>' in html
+    assert 'id="pictures">[]</script>' in html
     page = visit(pages.private)
     heads = page.locator("#queries th").all_inner_texts()
-    assert [head.strip(" ↕") for head in heads][:4] == [
-        "query",
+    assert [head.strip(" ↕") for head in heads][-3:] == [
         "flags",
         "disagreement (octaves)",
         "median rank",
@@ -480,7 +547,7 @@ def test_folder_form_loads_what_it_shows(pages: Pages, visit: Visit) -> None:
     assert asked == []
     assert page.get_by_role("link", name="A table").get_attribute("href") == "../tables/x.csv"
     assert page.get_by_role("link", name="elsewhere").get_attribute("href") == "https://a.test/x"
-    page.get_by_role("link", name="q30", exact=True).click()
+    page.get_by_role("link", name="q15", exact=True).click()
     images = page.locator("#query img")
     assert images.first.get_attribute("loading") == "lazy"
     assert images.first.get_attribute("width") == "128"
@@ -497,14 +564,14 @@ def test_printed(pages: Pages, visit: Visit) -> None:
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
-    for name in ("#bar", "#contents", ".controls", ".plots", ".filter"):
+    for name in ("#bar", "#contents", ".controls", ".plots", ".filter", ".saving", ".gave"):
         assert not any(
             page.locator(name).nth(i).is_visible() for i in range(page.locator(name).count())
         )
     assert (
         page.get_by_role("region", name="Table 2: Texts").locator("tbody tr:visible").count() == 12
     )
-    assert page.locator("#queries tbody tr").count() == QUERIES
+    assert page.locator("#explore").is_hidden()  # the tables of the worst are printed
     assert page.pdf().startswith(b"%PDF")
 
 
@@ -512,14 +579,32 @@ def test_tables_work_without_plotly(
     pages: Pages, visit: Visit, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     html = pages.single.read_text(encoding="utf-8")
-    start = html.index("<script>", html.index('id="thumbnails"'))
+    start = html.index('id="plotly">') + 12
     file = tmp_path_factory.mktemp("none") / "single.html"
-    file.write_text(html[:start] + html[html.index("</script>", start) + 9 :], encoding="utf-8")
+    file.write_text(html[:start] + html[html.index("</script>", start) :], encoding="utf-8")
     page = visit(file)
     assert "can't draw the plot" in page.locator("#curves").inner_text()
     page.locator("#search").fill("number 42")
     page.get_by_role("link", name="q42").click()
     reads(page, "#query h1", "Query q42")
+
+
+def test_nothing_large_is_unpacked_before_it_is_seen(visit: Visit, tmp_path: Path) -> None:
+    data = explorer_data(make_view(as_private(sample_run(tmp_path)), tmp_path))
+    file = tmp_path / "single.html"
+    file.write_text(
+        page_of("\n\n".join(["words"] * 200), tmp_path, "", data=data), encoding="utf-8"
+    )
+    state = "[typeof Kis.data, typeof Plotly]"
+    page = visit(file, explored=False)
+    page.wait_for_timeout(300)
+    assert page.evaluate(state) == ["undefined", "undefined"]
+    page.keyboard.press("End")
+    page.locator("#curves .main-svg").first.wait_for()
+    assert page.evaluate(state) == ["object", "object"]
+    page = visit(file, "#/other/only/q3")  # a query needs no plots
+    reads(page, "#query h1", "Query q3")
+    assert page.evaluate(state) == ["object", "undefined"]
 
 
 def test_injected_scripts_do_not_run(
@@ -531,7 +616,7 @@ def test_injected_scripts_do_not_run(
         "<body>", "<body><script>window.__hacked = 1</script>"
     )
     file.write_text(html, encoding="utf-8")
-    page = visit(file)
+    page = visit(file, explored=False)
     assert page.evaluate("window.__hacked") == 0
     assert "Content Security Policy" in visit.problems[0]  # type: ignore[attr-defined]
     visit.problems.clear()  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from builders import make_ranks
+from builders import make_ranks, read_page_data
 from PIL import Image
 
 from kis_bench.records import Collection
@@ -102,10 +102,8 @@ def test_html_stands_alone_and_shows_texts_as_texts(
 ) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
-    assert data is not None
-    assert not re.search("[<>&]", data[1])  # no text can end the script that it stands in
-    assert json.loads(data[1])["sets"][0]["texts"][0] == "<script>alert(1)</script>"
+    data = read_page_data(tmp_path / "report.html")
+    assert data["sets"][0]["texts"][0] == "<script>alert(1)</script>"
     shown = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
     assert not re.search(r"""<[^>]*(?:src|href)\s*=\s*["'](?!data:|#|tables/)""", shown)
     assert "url(" not in shown
@@ -120,12 +118,11 @@ def test_a_page_as_a_folder_holds_every_picture_as_a_file(
     tmp_path: Path, pictures: dict[str, Collection]
 ) -> None:
     write_report(tmp_path, sample_run(tmp_path), pictures, as_folder=True)
-    html = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    data = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)
-    assert data is not None
-    about = json.loads(data[1])
+    about = read_page_data(tmp_path / "report" / "index.html")
+    pictures_block = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    shown = json.loads(re.search(r'id="pictures">(.*?)</script>', pictures_block)[1])
     files = {file.name for file in (tmp_path / "report" / "thumbnails").iterdir()}
-    assert {f"thumbnails/{name}" for name in files} == {*about["pictures"]}
+    assert {f"thumbnails/{name}" for name in files} == {*shown}
     assert len(files) == 6  # of eight, one is missing and one is no picture
     assert about["note"].startswith("4 of 10 ")  # two more are not in the collection
     write_report(tmp_path, as_private(sample_run(tmp_path)), pictures)

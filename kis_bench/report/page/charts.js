@@ -45,25 +45,40 @@
     const hoverlabel = {
       bgcolor: colour("--paper"), bordercolor: colour("--edge"), align: "left", namelength: -1, font: { ...font, size: 12 },
     };
-    if (typeof Plotly === "undefined") throw new Error("Plotly is absent");
     return Plotly.react(box, traces, {
       font, hoverlabel, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, dragmode: false,
       margin: { l: 52, r: 16, t: 10, b: 46 }, ...layout,
     }, { displayModeBar: false, responsive: true, showTips: false, doubleClick: false });
   };
+  // The library is started when the first plot is about to be seen; the page's policy knows it by its digest.
+  let started = null;
+  const start = async () => {
+    document.head.append(Kis.make("script", {}, await Kis.unpacked("plotly")));
+    if (typeof Plotly === "undefined") throw new Error("Plotly is absent");
+  };
   // Nothing that goes wrong in here may stop the rest of the page.
-  const guarded = (box, work) => {
+  const guarded = async (box, work) => {
     try {
+      box.near ??= Kis.near(box);
+      await box.near;
+      started ??= start();
+      await started;
       work();
     } catch {
       box.removeAttribute("role");
+      box.removeAttribute("aria-label");
       box.style.height = "auto";
       box.replaceChildren(Kis.make("p", { class: "hint" }, "This browser can't draw the plot; the table of queries holds the same figures."));
     }
   };
 
-  Kis.curves = (box, data, set, hidden) => guarded(box, () => {
-    const { ks, shares, low, high } = set.curves, n = set.queries.length;
+  Kis.curves = (box, data, set, hidden) => {
+    box.setAttribute("aria-label", `Cumulative curves: share of the ${set.queries.length} queries whose target is among the first k items of ` +
+      `${set.dataset}, ${set.labels}, for ${set.models.length} models. The table of queries holds the same ranks.`);
+    return guarded(box, () => drawCurves(box, data, set, hidden));
+  };
+  const drawCurves = (box, data, set, hidden) => {
+    const { ks, shares, low, high } = set.curves;
     const ends = (i, at) => `[${(100 * low[i][at]).toFixed(1)}, ${(100 * high[i][at]).toFixed(1)}]`;
     const traces = set.models.map((model, i) => {
       const { name, colour: line, dash } = data.models[model];
@@ -76,14 +91,12 @@
     traces.push({
       x: ks, y: ks.map((k) => 100 * k / set.n_items), mode: "lines", hoverinfo: "skip", line: { color: colour("--soft"), dash: "2px,4px", width: 1.5 },
     });
-    box.setAttribute("aria-label", `Cumulative curves: share of the ${n} queries whose target is among the first k items of ${set.dataset}, ` +
-      `${set.labels}, for ${set.models.length} models. The table of queries holds the same ranks.`);
     draw(box, traces, {
       hovermode: "x unified", hoverdistance: 30,
       xaxis: rankAxis("first k items (log scale)", set.n_items, { range: [0, Math.log10(Math.max(2, set.n_items))], hoverformat: ",.0f", unifiedhovertitle: { text: "among the first %{x:,.0f}" } }),
       yaxis: axis({ title: { text: data.measures.curve, standoff: 6 }, ticksuffix: "%", range: [0, 101], fixedrange: true }),
     });
-  });
+  };
 
   // Queries with the same two ranks around one spot, so that each can be pointed at; in decades.
   const spread = (xs, ys) => {

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from kis_bench.report.page.packing import digest_program, pack_data, pack_plotly
+from kis_bench.report.tables import slug
 
 if TYPE_CHECKING:
     from kis_bench.report.view import View
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 PARTS = Path(__file__).parent
+QUERIES, UNFOUND = "Queries", "Queries that no model found"  #: headings that the page adds to
 SHEETS = "plots/worst-"  #: contact sheets; the explorer shows the same, and better
+#: A figure and its interval in a cell; the space between them is one at which no line breaks.
+INTERVAL = re.compile(r"(.*\S)[ \u00a0](\[[^\[\]]*\])")
 SHORT = 26  #: letters of a cell that stays on one line
-PLAIN, EXPLORING = ("page.js", "tables.js"), ("charts.js", "queries.js", "query.js", "explorer.js")
+PLAIN, EXPLORING = (
+    ("page.js", "saving.js", "fitting.js", "tables.js"),
+    (
+        "charts.js",
+        "queries.js",
+        "query.js",
+        "explorer.js",
+        "unfound.js",
+    ),
+)
 #: Names of elements that the page has by itself.
 OWN_NAMES = (
     "report",
@@ -29,7 +44,8 @@ OWN_NAMES = (
     "explore",
     "explore-title",
     "data",
-    "thumbnails",
+    "pictures",
+    "plotly",
     "set",
     "curves",
     "curves-title",
@@ -64,21 +80,22 @@ def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | N
     """
     beside = data is not None and data["form"] == "folder"
     body, sections = render(markdown, folder, sheets=data is None, above="../" if beside else "")
-    names = [*PLAIN, *(EXPLORING if data is not None else ())]
-    programs = [(PARTS / name).read_text(encoding="utf-8") for name in names]
+    programs = [
+        (PARTS / name).read_text(encoding="utf-8")
+        for name in [*PLAIN, *(EXPLORING if data is not None else ())]
+    ]
     sheets = ["page.css", *(["explorer.css"] if data is not None else [])]
     style = "".join((PARTS / name).read_text(encoding="utf-8") for name in sheets)
-    blocks: list[str] = []
+    blocks, allowed = [], [digest_program(program) for program in programs]
     if data is not None:
         body, sections = with_explorer(body, sections)
-        programs.insert(0, plotly())
-        if beside:
-            blocks = [as_block("data", data)]
-        else:  # pictures are most of the page, and read only when the first is shown
-            blocks = [
-                as_block("data", {**data, "pictures": None}),
-                as_block("thumbnails", data["pictures"]),
-            ]
+        drawing = pack_plotly()
+        allowed.append(drawing.digest)
+        blocks = [
+            pack_data({**data, "pictures": None}).as_block("data"),
+            as_block("pictures", data["pictures"]),  # which are compressed already
+            drawing.as_block("plotly"),
+        ]
     pictures = "data: 'self' file:" if beside else "data:"
     return "\n".join(
         [
@@ -86,7 +103,7 @@ def page(markdown: str, folder: Path, title: str, *, data: Mapping[str, Any] | N
             '<html lang="en">',
             "<head>",
             '<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy(programs, pictures)}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy(allowed, pictures)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             '<meta name="referrer" content="no-referrer">',
@@ -136,15 +153,22 @@ def render(markdown: str, folder: Path, *, sheets: bool, above: str) -> tuple[st
     tokens = renderer.parse(markdown)
     sections: Sections = []
     taken = dict.fromkeys(OWN_NAMES, 1)
+    names: dict[str, str] = {}  # of sections, by the name that links know them by
     near, tables = "Table", 0  # a table is called after the heading above it
     for place, token in enumerate(tokens):
         if token.type in ("td_open", "th_open"):
             token.attrSet("dir", "auto")  # a cell in Arabic or Hebrew runs its own way
-            if len(plain_text(tokens[place + 1])) <= SHORT:
-                token.attrSet("class", "short")
+            if "right" in str(token.attrGet("style")):
+                set_apart(tokens[place + 1])
+            else:
+                letters = len(plain_text(tokens[place + 1]))
+                token.attrSet("class", "short" if letters <= SHORT else "long")
         if token.type == "heading_open":
             near = words = plain_text(tokens[place + 1])
             name = anchor(words, taken)
+            names.setdefault(slug(words), name)
+            if words == UNFOUND:
+                token.attrSet("data-part", "unfound")
             token.attrSet("id", name)
             token.attrSet("dir", "auto")
             sections += [(token.tag, name, words)] if token.tag in ("h2", "h3") else []
@@ -153,17 +177,35 @@ def render(markdown: str, folder: Path, *, sheets: bool, above: str) -> tuple[st
             token.meta["label"] = f"Table {tables}: {near}"
         if token.children:
             token.children = [child for child in token.children if sheets or not is_sheet(child)]
-        for child in token.children or ():
-            if child.type == "image":
-                inline_picture(child, folder)
-            elif child.type == "link_open" and not re.match(
-                r"[a-z+.-]+:|[#/]", str(child.attrGet("href")), re.I
-            ):
-                child.attrSet("href", f"{above}{child.attrGet('href')}")
+    for child in (child for token in tokens for child in token.children or ()):
+        if child.type == "image":
+            inline_picture(child, folder)
+        elif child.type == "link_open":
+            child.attrSet("href", lead(str(child.attrGet("href")), names, above))
     renderer.add_render_rule("table_open", open_parts)
     renderer.add_render_rule("table_close", lambda *_: "</table></div>\n")
     body = renderer.renderer.render(tokens, renderer.options, {})
     return body.replace("<p></p>\n", ""), sections
+
+
+def set_apart(cell: Any) -> None:
+    """Makes the interval behind a figure an element of its own, which stands below the figure."""
+    from markdown_it.token import Token
+
+    found = INTERVAL.fullmatch("".join(child.content for child in cell.children or ()))
+    if found is None or any(child.type not in ("text", "text_special") for child in cell.children):
+        return
+    value, interval = (Token("text", "", 0, content=part) for part in found.groups())
+    start = Token("html_inline", "", 0, content=' <span class="ci">')
+    cell.children = [value, start, interval, Token("html_inline", "", 0, content="</span>")]
+
+
+def lead(address: str, names: Mapping[str, str], above: str) -> str:
+    """Where a link leads: a section by the name that it has here, a file from where the page lies."""
+    if address.startswith("#"):
+        known = unquote(address[1:])
+        return f"#{quote(names.get(known, known))}"
+    return address if re.match(r"[a-z+.-]+:|/", address, re.I) else f"{above}{address}"
 
 
 def open_parts(_: Any, tokens: Any, place: int, *__: Any) -> str:
@@ -196,7 +238,7 @@ def plain_text(token: Any) -> str:
 
 def anchor(words: str, taken: dict[str, int]) -> str:
     """A name of a section that nothing else has; routes of the explorer begin with a slash, these don't."""
-    name = re.sub(r"\W+", "-", words.lower()).strip("-")[:80] or "section"
+    name = slug(words).strip("-")[:80] or "section"
     while name in taken:
         taken[name] += 1
         name = f"{name}-{taken[name]}"
@@ -205,10 +247,10 @@ def anchor(words: str, taken: dict[str, int]) -> str:
 
 
 def with_explorer(body: str, sections: Sections) -> tuple[str, Sections]:
-    """The explorer behind the overview, or else the first section; at the end where nothing stands behind that."""
+    """The explorer behind the part on queries, or else at the end."""
     parts = [place for place, (tag, _, _) in enumerate(sections) if tag == "h2"]
-    overview = next((i for i, place in enumerate(parts) if sections[place][2] == "Overview"), 0)
-    behind = parts[overview + 1 : overview + 2]
+    before = [i for i, place in enumerate(parts) if sections[place][2] == QUERIES]
+    behind = parts[before[-1] + 1 : before[-1] + 2] if before else []
     at = body.index(f'<h2 id="{html.escape(sections[behind[0]][1])}"') if behind else len(body)
     place = behind[0] if behind else len(sections)
     own = ("h2", "explore", "Explore the queries")
@@ -223,12 +265,8 @@ def list_contents(sections: Sections) -> str:
     return f"<ul>\n{links}\n</ul>" if links else ""
 
 
-def policy(programs: list[str], pictures: str) -> str:
-    """What the page may do: run these programs, show these pictures, and nothing else."""
-    digests = (
-        base64.b64encode(hashlib.sha256(each.encode()).digest()).decode("ascii")
-        for each in programs
-    )
+def policy(digests: list[str], pictures: str) -> str:
+    """What the page may do: run the programs of these digests, show these pictures, and nothing else."""
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     return (
         f"default-src 'none'; img-src {pictures}; style-src 'unsafe-inline'; script-src {allowed}; "
@@ -241,11 +279,3 @@ def as_block(name: str, data: Any) -> str:
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return f'<script type="application/json" id="{name}">{text}</script>'
-
-
-def plotly() -> str:
-    """The library that draws; line ends as the browser reads them, for the policy's digest."""
-    from plotly.offline import get_plotlyjs
-
-    program: str = get_plotlyjs()
-    return program.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")

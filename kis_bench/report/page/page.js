@@ -15,6 +15,21 @@ Kis.make = (tag, attributes = {}, ...children) => {
 };
 Kis.redraw = []; // called when colours have changed
 
+// What is large lies in the page packed: text, compressed, as base64.
+Kis.unpacked = async (name) => {
+  const bytes = Uint8Array.from(atob(document.getElementById(name).textContent), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+};
+// Fulfilled once an element is about to be seen.
+Kis.near = (element) => new Promise((fulfil) => {
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    fulfil();
+  }, { rootMargin: "600px 0px" });
+  observer.observe(element);
+});
+
 {
   const root = document.documentElement;
   const contents = document.getElementById("contents");

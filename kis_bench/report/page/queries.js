@@ -1,33 +1,34 @@
 "use strict";
-// The table of queries: searched, narrowed to a flag, sorted, and not more of it at once than a browser likes.
+// The table of queries: searched, narrowed to a flag, sorted, 25 on a page.
 
 {
-  const MOST = 200;
+  const ROWS = 25;
   const FAR = 100; // ranks beyond are shown fainter
 
   // What the table shows is kept in `list.shown`, places of queries in their order, for whoever walks through them.
   Kis.queryTable = (data, route) => {
-    let set = null, limit = MOST, sorting = { column: 0, order: null };
+    let set = null, first = 0, sorting = { column: 0, order: null };
     const list = { shown: [] };
 
-    const search = Kis.make("input", { type: "search", id: "search", input: () => { limit = MOST; update(); } });
-    const flag = Kis.make("select", { id: "flag", class: "choice", change: () => { limit = MOST; update(); } });
+    const search = Kis.make("input", { type: "search", id: "search", input: () => { first = 0; update(); } });
+    const flag = Kis.make("select", { id: "flag", class: "choice", change: () => { first = 0; update(); } });
     const status = Kis.make("p", { role: "status", class: "hint", id: "count" });
     const head = Kis.make("thead"), body = Kis.make("tbody");
     const box = Kis.make("div", { class: "wide", role: "region", tabindex: "0", "aria-label": "Queries" },
       Kis.make("table", { class: "queries", id: "queries" }, head, body));
-    const more = Kis.make("button", { type: "button", id: "more", click: () => {
-      const next = Math.min(limit, list.shown.length);
-      limit += MOST;
+    const turn = (by, words, id) => Kis.make("button", { type: "button", id, click: () => {
+      first += by;
       update();
-      const link = body.rows[next] && body.rows[next].querySelector("a");
-      if (link) link.focus({ preventScroll: true });
-    } });
+      body.querySelector("a")?.focus({ preventScroll: true });
+    } }, words);
+    const [before, after] = [turn(-ROWS, `← Previous ${ROWS}`, "before"), turn(ROWS, `Next ${ROWS} →`, "after")];
 
     const targets = (query) => set.targets[query].map((item) => data.datasets[set.dataset].items[item]).join(", ");
     const columns = () => [
       { name: "query", value: (query) => set.queries[query], cell: (query) => Kis.make("td", { dir: "auto" },
         Kis.make("a", { href: route(set, query) }, Kis.shortened(set.queries[query], 80))) },
+      ...set.models.map((model, i) => ({ name: data.models[model].name, kind: "number", value: (query) => Kis.rank(set, i, query),
+        cell: (query) => rankCell(Kis.rank(set, i, query)) })),
       ...(data.privacy ? [] : [
         { name: "text", kind: "text", value: (query) => set.texts[query], cell: (query) => Kis.make("td", { class: "text", dir: "auto" },
           Kis.make("span", {}, Kis.shortened(set.texts[query], 240))) },
@@ -38,8 +39,6 @@
       { name: "disagreement (octaves)", kind: "number", value: (query) => set.disagreement[query], cell: (query) => Kis.make("td", { class: "number" },
         set.disagreement[query] === null ? "" : set.disagreement[query].toFixed(1)) },
       { name: "median rank", kind: "number", value: (query) => Kis.median(set, query), cell: (query) => rankCell(Kis.median(set, query)) },
-      ...set.models.map((model, i) => ({ name: data.models[model].name, kind: "number", value: (query) => Kis.rank(set, i, query),
-        cell: (query) => rankCell(Kis.rank(set, i, query)) })),
     ];
     const rankCell = (rank) => Kis.make("td", { class: `number${rank === 1 ? " first" : rank > FAR ? " far" : ""}` }, Kis.number.format(rank));
 
@@ -57,15 +56,16 @@
       const all = columns(), found = matching();
       list.shown = found;
       if (sorting.order) list.shown = Kis.sorted(found.map(all[sorting.column].value), sorting.order === "ascending").map((i) => found[i]);
-      rows(all, Math.min(limit, list.shown.length));
-      const shown = Math.min(limit, list.shown.length);
-      status.textContent = (shown < list.shown.length ? `${Kis.number.format(shown)} shown of ` : "") + (found.length < set.queries.length
-        ? `${Kis.number.format(found.length)} of ${Kis.number.format(set.queries.length)} queries` : `${Kis.number.format(found.length)} queries`);
-      more.hidden = shown === list.shown.length;
-      more.textContent = `Show ${Kis.number.format(Math.min(MOST, list.shown.length - shown))} more`;
+      first = Math.max(0, Math.min(first, list.shown.length - 1));
+      first -= first % ROWS;
+      const end = Math.min(first + ROWS, list.shown.length);
+      body.replaceChildren(...list.shown.slice(first, end).map((query) => Kis.make("tr", {}, ...all.map((column) => column.cell(query)))));
+      status.textContent = (end ? `${Kis.number.format(first + 1)} to ${Kis.number.format(end)} of ` : "") +
+        (found.length < set.queries.length ? `${Kis.number.format(found.length)} of ${Kis.number.format(set.queries.length)} queries`
+          : `${Kis.number.format(found.length)} queries`);
+      [before.disabled, after.disabled] = [first === 0, end === list.shown.length];
+      fit();
     };
-    const rows = (all, most) => body.replaceChildren(
-      ...list.shown.slice(0, most).map((query) => Kis.make("tr", {}, ...all.map((column) => column.cell(query)))));
     const heads = () => head.replaceChildren(Kis.make("tr", {}, ...columns().map((column, place) => {
       const cell = Kis.make("th", { scope: "col", class: column.kind, dir: "auto" });
       cell.append(Kis.make("button", { type: "button", click: () => {
@@ -77,28 +77,39 @@
       return cell;
     })));
 
+    const text = (cell) => ({ value: cell.textContent, interval: "" });
+    const content = () => ({
+      head: columns().map(({ name }) => name), right: columns().map(({ kind }) => kind === "number"),
+      rows: list.shown.map((query) => columns().map((column) => text(column.cell(query)))),
+    });
+    const around = Kis.make("div", {}, box, Kis.make("div", { class: "controls" }, before, after), Kis.saving("Queries", null, content));
+    const fit = Kis.fitting(box, box.firstChild);
     list.parts = [
       Kis.make("div", { class: "controls" },
         Kis.make("label", {}, data.privacy ? "Search in query ids" : "Search in texts, queries and targets", search),
         Kis.make("label", {}, "Flag", flag)),
-      status, box, more,
+      status, around,
     ];
     list.show = (next) => {
-      [set, limit, sorting] = [next, MOST, { column: 0, order: null }];
+      [set, first, sorting] = [next, 0, { column: 0, order: null }];
       const count = (each) => set.flags.filter((flags) => (each < 0 ? flags.length : flags.includes(each))).length;
       const option = (value, name) => Kis.make("option", { value }, `${name} (${count(Number(value))})`);
-      const before = flag.value;
+      const chosen = flag.value;
       flag.replaceChildren(Kis.make("option", { value: "" }, "with or without"), option("-1", "any flag"),
         ...data.flags.map((name, i) => [name, i]).filter(([, i]) => count(i)).map(([name, i]) => option(String(i), name)));
-      flag.value = before;
+      flag.value = chosen;
       if (flag.selectedIndex < 0) flag.value = "";
       heads();
       update();
     };
-    list.link = (query) => [...body.querySelectorAll("a")].find((link) => link.getAttribute("href") === route(set, query));
-    Kis.scrolling.observe(box);
-    addEventListener("beforeprint", () => rows(columns(), Infinity));
-    addEventListener("afterprint", update);
+    list.link = (query) => {
+      const place = list.shown.indexOf(query);
+      if (place >= 0 && (place < first || place >= first + ROWS)) {
+        first = place;
+        update();
+      }
+      return [...body.querySelectorAll("a")].find((link) => link.getAttribute("href") === route(set, query));
+    };
     return list;
   };
 }

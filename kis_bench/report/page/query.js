@@ -2,19 +2,21 @@
 // One query: what was asked, its target, and what each model placed first.
 
 {
-  let thumbnails = null; // read when first needed: they are most of the page
+  let pictures = null; // read when first needed: they are most of the page
 
   const source = (data, place) => {
-    thumbnails ??= data.pictures || JSON.parse(document.getElementById("thumbnails").textContent);
-    return data.form === "folder" ? thumbnails[place] : `data:image/webp;base64,${thumbnails[place]}`;
+    pictures ??= JSON.parse(document.getElementById("pictures").textContent);
+    return data.form === "folder" ? pictures[place] : `data:image/webp;base64,${pictures[place]}`;
+  };
+  Kis.picture = (data, set, item) => {
+    const picture = data.datasets[set.dataset].of_items[item];
+    return Kis.make("div", { class: "frame" }, typeof picture === "number"
+      ? Kis.make("img", { src: source(data, picture), alt: "", width: "128", height: "128", loading: data.form === "folder" ? "lazy" : null, decoding: "async" })
+      : Kis.make("span", {}, picture));
   };
   const tile = (data, set, item, place, wanted) => {
     const dataset = data.datasets[set.dataset];
-    const picture = dataset.of_items[item];
-    const frame = Kis.make("div", { class: "frame" }, typeof picture === "number"
-      ? Kis.make("img", { src: source(data, picture), alt: "", width: "128", height: "128", loading: data.form === "folder" ? "lazy" : null })
-      : Kis.make("span", {}, picture));
-    return Kis.make("li", { class: wanted ? "tile target" : "tile" }, frame,
+    return Kis.make("li", { class: wanted ? "tile target" : "tile" }, Kis.picture(data, set, item),
       place ? `${place}. ` : null, wanted ? Kis.make("strong", {}, "target") : null, wanted ? " " : null,
       Kis.make("bdi", { dir: "auto" }, Kis.shortened(dataset.items[item], 80)));
   };

@@ -76,19 +76,13 @@ Kis.words = (text) => text.toLowerCase().split(/\s+/u).filter(Boolean);
     box.before(Kis.make("div", { class: "filter" }, Kis.make("label", {}, "Filter rows ", field), status));
   };
 
-  // One that isn't wider than its place need not be stopped at with the Tab key.
-  Kis.scrolling = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-      else target.removeAttribute("tabindex");
-    }
-  });
-
   for (const box of document.querySelectorAll("main .wide")) {
     const table = box.querySelector("table");
-    Kis.scrolling.observe(box);
     if (!table || !table.tHead || !table.tBodies[0]) continue;
+    const label = box.getAttribute("aria-label");
     if (table.tBodies[0].rows.length > LONG) filterable(box, table);
     if (table.tBodies[0].rows.length > 1) sortable(table);
+    box.after(Kis.saving(label, table));
+    Kis.fitting(box, table);
   }
 }

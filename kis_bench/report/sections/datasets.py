@@ -5,13 +5,12 @@ from __future__ import annotations
 from kis_bench.analysis.findings import Key
 from kis_bench.analysis.models import select_measure
 from kis_bench.metrics import LEADING_MEASURES
-from kis_bench.report.plots.curves import draw_curves
+from kis_bench.report.plots.curves import draw_curves, draw_overview
 from kis_bench.report.plots.gains import draw_gains
 from kis_bench.report.plots.grid import draw_grid
 from kis_bench.report.plots.growth import draw_growth
 from kis_bench.report.sections.annotators import show_annotators
 from kis_bench.report.sections.combinations import show_combinations
-from kis_bench.report.sections.flagged_queries import show_flagged
 from kis_bench.report.sections.growth import show_growth
 from kis_bench.report.sections.known_items import (
     show_differences,
@@ -21,11 +20,21 @@ from kis_bench.report.sections.known_items import (
 )
 from kis_bench.report.sections.label_sets import show_label_sets
 from kis_bench.report.sections.published import show_published
-from kis_bench.report.sections.worst_queries import show_worst
+from kis_bench.report.sections.summary import title_combinations, title_differences
 from kis_bench.report.tables import escape
 from kis_bench.report.view import View
 
 MOST_IN_GRID = 5  #: models
+
+
+def show_all_curves(view: View) -> list[str]:
+    """Curves of several datasets in one figure; of one, its own show the same."""
+    found = view.findings
+    if len(found.of_datasets) < 2 or not found.conditions:
+        return []
+    draw_overview(view, found.conditions, view.plot("overview"))
+    lines = ["## Curves of all datasets", ""]
+    return lines + view.link("Cumulative curves of all datasets and label sets", "overview")
 
 
 def show_dataset(view: View, name: str) -> list[str]:
@@ -37,12 +46,11 @@ def show_dataset(view: View, name: str) -> list[str]:
         if key[0] == name:
             lines += [f"### Labels: {escape(key[1])}", ""]
             lines += show_condition(view, key)
-            lines += show_worst(view, key)
     return lines + show_label_sets(view, name)
 
 
 def show_condition(view: View, key: Key) -> list[str]:
-    """One label set: figures, comparison, combinations, growth, and queries to look at."""
+    """One label set: figures, comparison, combinations and growth."""
     found, run = view.findings, view.run
     dataset, label_set = key
     condition, comparisons = found.conditions[key], found.comparisons.get(key)
@@ -60,12 +68,12 @@ def show_condition(view: View, key: Key) -> list[str]:
         others[(others["dataset"] == dataset) & (others["label_set"] == label_set)], metrics
     )
     if comparisons is not None:
-        lines += [f"#### Which differences are more than noise: {shown}", ""]
+        lines += [f"#### {escape(title_differences(*key))}", ""]
         lines += show_differences(condition, comparisons)
         draw_grid(view, condition, condition.models[:MOST_IN_GRID], view.plot("grid", *key))
         lines += view.link(f"Ranks of the best models against each other, {shown}", "grid", *key)
         gains = found.gains[key]
-        lines += [f"#### What combinations find: {shown}", ""]
+        lines += [f"#### {escape(title_combinations(*key))}", ""]
         lines += show_combinations(gains, found.advice[key])
         leading = select_measure(gains, *LEADING_MEASURES[0])
         draw_gains(leading, view.plot("combinations", *key))
@@ -75,6 +83,4 @@ def show_condition(view: View, key: Key) -> list[str]:
     lines += show_growth(found.growth[key], condition)
     draw_growth(view, found.growth[key], view.plot("growth", *key))
     lines += view.link(f"Recall against the size of the collection, {shown}", "growth", *key)
-    if flagged := show_flagged(view, key):
-        lines += [f"#### Queries to look at: {shown}", "", *flagged]
     return lines

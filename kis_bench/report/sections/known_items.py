@@ -27,6 +27,7 @@ from kis_bench.report.numbers import (
     percent,
     probability,
 )
+from kis_bench.report.sections.similarity.wording import count_things
 from kis_bench.report.tables import escape, table
 from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import as_records
@@ -44,7 +45,7 @@ def show_figures(
     metrics: pd.DataFrame, condition: Condition, comparisons: pd.DataFrame | None
 ) -> list[str]:
     """Figures of each model, best first, with letters of those that can't be told apart."""
-    measures = list_measured(metrics)
+    measures = sorted(list_measured(metrics), key=lambda each: each != LEADING_MEASURES[0])
     lead = LEADING_MEASURES if comparisons is not None else ()
     letters = [tiers(comparisons, *each) for each in lead if comparisons is not None]
     quartiles = [LOWER_QUARTILE_RANK.name, UPPER_QUARTILE_RANK.name]
@@ -63,8 +64,7 @@ def show_figures(
                 *(each[model] for each in letters),
                 *figures,
                 join_words(f"{number(value[MEDIAN_RANK.name])} [{middle}]"),
-                f"{int(own['n'].iloc[0]):,}",
-                percent(min(1.0, CHANCE_CUTOFF / condition.n_items), digits=2),
+                count(own["n"].iloc[0]),
             ]
         )
     named = [f"tier ({measure_words(*each)})" for each in lead]
@@ -74,9 +74,15 @@ def show_figures(
         *(measure_words(*each) for each in measures),
         f"{MEDIAN_RANK.words} [quartiles]",
         "queries",
-        f"chance {measure_words(RECALL.name, CHANCE_CUTOFF)}",
     ]
+    if len({row[-1] for row in rows}) == 1:  # as the sentence above the table says
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    asked = describe_count(len(condition.queries), condition.n_targets)
+    chance = percent(min(1.0, CHANCE_CUTOFF / condition.n_items), digits=2)
     return [
+        f"{asked}, {condition.n_items:,} items; by chance {measure_words(RECALL.name, CHANCE_CUTOFF)} "
+        f"would be {chance}.",
+        "",
         table(head, rows, right=range(1 + len(named), len(head))),
         "",
         *tell_clusters(condition),
@@ -224,6 +230,6 @@ def show_truncations(rows: pd.DataFrame) -> list[str]:
             f" and {len(cut) - MOST_NAMED:,} more" if len(cut) > MOST_NAMED else ""
         )
         lines.append(
-            f"- {escape(model)}: {len(cut):,} texts were longer than it reads and were truncated: {escape(shown)}."
+            f"- {escape(model)} did not read {count_things(len(cut), 'text')} to the end: {escape(shown)}."
         )
     return [*lines, ""] if lines else []

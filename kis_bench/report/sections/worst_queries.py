@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kis_bench.analysis.findings import Key
 from kis_bench.files.text import make_file_name
-from kis_bench.report.numbers import number
+from kis_bench.report.numbers import count, number
 from kis_bench.report.plots.contact_sheets import SheetRow, contact_sheet
 from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
+from kis_bench.triplets.summary import as_records
 
-SHOWN = 10
+WORST = 20  #: queries of each model
+MOST_COLUMNS = 6  #: models whose ranks have a column
+MOST_ON_SHEET = 10
 
 
 def show_worst(view: View, key: Key) -> list[str]:
-    """Those of the best model: a table, and a contact sheet where there are pictures."""
+    """The worst queries of each model in one table, and a contact sheet of the best model where there are pictures."""
     dataset, label_set = key
+    one = view.findings.conditions[key]
+    worst = np.zeros(len(one.queries), bool)
+    for rank in one.rank:
+        worst[np.argsort(-rank, kind="stable")[:WORST]] = True
+    shown = [place for place in np.argsort(-one.rank.min(axis=0), kind="stable") if worst[place]]
+    rows = view.findings.rows(key).assign(query_id=lambda own: own["query_id"].astype(str))
+    asked = rows.drop_duplicates("query_id").set_index("query_id")
+    cells = []
+    for place in shown:
+        query = one.queries[place]
+        about = [] if view.privacy else [asked.at[query, "text"], asked.at[query, "item_id"]]
+        cells.append([query, *map(number, one.rank[:MOST_COLUMNS, place]), *about])
+    models = one.models[:MOST_COLUMNS]
+    head = ["query", *models, *([] if view.privacy else ["text", "target"])]
+    each = f"The {WORST} worst queries of each model; first those that even the best model for them ranks far down."
+    if len(one.models) > len(models):
+        each += f" Ranks under the best {len(models)} of {len(one.models)} models."
+    lines = [f"### Worst queries: {escape(dataset)}, {escape(label_set)}", "", each, ""]
+    lines += [table(head, cells, right=range(1, 1 + len(models))), ""]
+    return lines + draw_sheet(view, key)
+
+
+def draw_sheet(view: View, key: Key) -> list[str]:
+    """Of the best model's worst queries, with what it placed first; nothing where there are no pictures."""
+    (dataset, label_set), rows = key, view.findings.rows(key)
+    if dataset not in view.pictures:
+        return []
     model = view.findings.conditions[key].models[0]
-    lines = [f"#### Worst queries of {escape(model)}, {escape(label_set)}", ""]
-    rows = view.findings.rows(key)
-    last = (
-        rows[rows["model"] == model].sort_values("rank", ascending=False, kind="stable").head(SHOWN)
-    )
-    if view.privacy:
-        ranks = [(row.query_id, number(row.rank)) for row in last.itertuples()]
-        return [*lines, table(["query", "rank"], ranks, right=[1]), ""]
-    tops = [[] if top is None else [str(item) for item in top] for top in last["top_item_ids"]]
-    cells = [
-        (row.query_id, row.text, number(row.rank), row.item_id, top[0] if top else "")
-        for row, top in zip(last.itertuples(), tops, strict=True)
-    ]
-    lines += [table(["query", "text", "rank", "target", "what came first"], cells, right=[2]), ""]
-    if dataset in view.pictures and cells:
-        sheet = f"plots/{make_file_name('worst', f'{dataset}-{label_set}-{model}')}.png"
-        entries = [
-            SheetRow(str(text), f"{rank} of {int(n):,}", str(item), top)
-            for (_, text, rank, item, _), top, n in zip(cells, tops, last["n_items"], strict=True)
-        ]
-        contact_sheet(entries, view.pictures[dataset], view.folder / sheet, view.thumbnails)
-        alt = "Contact sheet of the worst queries: targets in frames, then what came first"
-        lines += [f"![{alt}]({sheet})", ""]
-    return lines
+    last = rows[rows["model"] == model].sort_values("rank", ascending=False, kind="stable")
+    entries = []
+    for row in as_records(last.head(MOST_ON_SHEET)):
+        top = [] if row["top_item_ids"] is None else [str(item) for item in row["top_item_ids"]]
+        rank = f"{number(row['rank'])} of {count(row['n_items'])}"
+        entries.append(SheetRow(str(row["text"]), rank, str(row["item_id"]), top))
+    sheet = f"plots/{make_file_name('worst', f'{dataset}-{label_set}-{model}')}.png"
+    contact_sheet(entries, view.pictures[dataset], view.folder / sheet, view.thumbnails)
+    alt = f"Contact sheet of the worst queries of {escape(model)}: targets in frames, then what came first"
+    return [f"![{alt}]({sheet})", ""]
