@@ -50,3 +50,16 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
     mend = [f"convert {photos} to JPEG"] if photos else []
     mend += [f"unpack {packed}, or pack pictures as .tar"] if packed else []
     return f"{kinds}; what they show can't be found; {'; '.join(mend) or 'fine if they are no pictures'}"
+
+
+def explain_left_out(kind: str) -> str:
+    """Why files of a kind weren't searched, in brackets; empty where the kind says it or nobody knows.
+
+    >>> explain_left_out(".heic"), explain_left_out(".csv"), explain_left_out(UNLISTED)
+    (' (a format that is not read)', ' (no pictures)', '')
+    """
+    if PHOTO_FILES.fullmatch(kind):
+        return " (a format that is not read)"
+    if PACKED_FILES.fullmatch(kind):
+        return " (packed)"
+    return " (no pictures)" if OTHER_KINDS.fullmatch(kind) else ""

@@ -13,13 +13,20 @@ from kis_bench.records import Dataset, Embeddings
 
 def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dict[str, Any]:
     """Returns where a model is from and what computed its vectors."""
-    own: dict[str, Any] = {"key": encoder.key, "dim": items.vectors.shape[2], **items.made}
+    _, several, dim = items.vectors.shape
+    own: dict[str, Any] = {
+        "key": encoder.key,
+        "dim": dim,
+        "vectors_per_item": several,
+        **items.made,
+    }
     if not isinstance(encoder, LazyEncoder):  # nobody knows where it is from
         return own
     checkpoint = encoder.checkpoint
     # Notes of our own catalogue say what a model can't do; those of a user may name people.
     known = encoders.catalogue().get(checkpoint.name)
     secret = privacy and (known is None or known.note != checkpoint.note)
+    of_user = privacy and (known is None or known.paper != checkpoint.paper)
     function = {"own_key": encoder.own_key, "row": checkpoint.name} if encoder.is_function else {}
     return {
         "source": checkpoint.source,
@@ -29,6 +36,7 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
         "weights": encoders.weights(checkpoint),
         "note": "" if secret else checkpoint.note,
         "licence": checkpoint.licence,
+        "paper": "" if of_user else checkpoint.paper,
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.analysis import combinations, label_sets
+from kis_bench.analysis import annotators, combinations, label_sets
 from kis_bench.analysis.models import compare
 from kis_bench.encoders import list_packages
 from kis_bench.metrics import MEASURES
@@ -29,11 +29,12 @@ from kis_bench.results.provenance import git_state, versions
 from kis_bench.results.published import comparable
 from kis_bench.statistics import (
     bootstrap_interval,
-    bootstrap_means,
     cross_validation,
     crossed,
+    paired_tests,
     resampled_means,
 )
+from kis_bench.statistics.paired_intervals import difference_intervals
 from kis_bench.triplets.tables import Measured, similarity_tables
 
 
@@ -127,15 +128,22 @@ def statistics() -> dict[str, Any]:
         "comparisons": defaults(compare, "resamples", "permutations", "seed"),
         "combinations": {
             "resamples": combinations.RESAMPLES,
+            "resamples_of_advice": defaults(bootstrap_interval, "resamples")["resamples"],
             "permutations": combinations.PERMUTATIONS,
             "seed": defaults(resampled_means, "seed")["seed"],
             "cross_validation_folds": cross_validation.FOLDS,
             "cross_validation_seed": cross_validation.FOLD_SEED,
         },
         "label sets": {
-            "resamples": defaults(bootstrap_means, "resamples")["resamples"],
+            "resamples": defaults(resampled_means, "resamples")["resamples"],
             "resamples_of_medians": label_sets.RESAMPLES_OF_MEDIANS,
+            "permutations": defaults(paired_tests, "permutations")["permutations"],
             **defaults(label_sets.median_interval, "seed"),
+        },
+        "annotators": {
+            "resamples": defaults(difference_intervals, "resamples")["resamples"],
+            "resamples_of_alpha": defaults(annotators.alpha_interval, "resamples")["resamples"],
+            **defaults(resampled_means, "seed"),
         },
         "image similarity": {
             "resamples": crossed.CROSSED_RESAMPLES,

@@ -9,6 +9,7 @@ import pandas as pd
 from kis_bench.report.numbers import number
 from kis_bench.report.sections.datasets import show_all_curves, show_dataset
 from kis_bench.report.sections.gate import section
+from kis_bench.report.sections.methods import show_methods
 from kis_bench.report.sections.provenance import show_notes, show_provenance
 from kis_bench.report.sections.queries import show_queries
 from kis_bench.report.sections.similarity import show_similarity
@@ -56,6 +57,7 @@ def show_report(view: View) -> str:
     for name in judged_datasets(run):
         lines += show_similarity(view, name)
     lines += show_queries(view)
+    lines += show_methods(view)
     lines += link_tables(view)
     lines += show_timings(run)
     lines += show_provenance(run.provenance)

@@ -42,11 +42,13 @@ OF_MODELS = frozenset(
         "key",
         "licence",
         "note",
+        "paper",
         "precision",
         "revision",
         "row",
         "source",
         "threads",
+        "vectors_per_item",
         "verified",
         "weights",
     }

@@ -15,6 +15,7 @@ from kis_bench.results.columns import STUDY_SOURCE
 PACKAGES = (
     "kis-bench",
     "numpy",
+    "scipy",
     "pandas",
     "pillow",
     "pyarrow",

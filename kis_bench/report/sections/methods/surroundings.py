@@ -1,0 +1,47 @@
+"""When and with what a run was made: versions, commit, device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from kis_bench import __version__
+from kis_bench.report.sections.methods.wording import UNRECORDED, enumerate_words
+from kis_bench.report.tables import escape
+
+if TYPE_CHECKING:
+    from kis_bench.results import Run
+
+
+def tell_surroundings(run: Run) -> str:
+    """Versions whole, commit, time; what a run doesn't say of itself is said not to be recorded."""
+    about = run.provenance
+    said = []
+    found = about.get("versions")
+    if isinstance(found, Mapping) and found:
+        packages = [f"{escape(name)} {escape(version)}" for name, version in found.items()]
+        said.append(f"The run was made with {enumerate_words(packages)}.")
+        own = found.get("kis-bench")
+        if own and own != __version__:
+            said.append(f"This report was drawn by kis-bench {__version__}.")
+    else:
+        said.append(f"With which versions the run was made {UNRECORDED}.")
+    git = about.get("git")
+    if isinstance(git, Mapping) and git.get("commit"):
+        changed = ", with changes that were not committed" if git.get("dirty") else ""
+        said.append(
+            f"The repository that it was started in was at commit {escape(git['commit'])}{changed}."
+        )
+    else:
+        said.append("It was not started in a git repository, or its commit was not recorded.")
+    time = about.get("time")
+    said.append(
+        f"It was written at {escape(time)}." if time else f"When it was written {UNRECORDED}."
+    )
+    if about.get("interrupted"):
+        said.append("It was interrupted: not all that was asked for was measured.")
+    if merged := about.get("merged_from"):
+        said.append(f"It was merged from {len(merged)} runs.")
+    if by := about.get("gate"):
+        said.append(f"A gate evaluated the figures: {escape(by)}.")
+    return " ".join(said)
