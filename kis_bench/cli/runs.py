@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kis_bench.cli.arguments import (
     Commands,
@@ -19,6 +20,9 @@ from kis_bench.cli.arguments import (
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.metrics import COMPARED, USUALLY_WRITTEN, list_measures
 from kis_bench.records import Collection
+
+if TYPE_CHECKING:
+    from kis_bench.results import Run
 
 
 def add_run_commands(commands: Commands) -> None:
@@ -47,6 +51,11 @@ def add_run_commands(commands: Commands) -> None:
         "--folder",
         action="store_true",
         help="also write the page as a folder RUN/report/ with all pictures, however many",
+    )
+    drawing.add_argument(
+        "--no-pictures",
+        action="store_true",
+        help="without thumbnails and contact sheets of the dataset's pictures, as for a report that is handed on",
     )
     comparing = add_command(commands, "compare", compare_folders)
     comparing.add_argument(
@@ -123,7 +132,10 @@ def add_run_commands(commands: Commands) -> None:
     keeping.add_argument("--force", action="store_true", help="write over a file that is there")
     exporting = add_command(commands, "export", export_tables)
     exporting.add_argument(
-        "form", choices=("trec", "csv", "parquet", "reset-csv"), help="which form"
+        "form",
+        choices=("trec", "csv", "parquet", "reset-csv", "latex", "xlsx"),
+        help="which form: rankings and targets (trec, csv, parquet), RESET's triplets with distances "
+        "(reset-csv), tables for a paper (latex), or all tables as one workbook (xlsx)",
     )
     exporting.add_argument(
         "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
@@ -155,7 +167,11 @@ def redraw_report(arguments: argparse.Namespace) -> int:
     from kis_bench.results.merging import write_merged
     from kis_bench.results.pseudonyms import as_private
 
-    runs = [read_run(folder) for folder in arguments.run]
+    runs = [read_run(folder, whole=len(arguments.run) > 1) for folder in arguments.run]
+    for said in runs[0].lacking.values():
+        print(f"note: {said}", file=sys.stderr)
+    if arguments.no_pictures and arguments.folder:
+        raise KisBenchError("--folder is for pictures; leave it or --no-pictures out")
     if len(runs) == 1 and arguments.out is not None:
         raise KisBenchError("--out is for several runs; one is drawn where it lies")
     known = {name: run for run in runs for name in run.provenance.get("datasets", {})}
@@ -163,7 +179,7 @@ def redraw_report(arguments: argparse.Namespace) -> int:
     privacy = arguments.privacy or any(bool(run.provenance.get("privacy")) for run in runs)
     pictures: dict[str, Collection] = {}
     for name, run in known.items():
-        if privacy:
+        if privacy or arguments.no_pictures:
             break
         dataset = load_measured_dataset(run, name, folders.get(name))
         if isinstance(dataset, Unavailable):
@@ -247,7 +263,7 @@ def print_safely(text: str) -> None:
 
 
 def export_tables(arguments: argparse.Namespace) -> int:
-    """Writes what a run measured as other tools read it: rankings and targets, or RESET's triplets with distances."""
+    """Writes what a run measured as other tools read it: rankings, RESET's triplets, tables for LaTeX, a workbook."""
     from kis_bench.results import read_run
 
     refuse_others(arguments)
@@ -258,6 +274,8 @@ def export_tables(arguments: argparse.Namespace) -> int:
         from kis_bench.exchange.reset_csv import export_reset
 
         remarks = export_reset(run, out, names=arguments.names or "ours", datasets=folders)
+    elif arguments.form in TABLE_FORMS:
+        remarks = export_for_readers(arguments.form, run, out)
     else:
         from kis_bench.exchange.trec import export_run
         from kis_bench.store import Store, default_store
@@ -272,9 +290,26 @@ def export_tables(arguments: argparse.Namespace) -> int:
     return 0
 
 
+#: Forms of a run's own tables, which need neither vectors nor pictures.
+TABLE_FORMS = ("latex", "xlsx")
+
+
+def export_for_readers(form: str, run: Run, out: Path) -> list[str]:
+    """Writes the tables of a run into a folder, as LaTeX or as one workbook; returns a line for each."""
+    from kis_bench.report.latex import export_latex
+    from kis_bench.report.view import make_view
+    from kis_bench.report.workbook import export_workbook
+
+    view = make_view(run, out)
+    return (
+        export_latex(view, out) if form == "latex" else export_workbook(view, out / "tables.xlsx")
+    )
+
+
 def refuse_others(arguments: argparse.Namespace) -> None:
     """Raises KisBenchError for options that mean nothing for the chosen form."""
-    others = ("depth", "store") if arguments.form == "reset-csv" else ("names",)
-    for option in others:
-        if getattr(arguments, option) is not None:
+    rankings = ("depth", "store")
+    others = {"reset-csv": rankings, **dict.fromkeys(TABLE_FORMS, (*rankings, "names", "dataset"))}
+    for option in others.get(arguments.form, ("names",)):
+        if getattr(arguments, option):
             raise KisBenchError(f"--{option} has no meaning for {arguments.form}; leave it out")

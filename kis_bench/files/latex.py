@@ -20,7 +20,6 @@ SPECIAL = {
     "|": r"\textbar{}",
     '"': r"\symbol{34}",
     "\N{MINUS SIGN}": "$-$",
-    "\N{NO-BREAK SPACE}": "~",
 }
 
 

@@ -9,12 +9,13 @@ import pandas as pd
 from kis_bench.report.numbers import number
 from kis_bench.report.sections.datasets import show_all_curves, show_dataset
 from kis_bench.report.sections.gate import section
+from kis_bench.report.sections.lacking import show_figures_alone, show_lacking
 from kis_bench.report.sections.methods import show_methods
 from kis_bench.report.sections.provenance import show_notes, show_provenance
 from kis_bench.report.sections.queries import show_queries
 from kis_bench.report.sections.similarity import show_similarity
 from kis_bench.report.sections.summary import show_summary
-from kis_bench.report.tables import table
+from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import judged_datasets
 
@@ -35,6 +36,8 @@ def make_title(run: Run) -> str:
 def show_gate(run: Run) -> list[str]:
     """What the gate said; nothing of a run without one."""
     by = str(run.provenance.get("gate") or "")
+    if "verdicts" in run.lacking:
+        return [f"**{escape(run.lacking['verdicts'])}.**", ""]
     if not len(run.verdicts) and not by:
         return []
     return section(run.verdicts, by, run.provenance.get("remarks") or () if by else ())
@@ -47,8 +50,9 @@ def show_report(view: View) -> str:
     if run.provenance.get("interrupted"):
         said = "This run was interrupted:** what follows is only what had been measured by then."
         lines += [f"> **{said}\n"]
-    lines += show_notes(run.provenance)
+    lines += show_notes(run.provenance) + show_lacking(run)
     lines += show_summary(view)
+    lines += show_figures_alone(run)
     if gate := show_gate(run):
         lines += ["## Gate", "", *gate]
     lines += show_all_curves(view)

@@ -26,7 +26,7 @@ from kis_bench.results.columns import (
 )
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.schema import Table
-from kis_bench.results.tables import check_frame, hide_private, read_run_table, write_table
+from kis_bench.results.tables import check_frame, hide_private, write_table
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Run:
     published: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PUBLISHED))
     # Of combinations of models; without rows where fewer than two were measured.
     fused: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FUSED))
+    # Of a run that was read in part: table -> what happened to it, and what it can't tell for that reason.
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
     def map_tables(self, change: Callable[[pd.DataFrame, Table], pd.DataFrame]) -> Run:
         """The run with each of its tables changed."""
@@ -58,7 +60,9 @@ class Run:
 
 def run_of(folder: Path, provenance: Mapping[str, Any], **tables: pd.DataFrame) -> Run:
     """A run of the tables that are named; the others are empty."""
-    empty = {name: pd.DataFrame(columns=table.names) for name, table in TABLES.items()}
+    empty: dict[str, Any] = {
+        name: pd.DataFrame(columns=table.names) for name, table in TABLES.items()
+    }
     return Run(folder=folder, provenance=dict(provenance), **{**empty, **tables})
 
 
@@ -117,18 +121,20 @@ def write_run(
     try:
         parent.mkdir(parents=True, exist_ok=True)
         hidden.mkdir()
-        head = {**provenance, "schema_version": RUN_VERSION}
-        text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
-        (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         metrics = [metrics_table(check_frame(ranks, TABLES["ranks"])), given.pop("metrics", None)]
         filled = [table for table in metrics if table is not None and len(table)] or metrics[:1]
         given["metrics"] = pd.concat(filled, ignore_index=True)
+        sizes: dict[str, int] = {}
         for table in TABLES.values():
             frame = given.pop(table.name, pd.DataFrame())
             if len(frame) or not table.optional:
                 write_table(hide_private(frame, table) if private else frame, table, hidden)
+                sizes[table.file] = len(frame)
         if given:
             raise KisBenchError(f"a run has no table {', '.join(given)}")
+        head = {**provenance, "tables": sizes, "schema_version": RUN_VERSION}
+        text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
+        (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         for path in [*hidden.rglob("*"), hidden]:
             _sync(path)
         os.rename(hidden, folder)
@@ -159,31 +165,3 @@ def check_schema(head: Any, file: Path) -> None:
     if version > RUN_VERSION:
         newer = f"written with schema version {version}, this kis-bench reads up to {RUN_VERSION}"
         raise BadFile(file, [f"{newer}; install a newer kis-bench"])
-
-
-def read_run(folder: Path) -> Run:
-    """The run in a folder that `write_run` made; `latest` may be given as well."""
-    folder = Path(folder)
-    if folder.name == "latest" and folder.is_file():
-        folder = folder.parent / folder.read_text(encoding="utf-8").strip()
-    if not folder.is_dir():
-        raise KisBenchError(f"there is no run folder {folder}")
-    names = ["run.json", *(one.file for one in TABLES.values() if not one.optional)]
-    absent = [name for name in names if not (folder / name).is_file()]
-    if absent:
-        raise KisBenchError(f"{folder} is not a whole run: missing {', '.join(absent)}")
-    file = folder / "run.json"
-    try:
-        head = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise BadFile(file, [f"not readable as JSON: {error}"]) from error
-    check_schema(head, file)
-    return Run(
-        folder=folder,
-        provenance=head,
-        **{
-            name: read_run_table(table, folder)
-            for name, table in TABLES.items()
-            if not table.optional or (folder / table.file).is_file()
-        },
-    )

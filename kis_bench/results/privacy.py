@@ -29,6 +29,7 @@ PUBLIC_FACTS = frozenset(
         "remarks",
         "schema_version",
         "statistics",
+        "tables",
         "threads",
         "time",
         "versions",

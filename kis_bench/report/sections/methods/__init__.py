@@ -12,8 +12,12 @@ from kis_bench.report.sections.methods.inference import (
     tell_label_sets,
 )
 from kis_bench.report.sections.methods.judging import tell_judged
-from kis_bench.report.sections.methods.material import list_models, tell_collections
-from kis_bench.report.sections.methods.searching import tell_intervals, tell_metrics, tell_ranking
+from kis_bench.report.sections.methods.material import tell_collections, tell_models
+from kis_bench.report.sections.methods.searching import (
+    tell_figure_intervals,
+    tell_metrics,
+    tell_ranking,
+)
 from kis_bench.report.sections.methods.surroundings import tell_surroundings
 from kis_bench.triplets.summary import Similarity, judged_datasets
 
@@ -32,11 +36,11 @@ def describe_methods(view: View) -> list[str]:
     """Paragraphs and lists, each followed by an empty line; what a run did not do is not in them."""
     run, found = view.run, view.findings
     studies = [Similarity(name, run) for name in judged_datasets(run)]
-    lines = [*tell_collections(run), *list_models(run)]
+    lines = [*tell_collections(run), *tell_models(run)]
     if len(run.ranks):
-        lines += [*tell_ranking(run), *tell_metrics(run), *tell_intervals(run)]
+        lines += [*tell_ranking(run), *tell_metrics(run), *tell_figure_intervals(run)]
         for tell in (tell_comparisons, tell_combinations, tell_label_sets, tell_growth):
             lines += tell(found)
     for study in studies:
         lines += tell_judged(study)
-    return [part for line in [*lines, tell_surroundings(run)] for part in (line, "")]
+    return [part for line in [*lines, tell_surroundings(run.provenance)] for part in (line, "")]

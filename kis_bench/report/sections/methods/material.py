@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kis_bench.results import Run
 
 Facts = Mapping[str, Any]
-DIGITS = 12  #: of digests
+SHOWN_DIGITS = 12  #: of digests
 
 
 def find_facts(run: Run, kind: str, name: str) -> Facts:
@@ -43,12 +43,12 @@ def tell_collection(name: str, about: Facts, rows: pd.DataFrame) -> str:
     groups = about.get("n_groups")
     grouped = f" in {count_things(int(groups), 'group')}" if groups else ""
     sets = [
-        f"{name_in_bold(label_set)} ({count_asked(own)})"
+        f"{name_in_bold(label_set)} ({describe_queries(own)})"
         for label_set, own in rows.groupby("label_set", sort=False)
     ]
     noun = "label sets" if len(sets) > 1 else "label set"
     print_of = about.get("fingerprint")
-    known = f"its fingerprint is {escape(str(print_of)[:DIGITS])}" if print_of else ""
+    known = f"its fingerprint is {escape(str(print_of)[:SHOWN_DIGITS])}" if print_of else ""
     said = [
         f"Known-item search was measured on {name_in_bold(name)}, a collection of "
         f"{count_things(int(rows['n_items'].max()), 'image')}{grouped}, with the {noun} {enumerate_words(sets)}"
@@ -71,7 +71,7 @@ def tell_unsearched(about: Facts) -> list[str]:
     return said or ["No file of its folder was left out."]
 
 
-def count_asked(rows: pd.DataFrame) -> str:
+def describe_queries(rows: pd.DataFrame) -> str:
     """Queries and targets of one label set; every model's own where not all were asked the same."""
     sizes = rows.groupby("model", sort=False)["query_id"].nunique()
     queries = rows.drop_duplicates("query_id")
@@ -83,7 +83,7 @@ def count_asked(rows: pd.DataFrame) -> str:
     return said
 
 
-def list_models(run: Run) -> list[str]:
+def tell_models(run: Run) -> list[str]:
     """A sentence, then a list of all models of the run with where they are from and what computed their vectors."""
     names = dict.fromkeys(
         str(name) for table in (run.ranks, run.judgments) for name in table["model"].unique()

@@ -119,7 +119,7 @@ def tell_wider(run: Run, names: set[str]) -> list[str]:
     return said
 
 
-def tell_intervals(run: Run) -> list[str]:
+def tell_figure_intervals(run: Run) -> list[str]:
     """How the intervals of the figures were made."""
     rows = run.metrics[run.metrics["label_set"] != ""]
     kinds = {found.kind for name in rows["metric"].unique() if (found := find_metric(str(name)))}

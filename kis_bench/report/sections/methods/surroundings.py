@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from kis_bench import __version__
 from kis_bench.report.sections.methods.wording import UNRECORDED, enumerate_words
 from kis_bench.report.tables import escape
 
-if TYPE_CHECKING:
-    from kis_bench.results import Run
 
-
-def tell_surroundings(run: Run) -> str:
-    """Versions whole, commit, time; what a run doesn't say of itself is said not to be recorded."""
-    about = run.provenance
+def tell_surroundings(about: Mapping[str, Any]) -> str:
+    """Versions whole, commit, time, from what a run says of itself; what it doesn't say was not recorded."""
     said = []
     found = about.get("versions")
     if isinstance(found, Mapping) and found:

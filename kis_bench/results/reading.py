@@ -1,0 +1,131 @@
+"""Reads a run's folder: whole or not at all or, where that was asked for, what is left of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.results.columns import TABLES
+from kis_bench.results.figures import metrics_table
+from kis_bench.results.folder import Run, check_schema, run_of
+from kis_bench.results.schema import Table
+from kis_bench.results.tables import read_run_table
+
+CELL_COLUMNS = ["model", "dataset", "label_set"]
+#: Table -> what can't be told without it.
+LOSSES = {
+    "ranks": "curves, comparisons, combinations and queries of known-item search can't be shown",
+    "judgments": "what models agreed on with each person can't be shown",
+    "timings": "how long the steps took, and whether vectors were in the store before, can't be shown",
+    "verdicts": "what the gate said can't be shown; it must not be taken for passed",
+    "distances": "distances of triplets can't be exported",
+    "agreement": "intervals, parts and people of image similarity can't be shown",
+    "pairs": "tests between models on image similarity can't be shown",
+    "published": "published figures can't be shown",
+    "fused": "fused lists of models can't be shown",
+}
+ANEW = "the figures of known-item search were computed anew from ranks.parquet"
+
+
+def read_run(folder: Path, *, whole: bool = True) -> Run:
+    """The run in a folder that `write_run` made; ``latest`` may be given as well.
+
+    Args:
+        whole: raise an error if a table is missing or can't be read; False: read what is left. The run then names in
+            ``lacking`` what is not there and what became of it; figures that are missing are computed anew from ranks.
+
+    Raises:
+        KisBenchError: there is no such folder, its run.json can't be read, without which nobody knows what may be
+            shown, or a table can't; with ``whole=False``, if none with results is left.
+    """
+    folder = Path(folder)
+    if folder.name == "latest" and folder.is_file():
+        folder = folder.parent / folder.read_text(encoding="utf-8").strip()
+    if not folder.is_dir():
+        raise KisBenchError(f"there is no run folder {folder}")
+    head = read_head(folder) if (folder / "run.json").is_file() else {}
+    absent = [] if head else ["run.json"]
+    absent += [table.file for table in list_expected(head) if not (folder / table.file).is_file()]
+    if absent and (whole or not head):
+        some = any((folder / table.file).is_file() for table in TABLES.values())
+        remedy = f"; kis-bench report {folder} shows what is left" if head and some else ""
+        raise KisBenchError(f"{folder} is not a whole run: missing {', '.join(absent)}{remedy}")
+    if whole:
+        present = {name: one for name, one in TABLES.items() if (folder / one.file).is_file()}
+        frames = {name: read_run_table(one, folder) for name, one in present.items()}
+        return run_of(folder, head, **frames)
+    return read_rest(folder, head)
+
+
+def read_head(folder: Path) -> dict[str, Any]:
+    """What a run says of itself."""
+    file = folder / "run.json"
+    try:
+        head = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BadFile(file, [f"not readable as JSON: {error}"]) from error
+    check_schema(head, file)
+    return dict(head)
+
+
+def list_expected(head: Mapping[str, Any]) -> list[Table]:
+    """The tables that a run has: those that it says it was written with, or that every one has."""
+    written = head.get("tables")
+    return [
+        table
+        for table in TABLES.values()
+        if not table.optional or (isinstance(written, Mapping) and table.file in written)
+    ]
+
+
+def read_rest(folder: Path, head: Mapping[str, Any]) -> Run:
+    """What can be read of a run, and in ``lacking`` what can't."""
+    frames: dict[str, pd.DataFrame] = {}
+    lacking: dict[str, str] = {}
+    expected = {table.name for table in list_expected(head)}
+    for name, table in TABLES.items():
+        if not (folder / table.file).is_file():
+            if name in expected:
+                lacking[name] = f"{table.file} is missing"
+            continue
+        try:
+            frames[name] = read_run_table(table, folder)
+        except BadFile as error:  # its details may name folders
+            said = {problem.partition(": ")[0] for problem in error.problems}
+            lacking[name] = f"{table.file} can't be read ({', '.join(sorted(said))})"
+    run = run_of(folder, head, **frames)
+    if not (len(run.ranks) or len(run.judgments) or len(run.metrics) or len(run.agreement)):
+        why = "; ".join(lacking.values()) or "its tables have no rows"
+        raise KisBenchError(f"nothing is left of {folder}: {why}")
+    told = {name: f"{what}: {LOSSES[name]}" for name, what in lacking.items() if name in LOSSES}
+    metrics, remark = mend_metrics(run, lacking.get("metrics", ""))
+    if remark:
+        told["metrics"] = remark
+    return replace(run, metrics=metrics, lacking=told)
+
+
+def mend_metrics(run: Run, damage: str) -> tuple[pd.DataFrame, str]:
+    """The figures of a run, those of cells that have ranks and no figures computed anew; and what to say of that.
+
+    Args:
+        damage: what happened to metrics.csv; empty: it could be read.
+    """
+    known, ranks = run.metrics, run.ranks
+    cells = pd.MultiIndex.from_frame(ranks[CELL_COLUMNS].astype(str)).unique()
+    there = pd.MultiIndex.from_frame(known[CELL_COLUMNS].astype(str)).unique()
+    without = cells.difference(there)
+    judged = " Those of image similarity can't be." if damage and len(run.judgments) else ""
+    if not len(without):
+        lost = " Figures of image similarity can't be shown." if judged else ""
+        return known, f"{damage}.{lost}" if damage else ""
+    index = pd.MultiIndex.from_frame(ranks[CELL_COLUMNS].astype(str))
+    anew = metrics_table(ranks[index.isin(without)])
+    filled = [table for table in (known, anew) if len(table)]
+    said = damage or f"metrics.csv lacks {len(without):,} of {len(cells):,} cells"
+    return pd.concat(filled, ignore_index=True), f"{said}: {ANEW}.{judged}"
