@@ -54,6 +54,7 @@ class NotReady(KisBenchError):
 
     def __init__(self, what: str, state: str, remedy: str, *, concerns: str = "") -> None:
         self.concerns = concerns or what
+        self.parts = what, state, remedy
         super().__init__(f"{what}: {state}. {remedy}".rstrip())
 
 

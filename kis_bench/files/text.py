@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 
 # These turn the direction of what follows them, even outside their own cell.
 _DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -12,6 +13,28 @@ _DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 def shorten(text: str, limit: int) -> str:
     """Shortens a text to at most `limit` characters, with an ellipsis where something was left out."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def shorten_middle(text: str, limit: int) -> str:
+    """Shortens a text to at most `limit` cells of a terminal, with an ellipsis in its middle; both ends stay.
+
+    >>> shorten_middle("vit-so400m-14-siglip-384", 16)
+    'vit-so40…lip-384'
+    """
+    if count_cells(text) <= limit:
+        return text
+    left, right = text[: len(text) // 2], text[len(text) // 2 :]
+    while left and right and count_cells(left) + count_cells(right) > limit - 1:
+        left, right = (left[:-1], right) if len(left) > len(right) else (left, right[1:])
+    return f"{left}…{right}"
+
+
+def count_cells(text: str) -> int:
+    """How many cells of a terminal a text takes: two for a wide letter, none for a mark on one."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
 
 
 def make_plain(text: object) -> str:

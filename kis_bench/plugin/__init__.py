@@ -8,15 +8,15 @@ from kis_bench.plugin.entry import (
     model,
     pytest_addhooks,
     pytest_addoption,
-    pytest_collection,
     pytest_configure,
     pytest_configure_node,
     pytest_generate_tests,
     pytest_plugin_registered,
-    pytest_report_header,
+    pytest_sessionstart,
     query_set,
     study_distances,
 )
+from kis_bench.plugin.stopping import pytest_cmdline_main
 
 __all__ = [
     "complementarity",
@@ -26,12 +26,12 @@ __all__ = [
     "model",
     "pytest_addhooks",
     "pytest_addoption",
-    "pytest_collection",
+    "pytest_cmdline_main",
     "pytest_configure",
     "pytest_configure_node",
     "pytest_generate_tests",
     "pytest_plugin_registered",
-    "pytest_report_header",
+    "pytest_sessionstart",
     "query_set",
     "study_distances",
 ]

@@ -13,6 +13,7 @@ import pytest
 
 from kis_bench.errors import KisBenchError
 from kis_bench.plugin.options import GIVEN_KEY, add_options, fill_in, list_given, take_defaults
+from kis_bench.plugin.stopping import stop
 
 if TYPE_CHECKING:
     from kis_bench.datasets import DatasetRow
@@ -26,6 +27,9 @@ PAYLOAD = "kis_bench"  #: under which a test's report carries what it measured
 REFUSED = "kis_bench_refused"  #: under which a process of pytest-xdist says why it ended
 HOOKS = "kis_bench.plugin.hooks"  #: the plugin that sessions have which use any of this
 RECORDER = "kis-bench-recorder"  #: the plugin that gathers what was measured
+OWN_REPORTS = (
+    "kis-bench-reports"  #: the plugin that knows which tests were over our models and datasets
+)
 LISTENER = "kis-bench-listener"  #: the plugin that other sessions have
 DECLARING = ("pytest_kis_models", "pytest_kis_datasets")
 CONFIGURED = pytest.StashKey[bool]()
@@ -140,18 +144,10 @@ def find_recorder(config: pytest.Config) -> Recorder:
     return found
 
 
-def pytest_report_header(config: pytest.Config) -> None:
-    stop_at_wrong_options(config)
-
-
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    stop_at_wrong_options(session.config)
-
-
-def stop_at_wrong_options(config: pytest.Config) -> None:
-    if message := config.stash.get(WRONG_OPTIONS, ""):
-        pytest.exit(f"kis-bench: {message}", returncode=2)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if message := session.config.stash.get(WRONG_OPTIONS, ""):
+        stop(session.config, message)
 
 
 @pytest.hookimpl(optionalhook=True)

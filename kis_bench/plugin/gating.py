@@ -12,6 +12,7 @@ from kis_bench import datasets, encoders
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.plugin.options import GIVEN
 from kis_bench.plugin.session import line_up, of_the_study, query_sets
+from kis_bench.plugin.stopping import stop
 
 if TYPE_CHECKING:
     from kis_bench.gate.gate import Gate
@@ -28,7 +29,7 @@ def gate(config: pytest.Config) -> Gate | None:
         try:
             config.stash[GATE] = make_gate(config)
         except KisBenchError as error:
-            pytest.exit(f"kis-bench: {error}", returncode=2)
+            stop(config, str(error))
     return config.stash[GATE]
 
 

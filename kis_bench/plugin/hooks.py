@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 
 from kis_bench import datasets
 from kis_bench.datasets import DatasetRow
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.plugin.entry import PAYLOAD, RECORDER, in_use
+from kis_bench.plugin.entry import OWN_REPORTS, PAYLOAD, RECORDER, in_use
 from kis_bench.plugin.gating import FAILURES, GATE, gate
 from kis_bench.plugin.items import (
     find_model,
@@ -28,12 +27,10 @@ from kis_bench.plugin.session import (
     asked_by_name,
     hide_private,
     line_up,
+    problems,
     query_sets,
     searching_models,
 )
-
-if TYPE_CHECKING:
-    pass
 
 PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test before it ran
 BENCHMARKED = (
@@ -44,19 +41,25 @@ BENCHMARKED = (
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Recorder(config), RECORDER)
+        recorder = Recorder(config)
+        config.pluginmanager.register(recorder, RECORDER)
+        config.pluginmanager.register(recorder.own_reports, OWN_REPORTS)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     if not in_use(config):
         return []
     judge = None if config.option.collectonly else gate(config)
-    header = [hide_private(config, line) for line in line_up(config).header()]
+    lined = line_up(config)
+    if problems(config):  # of which the session ends
+        return []
+    lines = lined.header(detailed=config.get_verbosity() > 0)
+    header = [hide_private(config, line) for line in lines]
     return header + ([f"kis-bench gate: {judge.about()}"] if judge else [])
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Wrong files end the session here with one message; later it would be one traceback per test file."""
     if in_use(session.config):
         query_sets(session.config)
@@ -213,7 +216,8 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
         if isinstance(error, NotReady) and not (
             wanted or asked_by_name(item.config, error.concerns)
         ):
-            item.user_properties.append((PAYLOAD, {ABSENT: said}))
+            lack = [hide_private(item.config, part) for part in error.parts]
+            item.user_properties.append((PAYLOAD, {ABSENT: lack}))
             raise pytest.skip.Exception(said) from None
         raise pytest.fail.Exception(said, pytrace=False) from None
 
@@ -223,6 +227,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     item.stash[FAILURES] = []
     # Where a test is run again, as by pytest-rerunfailures, it still has what it measured before.
     item.user_properties[:] = item.stash.setdefault(PROPERTIES, [*item.user_properties])
+    if uses_dataset(item):
+        item.user_properties.append((PAYLOAD, {}))  # whatever it measures, it is ours
     with named_skip(item):
         return (yield)
 

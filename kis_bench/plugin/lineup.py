@@ -14,6 +14,7 @@ from kis_bench.datasets.layouts import choose_layout
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.records import Checkpoint
 
+HEADER_CELLS = 80  #: of a line at the top of a session
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 Named = TypeVar("Named", Checkpoint, DatasetRow)
@@ -126,26 +127,48 @@ class LineUp:
             problems += wrong
         return found
 
-    def header(self) -> list[str]:
-        """Lines for the top of a test session: what is ready, and how to get the rest."""
-        lines = []
+    def header(self, *, detailed: bool = False) -> list[str]:
+        """Lines for the top of a test session: what is ready; detailed, also how to get each of the rest."""
+        lines, absent = [], []
         for kind, states in (
-            ("models", [(m.name, encoders.readiness(m)) for m in self.models]),
-            ("datasets", [(d.name, datasets.find_readiness(d)) for d in self.datasets]),
+            ("model", [(m.name, encoders.readiness(m)) for m in self.models]),
+            ("dataset", [(d.name, datasets.find_readiness(d)) for d in self.datasets]),
         ):
             ready = [name for name, state in states if state.ready]
-            lines.append(f"kis-bench {kind}: ready: {', '.join(ready) or 'none'}")
-            absent = [name for name, state in states if state.downloadable]
-            if absent:
+            rest = [(name, state) for name, state in states if not state.ready]
+            if rest:
+                absent.append(f"{len(rest)} {kind}{'' if len(rest) == 1 else 's'}")
+            if not detailed:
+                of = f"{len(ready)} of {len(states)} ready: " if rest else ""
+                lines.append(list_that_fit(f"kis-bench {kind}s: {of}", ready))
+                continue
+            lines.append(f"kis-bench {kind}s: ready: {', '.join(ready) or 'none'}")
+            if names := [name for name, state in rest if state.downloadable]:
                 lines.append(
-                    f"    not downloaded: {', '.join(absent)}; kis-bench fetch NAME, or add --kis-download"
+                    f"    not downloaded: {', '.join(names)}; kis-bench fetch NAME, or add --kis-download"
                 )
             lines += [
                 f"    {name}: {state.state}; {state.remedy}"
-                for name, state in states
-                if not (state.ready or state.downloadable)
+                for name, state in rest
+                if not state.downloadable
             ]
+        if absent and not detailed:
+            lines.append(f"kis-bench: not here: {' and '.join(absent)}; -v says how to get them")
         return lines
+
+
+def list_that_fit(start: str, names: Sequence[str], width: int = HEADER_CELLS) -> str:
+    """One line with as many of the names as it has room for, and the number of the others.
+
+    >>> list_that_fit("ready: ", ["demo", "colour-words"]), list_that_fit("ready: ", ["demo", "colour-words"], 24)
+    ('ready: demo, colour-words', 'ready: demo and 1 more')
+    """
+    for shown in range(len(names), 0, -1):
+        more = f" and {len(names) - shown} more" if shown < len(names) else ""
+        line = f"{start}{', '.join(names[:shown])}{more}"
+        if len(line) <= width or shown == 1:
+            return line
+    return f"{start}none"
 
 
 def choose_datasets(

@@ -26,6 +26,7 @@ from kis_bench.plugin.session import (
     query_sets,
     visible_progress,
 )
+from kis_bench.plugin.stopping import stop
 from kis_bench.records import Checkpoint
 
 #: "dataset NAME" and "model NAME" for which a collected function makes tests, whatever is selected of them then.
@@ -43,16 +44,16 @@ def refuse(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     if lines := [hide_private(config, line) for line in list_refusals(config, items)]:
         if worker is not None:
             config.workeroutput[REFUSED] = lines  # type: ignore[attr-defined]
-        stop(lines)
+        stop(config, explain_refusal(lines))
 
 
-def stop(lines: Sequence[str]) -> None:
+def explain_refusal(lines: Sequence[str]) -> str:
     said = (
         "; nothing was measured"
         if len(lines) == 1
         else f": {len(lines)} problems; nothing was measured"
     )
-    pytest.exit("\n  ".join([f"kis-bench: asked for by name{said}", *lines]), returncode=2)
+    return "\n  ".join([f"asked for by name{said}", *lines])
 
 
 def list_refusals(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:

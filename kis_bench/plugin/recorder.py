@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from kis_bench.datasets.left_out import describe_left_out
 from kis_bench.errors import KisBenchError
 from kis_bench.gate.verdicts import UNUSABLE
-from kis_bench.plugin.entry import PAYLOAD, REFUSED, in_use
+from kis_bench.plugin.entry import PAYLOAD, REFUSED
 from kis_bench.plugin.gating import GATE
-from kis_bench.plugin.named import stop
+from kis_bench.plugin.named import explain_refusal
 from kis_bench.plugin.session import (
     hide_private,
     line_up,
     load_dataset,
-    query_sets,
 )
+from kis_bench.plugin.stopping import stop
+from kis_bench.plugin.summary import Lack, OwnReports, tell_all
 from kis_bench.records import Collection, Dataset, Float64s
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kis_bench.analysis.findings import Findings
     from kis_bench.gate.verdicts import Row
     from kis_bench.measuring.run import RunRecord
     from kis_bench.results import Run
@@ -40,7 +39,7 @@ VERDICT_KEY = (
     "rule",
     "judged_by",
 )  #: a test that is run again gives it anew
-ABSENT = "absent"  #: in what a skipped test hands on: what it lacked, and how to get it
+ABSENT = "absent"  #: in what a skipped test hands on: what it lacked
 SELECTED = "kis_bench_selected"  #: under which a process of pytest-xdist says what it collected
 
 
@@ -59,10 +58,12 @@ class Recorder:
         self.provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
         self.verdicts: dict[tuple[str, ...], Row] = {}
         self.problems: list[str] = []  # why the gate can't be said to have passed
-        self.absent: dict[str, set[str]] = {}  # what isn't here -> tests that were skipped for it
+        self.absent: dict[Lack, set[str]] = {}  # what isn't here -> tests that were skipped for it
+        self.own_reports = OwnReports()
         self.ran = False  # whether any test was not skipped
         self.clashes: list[str] = []  # models that can't be told apart: exit code 2
         self.run: Run | None = None  # as it was written
+        self.findings: Findings | None = None  # of that run
         self.error: KisBenchError | None = None  # why it was not
         self.not_drawn: KisBenchError | None = None  # why there is no report of it
 
@@ -70,13 +71,15 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes the measurements off the report, before JUnit XML and others print them."""
         mine: list[Any] = [value for name, value in report.user_properties if name == PAYLOAD]
+        lacks = [tuple(payload[ABSENT]) for payload in mine if ABSENT in payload]
+        if mine and (report.failed or (report.skipped and lacks)):
+            self.own_reports.own.append(report)
         if report.skipped and not hasattr(report, "wasxfail"):
-            for payload in mine:
-                if ABSENT in payload:
-                    self.absent.setdefault(payload[ABSENT], set()).add(report.nodeid)
+            for lack in lacks:
+                self.absent.setdefault(lack, set()).add(report.nodeid)
         elif report.when == "call" or report.failed:
             self.ran = True
-        mine = [payload for payload in mine if ABSENT not in payload]
+        mine = [payload for payload in mine if "timings" in payload]
         if not any(name == PAYLOAD for name, _ in report.user_properties):
             return
         report.user_properties = [
@@ -114,7 +117,7 @@ class Recorder:
         if judge is not None and (cells := getattr(node, "workeroutput", {}).get(SELECTED)):
             judge.selected = [tuple(cell) for cell in cells]
         if lines := getattr(node, "workeroutput", {}).get(REFUSED):
-            stop(lines)
+            stop(self.config, explain_refusal(lines))
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self.ranks or self.distances:
@@ -127,12 +130,14 @@ class Recorder:
             session.exitstatus = 2
         if not self.ranks and not self.distances:
             return
+        from kis_bench.analysis.findings import Findings
         from kis_bench.measuring.run import write_measured
         from kis_bench.results import read_run
 
         parent = self.config.option.kis_report or self.config.rootpath / "reports"
         try:
             self.run = read_run(write_measured(parent, self.record(session, exitstatus)))
+            self.findings = Findings(self.run)
         except KisBenchError as error:
             self.error = error
             session.exitstatus = 2
@@ -175,7 +180,7 @@ class Recorder:
         from kis_bench.report import NotDrawn, write_report
 
         try:
-            write_report(run.folder, run, self.pictures())
+            write_report(run.folder, run, self.pictures(), findings=self.findings)
         except NotDrawn as error:
             self.not_drawn = error
         except KisBenchError as error:  # a dataset that was measured is gone
@@ -253,107 +258,13 @@ class Recorder:
             return {}
         return {name: self.dataset(name).collection for name in self.provenance["datasets"]}
 
+    @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, exitstatus: int
     ) -> None:
-        self.tell_figures(terminalreporter)
-        self.tell_left_out(terminalreporter)
-        self.tell_absent(terminalreporter)
-        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-            for line in choices(self.config):
-                terminalreporter.write_line(line)
-
-    def tell_left_out(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Which files of measured datasets were not searched."""
-        for name, about in self.provenance["datasets"].items():
-            if about.get("left_out"):
-                terminalreporter.write_line(
-                    f"left out of {name}: {describe_left_out(about['left_out'])}", yellow=True
-                )
-            for line in about.get("unread", ()):
-                terminalreporter.write_line(f"left out of {name}: {line}", yellow=True)
-
-    def tell_absent(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """What was declared and isn't here, one line per reason, unless pytest was asked for that."""
-        if not self.absent:
-            return
-        nothing, listed = not self.ran, terminalreporter.hasopt("skipped")
-        if nothing or not listed:
-            terminalreporter.section("not here", red=nothing)
-        if nothing:
-            terminalreporter.write_line(
-                "kis-bench: nothing was measured: all that was selected isn't here", red=True
-            )
-        for reason in () if listed else sorted(self.absent):
-            terminalreporter.write_line(f"skipped {len(self.absent[reason])}: {reason}")
-
-    def tell_figures(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for clash in self.clashes:
-            terminalreporter.write_line(f"kis-bench: {clash}", red=True)
-        if self.error is not None:
-            terminalreporter.section("kis-bench", red=True)
-            terminalreporter.write_line(
-                f"the run was measured, but not written: {self.error}", red=True
-            )
-        if self.run is None:
-            self.tell_gate(terminalreporter)
-            return
-        from kis_bench.report.terminal import summarise_kinds
-
-        for title, table in summarise_kinds(self.run).items():
-            terminalreporter.section(title)
-            terminalreporter.write_line(table)
-        self.tell_gate(terminalreporter)
-        if self.not_drawn is not None:
-            terminalreporter.write_line(f"\nkis-bench: {self.not_drawn}", red=True)
-        else:
-            terminalreporter.write_line(f"\nreport: {self.run.folder / 'report.md'}")
-
-    def tell_gate(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """What was judged, for people at a terminal and, where GitHub runs this, for its pages."""
-        judge = self.config.stash.get(GATE, None)
-        if judge is None or self.config.option.collectonly:
-            return
-        import pandas as pd
-
-        from kis_bench.gate.github import error_lines
-        from kis_bench.gate.verdicts import NEW, Cell, failed_cells, sentence, told
-        from kis_bench.report.sections.gate import count_verdicts, section
-        from kis_bench.results.columns import ALL_VERDICTS
-
-        rows = [*self.verdicts.values()]
-        bad = failed_cells(rows)
-        terminalreporter.section(
-            "gate", red=bool(bad or self.problems), green=not (bad or self.problems)
-        )
-        table = pd.DataFrame(rows, columns=ALL_VERDICTS)
-        terminalreporter.write_line(f"{count_verdicts(table)} ({judge.about()})")
-        for cell, failed in bad.items():
-            terminalreporter.write_line(f"{cell}:", red=True)
-            for line in told(failed):
-                terminalreporter.write_line(f"  {line}", red=True)
-        for one in [one for one in rows if one["verdict"] == NEW]:
-            cell = Cell(one["model"], one["dataset"], one["label_set"])
-            terminalreporter.write_line(f"not compared: {cell}: {sentence(one)}")
-        for problem in self.problems:
-            terminalreporter.write_line(f"kis-bench: {problem}", red=True)
-        if os.environ.get("GITHUB_ACTIONS") == "true":
-            for line in error_lines(rows, self.problems, below(self.config.rootpath)):
-                terminalreporter.write_line(line)
-        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            text = (
-                "\n".join(
-                    ["## kis-bench", "", *section(table, judge.about(), self.problems, most=50)]
-                )
-                + "\n"
-            )
-            try:
-                with open(summary, "a", encoding="utf-8", errors="replace") as file:
-                    file.write(text)
-            except OSError as error:
-                terminalreporter.write_line(
-                    f"$GITHUB_STEP_SUMMARY can't be written: {error.strerror}", red=True
-                )
+        """After other plugins, before pytest's own short summary."""
+        tell_all(self, terminalreporter, exitstatus)
+        self.own_reports.take_out(terminalreporter)
 
 
 def join_columns(tables: Sequence[Mapping[str, list[Any]]]) -> pd.DataFrame:
@@ -367,21 +278,6 @@ def join_columns(tables: Sequence[Mapping[str, list[Any]]]) -> pd.DataFrame:
 def place_in(names: Sequence[str], name: str) -> int:
     """Where a name stands among some; behind them if it is none of them."""
     return names.index(name) if name in names else len(names)
-
-
-def choices(config: pytest.Config) -> list[str]:
-    """Where nothing was selected: what there is to select from."""
-    lined = line_up(config)
-    if not in_use(config):
-        return []
-    sets = dict.fromkeys(one.label_set for one in query_sets(config) if one.label_set)
-    kinds = (
-        ("datasets", [row.name for row in lined.datasets]),
-        ("label sets", [*sets]),
-        ("models", [model.name for model in lined.models]),
-    )
-    told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names)
-    return [f"kis-bench: no test was selected; there are {told}"]
 
 
 def name_used(models: Mapping[str, Mapping[str, Any]], what: str) -> str:
@@ -408,17 +304,7 @@ def clashes(
     return found
 
 
-def below(project: Path) -> str:
-    """Where the project lies in the repository that GitHub runs, as a prefix of its files."""
-    whole = os.environ.get("GITHUB_WORKSPACE", "")
-    if not whole or not project.resolve().is_relative_to(Path(whole).resolve()):
-        return ""
-    inside = project.resolve().relative_to(Path(whole).resolve()).as_posix()
-    return "" if inside == "." else f"{inside}/"
-
-
 def is_stopped(session: pytest.Session, exitstatus: int) -> bool:
     """Whether the session ended before all that it was asked for, by Ctrl-C, ``-x`` and the like."""
-    return exitstatus == pytest.ExitCode.INTERRUPTED or bool(
-        session.shouldstop or session.shouldfail
-    )
+    early = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+    return exitstatus in early or bool(session.shouldstop or session.shouldfail)

@@ -13,6 +13,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.plugin.lineup import LineUp
+from kis_bench.plugin.stopping import stop
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Checkpoint, Dataset, Query
 
@@ -52,9 +53,7 @@ def line_up(config: pytest.Config) -> LineUp:
     if LINE_UP not in config.stash:
         option = config.option
         if option.kis_batch_size is not None and option.kis_batch_size < 1:
-            pytest.exit(
-                f"--kis-batch-size {option.kis_batch_size}: must be at least 1", returncode=2
-            )
+            stop(config, f"--kis-batch-size {option.kis_batch_size}: must be at least 1")
         try:
             NearDuplicates.parse(option.kis_near_duplicates)
             config.stash[LINE_UP] = LineUp.choose(
@@ -71,7 +70,7 @@ def line_up(config: pytest.Config) -> LineUp:
                 problems=problems(config),
             )
         except KisBenchError as error:
-            pytest.exit(f"kis-bench: {error}", returncode=2)
+            stop(config, str(error))
     return config.stash[LINE_UP]
 
 

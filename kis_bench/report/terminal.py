@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from kis_bench.analysis.findings import Findings, Key
+from kis_bench.analysis.models import select_measure, tiers
 from kis_bench.analysis.runs import Comparison
-from kis_bench.files.text import make_plain
-from kis_bench.metrics import KNOWN, PER_TRIPLET, measure_name
+from kis_bench.files.text import count_cells, make_plain, shorten_middle
+from kis_bench.metrics import (
+    LEADING_MEASURES,
+    METRICS,
+    MRR,
+    PER_TRIPLET,
+    measure_name,
+    measure_words,
+)
 from kis_bench.report.compared import (
     TABLE_HEAD,
     VERDICT_ORDER,
@@ -16,53 +29,109 @@ from kis_bench.report.compared import (
     step,
     verdicts,
 )
-from kis_bench.report.numbers import figure, percent
-from kis_bench.report.sections.similarity.wording import CEILING, share_in
-from kis_bench.results import Run
+from kis_bench.report.numbers import figure, is_absent, percent
+from kis_bench.report.sections.similarity.wording import CEILING, count_things, share_in
+from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import PERSON, Similarity, as_records, judged_datasets
 
+if TYPE_CHECKING:
+    from kis_bench.results import Run
 
-def summarise(run: Run) -> str:
+TERMINAL_CELLS = 80  #: of a terminal, unless it says more
+LEAST_NAME_CELLS = 16  #: that stay of a name; columns give way to that
+TableRow = tuple[str, Sequence[str]]  #: a name and its cells
+TIER_NOTE = "Models that share a letter can't be told apart by {} (5%, Holm)."
+
+
+def summarise(run: Run, width: int = TERMINAL_CELLS) -> str:
     """All tables of a run."""
-    return "\n\n".join(summarise_kinds(run).values())
+    return "\n\n".join(summarise_kinds(Findings(run), width).values())
 
 
-def summarise_kinds(run: Run) -> dict[str, str]:
+def summarise_kinds(findings: Findings, width: int = TERMINAL_CELLS) -> dict[str, str]:
     """One table for known-item search and one for image similarity, where anything of them was measured."""
-    found = {"known-item search": summarise_ranks, "image similarity": summarise_similarity}
-    rows = {"known-item search": run.ranks, "image similarity": run.judgments}
-    return {name: table(run) for name, table in found.items() if len(rows[name])}
+    found, run = {}, findings.run
+    if len(run.ranks):
+        found["known-item search"] = summarise_ranks(findings, width)
+    if len(run.judgments):
+        found["image similarity"] = summarise_similarity(run, width)
+    return found
 
 
-def summarise_ranks(run: Run) -> str:
-    """The metrics that have a heading, and the number of queries, of each cell."""
-    from tabulate import tabulate
-
-    lines = []
-    metrics = run.metrics[
-        run.metrics.dataset.isin(run.ranks.dataset) & (run.metrics.label_set != "")
+def summarise_ranks(findings: Findings, width: int = TERMINAL_CELLS) -> str:
+    """The metrics that have a heading; a group of lines for each dataset and label set, the best model first."""
+    run = findings.run
+    metrics = run.metrics[run.metrics["dataset"].isin(run.ranks["dataset"])]
+    groups = {
+        (str(dataset), str(label_set)): own
+        for (dataset, label_set), own in metrics.groupby(["dataset", "label_set"], sort=False)
+        if label_set != ""
+    }
+    measures = [
+        (one, measure)
+        for one in METRICS
+        if one.heading and not one.of_judgments
+        for measure in one.measures()
+        if any(len(select_measure(own, *measure)) for own in groups.values())
     ]
-    for (dataset, label_set, model), cell in metrics.groupby(
-        ["dataset", "label_set", "model"], sort=False
-    ):
-        line = {"dataset": dataset, "labels": label_set, "model": model}
-        for name, k, value in cell[["metric", "k", "value"]].itertuples(index=False, name=None):
-            known = KNOWN.get(name)
-            if known is not None and known.heading and name == known.name:
-                shown = f"{value:g}" if known.format == "rank" else figure(name, value)
-                line[measure_name(known.heading, k)] = shown
-        line["queries"] = int(cell.n.iloc[0])
-        if (metrics.n_targets < metrics.n).any():
-            line["targets"] = int(cell.n_targets.fillna(cell.n).iloc[0])
-        lines.append(line)
-    return str(tabulate(lines, headers="keys", disable_numparse=True))
+    shown, tiered = {}, False
+    for key, own in groups.items():
+        letters = find_letters(findings, key)
+        tiered |= bool(letters)
+        indent = max((count_cells(each) for each in letters.values()), default=-2)
+        rows = []
+        for model in order_models(own, letters):
+            values = own[own["model"] == model]
+            name = f"  {letters.get(model, ''):<{indent + 2}}{make_plain(model)}"
+            rows.append((name, [write_value(values, *measure) for _, measure in measures]))
+        shown[describe_cells(findings, key, own)] = rows
+    names = [measure_name(one.heading, k) for one, (_, k) in measures]
+    less = [
+        measure_name(one.heading, k)
+        for one, (_, k) in reversed(measures)
+        if k is not None and k not in one.few_cutoffs
+    ]
+    table = lay_out("R in %", names, shown, width, may_go=less)
+    note = TIER_NOTE.format(measure_words(*LEADING_MEASURES[0]))
+    return f"{table}\n{note}" if tiered else table
 
 
-def summarise_similarity(run: Run) -> str:
-    """The table that a terminal shows: consistency of each model, best first, and of people."""
-    from tabulate import tabulate
+def find_letters(findings: Findings, key: Key) -> Mapping[str, str]:
+    """Maps the models of a condition, best first, to the letters of those that they can't be told from."""
+    comparisons = findings.comparisons.get(key)
+    return {} if comparisons is None else tiers(comparisons, *LEADING_MEASURES[0])
 
-    lines = []
+
+def order_models(own: pd.DataFrame, letters: Mapping[str, str]) -> list[str]:
+    """The models of a condition, best first."""
+    leading = select_measure(own, MRR.name, None).set_index("model")["value"].to_dict()
+    names = [str(name) for name in own["model"].unique()]
+    order = {name: place for place, name in enumerate(letters)}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), -leading.get(name, 0.0)))
+
+
+def write_value(values: pd.DataFrame, metric: str, k: int | None) -> str:
+    """A figure of one model; shares without their sign, which the head of the table has."""
+    rows = select_measure(values, metric, k)["value"]
+    value = rows.iloc[0] if len(rows) else None
+    return "" if is_absent(value) else figure(metric, value).removesuffix("%")
+
+
+def describe_cells(findings: Findings, key: Key, own: pd.DataFrame) -> str:
+    """The line above a condition's models: how many queries were asked, among how many items."""
+    ranks = findings.rows(key)
+    asked = own.drop_duplicates("model")
+    of = asked["n_targets"].fillna(asked["n"])
+    counts = sorted({(int(n), int(targets)) for n, targets in zip(asked["n"], of, strict=True)})
+    told = " to ".join(dict.fromkeys(describe_count(*one) for one in (counts[0], counts[-1])))
+    items = count_things(int(ranks["n_items"].max()), "item")
+    return f"{make_plain(key[0])}, {make_plain(key[1])}: {told} among {items}"
+
+
+def summarise_similarity(run: Run, width: int = TERMINAL_CELLS) -> str:
+    """Consistency of each model with people's judgments, best first, and of people; a group of lines a dataset."""
+    head = ("consistency", "95% interval", "ties", "judgments", "per triplet")
+    shown: dict[str, list[TableRow]] = {}
     for name in judged_datasets(run):
         study = Similarity(name, run)
         people = {f"({PERSON})": study.people[PERSON]} if PERSON in study.people else {}
@@ -71,24 +140,67 @@ def summarise_similarity(run: Run) -> str:
             none = {"ci_low": math.nan, "ci_high": math.nan}
             most = max(int(row["n"]) for row in study.models.values())
             people = {f"({CEILING})": {"value": ceiling, "n": most, **none}, **people}
+        rows: list[TableRow] = []
         for model, row in (*study.models.items(), *people.items()):
             share = share_in(row)
             per_triplet = study.metrics.get((model, PER_TRIPLET.name), {"value": math.nan})
             interval = (
                 "" if math.isnan(share.low) else f"{100 * share.low:.1f} - {100 * share.high:.1f}"
             )
-            lines.append(
-                {
-                    "dataset": make_plain(name),
-                    "model": make_plain(model),
-                    "consistency": percent(share.value),
-                    "95% interval": interval,
-                    "ties": row["ties"] if model in study.models else "",
-                    "judgments": share.n,
-                    "per triplet": percent(float(per_triplet["value"])),
-                }
-            )
-    return str(tabulate(lines, headers="keys", disable_numparse=True))
+            ties = f"{int(row['ties']):,}" if model in study.models else ""
+            cells = (percent(share.value), interval, ties, f"{share.n:,}")
+            rows.append((f"  {make_plain(model)}", (*cells, percent(float(per_triplet["value"])))))
+        shown[make_plain(name)] = rows
+    return lay_out("", head, shown, width, may_go=("ties", "judgments"))
+
+
+def lay_out(
+    corner: str,
+    head: Sequence[str],
+    groups: Mapping[str, Sequence[TableRow]],
+    width: int,
+    *,
+    may_go: Sequence[str] = (),
+) -> str:
+    """A table with names on the left, figures on the right, and a line above each group; as wide as it may be at most.
+
+    Names that are too long are cut in their middle, unless two would look alike then. Where less than
+    `LEAST_NAME_CELLS` of them would stay, columns go: those of ``may_go``, the first of them first.
+    """
+    every = [row for rows in groups.values() for row in rows]
+    columns = [*zip(head, *(cells for _, cells in every), strict=True)]
+    columns = [column for column in columns if any(column[1:])]
+    longest = max((count_cells(name) for name, _ in every), default=0)
+    room = width - sum(2 + max(map(count_cells, column)) for column in columns)
+    for name in may_go:
+        if room >= min(longest, LEAST_NAME_CELLS):
+            break
+        gone = [column for column in columns if column[0] == name]
+        columns = [column for column in columns if column[0] != name]
+        room += sum(2 + max(map(count_cells, column)) for column in gone)
+    names = [shorten_middle(name, max(room, LEAST_NAME_CELLS)) for name, _ in every]
+    if len({*names}) < len({name for name, _ in every}):
+        names = [name for name, _ in every]
+    widths = [max(map(count_cells, column)) for column in columns]
+    first = max([count_cells(corner), *map(count_cells, names)])
+
+    def write(name: str, cells: Sequence[str]) -> str:
+        right = (pad(cell, size) for cell, size in zip(cells, widths, strict=True))
+        return "  ".join([name + " " * (first - count_cells(name)), *right]).rstrip()
+
+    lines = [write(corner, [column[0] for column in columns])]
+    place = 0
+    for title, rows in groups.items():
+        lines.append(title)
+        for _ in rows:
+            lines.append(write(names[place], [column[place + 1] for column in columns]))
+            place += 1
+    return "\n".join(lines)
+
+
+def pad(cell: str, width: int) -> str:
+    """The cell at the right of so many columns."""
+    return " " * (width - count_cells(cell)) + cell
 
 
 FEW = 20  #: rows of figures that a terminal shows, even of what didn't change

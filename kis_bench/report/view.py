@@ -66,12 +66,21 @@ class View:
         return [f"![{alt}](plots/{make_file_name(*names)}.png)", ""]
 
 
-def make_view(run: Run, folder: Path, pictures: Mapping[str, Collection] | None = None) -> View:
-    """The view of a run; private if the run is, see `kis_bench.results.pseudonyms.as_private`."""
+def make_view(
+    run: Run,
+    folder: Path,
+    pictures: Mapping[str, Collection] | None = None,
+    findings: Findings | None = None,
+) -> View:
+    """The view of a run; private if the run is, see `kis_bench.results.pseudonyms.as_private`.
+
+    ``findings`` of that run are used again where nothing has to be hidden.
+    """
     privacy = bool(run.provenance.get("privacy"))
     shown = _without_names(as_private(run)) if privacy else run
     models = [str(model) for model in shown.ranks["model"].unique()]
-    return View(Findings(shown), folder, styles(models), {} if privacy else pictures or {}, privacy)
+    own = findings if findings is not None and shown is findings.run else Findings(shown)
+    return View(own, folder, styles(models), {} if privacy else pictures or {}, privacy)
 
 
 def _without_names(run: Run) -> Run:

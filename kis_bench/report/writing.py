@@ -16,6 +16,7 @@ from kis_bench.report.page.html import page, write_folder_form
 from kis_bench.report.view import View, make_view
 
 if TYPE_CHECKING:
+    from kis_bench.analysis.findings import Findings
     from kis_bench.records import Collection
     from kis_bench.results import Run
 
@@ -39,6 +40,7 @@ def write_report(
     pictures: Mapping[str, Collection] | None = None,
     *,
     as_folder: bool = False,
+    findings: Findings | None = None,
 ) -> None:
     """Writes report.md, report.html, plots/ and tables/ of a run into the folder, and gate.md if it was gated.
 
@@ -48,6 +50,7 @@ def write_report(
     Args:
         pictures: by dataset, its images.
         as_folder: also write report/index.html with every picture as a file beside it.
+        findings: of the run, where something else shows them too.
 
     Raises:
         NotDrawn: anything went wrong, be it a full disk or a plot that fails; with the reason, and where in the code.
@@ -57,7 +60,7 @@ def write_report(
         remove_earlier(folder)
         if gate := show_gate(run):
             write_text(folder / "gate.md", "\n".join(["# Gate", "", *gate]))
-        draw_report(make_view(run, folder, pictures), as_folder=as_folder)
+        draw_report(make_view(run, folder, pictures, findings), as_folder=as_folder)
     except OSError as error:
         reason = f"{error.strerror or error} ({error.filename or folder})"
         raise NotDrawn(folder, reason) from error

@@ -103,7 +103,8 @@ def test_ids_and_the_summary(measured):
     assert "test_extractors_of_the_study[reset] PASSED" in done.stdout
     assert "known_item_search" not in done.stdout  # there are no queries
     assert "image similarity" in done.stdout
-    assert f"report: {run_.folder.resolve()}" in done.stdout
+    page, text = (run_.folder.resolve() / name for name in ("report.html", "report.md"))
+    assert f"report: {page.as_uri()}\n        {text.as_uri()}\n" in done.stdout
 
 
 def figure(run_, model, metric="consistency"):

@@ -31,8 +31,8 @@ def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
     assert (
         "8 passed" in done.stdout
     )  # two models and both together on two label sets, and triplets under two
-    assert "kis-bench models: ready: demo, colour-words" in done.stdout
-    assert f"report: {reports}" in done.stdout
+    assert "ready: demo, colour-words" in done.stdout
+    assert f"report: {reports.resolve().as_uri()}/" in done.stdout
     folder = (reports / "latest").resolve()
     files = {file.name for file in folder.iterdir()}
     assert files == {

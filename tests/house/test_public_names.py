@@ -106,6 +106,7 @@ def test_the_entry_of_the_plugin_imports_nothing_that_other_projects_wait_for():
         "kis_bench.plugin",
         "kis_bench.plugin.entry",
         "kis_bench.plugin.options",
+        "kis_bench.plugin.stopping",
     ]
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from kis_bench.analysis.conditions import conditions
+from kis_bench.analysis.findings import Findings
 from kis_bench.analysis.models import compare
 from kis_bench.analysis.runs import compare_runs
 from kis_bench.gate.rules import MAY_BE_TESTED
@@ -54,7 +55,7 @@ def test_a_metric_is_measured_with_an_interval_around_it(run, metric):
 def test_a_metric_is_shown(run, metric):
     comparisons = compare(conditions(run.ranks)["d", "s"])
     head = show_figures(run.metrics, conditions(run.ranks)["d", "s"], comparisons)[0]
-    terminal = summarise_ranks(run).splitlines()[0]
+    terminal = summarise_ranks(Findings(run)).splitlines()[0]
     for name, k in metric.measures():
         if metric.values_of is not None:
             assert measure_words(name, k) in head.splitlines()[0]
