@@ -34,6 +34,27 @@ def parse_count(text: str) -> int:
     return value
 
 
+PLOT_FORMS, DEFAULT_PLOT_FORMS = ("png", "svg", "pdf"), ("png",)
+
+
+def parse_forms(text: str) -> tuple[str, ...]:
+    """The forms of plots that a list with commas names, each once. Raises ValueError for others, or none.
+
+    >>> parse_forms("svg, png")
+    ('svg', 'png')
+    """
+    forms = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",")))
+    if not {*forms} <= {*PLOT_FORMS}:
+        raise ValueError(f"{text!r}: plots are drawn as {', '.join(PLOT_FORMS)}")
+    return forms
+
+
+PLOTS_HELP = (
+    "forms of the plots: one or more of png, svg and pdf with commas between them; report and page show the first "
+    "of png and svg, and png if neither is named (default: png)"
+)
+
+
 @dataclass(frozen=True)
 class Option:
     """``--kis-NAME``, ``NAME`` in [tool.kis_bench], ``kis_NAME`` in an ini file; the first that is given counts."""
@@ -153,6 +174,7 @@ OPTIONS = (
     ),
     Option("download", "download the weights of models that are not here yet", default=False),
     Option("report", "where run folders are written (default: reports/)", "DIR", Path),
+    Option("plots", PLOTS_HELP, "FORMS", parse_forms, DEFAULT_PLOT_FORMS),
     Option(
         "strict",
         "a dataset or model that is declared and missing fails instead of skipping; one that is asked for "

@@ -19,6 +19,7 @@ from kis_bench.cli.arguments import (
 )
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.metrics import COMPARED, USUALLY_WRITTEN, list_measures
+from kis_bench.options import DEFAULT_PLOT_FORMS, PLOTS_HELP, parse_forms
 from kis_bench.records import Collection
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def add_run_commands(commands: Commands) -> None:
         "--no-pictures",
         action="store_true",
         help="without thumbnails and contact sheets of the dataset's pictures, as for a report that is handed on",
+    )
+    drawing.add_argument(
+        "--plots", type=parse_plots, default=DEFAULT_PLOT_FORMS, metavar="FORMS", help=PLOTS_HELP
     )
     comparing = add_command(commands, "compare", compare_folders)
     comparing.add_argument(
@@ -158,9 +162,17 @@ def add_run_commands(commands: Commands) -> None:
     add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")
 
 
+def parse_plots(text: str) -> tuple[str, ...]:
+    try:
+        return parse_forms(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def redraw_report(arguments: argparse.Namespace) -> int:
     """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
     from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
+    from kis_bench.files.whole import require_writable
     from kis_bench.report import write_report
     from kis_bench.report.terminal import summarise
     from kis_bench.results import read_run
@@ -174,6 +186,10 @@ def redraw_report(arguments: argparse.Namespace) -> int:
         raise KisBenchError("--folder is for pictures; leave it or --no-pictures out")
     if len(runs) == 1 and arguments.out is not None:
         raise KisBenchError("--out is for several runs; one is drawn where it lies")
+    require_writable(
+        runs[0].folder if len(runs) == 1 else arguments.out or runs[0].folder.parent,
+        "the report can't be written",
+    )
     known = {name: run for run in runs for name in run.provenance.get("datasets", {})}
     folders = match_to_runs(parse_folders(arguments.dataset), runs)
     privacy = arguments.privacy or any(bool(run.provenance.get("privacy")) for run in runs)
@@ -195,7 +211,7 @@ def redraw_report(arguments: argparse.Namespace) -> int:
             print(f"note: {remark}", file=sys.stderr)
     print(summarise(run))
     shown = as_private(run) if privacy else run
-    write_report(run.folder, shown, pictures, as_folder=arguments.folder)
+    write_report(run.folder, shown, pictures, as_folder=arguments.folder, forms=arguments.plots)
     page = run.folder / "report" / "index.html" if arguments.folder else run.folder / "report.md"
     print(f"\nreport: {page}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,18 @@ def write_if_possible(file: Path, text: str) -> None:
     """Writes a file whole, or not at all: a cache that can't be written costs time, not the result."""
     with contextlib.suppress(KisBenchError):
         write_whole(file, text.encode())
+
+
+def keep_bytes(file: Path, content: bytes) -> None:
+    """Writes a file at once or not at all, without waiting for the disk, for it can be made again."""
+    unfinished = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        os.replace(unfinished, file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 class FileFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
@@ -32,6 +33,23 @@ def write_whole(file: Path, content: bytes) -> None:
     finally:
         if unfinished is not None:
             unfinished.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path, what: str) -> None:
+    """Raises KisBenchError, in the words ``what``, unless files can be made in a folder, or in that it would lie in.
+
+    Nothing stays there, and the folder isn't made.
+    """
+    near = folder.absolute()
+    while not near.exists() and not near.is_symlink() and near != near.parent:
+        near = near.parent
+    try:
+        with tempfile.TemporaryFile(dir=near):
+            pass
+    except OSError as error:
+        raise KisBenchError(
+            f"{what}: {near}: {error.strerror or error}; free space, or name another folder"
+        ) from error
 
 
 def digest_content(file: Picture) -> str:

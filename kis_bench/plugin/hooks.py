@@ -21,7 +21,7 @@ from kis_bench.plugin.items import (
     uses_dataset,
 )
 from kis_bench.plugin.named import offer, refuse
-from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder
+from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder, require_reports
 from kis_bench.plugin.session import (
     TIMED,
     asked_by_name,
@@ -65,6 +65,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         query_sets(session.config)
         if not session.config.option.collectonly:
             gate(session.config)
+            if (
+                getattr(session.config.option, "dist", "no") != "no"
+            ):  # others collect, this one writes
+                require_reports(session.config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -76,7 +80,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not in_use(session.config):
         return
     refuse(session.config, session.items)
-    if not session.config.option.collectonly and (judge := gate(session.config)):
+    if session.config.option.collectonly:
+        return
+    if any(map(uses_dataset, session.items)):
+        require_reports(session.config)
+    if judge := gate(session.config):
         judge.selected = [cell for item in session.items for cell in selected(item)]
 
 

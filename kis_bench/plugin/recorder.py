@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,7 +135,7 @@ class Recorder:
         from kis_bench.measuring.run import write_measured
         from kis_bench.results import read_run
 
-        parent = self.config.option.kis_report or self.config.rootpath / "reports"
+        parent = find_reports(self.config)
         try:
             self.run = read_run(write_measured(parent, self.record(session, exitstatus)))
             self.findings = Findings(self.run)
@@ -180,7 +181,13 @@ class Recorder:
         from kis_bench.report import NotDrawn, write_report
 
         try:
-            write_report(run.folder, run, self.pictures(), findings=self.findings)
+            write_report(
+                run.folder,
+                run,
+                self.pictures(),
+                findings=self.findings,
+                forms=self.config.option.kis_plots,
+            )
         except NotDrawn as error:
             self.not_drawn = error
         except KisBenchError as error:  # a dataset that was measured is gone
@@ -265,6 +272,24 @@ class Recorder:
         """After other plugins, before pytest's own short summary."""
         tell_all(self, terminalreporter, exitstatus)
         self.own_reports.take_out(terminalreporter)
+
+
+def find_reports(config: pytest.Config) -> Path:
+    """The folder that run folders are written into."""
+    folder: Path = config.option.kis_report or config.rootpath / "reports"
+    return folder
+
+
+def require_reports(config: pytest.Config) -> None:
+    """Ends a session whose run could not be written, before it measures anything, with exit code 2."""
+    from kis_bench.files.whole import require_writable
+
+    if hasattr(config, "workerinput"):
+        return
+    try:
+        require_writable(find_reports(config), "no run can be written (--kis-report)")
+    except KisBenchError as error:
+        pytest.exit(f"kis-bench: {hide_private(config, str(error))}", returncode=2)
 
 
 def join_columns(tables: Sequence[Mapping[str, list[Any]]]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The report in Markdown: its parts in their order; each draws its own plots."""
+"""The report in Markdown: its parts in their order; each asks for the plots that it shows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def show_gate(run: Run) -> list[str]:
 
 
 def show_report(view: View) -> str:
-    """The whole report; its plots are drawn into the view's folder."""
+    """The whole report; which plots it shows, the view knows then."""
     run = view.run
     lines = [f"# {make_title(run)}", ""]
     if run.provenance.get("interrupted"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,9 @@ import pandas as pd
 
 from kis_bench.analysis.findings import Findings
 from kis_bench.files.text import make_file_name
-from kis_bench.report.plots.axes import styles
-from kis_bench.report.plots.contact_sheets import Thumbnails
+from kis_bench.options import DEFAULT_PLOT_FORMS
+from kis_bench.report.plots.axes import Styles, styles
+from kis_bench.report.plots.plot import Plot
 from kis_bench.results.pseudonyms import as_private
 
 if TYPE_CHECKING:
@@ -34,17 +35,15 @@ class View:
 
     findings: Findings
     folder: Path
-    style: Mapping[str, tuple[str, Any]]  # model -> its colour and dashes in all plots
+    style: Styles
     pictures: Mapping[str, Collection] = field(default_factory=dict)  # by dataset
     privacy: bool = False
+    forms: tuple[str, ...] = DEFAULT_PLOT_FORMS  # of plots, that first which the text shows
+    plots: list[Plot] = field(default_factory=list)  # what the text shows, to be drawn after it
 
     @property
     def run(self) -> Run:
         return self.findings.run
-
-    @cached_property
-    def thumbnails(self) -> Thumbnails:
-        return Thumbnails()
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -57,13 +56,15 @@ class View:
             for name, table in tables.items()
         }
 
-    def plot(self, *names: str) -> Path:
-        """Where the plot of that name lies, without a suffix."""
-        return self.folder / "plots" / make_file_name(*names)
+    def show(
+        self, alt: str, draw: Callable[..., Any], arguments: tuple[Any, ...], *names: str
+    ) -> list[str]:
+        """Markdown that shows a plot of that name, which is drawn when the text is whole; see `Plot`."""
+        return self.show_plot(Plot(make_file_name(*names), alt, draw, arguments))
 
-    def link(self, alt: str, *names: str) -> list[str]:
-        """Markdown that shows the plot of that name."""
-        return [f"![{alt}](plots/{make_file_name(*names)}.png)", ""]
+    def show_plot(self, plot: Plot) -> list[str]:
+        self.plots.append(plot)
+        return [plot.link(self.forms[0]), ""]
 
 
 def make_view(
@@ -71,6 +72,7 @@ def make_view(
     folder: Path,
     pictures: Mapping[str, Collection] | None = None,
     findings: Findings | None = None,
+    forms: Sequence[str] = DEFAULT_PLOT_FORMS,
 ) -> View:
     """The view of a run; private if the run is, see `kis_bench.results.pseudonyms.as_private`.
 
@@ -80,7 +82,24 @@ def make_view(
     shown = _without_names(as_private(run)) if privacy else run
     models = [str(model) for model in shown.ranks["model"].unique()]
     own = findings if findings is not None and shown is findings.run else Findings(shown)
-    return View(own, folder, styles(models), {} if privacy else pictures or {}, privacy)
+    return View(
+        own,
+        folder,
+        styles(models),
+        {} if privacy else pictures or {},
+        privacy,
+        add_shown_form(forms),
+    )
+
+
+def add_shown_form(forms: Sequence[str]) -> tuple[str, ...]:
+    """The forms with that first which pages show: of PNG and SVG what is named first, or else PNG.
+
+    >>> add_shown_form(("pdf", "svg")), add_shown_form(("pdf",))
+    (('svg', 'pdf'), ('png', 'pdf'))
+    """
+    shown = next((form for form in forms if form != "pdf"), "png")
+    return (shown, *(form for form in forms if form != shown))
 
 
 def _without_names(run: Run) -> Run:

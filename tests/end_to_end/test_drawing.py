@@ -44,11 +44,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("raises", (), 2, r"ZeroDivisionError: no such axis \(breaks\.py, line \d+\)"),
         ("full", (), 2, r"No space left on device \(plots/growth\.png\)"),
-        ("stopped", (), 2, "it was stopped"),
         ("raises", ("mrr", 1.0), 1, "ZeroDivisionError"),
     ],
 )
-def test_a_drawing_that_fails_leaves_the_run_whole(
+def test_a_plot_that_fails_is_named_and_the_rest_of_the_report_is_there(
     project: Path, fails: str, gate: tuple[str, float], code: int, reason: str
 ) -> None:
     arguments = []
@@ -60,24 +59,50 @@ def test_a_drawing_that_fails_leaves_the_run_whole(
     done = gated_project.run(project, "-p", "breaks", *arguments, FAILS=fails, **worse)
     assert done.returncode == code, done.stdout + done.stderr
     said = re.search(
-        r"the report could not be drawn: (.*)\. The run's tables are whole; kis-bench report (\S+) draws it",
+        r"1 plot of the report could not be drawn: (growth-\S+): (.*)\. "
+        r"The rest of the report: (\S+)/report\.md; kis-bench report (\S+) draws it anew",
         done.stdout,
     )
-    assert said is not None
-    assert re.search(reason, said[1])
+    assert said is not None, done.stdout
+    assert re.search(reason, said[2])
+    assert said[3] == said[4]
     assert "known-item search" in done.stdout  # the figures are told all the same
-    assert "report.md" not in done.stdout
-    folder = Path(said[2])
+    folder = Path(said[4])
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert text.index("could not be drawn") < text.index("## ")  # at the top, and in its place
+    (place,) = re.findall(
+        r"^\*Missing here: Recall against the size .* could not be drawn: .*", text, re.M
+    )
+    assert re.search(reason, place.replace("\\", ""))
+    drawn = {file.stem for file in (folder / "plots").glob("*.png")}
+    assert said[1] not in drawn
+    assert {*re.findall(r"\]\(plots/(\S+)\.png\)", text)} == drawn
+    assert {"curves", "grid", "combinations"} <= {name.split("-")[0] for name in drawn}
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Missing here: Recall against the size" in page
     run = read_run(folder)
     assert len(run.ranks) == 2 * gated_project.N
     assert (project / "reports" / "latest").resolve() == folder.resolve()
-    assert not (folder / "report.md").exists()
     assert (folder / "gate.md").is_file() == bool(gate)
-    drawn = gated_project.cli(project, "report", str(folder))
-    assert drawn.returncode == 0, drawn.stderr
-    for file in ("report.md", "report.html"):
-        assert (folder / file).is_file()
+    anew = gated_project.cli(project, "report", str(folder))
+    assert anew.returncode == 0, anew.stderr
+    assert "could not be drawn" not in (folder / "report.md").read_text(encoding="utf-8")
+    assert (folder / "plots" / f"{said[1]}.png").is_file()
     assert read_run(folder).ranks.equals(run.ranks)
+
+
+def test_a_drawing_that_is_stopped_leaves_the_run_whole(project: Path) -> None:
+    done = gated_project.run(project, "-p", "breaks", FAILS="stopped")
+    assert done.returncode == 2, done.stdout + done.stderr
+    said = re.search(
+        r"the report could not be drawn: it was stopped\. The run's tables are whole; "
+        r"kis-bench report (\S+) draws it",
+        done.stdout,
+    )
+    assert said is not None
+    assert "report.md" not in done.stdout
+    assert len(read_run(Path(said[1])).ranks) == 2 * gated_project.N
+    assert not (Path(said[1]) / "report.md").exists()
 
 
 def test_a_process_killed_while_drawing_leaves_a_run(project: Path) -> None:
@@ -103,3 +128,26 @@ def test_a_report_that_cannot_be_drawn_anew_says_why(project: Path) -> None:
     assert "the report could not be drawn" in done.stderr
     assert "The run's tables are whole" in done.stderr
     assert not (folder / "report.md").exists()
+
+
+def test_reports_that_cannot_be_written_end_the_session_before_it_measures(project: Path) -> None:
+    (project / "taken").write_text("a file")
+    for more in ((), ("-n", "2")):
+        done = gated_project.run(project, "--kis-report=taken/reports", "-p", "xdist", *more)
+        assert done.returncode == 2, done.stdout + done.stderr
+        said = "no run can be written (--kis-report): "
+        assert said in done.stdout + done.stderr
+        assert "taken: Not a directory" in done.stdout + done.stderr
+        assert "passed" not in done.stdout
+    assert not (project / "taken" / "reports").exists()
+
+
+def test_the_command_says_first_that_a_report_cannot_be_written(project: Path) -> None:
+    gated_project.run(project, "-k", "first", drawn=False)
+    run = (project / "reports" / "latest").resolve()
+    done = gated_project.cli(
+        project, "report", str(run), str(run), "--out", str(project / "breaks.py" / "out")
+    )
+    assert done.returncode == 2
+    assert "the report can't be written: " in done.stderr
+    assert "recall" not in done.stdout

@@ -56,7 +56,7 @@ def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
     about = json.loads((folder / "run.json").read_text())
     assert about["schema_version"] == 1
     assert about["models"]["demo"]["key"].startswith("demo-fp32")
-    assert {file.suffix for file in (folder / "plots").iterdir()} == {".png", ".svg", ".pdf"}
+    assert {file.suffix for file in (folder / "plots").iterdir()} == {".png"}
 
 
 def test_the_table_of_the_readme_is_what_a_terminal_prints(filled):

@@ -12,6 +12,7 @@ import pytest
 from builders import make_ranks, read_page_data
 from PIL import Image
 
+from kis_bench.options import PLOT_FORMS
 from kis_bench.records import Collection
 from kis_bench.report import write_report
 from kis_bench.results import Run
@@ -133,7 +134,7 @@ def test_pictures_are_readable_and_the_same_each_time(
     tmp_path: Path, pictures: dict[str, Collection]
 ) -> None:
     for name in ("one", "two"):
-        write_report(tmp_path / name, sample_run(tmp_path), pictures)
+        write_report(tmp_path / name, sample_run(tmp_path), pictures, forms=PLOT_FORMS)
     drawn = sorted((tmp_path / "one" / "plots").iterdir())
     assert {file.suffix for file in drawn} == {".png", ".svg", ".pdf"}
     for file in drawn:

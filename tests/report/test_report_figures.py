@@ -8,26 +8,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from kis_bench.analysis.combinations import combinations as combine
 from kis_bench.analysis.combinations import gains
 from kis_bench.analysis.conditions import Condition
-from kis_bench.analysis.findings import Findings
 from kis_bench.analysis.growth import compute_growth
 from kis_bench.metrics import cumulative_curve
+from kis_bench.options import PLOT_FORMS
 from kis_bench.report.plots import axes as plots
-from kis_bench.report.plots import gains as fusion_plots
 from kis_bench.report.plots import grid
 from kis_bench.report.plots.axes import ink, styles
-from kis_bench.report.plots.curves import draw_curves, draw_overview
+from kis_bench.report.plots.curves import draw_curves, draw_overview, list_panels
+from kis_bench.report.plots.gains import draw_gains
+from kis_bench.report.plots.grid import draw_grid
 from kis_bench.report.plots.growth import draw_growth
 from kis_bench.report.plots.label_sets import draw_label_sets
+from kis_bench.report.plots.plot import Plot
 from kis_bench.report.sections import combinations
-from kis_bench.report.view import View
 from kis_bench.results.columns import FUSED
-from kis_bench.results.folder import run_of
 from kis_bench.statistics import wilson_interval
 
 NAMES = [f"vit-so400m-14-siglip-38{i}" for i in range(10)]
@@ -100,34 +99,22 @@ def mrr_gains(one):
     return found[found["metric"] == "mrr"]
 
 
-def view(models):
-    """A view of nothing but models in their colours."""
-    return View(Findings(run_of(Path("x"), {})), Path("x"), styles(list(models)))
-
-
-def draw_all(one, folder):
-    shown = view(one.models)
-    draw_curves(shown, one.dataset, table(one), folder / "curves")
-    draw_overview(shown, {(one.dataset, one.label_set): one}, folder / "overview")
-    draw_growth(shown, compute_growth(one), folder / "growth")
-    draw_label_sets(shown, label_rows(one), folder / "labels")
+def list_plots(one):
+    """Every kind of plots that a condition gives."""
+    looks = styles([*one.models])
+    plots = [
+        Plot("curves", "", draw_curves, (looks, one.dataset, list_panels(table(one)))),
+        Plot("overview", "", draw_overview, (looks, [one])),
+        Plot("growth", "", draw_growth, (looks, compute_growth(one))),
+        Plot("labels", "", draw_label_sets, (looks, label_rows(one))),
+    ]
     if len(one.models) > 1:
-        grid.draw_grid(shown, one, one.models[:3], folder / "grid")
-        fusion_plots.draw_gains(mrr_gains(one), folder / "gains")
+        plots.append(Plot("grid", "", draw_grid, (looks, one.of(one.models[:3]))))
+        plots.append(Plot("gains", "", draw_gains, (mrr_gains(one),)))
+    return plots
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Figures are kept here instead of being written, which takes most of the time."""
-    kept: list[Figure] = []
-
-    def keep(figure: Figure, title: str, stem: Path, *, size: int = 12) -> None:
-        figure.suptitle(title)
-        kept.append(figure)
-
-    for module in ("curves", "gains", "grid", "growth", "label_sets"):
-        monkeypatch.setattr(f"kis_bench.report.plots.{module}.save_figure", keep)
-    return kept
+LOOKS = styles(NAMES)
 
 
 def words(figure):
@@ -145,12 +132,12 @@ def curves(axes):
 def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folders = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
     for folder in folders:
-        draw_all(
-            condition(
-                HOSTILE, dataset="$d_1$ <b>" + "d" * 300, label_set="\U0001f600\n" + "s" * 99
-            ),
-            folder,
+        one = condition(
+            HOSTILE, dataset="$d_1$ <b>" + "d" * 300, label_set="\U0001f600\n" + "s" * 99
         )
+        for plot in list_plots(one):
+            for form, content in plot.render(PLOT_FORMS).items():
+                (folder / f"{plot.stem}.{form}").write_bytes(content)
     return folders
 
 
@@ -201,13 +188,13 @@ def test_letters_in_a_models_colour_can_be_read_on_white(colour):
     assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) > 3  # WCAG's contrast of large letters
 
 
-def test_an_overview_shows_recall_in_every_panel(drawn):
+def test_an_overview_shows_recall_in_every_panel():
     cells = {
         (d, s): condition(NAMES[:4], 20 + 5 * i, 30 * 10**i, d, s, i)
         for i, (d, s) in enumerate([("a", "short"), ("a", "long"), ("b", "long")])
     }
-    draw_overview(view(NAMES), cells, Path("x"))
-    panels = {axes.get_title(loc="left"): axes for axes in drawn[0].axes if axes.get_visible()}
+    figure = draw_overview(LOOKS, [*cells.values()])
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_visible()}
     assert len(panels) == 3
     for (dataset, label_set), one in cells.items():
         about = f"{dataset}, {label_set}\n{len(one.queries):,} queries, {one.n_items:,} items"
@@ -216,40 +203,40 @@ def test_an_overview_shows_recall_in_every_panel(drawn):
         for line, best, worst, model in zip(own, one.best, one.worst, one.models, strict=True):
             whole = cumulative_curve(best, worst, one.n_items)
             assert line.get_ydata() == pytest.approx(100 * whole[line.get_xdata() - 1])
-            assert line.get_color() == view(NAMES).style[model][0]
+            assert line.get_color() == LOOKS[model][0]
         assert chance.get_ydata() == pytest.approx(100 * chance.get_xdata() / one.n_items)
-    assert len(drawn[0].legends) == 1
-    assert len(drawn[0].legends[0].get_texts()) == 5
+    assert len(figure.legends) == 1
+    assert len(figure.legends[0].get_texts()) == 5
 
 
-def test_bands_are_wilsons_and_few(drawn):
+def test_bands_are_wilsons_and_few():
     one = condition(NAMES[:1], 30, 100)
-    draw_overview(view(NAMES), {("d", "s"): one}, Path("x"))
-    (band,) = drawn[0].axes[0].collections
+    figure = draw_overview(LOOKS, [one])
+    (band,) = figure.axes[0].collections
     outline = band.get_paths()[0].vertices
     low, high = wilson_interval(30 * float(cumulative_curve(one.best[0], one.worst[0], 100)[9]), 30)
     at_ten = outline[np.isclose(outline[:, 0], 10), 1]
     assert (at_ten.min(), at_ten.max()) == pytest.approx((100 * low, 100 * high))
     for models, bands in ((4, 4), (5, 2), (10, 2)):
-        draw_overview(view(NAMES), {("d", "s"): condition(NAMES[:models])}, Path("x"))
-        assert len(drawn[-1].axes[0].collections) == bands
-        assert ("highest" in words(drawn[-1])) == (models > 4)
+        figure = draw_overview(LOOKS, [condition(NAMES[:models])])
+        assert len(figure.axes[0].collections) == bands
+        assert ("highest" in words(figure)) == (models > 4)
 
 
-def test_legends_stand_in_the_order_of_the_curves(drawn):
+def test_legends_stand_in_the_order_of_the_curves():
     rank = np.array([[50, 60, 70], [1, 2, 3], [9, 9, 9]])
     one = Condition("d", "s", ("a", "b", "c"), ("1", "2", "3"), rank, rank, 100)
-    draw_overview(view(["a", "b", "c"]), {("d", "s"): one}, Path("x"))
-    draw_curves(view(["a", "b", "c"]), "d", table(one), Path("x"))
-    for legend in (drawn[0].legends[0], drawn[1].axes[0].get_legend()):
+    overview = draw_overview(styles(["a", "b", "c"]), [one])
+    alone = draw_curves(styles(["a", "b", "c"]), "d", list_panels(table(one)))
+    for legend in (overview.legends[0], alone.axes[0].get_legend()):
         assert [text.get_text() for text in legend.get_texts()] == ["b", "c", "a", "chance"]
 
 
 @pytest.mark.parametrize(("m", "items"), [(2, 20), (3, 1_000_000), (5, 400)])
-def test_a_grid_counts_who_wins(drawn, m, items):
+def test_a_grid_counts_who_wins(m, items):
     one = condition(NAMES[:m], 60, items, seed=m)
-    grid.draw_grid(view(NAMES), one, one.models, Path("x"))
-    panels = np.array(drawn[0].axes).reshape(m, m)
+    figure = draw_grid(LOOKS, one)
+    panels = np.array(figure.axes).reshape(m, m)
     for i in range(m):
         for j in range(i + 1, m):
             column, row = one.rank[j], one.rank[i]
@@ -266,12 +253,12 @@ def test_a_grid_counts_who_wins(drawn, m, items):
             assert places == set(zip(column, row, strict=True))
 
 
-def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
+def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound():
     one = condition(NAMES[:3], 60, 400)
-    grid.draw_grid(view(NAMES), one, one.models[::-1], Path("x"))
-    panels = np.array(drawn[0].axes).reshape(3, 3)
-    assert "oracle of both" in words(drawn[0])
-    assert "upper bound of choices between both lists, not of fused ones" in words(drawn[0])
+    figure = draw_grid(LOOKS, one.of(one.models[::-1]))
+    panels = np.array(figure.axes).reshape(3, 3)
+    assert "oracle of both" in words(figure)
+    assert "upper bound of choices between both lists, not of fused ones" in words(figure)
     oracle = next(line for line in curves(panels[1, 0]) if line.get_color() == grid.GRID_BOUND[0])
     missed = [np.prod(1 - one.hits(int(k))[1:], axis=0).mean() for k in oracle.get_xdata()]
     assert oracle.get_ydata() == pytest.approx(100 * (1 - np.array(missed)))
@@ -286,31 +273,31 @@ def test_a_grid_shows_ranks_up_to_the_last_and_the_oracle_as_a_bound(drawn):
 
 
 @pytest.mark.parametrize("m", [2, 3])
-def test_what_a_grid_says_of_itself_is_not_cut(drawn, m):
+def test_what_a_grid_says_of_itself_is_not_cut(m):
     one = condition(NAMES[:m], 60, 400)
-    grid.draw_grid(view(NAMES), one, one.models, Path("x"))
-    said = next(text for text in drawn[0].texts if "upper bound" in text.get_text())
-    box = said.get_window_extent(drawn[0].canvas.get_renderer())
-    assert drawn[0].bbox.x0 < box.x0 < box.x1 < drawn[0].bbox.x1
+    figure = draw_grid(LOOKS, one)
+    said = next(text for text in figure.texts if "upper bound" in text.get_text())
+    box = said.get_window_extent(figure.canvas.get_renderer())
+    assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1
 
 
 def test_a_grid_takes_two_to_five_models():
     with pytest.raises(ValueError, match="2 to 5"):
-        grid.draw_grid(view(NAMES), condition(), tuple(NAMES[:6]), Path("x"))
+        draw_grid(LOOKS, condition(NAMES[:6]))
     with pytest.raises(ValueError, match="2 to 5"):
-        grid.draw_grid(view(NAMES), condition(), tuple(NAMES[:1]), Path("x"))
+        draw_grid(LOOKS, condition(NAMES[:1]))
 
 
-def test_growth_is_dashed_where_it_is_extrapolated(drawn):
+def test_growth_is_dashed_where_it_is_extrapolated():
     one = condition(NAMES[:2], 50, 3000)
     rows = compute_growth(one)
-    draw_growth(view(NAMES), rows, Path("x"))
-    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == [
+    figure = draw_growth(LOOKS, rows)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "recall@1",
         "recall@10",
         "recall@100",
     ]
-    for axes, k in zip(drawn[0].axes, (1, 10, 100), strict=True):
+    for axes, k in zip(figure.axes, (1, 10, 100), strict=True):
         assert axes.get_title(loc="right") == "extrapolated"
         inside = [line for line in curves(axes) if line.get_gid() == "inside"]
         beyond = [line for line in curves(axes) if line.get_gid() != "inside"]
@@ -328,11 +315,11 @@ def test_growth_is_dashed_where_it_is_extrapolated(drawn):
         )
 
 
-def test_what_only_an_oracle_reaches_is_hollow_and_named(drawn):
+def test_what_only_an_oracle_reaches_is_hollow_and_named():
     one = condition(NAMES[:6])
     rows = mrr_gains(one)
-    fusion_plots.draw_gains(rows, Path("x"))
-    axes = drawn[0].axes[0]
+    figure = draw_gains(rows)
+    axes = figure.axes[0]
     marks = [line for line in axes.lines if line.get_marker() == "o"]
     filled = [line for line in marks if line.get_markerfacecolor() != "white"]
     top = (
@@ -350,12 +337,12 @@ def test_what_only_an_oracle_reaches_is_hollow_and_named(drawn):
         for members in (frozenset(combinations.name_models(r)) for _, r in top.iterrows())
     ]
     assert [line.get_xdata()[0] for line in marks if line not in filled] == pytest.approx(wanted)
-    assert "bounds choices between lists, not fused ones" in words(drawn[0])
-    fusion_plots.draw_gains(rows[rows["kind"] == "bound"], Path("x"))
-    assert "achievable" not in words(drawn[1])
+    assert "bounds choices between lists, not fused ones" in words(figure)
+    figure = draw_gains(rows[rows["kind"] == "bound"])
+    assert "achievable" not in words(figure)
 
 
-def test_gains_need_no_more_than_what_they_show(drawn):
+def test_gains_need_no_more_than_what_they_show():
     few = pd.DataFrame(
         {
             "method": ["rrf", "oracle"],
@@ -371,31 +358,33 @@ def test_gains_need_no_more_than_what_they_show(drawn):
             "gain_high": np.nan,
         }
     )
-    fusion_plots.draw_gains(few, Path("x"))
-    assert "a + b\nreciprocal rank fusion" in words(drawn[0])
+    figure = draw_gains(few)
+    assert "a + b\nreciprocal rank fusion" in words(figure)
     with pytest.raises(ValueError, match="no combination"):
-        fusion_plots.draw_gains(few.iloc[:0], Path("x"))
+        draw_gains(few.iloc[:0])
 
 
-def test_label_sets_are_drawn_best_on_top_with_the_difference(drawn):
+def test_label_sets_are_drawn_best_on_top_with_the_difference():
     rows = label_rows(condition(NAMES[:3]))
-    draw_label_sets(view(NAMES), rows, Path("x"))
-    left, right = drawn[0].axes
+    figure = draw_label_sets(LOOKS, rows)
+    left, right = figure.axes
     ordered = rows.sort_values("value_b", ascending=False, kind="stable")
     assert [label.get_text() for label in left.get_yticklabels()] == ordered["model"].tolist()
     differences = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
     assert differences == pytest.approx((100 * (ordered["value_b"] - ordered["value_a"])).tolist())
-    assert "recall@10" in words(drawn[0])
-    draw_label_sets(view(NAMES), rows[["model", "value_a", "value_b"]], Path("x"))
-    assert "interval" not in words(drawn[1])
+    assert "recall@10" in words(figure)
+    figure = draw_label_sets(LOOKS, rows[["model", "value_a", "value_b"]])
+    assert "interval" not in words(figure)
     with pytest.raises(ValueError, match="one row for each model"):
-        draw_label_sets(view(NAMES), pd.concat([rows, rows]), Path("x"))
+        draw_label_sets(LOOKS, pd.concat([rows, rows]))
 
 
 @pytest.mark.parametrize(("models", "queries", "items"), [(1, 1, 1), (2, 3, 20)])
-def test_few_queries_and_any_collection(tmp_path, models, queries, items):
-    draw_all(condition(NAMES[:models], queries, items), tmp_path)
-    assert len(list(tmp_path.iterdir())) == (18 if models > 1 else 12)
+def test_few_queries_and_any_collection(models, queries, items):
+    plots = list_plots(condition(NAMES[:models], queries, items))
+    assert len(plots) == (6 if models > 1 else 4)
+    for plot in plots:
+        assert plot.render(("png",))["png"].startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "half \ud800"])

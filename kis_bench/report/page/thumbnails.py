@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
-import secrets
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kis_bench.errors import BadFile
@@ -124,7 +121,7 @@ def thumbnail(picture: Picture, digest: str | None) -> bytes | str:
                 return known
     drawn = draw(picture)
     if kept is not None and isinstance(drawn, bytes):
-        keep(kept, drawn)
+        cache.keep_bytes(kept, drawn)
     return drawn
 
 
@@ -148,18 +145,6 @@ def draw(picture: Picture) -> bytes | str:
 def is_whole(webp: bytes) -> bool:
     """Whether a file ends where its head says; one that a power cut left may not."""
     return webp[:4] == b"RIFF" and int.from_bytes(webp[4:8], "little") + 8 == len(webp)
-
-
-def keep(file: Path, content: bytes) -> None:
-    """Under its name at once or not at all; without waiting for the disk, for it can be drawn again."""
-    unfinished = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        os.replace(unfinished, file)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def in_turn(lists: Sequence[Sequence[Item]]) -> Iterator[Item]:

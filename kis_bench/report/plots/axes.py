@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,9 @@ STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
 }
+
+
+Styles = Mapping[str, tuple[str, Any]]  #: model -> its colour and dashes in all plots
 
 
 def styles(models: list[str]) -> dict[str, tuple[str, Any]]:
@@ -127,20 +129,10 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def save_figure(figure: Any, title: str, stem: Path, *, size: int = 12) -> None:
-    """With its title, as `stem`.png, .svg and .pdf, which are the same whenever they are drawn.
-
-    A letter that the font lacks is drawn as a box.
-    """
+def add_title(figure: Any, title: str, *, size: int = 12) -> Any:
+    """The figure with a title at its upper left."""
     figure.suptitle(title, fontsize=size, fontweight="bold", x=0.01, ha="left")
-    with lacking_letters():
-        figure.savefig(stem.with_name(stem.name + ".png"), dpi=150, metadata={"Software": None})
-        figure.set_layout_engine(
-            "none"
-        )  # laid out by now; to do it again for each form would take most of the time
-        figure.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None, "Creator": None})
-        nothing = {"CreationDate": None, "Creator": None, "Producer": None}
-        figure.savefig(stem.with_name(stem.name + ".pdf"), metadata=nothing)
+    return figure
 
 
 SMALL = {**STYLE, "font.size": 8, "axes.linewidth": 0.7}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 from kis_bench.files.text import make_plain, shorten
-from kis_bench.report.plots.axes import STYLE, new_figure, save_figure
+from kis_bench.report.plots.axes import STYLE, add_title, new_figure
 from kis_bench.report.plots.shares import (
     ORIGINAL,
     OURS,
@@ -29,9 +29,8 @@ def draw_classes(
     persons: Mapping[str, Share],
     models: Sequence[str],
     originals: Collection[str],
-    stem: Path,
-) -> None:
-    """One panel for each class, the models of all in one order; written as `stem`.png and .svg.
+) -> Any:
+    """One panel for each class, the models of all in one order.
 
     Args:
         classes: class -> model -> consistency, in the order of the panels.
@@ -85,4 +84,4 @@ def draw_classes(
             shown=shown,
             columns=1 + columns // 2,
         )
-        save_figure(figure, f"{short_label(dataset)}: class by class", stem)
+        return add_title(figure, f"{short_label(dataset)}: class by class")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
-from kis_bench.report.plots.axes import STYLE, new_figure, save_figure
+from kis_bench.report.plots.axes import STYLE, add_title, new_figure
 from kis_bench.report.plots.shares import (
     GUESS,
     LIMIT,
@@ -33,11 +33,9 @@ def draw_consistency(
     originals: Collection[str],
     person: Share | None,
     published: Mapping[str, Sequence[float]],
-    stem: Path,
-    *,
     ceiling: float = math.nan,
-) -> None:
-    """One bar for each model, best on top; written as `stem`.png and .svg.
+) -> Any:
+    """One bar for each model, best on top.
 
     Args:
         models: consistency of each, 0 to 1.
@@ -113,6 +111,6 @@ def draw_consistency(
         draw_legend(
             figure, {name in originals for name in models}, mark="bar", shown=shown, ceiling=ceiling
         )
-        save_figure(
-            figure, f"{short_label(dataset)}: how often models choose as the judges did", stem
+        return add_title(
+            figure, f"{short_label(dataset)}: how often models choose as the judges did"
         )

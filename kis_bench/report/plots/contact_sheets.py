@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from kis_bench.errors import BadFile
 from kis_bench.files.images import UNREADABLE, open_image, upright
-from kis_bench.files.text import make_plain, shorten
-from kis_bench.records import Collection
+from kis_bench.files.text import make_file_name, make_plain, shorten
+from kis_bench.records import Collection, Picture
+from kis_bench.report.plots.plot import Plot
 
 SIDE_PIXELS, GAP, TEXT_WIDTH, CAPTION, HEAD_PIXELS = 128, 14, 330, 20, 32
+MOST_FOUND = 5  #: items that came first, of each query
+MOST_TILES = 500  #: in memory, 50 kB each
 Font = ImageFont.FreeTypeFont
 _GREY, _INK, _FAINT, _FRAME = "#d9d9d9", "#222222", "#666666", "#D55E00"
 
@@ -63,48 +68,82 @@ def _wrapped(text: str, font: Font, width: int, most: int) -> list[str]:
     return lines
 
 
-class Thumbnails:
-    """Small pictures, each decoded once however many sheets show it."""
+@dataclass(frozen=True)
+class Shown:
+    """A picture of a sheet: where it lies, and what its content is."""
 
-    def __init__(self) -> None:
-        self._made: dict[str, Image.Image] = {}
-
-    def get(self, pictures: Collection, item: str) -> Image.Image:
-        if item not in pictures.position:
-            return self._absent("no picture")
-        picture = pictures.paths[pictures.position[item]]
-        name = str(picture)
-        if name not in self._made:
-            try:
-                with open_image(picture) as file:
-                    file.draft("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS))
-                    small = upright(file)
-                    small.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
-                tile = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), "#f4f4f4")
-                tile.paste(
-                    small, ((SIDE_PIXELS - small.width) // 2, (SIDE_PIXELS - small.height) // 2)
-                )
-            except FileNotFoundError:
-                tile = self._absent("file is missing")
-            except UNREADABLE:
-                tile = self._absent("not readable")
-            self._made[name] = tile
-        return self._made[name]
-
-    @staticmethod
-    def _absent(reason: str) -> Image.Image:
-        tile = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), _GREY)
-        ImageDraw.Draw(tile).text(
-            (SIDE_PIXELS / 2, SIDE_PIXELS / 2), reason, fill=_FAINT, font=_font(12), anchor="mm"
-        )
-        return tile
+    picture: Picture
+    content: str
 
 
-def contact_sheet(
-    rows: Sequence[SheetRow], pictures: Collection, file: Path, thumbnails: Thumbnails
-) -> None:
-    """Write a PNG with one row for each query: its text and rank, the target in a frame, and the first items."""
-    shown = max(1, *(min(5, len(row.top)) for row in rows)) if rows else 1
+def make_contact_sheet(name: str, alt: str, rows: Sequence[SheetRow], pictures: Collection) -> Plot:
+    """A sheet that is the same as before if texts, ranks and the contents of all pictures are."""
+    shown = list_shown(rows, pictures)
+    return Plot(
+        make_file_name("worst", name), alt, draw_contact_sheet, (tuple(rows), shown), pictures=True
+    )
+
+
+def list_shown(rows: Sequence[SheetRow], pictures: Collection) -> dict[str, Shown]:
+    """The pictures of a sheet, by item; those that the collection lacks are left out."""
+    try:
+        content: Sequence[str | None] = pictures.content
+        len(content)
+    except (BadFile, OSError):  # a file has gone since
+        content = [None] * len(pictures)
+    found = {}
+    for row in rows:
+        for item in (row.target, *row.top[:MOST_FOUND]):
+            place = pictures.position.get(item)
+            if place is not None:
+                picture = pictures.paths[place]
+                found[item] = Shown(picture, content[place] or describe_file(picture))
+    return found
+
+
+def describe_file(picture: Picture) -> str:
+    """What tells a file of unknown content from what it was before: its place, size and time of change."""
+    try:
+        state = os.stat(picture) if isinstance(picture, Path) else None
+    except OSError:
+        state = None
+    return f"{picture} {state and (state.st_size, state.st_mtime_ns)}"
+
+
+@lru_cache(MOST_TILES)
+def make_tile(shown: Shown | None) -> Image.Image:
+    """A picture in a square, or why there is none; decoded once however many sheets show it."""
+    if shown is None:
+        return _absent("no picture")
+    try:
+        with open_image(shown.picture) as file:
+            file.draft("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS))
+            small = upright(file)
+            small.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
+    except FileNotFoundError:
+        return _absent("file is missing")
+    except UNREADABLE:
+        return _absent("not readable")
+    tile = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), "#f4f4f4")
+    tile.paste(small, ((SIDE_PIXELS - small.width) // 2, (SIDE_PIXELS - small.height) // 2))
+    return tile
+
+
+def _absent(reason: str) -> Image.Image:
+    tile = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), _GREY)
+    ImageDraw.Draw(tile).text(
+        (SIDE_PIXELS / 2, SIDE_PIXELS / 2), reason, fill=_FAINT, font=_font(12), anchor="mm"
+    )
+    return tile
+
+
+def draw_contact_sheet(rows: Sequence[SheetRow], pictures: Mapping[str, Shown]) -> Image.Image:
+    """One row for each query: its text and rank, the target in a frame, and the first items.
+
+    Args:
+        pictures: by item; of those that have one.
+    """
+    shown = max(1, *(min(MOST_FOUND, len(row.top)) for row in rows)) if rows else 1
     step, height = SIDE_PIXELS + GAP, SIDE_PIXELS + CAPTION + GAP
     left = TEXT_WIDTH + 2 * GAP
     first = left + step + GAP  # a wider gap parts the target from what was found
@@ -123,10 +162,10 @@ def contact_sheet(
             draw.text((GAP, y + 24 + 18 * j), line, fill=_INK, font=_font(13))
         places = [
             (left, row.target),
-            *((first + k * step, item) for k, item in enumerate(row.top[:5])),
+            *((first + k * step, item) for k, item in enumerate(row.top[:MOST_FOUND])),
         ]
         for x, item in places:
-            sheet.paste(thumbnails.get(pictures, item), (x, y))
+            sheet.paste(make_tile(pictures.get(item)), (x, y))
             caption = _fitted(make_plain(item), _font(11), SIDE_PIXELS)
             draw.text(
                 (x + SIDE_PIXELS / 2, y + SIDE_PIXELS + 6),
@@ -138,4 +177,4 @@ def contact_sheet(
         draw.rectangle(
             (left - 3, y - 3, left + SIDE_PIXELS + 2, y + SIDE_PIXELS + 2), outline=_FRAME, width=3
         )
-    sheet.save(file, optimize=False)
+    return sheet

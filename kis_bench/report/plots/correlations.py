@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kis_bench.records import Float64s
-from kis_bench.report.plots.axes import STYLE, new_figure, save_figure
+from kis_bench.report.plots.axes import STYLE, add_title, new_figure
 from kis_bench.report.plots.shares import short_label
 
 NUMBERED = 20  #: so many models at most have numbers in the cells
@@ -20,9 +20,8 @@ def draw_correlations(
     models: Sequence[str],
     together: Float64s,
     people: Float64s,
-    stem: Path,
-) -> None:
-    """How alike the margins of models are; written as `stem`.png and .svg.
+) -> Any:
+    """How alike the margins of models are.
 
     Args:
         models: in the order of rows and columns.
@@ -86,4 +85,4 @@ def draw_correlations(
         )
         bar.set_label("Pearson's correlation of margins", fontsize=9)
         bar.outline.set_visible(False)
-        save_figure(figure, f"{short_label(dataset)}: how alike models judge", stem)
+        return add_title(figure, f"{short_label(dataset)}: how alike models judge")

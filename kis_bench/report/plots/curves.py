@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from kis_bench.report.plots.axes import (
     MOST_BANDS,
     STYLE,
     WIDTH,
+    Styles,
+    add_title,
     fitting,
     new_figure,
     rank_axes,
-    save_figure,
 )
 from kis_bench.statistics import wilson_interval
 from kis_bench.statistics.clusters import (
@@ -31,7 +32,6 @@ from kis_bench.statistics.clusters import (
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
-    from kis_bench.report.view import View
 
 Clusters = Int64s | None  #: of queries with a target in common
 
@@ -96,7 +96,7 @@ Asked = tuple[str, Int64s, Int64s, Clusters]
 
 
 def draw_models(
-    view: View,
+    style: Styles,
     axes: Any,
     asked: Iterable[Asked],
     n_items: int,
@@ -107,7 +107,7 @@ def draw_models(
     drawn, ranks = [], {}
     for model, best, worst, clusters in asked:
         drawn.append(
-            (*draw_curve(axes, best, worst, n_items, view.style[model], band=0, width=width), model)
+            (*draw_curve(axes, best, worst, n_items, style[model], band=0, width=width), model)
         )
         ranks[model] = best, worst, clusters
     drawn.sort(key=lambda entry: -entry[0])
@@ -131,40 +131,56 @@ def draw_chance(axes: Any, n_items: int) -> Any:
     return line
 
 
-def draw_curves(view: View, dataset: str, ranks: pd.DataFrame, stem: Path) -> None:
-    """One figure for a dataset, one panel for each label set; written as `stem`.png, .svg and .pdf."""
+@dataclass(frozen=True)
+class CurvePanel:
+    """The models that were asked the queries of one label set, whether all were asked all of them or not."""
+
+    label_set: str
+    n_queries: int
+    n_targets: int
+    n_items: int
+    asked: tuple[Asked, ...]
+
+
+def list_panels(ranks: pd.DataFrame) -> tuple[CurvePanel, ...]:
+    """A panel for each label set in rows of the table of ranks of one dataset."""
+    if "item_id" not in ranks:
+        ranks = ranks.assign(item_id="")  # whose targets aren't known stand alone
+    found = []
+    for label_set, own in ranks.groupby("label_set", sort=False):
+        asked = []
+        for model, rows in own.groupby("model", sort=True):
+            best, worst = (rows[name].to_numpy(np.int64) for name in ("rank_best", "rank_worst"))
+            asked.append((str(model), best, worst, cluster_by_target(rows["item_id"])))
+        each = own.drop_duplicates("query_id")
+        n_targets = count_clusters(cluster_by_target(each["item_id"]), len(each))
+        n_items = int(own["n_items"].max())
+        found.append(CurvePanel(str(label_set), len(each), n_targets, n_items, tuple(asked)))
+    return tuple(found)
+
+
+def draw_curves(style: Styles, dataset: str, panels: Sequence[CurvePanel]) -> Any:
+    """One figure for a dataset, one panel for each label set."""
     import matplotlib
 
-    sets = list(dict.fromkeys(ranks["label_set"]))
-    columns = min(3, len(sets))
-    lines = -(-len(sets) // columns)
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
     with matplotlib.rc_context(STYLE):
         figure = new_figure(max(5.6, 4.8 * columns), 0.5 + 4.4 * lines)
         grid = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
-        for axes, label_set in zip(grid, sets, strict=False):
-            _panel(view, axes, ranks[ranks["label_set"] == label_set], str(label_set))
-        for axes in grid[len(sets) :]:
+        for axes, panel in zip(grid, panels, strict=False):
+            draw_panel(style, axes, panel)
+        for axes in grid[len(panels) :]:
             axes.set_visible(False)
         for i in range(0, len(grid), columns):
             grid[i].set_ylabel("recall@k")
         title = f"{fitting(dataset, figure.get_figwidth() - 4.2, 13, 'bold')}: targets found among the first k"
-        save_figure(figure, title, stem, size=13)
+        return add_title(figure, title, size=13)
 
 
-def _panel(view: View, axes: Any, ranks: pd.DataFrame, label_set: str) -> None:
+def draw_panel(style: Styles, axes: Any, panel: CurvePanel) -> None:
     """Curves of all models, and their legend in the order of the curves, best on top."""
-    ranks = (
-        ranks if "item_id" in ranks else ranks.assign(item_id="")
-    )  # whose targets aren't known stand alone
-    asked = []
-    for model, rows in ranks.groupby("model", sort=True):
-        best, worst = (rows[column].to_numpy(np.int64) for column in ("rank_best", "rank_worst"))
-        asked.append((str(model), best, worst, cluster_by_target(rows["item_id"])))
-    each, items = ranks.drop_duplicates("query_id"), int(ranks["n_items"].max())
-    queries = describe_count(
-        len(each), count_clusters(cluster_by_target(each["item_id"]), len(each))
-    )
-    drawn = draw_models(view, axes, asked, items, 2.0)
+    drawn = draw_models(style, axes, panel.asked, panel.n_items, 2.0)
     axes.legend(
         [*(line for _, line, _ in drawn), axes.lines[-1]],
         [*(fitting(name, 3.8 if len(drawn) <= 4 else 1.65, 7.5) for _, _, name in drawn), "chance"],
@@ -179,32 +195,30 @@ def _panel(view: View, axes: Any, ranks: pd.DataFrame, label_set: str) -> None:
         ncols=1 if len(drawn) <= 4 else 2,
         handlelength=2.6,
     )
-    title = f"{fitting(label_set, 2.0, 10.5)}: {queries}, {items:,} items"
+    queries = describe_count(panel.n_queries, panel.n_targets)
+    title = f"{fitting(panel.label_set, 2.0, 10.5)}: {queries}, {panel.n_items:,} items"
     axes.set_title(title, fontsize=10.5, loc="left", color="#222222")
 
 
-def draw_overview(
-    view: View,
-    conditions: Mapping[tuple[str, str], Condition],
-    stem: Path,
-) -> None:
+def draw_overview(style: Styles, conditions: Sequence[Condition]) -> Any:
     """Cumulative curves of every dataset (a row) and label set (a column) in one figure with one legend.
 
     Combinations that are not there stay blank. Models stand in the legend by the mean of their curves, highest first.
     """
     import matplotlib
 
-    datasets = list(dict.fromkeys(dataset for dataset, _ in conditions))
-    sets = list(dict.fromkeys(label_set for _, label_set in conditions))
+    cells = {(one.dataset, one.label_set): one for one in conditions}
+    datasets = list(dict.fromkeys(dataset for dataset, _ in cells))
+    sets = list(dict.fromkeys(label_set for _, label_set in cells))
     area: dict[str, list[float]] = {}
     handles: dict[str, Any] = {}
     with matplotlib.rc_context({**STYLE, "font.size": 8}):
         width = 4.4 if len(sets) == 1 else max(WIDTH, 2.0 * len(sets))
-        most = max(len(one.models) for one in conditions.values())
+        most = max(len(one.models) for one in conditions)
         figure = new_figure(width, 0.7 + 2.0 * len(datasets) + 0.15 * -(-(most + 1) // 3))
         grid = figure.subplots(len(datasets), len(sets), squeeze=False, sharey=True)
         for (i, dataset), (j, label_set) in itertools.product(enumerate(datasets), enumerate(sets)):
-            axes, one = grid[i][j], conditions.get((dataset, label_set))
+            axes, one = grid[i][j], cells.get((dataset, label_set))
             if one is None:
                 axes.set_visible(False)
                 continue
@@ -213,14 +227,14 @@ def draw_overview(
                 for name, best, worst in zip(one.models, one.best, one.worst, strict=True)
             ]
             drawn = draw_models(
-                view, axes, asked, one.n_items, 1.3, ticks=9 if len(sets) < 3 else 5
+                style, axes, asked, one.n_items, 1.3, ticks=9 if len(sets) < 3 else 5
             )
             for size, line, model in drawn:
                 handles[model] = line
                 area.setdefault(model, []).append(size / len(axes.lines[0].get_xdata()))
             chance = axes.lines[-1]
-            last = not any((below, label_set) in conditions for below in datasets[i + 1 :])
-            first = not any((dataset, left) in conditions for left in sets[:j])
+            last = not any((below, label_set) in cells for below in datasets[i + 1 :])
+            first = not any((dataset, left) in cells for left in sets[:j])
             axes.set_xlabel("rank k (log scale)" if last else "")
             axes.set_ylabel("recall@k" if first else "")
             axes.tick_params(labelsize=7, labelleft=first)
@@ -241,4 +255,4 @@ def draw_overview(
             title_fontsize=7,
             alignment="left",
         )
-        save_figure(figure, "Targets found among the first k", stem, size=9)
+        return add_title(figure, "Targets found among the first k", size=9)

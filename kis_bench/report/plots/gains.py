@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,12 +11,12 @@ from kis_bench.report.plots.axes import (
     SMALL,
     WIDTH,
     about_title,
+    add_title,
     calm,
     first_value,
     fitting,
     measure_title,
     new_figure,
-    save_figure,
 )
 from kis_bench.report.sections.combinations import name_combination, name_method, name_models
 
@@ -25,7 +24,7 @@ MOST_BARS = 12
 REAL, BOUND = "#0072B2", "#D55E00"
 
 
-def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
+def draw_gains(gains: pd.DataFrame) -> Any:
     """The best combinations over the best single model under one measure, and hollow the oracle of the same models.
 
     Args:
@@ -108,7 +107,7 @@ def draw_gains(gains: pd.DataFrame, stem: Path) -> None:
             fontsize=7,
             frameon=False,
         )
-        save_figure(figure, f"{about_title(gains)}what combinations gain", stem, size=9)
+        return add_title(figure, f"{about_title(gains)}what combinations gain", size=9)
 
 
 def _way(row: Any) -> str:

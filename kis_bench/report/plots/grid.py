@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,20 +12,20 @@ from kis_bench.records import Float64s, Int64s
 from kis_bench.report.plots.axes import (
     STYLE,
     WIDTH,
+    Styles,
+    add_title,
     calm,
     fitting,
     ink,
     log_axis,
     new_figure,
     rank_axes,
-    save_figure,
     text_width,
 )
 from kis_bench.report.plots.curves import draw_curve, shown_ranks
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
-    from kis_bench.report.view import View
 
 GRID_TERMS = (
     "Above the diagonal: each query's rank under the column's model (to the right) and the row's (up); larger points: "
@@ -39,20 +38,20 @@ METHOD_NAMES = 7  #: points
 LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.38, 0.62, 0.82  # margins in inches
 
 
-def draw_grid(view: View, condition: Condition, models: tuple[str, ...], stem: Path) -> None:
-    """2 to 5 models: above the diagonal ranks of both, below cumulative curves of both and of their oracle.
+def draw_grid(style: Styles, condition: Condition) -> Any:
+    """Of 2 to 5 models: above the diagonal ranks of both, below cumulative curves of both and of their oracle.
 
     A point is a query; x is the rank under the column's model, y that under the row's, so that the row's model wins
     below the line. Its size grows with the number of queries at the same place.
 
     Raises:
-        ValueError: fewer than 2 models, more than 5, or one that the condition lacks.
+        ValueError: fewer than 2 models, or more than 5.
     """
     import matplotlib
 
-    if not 2 <= len(models) <= 5:
-        raise ValueError(f"{len(models)} models: a grid takes 2 to 5")
-    own, m = condition.of(models), len(models)
+    own, models, m = condition, condition.models, len(condition.models)
+    if not 2 <= m <= 5:
+        raise ValueError(f"{m} models: a grid takes 2 to 5")
     side = min(WIDTH - LEFT - RIGHT, 2.6 * m)
     width, height = side + LEFT + RIGHT, side + TOP + BOTTOM
     with matplotlib.rc_context({**STYLE, "font.size": 7, "axes.linewidth": 0.6}):
@@ -79,18 +78,18 @@ def draw_grid(view: View, condition: Condition, models: tuple[str, ...], stem: P
         )
         for (i, j), axes in np.ndenumerate(grid):
             if i == j:
-                _histogram(axes, own.rank[i], limit, view.style[models[i]][0], tallest)
+                _histogram(axes, own.rank[i], limit, style[models[i]][0], tallest)
             elif i < j:
                 _scatter(
                     axes,
                     own.rank[j],
                     own.rank[i],
                     limit,
-                    view.style[models[j]][0],
-                    view.style[models[i]][0],
+                    style[models[j]][0],
+                    style[models[i]][0],
                 )
             else:
-                _curves(view, axes, own, i, j, limit)
+                _curves(style, axes, own, i, j, limit)
             _edges(axes, i, j, m)
         (dotted,) = grid[1][0].plot(
             [], [], color=GRID_BOUND[0], linestyle=GRID_BOUND[1], linewidth=1.2
@@ -110,7 +109,7 @@ def draw_grid(view: View, condition: Condition, models: tuple[str, ...], stem: P
                 "s": _broken(model, place.width * width),
                 "fontsize": METHOD_NAMES,
                 "fontweight": "bold",
-                "color": ink(view.style[model][0]),
+                "color": ink(style[model][0]),
             }
             figure.text(
                 (place.x0 + place.x1) / 2,
@@ -135,7 +134,7 @@ def draw_grid(view: View, condition: Condition, models: tuple[str, ...], stem: P
         )
         figure.text(0.01, 0.05 / height, GRID_TERMS, fontsize=5.8, va="bottom")
         title = f"{fitting(condition.name, 3.6, 9, 'bold')}: {len(own.queries):,} queries, {own.n_items:,} items"
-        save_figure(figure, title, stem, size=9)
+        return add_title(figure, title, size=9)
 
 
 def wins(x: Float64s, y: Float64s) -> tuple[int, int, int]:
@@ -223,10 +222,10 @@ def _scatter(axes: Any, x: Float64s, y: Float64s, limit: int, of_x: str, of_y: s
         )
 
 
-def _curves(view: View, axes: Any, condition: Condition, i: int, j: int, limit: int) -> None:
+def _curves(style: Styles, axes: Any, condition: Condition, i: int, j: int, limit: int) -> None:
     rows, n_items = [i, j], condition.n_items
     for k in rows:
-        look = view.style[condition.models[k]]
+        look = style[condition.models[k]]
         draw_curve(
             axes,
             condition.best[k],

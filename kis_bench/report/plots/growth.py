@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -12,19 +11,17 @@ from kis_bench.report.plots.axes import (
     MOST_BANDS,
     SMALL,
     WIDTH,
+    Styles,
     about_title,
+    add_title,
     calm,
     fitting,
     log_axis,
     new_figure,
-    save_figure,
 )
 
-if TYPE_CHECKING:
-    from kis_bench.report.view import View
 
-
-def draw_growth(view: View, growth: pd.DataFrame, stem: Path) -> None:
+def draw_growth(style: Styles, growth: pd.DataFrame) -> Any:
     """Recall@k against the size of the collection: solid within it, dashed where it is extrapolated.
 
     Args:
@@ -45,7 +42,7 @@ def draw_growth(view: View, growth: pd.DataFrame, stem: Path) -> None:
         for axes, k in zip(panels, ks, strict=True):
             for model in models:
                 rows = growth[(growth["k"] == k) & (growth["model"] == model)].sort_values("size")
-                _grow(axes, rows, here, view.style[str(model)], band=model in bands)
+                _grow(axes, rows, here, style[str(model)], band=model in bands)
             ends = growth["size"].min(), max(growth["size"].max(), growth["size"].min() + 1)
             log_axis(axes, *ends)
             axes.set_ylim(0, 101)
@@ -76,8 +73,8 @@ def draw_growth(view: View, growth: pd.DataFrame, stem: Path) -> None:
             frameon=False,
             handlelength=2.6,
         )
-        save_figure(
-            figure, f"{about_title(growth)}recall in smaller and larger collections", stem, size=9
+        return add_title(
+            figure, f"{about_title(growth)}recall in smaller and larger collections", size=9
         )
 
 

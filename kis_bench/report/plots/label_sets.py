@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,20 +12,18 @@ from kis_bench.report.numbers import is_absent
 from kis_bench.report.plots.axes import (
     SMALL,
     WIDTH,
+    Styles,
     about_title,
+    add_title,
     calm,
     first_value,
     fitting,
     measure_title,
     new_figure,
-    save_figure,
 )
 
-if TYPE_CHECKING:
-    from kis_bench.report.view import View
 
-
-def draw_label_sets(view: View, rows: pd.DataFrame, stem: Path) -> None:
+def draw_label_sets(style: Styles, rows: pd.DataFrame) -> Any:
     """Each model under label set a (hollow) and b (filled), and the difference with its interval; best under b on top.
 
     Args:
@@ -53,7 +50,7 @@ def draw_label_sets(view: View, rows: pd.DataFrame, stem: Path) -> None:
         figure = new_figure(WIDTH, 1.2 + 0.22 * max(3, len(ordered)))
         left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [3, 2]})
         for place, model, (a, b) in zip(places, ordered["model"], values, strict=True):
-            colour = view.style[str(model)][0]
+            colour = style[str(model)][0]
             left.plot([a, b], [place, place], color=colour, linewidth=1.6, alpha=0.5)
             left.plot(
                 a, place, "o", markerfacecolor="white", markeredgecolor=colour, markersize=6.5
@@ -82,9 +79,8 @@ def draw_label_sets(view: View, rows: pd.DataFrame, stem: Path) -> None:
         marks = [Line2D([], [], **grey, markerfacecolor="white"), Line2D([], [], **grey)]
         figure.legend(marks, names, loc="outside lower left", ncols=2, fontsize=7, frameon=False)
         n = f"{int(rows['n'].iloc[0]):,} " if "n" in rows else ""
-        save_figure(
+        return add_title(
             figure,
             f"{about_title(rows, 'dataset')}{' and '.join(names)} on the same {n}targets",
-            stem,
             size=9,
         )

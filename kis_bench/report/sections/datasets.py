@@ -5,7 +5,7 @@ from __future__ import annotations
 from kis_bench.analysis.findings import Key
 from kis_bench.analysis.models import select_measure
 from kis_bench.metrics import LEADING_MEASURES
-from kis_bench.report.plots.curves import draw_curves, draw_overview
+from kis_bench.report.plots.curves import draw_curves, draw_overview, list_panels
 from kis_bench.report.plots.gains import draw_gains
 from kis_bench.report.plots.grid import draw_grid
 from kis_bench.report.plots.growth import draw_growth
@@ -32,16 +32,17 @@ def show_all_curves(view: View) -> list[str]:
     found = view.findings
     if len(found.of_datasets) < 2 or not found.conditions:
         return []
-    draw_overview(view, found.conditions, view.plot("overview"))
+    alt, every = "Cumulative curves of all datasets and label sets", [*found.conditions.values()]
     lines = ["## Curves of all datasets", ""]
-    return lines + view.link("Cumulative curves of all datasets and label sets", "overview")
+    return lines + view.show(alt, draw_overview, (view.style, every), "overview")
 
 
 def show_dataset(view: View, name: str) -> list[str]:
-    """Markdown of a dataset; its plots are drawn into the view's folder."""
-    draw_curves(view, name, view.findings.of_datasets[name], view.plot("curves", name))
+    """Markdown of a dataset."""
     lines = [f"## {escape(name)}", ""]
-    lines += view.link(f"Cumulative curves of {escape(name)}: recall@k against k", "curves", name)
+    panels = list_panels(view.findings.of_datasets[name])
+    alt = f"Cumulative curves of {escape(name)}: recall@k against k"
+    lines += view.show(alt, draw_curves, (view.style, name, panels), "curves", name)
     for key in view.findings.conditions:
         if key[0] == name:
             lines += [f"### Labels: {escape(key[1])}", ""]
@@ -70,17 +71,17 @@ def show_condition(view: View, key: Key) -> list[str]:
     if comparisons is not None:
         lines += [f"#### {escape(title_differences(*key))}", ""]
         lines += show_differences(condition, comparisons)
-        draw_grid(view, condition, condition.models[:MOST_IN_GRID], view.plot("grid", *key))
-        lines += view.link(f"Ranks of the best models against each other, {shown}", "grid", *key)
+        best = condition.of(condition.models[:MOST_IN_GRID])
+        alt = f"Ranks of the best models against each other, {shown}"
+        lines += view.show(alt, draw_grid, (view.style, best), "grid", *key)
         gains = found.gains[key]
         lines += [f"#### {escape(title_combinations(*key))}", ""]
         lines += show_combinations(gains, found.advice[key])
         leading = select_measure(gains, *LEADING_MEASURES[0])
-        draw_gains(leading, view.plot("combinations", *key))
         alt = f"Gains of combinations over the best single model, {shown}"
-        lines += view.link(alt, "combinations", *key)
+        lines += view.show(alt, draw_gains, (leading,), "combinations", *key)
     lines += [f"#### Larger and smaller collections: {shown}", ""]
     lines += show_growth(found.growth[key], condition)
-    draw_growth(view, found.growth[key], view.plot("growth", *key))
-    lines += view.link(f"Recall against the size of the collection, {shown}", "growth", *key)
+    alt = f"Recall against the size of the collection, {shown}"
+    lines += view.show(alt, draw_growth, (view.style, found.growth[key]), "growth", *key)
     return lines

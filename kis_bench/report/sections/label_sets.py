@@ -38,9 +38,9 @@ def show_label_sets(view: View, dataset: str) -> list[str]:
         lines += show_gains(part, str(first), str(second))
         plot = ("label-sets", dataset, str(first), str(second))
         at_10 = select_measure(part, *LEADING_MEASURES[1])
-        draw_label_sets(view, at_10, view.plot(*plot))
         names = f"{escape(dataset)}, {escape(first)} and {escape(second)}"
-        lines += view.link(f"Recall@10 of every model under both label sets, {names}", *plot)
+        alt = f"Recall@10 of every model under both label sets, {names}"
+        lines += view.show(alt, draw_label_sets, (view.style, at_10), *plot)
         own = (
             each[(each["label_set_a"] == first) & (each["label_set_b"] == second)]
             if len(each)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from kis_bench.analysis.findings import Key
-from kis_bench.files.text import make_file_name
 from kis_bench.report.numbers import count, number
-from kis_bench.report.plots.contact_sheets import SheetRow, contact_sheet
+from kis_bench.report.plots.contact_sheets import SheetRow, make_contact_sheet
 from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import as_records
@@ -54,7 +53,6 @@ def draw_sheet(view: View, key: Key) -> list[str]:
         top = [] if row["top_item_ids"] is None else [str(item) for item in row["top_item_ids"]]
         rank = f"{number(row['rank'])} of {count(row['n_items'])}"
         entries.append(SheetRow(str(row["text"]), rank, str(row["item_id"]), top))
-    sheet = f"plots/{make_file_name('worst', f'{dataset}-{label_set}-{model}')}.png"
-    contact_sheet(entries, view.pictures[dataset], view.folder / sheet, view.thumbnails)
     alt = f"Contact sheet of the worst queries of {escape(model)}: targets in frames, then what came first"
-    return [f"![{alt}]({sheet})", ""]
+    name = f"{dataset}-{label_set}-{model}"
+    return view.show_plot(make_contact_sheet(name, alt, entries, view.pictures[dataset]))

@@ -24,9 +24,8 @@ __all__ = ["show_similarity"]
 
 
 def show_similarity(view: View, name: str) -> list[str]:
-    """Markdown about one dataset with judgments; its plots are drawn into the view's folder."""
+    """Markdown about one dataset with judgments."""
     study = Similarity(name, view.run)
-    (view.folder / "plots").mkdir(parents=True, exist_ok=True)
     lines = [f"## {escape(name)}: image similarity", "", tell_counts(study), ""]
     if study.about.get("remarks"):
         lines += [*map(list_point, study.about["remarks"]), ""]

@@ -162,15 +162,7 @@ def draw_bars(view: View, study: Similarity) -> list[str]:
             published.setdefault(model, []).append(float(row["value"]))
     person = share_in(study.people[PERSON]) if PERSON in study.people else None
     ceiling = max(study.ceilings.values(), default=math.nan)
-    draw_consistency(
-        study.name,
-        shares,
-        study.originals,
-        person,
-        published,
-        view.plot("consistency", study.name),
-        ceiling=ceiling,
-    )
+    arguments = (study.name, shares, study.originals, person, published, ceiling)
     best = next(iter(shares))
     noun = "model" if len(shares) == 1 else "models"
     alt = f"Bars: consistency of {len(shares):,} {noun} with the judgments on {escape(study.name, 60)}"
@@ -181,4 +173,4 @@ def draw_bars(view: View, study: Similarity) -> list[str]:
     )
     alt += f", another person reaches {percent(person.value)}" if person else ""
     alt += f", no model can reach more than {percent(ceiling)}" if ceiling < 1 else ""
-    return view.link(alt, "consistency", study.name)
+    return view.show(alt, draw_consistency, arguments, "consistency", study.name)

@@ -41,19 +41,9 @@ def draw_panels(view: View, study: Similarity) -> list[str]:
     persons = {
         group: share_in(of_people[PERSON, group]) for group in shown if (PERSON, group) in of_people
     }
-    draw_classes(
-        study.name,
-        classes,
-        persons,
-        list(study.models),
-        study.originals,
-        view.plot("classes", study.name),
-    )
-    lines = view.link(
-        f"Panels: consistency of each model on {len(shown)} classes of {escape(study.name, 60)}",
-        "classes",
-        study.name,
-    )
+    alt = f"Panels: consistency of each model on {len(shown)} classes of {escape(study.name, 60)}"
+    arguments = (study.name, classes, persons, [*study.models], study.originals)
+    lines = view.show(alt, draw_classes, arguments, "classes", study.name)
     if left := [group for group in groups if group not in shown]:
         others = escape(", ".join(left), 2000)
         lines += [f"Shown are the {PANELS} classes with most judgments. The others: {others}.", ""]
