@@ -41,7 +41,7 @@ def tell_comparisons(found: Findings) -> list[str]:
         )
     resamples = count_draws(facts, "resamples", "resamples")
     said += [
-        f"The tests are {enumerate_words(ways)}.",
+        f"The test{'s are' if len(ways) > 1 else ' is'} {enumerate_words(ways)}.",
         "p-values are adjusted by Holm's method over all pairs of models under one measure, on one dataset and "
         f"label set; models share a letter unless adjusted p < {ALPHA:g}.",
         "Intervals of differences are Tango's score interval for recall and, for means, the wider one of the "
@@ -71,7 +71,9 @@ def tell_combinations(found: Findings) -> list[str]:
     facts = statistics()["combinations"]
     said = []
     if named:
-        said.append(f"Pairs and triples of models were combined by {enumerate_words(named)}.")
+        triples = any(table["model_3"].notna().any() for table in gains)
+        some = "Pairs and triples" if triples else "Pairs"
+        said.append(f"{some} of models were combined by {enumerate_words(named)}.")
     if methods & {*FUSION_METHODS}:
         said.append(f"Fused were the first {DEPTH:,} images of each list.")
     if methods & {"weighted", "switch"}:

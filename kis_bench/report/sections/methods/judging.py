@@ -45,10 +45,14 @@ def tell_resampling(study: Similarity) -> list[str]:
         return ["Intervals and tests are not in this run."]
     facts = find_statistics(study.run.provenance, "image similarity")
     shared = any(float(row["n_targets"]) < int(row["n_triplets"]) for row in study.models.values())
-    unit = "target pictures, each with its triplets" if shared else "triplets"
+    unit = "target pictures, each with its triplets," if shared else "triplets"
+    people = max((int(row["n_participants"]) for row in study.models.values()), default=0)
+    drawn = (
+        f"both people and {unit} anew" if people > 1 else f"{unit} anew, as one person judged all"
+    )
     said = [
-        f"95% intervals are from drawing people and {unit}, anew and independently "
-        f"({count_draws(facts, 'resamples', 'resamples')}), scaled to the variance of the two-way clustered estimate."
+        f"95% intervals are from drawing {drawn} ({count_draws(facts, 'resamples', 'resamples')}), scaled to the "
+        f"{'two-way ' if people > 1 else ''}clustered variance."
     ]
     if len(study.select_own(study.run.pairs)):
         said.append(

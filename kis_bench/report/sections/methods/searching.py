@@ -104,17 +104,16 @@ def tell_wider(run: Run, names: set[str]) -> list[str]:
         if "segment_" in prefixes:
             seconds = about.get("segment_s")
             width = f"{number(seconds)} s around the target" if seconds is not None else UNRECORDED
-            rules.append(f"its segment (what the query says, else {width})")
+            rules.append(f"the target's segment (what the query says, else {width})")
         if "group_" in prefixes and about.get("n_groups"):
-            rules.append("its group, ranked among groups by their best image")
+            rules.append("the target's group (ranked among groups by their best images)")
         if "near_duplicate_" in prefixes:
             rule = about.get("near_duplicates")
-            rules.append(
-                f"a near-duplicate ({escape(rule) if rule else f'by a rule that {UNRECORDED}'})"
-            )
+            by = f"rule: {escape(rule)}" if rule else f"the rule {UNRECORDED}"
+            rules.append(f"near-duplicates of the target ({by})")
         if rules:
             said.append(
-                f"On {name_in_bold(name)} figures beside these count as found: {enumerate_words(rules)}."
+                f"Figures that are named so also take for found on {name_in_bold(name)}: {enumerate_words(rules)}."
             )
     return said
 

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kis_bench import __version__
+from kis_bench.encoders import back_ends
+from kis_bench.records import Source
 from kis_bench.report.sections.methods.wording import UNRECORDED, enumerate_words
 from kis_bench.report.tables import escape
+from kis_bench.results.provenance import PACKAGES
 
 
 def tell_surroundings(about: Mapping[str, Any]) -> str:
@@ -15,7 +18,12 @@ def tell_surroundings(about: Mapping[str, Any]) -> str:
     said = []
     found = about.get("versions")
     if isinstance(found, Mapping) and found:
-        packages = [f"{escape(name)} {escape(version)}" for name, version in found.items()]
+        used = list_used_packages(about)
+        packages = [
+            f"{escape(name)} {escape(version)}"
+            for name, version in found.items()
+            if used is None or name in used
+        ]
         said.append(f"The run was made with {enumerate_words(packages)}.")
         own = found.get("kis-bench")
         if own and own != __version__:
@@ -41,3 +49,15 @@ def tell_surroundings(about: Mapping[str, Any]) -> str:
     if by := about.get("gate"):
         said.append(f"A gate evaluated the figures: {escape(by)}.")
     return " ".join(said)
+
+
+def list_used_packages(about: Mapping[str, Any]) -> set[str] | None:
+    """Distributions that a run's figures depend on, by where its models are from; None: nobody knows, so all do."""
+    used = {"python", "platform", *PACKAGES}
+    for facts in (about.get("models") or {}).values():
+        source = Source.read(str((facts or {}).get("source") or ""))
+        back_end = back_ends().get(source.kind)
+        if back_end is None or source.kind == "python":  # a function may use anything
+            return None
+        used |= {*back_end.packages}
+    return used
