@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import islice
 
 import numpy as np
@@ -15,6 +16,7 @@ from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import read_image
 from kis_bench.files.parallel import map_ahead
+from kis_bench.files.progress import Step, track
 from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
 from kis_bench.store import Encoded, Entry, Shard, Store
 
@@ -44,7 +46,7 @@ def embed_collection(
     def encode(
         missing: list[Shard], look_up: Callable[[int], Vectors]
     ) -> Generator[Encoded, None, None]:
-        model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
+        model = load_encoder(encoder)
         checked, batches = CheckedModel(model), Batches(model, batch_size)
         first = first_of_content(collection)
         own = [[i for i in range(shard.start, shard.stop) if first[i] == i] for shard in missing]
@@ -53,7 +55,11 @@ def embed_collection(
         def prepare(place: int) -> Input:
             return checked.prepared(collection.ids[place], read_image(collection.paths[place]))
 
-        with ThreadPoolExecutor(decoders) as pool:
+        what = f"{collection.name}: images with {encoder.name}"
+        with (
+            ThreadPoolExecutor(decoders) as pool,
+            track_missing(what, "image", len(entry.ids), missing) as step,
+        ):
             # Twice a batch: while one is encoded, the next is made ready.
             prepared = map_ahead(pool, prepare, places, 2 * batches.size)
             for shard, encoded in zip(missing, own, strict=True):
@@ -61,15 +67,16 @@ def embed_collection(
                 left = len(encoded)
                 while left:
                     batch = list(islice(prepared, min(batches.size, left)))
-                    vectors += batches.run(checked.images, batch)
+                    vectors += batches.run(checked.images, batch, step.advance)
                     left -= len(batch)
                 found = dict(zip(encoded, np.concatenate(vectors), strict=True)) if encoded else {}
                 copies = (first[i] for i in range(shard.start, shard.stop))
                 whole = np.stack([found[i] if i in found else look_up(i) for i in copies])
+                step.advance(len(whole) - len(encoded))  # copies of other pictures
                 yield whole, None, checked.made()
 
     entry = images_entry(collection, encoder.key, store)
-    return entry.fill(encode, describe(encoder), f"{collection.name}: images with {encoder.name}")
+    return entry.fill(encode, describe(encoder))
 
 
 def embed_texts(
@@ -86,15 +93,35 @@ def embed_texts(
     def encode(
         missing: list[Shard], look_up: Callable[[int], Vectors]
     ) -> Generator[Encoded, None, None]:
-        model = encoder.encoder if isinstance(encoder, LazyEncoder) else encoder
+        model = load_encoder(encoder)
         checked, batches = CheckedModel(model), Batches(model, batch_size)
         inputs = [Input(*pair) for pair in zip(entry.ids, texts, strict=True)]
-        for shard in missing:
-            parts: list[TextVectors] = batches.run(checked.texts, inputs[shard.start : shard.stop])
-            vectors, cut = (np.concatenate(part) for part in zip(*parts, strict=True))
-            yield vectors, cut, checked.made()
+        with track_missing(
+            f"{name}: texts with {encoder.name}", "text", len(texts), missing
+        ) as step:
+            for shard in missing:
+                some = inputs[shard.start : shard.stop]
+                parts: list[TextVectors] = batches.run(checked.texts, some, step.advance)
+                vectors, cut = (np.concatenate(part) for part in zip(*parts, strict=True))
+                yield vectors, cut, checked.made()
 
-    return entry.fill(encode, describe(encoder), f"{name}: texts with {encoder.name}")
+    return entry.fill(encode, describe(encoder))
+
+
+def load_encoder(encoder: Encoder) -> Encoder:
+    """The encoder, ready to encode."""
+    if not isinstance(encoder, LazyEncoder):
+        return encoder
+    with track(f"loading {encoder.name}"):
+        return encoder.encoder
+
+
+def track_missing(
+    what: str, unit: str, n: int, missing: Sequence[Shard]
+) -> AbstractContextManager[Step]:
+    """A step over n items, of which those of some shards are missing."""
+    done = n - sum(shard.stop - shard.start for shard in missing)
+    return track(what, unit=unit, total=n, done=done)
 
 
 def describe(encoder: Encoder) -> Callable[[], dict[str, object]]:

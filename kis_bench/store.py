@@ -25,7 +25,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files.parallel import show_progress
 from kis_bench.files.whole import write_whole
 from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Embeddings, Vectors
@@ -123,14 +122,13 @@ class Entry:
         """Shards that are not there, or damaged; damaged ones will be written over."""
         return [shard for shard in self.shards() if self.find_shard(shard) is None]
 
-    def fill(self, encode: Encode, about: Callable[[], Mapping[str, Any]], what: str) -> Embeddings:
+    def fill(self, encode: Encode, about: Callable[[], Mapping[str, Any]]) -> Embeddings:
         """All vectors: those that are missing are encoded, and kept as soon as a shard of them is whole.
 
         Args:
             encode: gets the missing shards, and a function that gives the vectors ``[v, d]`` of an item of an earlier
                 shard by its position; yields what each shard holds. Not called if none is missing.
             about: what the manifest says of the encoder.
-            what: is done, for the progress bar.
 
         Raises:
             BadVector, KisBenchError: see `write_shard`; what was finished before stays.
@@ -147,9 +145,7 @@ class Entry:
 
         if missing:
             with closing(encode(missing, look_up)) as encoded:
-                for shard in show_progress(
-                    missing, what, unit="shard", done=len(shards) - len(missing)
-                ):
+                for shard in missing:
                     digest = self.write_shard(shard, *next(encoded))
                     found[shard] = StoredShard(digest, self.open_shard(shard))
         whole = {shard: stored for shard, stored in found.items() if stored is not None}

@@ -39,7 +39,7 @@ from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
-from kis_bench.files.parallel import show_progress
+from kis_bench.files.progress import track_each
 from kis_bench.files.text import make_plain
 from kis_bench.ranking.relevance import NearDuplicates, looks_like
 from kis_bench.records import Checkpoint, Collection
@@ -239,7 +239,7 @@ def count_alike(
 ) -> dict[tuple[int, ...], tuple[int, int]]:
     """Maps targets to the number of other images alike and the first of them; computed in blocks that fit a cache."""
     found: dict[tuple[int, ...], tuple[int, int]] = {}
-    for start in show_progress(range(0, n, COMPARED_BLOCK_ITEMS), "alike pictures", unit="block"):
+    for start in track_each(range(0, n, COMPARED_BLOCK_ITEMS), "alike pictures", unit="block"):
         for targets in wanted:
             near = start + np.flatnonzero(
                 alike(slice(start, start + COMPARED_BLOCK_ITEMS), list(targets))
@@ -315,7 +315,7 @@ def find_truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.
     if clip and (find := find_back_end(row).find_cut_by_clip) is not None:
         return find(texts)
     encoder = encoders.LazyEncoder(row)
-    starts = show_progress(
+    starts = track_each(
         range(0, len(texts), BATCH_TEXTS), f"{row.name}: texts", unit=f" x {BATCH_TEXTS} texts"
     )
     try:

@@ -6,12 +6,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from kis_bench import __version__
 from kis_bench.cli.datasets import add_dataset_commands
 from kis_bench.cli.models import add_model_commands
 from kis_bench.cli.runs import add_run_commands
 from kis_bench.errors import KisBenchError
+from kis_bench.files.progress import watch
+from kis_bench.files.status_line import StatusLine
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -25,10 +28,19 @@ def make_parser() -> argparse.ArgumentParser:
     return main
 
 
+def watch_steps() -> AbstractContextManager[None]:
+    """Shows long steps on standard error: in a line of a terminal, or a line a minute."""
+    try:
+        return watch(StatusLine(sys.stderr.fileno()))
+    except (AttributeError, OSError, ValueError):  # it is no file
+        return watch(None)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen = make_parser().parse_args(arguments)
     try:
-        return int(chosen.call(chosen))
+        with watch_steps():
+            return int(chosen.call(chosen))
     except KisBenchError as error:
         print(f"kis-bench: {error}", file=sys.stderr)
         return 2

@@ -79,13 +79,12 @@ def write_new_codebook(arguments: argparse.Namespace) -> int:
     """Learns the codebook of vlad-sift from the images of a dataset."""
     from kis_bench.encoders.features import vlad
     from kis_bench.files.images import read_image
-    from kis_bench.files.parallel import show_progress
+    from kis_bench.files.progress import track_each
 
     dataset = load_chosen_dataset(arguments)
     paths = dataset.collection.paths
     images = (
-        read_image(path)
-        for path in show_progress(paths, f"{dataset.name}: keypoints", unit="image")
+        read_image(path) for path in track_each(paths, f"{dataset.name}: keypoints", unit="image")
     )
     words = vlad.learn_codebook(images, words=arguments.words, seed=arguments.seed)
     file = arguments.out or vlad.default_codebook()

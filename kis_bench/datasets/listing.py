@@ -19,7 +19,8 @@ from kis_bench.datasets import archives
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.cache import MOST_NAMES, FileFacts, read_file_state
 from kis_bench.files.images import IMAGE_SUFFIXES
-from kis_bench.files.parallel import map_in_threads, show_progress
+from kis_bench.files.parallel import map_in_threads
+from kis_bench.files.progress import track_each
 from kis_bench.files.whole import digest_content
 from kis_bench.records import Part, Picture
 
@@ -101,7 +102,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
             )
         found[item] = entry
 
-    for path in show_progress(walk(root), f"{name}: listing", unit=" files"):
+    for path in track_each(walk(root), f"{name}: listing", unit="file"):
         stem, suffix = os.path.splitext(path)
         if not archives.is_encodable(path):
             problems.append(f"the name {path!r} is not UTF-8; rename the file")

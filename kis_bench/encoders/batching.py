@@ -32,8 +32,16 @@ class Batches:
                 "whole number of at least 1"
             )
 
-    def run(self, encode: Callable[[Sequence[Any]], T], inputs: Sequence[Any]) -> list[T]:
+    def run(
+        self,
+        encode: Callable[[Sequence[Any]], T],
+        inputs: Sequence[Any],
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> list[T]:
         """``encode`` of one batch after the other.
+
+        Args:
+            advance: is told the size of each batch that is done.
 
         Raises:
             MemoryError, torch.OutOfMemoryError: one input alone is too much.
@@ -49,6 +57,7 @@ class Batches:
                     raise
             else:
                 start += len(batch)
+                advance(len(batch))
                 continue
             # Outside of the handler, whose traceback would keep the failed batch alive.
             self.size = len(batch) // 2

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from kis_bench.files.progress import track_each
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -37,27 +38,8 @@ def map_in_threads(
     *,
     unit: str,
 ) -> Iterator[Out]:
-    """``map`` in threads, in order and in bounded memory, with a progress bar."""
+    """``map`` in threads, in order and in bounded memory, as a step that is tracked."""
     with ThreadPoolExecutor(threads) as pool:
-        yield from show_progress(
+        yield from track_each(
             map_ahead(pool, function, inputs, 2 * threads), what, unit=unit, total=len(inputs)
         )
-
-
-Element = TypeVar("Element")
-
-
-def show_progress(
-    items: Iterable[Element], what: str, *, unit: str, done: int = 0, total: int | None = None
-) -> Iterable[Element]:
-    """Yields ``items`` under a progress bar that starts at ``done``; without one unless standard error is a terminal.
-
-    How many there are in all is told by ``total``, or by their length; without either they are only counted.
-    """
-    if not sys.stderr.isatty():
-        return items
-    from tqdm import tqdm
-
-    if total is None and isinstance(items, Sized):
-        total = done + len(items)
-    return tqdm(items, desc=what, unit=unit, initial=done, total=total, leave=False)

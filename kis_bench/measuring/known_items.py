@@ -14,6 +14,7 @@ from kis_bench import embed
 from kis_bench.choices import SEGMENT_S
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import NotReady
+from kis_bench.files.progress import track
 from kis_bench.measuring.arguments import check_arguments, check_targets
 from kis_bench.measuring.fused_ranks import TopList, make_top_list
 from kis_bench.measuring.provenance import describe_model, describe_searched
@@ -184,14 +185,17 @@ def rank_queries(
 ) -> Ranks:
     """Ranks the queries' items, groups and ``wider`` sets in one pass."""
     wanted = relevance.find_target_positions(collection, queries)
-    return target_ranks(
-        texts.vectors[:, 0],
-        items.vectors,
-        wanted,
-        groups=collection.groups,
-        relevant=wider,
-        top_k=top_k,
-    )
+    what, scores = f"{collection.name}: ranking", len(queries) * len(collection)
+    with track(what, unit="score", total=scores) as step:
+        return target_ranks(
+            texts.vectors[:, 0],
+            items.vectors,
+            wanted,
+            groups=collection.groups,
+            relevant=wider,
+            top_k=top_k,
+            advance=step.advance,
+        )
 
 
 def make_columns(

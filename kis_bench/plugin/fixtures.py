@@ -14,6 +14,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import NotReady
+from kis_bench.files.progress import track
 from kis_bench.gate.verdicts import Cell, listing, sentence
 from kis_bench.measuring import (
     KnownItems,
@@ -36,7 +37,6 @@ from kis_bench.plugin.session import (
     of_the_study,
     searching_models,
     usable_model,
-    visible_progress,
 )
 from kis_bench.ranking.relevance import NearDuplicates, Sets, find_target_positions
 from kis_bench.records import Dataset, Embeddings, Float64s, Query, Ranks
@@ -225,20 +225,19 @@ class KnownItemSearch(Measurement):
         if not model.image_only:  # whose key may be unknown
             found = kept.get((row, model.key, dataset.fingerprint, query_set))
         if found is None or timed or (fused and found.top_list is None):
-            with visible_progress(self.config):
-                found = measure_known_items(
-                    model,
-                    dataset,
-                    str(query_set.label_set),
-                    self.store,
-                    queries=query_set.queries,
-                    segment_s=self.option.kis_segment,
-                    near_duplicates=NearDuplicates.parse(self.option.kis_near_duplicates),
-                    fused_depth=DEPTH if fused else 0,
-                    batch_size=self.option.kis_batch_size,
-                    privacy=self.option.kis_privacy,
-                    steps=steps,
-                )
+            found = measure_known_items(
+                model,
+                dataset,
+                str(query_set.label_set),
+                self.store,
+                queries=query_set.queries,
+                segment_s=self.option.kis_segment,
+                near_duplicates=NearDuplicates.parse(self.option.kis_near_duplicates),
+                fused_depth=DEPTH if fused else 0,
+                batch_size=self.option.kis_batch_size,
+                privacy=self.option.kis_privacy,
+                steps=steps,
+            )
             if found.top_list is not None:
                 found = replace(found, top_list=found.top_list.move_to_file())
             kept[row, model.key, dataset.fingerprint, query_set] = found
@@ -271,7 +270,8 @@ class Complementarity(Measurement):
                 "kis-bench fetch MODEL gets another",
             )
         steps, queries = Steps(), query_set.queries
-        with steps.time("fuse", len(queries), None, dataset, query_set.label_set):
+        fusing = steps.time("fuse", len(queries), None, dataset, query_set.label_set)
+        with fusing, track(f"{query_set.id}: combining {len(found)} models"):
             table = fuse_ranks(
                 [one.top_list for one in found.values() if one.top_list is not None],
                 find_target_positions(dataset.collection, queries),
@@ -311,16 +311,15 @@ class ImageSimilarity(Measurement):
     def __call__(self, model: LazyEncoder, dataset: Dataset) -> float:
         """Returns the consistency of one model with the judgments over a dataset's triplets, 0 to 1."""
         steps = SessionSteps(self.request)
-        with visible_progress(self.config):
-            found = measure_image_similarity(
-                model,
-                dataset,
-                self.store,
-                vector_rule=self.option.kis_image_similarity,
-                batch_size=self.option.kis_batch_size,
-                privacy=self.option.kis_privacy,
-                steps=steps,
-            )
+        found = measure_image_similarity(
+            model,
+            dataset,
+            self.store,
+            vector_rule=self.option.kis_image_similarity,
+            batch_size=self.option.kis_batch_size,
+            privacy=self.option.kis_privacy,
+            steps=steps,
+        )
         row = line_up(self.config).dataset(dataset.name)
         self.record([found], self.describe(found, model, row))
         figures = {CONSISTENCY.name: found.consistency}

@@ -21,6 +21,7 @@ from kis_bench.plugin.items import (
     uses_dataset,
 )
 from kis_bench.plugin.named import offer, refuse
+from kis_bench.plugin.progress import SessionProgress
 from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder, require_reports
 from kis_bench.plugin.session import (
     TIMED,
@@ -40,6 +41,7 @@ BENCHMARKED = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(SessionProgress(config), "kis-bench-progress")
     if not hasattr(config, "workerinput"):
         recorder = Recorder(config)
         config.pluginmanager.register(recorder, RECORDER)

@@ -24,7 +24,6 @@ from kis_bench.plugin.session import (
     load_dataset,
     problems,
     query_sets,
-    visible_progress,
 )
 from kis_bench.plugin.stopping import stop
 from kis_bench.records import Checkpoint
@@ -112,8 +111,7 @@ def require_model(
         raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
     own = [item for item in items if find_model(item) == checkpoint.name]
     if config.option.kis_download and not config.option.collectonly:
-        with visible_progress(config):
-            encoders.fetch(checkpoint)
+        encoders.fetch(checkpoint)
     state = encoders.readiness(checkpoint)
     if not state.ready and not is_all_stored(config, checkpoint, own):
         raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)

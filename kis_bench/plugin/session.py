@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -110,8 +108,7 @@ def load_ready_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
 def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
     kept = config.stash.setdefault(LOADED, {})
     if row not in kept:
-        with visible_progress(config):
-            kept[row] = datasets.load(row.name, row.folder, layout=row.layout)
+        kept[row] = datasets.load(row.name, row.folder, layout=row.layout)
     return kept[row]
 
 
@@ -129,8 +126,7 @@ def usable_model(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
     """A model that is loaded only when something has to be encoded; NotReady where it can't be."""
     option = config.option
     if option.kis_download:
-        with visible_progress(config):
-            encoders.fetch(checkpoint)
+        encoders.fetch(checkpoint)
     if problem := encoders.unused(checkpoint, choose_device(config), option.kis_precision):
         raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
     encoder = LazyEncoder(checkpoint, device=choose_device(config), precision=option.kis_precision)
@@ -158,14 +154,3 @@ def choose_device(config: pytest.Config) -> str:
     return (
         f"{device}@{worker.removeprefix('gw')}" if worker and device in ("auto", "cuda") else device
     )
-
-
-@contextmanager
-def visible_progress(config: pytest.Config) -> Iterator[None]:
-    """Lets progress bars through pytest's capturing, so that a long run shows that it lives."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    if capture is None or hasattr(config, "workerinput"):
-        yield
-    else:
-        with capture.global_and_fixture_disabled():
-            yield

@@ -60,7 +60,7 @@ class OwnReports:
 def tell_all(recorder: Recorder, reporter: pytest.TerminalReporter, exitstatus: int) -> None:
     """Everything, what was measured last."""
     tell_skipped(recorder, reporter)
-    tell_unsearched(recorder, reporter)
+    tell_files_left_out(recorder, reporter)
     tell_failed(recorder.own_reports.own, reporter)
     tell_figures(recorder, reporter)
     tell_gate(recorder, reporter)
@@ -104,7 +104,7 @@ def group_lacks(absent: Mapping[Lack, set[str]]) -> list[str]:
     return [line for _, _, line in sorted(lines)]
 
 
-def tell_unsearched(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
+def tell_files_left_out(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
     """Which files of measured datasets were not searched."""
     for name, about in recorder.provenance["datasets"].items():
         said = [describe_left_out(about["left_out"])] if about.get("left_out") else []

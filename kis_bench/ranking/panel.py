@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,7 +181,13 @@ class Panel:
             winner = max(close.tolist(), key=lambda j, exact=exact: exact.vector_key(flat[j]))  # type: ignore[misc]
             yield i, int(owner[winner]), flat[winner], exact.vector_key(flat[winner])
 
-    def ranks(self, top_k: int, block_queries: int | None, block_items: int | None) -> Ranks:
+    def ranks(
+        self,
+        top_k: int,
+        block_queries: int | None,
+        block_items: int | None,
+        advance: Callable[[int], None] | None = None,
+    ) -> Ranks:
         """The pass over the items."""
         q, (n, *inner, _) = len(self.queries), self.items.shape
         v = inner[0] if inner else 1
@@ -215,6 +221,8 @@ class Panel:
                 if self.group is not None and self.codes is not None and marks is not None:
                     higher, level = self.compare(self.group, scores, error, block, rows)
                     add_marks(marks[rows], self.codes[start : start + width], higher, level)
+                if advance is not None:
+                    advance(scores.size)
         found = [top.ordered() for top in tops]
         named = np.concatenate([np.zeros((0, min(top_k, n)), np.int64), *found])
         strict = 1 + above, above + tied

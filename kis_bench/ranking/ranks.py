@@ -8,7 +8,7 @@ float64, and what that can't separate by exact summation (`kis_bench.ranking.exa
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -35,6 +35,7 @@ def target_ranks(
     block_queries: int | None = None,
     block_items: int | None = None,
     engine: str = "numpy",
+    advance: Callable[[int], None] | None = None,
 ) -> Ranks:
     """Ranks each query's target among all items.
 
@@ -54,6 +55,7 @@ def target_ranks(
         block_queries: queries in a block of scores. It changes speed and memory, never a result.
         block_items: items in a block of scores, likewise.
         engine: ``"numpy"``.
+        advance: is told the number of scores in each block that is done; there are q x n.
 
     Raises:
         ValueError: shapes, targets or groups that don't fit.
@@ -83,7 +85,7 @@ def target_ranks(
             codes,
             first,
         )
-        parts.append(job.ranks(top_k, block_queries, block_items))
+        parts.append(job.ranks(top_k, block_queries, block_items, advance))
     return parts[0] if len(parts) == 1 else join_ranks(parts)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kis_bench.errors import KisBenchError
+from kis_bench.files.progress import track
 from kis_bench.files.spreadsheets import write_csv
 from kis_bench.options import DEFAULT_PLOT_FORMS
 from kis_bench.report.markdown import make_title, show_gate, show_report
@@ -83,8 +84,9 @@ def write_report(
         remove_earlier(folder)
         if gate := show_gate(run):
             write_text(folder / "gate.md", "\n".join(["# Gate", "", *gate]))
-        view = make_view(run, folder, pictures, findings, forms)
-        failed = draw_report(view, as_folder=as_folder)
+        with track("drawing the report"):
+            view = make_view(run, folder, pictures, findings, forms)
+            failed = draw_report(view, as_folder=as_folder)
     except OSError as error:
         reason = f"{error.strerror or error} ({error.filename or folder})"
         raise NotDrawn(folder, reason) from error

@@ -64,7 +64,7 @@ def compute_version() -> str:
 
 def prepare(cache: Path) -> Path:
     """The dataset folder, rendered on first use; it appears whole or not at all."""
-    from kis_bench.files.parallel import show_progress
+    from kis_bench.files.progress import track_each
 
     folder = cache / f"openmoji-{compute_version()}"
     if folder.is_dir():
@@ -81,7 +81,7 @@ def prepare(cache: Path) -> Path:
     try:
         (unfinished / "images").mkdir()
         rows, names, drawings = read_emoji_table(), read_english_names(), find_svg_files()
-        for row in show_progress(rows, "rendering openmoji", unit="picture"):
+        for row in track_each(rows, "rendering openmoji", unit="picture"):
             picture = render(drawings[row["hexcode"]].read_text(encoding="utf-8"))
             picture.save(unfinished / "images" / f"{row['hexcode']}.png")
         write_rows(

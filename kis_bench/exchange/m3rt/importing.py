@@ -168,7 +168,6 @@ class Import:
         entry.fill(
             lambda missing, _: ((vectors[one.start : one.stop, None], None, {}) for one in missing),
             lambda: about,
-            f"{save.dataset}: images with {save.model}",
         )
         return entry.folder
 

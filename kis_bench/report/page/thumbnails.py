@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from kis_bench.errors import BadFile
 from kis_bench.files import cache
 from kis_bench.files.images import UNREADABLE, open_image, upright
-from kis_bench.files.parallel import map_ahead, show_progress
+from kis_bench.files.parallel import map_ahead
+from kis_bench.files.progress import track_each
 
 if TYPE_CHECKING:
     from kis_bench.records import Collection, Picture
@@ -71,7 +72,7 @@ def inline_pictures(
     with ThreadPoolExecutor(DRAWING_THREADS) as pool:
         drawn = map_ahead(pool, lambda each: thumbnail(*each), first.values(), 16 * DRAWING_THREADS)
         for name, made in zip(
-            first, show_progress(drawn, "thumbnails", unit="image", total=len(first)), strict=False
+            first, track_each(drawn, "thumbnails", unit="image", total=len(first)), strict=False
         ):
             if isinstance(made, str):
                 reasons[name] = made

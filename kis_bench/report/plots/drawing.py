@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import kis_bench
+from kis_bench.files.progress import track_each
 from kis_bench.report.plots.kept import find_plot, keep_plot, prune_plots
 from kis_bench.report.plots.plot import Plot
 
@@ -43,7 +44,8 @@ def draw_plots(plots: Sequence[Plot], folder: Path, forms: Sequence[str]) -> dic
             missing.append(plot)
         else:
             write_forms(plot, known, folder, failed)
-    for plot, content in render_all(missing, forms):
+    rendered = render_all(missing, forms)
+    for plot, content in track_each(rendered, "drawing plots", unit="plot", total=len(missing)):
         if isinstance(content, str):
             failed[plot.stem] = content
         else:
