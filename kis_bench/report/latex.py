@@ -13,6 +13,7 @@ from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.metrics import LEADING_MEASURES, MEDIAN_RANK, METRICS, Measure, measure_words
 from kis_bench.report.numbers import change, count, figure, percent, probability
+from kis_bench.report.sections.similarity.wording import count_things
 from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import Similarity, judged_datasets
 
@@ -38,12 +39,12 @@ class PaperTable:
     """A table with its caption; cells, heads and caption are plain texts, escaped when they are written.
 
     Attributes:
-        name: of its file and its label.
+        parts: what its file and its label are called after.
         rows: of cells; a pair is a value and the interval below it.
         texts: how many columns at the left are texts, which stand flush left.
     """
 
-    name: str
+    parts: tuple[str, ...]
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str | tuple[str, str]]]
@@ -56,15 +57,19 @@ def export_latex(view: View, out: Path) -> list[str]:
     Raises:
         KisBenchError: the folder can't be written.
     """
-    files = {f"{make_file_name(table.name)}.tex": table for table in make_tables(view)}
+    files: dict[str, PaperTable] = {}
+    for table in make_tables(view):
+        short = make_file_name("-".join(table.parts))
+        files[make_file_name(*table.parts) if short in files else short] = table
     remarks = []
     for name, table in files.items():
-        text = write_table_float(table)
-        write_whole(out / name, text.encode("utf-8", "replace"))
+        text = write_table_float(table, name)
+        write_whole(out / f"{name}.tex", text.encode("utf-8", "replace"))
         needs = ", which needs LuaLaTeX or XeLaTeX and a font with its letters"
-        remarks.append(f"{name}: {len(table.rows):,} rows{needs if NOT_LATIN.search(text) else ''}")
+        rows = count_things(len(table.rows), "row")
+        remarks.append(f"{name}.tex: {rows}{needs if NOT_LATIN.search(text) else ''}")
     if files:
-        inputs = "".join(f"\\input{{{name}}}\n" for name in files)
+        inputs = "".join(f"\\input{{{name}.tex}}\n" for name in files)
         write_whole(out / DOCUMENT, f"{PREAMBLE}{inputs}\\end{{document}}\n".encode())
         remarks.append(f"{DOCUMENT}: all of them")
     return remarks
@@ -106,7 +111,7 @@ def make_metrics_table(view: View, condition: Condition) -> PaperTable:
         f"{'; clustered by target' if condition.clusters is not None else ''})."
     )
     head = ["model", *(measure_words(*each) for each in measures)]
-    return PaperTable(f"metrics-{condition.dataset}-{condition.label_set}", caption, head, rows)
+    return PaperTable(("metrics", condition.dataset, condition.label_set), caption, head, rows)
 
 
 def show_with_interval(metric: str, k: int | None, row: Any) -> tuple[str, str]:
@@ -142,8 +147,8 @@ def make_differences_table(view: View, condition: Condition) -> PaperTable:
         "intervals. p: paired tests, adjusted by Holm's method over all pairs of models under one measure"
         f"{'; clustered by target' if condition.clusters is not None else ''}."
     )
-    name = f"differences-{condition.dataset}-{condition.label_set}"
-    return PaperTable(name, caption, head, rows)
+    parts = "differences", condition.dataset, condition.label_set
+    return PaperTable(parts, caption, head, rows)
 
 
 def show_difference(measure: Measure, row: Any) -> Iterator[str | tuple[str, str]]:
@@ -163,23 +168,25 @@ def make_consistency_table(study: Similarity) -> PaperTable:
         ties = count(row["ties"]) if name in study.models else ""
         rows.append([str(name), (value.strip(), bracket + interval), ties, count(row["n"])])
     ceilings = {*study.ceilings.values()}
-    most = f" No model can reach more than {percent(max(ceilings))}." if ceilings else ""
+    limited = ceilings and max(ceilings) < 1
+    most = f" No model can reach more than {percent(max(ceilings))}." if limited else ""
     caption = (
         f"Image similarity on {study.name}: how often a model chooses as the judge did; equal similarities count half. "
         f"In brackets 95% intervals over people, triplets and target pictures.{most}"
     )
     head = ["model", "consistency", "ties", "judgments"]
-    return PaperTable(f"consistency-{study.name}", caption, head, rows)
+    return PaperTable(("consistency", study.name), caption, head, rows)
 
 
-def write_table_float(table: PaperTable) -> str:
+def write_table_float(table: PaperTable, name: str) -> str:
     """A float with caption, label and a tabular; intervals stand below their values in small letters."""
     columns = "l" * table.texts + "r" * (len(table.head) - table.texts)
     lines = [
         r"\begin{table}[tbp]",
         r"\centering",
         rf"\caption{{{escape_latex(table.caption)}}}",
-        rf"\label{{tab:{make_file_name(table.name)}}}",
+        rf"\label{{tab:{name}}}",
+        r"\smallskip",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         join_cells(map(escape_latex, table.head)),

@@ -16,6 +16,7 @@ from kis_bench.errors import MissingDependency
 from kis_bench.files.spreadsheets import guard
 from kis_bench.files.whole import write_whole
 from kis_bench.report.sections.provenance import list_facts
+from kis_bench.report.sections.similarity.wording import count_things
 from kis_bench.results.columns import TABLES
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ def export_workbook(view: View, file: Path) -> list[str]:
         for part, start in enumerate(range(0, max(1, len(table)), SHEET_ROWS), start=1):
             title = name if part == 1 else f"{name} {part}"
             cut = fill_sheet(book, title, table.iloc[start : start + SHEET_ROWS])
-            rows = min(SHEET_ROWS, len(table) - start)
+            rows = count_things(min(SHEET_ROWS, len(table) - start), "row")
             shortened = f"; {cut:,} texts were cut at {MOST_LETTERS:,} letters" if cut else ""
-            remarks.append(f"{title}: {rows:,} rows{shortened}")
+            remarks.append(f"{title}: {rows}{shortened}")
     stream = io.BytesIO()
     book.save(stream)
     write_whole(file, stream.getvalue())

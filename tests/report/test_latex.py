@@ -124,7 +124,22 @@ def test_letters_that_pdflatex_lacks_are_told(tmp_path):
         lambda frame, table: metrics_table(run.ranks) if table.name == "metrics" else frame
     )
     first, *_ = export_latex(make_view(run, tmp_path), tmp_path / "out")
-    assert first.endswith(": 1 rows, which needs LuaLaTeX or XeLaTeX and a font with its letters")
+    assert first.endswith(": 1 row, which needs LuaLaTeX or XeLaTeX and a font with its letters")
+
+
+def test_tables_of_names_that_join_alike_have_files_of_their_own(tmp_path):
+    cells = (("d-e", "f"), ("d", "e-f"))
+    ranks = [make_ranks(PLACES, dataset=name, label_set=label_set) for name, label_set in cells]
+    run = make_run(tmp_path, *ranks)
+    run = run.map_tables(
+        lambda frame, table: metrics_table(run.ranks) if table.name == "metrics" else frame
+    )
+    first, second, _ = export_latex(make_view(run, tmp_path), tmp_path / "out")
+    assert first == "metrics-d-e-f.tex: 1 row"
+    assert second.startswith("metrics-d-e-f-")
+    captions = [(tmp_path / "out" / line.partition(":")[0]).read_text() for line in (first, second)]
+    assert "on d-e, labels f" in captions[0]
+    assert "on d, labels e-f" in captions[1]
 
 
 def test_image_similarity_has_a_table(tmp_path):
@@ -144,7 +159,7 @@ def test_image_similarity_has_a_table(tmp_path):
         lambda frame, table: pd.DataFrame(columns=METRICS) if table.name == "metrics" else frame
     )
     (table,) = make_tables(make_view(run, tmp_path))
-    assert table.name == "consistency-study"
+    assert table.parts == ("consistency", "study")
     assert table.rows == [["m_1", ("50.0%", ""), "0", "6"]]
 
 

@@ -105,7 +105,9 @@ def tell_models(run: Run) -> list[str]:
 def tell_model(run: Run, name: str, about: Facts) -> str:
     """Source, weights, size of the vectors, key, and on what they were computed, as far as it was recorded."""
     source, revision = about.get("source"), about.get("revision")
-    said = [f"source {escape(source)}" if source else f"its source {UNRECORDED}"]
+    said = [
+        f"source {escape(str(source).removesuffix(':'))}" if source else f"its source {UNRECORDED}"
+    ]
     if revision and ":" in str(source) and str(source).startswith(HUBS):
         said.append(f"revision {escape(revision)}")
     weights = about.get("weights")
