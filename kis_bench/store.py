@@ -122,6 +122,10 @@ class Entry:
         """Shards that are not there, or damaged; damaged ones will be written over."""
         return [shard for shard in self.shards() if self.find_shard(shard) is None]
 
+    def lacks_files(self) -> bool:
+        """Whether files of shards are missing; whether they are whole is not looked at, which would read them."""
+        return not all((self.folder / shard.file_name).is_file() for shard in self.shards())
+
     def fill(self, encode: Encode, about: Callable[[], Mapping[str, Any]]) -> Embeddings:
         """All vectors: those that are missing are encoded, and kept as soon as a shard of them is whole.
 

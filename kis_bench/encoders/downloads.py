@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from kis_bench.errors import KisBenchError
+from kis_bench.files.progress import Step, track
 from kis_bench.files.whole import digest_content
 
 DISK = (
@@ -19,6 +22,39 @@ DISK = (
     errno.ENOTDIR,
     errno.EISDIR,
 )
+
+
+class CountedFile:
+    """An open file, each write to which advances a step to where the file ends."""
+
+    def __init__(self, file: BinaryIO, step: Step) -> None:
+        self.file, self.step = file, step
+
+    def write(self, content: bytes) -> int:
+        n = self.file.write(content)
+        self.step.advance(self.file.tell() - self.step.done)
+        return n
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+@contextmanager
+def hide_bars() -> Iterator[None]:
+    """Keeps the client's own bars away, which know nothing of what else is on the terminal."""
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    before = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not before:
+            enable_progress_bars()
 
 
 def download(
@@ -53,9 +89,11 @@ def download(
                 there = max(stream.tell() - 1, 0)
                 there = 0 if size is not None and there >= size else there
                 stream.truncate(there)
-                http_get(
-                    url, stream, resume_size=there, headers=dict(headers or {}), expected_size=size
-                )
+                what = f"downloading {url.rpartition('/')[2]}"
+                with hide_bars(), track(what, unit="B", total=size, done=there) as step:
+                    counted: Any = CountedFile(stream, step)
+                    told = dict(headers or {})
+                    http_get(url, counted, resume_size=there, headers=told, expected_size=size)
             if sha256 and not (found := digest_content(part)).startswith(sha256):
                 part.unlink()
                 raise KisBenchError(

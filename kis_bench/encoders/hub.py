@@ -18,8 +18,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from kis_bench.encoders.catalogue import spoken
-from kis_bench.encoders.downloads import download
+from kis_bench.encoders.downloads import download, hide_bars
 from kis_bench.errors import KisBenchError
+from kis_bench.files.progress import track
 from kis_bench.records import Checkpoint, Readiness
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -142,9 +143,10 @@ class Repository:
                     digest = found.etag if len(found.etag) == 64 else ""
                     blob = self.folder / "blobs" / found.etag
                     download(url, blob, size=found.size, sha256=digest, headers=build_hf_headers())
-                huggingface_hub.hf_hub_download(
-                    self.name, file, revision=self.revision, cache_dir=cache()
-                )
+                with hide_bars(), track(f"downloading {file} of {self.name}"):
+                    huggingface_hub.hf_hub_download(
+                        self.name, file, revision=self.revision, cache_dir=cache()
+                    )
         except KisBenchError:
             raise
         except OfflineModeIsEnabled as error:

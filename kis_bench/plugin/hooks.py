@@ -21,6 +21,7 @@ from kis_bench.plugin.items import (
     uses_dataset,
 )
 from kis_bench.plugin.named import offer, refuse
+from kis_bench.plugin.order import put_files_together
 from kis_bench.plugin.progress import SessionProgress
 from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder, require_reports
 from kis_bench.plugin.session import (
@@ -165,6 +166,7 @@ def pytest_collection_modifyitems(
         items,
         [item for item in items if has_no_text_side(item) and find_model(item) in useful],
     )
+    put_files_together(config, items)
 
 
 def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:

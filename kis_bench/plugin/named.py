@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,6 +28,9 @@ from kis_bench.plugin.session import (
 )
 from kis_bench.plugin.stopping import stop
 from kis_bench.records import Checkpoint
+
+if TYPE_CHECKING:
+    from kis_bench.store import Entry
 
 #: "dataset NAME" and "model NAME" for which a collected function makes tests, whatever is selected of them then.
 OFFERED = pytest.StashKey[set[str]]()
@@ -113,7 +117,9 @@ def require_model(
     if config.option.kis_download and not config.option.collectonly:
         encoders.fetch(checkpoint)
     state = encoders.readiness(checkpoint)
-    if not state.ready and not is_all_stored(config, checkpoint, own):
+    if not state.ready and not is_all_stored(
+        config, checkpoint, own, lambda entry: entry.missing()
+    ):
         raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
     if state.ready and not config.option.collectonly:
         encoders.require(checkpoint)
@@ -127,9 +133,12 @@ def explain_no_text_side(checkpoint: Checkpoint) -> NotReady:
 
 
 def is_all_stored(
-    config: pytest.Config, checkpoint: Checkpoint, own: Sequence[pytest.Item]
+    config: pytest.Config,
+    checkpoint: Checkpoint,
+    own: Sequence[pytest.Item],
+    lacks: Callable[[Entry], object],
 ) -> bool:
-    """Whether tests of a model would find every vector; looked at only where the model isn't here."""
+    """Whether tests of a model would find every vector; ``lacks`` tells whether an entry of the store is incomplete."""
     encoder = LazyEncoder(
         checkpoint, device=choose_device(config), precision=config.option.kis_precision
     )
@@ -147,14 +156,14 @@ def is_all_stored(
         if not isinstance(row, DatasetRow) or not datasets.find_readiness(row).ready:
             return False
         dataset = load_dataset(config, row)
-        if images_entry(dataset.collection, encoder.key, store).missing():
+        if lacks(images_entry(dataset.collection, encoder.key, store)):
             return False
         if isinstance(query_set, QuerySet) and query_set.label_set is not None:
             queries, name = (
                 dataset.queries(query_set.label_set),
                 f"{dataset.name}-{query_set.label_set}",
             )
-            if texts_entry(queries, encoder.key, store, name)[0].missing():
+            if lacks(texts_entry(queries, encoder.key, store, name)[0]):
                 return False
     return True
 

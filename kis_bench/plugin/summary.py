@@ -75,7 +75,7 @@ def tell_skipped(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
     if not recorder.absent:
         return
     nothing = not recorder.ran
-    reporter.section("not here", red=nothing)
+    reporter.write_sep("=", "not here", red=nothing)
     if nothing:
         reporter.write_line(
             "kis-bench: nothing was measured: all that was selected isn't here", red=True
@@ -118,7 +118,7 @@ def tell_failed(own: Sequence[pytest.TestReport], reporter: pytest.TerminalRepor
     failed = [one for one in own if one.failed and reporter.hasopt(chars[one.when == "call"])]
     if not failed:
         return
-    reporter.section("failed", red=True)
+    reporter.write_sep("=", "failed", red=True)
     for report in failed:
         word = "FAILED" if report.when == "call" else "ERROR"
         first, *rest = explain_failure(report).splitlines() or [""]
@@ -138,7 +138,7 @@ def tell_figures(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
     for clash in recorder.clashes:
         reporter.write_line(f"kis-bench: {clash}", red=True)
     if recorder.error is not None:
-        reporter.section("kis-bench", red=True)
+        reporter.write_sep("=", "kis-bench", red=True)
         reporter.write_line(f"the run was measured, but not written: {recorder.error}", red=True)
     if recorder.findings is None:
         return
@@ -146,7 +146,7 @@ def tell_figures(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
 
     width = recorder.config.get_terminal_writer().fullwidth
     for title, table in summarise_kinds(recorder.findings, width).items():
-        reporter.section(title)
+        reporter.write_sep("=", title)
         reporter.write_line(table)
 
 
@@ -177,7 +177,7 @@ def tell_gate(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
 
     rows, problems = [*recorder.verdicts.values()], recorder.problems
     bad = failed_cells(rows)
-    reporter.section("gate", red=bool(bad or problems), green=not (bad or problems))
+    reporter.write_sep("=", "gate", red=bool(bad or problems), green=not (bad or problems))
     table = pd.DataFrame(rows, columns=ALL_VERDICTS)
     reporter.write_line(f"{count_verdicts(table)} ({judge.about()})")
     for cell, failed in bad.items():

@@ -176,3 +176,38 @@ def test_looking_for_models_imports_no_client_and_no_library(hub):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     ready, known, heavy = done.stdout.split(maxsplit=2)
     assert (int(ready) >= 2, int(known) >= 2, heavy.strip()) == (True, True, "set()")
+
+
+def test_a_download_advances_by_bytes_and_shows_no_bar_of_the_client(hub, capfd):
+    """Also one that goes on where another stopped."""
+    from kis_bench.encoders.downloads import download
+    from kis_bench.files.progress import watch
+
+    class Notes:
+        def __init__(self):
+            self.steps = []
+
+        def begin(self, step):
+            self.steps.append((step, []))
+
+        def update(self, step):
+            self.steps[-1][1].append(step.done)
+
+        def end(self, step):
+            pass
+
+    content = bytes(range(256)) * 4096
+    (hub.root / "files").mkdir(exist_ok=True)
+    (hub.root / "files" / "large.bin").write_bytes(content)
+    target, notes = hub.root / "fetched" / "large.bin", Notes()
+    target.parent.mkdir(exist_ok=True)
+    target.with_name("large.bin.part").write_bytes(content[:5000])
+    with watch(notes):
+        download(f"{hub.url}/files/large.bin", target, size=len(content))
+    assert target.read_bytes() == content
+    ((step, seen),) = notes.steps
+    assert (step.what, step.unit, step.total) == ("downloading large.bin", "B", len(content))
+    assert step.began_with == 4999
+    assert seen == sorted(seen)
+    assert seen[-1] == len(content)
+    assert capfd.readouterr().err == ""
