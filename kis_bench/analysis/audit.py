@@ -169,11 +169,8 @@ def texts(table: pd.DataFrame) -> list[pd.DataFrame]:
     plain = table["text"].map(
         lambda text: " ".join(unicodedata.normalize("NFC", str(text)).split()).casefold()
     )
-    return [
-        group
-        for _, group in table[plain != ""].groupby(plain[plain != ""], sort=False)
-        if len(group) > 1
-    ]
+    several = plain[(plain != "") & plain.duplicated(keep=False)]
+    return [group for _, group in table.loc[several.index].groupby(several, sort=False)]
 
 
 def same_texts(table: pd.DataFrame) -> dict[str, str]:

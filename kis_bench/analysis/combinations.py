@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kis_bench.analysis.conditions import Condition
 from kis_bench.analysis.tied_ranks import (
@@ -205,58 +205,55 @@ def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
     all achievable combinations under that measure; a bound has neither, since it can't be below any of its models.
     Queries with a target in common are drawn, flipped and kept in one fold together.
     """
+    if not found:
+        return pd.DataFrame(columns=COMBINED_GAINS)
+    single = np.stack([compute_values(condition, *each) for each in FEW_MEASURES])
+    best = single.mean(axis=2).argmax(axis=1)  # [measures]
+    each = np.stack([[compute_values(one, *measure) for one in found] for measure in FEW_MEASURES])
+    differences = each - single[np.arange(len(best)), best][:, None]  # [measures, c, q]
+    built = np.array([one.kind == "achievable" for one in found])
+    p = test_gains(differences, built, condition.clusters)
     tables = []
-    for metric, k in FEW_MEASURES if found else ():
-        single = compute_values(condition, metric, k)
-        best = int(single.mean(axis=1).argmax())
-        each = np.stack([compute_values(one, metric, k) for one in found])
-        differences = each - single[best]
-        p, p_holm = test_gains(
-            differences, [one.kind == "achievable" for one in found], condition.clusters
-        )
-        rows = np.concatenate([each, differences])
+    for i, (metric, k) in enumerate(FEW_MEASURES):
+        rows = np.concatenate([each[i], differences[i]])
         drawn = resampled_means(rows, resamples=RESAMPLES, clusters=condition.clusters)
         low, high = np.quantile(drawn, [0.025, 0.975], axis=0).reshape(2, 2, len(found))
-        tables.append(
-            pd.DataFrame(
-                {
-                    "dataset": condition.dataset,
-                    "label_set": condition.label_set,
-                    "method": [c.method for c in found],
-                    "kind": [c.kind for c in found],
-                    **name_models(found),
-                    "parameter": [c.parameter for c in found],
-                    "metric": metric,
-                    "k": k,
-                    "value": each.mean(axis=1),
-                    "ci_low": low[0],
-                    "ci_high": high[0],
-                    "best_single": condition.models[best],
-                    "gain": differences.mean(axis=1),
-                    "gain_low": low[1],
-                    "gain_high": high[1],
-                    "p": p,
-                    "p_holm": p_holm,
-                    "n": len(condition.queries),
-                    "n_targets": condition.n_targets,
-                }
-            ).astype({"k": "Int64"})
+        table = pd.DataFrame(
+            {
+                "dataset": condition.dataset,
+                "label_set": condition.label_set,
+                "method": [c.method for c in found],
+                "kind": [c.kind for c in found],
+                **name_models(found),
+                "parameter": [c.parameter for c in found],
+                "metric": metric,
+                "k": k,
+                "value": each[i].mean(axis=1),
+                "ci_low": low[0],
+                "ci_high": high[0],
+                "best_single": condition.models[best[i]],
+                "gain": differences[i].mean(axis=1),
+                "gain_low": low[1],
+                "gain_high": high[1],
+                "p": p[i],
+                "p_holm": adjust_known(p[i]),
+                "n": len(condition.queries),
+                "n_targets": condition.n_targets,
+            }
         )
-    return (
-        pd.concat(tables, ignore_index=True)[COMBINED_GAINS]
-        if tables
-        else pd.DataFrame(columns=COMBINED_GAINS)
-    )
+        tables.append(table.astype({"k": "Int64"}))
+    return pd.concat(tables, ignore_index=True)[COMBINED_GAINS]
 
 
-def test_gains(
-    differences: Float64s, of_family: Sequence[bool], clusters: Clusters
-) -> tuple[Float64s, Float64s]:
-    """p-values ``[c]`` of c rows of paired differences, and adjusted for their number; NaN of those of no family."""
-    some = np.flatnonzero(of_family)
-    p = np.full(len(differences), np.nan)
-    p[some] = sign_flip_tests(differences[some], permutations=PERMUTATIONS, clusters=clusters)
-    return p, adjust_known(p)
+def test_gains(differences: Float64s, of_family: NDArray[np.bool_], clusters: Clusters) -> Float64s:
+    """p-values ``[m, c]`` of rows of paired differences ``[m, c, q]``; NaN of those of no family ``[c]``."""
+    p = np.full(differences.shape[:2], np.nan)
+    rows = differences[:, of_family]
+    if rows.size:
+        p[:, of_family] = sign_flip_tests(
+            rows.reshape(-1, rows.shape[2]), permutations=PERMUTATIONS, clusters=clusters
+        ).reshape(rows.shape[:2])
+    return p
 
 
 def name_models(found: Sequence[Combination]) -> dict[str, list[str | None]]:

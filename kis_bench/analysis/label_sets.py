@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections import Counter
@@ -255,13 +256,18 @@ def words(text: str) -> list[str]:
     >>> words("A black-and-white cat, 2 dogs!"), words("红色的car")
     (['a', 'black-and-white', 'cat', '2', 'dogs'], ['红', '色', '的', 'car'])
     """
+    return [*find_words(text)]
+
+
+@functools.lru_cache(maxsize=2**14)  # several tables look at the same texts
+def find_words(text: str) -> tuple[str, ...]:
     found = []
     for part in UNSPACED.sub(r" \1 ", normalize("NFC", text)).casefold().split():
         kinds = "".join(category(each)[0] for each in part)
         if "L" in kinds or "N" in kinds:  # an emoji may hold an M
             inside = [i for i, kind in enumerate(kinds) if kind in "LMN"]
             found.append(part[inside[0] : inside[-1] + 1])
-    return found
+    return tuple(found)
 
 
 def detail(text: str) -> int:
@@ -275,7 +281,7 @@ def detail(text: str) -> int:
     return len(
         {
             w
-            for w in words(text)
+            for w in find_words(text)
             if UNSPACED.match(w) or sum(category(each)[0] in "LM" for each in w) >= 4
         }
     )
@@ -286,7 +292,7 @@ def measured_texts(ranks: pd.DataFrame) -> pd.DataFrame:
     known = ranks[ranks["text"].fillna("").astype(str).str.strip() != ""]
     texts = map(str, known["text"].unique())
     each = {
-        text: (len(words(text)), len(normalize("NFC", text.strip())), detail(text))
+        text: (len(find_words(text)), len(normalize("NFC", text.strip())), detail(text))
         for text in texts
     }
     values = np.array([each[str(text)] for text in known["text"]], np.int64).reshape(

@@ -7,6 +7,7 @@ Layout: ``<cache>/models--ORG--NAME/{refs/<branch>, snapshots/<commit>/<files>, 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import json
 import os
@@ -267,6 +268,7 @@ def readiness(
     return Readiness(True, "ready")
 
 
+@functools.cache  # a session asks for each of its models several times
 def installed(need: str) -> bool:
     """Whether a distribution is here in a version that will do."""
     wanted = Requirement(need)

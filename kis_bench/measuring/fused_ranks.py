@@ -52,6 +52,7 @@ MOST_IN_PAIRS, MOST_IN_TRIPLES = 10, 7  #: of more models, only those with the b
 LIST_WEIGHTS = np.array(
     sorted(np.linspace(0, 1, 11).round(2), key=lambda weight: abs(weight - 0.5))
 )
+WHOLE_LISTS = 2  #: times as long as a list: a collection of no more items is looked at as a whole
 MOST_BYTES = 128 * 2**20  #: of the lists that are fused at once
 
 
@@ -238,17 +239,16 @@ def iterate_blocks(
     """Yields the lists of some queries at a time, over those items that are in any list or wanted."""
     q, m = len(targets), len(tops)
     widest = min(n, sum(int(each.max()) for each in lengths) + max(map(len, targets)))
-    step = max(1, MOST_BYTES // (m * widest * 17))
+    whole = n <= WHOLE_LISTS * lengths.max(
+        initial=0
+    )  # then a column for each item of the collection
+    step = max(1, MOST_BYTES // (m * (n if whole else widest) * 17))
     for start in range(0, q, step):
         rows = range(start, min(start + step, q))
-        columns = [
-            np.unique(
-                np.concatenate(
-                    [*(top[i, :k] for top, k in zip(tops, lengths[:, i], strict=True)), targets[i]]
-                )
-            )
-            for i in rows
-        ]
+        some = slice(rows.start, rows.stop)
+        columns = (
+            [np.arange(n)] * len(rows) if whole else list_listed_items(tops, lengths, targets, rows)
+        )
         shape = (m, len(rows), max(map(len, columns)))
         own = [sorted({*targets[i]}) for i in rows]
         wanted = np.zeros((len(rows), max(map(len, own))), np.int64)
@@ -259,18 +259,60 @@ def iterate_blocks(
             wanted,
             np.array(list(map(len, own))),
         )
-        for b, (i, known) in enumerate(zip(rows, columns, strict=True)):
+        for b, known in enumerate(columns):
             wanted[b] = np.searchsorted(known, own[b][0])
             wanted[b, : len(own[b])] = np.searchsorted(known, own[b])
-            for j in range(m):
-                k = lengths[j, i]
-                at = np.searchsorted(known, tops[j][i, :k])
-                # Those that tie at the end are left out, and the end of the scale.
-                tied = k < scores[j].shape[1] - 1
-                block.scores[j, b, at] = normalise(scores[j][i, : k + tied])[:k]
-                block.reciprocal[j, b, at] = 1.0 / (RRF_K + rank_scores(scores[j][i, :k]))
-                block.held[j, b, at] = 1
+        for j in range(m):
+            each, k = scores[j][some], lengths[j, some]
+            place = np.arange(each.shape[1])
+            held = place < k[:, None]
+            # Those that tie at the end are left out, and the end of the scale.
+            scale = place < (k + (k < each.shape[1] - 1))[:, None]
+            query, item = np.nonzero(held)
+            at = tops[j][some][held].astype(np.int64)
+            if not whole:
+                parts = zip(columns, np.split(at, np.cumsum(k)[:-1]), strict=True)
+                at = np.concatenate([np.searchsorted(known, items) for known, items in parts])
+            block.scores[j, query, at] = normalise(np.where(scale, each, np.nan))[query, item]
+            block.reciprocal[j, query, at] = (1.0 / (RRF_K + rank_lists(each, held)))[query, item]
+            block.held[j, query, at] = 1
         yield block
+
+
+def list_listed_items(
+    tops: Sequence[NDArray[np.int32]],
+    lengths: Int64s,
+    targets: Sequence[Sequence[int]],
+    rows: range,
+) -> list[Int64s]:
+    """Returns for each query of ``rows`` the items that are in any of its lists or wanted, in ascending order."""
+    return [
+        np.unique(
+            np.concatenate(
+                [*(top[i, :k] for top, k in zip(tops, lengths[:, i], strict=True)), targets[i]]
+            )
+        )
+        for i in rows
+    ]
+
+
+def rank_lists(scores: Float64s, held: NDArray[np.bool_]) -> Float64s:
+    """Returns `kis_bench.fusion.rank_scores` of the beginnings of descending lists ``[b, k]``.
+
+    Args:
+        scores: in which an item may stand before one that rounding has put above it.
+        held: the items that are ranked ``[b, k]``; those behind them have any rank.
+    """
+    own = np.where(held, scores, -np.inf)
+    place = np.arange(own.shape[1])
+    changes = own[:, 1:] != own[:, :-1]
+    starts = np.maximum.accumulate(np.where(np.pad(changes, ((0, 0), (1, 0))), place, 0), axis=1)
+    last = np.where(np.pad(changes, ((0, 0), (0, 1)), constant_values=True), place, len(place))
+    ends = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+    found: Float64s = (starts + ends) / 2 + 1
+    for i in np.flatnonzero((own[:, 1:] > own[:, :-1]).any(axis=1)):
+        found[i] = rank_scores(np.where(held[i], scores[i], np.nan))
+    return found
 
 
 def rank_block(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from kis_bench.ranking.top_items import TopItems
 from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 
 BLOCK_VECTORS, BLOCK_QUERIES = 4096, 1024
-PAIRS_AT_ONCE = 4096  #: undecided pairs looked at together
+PAIR_NUMBERS = 2**20  #: of the vectors of undecided pairs that are looked at together
 MARK_ABOVE, MARK_LEVEL = (
     2,
     1,
@@ -131,8 +131,7 @@ class Panel:
 
         Queries that look at the same items share one matrix product.
         """
-        vectors = np.zeros_like(self.queries)
-        scores, chosen = np.zeros(len(keys)), np.zeros(len(keys), np.int64)
+        vectors, chosen = np.zeros_like(self.queries), np.zeros(len(keys), np.int64)
         one_vector = len(self.items.shape) == 2 or self.items.shape[1] == 1
         single = [one_vector and len(positions[key]) == 1 for key in keys]
         for start in range(0, len(keys), BLOCK_QUERIES):  # where nothing has to be compared
@@ -141,45 +140,51 @@ class Panel:
                 chosen[some] = [positions[keys[i]][0] for i in some]
                 vectors[some] = gather(self.items, chosen[some])[:, 0]
                 require_finite(bound_lengths(vectors[some]), "item", chosen[some])
-                terms = self.queries[some].astype(np.float64) * vectors[some]
-                scores[some] = rounded_sums(terms) + 0.0  # never -0
         rows: dict[tuple[int, ...], list[int]] = {}
         for i in np.flatnonzero(~np.array(single, bool)).tolist():
             rows.setdefault(keys[i], []).append(i)
         for key, together in rows.items():
             if not key:
                 continue  # a query that has no wider set: its places are told to be unknown
-            best: dict[int, tuple[tuple[float, ...], int, Float32s]] = {}
             for start in range(0, len(positions[key]), BLOCK_VECTORS):
                 some = positions[key][start : start + BLOCK_VECTORS]
-                for i, place, vector, exact in self.find_winners(together, some):
-                    if i not in best or exact > best[i][0]:
-                        best[i] = exact, place, vector
-            for i, (exact, place, vector) in best.items():
-                scores[i], chosen[i], vectors[i] = exact[0], place, vector
+                items, best = self.find_winners(together, some)
+                if start:  # those of the blocks before may be better
+                    kept = [
+                        is_better(self.queries[i], vectors[i], vector)
+                        for i, vector in zip(together, best, strict=True)
+                    ]
+                    items = np.where(kept, items, chosen[together])
+                    best = np.where(np.array(kept)[:, None], best, vectors[together])
+                chosen[together], vectors[together] = items, best
+        scores = np.zeros(len(keys))
+        for start in range(0, len(keys), BLOCK_QUERIES):
+            part = slice(start, start + BLOCK_QUERIES)
+            terms = self.queries[part].astype(np.float64) * vectors[part]
+            scores[part] = rounded_sums(terms) + 0.0  # never -0
         return Mark(
             vectors, scores, chosen, gamma(1, U64) * self.query_lengths * bound_lengths(vectors)
         )
 
-    def find_winners(
-        self, rows: list[int], some: Int64s
-    ) -> Iterator[tuple[int, int, Float32s, tuple[float, ...]]]:
-        """The best vector of the items ``some`` for each query of ``rows``: query, item, vector, exact key."""
+    def find_winners(self, rows: list[int], some: Int64s) -> tuple[Int64s, Float32s]:
+        """Of the items ``some`` the best for each query of ``rows``, and its best vector; of equals the first."""
         block = gather(self.items, some)
         flat = block.reshape(-1, block.shape[2])
         owner = np.repeat(some, block.shape[1])
         sizes = bound_lengths(flat)
         require_finite(sizes, "item", owner)
-        wide = flat.astype(np.float64)
-        for i in rows:
-            rough = wide @ self.queries[i].astype(np.float64)
-            bound = gamma(flat.shape[1], U64) * self.query_lengths[i] * sizes.max() * SLACK
-            close = np.flatnonzero(rough >= rough.max() - 2 * bound * SLACK)
-            if bound == 0:
-                close = close[:1]  # all scores are 0
-            exact = ExactScores(self.queries[i])
-            winner = max(close.tolist(), key=lambda j, exact=exact: exact.vector_key(flat[j]))  # type: ignore[misc]
-            yield i, int(owner[winner]), flat[winner], exact.vector_key(flat[winner])
+        queries = self.queries[rows]
+        rough = queries.astype(np.float64) @ flat.astype(np.float64).T
+        bound = gamma(flat.shape[1], U64) * self.query_lengths[rows] * sizes.max() * SLACK
+        close = rough >= (rough.max(axis=1) - 2 * bound * SLACK)[:, None]
+        winners = close.argmax(axis=1)  # the first; where the bound is 0 all scores are
+        for j in np.flatnonzero((close.sum(axis=1) > 1) & (bound > 0)).tolist():
+            rivals, exact = np.flatnonzero(close[j]), ExactScores(queries[j])
+            shown = flat[rivals][:, queries[j] != 0]
+            if not (shown == shown[0]).all():  # else there is nothing to sum
+                keys = [exact.vector_key(flat[i]) for i in rivals]
+                winners[j] = rivals[keys.index(max(keys))]
+        return owner[winners], flat[winners]
 
     def ranks(
         self,
@@ -267,9 +272,10 @@ class Panel:
         open_ ^= above
         row, column = np.divmod(np.flatnonzero(open_), scores.shape[1])
         signs = np.zeros(len(row), np.int8)
-        v = block.shape[1]
-        for i in range(0, len(row), PAIRS_AT_ONCE):
-            some = slice(i, i + PAIRS_AT_ONCE)
+        _, v, d = block.shape
+        step = max(1, PAIR_NUMBERS // (v * d))
+        for i in range(0, len(row), step):
+            some = slice(i, i + step)
             who = np.repeat(rows.start + row[some], v)
             rivals = block[column[some]].reshape(len(who), -1)
             signs[some] = (
@@ -278,6 +284,11 @@ class Panel:
         above[row, column] = signs > 0
         same = signs == 0
         return above, (row[same], column[same])
+
+
+def is_better(query: Float32s, before: Float32s, vector: Float32s) -> bool:
+    """Whether the real score of ``vector`` is above that of the one before."""
+    return bool(exact_signs(query[None], vector[None], before[None])[0] > 0)
 
 
 def compute_block_scores(

@@ -18,8 +18,9 @@ from kis_bench.ranking.exact_scores import (
     bound_lengths,
     require_finite,
 )
-from kis_bench.ranking.panel import Panel
+from kis_bench.ranking.panel import BLOCK_QUERIES, BLOCK_VECTORS, Panel
 from kis_bench.records import Float32s, Int64s, Ranks
+from kis_bench.threads import one_blas_thread
 
 GROUP_MARK_BYTES = 256 * 2**20  #: for one byte per query and group
 
@@ -74,18 +75,21 @@ def target_ranks(
     if codes is not None:
         panel = min(panel, max(1, GROUP_MARK_BYTES // max(1, int(codes.max(initial=0)) + 1)))
     parts = []
-    for first in range(0, max(1, len(queries)), panel):
-        some = slice(first, first + panel)
-        job = Panel(
-            queries[some],
-            query_lengths[some],
-            items,
-            wanted[some],
-            [w[some] for w in wider],
-            codes,
-            first,
-        )
-        parts.append(job.ranks(top_k, block_queries, block_items, advance))
+    height, width = block_queries or BLOCK_QUERIES, block_items or BLOCK_VECTORS
+    terms = min(len(queries), height) * min(len(items), width) * queries.shape[1]
+    with one_blas_thread(terms):
+        for first in range(0, max(1, len(queries)), panel):
+            some = slice(first, first + panel)
+            job = Panel(
+                queries[some],
+                query_lengths[some],
+                items,
+                wanted[some],
+                [w[some] for w in wider],
+                codes,
+                first,
+            )
+            parts.append(job.ranks(top_k, block_queries, block_items, advance))
     return parts[0] if len(parts) == 1 else join_ranks(parts)
 
 

@@ -12,6 +12,7 @@ from kis_bench.ranking.exact_scores import (
     gather,
     round_down,
 )
+from kis_bench.ranking.whole_order import order_whole, suits_whole_order
 from kis_bench.records import Float32s, Float64s, Int64s
 
 SPARE_CANDIDATES = (
@@ -49,11 +50,12 @@ class TopItems:
         self.queries, self.items, self.k = queries, items, k
         self.floor = np.full(len(queries), -np.inf)
         self.kept = Candidates()
+        self.whole = suits_whole_order(queries, tuple(items.shape), k)
 
     def add(self, start: int, scores: Float32s, error: Float64s) -> None:
         """Takes the float32 ``scores [q, b]`` of the items from ``start`` on, each good to ``error [q]``."""
         b = scores.shape[1]
-        if self.k == 0 or len(self.queries) == 0:
+        if self.k == 0 or len(self.queries) == 0 or self.whole:
             return
         if (
             b >= self.k and not np.isfinite(self.floor).any()
@@ -94,6 +96,8 @@ class TopItems:
 
     def ordered(self) -> Int64s:
         """Positions of the best k items, best first and equals by position: ``[q, k]``."""
+        if self.whole:
+            return order_whole(self.queries, self.items, self.k)
         found = np.zeros((len(self.queries), self.k), np.int64)
         rows = np.argsort(self.kept.row, kind="stable")
         ends = np.cumsum(np.bincount(self.kept.row, minlength=len(self.queries)))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kis_bench.records import Float32s, Float64s, Int64s
 from kis_bench.statistics.intervals import CHUNK_VALUES, check_confidence, wilson_interval
+from kis_bench.threads import one_blas_thread
 
 CROSSED_RESAMPLES, RESAMPLING_SEED = 10_000, 0
 
@@ -195,11 +196,12 @@ def crossed_intervals(
     whole = bool(known.all())
     draws = np.full((resamples, values.shape[1]), np.nan)
     done = 0
-    for chunk in draw_weights(crossed, resamples, seed):
-        total = chunk.sum(axis=1, keepdims=True) if whole else chunk @ sizes
-        with np.errstate(invalid="ignore"):  # 0 / 0: nothing of a column was drawn
-            draws[done : done + len(chunk)] = (chunk @ sums) / total
-        done += len(chunk)
+    with one_blas_thread(CHUNK_VALUES * values.shape[1]):
+        for chunk in draw_weights(crossed, resamples, seed):
+            total = chunk.sum(axis=1, keepdims=True) if whole else chunk @ sizes
+            with np.errstate(invalid="ignore"):  # 0 / 0: nothing of a column was drawn
+                draws[done : done + len(chunk)] = (chunk @ sums) / total
+            done += len(chunk)
     found = np.full((values.shape[1], 2), np.nan)
     for column in range(values.shape[1]):
         some = known[:, column]

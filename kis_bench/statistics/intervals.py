@@ -7,14 +7,15 @@ a target of its own, queries are independent.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from kis_bench.records import Float64s
+from kis_bench.records import Float64s, Int64s
 from kis_bench.statistics.clusters import (
     design_effects,
     number_clusters,
@@ -22,8 +23,10 @@ from kis_bench.statistics.clusters import (
     share_intervals,
     sum_clusters,
 )
+from kis_bench.threads import one_blas_thread
 
 CHUNK_VALUES = 2**21  #: resampled values held at once
+KEPT_DRAWS = 2**25  #: draws of a kind that are kept, a byte each; more are drawn anew each time
 
 
 def wilson_interval(
@@ -122,7 +125,7 @@ def bootstrap_interval(
         resamples = 0
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        picked = data[rng.integers(0, len(data), (size, len(data)), dtype=np.int32)]
+        picked = data.take(rng.integers(0, len(data), (size, len(data)), dtype=np.int32))
         drawn[start : start + size] = statistic(picked, axis=1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
@@ -200,16 +203,44 @@ def resampled_means(
     sizes = np.ones(data.shape[1]) if groups is None else np.bincount(groups) * 1.0
     data = sum_clusters(data, groups)
     n = data.shape[1]
-    rng = np.random.default_rng(seed)
     found = np.empty((resamples, len(data)))
+    with one_blas_thread(CHUNK_VALUES * len(data)):
+        for start, some in iterate_counts(n, resamples, seed):
+            counts = some.astype(np.float64)
+            total = n if groups is None else (counts @ sizes)[:, None]
+            found[start : start + len(counts)] = counts @ data.T / total
+    return found
+
+
+def iterate_counts(
+    n: int, resamples: int, seed: int
+) -> Iterator[tuple[int, NDArray[np.integer[Any]]]]:
+    """Yields how often each of n is drawn, ``[r, n]``, in some resamples at a time, and the number of the first."""
+    if n * resamples > KEPT_DRAWS:
+        yield from draw_resamples(n, resamples, seed)
+        return
+    kept = keep_counts(n, resamples, seed)
+    step = max(1, CHUNK_VALUES // n)
+    for start in range(0, resamples, step):
+        yield start, kept[start : start + step]
+
+
+@functools.lru_cache(maxsize=3)  # a report asks for the same draws once a table
+def keep_counts(n: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """All that `draw_resamples` yields, ``[resamples, n]``; the odds of 256 times one of n are below 1 / 256!."""
+    found = np.empty((resamples, n), np.uint8)
+    for start, counts in draw_resamples(n, resamples, seed):
+        found[start : start + len(counts)] = counts
+    return found
+
+
+def draw_resamples(n: int, resamples: int, seed: int) -> Iterator[tuple[int, Int64s]]:
+    rng = np.random.default_rng(seed)
     step = max(1, CHUNK_VALUES // n)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         drawn = rng.integers(0, n, (size, n), dtype=np.int64) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
-        total = n if groups is None else (counts @ sizes)[:, None]
-        found[start : start + size] = counts @ data.T / total
-    return found
+        yield start, np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
 
 
 def as_row(values: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:

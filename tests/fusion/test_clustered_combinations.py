@@ -82,7 +82,9 @@ def test_the_best_of_many_is_no_surer_for_being_measured_four_times():
     assert snooping_p(four) < 0.5 * snooping_p(d)
     assert np.ptp(widen(four[0], 10, which)) > 0.95 * np.ptp(widen(d[0], 10))
     tested = combinations.test_gains
-    assert tested(four, [True] * 3, which)[0].tolist() == tested(d, [True] * 3, None)[0].tolist()
+    all_built = np.ones(3, bool)
+    repeated, single = tested(four[None], all_built, which), tested(d[None], all_built, None)
+    assert repeated.tolist() == single.tolist()
 
 
 def test_conditions_know_which_queries_have_a_target_in_common():

@@ -3,8 +3,10 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from kis_bench.fusion import rank_scores
 from kis_bench.measuring import fused_ranks as module
 from kis_bench.measuring.fused_ranks import FUSED, LIST_WEIGHTS, fuse_ranks, make_top_list
 from kis_bench.ranking import target_ranks
@@ -264,3 +266,24 @@ def test_parts_keep_equal_keys_together():
     assert choose_on_others(np.zeros((2, 3)), np.zeros(2, np.int64)) is None
     values = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 5.0]])
     assert choose_on_others(values, np.array([0, 1, 2])).tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("depth", [8, 20, 1000])
+def test_columns_for_all_items_and_for_those_in_lists_come_to_the_same(monkeypatch, depth):
+    given = models(seed=5, m=3, q=12, n=30)
+    tables = []
+    for times in (0, 100):
+        monkeypatch.setattr(module, "WHOLE_LISTS", times)
+        tables.append(fused_ranks(*given, depth=depth))
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_places_in_lists_are_ranks_of_scores_also_where_rounding_changed_their_order():
+    rng = np.random.default_rng(0)
+    scores = -np.sort(-rng.integers(0, 6, (20, 9)).astype(float), axis=1)
+    scores[3, 4:6] = scores[3, 5] - 0.5, scores[3, 5]
+    lengths = rng.integers(1, 10, 20)
+    held = np.arange(9) < lengths[:, None]
+    found = module.rank_lists(scores, held)
+    for row, n, own in zip(scores, lengths, found, strict=True):
+        assert own[:n].tolist() == rank_scores(row[:n]).tolist()

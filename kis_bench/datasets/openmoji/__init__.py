@@ -130,10 +130,14 @@ def make_taxonomy_triplets() -> tuple[tuple[Triplet, ...], tuple[Judgment, ...]]
     by_subgroup: dict[str, list[str]] = {}
     for row in rows:
         by_subgroup.setdefault(row["subgroup"], []).append(row["hexcode"])
+    others_of = {
+        group: [row["hexcode"] for row in rows if row["group"] != group]
+        for group in dict.fromkeys(row["group"] for row in rows)
+    }
     triplets, judgments = [], []
     for number, row in enumerate(rows):
         code, family = row["hexcode"], by_subgroup[row["subgroup"]]
-        others = [r["hexcode"] for r in rows if r["group"] != row["group"]]
+        others = others_of[row["group"]]
         if len(family) < 2:
             continue
         pick = int(digest([code])[:12], 16)

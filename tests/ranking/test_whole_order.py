@@ -1,0 +1,54 @@
+"""The order of all items at once against the order of one query after the other."""
+
+import numpy as np
+import pytest
+
+from kis_bench.ranking.exact_scores import ExactScores, to_block
+from kis_bench.ranking.whole_order import MOST_NUMBERS, order_whole, suits_whole_order
+
+
+def order_one_by_one(queries, items, k):
+    block = to_block(items)
+    everything = np.arange(len(block))
+    return np.stack([ExactScores(query).order(everything, block)[:k] for query in queries])
+
+
+def draw(kind):
+    """Queries and items in which some scores are equal, or differ by less than float64 can tell."""
+    rng = np.random.default_rng(3)
+    queries = rng.standard_normal((9, 6)).astype(np.float32)
+    items = rng.standard_normal((40, 6)).astype(np.float32)
+    if kind == "copies":
+        items = items[rng.integers(0, 7, 40)]
+    if kind == "several vectors":
+        return queries, items[rng.integers(0, 9, (40, 3))]
+    if kind == "zeros":
+        queries[:, 2:] *= rng.integers(0, 2, (9, 1))
+        queries[0] = 0
+        items[:20, :2] = items[20:, :2]
+        items[:, 0] = np.where(items[:, 0] > 0, 0.0, -0.0)
+    if kind == "close":
+        queries = np.ones((9, 6), np.float32)
+        items = np.float32([1, 2**-60, 0, 0, 0, 0]) * rng.integers(0, 3, (40, 6))
+        items = items[:, rng.permutation(6)].astype(np.float32)
+    return queries, items
+
+
+@pytest.mark.parametrize("kind", ["plain", "copies", "several vectors", "zeros", "close"])
+@pytest.mark.parametrize("k", [1, 7, 40])
+def test_it_equals_the_order_of_each_query(kind, k):
+    queries, items = draw(kind)
+    assert order_whole(queries, items, k).tolist() == order_one_by_one(queries, items, k).tolist()
+
+
+def test_few_of_many_items_and_large_collections_are_left_to_candidates():
+    queries = np.ones((20, 4), np.float32)
+    assert suits_whole_order(queries, (100, 4), 50)
+    assert not suits_whole_order(queries, (100, 4), 10)
+    assert not suits_whole_order(queries, (MOST_NUMBERS, 4), MOST_NUMBERS)
+    assert not suits_whole_order(queries, (100, 4), 0)
+
+
+def test_queries_that_are_zero_in_places_of_their_own_are_ordered_one_by_one():
+    queries = np.eye(20, dtype=np.float32)
+    assert not suits_whole_order(queries, (100, 20), 50)
