@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -171,6 +172,7 @@ def parse_plots(text: str) -> tuple[str, ...]:
 
 def redraw_report(arguments: argparse.Namespace) -> int:
     """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
+    from kis_bench.analysis.findings import Findings
     from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
     from kis_bench.files.whole import require_writable
     from kis_bench.report import write_report
@@ -209,9 +211,17 @@ def redraw_report(arguments: argparse.Namespace) -> int:
         run = read_run(folder)
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)
-    print(summarise(run))
+    findings = Findings(run)
+    print_safely(summarise(findings, shutil.get_terminal_size().columns))
     shown = as_private(run) if privacy else run
-    write_report(run.folder, shown, pictures, as_folder=arguments.folder, forms=arguments.plots)
+    write_report(
+        run.folder,
+        shown,
+        pictures,
+        as_folder=arguments.folder,
+        findings=findings,
+        forms=arguments.plots,
+    )
     page = run.folder / "report" / "index.html" if arguments.folder else run.folder / "report.md"
     print(f"\nreport: {page}")
     return 0

@@ -142,10 +142,12 @@ def tell_figures(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
         reporter.write_line(f"the run was measured, but not written: {recorder.error}", red=True)
     if recorder.findings is None:
         return
+    from kis_bench.report import NotDrawn
     from kis_bench.report.terminal import summarise_kinds
 
+    tiered = not isinstance(recorder.not_drawn, NotDrawn)  # else comparing may be what failed
     width = recorder.config.get_terminal_writer().fullwidth
-    for title, table in summarise_kinds(recorder.findings, width).items():
+    for title, table in summarise_kinds(recorder.findings, width, tiered=tiered).items():
         reporter.write_sep("=", title)
         reporter.write_line(table)
 

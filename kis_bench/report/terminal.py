@@ -43,22 +43,28 @@ TableRow = tuple[str, Sequence[str]]  #: a name and its cells
 TIER_NOTE = "Models that share a letter can't be told apart by {} (5%, Holm)."
 
 
-def summarise(run: Run, width: int = TERMINAL_CELLS) -> str:
+def summarise(findings: Findings, width: int = TERMINAL_CELLS) -> str:
     """All tables of a run."""
-    return "\n\n".join(summarise_kinds(Findings(run), width).values())
+    return "\n\n".join(summarise_kinds(findings, width).values())
 
 
-def summarise_kinds(findings: Findings, width: int = TERMINAL_CELLS) -> dict[str, str]:
-    """One table for known-item search and one for image similarity, where anything of them was measured."""
+def summarise_kinds(
+    findings: Findings, width: int = TERMINAL_CELLS, *, tiered: bool = True
+) -> dict[str, str]:
+    """One table for known-item search and one for image similarity, where anything of them was measured.
+
+    Args:
+        tiered: also compares models, for the letters of those that can't be told apart.
+    """
     found, run = {}, findings.run
-    if len(run.ranks):
-        found["known-item search"] = summarise_ranks(findings, width)
+    if len(run.ranks) and len(run.metrics):
+        found["known-item search"] = summarise_ranks(findings, width, tiered=tiered)
     if len(run.judgments):
         found["image similarity"] = summarise_similarity(run, width)
     return found
 
 
-def summarise_ranks(findings: Findings, width: int = TERMINAL_CELLS) -> str:
+def summarise_ranks(findings: Findings, width: int = TERMINAL_CELLS, *, tiered: bool = True) -> str:
     """The metrics that have a heading; a group of lines for each dataset and label set, the best model first."""
     run = findings.run
     metrics = run.metrics[run.metrics["dataset"].isin(run.ranks["dataset"])]
@@ -74,10 +80,10 @@ def summarise_ranks(findings: Findings, width: int = TERMINAL_CELLS) -> str:
         for measure in one.measures()
         if any(len(select_measure(own, *measure)) for own in groups.values())
     ]
-    shown, tiered = {}, False
+    shown, noted = {}, False
     for key, own in groups.items():
-        letters = find_letters(findings, key)
-        tiered |= bool(letters)
+        letters = find_letters(findings, key) if tiered else {}
+        noted |= bool(letters)
         indent = max((count_cells(each) for each in letters.values()), default=-2)
         rows = []
         for model in order_models(own, letters):
@@ -93,7 +99,7 @@ def summarise_ranks(findings: Findings, width: int = TERMINAL_CELLS) -> str:
     ]
     table = lay_out("R in %", names, shown, width, may_go=less)
     note = TIER_NOTE.format(measure_words(*LEADING_MEASURES[0]))
-    return f"{table}\n{note}" if tiered else table
+    return f"{table}\n{note}" if noted else table
 
 
 def find_letters(findings: Findings, key: Key) -> Mapping[str, str]:

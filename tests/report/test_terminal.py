@@ -73,7 +73,7 @@ def test_the_best_model_stands_first_with_the_letters_of_the_report(run):
 
 def test_one_model_has_no_letter_and_no_note(tmp_path):
     run = make_run(tmp_path, make_ranks([1, 2, 30]))
-    assert summarise(run).splitlines() == [
+    assert summarise(Findings(run)).splitlines() == [
         "R in %   R@1   R@5  R@10   R@50  R@100    MRR  median",
         "mine, short: 3 queries among 10,000 items",
         "  a     33.3  66.7  66.7  100.0  100.0  0.511       2",
@@ -82,7 +82,9 @@ def test_one_model_has_no_letter_and_no_note(tmp_path):
 
 def test_queries_that_share_targets_say_how_many_targets(tmp_path):
     rows = make_ranks([1, 2, 30]).assign(item_id=["i0", "i0", "i1"])
-    assert "mine, short: 3 queries of 2 targets among" in summarise(make_run(tmp_path, rows))
+    assert "mine, short: 3 queries of 2 targets among" in summarise(
+        Findings(make_run(tmp_path, rows))
+    )
 
 
 def test_names_give_way_before_columns_and_columns_in_their_order():
@@ -105,7 +107,7 @@ def test_names_give_way_before_columns_and_columns_in_their_order():
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "\u202eleft", "日本語" * 9, "x" * 300])
 def test_no_name_breaks_the_table(tmp_path, name):
     run = make_run(tmp_path, make_ranks([1, 2], model=name), make_ranks([2, 3], model="other"))
-    lines = summarise(run).splitlines()
+    lines = summarise(Findings(run)).splitlines()
     assert len(lines) == 5
     assert not re.search("[\x00-\x1f\u202e]", "".join(lines))
     assert len({count_cells(line) for line in (lines[0], lines[2], lines[3])}) == 1
@@ -115,7 +117,7 @@ def test_no_name_breaks_the_table(tmp_path, name):
 def test_figures_that_a_run_lacks_are_empty(tmp_path):
     run = make_run(tmp_path, make_ranks([1, 2]), make_ranks([1], model="b", label_set="long"))
     metrics = run.metrics[~((run.metrics["model"] == "b") & (run.metrics["metric"] == "mrr"))]
-    shown = summarise(replace(run, metrics=metrics))
+    shown = summarise(Findings(replace(run, metrics=metrics)))
     assert "nan" not in shown.lower()
     assert "<NA>" not in shown
 
@@ -124,3 +126,13 @@ def test_both_ends_of_a_name_stay():
     assert shorten_middle("abcdef", 6) == "abcdef"
     assert shorten_middle("abcdef", 4) == "ab…f"
     assert count_cells(shorten_middle("日本語日本語", 7)) <= 7
+
+
+def test_without_comparisons_the_figures_are_shown_all_the_same(run, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError
+
+    monkeypatch.setattr("kis_bench.analysis.findings.compare", fail)
+    lines = summarise_ranks(Findings(run), tiered=False).splitlines()
+    assert lines[2].split()[0] == LONG
+    assert "share a letter" not in lines[-1]
