@@ -589,6 +589,33 @@ def test_tables_work_without_plotly(
     reads(page, "#query h1", "Query q42")
 
 
+def test_queries_that_no_model_found_are_a_grid(visit: Visit, tmp_path: Path) -> None:
+    run = sample_run(tmp_path)
+    lost = run.ranks["query_id"].isin(["q3", "q7"]) & (run.ranks["label_set"] == "short")
+    for name in ("rank", "rank_best", "rank_worst"):
+        run.ranks.loc[lost, name] = 150
+    data = explorer_data(make_view(run, tmp_path))
+    table = "| query | rank |\n|---|---|\n| q3 | 150 |"
+    text = f"## Queries\n\n### Queries that no model found\n\nThe rule.\n\nTwo.\n\n{table}\n\n### Others\n\nwords"
+    file = tmp_path / "single.html"
+    file.write_text(page_of(text, tmp_path, "", data=data), encoding="utf-8", errors="replace")
+    page = visit(file)
+    grid = page.get_by_role("list", name="Queries of photos </script>, short that no model found")
+    assert grid.locator("li").count() == 2
+    tile = grid.locator("li").nth(1)
+    assert tile.locator(".text").text_content() == ATTACK
+    assert "best rank 150, " in tile.inner_text()
+    assert "no picture here" in tile.inner_text()
+    assert page.get_by_text("The rule.").is_visible()
+    assert page.get_by_text("Two.").is_hidden()  # the grid says the same
+    tile.get_by_role("link", name="q7").click()
+    reads(page, "#query h1", "Query q7")
+    page.go_back()
+    page.emulate_media(media="print")
+    assert page.get_by_text("Two.").is_visible()
+    assert grid.is_hidden()
+
+
 def test_nothing_large_is_unpacked_before_it_is_seen(visit: Visit, tmp_path: Path) -> None:
     data = explorer_data(make_view(as_private(sample_run(tmp_path)), tmp_path))
     file = tmp_path / "single.html"

@@ -55,9 +55,9 @@ def explorer_data(
     of them are written into that folder, which lies beside the page.
 
     Items are numbers, their places in the list ``items`` of their dataset; ``of_items`` holds for each the place of its
-    thumbnail in ``pictures``, or why there is none. In a set, ``best`` and ``worst`` are [m][q] ranks, ``tops``
-    [m][q][k] items, ``curves`` what `curves` gives. ``models`` of a set are places in the list of all models,
-    best first.
+    thumbnail in ``pictures``, or why there is none. In a set, ``best`` and ``worst`` are [m][q] ranks (``worst[m]`` is
+    None where nothing ties), ``tops`` [m][q][k] items, ``curves`` what `curves` gives. ``models`` of a set are places
+    in the list of all models, best first.
     """
     found, privacy, looks = view.findings, view.privacy, view.style
     form = form or ("single" if folder is None else "folder")
@@ -126,7 +126,10 @@ def one_set(condition: Condition, table: pd.DataFrame, names: Mapping[str, int])
         "models": [names[model] for model in condition.models],
         "queries": list(condition.queries),
         "best": condition.best.tolist(),
-        "worst": condition.worst.tolist(),
+        "worst": [  # None: no ties, as best
+            None if (worst == best).all() else worst.tolist()
+            for best, worst in zip(condition.best, condition.worst, strict=True)
+        ],
         "flags": [
             [FLAGS.index(flag) for flag in each if flag in FLAGS]
             for each in map(list_items, rows["flags"])
@@ -194,14 +197,29 @@ def list_items(cell: Any) -> list[str]:
 def list_wanted(
     sets: Sequence[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, int]]
 ) -> Iterator[Item]:
-    """Items in the order in which they matter: targets, what stands first under any model, then second, and so on."""
+    """Items, the most important first: targets that no model found, other targets, first places, second and so on."""
     names = {dataset: list(items) for dataset, items in datasets.items()}
     most = max((len(top) for one in sets for each in one["tops"] for top in each), default=0)
 
     def of(one: Mapping[str, Any], ids: Sequence[int]) -> list[Item]:
         return [(one["dataset"], names[one["dataset"]][item]) for item in ids]
 
-    yield from in_turn([of(one, [item for ids in one["targets"] for item in ids]) for one in sets])
+    lost = FLAGS.index("hopeless")
+    for wanted in (True, False):
+        yield from in_turn(
+            [
+                of(
+                    one,
+                    [
+                        item
+                        for ids, flags in zip(one["targets"], one["flags"], strict=True)
+                        if (lost in flags) == wanted
+                        for item in ids
+                    ],
+                )
+                for one in sets
+            ]
+        )
     for place in range(most):
         yield from in_turn(
             [
@@ -263,7 +281,7 @@ def note(
         which = [f"those of places {min(places)} to {max(places)}"] if places else []
         which += [f"{len(targets):,} of targets"] if targets else []
         said.append(
-            f"{len(gone):,} of {total:,} thumbnails were left out, so that they take at most {limit / 1e6:,.0f} MB "
+            f"{len(gone):,} of {total:,} thumbnails were left out, so that they take at most {limit / 1e6:,.1f} MB "
             f"of this file: {' and '.join(which)}. “kis-bench report RUN --folder” shows all."
         )
     others = Counter(reason for reason in drawn.reasons.values() if reason != NO_ROOM)

@@ -171,7 +171,11 @@ Kis.median = (set, query) => {
   // The data are unpacked when they are about to be seen, or when the address names a query.
   let begun = null;
   const begin = () => {
-    return begun ??= Kis.unpacked("data").then((text) => Kis.data = JSON.parse(text)).then(explore, () => part.append(Kis.make("p", { class: "hint" },
+    return begun ??= Kis.unpacked("data").then((text) => {
+      Kis.data = JSON.parse(text);
+      for (const set of Kis.data.sets) set.worst = set.worst.map((worst, i) => worst ?? set.best[i]); // where nothing ties
+      return Kis.data;
+    }).then(explore, () => part.append(Kis.make("p", { class: "hint" },
       "This browser can't unpack what stands here; tables/queries.csv and ranks.parquet beside this page hold it.")));
   };
   Kis.explored = begin;

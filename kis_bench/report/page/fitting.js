@@ -18,7 +18,8 @@
   // All that changed at once: first written, then measured, so that the page is laid out once.
   const fit = (boxes) => {
     const own = boxes.map((box) => fitted.get(box)).filter(({ table }) => table.tHead.rows.length);
-    for (const { table } of own) {
+    for (const { box, table } of own) {
+      box.style.contentVisibility = "visible"; // until now it was not laid out, unless seen
       delete table.dataset.shown;
       table.style.width = "min-content";
     }
@@ -44,8 +45,16 @@
   const widths = new ResizeObserver((entries) => {
     const changed = entries.map(({ target }) => target).filter((box) => box.clientWidth && box.clientWidth !== fitted.get(box).width);
     for (const box of changed) fitted.get(box).width = box.clientWidth;
-    if (changed.length) fit(changed);
+    const seen = changed.filter((box) => box.getBoundingClientRect().top < 2 * innerHeight);
+    if (seen.length) fit(seen);
+    later(changed.filter((box) => !seen.includes(box)));
   });
+  // What lies farther down is laid out when nothing else is to be done.
+  const later = (boxes) => {
+    if (!boxes.length) return;
+    if (window.requestIdleCallback) requestIdleCallback(() => fit(boxes), { timeout: 200 });
+    else setTimeout(() => fit(boxes));
+  };
   // Makes a table fit its place now and later; returns what to call when its columns have changed.
   Kis.fitting = (box, table) => {
     const said = Kis.make("span", {});

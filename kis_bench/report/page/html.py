@@ -23,6 +23,7 @@ QUERIES, UNFOUND = "Queries", "Queries that no model found"  #: headings that th
 SHEETS = "plots/worst-"  #: contact sheets; the explorer shows the same, and better
 #: A figure and its interval in a cell; the space between them is one at which no line breaks.
 INTERVAL = re.compile(r"(.*\S)[ \u00a0](\[[^\[\]]*\])")
+TALL_ROWS, TALL_COLUMNS = 16, 3  #: more rows of at most so many columns are printed side by side
 SHORT = 26  #: letters of a cell that stays on one line
 PLAIN, EXPLORING = (
     ("page.js", "saving.js", "fitting.js", "tables.js"),
@@ -175,6 +176,7 @@ def render(markdown: str, folder: Path, *, sheets: bool, above: str) -> tuple[st
         if token.type == "table_open":
             tables += 1
             token.meta["label"] = f"Table {tables}: {near}"
+            token.meta["rows"], token.meta["columns"] = measure_table(tokens[place:])
         if token.children:
             token.children = [child for child in token.children if sheets or not is_sheet(child)]
     for child in (child for token in tokens for child in token.children or ()):
@@ -208,10 +210,22 @@ def lead(address: str, names: Mapping[str, str], above: str) -> str:
     return address if re.match(r"[a-z+.-]+:|/", address, re.I) else f"{above}{address}"
 
 
+def measure_table(tokens: Any) -> tuple[int, int]:
+    """Rows and columns of the table that begins here."""
+    end = next(place for place, token in enumerate(tokens) if token.type == "table_close")
+    kinds = [token.type for token in tokens[:end]]
+    return kinds.count("tr_open"), kinds.count("th_open")
+
+
 def open_parts(_: Any, tokens: Any, place: int, *__: Any) -> str:
-    """A table that scrolls by itself where it is too wide, also with the keyboard."""
-    label = html.escape(tokens[place].meta["label"])
-    return f'<div class="wide" role="region" tabindex="0" aria-label="{label}"><table>\n'
+    """A table that scrolls by itself where it is too wide, also with the keyboard.
+
+    The number of its rows lets a browser know about how high it is before it is laid out.
+    """
+    about = tokens[place].meta
+    label, rows = html.escape(about["label"]), about["rows"]
+    kind = "wide tall" if rows > TALL_ROWS and about["columns"] <= TALL_COLUMNS else "wide"
+    return f'<div class="{kind}" role="region" tabindex="0" aria-label="{label}" style="--rows: {rows}"><table>\n'
 
 
 def is_sheet(token: Any) -> bool:

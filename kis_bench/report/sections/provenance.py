@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kis_bench.datasets.left_out import describe_left_out
@@ -41,8 +41,26 @@ def show_provenance(about: Mapping[str, Any]) -> list[str]:
             for fact in list_facts({key: value for key, value in own.items() if key != "note"})
         ]
         if rows:
-            lines += [table([kind.removesuffix("s"), "what", "value"], rows, limit=None), ""]
+            lines += [table([kind, "what", "value"], gather_facts(rows), limit=None), ""]
     return lines
+
+
+def gather_facts(rows: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """One row for a fact that holds of several names; those that hold of all come first.
+
+    >>> gather_facts([("a", "dim", "2"), ("a", "device", "cpu"), ("b", "dim", "3"), ("b", "device", "cpu")])
+    [('all 2', 'device', 'cpu'), ('a', 'dim', '2'), ('b', 'dim', '3')]
+    """
+    order = {name: place for place, name in enumerate(dict.fromkeys(name for name, _, _ in rows))}
+    holders: dict[tuple[str, str], list[str]] = {}
+    for name, what, value in rows:
+        holders.setdefault((what, value), []).append(name)
+    whole = {fact for fact, names in holders.items() if 1 < len(names) == len(order)}
+    ranked = sorted(holders, key=lambda fact: -1 if fact in whole else order[holders[fact][0]])
+    return [
+        (f"all {len(order):,}" if fact in whole else ", ".join(holders[fact]), *fact)
+        for fact in ranked
+    ]
 
 
 def tell_left_out(facts: object) -> list[str]:

@@ -12,7 +12,7 @@ from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.statistics.clusters import describe_count
 
-MOST_UNFOUND = 40  #: rows of a label set
+MOST_UNFOUND = 20  #: rows of a label set
 UNFOUND_RULE = (
     f"A query counts as not found when no model has its target among the first {HOPELESS}, or, in a collection of more "
     f"than {int(HOPELESS / HOPELESS_SHARE):,} items, among the first {percent(HOPELESS_SHARE)} of them."

@@ -97,7 +97,7 @@ def tell_apart(tier: Mapping[str, str], measure: str = measure_words(*LEADING_ME
     """A sentence on models that share a letter, from `tiers`; empty mapping: there is one model.
 
     >>> tell_apart({"a": "a", "b": "ab", "c": "b"})
-    "a and b, b and c can't be told apart by MRR."
+    "a and b; b and c can't be told apart by MRR."
     """
     if not tier:
         return "one model, which nothing is compared with."
@@ -108,7 +108,7 @@ def tell_apart(tier: Mapping[str, str], measure: str = measure_words(*LEADING_ME
     alike = [name_alike(names) for names in groups.values() if len(names) > 1]
     if not alike:
         return f"every difference of {measure} is more than noise."
-    return f"{', '.join(alike)} can't be told apart by {measure}."
+    return f"{'; '.join(alike)} can't be told apart by {measure}."
 
 
 def name_alike(names: Sequence[str]) -> str:
@@ -138,7 +138,7 @@ def show_agreed(view: View, study: Similarity) -> list[str]:
     title = f"{study.name}: image similarity"
     said = tell_apart(tier, "consistency") if len(study.models) > 1 and tier else ""
     return [
-        f"### {escape(study.name)}: judged by people",
+        f"### {escape(study.name)}: consistency with judgments",
         "",
         table(head, rows, right=range(2, len(head))),
         "",
