@@ -289,7 +289,7 @@ def require_reports(config: pytest.Config) -> None:
     try:
         require_writable(find_reports(config), "no run can be written (--kis-report)")
     except KisBenchError as error:
-        pytest.exit(f"kis-bench: {hide_private(config, str(error))}", returncode=2)
+        stop(config, hide_private(config, str(error)))
 
 
 def join_columns(tables: Sequence[Mapping[str, list[Any]]]) -> pd.DataFrame:
