@@ -131,26 +131,62 @@ def test_rank(model, dataset, query_set, benchmark, tmp_path_factory):
     }
 
 
+def measure_cpu_seconds(*command, cwd):
+    """CPU seconds of a process and of those that it started and waited for; they don't grow with what else runs."""
+    resource = pytest.importorskip("resource", reason="CPU time of other processes, on Unix")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *command], cwd=cwd, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
 def test_warm_run(benchmark, tmp_path, request):
-    """A run with everything in the store against an empty pytest run that imports pandas and matplotlib."""
+    """The suite with everything in the store against an empty pytest that imports pandas and pyplot: at most 5 times.
+
+    CPU seconds, medians of five pairs that follow each other.
+    """
     plain = tmp_path / "test_empty.py"
     plain.write_text("import matplotlib.pyplot\nimport pandas\n\n\ndef test_nothing():\n    pass\n")
-    suite = str(request.path.with_name("test_known_item_search.py"))
-    quiet = ["-q", "-p", "no:cacheprovider", "--kis-report", str(tmp_path / "reports")]
+    quiet = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
 
-    def seconds(*arguments):
-        started = time.perf_counter()
-        command = [sys.executable, "-m", "pytest", *quiet, *arguments]
-        subprocess.run(command, cwd=request.config.rootpath, check=True, capture_output=True)
-        return time.perf_counter() - started
+    def suite():
+        reports = ["--kis-report", str(tmp_path / "reports")]
+        folder = str(request.path.parent)
+        return measure_cpu_seconds(*quiet, *reports, folder, cwd=request.config.rootpath)
 
-    seconds(suite)  # fills the store
-    pairs = [(seconds(suite), seconds(str(plain))) for _ in range(5)]
-    benchmark.pedantic(seconds, (suite,))
-    benchmark.extra_info["ratio to an empty run"] = statistics.median(
-        warm / empty for warm, empty in pairs
-    )
-    print(f"\nwarm run / empty run: {benchmark.extra_info['ratio to an empty run']:.2f}")
+    suite()  # fills the store
+    pairs = [(suite(), measure_cpu_seconds(*quiet, plain.name, cwd=tmp_path)) for _ in range(5)]
+    benchmark.pedantic(suite)
+    ratio = statistics.median(warm / empty for warm, empty in pairs)
+    benchmark.extra_info["CPU, times an empty run"] = ratio
+    print(f"\nwarm run / empty run, CPU: {ratio:.2f}")
+
+
+def test_plugin_that_is_not_used(benchmark, tmp_path):
+    """What a session of a project pays that has the plugin installed and doesn't use it: at most 50 ms of CPU time.
+
+    Medians of pairs with and without it that follow each other; as a multiple of an ``import numpy``, too, for CPUs
+    differ.
+    """
+    (tmp_path / "test_empty.py").write_text("def test_nothing():\n    pass\n")
+    plain = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+
+    def session(*without):
+        return measure_cpu_seconds(*plain, *without, cwd=tmp_path)
+
+    def cost():
+        return session() - session("-p", "no:kis_bench.plugin")
+
+    def numpy_cost():
+        imports = measure_cpu_seconds("-c", "import numpy", cwd=tmp_path)
+        return imports - measure_cpu_seconds("-c", "pass", cwd=tmp_path)
+
+    session()  # writes what Python compiles
+    pairs = [(cost(), numpy_cost()) for _ in range(15)]
+    benchmark.pedantic(session)
+    found, unit = (statistics.median(each) for each in zip(*pairs, strict=True))
+    benchmark.extra_info |= {"CPU ms": 1000 * found, "imports of numpy": found / unit}
+    print(f"\nplugin that isn't used: {1000 * found:.0f} ms, {found / unit:.2f} imports of numpy")
 
 
 def test_agreement(benchmark):
