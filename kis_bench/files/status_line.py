@@ -161,7 +161,7 @@ def describe_steps(steps: Sequence[Step], now_s: float, width: int | None = None
     >>> describe_steps([one], 64.0)
     'photos: images with demo: 1,024/1,617 images, 16/s, 0:37 left'
     """
-    first, many = steps[0], len(steps) > 1
+    first, many = next((one for one in steps if one.unit), steps[0]), len(steps) > 1
     same = [one for one in steps if one.unit == first.unit]
     counted = describe_counts(same, now_s) if first.unit else ""
     if not counted:

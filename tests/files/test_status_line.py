@@ -128,6 +128,8 @@ def test_many_processes_are_one_line():
     shown = describe_steps(steps, 10.0, 60)
     assert len(shown) <= 60
     assert shown.endswith("100/400 images, 10/s, 0:50 left")
+    mixed = describe_steps([Step("loading m", started_s=0.0), steps[0]], 10.0)
+    assert mixed == "2 processes: loading m; a: images with m: 50/100 images, 5.0/s, 0:10 left"
 
 
 @pytest.mark.parametrize(
