@@ -6,8 +6,13 @@ import difflib
 import os
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+from kis_bench import __version__
 
 MANY = 20  #: names, of which only close ones are told
+SHORT_OPTIONS = "KIS_SHORT_OPTIONS"  #: in the environment where options are typed without "kis-"
+MOST_CLOSE = 8  #: names that hold what was typed
 MOST_IN_A_LINE = 3  #: problems of a file
 
 
@@ -39,11 +44,45 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     "unknown key 'metrc': did you mean metric? known are metric, min"
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    close = find_close(name, known)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     if close and len(known) > MANY:
         return f"unknown {kind} {name!r}: {hint}".rstrip()
     return f"unknown {kind} {name!r}: {hint}known are {', '.join(known) or 'none'}"
+
+
+def spell_option(name: str) -> str:
+    """An option of a session as its user types it: behind ``kis-bench run`` without "kis-"."""
+    return f"--{name}" if os.environ.get(SHORT_OPTIONS) else f"--kis-{name}"
+
+
+def explain_install(extra: str) -> str:
+    """How to add a group of packages to this installation, which no package index has.
+
+    Args:
+        extra: a key of ``[project.optional-dependencies]`` in pyproject.toml.
+    """
+    if (Path(__file__).parents[1] / "pyproject.toml").is_file():
+        return f"in the clone of kis-bench: python -m pip install -e '.[{extra}]'"
+    wheel = f"./kis_bench-{__version__}-py3-none-any.whl"
+    return f"where the wheel of kis-bench lies: python -m pip install '{wheel}[{extra}]'"
+
+
+def find_close(name: str, known: Iterable[str], cutoff: float = 0.5) -> list[str]:
+    """What a name may mean: the names that hold it, shortest first, else up to three that are spelt alike.
+
+    >>> find_close("SigLIP", ["demo", "vit-l-16-siglip-384", "vit-b-16-siglip-512"])
+    ['vit-l-16-siglip-384', 'vit-b-16-siglip-512']
+    >>> find_close("clip_vit_b32", ["clip-vit-b-32", "demo"])
+    ['clip-vit-b-32']
+    """
+    wanted = name.casefold().replace("_", "-")
+    plain = {each: each.casefold().replace("_", "-") for each in known}
+    held = [each for each, text in plain.items() if wanted in text] if len(wanted) > 1 else []
+    if held:
+        return sorted(held, key=len)[:MOST_CLOSE]
+    close = difflib.get_close_matches(wanted, plain.values(), n=3, cutoff=cutoff)
+    return [each for text in dict.fromkeys(close) for each in plain if plain[each] == text]
 
 
 class NotReady(KisBenchError):

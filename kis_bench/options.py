@@ -84,6 +84,14 @@ class Option:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r}: {self.help}") from None
 
+    def settings(self) -> dict[str, Any]:
+        """What a parser is told of it, but for its name; None stands for an option that wasn't given."""
+        said: dict[str, Any] = {"default": None, "help": self.help.replace("%", "%%")}
+        if self.flag:
+            return {**said, "action": argparse.BooleanOptionalAction}
+        said |= {"type": self.parse, "action": "append" if self.many else "store"}
+        return said | ({"choices": self.choices} if self.choices else {"metavar": self.metavar})
+
     @property
     def attribute(self) -> str:
         return "kis_" + self.name.replace("-", "_")
@@ -99,9 +107,9 @@ OPTIONS = (
     ),
     Option(
         "dataset",
-        "search this dataset, in FOLDER if given; repeatable (default: all declared); exit code 2 if it "
-        "isn't there",
-        "NAME[=FOLDER]",
+        "search this dataset: a name, a folder, or NAME=FOLDER; repeatable (default: all declared); exit "
+        "code 2 if it isn't there",
+        "DATASET",
         many=True,
     ),
     Option(

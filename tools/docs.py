@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from kis_bench.cli import make_parser
+from kis_bench.cli.parser import Parser, list_commands
 from kis_bench.metrics import COMPARED, METRICS, TESTABLE, USUALLY_TESTED, Metric
 from kis_bench.options import OPTIONS
 from kis_bench.results.columns import TABLES
@@ -44,23 +45,17 @@ def write_pytest_options() -> str:
     )
 
 
-def find_commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parser of each command, those within commands too."""
-    found = {}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                found |= {command.prog: command} | find_commands(command)
-    return found
-
-
 def find_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     left_out = (argparse._HelpAction, argparse._VersionAction, argparse._SubParsersAction)
-    return [action for action in parser._actions if not isinstance(action, left_out)]
+    return [
+        action
+        for action in parser._actions
+        if not isinstance(action, left_out) and action.help != argparse.SUPPRESS
+    ]
 
 
-def write_arguments(parser: argparse.ArgumentParser) -> str:
-    """What stands behind a command: positional arguments first, as they are typed."""
+def write_arguments(parser: Parser) -> str:
+    """What stands behind a command: examples, then arguments as they are typed, positional ones first."""
 
     def row(action: argparse.Action) -> list[str]:
         value = action.metavar or "|".join(action.choices or ()) or action.dest.upper()
@@ -68,15 +63,15 @@ def write_arguments(parser: argparse.ArgumentParser) -> str:
             value = f"{action.option_strings[0]} {value if action.nargs != 0 else ''}".strip()
         return [f"`{value}`", str(action.help).replace("%%", "%")]
 
-    return write_table(["argument", "meaning"], map(row, find_arguments(parser)))
+    examples = "\n".join(["```", *parser.examples, "```"])
+    sessions = {one.attribute for one in OPTIONS}  # listed once, as options of pytest
+    arguments = [action for action in find_arguments(parser) if action.dest not in sessions]
+    table = write_table(["argument", "meaning"], map(row, arguments)) if arguments else ""
+    return f"{examples}\n\n{table}"
 
 
 def write_commands() -> str:
-    rows = (
-        [f"`{name}`", str(command.description)]
-        for name, command in COMMANDS.items()
-        if command.description
-    )
+    rows = ([f"`{name}`", str(command.description)] for name, command in COMMANDS.items())
     return write_table(["command", "what it does"], rows)
 
 
@@ -132,7 +127,7 @@ def write_metrics() -> str:
     return write_table(head, map(row, METRICS))
 
 
-COMMANDS = find_commands(make_parser())
+COMMANDS = list_commands(make_parser())
 
 #: Name of a part -> what writes its Markdown.
 GENERATORS: dict[str, Callable[[], str]] = {
@@ -142,7 +137,6 @@ GENERATORS: dict[str, Callable[[], str]] = {
     **{
         f"arguments of {name}": partial(write_arguments, command)
         for name, command in COMMANDS.items()
-        if find_arguments(command)
     },
     **{f"columns of {name}": partial(write_columns, name) for name in TABLES},
 }

@@ -37,7 +37,7 @@ from kis_bench.datasets.layouts import Layout, choose_layout
 from kis_bench.datasets.left_out import count_by_kind, describe_left_out
 from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.encoders.back_ends import find_back_end
-from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.errors import BadFile, KisBenchError, spell_option
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
 from kis_bench.files.progress import track_each
 from kis_bench.files.text import make_plain
@@ -217,7 +217,7 @@ def find_twins(
             some,
             f"within {bits} of 64 bits (pHash) of other images",
             f"they look alike in shape, brightness and colours{even}; where a text fits both of a pair, "
-            f"strict ranks are too severe; measure with --kis-near-duplicates phash:{bits}",
+            f"strict ranks are too severe; measure with {spell_option('near-duplicates')} phash:{bits}",
         ),
     ):
         part = "" if len(among) == len(wanted) else f" looked at, of {len(wanted)},"

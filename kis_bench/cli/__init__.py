@@ -5,26 +5,50 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from kis_bench import __version__
 from kis_bench.cli.datasets import add_dataset_commands
 from kis_bench.cli.models import add_model_commands
+from kis_bench.cli.parser import EXIT_CODES, Parser, add_examples, describe_groups
 from kis_bench.cli.runs import add_run_commands
-from kis_bench.errors import KisBenchError
+from kis_bench.cli.suite import add_suite_command
+from kis_bench.errors import SHORT_OPTIONS, KisBenchError
 from kis_bench.files.progress import watch
 from kis_bench.files.status_line import StatusLine
 
+GROUPS = {
+    "measure": ("run", "embed"),
+    "see what is here": ("datasets", "models", "fetch", "doctor"),
+    "look at results": ("report", "compare", "export"),
+    "keep results from getting worse": ("thresholds", "baseline"),
+    "bring in and prepare": ("import", "codebook"),
+}
 
-def make_parser() -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(
-        prog="kis-bench", description="Which joint-embedding model finds my image?"
+
+def make_parser() -> Parser:
+    main = Parser(prog="kis-bench", usage="kis-bench COMMAND ...")
+    main.add_argument(
+        "--version",
+        action="version",
+        version=f"kis-bench {__version__}",
+        help="show the version and stop",
     )
-    main.add_argument("--version", action="version", version=f"kis-bench {__version__}")
-    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add_commands in (add_model_commands, add_dataset_commands, add_run_commands):
+    commands = main.add_commands(dest="command", prog="kis-bench", help=argparse.SUPPRESS)
+    for add_commands in (
+        add_suite_command,
+        add_model_commands,
+        add_dataset_commands,
+        add_run_commands,
+    ):
         add_commands(commands)
+    about = {name: str(command.description) for name, command in commands.choices.items()}
+    main.description = (
+        f"Which joint-embedding model finds my image?\n{describe_groups(GROUPS, about)}"
+    )
+    notes = f"kis-bench COMMAND --help has the options of a command, and examples.\n{EXIT_CODES}"
+    add_examples(main, ("run", "report reports/latest"), notes)
     return main
 
 
@@ -36,10 +60,23 @@ def watch_steps() -> AbstractContextManager[None]:
         return watch(None)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    chosen = make_parser().parse_args(arguments)
+@contextmanager
+def short_options() -> Iterator[None]:
+    """Messages name options as they are typed here, without "kis-"."""
+    before = os.environ.get(SHORT_OPTIONS)
+    os.environ[SHORT_OPTIONS] = "1"
     try:
-        with watch_steps():
+        yield
+    finally:
+        if before is None:
+            del os.environ[SHORT_OPTIONS]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if arguments is None else [*arguments]
+    try:
+        with short_options(), watch_steps():
+            chosen = make_parser().parse_args(words or ["--help"])
             return int(chosen.call(chosen))
     except KisBenchError as error:
         print(f"kis-bench: {error}", file=sys.stderr)

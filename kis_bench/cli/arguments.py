@@ -11,47 +11,56 @@ from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.errors import KisBenchError, UnknownName, in_one_line
+from kis_bench.options import OPTIONS
+from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Checkpoint, Dataset
 
 if TYPE_CHECKING:
     from kis_bench.results import Run
 
-Commands = Any  #: what argparse returns from add_subparsers, which it has no public name for
-
-
-def add_command(commands: Commands, name: str, call: Callable[..., int]) -> argparse.ArgumentParser:
-    """Adds a command whose help is the docstring of the function behind it."""
-    about = str(call.__doc__)
-    made: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
-    made.set_defaults(call=call)
-    return made
-
 
 def add_dataset(command: argparse.ArgumentParser, about: str) -> None:
     """Adds the arguments for one dataset and its layout."""
-    command.add_argument("dataset", metavar="DATASET[=FOLDER]", help=about)
+    command.add_argument("dataset", metavar="DATASET", help=about)
     command.add_argument(
         "--layout", choices=LAYOUTS, help="how its files are named (default: that of its name)"
     )
 
 
-def add_store(command: argparse.ArgumentParser) -> None:
+def add_session_option(command: argparse.ArgumentParser, name: str, **changes: Any) -> None:
+    """Adds an option that a session has, too: of one name, and with one help.
+
+    Args:
+        changes: what is otherwise here than in a session.
+    """
+    (one,) = [option for option in OPTIONS if option.name == name]
+    settings = {**one.settings(), "default": one.default, **changes}
+    if one.flag:
+        settings["action"] = "store_true"
+    command.add_argument(f"--{name}", **settings)
+
+
+def add_old_name(command: argparse.ArgumentParser, old: str, name: str, **settings: Any) -> None:
+    """Adds a name that an option had before; it works, and help doesn't show it."""
     command.add_argument(
-        "--store", type=Path, metavar="DIR", help="default: $KIS_STORE, else the user's cache"
+        f"--{old}", dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings
     )
 
 
 def add_folders(command: argparse.ArgumentParser, about: str) -> None:
     """Adds a repeatable option for datasets with their folders."""
     command.add_argument(
-        "--dataset", action="append", default=[], metavar="NAME=FOLDER", help=f"{about}; repeatable"
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="[NAME=]FOLDER",
+        help=f"{about}; repeatable",
     )
 
 
 def read_dataset_row(arguments: argparse.Namespace) -> DatasetRow:
     """The dataset given by the arguments of `add_dataset`."""
-    name, _, folder = arguments.dataset.partition("=")
-    return DatasetRow(name, Path(folder).expanduser() if folder else None, layout=arguments.layout)
+    return datasets.parse_row(arguments.dataset, layout=arguments.layout)
 
 
 def load_chosen_dataset(arguments: argparse.Namespace) -> Dataset:
@@ -97,10 +106,10 @@ def parse_folders(given: Iterable[str]) -> dict[str, Path]:
     """Maps dataset names to folders, from the option of `add_folders`."""
     found = {}
     for each in given:
-        name, equals, folder = each.partition("=")
-        if not (name and equals and folder):
-            raise KisBenchError(f"--dataset {each}: write NAME=FOLDER")
-        found[name] = Path(folder).expanduser()
+        row = datasets.parse_row(each)
+        if row.folder is None:
+            raise KisBenchError(f"--dataset {each}: write NAME=FOLDER, or a folder")
+        found[row.name] = row.folder
     return found
 
 
@@ -137,6 +146,17 @@ def parse_whole(text: str, least: int) -> int:
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
     return int(text)
+
+
+def parse_phash(text: str) -> int:
+    """The bits of a rule for near-duplicates that goes by perceptual hashes."""
+    try:
+        rule = NearDuplicates.parse(text)
+    except KisBenchError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if rule.method != "phash":
+        raise argparse.ArgumentTypeError(f"{text!r}: a check has no vectors; write phash:BITS")
+    return int(rule.threshold)
 
 
 def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:

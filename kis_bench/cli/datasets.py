@@ -8,16 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from kis_bench import datasets
-from kis_bench.choices import PRECISIONS
 from kis_bench.cli.arguments import (
-    Commands,
-    add_command,
     add_dataset,
     add_folders,
-    add_store,
+    add_old_name,
+    add_session_option,
     load_chosen_dataset,
     parse_folders,
     parse_natural,
+    parse_phash,
     parse_positive,
     print_table,
     read_dataset_row,
@@ -25,6 +24,7 @@ from kis_bench.cli.arguments import (
     run_every,
 )
 from kis_bench.cli.models import OUTCOME_WORDS
+from kis_bench.cli.parser import Commands, add_command, add_command_group
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.datasets.left_out import describe_left_out
@@ -33,12 +33,22 @@ from kis_bench.errors import KisBenchError, NotReady
 
 
 def add_dataset_commands(commands: Commands) -> None:
-    listing = add_command(commands, "datasets", list_datasets)
-    listing.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of dataset folders (default: $KIS_DATA)"
+    listing = add_command(
+        commands,
+        "datasets",
+        list_datasets,
+        "datasets",
+        "datasets --data path/to/collections",
     )
-    inner = listing.add_subparsers(metavar="check [NAME=]FOLDER")
-    checking = add_command(inner, "check", check_folder)
+    add_session_option(listing, "data")
+    inner = listing.add_commands(required=False, metavar="check [NAME=]FOLDER")
+    checking = add_command(
+        inner,
+        "check",
+        check_folder,
+        "datasets check path/to/mine",
+        "datasets check mvk=path/to/mine --model clip-vit-b-32",
+    )
     checking.add_argument(
         "dataset",
         metavar="[NAME=]FOLDER",
@@ -55,43 +65,40 @@ def add_dataset_commands(commands: Commands) -> None:
         help="also find texts longer than this model reads, which loads it; repeatable",
     )
     checking.add_argument(
-        "--near",
-        type=int,
+        "--near-duplicates",
+        type=parse_phash,
         default=6,
-        metavar="BITS",
+        metavar="phash:BITS",
         help="pictures of the same colours are alike up to so many different bits of 64; they "
-        "differ in even numbers, so 5 is as 4 (default: 6)",
+        "differ in even numbers, so 5 is as 4 (default: phash:6)",
     )
-    embedding = add_command(commands, "embed", embed_dataset)
-    add_dataset(embedding, "a dataset's name, with its folder if not built in")
+    add_old_name(checking, "near", "near_duplicates", type=int)
+    embedding = add_command(
+        commands,
+        "embed",
+        embed_dataset,
+        "embed openmoji --model demo",
+        "embed mine=path/to/mine --model clip-vit-b-32 --download --device cuda",
+    )
+    add_dataset(embedding, "its name, NAME=FOLDER, or a folder")
     embedding.add_argument("--model", required=True, help=f"a model's name, or {list_forms()}")
-    add_store(embedding)
-    embedding.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    add_session_option(embedding, "store")
+    add_session_option(embedding, "device")
+    add_session_option(embedding, "batch-size", type=parse_positive)
+    add_session_option(embedding, "precision")
+    add_session_option(embedding, "verify", type=parse_natural)
+    add_old_name(embedding, "kis-verify", "verify", type=parse_natural)
+    add_session_option(embedding, "download")
+    kinds = add_command_group(
+        commands, "import", "Takes over what others wrote: tasks of VBS, saves of M3RT."
     )
-    embedding.add_argument(
-        "--batch-size",
-        type=parse_positive,
-        metavar="N",
-        help="images encoded at once (default: what suits model and device)",
+    tasks = add_command(
+        kinds,
+        "vbs",
+        import_vbs,
+        "import vbs tasks.json v3c=path/to/v3c",
+        "import vbs tasks.json ./mine --out labels-vbs.csv",
     )
-    embedding.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: fp32")
-    embedding.add_argument(
-        "--verify",
-        "--kis-verify",
-        type=parse_natural,
-        metavar="N",
-        help="encode so many stored images and texts anew and compare; 0 turns it off (default: 4 "
-        "for functions)",
-    )
-    embedding.add_argument(
-        "--download", action="store_true", help="download the weights if they are not here"
-    )
-    importing = commands.add_parser(
-        "import", help="Takes over what others wrote: tasks of VBS, saves of M3RT."
-    )
-    kinds = importing.add_subparsers(required=True, metavar="KIND")
-    tasks = add_command(kinds, "vbs", import_vbs)
     tasks.add_argument(
         "tasks",
         type=Path,
@@ -105,23 +112,23 @@ def add_dataset_commands(commands: Commands) -> None:
         metavar="FILE",
         help="the label file to write (default: labels-TASKS.csv in the dataset folder)",
     )
-    saves = add_command(kinds, "m3rt", import_m3rt)
+    saves = add_command(
+        kinds,
+        "m3rt",
+        import_m3rt,
+        "import m3rt path/to/M3RT",
+        "import m3rt path/to/M3RT --dataset mvk=path/to/mvk --report reports",
+    )
     saves.add_argument(
         "folder", type=Path, metavar="FOLDER", help="M3RT's folder, or its folder saves"
     )
     add_folders(saves, "where the images and labels of a dataset lie, if not in FOLDER")
-    add_store(saves)
-    saves.add_argument(
-        "--report",
-        type=Path,
-        default=Path("reports"),
-        metavar="DIR",
-        help="where the run folder is written (default: reports/)",
-    )
+    add_session_option(saves, "store")
+    add_session_option(saves, "report", default=Path("reports"))
 
 
 def list_datasets(arguments: argparse.Namespace) -> int:
-    """Known datasets, those below KIS_DATA, and whether they can be used now; check FOLDER looks closer."""
+    """Lists datasets and whether they can be used now: those known by name, and those below KIS_DATA."""
     data = datasets.find_data_folder(arguments.data)
     if data is not None and not data.is_dir():
         raise KisBenchError(datasets.explain_no_folder(data))
@@ -150,9 +157,10 @@ def check_folder(arguments: argparse.Namespace) -> int:
     """Looks for what is wrong or odd in a dataset folder, and says what it means for the results."""
     from kis_bench.checks.datasets import check_dataset
 
-    name, equals, folder = arguments.dataset.partition("=")
-    root = Path(folder if equals else name).expanduser()
-    row = DatasetRow(name if equals else root.resolve().name, root, layout=arguments.layout)
+    row = read_dataset_row(arguments)
+    root = row.folder
+    if root is None:
+        raise KisBenchError(f"dataset {row.name} has no folder here; give NAME=FOLDER")
 
     def is_there() -> None:
         if not (state := datasets.find_readiness(row)).ready:
@@ -164,7 +172,7 @@ def check_folder(arguments: argparse.Namespace) -> int:
     )
     failed = False
     for found in check_dataset(
-        row.name, root, layout=arguments.layout, near_bits=arguments.near, models=models
+        row.name, root, layout=arguments.layout, near_bits=arguments.near_duplicates, models=models
     ):
         print(f"{OUTCOME_WORDS[found.passed]}  {found.name}: {found.finding}", flush=True)
         failed |= found.passed is False

@@ -7,26 +7,41 @@ from pathlib import Path
 
 from kis_bench import encoders
 from kis_bench.cli.arguments import (
-    Commands,
-    add_command,
     add_dataset,
+    add_session_option,
     load_chosen_dataset,
     parse_positive,
     print_table,
 )
+from kis_bench.cli.parser import Commands, add_command
 from kis_bench.encoders.back_ends import list_forms
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, UnknownName
 
 OUTCOME_WORDS = {True: "pass", False: "FAIL", None: "note"}
 
 
 def add_model_commands(commands: Commands) -> None:
-    add_command(commands, "models", list_models)
-    fetching = add_command(commands, "fetch", fetch_models)
+    listing = add_command(commands, "models", list_models, "models", "models siglip")
+    listing.add_argument(
+        "name", nargs="?", metavar="NAME", help="only models whose names hold this, such as siglip"
+    )
+    fetching = add_command(
+        commands,
+        "fetch",
+        fetch_models,
+        "fetch clip-vit-b-32",
+        "fetch vit-l-16-siglip-384 hf-hub:timm/ViT-B-16-SigLIP",
+    )
     fetching.add_argument(
         "models", nargs="+", metavar="MODEL", help=f"a model's name, or {list_forms()}"
     )
-    learning = add_command(commands, "codebook", write_new_codebook)
+    learning = add_command(
+        commands,
+        "codebook",
+        write_new_codebook,
+        "codebook openmoji",
+        "codebook mine=path/to/mine --words 256 --out mine.npz",
+    )
     add_dataset(learning, "the images to learn from")
     learning.add_argument(
         "--words", type=parse_positive, default=64, metavar="N", help="default: 64"
@@ -37,19 +52,26 @@ def add_model_commands(commands: Commands) -> None:
     learning.add_argument(
         "--out", type=Path, metavar="FILE", help="default: where the model vlad-sift looks for it"
     )
-    checking = add_command(commands, "doctor", run_doctor)
+    checking = add_command(
+        commands,
+        "doctor",
+        run_doctor,
+        "doctor",
+        "doctor my_module:load --device cpu",
+    )
     checking.add_argument(
         "model", nargs="?", metavar="MODEL", help=f"check this model: a name, or {list_forms()}"
     )
-    checking.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    add_session_option(checking, "device")
 
 
 def list_models(arguments: argparse.Namespace) -> int:
-    """Known models and whether they can be used now."""
-    rows = []
-    for checkpoint in encoders.catalogue().values():
+    """Lists models and whether they can be used now."""
+    known, rows = encoders.catalogue(), []
+    chosen = [one for one in known if (arguments.name or "").casefold() in one]
+    if not chosen:
+        raise UnknownName("model", arguments.name, known)
+    for checkpoint in map(known.__getitem__, chosen):
         state = encoders.readiness(checkpoint)
         size = "" if checkpoint.parameters_m is None else f"{checkpoint.parameters_m:g} M"
         rows.append(

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kis_bench.cli.arguments import (
-    Commands,
-    add_command,
     add_folders,
-    add_store,
+    add_session_option,
     match_to_run,
     match_to_runs,
     parse_folders,
     parse_positive,
 )
+from kis_bench.cli.parser import Commands, add_command, add_command_group
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.metrics import COMPARED, USUALLY_WRITTEN, list_measures
 from kis_bench.options import DEFAULT_PLOT_FORMS, PLOTS_HELP, parse_forms
@@ -28,7 +27,13 @@ if TYPE_CHECKING:
 
 
 def add_run_commands(commands: Commands) -> None:
-    drawing = add_command(commands, "report", redraw_report)
+    drawing = add_command(
+        commands,
+        "report",
+        redraw_report,
+        "report reports/latest",
+        "report first/run second/run --out merged --privacy",
+    )
     drawing.add_argument(
         "run",
         type=Path,
@@ -62,7 +67,13 @@ def add_run_commands(commands: Commands) -> None:
     drawing.add_argument(
         "--plots", type=parse_plots, default=DEFAULT_PLOT_FORMS, metavar="FORMS", help=PLOTS_HELP
     )
-    comparing = add_command(commands, "compare", compare_folders)
+    comparing = add_command(
+        commands,
+        "compare",
+        compare_folders,
+        "compare baseline.kis.zip reports/latest",
+        "compare old/run new/run --model demo=my-model --metric recall@10",
+    )
     comparing.add_argument(
         "old",
         type=Path,
@@ -91,7 +102,13 @@ def add_run_commands(commands: Commands) -> None:
         help="how many queries that fell, and that rose, are shown; compared_queries.csv has all (default: 20)",
     )
     comparing.add_argument("--out", type=Path, metavar="DIR", help="default: NEW/compare-OLD")
-    limiting = add_command(commands, "thresholds", write_new_thresholds)
+    limiting = add_command(
+        commands,
+        "thresholds",
+        write_new_thresholds,
+        "thresholds reports/latest",
+        "thresholds reports/latest --margin 0.03 --out thresholds.toml",
+    )
     limiting.add_argument(
         "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
     )
@@ -112,10 +129,16 @@ def add_run_commands(commands: Commands) -> None:
     )
     limiting.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/thresholds.toml")
     limiting.add_argument("--force", action="store_true", help="write over a file that is there")
-    saving = commands.add_parser("baseline", help=str(save_new_baseline.__doc__)).add_subparsers(
-        dest="action", required=True, metavar="ACTION"
+    saving = add_command_group(
+        commands, "baseline", "Keeps a run in one file, that later runs are compared with."
     )
-    keeping = add_command(saving, "save", save_new_baseline)
+    keeping = add_command(
+        saving,
+        "save",
+        save_new_baseline,
+        "baseline save reports/latest",
+        "baseline save reports/latest --out baseline.kis.zip --model demo",
+    )
     keeping.add_argument(
         "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
     )
@@ -135,7 +158,13 @@ def add_run_commands(commands: Commands) -> None:
         help="keep only this dataset; repeatable (default: all)",
     )
     keeping.add_argument("--force", action="store_true", help="write over a file that is there")
-    exporting = add_command(commands, "export", export_tables)
+    exporting = add_command(
+        commands,
+        "export",
+        export_tables,
+        "export csv reports/latest",
+        "export trec reports/latest --depth 100 --out trec",
+    )
     exporting.add_argument(
         "form",
         choices=("trec", "csv", "parquet", "reset-csv", "latex", "xlsx"),
@@ -159,7 +188,7 @@ def add_run_commands(commands: Commands) -> None:
         help="reset-csv only: columns are called by our names of models, or by those that the "
         "study's notebook looks for (default: ours)",
     )
-    add_store(exporting)
+    add_session_option(exporting, "store")
     add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")
 
 
@@ -171,7 +200,7 @@ def parse_plots(text: str) -> tuple[str, ...]:
 
 
 def redraw_report(arguments: argparse.Namespace) -> int:
-    """Draws the report of a run folder anew from its tables; several runs are merged into a new folder first."""
+    """Draws the report of a run anew from its tables; several runs are merged into a new folder first."""
     from kis_bench.analysis.findings import Findings
     from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
     from kis_bench.files.whole import require_writable
@@ -228,7 +257,7 @@ def redraw_report(arguments: argparse.Namespace) -> int:
 
 
 def compare_folders(arguments: argparse.Namespace) -> int:
-    """Tells what changed between two runs, which figures moved beyond noise, and which queries rose or fell."""
+    """Tells what changed between two runs: which figures moved beyond noise, and which queries rose or fell."""
     from kis_bench.analysis.runs import FIGURE_NAMES, compare_runs, parse_pair
     from kis_bench.gate.baselines import SUFFIX, name_of_baseline, read_earlier
     from kis_bench.report.compared import write_comparison
@@ -249,7 +278,7 @@ def compare_folders(arguments: argparse.Namespace) -> int:
 
 
 def write_new_thresholds(arguments: argparse.Namespace) -> int:
-    """Writes a thresholds file from what a run obtained, for pytest --kis-thresholds."""
+    """Writes a thresholds file from what a run obtained; run --thresholds FILE holds later runs to it."""
     from kis_bench.gate.threshold_writing import Margin, write_thresholds
     from kis_bench.results import read_run
 
@@ -261,7 +290,7 @@ def write_new_thresholds(arguments: argparse.Namespace) -> int:
 
 
 def save_new_baseline(arguments: argparse.Namespace) -> int:
-    """Keeps what a later run is compared with in one file, for pytest --kis-baseline; texts are left out."""
+    """Keeps what a later run is compared with in one file, for run --baseline FILE; texts are left out."""
     from kis_bench.gate.baselines import SUFFIX, save_baseline
     from kis_bench.results import read_run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kis_bench.datasets.labels import read_label_sets as label_sets_of_files
 from kis_bench.datasets.layouts import LAYOUTS, choose_layout
 from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.reset import find_triplet_file
-from kis_bench.errors import NotReady, UnknownName
+from kis_bench.errors import KisBenchError, NotReady, UnknownName, spell_option
 from kis_bench.files import cache
 from kis_bench.records import Dataset, Participant, Readiness
 
@@ -32,6 +33,7 @@ __all__ = [
     "list_extractors",
     "list_label_sets",
     "load",
+    "parse_row",
     "resolve",
 ]
 
@@ -46,6 +48,47 @@ def find_cache_folder() -> Path:
 def find_data_folder(given: Path | None = None) -> Path | None:
     """The folder in which dataset folders lie: the given one, else ``KIS_DATA``, else none."""
     return given or (Path(os.environ["KIS_DATA"]) if os.environ.get("KIS_DATA") else None)
+
+
+def parse_row(
+    text: str,
+    declared: Sequence[DatasetRow] = (),
+    data: Path | None = None,
+    *,
+    layout: str | None = None,
+) -> DatasetRow:
+    """The row of a dataset as users name it: ``NAME``, ``NAME=FOLDER``, or a folder, which then gives its own name.
+
+    A name is that of a declared row, of a built-in one or of a folder below ``data`` or ``KIS_DATA``, else that
+    of a folder right here.
+
+    Raises:
+        KisBenchError: a name or a folder is missing. UnknownName: nothing has this name.
+    """
+    name, equals, folder = text.partition("=")
+    if is_path(name):
+        place = Path(text).expanduser()
+        return DatasetRow(place.resolve().name, place, layout=layout)
+    if not name or (equals and not folder):
+        raise KisBenchError(f"dataset {text!r}: write NAME, NAME=FOLDER, or a folder")
+    by_name = {row.name: row for row in declared}
+    row = by_name.get(name, DatasetRow(name, layout=layout))
+    if equals:
+        return replace(row, folder=Path(folder).expanduser())
+    row = resolve(row, data)
+    if name in by_name or name in BUILT_IN or (row.folder is not None and row.folder.is_dir()):
+        return row
+    if Path(name).is_dir():
+        return replace(row, folder=Path(name))
+    if row.folder is not None:  # the message says where it was looked for
+        return row
+    known = {*by_name, *BUILT_IN} - {"folder"}
+    raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
+
+
+def is_path(text: str) -> bool:
+    """Whether a dataset is given as a folder and not by its name."""
+    return text.startswith((".", "~")) or "/" in text or os.sep in text
 
 
 def resolve(row: DatasetRow, data: Path | None = None) -> DatasetRow:
@@ -65,11 +108,13 @@ def find_readiness(row: DatasetRow) -> Readiness:
         return Readiness(
             False,
             "no data",
-            f"{get}then --kis-dataset {row.name}=FOLDER, or put it into the folder KIS_DATA names",
+            f"{get}then {spell_option('dataset')} {row.name}=FOLDER, or put it into the folder KIS_DATA names",
         )
     if not row.folder.is_dir():
         where = explain_no_folder(row.folder)
-        return Readiness(False, "no data", f"{where}; {get}--kis-dataset {row.name}=FOLDER")
+        return Readiness(
+            False, "no data", f"{where}; {get}{spell_option('dataset')} {row.name}=FOLDER"
+        )
     return Readiness(True, "ready")
 
 
@@ -94,23 +139,23 @@ def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
 
 
 def load(name: str, root: str | Path | None = None, *, layout: str | None = None) -> Dataset:
-    """A dataset by name: an embedded one, a folder ``root``, or a folder below ``KIS_DATA``.
+    """A dataset by name: an embedded one, a folder ``root``, or a folder below ``KIS_DATA`` or right here.
+
+    Without ``root`` the name may also be that of a folder with its path, such as ``./mine``.
 
     Args:
         layout: how its files are named, one of LAYOUTS; None: that of the name, else any folder.
 
     Raises:
-        UnknownName: neither embedded nor below ``KIS_DATA``. NotReady: its folder isn't there.
+        UnknownName: nothing has this name. NotReady: its folder isn't there.
         BadFile: files of the dataset have problems; all of them are named.
     """
-    row = resolve(DatasetRow(name, None if root is None else Path(root), layout=layout))
-    if root is None and name not in BUILT_IN and (row.folder is None or not row.folder.is_dir()):
-        where = (
-            "Give its folder, or set KIS_DATA."
-            if row.folder is None
-            else f"{row.folder} is not a folder."
-        )
-        raise UnknownName("dataset", name, BUILT_IN, where)
+    row = (
+        parse_row(name, layout=layout)
+        if root is None
+        else DatasetRow(name, Path(root), layout=layout)
+    )
+    name = row.name
     if not (state := find_readiness(row)).ready:
         raise NotReady(f"dataset {name}", state.state, state.remedy)
     if row.folder is not None:

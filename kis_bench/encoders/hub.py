@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 
 from kis_bench.encoders.catalogue import spoken
 from kis_bench.encoders.downloads import download, hide_bars
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, explain_install, spell_option
 from kis_bench.files.progress import track
 from kis_bench.records import Checkpoint, Readiness
 
@@ -259,9 +259,7 @@ def readiness(
     """
     absent = [need for need in needs if not installed(need)]
     if absent:
-        return Readiness(
-            False, f"needs {' and '.join(absent)}", f"python -m pip install 'kis-bench[{extra}]'"
-        )
+        return Readiness(False, f"needs {' and '.join(absent)}", explain_install(extra))
     snapshot = repository.snapshot
     if snapshot is None or missing_files(snapshot, config, preferred):
         return not_downloaded(checkpoint)
@@ -280,5 +278,5 @@ def installed(need: str) -> bool:
 
 def not_downloaded(checkpoint: Checkpoint) -> Readiness:
     """The state of a model whose files are not here, with the command that gets them."""
-    remedy = f"kis-bench fetch {spoken(checkpoint)}, or add --kis-download"
+    remedy = f"kis-bench fetch {spoken(checkpoint)}, or add {spell_option('download')}"
     return Readiness(False, "not downloaded", remedy, downloadable=True)

@@ -67,7 +67,7 @@ def export_reset(
     if names not in NAMINGS:
         raise KisBenchError(f"unknown names {names!r}: known are {', '.join(NAMINGS)}")
     if run.distances.empty:
-        remedy = "measure some with pytest benchmarks -k reset --kis-dataset reset=FOLDER"
+        remedy = "measure some with kis-bench run reset=FOLDER -k reset"
         raise KisBenchError(
             f"{run.folder} has no distances, because nothing of image similarity was measured; {remedy}"
         )

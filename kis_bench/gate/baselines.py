@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from kis_bench.analysis.runs import list_models
-from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.errors import BadFile, KisBenchError, UnknownName, spell_option
 from kis_bench.files.whole import write_whole
 from kis_bench.gate.verdicts import Cell
 from kis_bench.records import Source
@@ -74,7 +74,7 @@ def read_earlier(place: Path) -> Run:
     if not there:
         raise KisBenchError(
             f"there is no baseline {place}; it is a run folder such as reports/latest, or a file that "
-            "kis-bench baseline save wrote (--kis-baseline= runs without one)"
+            f"kis-bench baseline save wrote ({spell_option('baseline')}= runs without one)"
         )
     run = read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
     if not len(run.ranks) and not len(run.judgments):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from kis_bench.errors import spell_option
 from kis_bench.gate.verdicts import AGREES, EXACT, RANK, Cell, Row, move, row
 from kis_bench.records import Float64s
 from kis_bench.results import Run
@@ -39,7 +40,7 @@ def exact(
     listed = [move(str(a.index[i]), a["rank"].iloc[i], b["rank"].iloc[i]) for i in order]
     expected = "no rank differs" if drift == "0" else f"no rank differs by more than {drift}"
     largest = float(difference.max()) if len(difference) else 0.0
-    hint = f"--kis-drift {math.ceil(largest)} would let all of them pass"
+    hint = f"{spell_option('drift')} {math.ceil(largest)} would let all of them pass"
     scores = [run.ranks.set_index("query_id")["target_score"] for run in (old, new)]
     remark = rounding(scores[0], scores[1], "scores of targets", hint)
     return [
@@ -66,7 +67,7 @@ def exact_judgments(old: Run, new: Run, cell: Cell, source: str) -> list[Row]:
     other = both.index[~np.isclose(both["old"], both["new"])]  # also where one lacks it
     expected = "every judgment is agreed with as before"
     listed = [str(name) for name in other]
-    hint = "judgments have no --kis-drift; without --kis-exact a test compares them"
+    hint = f"judgments have no {spell_option('drift')}; without {spell_option('exact')} a test compares them"
     margins = [run.judgments.set_index("judgement_id")["margin"] for run in (old, new)]
     remark = rounding(margins[0], margins[1], "margins", hint)
     return [

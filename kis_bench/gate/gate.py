@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.analysis.runs import list_models
+from kis_bench.errors import spell_option
 from kis_bench.gate.baselines import list_cells, name_of_baseline
 from kis_bench.gate.rules import Rules, compare_cells, in_baseline, what_changed
 from kis_bench.gate.thresholds import Threshold, check, index_figures, list_measures
@@ -149,9 +150,12 @@ class Gate:
         """Why nothing was compared with the baseline."""
         assert self.baseline is not None
         if any(one["rule"] == SIGNIFICANCE for one in rows):
-            return "for there are too few queries or judgments; --kis-tolerance and --kis-query-factor need no test"
+            return (
+                "for there are too few queries or judgments; "
+                f"{spell_option('tolerance')} and {spell_option('query-factor')} need no test"
+            )
         has = ", ".join(sorted(list_models(self.baseline)))
-        return f"which has {has}; --kis-incumbent MODEL compares other models with one of these"
+        return f"which has {has}; {spell_option('incumbent')} MODEL compares other models with one of these"
 
     def in_baseline_and_asked(self) -> list[Cell]:
         """Cells that this session should have compared."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.analysis.runs import changes, compare_runs, match_queries
-from kis_bench.errors import KisBenchError, unknown
+from kis_bench.errors import KisBenchError, spell_option, unknown
 from kis_bench.gate.baselines import list_cells, name_of_baseline, select_part
 from kis_bench.gate.exact import exact
 from kis_bench.gate.losses import find_fallen, find_lost
@@ -67,24 +67,24 @@ class Rules:
             said
             for said, wrong in (
                 (
-                    f"--kis-alpha {self.alpha:g}: must be above 0 and below 1",
+                    f"{spell_option('alpha')} {self.alpha:g}: must be above 0 and below 1",
                     not 0 < self.alpha < 1,
                 ),
                 (
-                    f"--kis-tolerance {self.tolerance}: must be a share from 0 to 1, such as 0.02",
+                    f"{spell_option('tolerance')} {self.tolerance}: must be a share from 0 to 1, such as 0.02",
                     self.tolerance is not None and not 0 <= self.tolerance <= 1,
                 ),
                 (
-                    f"--kis-query-factor {self.query_factor}: must be at least 1",
+                    f"{spell_option('query-factor')} {self.query_factor}: must be at least 1",
                     self.query_factor is not None and not 1 <= self.query_factor < np.inf,
                 ),
                 (
-                    f"--kis-drift {self.drift}: write a number of places, or a part of the rank such as 1%",
+                    f"{spell_option('drift')} {self.drift}: write a number of places, or a part of the rank such as 1%",
                     not DRIFT.fullmatch(self.drift),
                 ),
                 *(
                     (
-                        f"--kis-gate-metric: {unknown('metric', name, MAY_BE_TESTED)}",
+                        f"{spell_option('gate-metric')}: {unknown('metric', name, MAY_BE_TESTED)}",
                         name not in MAY_BE_TESTED,
                     )
                     for name in self.measures
@@ -170,7 +170,7 @@ def unlike(old: Run, new: Run, cell: Cell) -> str:
         problems.append(match_queries(*(run.ranks.set_index("query_id") for run in (old, new)))[1])
     elif a.get("image_similarity") != b.get("image_similarity"):
         option, (before, now) = (
-            MEANINGS["image_similarity"],
+            spell_option(MEANINGS["image_similarity"]),
             (x.get("image_similarity") for x in (a, b)),
         )
         problems.append(f"the baseline was measured with {option} {before}, this run with {now}")

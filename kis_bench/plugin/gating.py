@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kis_bench import datasets, encoders
-from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.errors import BadFile, KisBenchError, UnknownName, spell_option
 from kis_bench.plugin.options import GIVEN
 from kis_bench.plugin.session import line_up, of_the_study, query_sets
 from kis_bench.plugin.stopping import stop
@@ -49,10 +49,12 @@ def make_gate(config: pytest.Config) -> Gate | None:
         ]
         if alone:
             raise KisBenchError(
-                f"--kis-{alone[0]} compares with a baseline; add --kis-baseline RUN"
+                f"{spell_option(alone[0])} compares with a baseline; add {spell_option('baseline')} RUN"
             )
     if "drift" in given and option.kis_drift != "0" and not option.kis_exact:
-        raise KisBenchError(f"--kis-drift {option.kis_drift} has no meaning without --kis-exact")
+        raise KisBenchError(
+            f"{spell_option('drift')} {option.kis_drift} has no meaning without {spell_option('exact')}"
+        )
     if option.kis_thresholds is None and option.kis_baseline is None:
         return None
     from kis_bench.analysis.runs import list_models

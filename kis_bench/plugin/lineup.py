@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import choose_layout
-from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.errors import BadFile, KisBenchError, UnknownName, spell_option
 from kis_bench.records import Checkpoint
 
 HEADER_CELLS = 80  #: of a line at the top of a session
@@ -145,7 +145,7 @@ class LineUp:
             lines.append(f"kis-bench {kind}s: ready: {', '.join(ready) or 'none'}")
             if names := [name for name, state in rest if state.downloadable]:
                 lines.append(
-                    f"    not downloaded: {', '.join(names)}; kis-bench fetch NAME, or add --kis-download"
+                    f"    not downloaded: {', '.join(names)}; kis-bench fetch NAME, or add {spell_option('download')}"
                 )
             lines += [
                 f"    {name}: {state.state}; {state.remedy}"
@@ -179,22 +179,9 @@ def choose_datasets(
 ) -> list[DatasetRow]:
     if not names:
         return [datasets.resolve(row, data) for row in declared] or [DatasetRow("openmoji")]
-    by_name = {row.name: row for row in declared}
 
     def choose(wanted: str) -> DatasetRow:
-        name, equals, folder = wanted.partition("=")
-        if not name or (equals and not folder):
-            raise KisBenchError(f"dataset {wanted!r}: write NAME, or NAME=FOLDER")
-        row = by_name.get(name, DatasetRow(name))
-        row = (
-            replace(row, folder=Path(folder).expanduser())
-            if equals
-            else datasets.resolve(row, data)
-        )
-        if row.folder is None and name not in by_name and name not in datasets.BUILT_IN:
-            known = {*by_name, *datasets.BUILT_IN} - {"folder"}
-            raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
-        return row
+        return datasets.parse_row(wanted, declared, data)
 
     return [*make_each(dict.fromkeys(names), choose, problems)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,17 +21,7 @@ def add_options(parser: pytest.Parser) -> None:
     """What isn't given is None until `fill_in` looks elsewhere; ``--kis-NAME=`` stands for nothing at all."""
     group = parser.getgroup("kis", "known-item search benchmarks (kis-bench)")
     for one in OPTIONS:
-        settings: dict[str, Any] = {
-            "dest": one.attribute,
-            "default": None,
-            "help": one.help.replace("%", "%%"),
-        }
-        if one.flag:
-            settings["action"] = argparse.BooleanOptionalAction
-        else:
-            settings |= {"type": one.parse, "action": "append" if one.many else "store"}
-            settings |= {"choices": one.choices} if one.choices else {"metavar": one.metavar}
-        group.addoption(f"--kis-{one.name}", **settings)
+        group.addoption(f"--kis-{one.name}", dest=one.attribute, **one.settings())
         kind: Any = "bool" if one.flag else "linelist" if one.many else "string"
         parser.addini(
             one.attribute,
@@ -153,6 +142,10 @@ def read_value(one: Option, value: Any, where: str, folder: Path) -> Any:
 
 
 def place_folder(dataset: str, folder: Path) -> str:
-    """``NAME=FOLDER`` with the folder as seen from that of the file."""
+    """``NAME=FOLDER``, or a folder, with the folder as seen from that of the file."""
+    from kis_bench.datasets import is_path
+
     name, equals, place = dataset.partition("=")
+    if is_path(name):
+        return str(folder / Path(dataset).expanduser())
     return f"{name}={folder / Path(place).expanduser()}" if equals else name

@@ -9,7 +9,7 @@ import pytest
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
-from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.errors import KisBenchError, NotReady, spell_option
 from kis_bench.plugin.lineup import LineUp
 from kis_bench.plugin.stopping import stop
 from kis_bench.ranking.relevance import NearDuplicates
@@ -51,7 +51,8 @@ def line_up(config: pytest.Config) -> LineUp:
     if LINE_UP not in config.stash:
         option = config.option
         if option.kis_batch_size is not None and option.kis_batch_size < 1:
-            stop(config, f"--kis-batch-size {option.kis_batch_size}: must be at least 1")
+            said = f"{spell_option('batch-size')} {option.kis_batch_size}"
+            stop(config, f"{said}: must be at least 1")
         try:
             NearDuplicates.parse(option.kis_near_duplicates)
             config.stash[LINE_UP] = LineUp.choose(

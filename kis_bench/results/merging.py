@@ -10,17 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, spell_option
 from kis_bench.results.columns import TABLES
 from kis_bench.results.folder import Run, write_run
 from kis_bench.results.provenance import of_study, unite_facts
 from kis_bench.results.pseudonyms import as_private
 
-#: What ranks and agreement mean depends on these: name in run.json -> option of pytest.
+#: What ranks and agreement mean depends on these: name in run.json -> option of a session.
 MEANINGS = {
-    "segment_s": "--kis-segment",
-    "near_duplicates": "--kis-near-duplicates",
-    "image_similarity": "--kis-image-similarity",
+    "segment_s": "segment",
+    "near_duplicates": "near-duplicates",
+    "image_similarity": "image-similarity",
 }
 #: What may tell two datasets of one name apart, beside contents.
 COUNTS = (
@@ -200,8 +200,8 @@ def datasets_differ(runs: Mapping[str, Run]) -> list[str]:
                 where, value = options.setdefault((name, key), (here, about[key]))
                 if value != about[key]:
                     problems.append(
-                        f"dataset {name}: {where} was measured with {MEANINGS[key]} {value}, {here} with {about[key]}; "
-                        "measure one of them anew"
+                        f"dataset {name}: {where} was measured with {spell_option(MEANINGS[key])} {value}, "
+                        f"{here} with {about[key]}; measure one of them anew"
                     )
     return problems
 

@@ -18,7 +18,7 @@ from kis_bench.checks.texts import fold, repair
 from kis_bench.datasets import listing
 from kis_bench.datasets.reset import read_study
 from kis_bench.encoders.catalogue import find
-from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.errors import KisBenchError, UnknownName, explain_install
 from kis_bench.records import Checkpoint, Readiness
 
 HEADER = "query_id,item_id,label_set,text"
@@ -672,12 +672,10 @@ def test_models_that_can_tell_nothing(folder, monkeypatch, tmp_path_factory):
 
 def test_without_open_clip(folder, monkeypatch):
     planted(folder, LONG_TEXT)
-    absent = Readiness(
-        False, "needs open_clip_torch>=3.3", "python -m pip install 'kis-bench[openclip]'"
-    )
+    absent = Readiness(False, "needs open_clip_torch>=3.3", explain_install("openclip"))
     monkeypatch.setattr(encoders, "readiness", lambda row: absent)
     assert only(folder, "context of clip-vit-b-32", models=[find("clip-vit-b-32")]) == (
-        "not checked: needs open_clip_torch>=3.3; python -m pip install 'kis-bench[openclip]'"
+        f"not checked: needs open_clip_torch>=3.3; {explain_install('openclip')}"
     )
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from kis_bench import encoders
 from kis_bench.encoders import hub as hub_module
-from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.errors import KisBenchError, NotReady, explain_install
 
 NAME = "sentence-transformers/clip-ViT-B-32"
 SOURCE = f"sentence-transformers:{NAME}"
@@ -251,7 +251,7 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(hub_module, "installed", lambda need: "sentence" not in need)
     state = encoders.readiness(encoders.find(SOURCE))
     assert state.state == "needs sentence-transformers>=6,<7"
-    assert state.remedy == "python -m pip install 'kis-bench[sentence-transformers]'"
+    assert state.remedy == explain_install("sentence-transformers")
     assert not state.downloadable
 
 

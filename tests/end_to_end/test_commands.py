@@ -85,6 +85,8 @@ def test_the_check_passes_or_fails(cli, folder):
     assert "3.png" in said
     cli("datasets", "check", folder, "--layout", "nonsense", code=2)
     cli("datasets", "check", folder, "--near", "99", code=2)
+    cli("datasets", "check", folder, "--near-duplicates", "phash:99", code=2)
+    cli("datasets", "check", folder, "--near-duplicates", "cosine:0.9", code=2)
 
 
 @pytest.mark.slow

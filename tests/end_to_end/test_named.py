@@ -7,6 +7,7 @@ import pytest
 from builders import run_pytest
 from PIL import Image
 
+from kis_bench.errors import explain_install
 from kis_bench.results import read_run
 
 pytestmark = pytest.mark.slow
@@ -263,4 +264,4 @@ def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(
     assert code == 0, said
     code, said, _ = session("benchmarks", "--kis-model=demo", f"--kis-dataset=other={project}/days")
     assert code == 2
-    assert "model demo: needs torch. python -m pip install 'kis-bench[demo]'" in said
+    assert f"model demo: needs torch. {explain_install('demo')}" in said

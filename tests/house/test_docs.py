@@ -51,4 +51,5 @@ def test_tables_have_every_option():
     assert docs["write_pytest_options"]().count("\n| `--kis-") == len(OPTIONS)
     written = docs["write_arguments"](docs["COMMANDS"]["kis-bench export"])
     forms = r"`trec\|csv\|parquet\|reset-csv\|latex\|xlsx`"
-    assert written.splitlines()[2].startswith(f"| {forms} | which form: ")
+    assert f"\\n| {forms} | which form: " in written
+    assert written.startswith("```\\nkis-bench export csv reports/latest\\n")

@@ -19,7 +19,7 @@ from pathlib import Path
 from kis_bench.encoders import hub
 from kis_bench.encoders.downloads import download
 from kis_bench.encoders.protocol import BackEnd, Encoder
-from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.errors import KisBenchError, UnknownName, explain_install
 from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
 
@@ -77,7 +77,7 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
         return Readiness(
             False,
             f"needs {' and '.join(WITHOUT_LAVIS)}",
-            "python -m pip install 'kis-bench[openclip]'",
+            explain_install("openclip"),
         )
     if files().missing(*([BERT_WEIGHTS] if lavis else [])):
         return hub.not_downloaded(checkpoint)

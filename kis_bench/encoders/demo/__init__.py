@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 
 from kis_bench.encoders.protocol import BackEnd, Encoder
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, explain_install
 from kis_bench.records import Checkpoint, Readiness
 
 DEMO_WEIGHTS = Path(__file__).with_name("weights.safetensors")
@@ -19,9 +19,7 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
         package for package in ("torch", "safetensors") if importlib.util.find_spec(package) is None
     ]
     if missing:
-        return Readiness(
-            False, f"needs {' and '.join(missing)}", "python -m pip install 'kis-bench[demo]'"
-        )
+        return Readiness(False, f"needs {' and '.join(missing)}", explain_install("demo"))
     return Readiness(True, "ready")
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from kis_bench.encoders.features import vlad
 from kis_bench.encoders.protocol import BackEnd, Encoder
-from kis_bench.errors import KisBenchError, UnknownName
+from kis_bench.errors import KisBenchError, UnknownName, explain_install
 from kis_bench.files.cache import digest_file
 from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Float32s, Float64s, Readiness
@@ -156,9 +156,7 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
         package for module, package in packages.items() if importlib.util.find_spec(module) is None
     ]
     if absent:
-        return Readiness(
-            False, f"needs {' and '.join(absent)}", "python -m pip install 'kis-bench[extractors]'"
-        )
+        return Readiness(False, f"needs {' and '.join(absent)}", explain_install("extractors"))
     if codebook is not None and not codebook.is_file():
         return Readiness(
             False,

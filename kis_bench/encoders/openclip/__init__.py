@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kis_bench.encoders import hub
 from kis_bench.encoders.openclip.tags import Tag, find_tag
 from kis_bench.encoders.protocol import BackEnd, Encoder
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, explain_install
 from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
 
@@ -56,9 +56,7 @@ def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
     if not all(map(hub.installed, NEEDS)):  # else the table of tags can't be read
-        return Readiness(
-            False, f"needs {' and '.join(NEEDS)}", "python -m pip install 'kis-bench[openclip]'"
-        )
+        return Readiness(False, f"needs {' and '.join(NEEDS)}", explain_install("openclip"))
     found = origin(checkpoint)
     if isinstance(found, hub.Repository):
         state = hub.readiness(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kis_bench.encoders import hub
 from kis_bench.encoders.protocol import BackEnd, Encoder
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, explain_install
 from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
 
@@ -70,8 +70,7 @@ def find_missing(folder: Path) -> list[str]:
 def readiness(checkpoint: Checkpoint) -> Readiness:
     place = locate(checkpoint)
     if absent := [need for need in NEEDS if not hub.installed(need)]:
-        remedy = f"python -m pip install 'kis-bench[{EXTRA}]'"
-        return Readiness(False, f"needs {' and '.join(absent)}", remedy)
+        return Readiness(False, f"needs {' and '.join(absent)}", explain_install(EXTRA))
     if isinstance(place, hub.Repository):
         snapshot = place.snapshot
         if snapshot is not None and not find_missing(snapshot):
