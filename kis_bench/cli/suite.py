@@ -134,20 +134,23 @@ def spell(one: Option, value: Any) -> list[str]:
 
 def call_pytest(command: Sequence[str]) -> int:
     """Runs it with our terminal and returns its exit code; Ctrl-C and a request to end are left to it."""
-    environment = {**os.environ, SHORT_OPTIONS: "1"}
-    with subprocess.Popen(command, env=environment) as process:
-        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        try:
-            while True:
-                try:
-                    code = process.wait()
-                    return code if code >= 0 else 128 - code
-                except (
-                    KeyboardInterrupt
-                ):  # the terminal has told it, too; it says itself what it keeps
-                    continue
-        finally:
-            signal.signal(signal.SIGTERM, before)
+    process: subprocess.Popen[bytes] | None = None
+
+    def end(*_: object) -> None:
+        if process is None:
+            sys.exit(128 + signal.SIGTERM)
+        process.terminate()
+
+    # The terminal tells it of Ctrl-C, too, and it says what it keeps. A handler is not inherited, unlike SIG_IGN.
+    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: end}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        process = subprocess.Popen(command, env={**os.environ, SHORT_OPTIONS: "1"})
+        code = process.wait()
+        return code if code >= 0 else 128 - code
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def explain_rejected(others: Sequence[str]) -> Iterator[str]:
