@@ -164,6 +164,7 @@ def add_run_commands(commands: Commands) -> None:
         export_tables,
         "export csv reports/latest",
         "export trec reports/latest --depth 100 --out trec",
+        "export latex reports/latest",
     )
     exporting.add_argument(
         "form",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, spell_option
 from kis_bench.gate.verdicts import UNUSABLE
 from kis_bench.plugin.entry import PAYLOAD, REFUSED
 from kis_bench.plugin.gating import GATE
@@ -287,7 +287,7 @@ def require_reports(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     try:
-        require_writable(find_reports(config), "no run can be written (--kis-report)")
+        require_writable(find_reports(config), f"no run can be written ({spell_option('report')})")
     except KisBenchError as error:
         stop(config, hide_private(config, str(error)))
 

@@ -51,5 +51,5 @@ def test_tables_have_every_option():
     assert docs["write_pytest_options"]().count("\n| `--kis-") == len(OPTIONS)
     written = docs["write_arguments"](docs["COMMANDS"]["kis-bench export"])
     forms = r"`trec\|csv\|parquet\|reset-csv\|latex\|xlsx`"
-    assert f"\\n| {forms} | which form: " in written
-    assert written.startswith("```\\nkis-bench export csv reports/latest\\n")
+    assert f"\n| {forms} | which form: " in written
+    assert written.startswith("```\nkis-bench export csv reports/latest\n")
