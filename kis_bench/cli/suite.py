@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,15 @@ def add_suite_command(commands: Commands) -> None:
             group = running.add_argument_group(titles[one.name])
         settings = one.settings()
         settings["help"] = settings["help"].replace("--kis-", "--")
+        if not one.flag:
+            settings["type"] = partial(check_text, one)
         group.add_argument(f"--{one.name}", dest=one.attribute, **settings)
+
+
+def check_text(one: Option, text: str) -> str:
+    """The same text, for pytest to read; an error of argparse where it is no value of the option."""
+    one.parse(text)
+    return text
 
 
 def split_arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
