@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from kis_bench.errors import unknown
 
 EXIT_CODES = "exit codes: 0 fine, 1 a check failed, 2 wrong usage or input"
-WIDTH = 79  #: characters of a line of the list of commands
+LIST_CELLS = 79  #: characters of a line of the list of commands
 
 Commands = Any  #: what argparse returns from add_subparsers, which it has no public name for
 
@@ -116,7 +116,7 @@ def describe_groups(groups: Mapping[str, Sequence[str]], about: Mapping[str, str
             first = re.split("[.;:]", about[name])[0]
             lines += textwrap.wrap(
                 first,
-                WIDTH,
+                LIST_CELLS,
                 initial_indent=f"  {name}".ljust(width),
                 subsequent_indent=" " * width,
             )
