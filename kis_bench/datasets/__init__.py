@@ -83,7 +83,7 @@ def parse_row(
     if row.folder is not None:  # the message says where it was looked for
         return row
     known = {*by_name, *BUILT_IN} - {"folder"}
-    raise UnknownName("dataset", name, known, f"For a folder of your own: {name}=FOLDER.")
+    raise UnknownName("dataset", name, known, f"Give its folder as {name}=FOLDER, or set KIS_DATA.")
 
 
 def is_path(text: str) -> bool:

@@ -176,7 +176,7 @@ def test_a_run_is_exported_and_drawn_anew(cli, measure, folder, tmp_path):
     assert "no pictures of mine" in cli("report", run)
     assert "no pictures" not in cli("report", run, "--dataset", f"mine={folder}")
     assert list((run / "plots").glob("worst*"))
-    assert "write NAME=FOLDER" in cli("report", run, "--dataset", "mine", code=2)
+    assert "mine=FOLDER" in cli("report", run, "--dataset", "mine", code=2)
 
 
 @pytest.mark.slow

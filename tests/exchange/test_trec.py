@@ -444,7 +444,7 @@ def gone(kind, base, tmp_path):
 
 GONE = {
     "no store": "elsewhere lacks vectors of tiny .*kis-bench embed töy --model tiny",
-    "no dataset": "unknown dataset 'töy'.*Give its folder, or set KIS_DATA",
+    "no dataset": "unknown dataset 'töy'.*Give its folder as töy=FOLDER, or set KIS_DATA",
     "another dataset": "dataset töy here is not the one that was measured; name the folder",
 }
 
