@@ -48,7 +48,12 @@ def test_words_are_split(words, ours, others):
 def test_every_option_of_the_table_can_be_given(started):
     commands, _ = started
     values = {"batch-size": "8", "segment": "5", "verify": "0", "alpha": "0.1", "tolerance": "0.1"}
-    values |= {"query-factor": "3", "precision": "bf16", "image-similarity": "max", "plots": "svg,pdf"}
+    values |= {
+        "query-factor": "3",
+        "precision": "bf16",
+        "image-similarity": "max",
+        "plots": "svg,pdf",
+    }
     given = {one.name: values.get(one.name, "x") for one in OPTIONS if not one.flag}
     flags = [one.name for one in OPTIONS if one.flag]
     words = [word for name, value in given.items() for word in (f"--{name}", value)]
