@@ -367,6 +367,11 @@ def word_advice(best: Combination, top: str, about: dict[str, float], kind: str)
     unseen = f"{honest} [{low}, {high}] on queries that the choice did not see"
     if about["p"] < ADVICE_LEVEL and about["honest_low"] > 0:
         return f"Best {kind}: {what}: {gain} {measure} over {top}, {unseen} ({tried})."
+    if about["gain"] < 0:
+        return (
+            f"No {kind} is worth it: even the best, {what}, loses {gain[1:]} {measure} against {top}, {unseen}. "
+            f"Stay with {top}."
+        )
     return (
         f"No {kind} is worth it: the best, {what}, gains {gain} {measure} over {top}, {unseen} ({tried}), "
         f"no more than noise. Stay with {top}."

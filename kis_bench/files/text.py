@@ -37,6 +37,18 @@ def count_cells(text: str) -> int:
     )
 
 
+def cut_middle(text: str, letters: int) -> str:
+    """The beginning and the end of a text, of so many letters together, with an ellipsis between them.
+
+    >>> cut_middle("vit-so400m-14-siglip-384", 12)
+    'vit-so…ip-384'
+    """
+    if letters >= len(text):
+        return text
+    end = letters // 2
+    return f"{text[: letters - end].rstrip()}…{text[len(text) - end :].lstrip()}"
+
+
 def make_plain(text: object) -> str:
     """The text on one line, without control characters and marks of writing direction."""
     line = _DIRECTION_MARKS.sub("", " ".join(str(text).split()))

@@ -113,12 +113,14 @@ def fraction(value: Any, low: Any = None, high: Any = None, *, digits: int = 3) 
 
     >>> fraction(0.5, 0.25, 0.75).replace(chr(160), " ")
     '0.500 [0.250, 0.750]'
+    >>> fraction(-0.5).replace(chr(0x2212), "minus ")
+    'minus 0.500'
     """
     if is_absent(value):
         return ""
     known = not is_absent(low) and not is_absent(high)
     interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if known else ""
-    return join_words(f"{value:.{digits}f}{interval}")
+    return join_words(f"{value:.{digits}f}{interval}").replace("-", "\N{MINUS SIGN}")
 
 
 def difference(value: Any, low: Any, high: Any, *, digits: int = 3) -> str:

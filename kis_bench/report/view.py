@@ -57,10 +57,19 @@ class View:
         }
 
     def show(
-        self, alt: str, draw: Callable[..., Any], arguments: tuple[Any, ...], *names: str
+        self,
+        alt: str,
+        draw: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        *names: str,
+        caption: str,
     ) -> list[str]:
-        """Markdown that shows a plot of that name, which is drawn when the text is whole; see `Plot`."""
-        return self.show_plot(Plot(make_file_name(*names), alt, draw, arguments))
+        """Markdown that shows a plot of that name, which is drawn when the text is whole; see `Plot`.
+
+        Below it stands the ``caption``: of how many it is, and by which rules.
+        """
+        plot = Plot(make_file_name(*names), alt, draw, arguments)
+        return [*self.show_plot(plot), f"*{caption}*", ""]
 
     def show_plot(self, plot: Plot) -> list[str]:
         self.plots.append(plot)

@@ -93,6 +93,17 @@ def test_report_names_everything(tmp_path: Path, pictures: dict[str, Collection]
     ):
         assert part in text
     assert "<script" not in text
+    shown = re.findall(r"^!\[.*\]\(plots/(\w+).*\)\n\n(.*)", text, re.M)
+    assert {stem for stem, _ in shown} == {
+        "curves",
+        "grid",
+        "combinations",
+        "growth",
+        "label",
+        "worst",
+    }
+    for stem, below in shown:  # contact sheets say what they show
+        assert stem == "worst" or re.fullmatch(r"\*.*(queries|targets).*\.\*", below)
     for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
     assert "\u202e" not in text

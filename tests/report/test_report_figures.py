@@ -228,7 +228,7 @@ def test_legends_stand_in_the_order_of_the_curves():
     one = Condition("d", "s", ("a", "b", "c"), ("1", "2", "3"), rank, rank, 100)
     overview = draw_overview(styles(["a", "b", "c"]), [one])
     alone = draw_curves(styles(["a", "b", "c"]), "d", list_panels(table(one)))
-    for legend in (overview.legends[0], alone.axes[0].get_legend()):
+    for legend in (overview.legends[0], alone.legends[0]):
         assert [text.get_text() for text in legend.get_texts()] == ["b", "c", "a", "chance"]
 
 
@@ -242,7 +242,7 @@ def test_a_grid_counts_who_wins(m, items):
             column, row = one.rank[j], one.rank[i]
             better = sum(a < b for a, b in zip(column, row, strict=True))
             worse = sum(a > b for a, b in zip(column, row, strict=True))
-            said = {text.get_text() for text in panels[i, j].texts}
+            said = {text.get_text().strip() for text in panels[i, j].texts}
             assert said == {f"↑ {better}", f"← {worse}", f"= {60 - better - worse}"}
             points = [line for line in panels[i, j].lines if line.get_marker() == "o"]
             places = {
@@ -279,6 +279,52 @@ def test_what_a_grid_says_of_itself_is_not_cut(m):
     said = next(text for text in figure.texts if "upper bound" in text.get_text())
     box = said.get_window_extent(figure.canvas.get_renderer())
     assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1
+
+
+@pytest.mark.parametrize("m", [2, 3, 5])
+def test_counts_of_a_grid_lie_on_nothing(m):
+    figure = draw_grid(LOOKS, condition(NAMES[:m], 12_345, 40_000))
+    figure.canvas.draw()
+    draws = figure.canvas.get_renderer()
+    panels = [axes.get_window_extent(draws) for axes in figure.axes]
+    for axes in figure.axes:
+        boxes = [text.get_window_extent(draws) for text in axes.texts]
+        for i, box in enumerate(boxes):
+            assert not any(box.overlaps(panel) for panel in panels)
+            for other in boxes[i + 1 :]:  # a box of two lines covers its empty one
+                same_line = abs(box.y0 - other.y0) < 1 and abs(box.y1 - other.y1) < 1
+                assert not (same_line and box.overlaps(other))
+
+
+def test_histograms_of_a_grid_have_a_scale():
+    figure = draw_grid(LOOKS, condition(NAMES[:3], 400, 2000))
+    figure.canvas.draw()
+    for axes in np.array(figure.axes).reshape(3, 3).diagonal():
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+        assert labels[0] == "0"
+        assert len([label for label in labels if label]) > 1
+
+
+def test_models_of_one_colour_have_other_marks_where_recall_is_extrapolated():
+    figure = draw_growth(LOOKS, compute_growth(condition(NAMES, 50, 3000)))
+    for axes in figure.axes:
+        looks = [
+            (line.get_color(), line.get_marker())
+            for line in curves(axes)
+            if line.get_gid() != "inside"
+        ]
+        assert len({*looks}) == len(NAMES) > len({colour for colour, _ in looks})
+        assert "None" not in {marker for _, marker in looks}
+    handles = figure.legends[0].legend_handles
+    assert {(line.get_color(), line.get_marker()) for line in handles} == {*looks}
+
+
+def test_panels_of_several_label_sets_share_one_legend():
+    tables = [table(condition(NAMES[:3], label_set=name)) for name in ("short", "long")]
+    figure = draw_curves(LOOKS, "d", list_panels(pd.concat(tables)))
+    assert [axes.get_legend() for axes in figure.axes] == [None, None]
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {*NAMES[:3], "chance"}
 
 
 def test_a_grid_takes_two_to_five_models():
@@ -390,7 +436,14 @@ def test_few_queries_and_any_collection(models, queries, items):
 @pytest.mark.parametrize("name", [*HOSTILE, "half \ud800"])
 @pytest.mark.parametrize("width", [0.3, 1.0, 2.5])
 def test_names_fit(name, width):
+    """What is left out is left out of the middle."""
     short = plots.fitting(name, width, 7)
     assert short
     assert "\n" not in short
-    assert plots.text_width(short, 7) <= width or len(short) <= 2
+    assert plots.text_width(short, 7) <= width or len(short) <= 3
+
+
+def test_ids_keep_their_ends():
+    names = {plots.fitting(f"videos/part-00/00017/frame-{i:03d}", 1.0, 7) for i in range(20)}
+    assert len(names) == 20
+    assert all(re.fullmatch(r"vid.*….*\d{3}", name) for name in names)

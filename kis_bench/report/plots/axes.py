@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.files.text import make_plain, shorten
+from kis_bench.files.text import cut_middle, make_plain, shorten
 from kis_bench.metrics import MRR, measure_words
 from kis_bench.report.numbers import is_absent
 
@@ -28,15 +28,29 @@ STYLE: Any = {
 }
 
 
-Styles = Mapping[str, tuple[str, Any]]  #: model -> its colour and dashes in all plots
+#: One more than there are colours, so that models of one colour have another mark.
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "p")
+ModelLook = tuple[str, Any, str]  #: colour, dashes and mark
+Styles = Mapping[str, ModelLook]  #: of each model, in all plots
 
 
-def styles(models: list[str]) -> dict[str, tuple[str, Any]]:
-    """Colour and dashes of each model: the same in every plot of a report."""
+def styles(models: list[str]) -> dict[str, ModelLook]:
+    """The look of each model: the same in every plot of a report."""
     return {
-        name: (PALETTE[i % len(PALETTE)], DASHES[i // len(PALETTE) % len(DASHES)])
+        name: (
+            PALETTE[i % len(PALETTE)],
+            DASHES[i // len(PALETTE) % len(DASHES)],
+            MARKS[i % len(MARKS)],
+        )
         for i, name in enumerate(sorted(set(models)))
     }
+
+
+def mark(line: Any, look: ModelLook, place: int, marks: int = 5) -> None:
+    """Puts a few marks on a line, by which models of one colour differ; elsewhere than on those of another place."""
+    step = max(1, len(line.get_xdata()) // marks)
+    line.set(marker=look[2], markersize=2.5 + 1.5 * line.get_linewidth(), markeredgewidth=0)
+    line.set_markevery((place % step, step))
 
 
 def ink(colour: str) -> str:
@@ -49,13 +63,15 @@ def ink(colour: str) -> str:
 
 
 def fitting(name: object, width: float, size: float, weight: str = "normal") -> str:
-    """A name as plain text, shortened to so many inches in letters of this size in points; never empty."""
+    """A name as plain text of at most so many inches in letters of this size in points; never empty.
+
+    What doesn't fit is left out of its middle: names differ at their ends as often as at their beginnings.
+    """
     text = shorten(make_plain(name), 200) or "(no name)"
-    kept = text
-    while text_width(kept, size, weight) > width and len(kept) > 2:
-        share = width / text_width(kept, size, weight)
-        text = text[: max(1, min(len(text) - 1, int(len(text) * share)))]
-        kept = text.rstrip() + "…"
+    kept, letters = text, len(text)
+    while (taken := text_width(kept, size, weight)) > width and letters > 1:
+        letters = max(1, min(letters - 1, int(letters * width / taken)))
+        kept = cut_middle(text, letters)
     # Of a legend, matplotlib leaves out what begins with an underscore.
     return f"\u200b{kept}" if kept.startswith("_") else kept
 

@@ -12,11 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kis_bench.errors import BadFile
 from kis_bench.files.images import UNREADABLE, open_image, upright
-from kis_bench.files.text import make_file_name, make_plain, shorten
+from kis_bench.files.text import cut_middle, make_file_name, make_plain, shorten
 from kis_bench.records import Collection, Picture
 from kis_bench.report.plots.plot import Plot
 
 SIDE_PIXELS, GAP, TEXT_WIDTH, CAPTION, HEAD_PIXELS = 128, 14, 330, 20, 32
+FLAT_PIXELS, LINE_PIXELS = 72, 18  #: height of 16:9, and of a line of text
 MOST_FOUND = 5  #: items that came first, of each query
 MOST_TILES = 500  #: in memory, 50 kB each
 Font = ImageFont.FreeTypeFont
@@ -50,6 +51,15 @@ def _fitted(text: str, font: Font, width: int) -> str:
     while text and font.getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
+
+
+def _fitted_id(name: str, font: Font, width: int) -> str:
+    """An id without its middle where it is wider than `width`: ids begin alike and end differently."""
+    name = shorten(name, 200)
+    letters = len(name)
+    while letters > 2 and font.getlength(cut_middle(name, letters)) > width:
+        letters -= 1
+    return cut_middle(name, letters)
 
 
 def _wrapped(text: str, font: Font, width: int, most: int) -> list[str]:
@@ -112,7 +122,7 @@ def describe_file(picture: Picture) -> str:
 
 @lru_cache(MOST_TILES)
 def make_tile(shown: Shown | None) -> Image.Image:
-    """A picture in a square, or why there is none; decoded once however many sheets show it."""
+    """A small picture, or why there is none; decoded once however many sheets show it."""
     if shown is None:
         return _absent("no picture")
     try:
@@ -124,15 +134,13 @@ def make_tile(shown: Shown | None) -> Image.Image:
         return _absent("file is missing")
     except UNREADABLE:
         return _absent("not readable")
-    tile = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), "#f4f4f4")
-    tile.paste(small, ((SIDE_PIXELS - small.width) // 2, (SIDE_PIXELS - small.height) // 2))
-    return tile
+    return small
 
 
 def _absent(reason: str) -> Image.Image:
-    tile = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), _GREY)
+    tile = Image.new("RGB", (SIDE_PIXELS, FLAT_PIXELS), _GREY)
     ImageDraw.Draw(tile).text(
-        (SIDE_PIXELS / 2, SIDE_PIXELS / 2), reason, fill=_FAINT, font=_font(12), anchor="mm"
+        (SIDE_PIXELS / 2, FLAT_PIXELS / 2), reason, fill=_FAINT, font=_font(12), anchor="mm"
     )
     return tile
 
@@ -144,37 +152,38 @@ def draw_contact_sheet(rows: Sequence[SheetRow], pictures: Mapping[str, Shown]) 
         pictures: by item; of those that have one.
     """
     shown = max(1, *(min(MOST_FOUND, len(row.top)) for row in rows)) if rows else 1
-    step, height = SIDE_PIXELS + GAP, SIDE_PIXELS + CAPTION + GAP
+    step = SIDE_PIXELS + GAP
     left = TEXT_WIDTH + 2 * GAP
     first = left + step + GAP  # a wider gap parts the target from what was found
-    sheet = Image.new(
-        "RGB", (first + shown * step, HEAD_PIXELS + GAP + height * len(rows)), "white"
-    )
+    columns = [left, *(first + k * step for k in range(MOST_FOUND))]
+    tiles = [
+        [make_tile(pictures.get(item)) for item in (row.target, *row.top[:MOST_FOUND])]
+        for row in rows
+    ]
+    texts = [_wrapped(row.text, _font(13), TEXT_WIDTH, 6) for row in rows]
+    heights = [
+        max(CAPTION + max(tile.height for tile in own), 24 + LINE_PIXELS * len(text)) + GAP
+        for own, text in zip(tiles, texts, strict=True)
+    ]
+    sheet = Image.new("RGB", (first + shown * step, HEAD_PIXELS + GAP + sum(heights)), "white")
     draw = ImageDraw.Draw(sheet)
     for x, name in ((GAP, "query"), (left, "target"), (first, "what came first")):
         draw.text((x, HEAD_PIXELS / 2), name, fill=_FAINT, font=_font(13, bold=True), anchor="lm")
-    for i, row in enumerate(rows):
-        y = HEAD_PIXELS + i * height
-        draw.line((GAP, y, sheet.width - GAP, y), fill="#e4e4e4")
-        y += GAP // 2
+    top = HEAD_PIXELS
+    for row, own, text, height in zip(rows, tiles, texts, heights, strict=True):
+        draw.line((GAP, top, sheet.width - GAP, top), fill="#e4e4e4")
+        y, tallest = top + GAP // 2, max(tile.height for tile in own)
         draw.text((GAP, y), f"rank {row.rank}", fill=_FRAME, font=_font(14, bold=True))
-        for j, line in enumerate(_wrapped(row.text, _font(13), TEXT_WIDTH, 6)):
-            draw.text((GAP, y + 24 + 18 * j), line, fill=_INK, font=_font(13))
-        places = [
-            (left, row.target),
-            *((first + k * step, item) for k, item in enumerate(row.top[:MOST_FOUND])),
-        ]
-        for x, item in places:
-            sheet.paste(make_tile(pictures.get(item)), (x, y))
-            caption = _fitted(make_plain(item), _font(11), SIDE_PIXELS)
-            draw.text(
-                (x + SIDE_PIXELS / 2, y + SIDE_PIXELS + 6),
-                caption,
-                fill=_FAINT,
-                font=_font(11),
-                anchor="mt",
-            )
-        draw.rectangle(
-            (left - 3, y - 3, left + SIDE_PIXELS + 2, y + SIDE_PIXELS + 2), outline=_FRAME, width=3
-        )
+        for j, line in enumerate(text):
+            draw.text((GAP, y + 24 + LINE_PIXELS * j), line, fill=_INK, font=_font(13))
+        for x, item, tile in zip(columns, (row.target, *row.top), own, strict=False):
+            at = x + (SIDE_PIXELS - tile.width) // 2, y + (tallest - tile.height) // 2
+            sheet.paste(tile, at)
+            if x == left:
+                corner = at[0] + tile.width + 2, at[1] + tile.height + 2
+                draw.rectangle((at[0] - 3, at[1] - 3, *corner), outline=_FRAME, width=3)
+            caption = _fitted_id(make_plain(item), _font(11), SIDE_PIXELS)
+            place = x + SIDE_PIXELS / 2, y + tallest + 6
+            draw.text(place, caption, fill=_FAINT, font=_font(11), anchor="mt")
+        top += height
     return sheet

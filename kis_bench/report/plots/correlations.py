@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kis_bench.records import Float64s
+from kis_bench.report.numbers import fraction
 from kis_bench.report.plots.axes import STYLE, add_title, new_figure
 from kis_bench.report.plots.shares import short_label
 
@@ -61,7 +62,7 @@ def draw_correlations(
                     axes.text(
                         column + 0.5,
                         top + row + 0.5,
-                        f"{value:.2f}",
+                        fraction(value, digits=2),
                         ha="center",
                         va="center",
                         fontsize=7,

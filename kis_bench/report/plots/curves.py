@@ -14,11 +14,14 @@ from kis_bench.metrics import hits_at_k, recall_at_k
 from kis_bench.records import Float64s, Int64s
 from kis_bench.report.plots.axes import (
     MOST_BANDS,
+    PALETTE,
     STYLE,
     WIDTH,
+    ModelLook,
     Styles,
     add_title,
     fitting,
+    mark,
     new_figure,
     rank_axes,
 )
@@ -47,7 +50,7 @@ def draw_curve(
     best: Int64s,
     worst: Int64s,
     n_items: int,
-    look: tuple[str, Any],
+    look: ModelLook,
     *,
     band: float = 0.15,
     width: float = 2.0,
@@ -113,6 +116,9 @@ def draw_models(
     drawn.sort(key=lambda entry: -entry[0])
     for _, line, model in drawn if len(drawn) <= MOST_BANDS else (drawn[0], drawn[-1]):
         draw_band(axes, line, *ranks[model])
+    if len(drawn) > len(PALETTE):
+        for place, (_, line, model) in enumerate(drawn):
+            mark(line, style[model], 7 * place, marks=6)
     draw_chance(axes, max(2, n_items))
     rank_axes(axes, max(2, n_items), ticks)
     return drawn
@@ -166,38 +172,46 @@ def draw_curves(style: Styles, dataset: str, panels: Sequence[CurvePanel]) -> An
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     with matplotlib.rc_context(STYLE):
-        figure = new_figure(max(5.6, 4.8 * columns), 0.5 + 4.4 * lines)
+        figure = new_figure(max(5.6, 4.8 * columns), 1.0 + 3.9 * lines)
         grid = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
+        area: dict[str, float] = {}
+        handles: dict[str, Any] = {}
         for axes, panel in zip(grid, panels, strict=False):
-            draw_panel(style, axes, panel)
+            for size, line, model in draw_panel(style, axes, panel):
+                handles[model] = line
+                area[model] = area.get(model, 0) + size / len(line.get_xdata())
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         for i in range(0, len(grid), columns):
             grid[i].set_ylabel("recall@k")
+        order = sorted(area, key=lambda model: (-area[model], model))
+        ncols = columns if columns > 1 or len(order) <= MOST_BANDS else 2
+        room = figure.get_figwidth() / ncols - 0.7
+        most = max(len(panel.asked) for panel in panels)
+        of_each = " of each panel" if most > MOST_BANDS and len(panels) > 1 else ""
+        figure.legend(
+            [*(handles[model] for model in order), grid[0].lines[-1]],
+            [*(fitting(model, room, 8.5) for model in order), "chance"],
+            loc="outside lower left",
+            ncols=ncols,
+            fontsize=8.5,
+            frameon=False,
+            handlelength=2.6,
+            title=f"with {banded(most)}{of_each}",
+            title_fontsize=8,
+            alignment="left",
+        )
         title = f"{fitting(dataset, figure.get_figwidth() - 4.2, 13, 'bold')}: targets found among the first k"
         return add_title(figure, title, size=13)
 
 
-def draw_panel(style: Styles, axes: Any, panel: CurvePanel) -> None:
-    """Curves of all models, and their legend in the order of the curves, best on top."""
+def draw_panel(style: Styles, axes: Any, panel: CurvePanel) -> list[tuple[float, Any, str]]:
+    """Curves of all models of a label set; as `draw_models`."""
     drawn = draw_models(style, axes, panel.asked, panel.n_items, 2.0)
-    axes.legend(
-        [*(line for _, line, _ in drawn), axes.lines[-1]],
-        [*(fitting(name, 3.8 if len(drawn) <= 4 else 1.65, 7.5) for _, _, name in drawn), "chance"],
-        fontsize=8.5 if len(drawn) <= 4 else 7.5,
-        title=f"with {banded(len(drawn))}",
-        title_fontsize=7.5,
-        alignment="left",
-        frameon=False,
-        loc="upper left",
-        bbox_to_anchor=(0, -0.16),
-        borderaxespad=0,
-        ncols=1 if len(drawn) <= 4 else 2,
-        handlelength=2.6,
-    )
     queries = describe_count(panel.n_queries, panel.n_targets)
     title = f"{fitting(panel.label_set, 2.0, 10.5)}: {queries}, {panel.n_items:,} items"
     axes.set_title(title, fontsize=10.5, loc="left", color="#222222")
+    return drawn
 
 
 def draw_overview(style: Styles, conditions: Sequence[Condition]) -> Any:

@@ -20,6 +20,7 @@ from kis_bench.report.plots.axes import (
     log_axis,
     new_figure,
     rank_axes,
+    short_number,
     text_width,
 )
 from kis_bench.report.plots.curves import draw_curve, shown_ranks
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
 GRID_TERMS = (
     "Above the diagonal: each query's rank under the column's model (to the right) and the row's (up); larger points: "
     "several queries.\n↑ queries on which the column's model is better, ← the row's, = both alike. On the diagonal: "
-    "numbers of queries by rank, and the median.\nBelow it: recall@k of both; dotted: oracle of both, the better rank "
+    "numbers of queries by rank; line: median.\nBelow it: recall@k of both; dotted: oracle of both, the better rank "
     "of each query, an upper bound of choices between both lists, not of fused ones."
 )
 GRID_BOUND = ("#444444", (0, (1, 1.1)))  #: of the oracle, which is no model
 METHOD_NAMES = 7  #: points
-LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.38, 0.62, 0.82  # margins in inches
+LEFT, RIGHT, TOP, BOTTOM = 0.8, 0.38, 0.9, 0.82  # margins in inches
+#: Inches between panels: for numbers beside histograms, and counts above panels.
+ACROSS, BETWEEN = 0.26, 0.3
 
 
 def draw_grid(style: Styles, condition: Condition) -> Any:
@@ -53,7 +56,8 @@ def draw_grid(style: Styles, condition: Condition) -> Any:
     if not 2 <= m <= 5:
         raise ValueError(f"{m} models: a grid takes 2 to 5")
     side = min(WIDTH - LEFT - RIGHT, 2.6 * m)
-    width, height = side + LEFT + RIGHT, side + TOP + BOTTOM
+    panel = (side - (m - 1) * ACROSS) / m
+    width, height = side + LEFT + RIGHT, m * panel + (m - 1) * BETWEEN + TOP + BOTTOM
     with matplotlib.rc_context({**STYLE, "font.size": 7, "axes.linewidth": 0.6}):
         figure = new_figure(width, height)
         figure.set_layout_engine(
@@ -68,8 +72,8 @@ def draw_grid(style: Styles, condition: Condition) -> Any:
                 "right": 1 - RIGHT / width,
                 "top": 1 - TOP / height,
                 "bottom": BOTTOM / height,
-                "wspace": 0.08,
-                "hspace": 0.1,
+                "wspace": ACROSS / panel,
+                "hspace": BETWEEN / panel,
             },
         )
         limit = max(10, own.n_items)
@@ -113,7 +117,7 @@ def draw_grid(style: Styles, condition: Condition) -> Any:
             }
             figure.text(
                 (place.x0 + place.x1) / 2,
-                1 - (TOP - 0.06) / height,
+                1 - (TOP - 0.34) / height,
                 **name,
                 ha="center",
                 va="bottom",
@@ -162,8 +166,8 @@ def _broken(name: str, width: float) -> str:
 
 
 def _edges(axes: Any, i: int, j: int, m: int) -> None:
-    """Numbers along the edges of the grid alone: shares left, ranks right and at the bottom."""
-    left, right, bottom = j == 0 and i > 0, j == m - 1 and i < j, i == m - 1
+    """Numbers along the edges of the grid, shares left, ranks right and at the bottom; and beside each histogram."""
+    left, right, bottom = (j == 0 and i > 0) or i == j, j == m - 1 and i < j, i == m - 1
     axes.tick_params(axis="x", length=2 * bottom, labelbottom=bottom, labelsize=6, pad=2)
     axes.tick_params(
         axis="y",
@@ -202,24 +206,12 @@ def _scatter(axes: Any, x: Float64s, y: Float64s, limit: int, of_x: str, of_y: s
                 markersize=smallest * count**0.25,
             )
     better, equal, worse = wins(x, y)
-    behind = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
-    for across, up, text, colour in (
-        (0.04, 0.96, f"↑ {better:,}", ink(of_x)),
-        (0.96, 0.96, f"= {equal:,}", "#666666"),
-        (0.96, 0.04, f"← {worse:,}", ink(of_y)),
+    for across, side, text, colour in (
+        (0.0, "left", f"↑ {better:,}", ink(of_x)),
+        (0.5, "center", f"= {equal:,}\n", "#666666"),  # a line higher: five panels are narrow
+        (1.0, "right", f"← {worse:,}", ink(of_y)),
     ):
-        axes.text(
-            across,
-            up,
-            text,
-            color=colour,
-            transform=axes.transAxes,
-            ha="left" if across < 0.5 else "right",
-            va="top" if up > 0.5 else "bottom",
-            fontsize=6.5,
-            fontweight="bold",
-            bbox=behind,
-        )
+        put_above(axes, across, text, ha=side, color=colour, fontweight="bold")
 
 
 def _curves(style: Styles, axes: Any, condition: Condition, i: int, j: int, limit: int) -> None:
@@ -247,20 +239,20 @@ def _curves(style: Styles, axes: Any, condition: Condition, i: int, j: int, limi
 
 
 def _histogram(axes: Any, rank: Float64s, limit: int, colour: str, tallest: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     counts, edges = histogram(rank, limit)
     axes.stairs(counts, edges, fill=True, color=colour, alpha=0.8)
     middle = float(np.median(rank))
     axes.axvline(middle, color="#222222", linewidth=0.9)
     log_axis(axes, 0.7, 1.4 * limit, ticks=5)
-    axes.set_ylim(0, 1.3 * tallest)
-    axes.set_yticks([])
+    axes.set_ylim(0, 1.05 * tallest)
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.yaxis.set_major_formatter(lambda value, _: short_number(value))
     calm(axes)
-    axes.text(
-        0.96,
-        0.96,
-        f"median {middle:,.10g}",
-        transform=axes.transAxes,
-        ha="right",
-        va="top",
-        fontsize=6,
-    )
+    put_above(axes, 1.0, f"median {middle:,.10g}", ha="right")
+
+
+def put_above(axes: Any, across: float, text: str, **look: Any) -> None:
+    """A text above a panel, where no point or line can lie on it."""
+    axes.text(across, 1.03, text, transform=axes.transAxes, va="bottom", fontsize=6.5, **look)

@@ -11,12 +11,14 @@ from kis_bench.report.plots.axes import (
     MOST_BANDS,
     SMALL,
     WIDTH,
+    ModelLook,
     Styles,
     about_title,
     add_title,
     calm,
     fitting,
     log_axis,
+    mark,
     new_figure,
 )
 
@@ -30,6 +32,7 @@ def draw_growth(style: Styles, growth: pd.DataFrame) -> Any:
             Of many models only the first and the last have bands.
     """
     import matplotlib
+    from matplotlib.lines import Line2D
 
     ks, models = list(dict.fromkeys(growth["k"])), list(dict.fromkeys(growth["model"]))
     here = int(growth.loc[~growth["extrapolated"], "size"].max())
@@ -40,9 +43,9 @@ def draw_growth(style: Styles, growth: pd.DataFrame) -> Any:
         figure = new_figure(width, 2.9 + 0.15 * -(-len(models) // columns))
         panels = figure.subplots(1, len(ks), squeeze=False, sharey=True)[0]
         for axes, k in zip(panels, ks, strict=True):
-            for model in models:
+            for place, model in enumerate(models):
                 rows = growth[(growth["k"] == k) & (growth["model"] == model)].sort_values("size")
-                _grow(axes, rows, here, style[str(model)], band=model in bands)
+                draw_model(axes, rows, here, style[str(model)], place, band=model in bands)
             ends = growth["size"].min(), max(growth["size"].max(), growth["size"].min() + 1)
             log_axis(axes, *ends)
             axes.set_ylim(0, 101)
@@ -55,11 +58,14 @@ def draw_growth(style: Styles, growth: pd.DataFrame) -> Any:
                 axes.axvspan(here, ends[1], color="#f4f4f4", zorder=0)
                 axes.set_title("extrapolated", fontsize=7, loc="right", color="#555555")
         names = [fitting(model, width / columns - 0.6, 7) for model in models]
-        lines = [line for line in panels[0].lines if line.get_gid() == "inside"]
+        lines = [
+            Line2D([], [], color=look[0], linestyle=look[1], marker=look[2], markersize=3.5)
+            for look in (style[str(model)] for model in models)
+        ]
         few = "" if len(bands) == len(models) else " of the first and the last model"
         note = (
-            f"Bands{few}: 95% intervals up to the line, where the collection ends;\ndashed beyond it, with what two "
-            "opposite assumptions about further pictures give."
+            f"Bands{few}: 95% intervals up to the line, where the collection ends;\ndashed and marked beyond it, with "
+            "what two opposite assumptions about further pictures give."
         )
         figure.legend(
             lines,
@@ -71,15 +77,17 @@ def draw_growth(style: Styles, growth: pd.DataFrame) -> Any:
             ncols=columns,
             fontsize=7,
             frameon=False,
-            handlelength=2.6,
+            handlelength=3.6,
         )
         return add_title(
             figure, f"{about_title(growth)}recall in smaller and larger collections", size=9
         )
 
 
-def _grow(axes: Any, rows: pd.DataFrame, here: int, look: tuple[str, Any], *, band: bool) -> None:
-    """One model: exact up to the size of the collection, from there on extrapolated."""
+def draw_model(
+    axes: Any, rows: pd.DataFrame, here: int, look: ModelLook, place: int, *, band: bool
+) -> None:
+    """One model: exact up to the size of the collection, from there on extrapolated, and marked."""
     inside, beyond = rows[~rows["extrapolated"]], rows[rows["size"] >= here]
     for part, low, high, strength in (
         (inside, "ci_low", "ci_high", 0.15),
@@ -96,6 +104,7 @@ def _grow(axes: Any, rows: pd.DataFrame, here: int, look: tuple[str, Any], *, ba
         linewidth=1.4,
         gid="inside",
     )
-    axes.plot(
+    (line,) = axes.plot(
         beyond["size"], 100 * beyond["value"], color=look[0], linestyle=(0, (2, 1.6)), linewidth=1.0
     )
+    mark(line, look, place)

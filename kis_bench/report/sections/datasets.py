@@ -10,6 +10,12 @@ from kis_bench.report.plots.gains import draw_gains
 from kis_bench.report.plots.grid import draw_grid
 from kis_bench.report.plots.growth import draw_growth
 from kis_bench.report.sections.annotators import show_annotators
+from kis_bench.report.sections.captions import (
+    caption_curves,
+    caption_gains,
+    caption_grid,
+    caption_growth,
+)
 from kis_bench.report.sections.combinations import show_combinations
 from kis_bench.report.sections.growth import show_growth
 from kis_bench.report.sections.known_items import (
@@ -34,7 +40,9 @@ def show_all_curves(view: View) -> list[str]:
         return []
     alt, every = "Cumulative curves of all datasets and label sets", [*found.conditions.values()]
     lines = ["## Curves of all datasets", ""]
-    return lines + view.show(alt, draw_overview, (view.style, every), "overview")
+    return lines + view.show(
+        alt, draw_overview, (view.style, every), "overview", caption=caption_curves()
+    )
 
 
 def show_dataset(view: View, name: str) -> list[str]:
@@ -42,7 +50,9 @@ def show_dataset(view: View, name: str) -> list[str]:
     lines = [f"## {escape(name)}", ""]
     panels = list_panels(view.findings.of_datasets[name])
     alt = f"Cumulative curves of {escape(name)}: recall@k against k"
-    lines += view.show(alt, draw_curves, (view.style, name, panels), "curves", name)
+    lines += view.show(
+        alt, draw_curves, (view.style, name, panels), "curves", name, caption=caption_curves()
+    )
     for key in view.findings.conditions:
         if key[0] == name:
             lines += [f"### Labels: {escape(key[1])}", ""]
@@ -73,15 +83,21 @@ def show_condition(view: View, key: Key) -> list[str]:
         lines += show_differences(condition, comparisons)
         best = condition.of(condition.models[:MOST_IN_GRID])
         alt = f"Ranks of the best models against each other, {shown}"
-        lines += view.show(alt, draw_grid, (view.style, best), "grid", *key)
+        lines += view.show(
+            alt, draw_grid, (view.style, best), "grid", *key, caption=caption_grid(condition)
+        )
         gains = found.gains[key]
         lines += [f"#### {escape(title_combinations(*key))}", ""]
         lines += show_combinations(gains, found.advice[key])
         leading = select_measure(gains, *LEADING_MEASURES[0])
         alt = f"Gains of combinations over the best single model, {shown}"
-        lines += view.show(alt, draw_gains, (leading,), "combinations", *key)
+        lines += view.show(
+            alt, draw_gains, (leading,), "combinations", *key, caption=caption_gains(condition)
+        )
     lines += [f"#### Larger and smaller collections: {shown}", ""]
     lines += show_growth(found.growth[key], condition)
     alt = f"Recall against the size of the collection, {shown}"
-    lines += view.show(alt, draw_growth, (view.style, found.growth[key]), "growth", *key)
+    growth = found.growth[key]
+    about = caption_growth(condition, growth)
+    lines += view.show(alt, draw_growth, (view.style, growth), "growth", *key, caption=about)
     return lines

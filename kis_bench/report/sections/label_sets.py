@@ -20,6 +20,7 @@ from kis_bench.report.numbers import (
     ratio,
 )
 from kis_bench.report.plots.label_sets import draw_label_sets
+from kis_bench.report.sections.captions import caption_label_sets
 from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import as_records
@@ -40,7 +41,9 @@ def show_label_sets(view: View, dataset: str) -> list[str]:
         at_10 = select_measure(part, *LEADING_MEASURES[1])
         names = f"{escape(dataset)}, {escape(first)} and {escape(second)}"
         alt = f"Recall@10 of every model under both label sets, {names}"
-        lines += view.show(alt, draw_label_sets, (view.style, at_10), *plot)
+        lines += view.show(
+            alt, draw_label_sets, (view.style, at_10), *plot, caption=caption_label_sets(at_10)
+        )
         own = (
             each[(each["label_set_a"] == first) & (each["label_set_b"] == second)]
             if len(each)

@@ -12,6 +12,7 @@ from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import PERSON, Similarity
 
+INTERVALS = "lines: 95% intervals over people, triplets and target pictures"
 KINDS = ("pearson", "spearman")
 
 
@@ -162,6 +163,8 @@ def draw_bars(view: View, study: Similarity) -> list[str]:
             published.setdefault(model, []).append(float(row["value"]))
     person = share_in(study.people[PERSON]) if PERSON in study.people else None
     ceiling = max(study.ceilings.values(), default=math.nan)
+    n = max((share.n for share in shares.values()), default=0)
+    caption = f"{n:,} judgment{'s' * (n != 1)}; equal similarities count half; {INTERVALS}."
     arguments = (study.name, shares, study.originals, person, published, ceiling)
     best = next(iter(shares))
     noun = "model" if len(shares) == 1 else "models"
@@ -173,4 +176,4 @@ def draw_bars(view: View, study: Similarity) -> list[str]:
     )
     alt += f", another person reaches {percent(person.value)}" if person else ""
     alt += f", no model can reach more than {percent(ceiling)}" if ceiling < 1 else ""
-    return view.show(alt, draw_consistency, arguments, "consistency", study.name)
+    return view.show(alt, draw_consistency, arguments, "consistency", study.name, caption=caption)

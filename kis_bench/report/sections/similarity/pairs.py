@@ -70,9 +70,10 @@ def draw_heat_map(view: View, study: Similarity) -> list[str]:
         float(study.metrics.get((model, "pearson_max_normalised"), none)["value"])
         for model in models
     ]
+    caption = "Pearson's correlation of the margins of two models over the triplets that both know."
     arguments = (study.name, models, together, np.array(people, np.float64))
     alt = f"Heat map: correlation of the margins of {len(models):,} models on {escape(study.name, 60)}, in the "
     alt += "order of their consistency" + (
         ", and of each with people" if np.isfinite(people).any() else ""
     )
-    return view.show(alt, draw_correlations, arguments, "correlations", study.name)
+    return view.show(alt, draw_correlations, arguments, "correlations", study.name, caption=caption)
