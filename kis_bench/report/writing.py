@@ -14,6 +14,7 @@ from kis_bench.options import DEFAULT_PLOT_FORMS
 from kis_bench.report.markdown import make_title, show_gate, show_report
 from kis_bench.report.page.data import explorer_data
 from kis_bench.report.page.html import page, write_folder_form
+from kis_bench.report.page.thumbnails import BUDGET
 from kis_bench.report.plots.drawing import describe_failure, draw_plots
 from kis_bench.report.tables import escape
 from kis_bench.report.view import View, make_view
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from kis_bench.records import Collection
     from kis_bench.results import Run
 
+#: What a page aims at, and what the library that draws, data and tables take of it; more queries take more.
+PAGE_BYTES, BESIDES_BYTES = 5_900_000, 3_000_000
 #: What a report consists of, beside the folder of its other form, report/.
 REPORT_FILES = (
     "report.md",
@@ -113,13 +116,23 @@ def draw_report(view: View, *, as_folder: bool) -> dict[str, str]:
     text, title = show_report(view), make_title(view.run)
     failed = draw_plots(view.plots, view.folder / "plots", view.forms)
     text = put_reasons(view, text, failed)
-    data = explorer_data(view) if view.findings.conditions else None
+    room = find_room(view.folder)
+    data = explorer_data(view, budget_bytes=room) if view.findings.conditions else None
     html = page(text, view.folder, title, data=data)
     if as_folder:
         write_folder_form(view, text, title)
     write_text(view.folder / "report.html", html)
     write_text(view.folder / "report.md", text)
     return failed
+
+
+def find_room(folder: Path) -> int:
+    """Bytes that thumbnails may take of the page, beside its plots and all else."""
+    plots = (
+        file for file in (folder / "plots").glob("*.png") if not file.name.startswith("worst-")
+    )
+    left = PAGE_BYTES - BESIDES_BYTES - sum(-(-4 * file.stat().st_size // 3) for file in plots)
+    return max(BUDGET, left)
 
 
 def put_reasons(view: View, text: str, failed: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kis_bench.records import Collection, Picture
 
 INLINE_PIXELS, QUALITY = 128, 50
-BUDGET = 1_200_000  #: bytes of all pictures in the page, as base64
+BUDGET = 1_000_000  #: bytes of all pictures in the page, as base64
 DRAWING_THREADS = 4  #: Pillow lets others work while it reads or writes a picture
 MISSING, DAMAGED, UNKNOWN, NO_ROOM = (
     "file is missing",
