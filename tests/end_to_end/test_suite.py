@@ -64,7 +64,7 @@ def test_the_table_of_the_readme_is_what_a_terminal_prints(filled):
     block = next(block for block in readme.split("```") if "known-item search ==" in block)
     title, *table = block.strip().splitlines()
     assert title in filled[1].stdout
-    assert len(table) == 6
+    assert len(table) == 8
     assert "\n".join(table) in filled[1].stdout
 
 
