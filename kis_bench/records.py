@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+REPR_CHARACTERS = 120
 Float32s: TypeAlias = NDArray[np.float32]
 Float64s: TypeAlias = NDArray[np.float64]
 Int64s: TypeAlias = NDArray[np.int64]
@@ -24,6 +25,33 @@ def digest(parts: Iterable[object]) -> str:
     for part in parts:
         total.update(str(part).encode("utf-8", "surrogatepass") + b"\0")
     return total.hexdigest()
+
+
+def describe_record(record: object, *facts: str) -> str:
+    """What a record is, in one line of at most `REPR_CHARACTERS`.
+
+    Fingerprints are made of the texts of queries, triplets, judgments and participants, so these stay as they are.
+
+    >>> describe_record(3, "'mine'", "12 items")
+    "int('mine', 12 items)"
+    """
+    text = f"{type(record).__name__}({', '.join(facts)})"
+    return text if len(text) <= REPR_CHARACTERS else f"{text[: REPR_CHARACTERS - 2]}…)"
+
+
+def describe_name(name: str) -> str:
+    """A name as Python writes it, without its middle where it is long."""
+    text = repr(name)
+    return text if len(text) <= 40 else f"{text[:20]}…{text[-18:]}"
+
+
+def phrase_count(n: int, what: str) -> str:
+    """
+    >>> phrase_count(1, "item"), phrase_count(1617, "item")
+    ('1 item', '1,617 items')
+    """
+    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{n:,} {what if n == 1 else many}"
 
 
 class Part(Protocol):
@@ -55,6 +83,12 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        groups = [] if self.groups is None else [phrase_count(len({*self.groups}), "group")]
+        return describe_record(
+            self, describe_name(self.name), phrase_count(len(self), "item"), *groups
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -145,6 +179,18 @@ class Dataset:
             grouped.setdefault(query.label_set, []).append(query)
         self._sets.update({name: tuple(queries) for name, queries in grouped.items()})
 
+    def __repr__(self) -> str:
+        counts = {
+            "item": len(self.collection),
+            "triplet": len(self.triplets),
+            "judgment": len(self.judgments),
+        }
+        facts = [phrase_count(n, what) for what, n in counts.items() if n or what == "item"]
+        facts += [
+            f"{describe_name(name)}: {len(queries):,}" for name, queries in self._sets.items()
+        ]
+        return describe_record(self, describe_name(self.name), *facts)
+
     @property
     def label_sets(self) -> tuple[str, ...]:
         """Names of the label sets, in the order of their first query."""
@@ -200,6 +246,10 @@ class Embeddings:
         default_factory=dict
     )  # device, precision, threads that computed them, where known
 
+    def __repr__(self) -> str:
+        shape = " x ".join(f"{n:,}" for n in self.vectors.shape)
+        return describe_record(self, shape, str(self.vectors.dtype), describe_name(self.key))
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -217,6 +267,11 @@ class Ranks:
         np.int64
     ]  # [q, r] of the best-placed item of each wider set; 0: the query has none
     relevant_worst: Int64s
+
+    def __repr__(self) -> str:
+        n = len(self.rank)
+        median = [f"median {np.median(self.rank):,g}"] if n else []
+        return describe_record(self, phrase_count(n, "query"), *median)
 
 
 #: Where a path begins in a source: behind a mark, or by its own first characters.

@@ -20,9 +20,19 @@ from kis_bench.measuring.fused_ranks import TopList, make_top_list
 from kis_bench.measuring.provenance import describe_model, describe_searched
 from kis_bench.measuring.steps import Steps
 from kis_bench.measuring.wider_sets import ONLY_IDENTICAL, WIDER, find_wider_sets
+from kis_bench.metrics import recall_at_k
 from kis_bench.ranking import relevance, target_ranks
 from kis_bench.ranking.relevance import NearDuplicates, Sets
-from kis_bench.records import Collection, Dataset, Embeddings, Query, Ranks
+from kis_bench.records import (
+    Collection,
+    Dataset,
+    Embeddings,
+    Query,
+    Ranks,
+    describe_name,
+    describe_record,
+    phrase_count,
+)
 from kis_bench.results.columns import ALL_RANKS
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.pseudonyms import hide_queries
@@ -57,6 +67,12 @@ class KnownItems:
     provenance: Mapping[str, Mapping[str, Any]] = field(repr=False)
     timings: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     top_list: TopList | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        names = map(describe_name, (self.model, self.dataset, self.label_set))
+        best, worst = self.ranks.best, self.ranks.worst
+        figures = [f"R@{k} {recall_at_k(best, worst, k):.1%}" for k in (1, 10) if len(best)]
+        return describe_record(self, *names, phrase_count(len(self.queries), "query"), *figures)
 
     def to_frame(self) -> pd.DataFrame:
         """Returns one row per query, in the columns of ranks.parquet."""

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.records import describe_name, describe_record, phrase_count
 from kis_bench.results.columns import (
     AGREEMENT,
     DISTANCES,
@@ -49,6 +50,15 @@ class Run:
     fused: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FUSED))
     # Of a run that was read in part: table -> what happened to it, and what it can't tell for that reason.
     lacking: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        tables = {"ranks": self.ranks, "judgments": self.judgments, "verdicts": self.verdicts}
+        rows = [f"{name}: {len(table):,}" for name, table in tables.items() if len(table)]
+        names = [
+            phrase_count(len(self.provenance.get(f"{kind}s") or ()), kind)
+            for kind in ("model", "dataset")
+        ]
+        return describe_record(self, describe_name(self.folder.name), *names, *rows)
 
     def map_tables(self, change: Callable[[pd.DataFrame, Table], pd.DataFrame]) -> Run:
         """The run with each of its tables changed."""
