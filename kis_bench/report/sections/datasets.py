@@ -70,7 +70,8 @@ def show_condition(view: View, key: Key) -> list[str]:
     ]
     shown = f"{escape(dataset)}, {escape(label_set)}"
     lines = show_figures(metrics, condition, comparisons)
-    lines += show_relevances(metrics, run.provenance.get("datasets", {}).get(dataset, {}))
+    about = run.provenance.get("datasets", {}).get(dataset, {})
+    lines += show_relevances(metrics, condition.models, about)
     if key in found.annotators:
         lines += [f"#### By annotator: {shown}", "", *show_annotators(*found.annotators[key])]
     lines += show_truncations(found.rows(key))

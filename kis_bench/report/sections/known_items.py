@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -173,10 +173,13 @@ def show_differences(condition: Condition, comparisons: pd.DataFrame) -> list[st
     return lines
 
 
-def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str]:
-    """What would count as found under other rules, beside the strict one."""
+def show_relevances(
+    metrics: pd.DataFrame, models: Sequence[str], about: Mapping[str, Any]
+) -> list[str]:
+    """What would count as found under other rules, beside the strict one, of models in their order."""
     rows = []
-    for model, own in metrics.groupby("model", sort=True):
+    for model in models:
+        own = metrics[metrics["model"] == model]
         for prefix, words in (
             ("", "the item itself"),
             *((f"{rule}_", said) for rule, said in RULE_NOTES.items()),
@@ -186,13 +189,10 @@ def show_relevances(metrics: pd.DataFrame, about: Mapping[str, Any]) -> list[str
                 shares = [percent(recalls.loc[k, "value"]) for k in RECALL.few_cutoffs]
                 name = f"{prefix}{MEDIAN_RANK.name}"
                 median = own.loc[own["metric"] == name, "value"].iloc[0]
-                among = (
-                    f"{about.get('n_groups', '')} groups"
-                    if prefix == "group_"
-                    else f"{about.get('n_items', '')} items"
-                )
+                things = "groups" if prefix == "group_" else "items"
+                among = f"{count(about.get(f'n_{things}'))} {things}"
                 n = int(recalls["n"].iloc[0])
-                rows.append([str(model), words, among, *shares, number(median), f"{n:,}"])
+                rows.append([model, words, among, *shares, number(median), f"{n:,}"])
     if not any(words in RULE_NOTES.values() for _, words, *_ in rows):
         return []
     head = [
