@@ -25,8 +25,10 @@ from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import Similarity, as_records, judged_datasets
 
 SUMMARY = "In short"
-EXPLAINED = (
-    "Best first, each figure with its 95% interval. Models that share a letter of their *tier* can't be told apart: "
+TIER = "tier"  #: the column of letters
+EXPLAINED = "Best first, each figure with its 95% interval where it is known."
+TIERS_EXPLAINED = (
+    f" Models that share a letter of their *{TIER}* can't be told apart: "
     f"p of the paired test is {ALPHA} or more after Holm's correction."
 )
 SHOWN: tuple[Measure, ...] = (*MRR.measures(), *RECALL.measures(few=True))
@@ -35,12 +37,14 @@ SHOWN: tuple[Measure, ...] = (*MRR.measures(), *RECALL.measures(few=True))
 def show_summary(view: View) -> list[str]:
     """Known-item search first, then image similarity; what a run lacks for it is named."""
     found = view.findings
-    lines = [f"## {SUMMARY}", "", EXPLAINED, ""]
+    studies = [Similarity(name, view.run) for name in judged_datasets(view.run)]
+    compared = found.comparisons or any(map(rank_similarity, studies))
+    lines = [f"## {SUMMARY}", "", EXPLAINED + (TIERS_EXPLAINED if compared else ""), ""]
     for name in found.of_datasets:
         own = {key[1]: one for key, one in found.conditions.items() if key[0] == name}
         lines += show_found(view, name, own) if own else []
-    for name in judged_datasets(view.run):
-        lines += show_agreed(view, Similarity(name, view.run))
+    for study in studies:
+        lines += show_agreed(study)
     return lines if len(lines) > 4 else []
 
 
@@ -61,9 +65,9 @@ def show_found(view: View, name: str, own: Mapping[str, Condition]) -> list[str]
         asked = describe_count(len(one.queries), one.n_targets)
         said.append(f"**{escape(label_set)}** ({asked}): {tell_apart(tier)}")
     items = max(one.n_items for one in own.values())
-    head = ["model", "labels", "tier", *(measure_words(*each) for each in shown)]
+    head = ["model", "labels", TIER, *(measure_words(*each) for each in shown)]
     lines = [f"### {escape(name)}: {items:,} items", ""]
-    lines += [table(head, rows, right=range(3, len(head))), "", *(f"- {each}" for each in said)]
+    lines += [show_tiers(head, rows), "", *(f"- {each}" for each in said)]
     if lacking := [measure_words(*each) for each in SHOWN if each not in shown]:
         lines += [f"- This run has no figures of {', '.join(lacking)}."]
     links = [link_section("curves", name)]
@@ -74,6 +78,15 @@ def show_found(view: View, name: str, own: Mapping[str, Condition]) -> list[str]
                 link_section(f"combinations, {label_set}", title_combinations(name, label_set)),
             ]
     return [*lines, "", "More: " + " · ".join(links), ""]
+
+
+def show_tiers(head: list[str], rows: list[list[str]]) -> str:
+    """A table of figures behind the letters, which are left out where nothing was compared."""
+    figures = head.index(TIER) + 1
+    if not any(row[figures - 1] for row in rows):
+        figures -= 1
+        head, *rows = ([*row[:figures], *row[figures + 1 :]] for row in (head, *rows))
+    return table(head, rows, right=range(figures, len(head)))
 
 
 def title_differences(dataset: str, label_set: str) -> str:
@@ -117,7 +130,7 @@ def name_alike(names: Sequence[str]) -> str:
     return escape(name_some(names[:-1], 4)) + f" and {escape(names[-1])}"
 
 
-def show_agreed(view: View, study: Similarity) -> list[str]:
+def show_agreed(study: Similarity) -> list[str]:
     """One dataset with judgments: every model, best first, with people below."""
     tier = rank_similarity(study)
     per_triplet = any((model, PER_TRIPLET.name) in study.metrics for model in study.models)
@@ -134,13 +147,13 @@ def show_agreed(view: View, study: Similarity) -> list[str]:
     for name, row in study.people.items():
         cells = [percent(row["value"], row["ci_low"], row["ci_high"])]
         rows.append([name, "", *cells, *[""] * per_triplet, count(row["n"])])
-    head = ["model", "tier", "consistency", *["per triplet"] * per_triplet, "judgments"]
+    head = ["model", TIER, "consistency", *["per triplet"] * per_triplet, "judgments"]
     title = f"{study.name}: image similarity"
     said = tell_apart(tier, "consistency") if len(study.models) > 1 and tier else ""
     return [
         f"### {escape(study.name)}: consistency with judgments",
         "",
-        table(head, rows, right=range(2, len(head))),
+        show_tiers(head, rows),
         "",
         *([f"- {said}"] if said else []),
         "",
