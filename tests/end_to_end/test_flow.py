@@ -65,7 +65,7 @@ def calls(project: Path, counted: str, *arguments: str) -> dict[str, int]:
 
 def test_a_session_that_measures_gates_and_reports_computes_once(project: Path) -> None:
     counted = (
-        "kis_bench.results.folder:read_run kis_bench.analysis.conditions:conditions "
+        "kis_bench.results.reading:read_run kis_bench.analysis.conditions:conditions "
         "kis_bench.analysis.combinations:combinations kis_bench.report.view:make_view"
     )
     limits = f"--kis-thresholds={project / 'limits.toml'}"
