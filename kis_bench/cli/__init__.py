@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from kis_bench import __version__
+from kis_bench.cli.completion import complete
 from kis_bench.cli.datasets import add_dataset_commands
 from kis_bench.cli.models import add_model_commands
 from kis_bench.cli.parser import EXIT_CODES, Parser, add_examples, describe_groups
@@ -76,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else [*arguments]
     try:
         with short_options(), watch_steps():
-            chosen = make_parser().parse_args(words or ["--help"])
+            parser = make_parser()
+            complete(parser)
+            chosen = parser.parse_args(words or ["--help"])
             return int(chosen.call(chosen))
     except KisBenchError as error:
         print(f"kis-bench: {error}", file=sys.stderr)
