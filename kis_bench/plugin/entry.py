@@ -146,6 +146,10 @@ def find_recorder(config: pytest.Config) -> Recorder:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
+    """Ends a session of wrong options here; pytest --fixtures measures nothing, and shall work nevertheless."""
+    option = session.config.option
+    if option.showfixtures or option.show_fixtures_per_test:
+        return
     if message := session.config.stash.get(WRONG_OPTIONS, ""):
         stop(session.config, message)
 
