@@ -18,6 +18,7 @@ from kis_bench.encoders import catalogue
 from kis_bench.measuring.run import statistics
 from kis_bench.report.sections.methods import show_methods
 from kis_bench.report.sections.methods.citing import read_citations
+from kis_bench.report.sections.methods.material import tell_computing
 from kis_bench.report.view import make_view
 from kis_bench.results.figures import metrics_table
 
@@ -245,3 +246,19 @@ def test_citation_file_says_what_the_package_says():
     )
     licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert f"Copyright (c) {software['year']} {software['author']}" in licence
+
+
+def test_what_a_first_test_computed_was_computed_in_this_run():
+    """Images of a second label set are found in the store because the first one put them there."""
+    rows = [
+        ("d", "short", "embed images", False),
+        ("d", "short", "embed texts", False),
+        ("d", "long", "embed images", True),
+        ("d", "long", "embed texts", False),
+        ("d", "long", "rank", None),
+    ]
+    timings = pd.DataFrame(rows, columns=["dataset", "label_set", "step", "cached"])
+    about = {"precision": "fp32", "device": "cpu", "threads": 2}
+    assert tell_computing(timings, about) == "computed in this run, fp32 on cpu with 2 threads"
+    before = timings.assign(cached=[False, True, True, True, None])
+    assert "in part in this run, in part before" in tell_computing(before, about)

@@ -140,7 +140,7 @@ def tell_computing(timings: pd.DataFrame, about: Facts) -> str:
         used.append(f"on {escape(about['device'])}")
     if threads := str(about.get("threads") or ""):
         used.append(f"with {escape(threads)} thread{'' if threads == '1' else 's'}")
-    cached = timings.loc[timings["step"].astype(str).str.startswith("embed"), "cached"]
+    cached = list_cached(timings)
     known = cached.dropna().astype(bool)
     if len(known) and known.all() and len(known) == len(cached):
         when = "before this run, which took them from the store"
@@ -154,3 +154,15 @@ def tell_computing(timings: pd.DataFrame, about: Facts) -> str:
         said = "device, precision and threads of its vectors were not recorded"
         return f"{said}; computed {when}" if when else said
     return " ".join(["computed", *([f"{when},"] if when else []), *used])
+
+
+def list_cached(timings: pd.DataFrame) -> pd.Series:
+    """Whether a run took all vectors of one kind from the store, of each dataset and kind; missing where unknown.
+
+    What a first test computes a second one finds in the store: it was computed in this run.
+    """
+    rows = timings[timings["step"].astype(str).str.startswith("embed")]
+    texts = rows["step"] == "embed texts"  # those of images serve all label sets
+    kinds = [rows["dataset"], rows["step"], rows["label_set"].where(texts, "")]
+    known = rows["cached"].astype("boolean")
+    return known.groupby(kinds, dropna=False).min()
