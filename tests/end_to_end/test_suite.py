@@ -180,7 +180,7 @@ def test_the_command_line(filled):
     assert (
         "1617 images, [1617, 1, 128] float32" in cli("embed", "openmoji", "--model", "demo").stdout
     )
-    assert "70.9%" in cli("report", str(filled[0] / "latest")).stdout
+    assert " 70.9 " in cli("report", str(filled[0] / "latest")).stdout
     doctor = cli("doctor", "demo")
     assert doctor.returncode == 0, doctor.stdout
     assert "FAIL" not in doctor.stdout
@@ -188,8 +188,8 @@ def test_the_command_line(filled):
         ["embed", "openmojj", "--model", "demo"],
         ["report", "nowhere"],
         ["embed", "openmoji"],
-        [],
     ):
         done = cli(*wrong)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
+    assert cli().stdout == cli("--help").stdout
