@@ -122,8 +122,8 @@ def test_options_are_spelt_as_they_are_typed(monkeypatch, started):
 
 PROGRAM = """
 import sys, time
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("stopped by hand", flush=True)
