@@ -45,13 +45,14 @@ def describe_name(name: str) -> str:
     return text if len(text) <= 40 else f"{text[:20]}…{text[-18:]}"
 
 
-def phrase_count(n: int, what: str) -> str:
+def count_things(n: int, noun: str) -> str:
+    """A number and its noun, in the singular for one.
+
+    >>> count_things(1, "triplet"), count_things(1200, "triplet"), count_things(2, "query")
+    ('1 triplet', '1,200 triplets', '2 queries')
     """
-    >>> phrase_count(1, "item"), phrase_count(1617, "item")
-    ('1 item', '1,617 items')
-    """
-    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{n:,} {what if n == 1 else many}"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{n:,} {noun if n == 1 else many}"
 
 
 class Part(Protocol):
@@ -85,9 +86,9 @@ class Collection:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        groups = [] if self.groups is None else [phrase_count(len({*self.groups}), "group")]
+        groups = [] if self.groups is None else [count_things(len({*self.groups}), "group")]
         return describe_record(
-            self, describe_name(self.name), phrase_count(len(self), "item"), *groups
+            self, describe_name(self.name), count_things(len(self), "item"), *groups
         )
 
     @cached_property
@@ -185,7 +186,7 @@ class Dataset:
             "triplet": len(self.triplets),
             "judgment": len(self.judgments),
         }
-        facts = [phrase_count(n, what) for what, n in counts.items() if n or what == "item"]
+        facts = [count_things(n, what) for what, n in counts.items() if n or what == "item"]
         facts += [
             f"{describe_name(name)}: {len(queries):,}" for name, queries in self._sets.items()
         ]
@@ -271,7 +272,7 @@ class Ranks:
     def __repr__(self) -> str:
         n = len(self.rank)
         median = [f"median {np.median(self.rank):,g}"] if n else []
-        return describe_record(self, phrase_count(n, "query"), *median)
+        return describe_record(self, count_things(n, "query"), *median)
 
 
 #: Where a path begins in a source: behind a mark, or by its own first characters.

@@ -17,7 +17,7 @@ from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.measuring.arguments import check_arguments
 from kis_bench.measuring.provenance import describe_judged, describe_model
 from kis_bench.measuring.steps import Steps
-from kis_bench.records import Dataset, Float64s, describe_name, describe_record, phrase_count
+from kis_bench.records import Dataset, Float64s, count_things, describe_name, describe_record
 from kis_bench.results.columns import STUDY_SOURCE
 from kis_bench.store import Store
 from kis_bench.triplets.tables import Judged, compute_agreement, similarity_tables
@@ -46,7 +46,7 @@ class SimilarImages:
 
     def __repr__(self) -> str:
         names = map(describe_name, (self.model, self.dataset.name))
-        judged = phrase_count(len(self.dataset.judgments), "judgment")
+        judged = count_things(len(self.dataset.judgments), "judgment")
         return describe_record(self, *names, judged, f"consistency {self.consistency:.1%}")
 
     @cached_property

@@ -29,9 +29,9 @@ from kis_bench.records import (
     Embeddings,
     Query,
     Ranks,
+    count_things,
     describe_name,
     describe_record,
-    phrase_count,
 )
 from kis_bench.results.columns import ALL_RANKS
 from kis_bench.results.figures import metrics_table
@@ -72,7 +72,7 @@ class KnownItems:
         names = map(describe_name, (self.model, self.dataset, self.label_set))
         best, worst = self.ranks.best, self.ranks.worst
         figures = [f"R@{k} {recall_at_k(best, worst, k):.1%}" for k in (1, 10) if len(best)]
-        return describe_record(self, *names, phrase_count(len(self.queries), "query"), *figures)
+        return describe_record(self, *names, count_things(len(self.queries), "query"), *figures)
 
     def to_frame(self) -> pd.DataFrame:
         """Returns one row per query, in the columns of ranks.parquet."""

@@ -25,8 +25,11 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
     checkpoint = encoder.checkpoint
     # Notes of our own catalogue say what a model can't do; those of a user may name people.
     known = encoders.catalogue().get(checkpoint.name)
-    secret = privacy and (known is None or known.note != checkpoint.note)
-    of_user = privacy and (known is None or known.paper != checkpoint.paper)
+
+    def show(fact: str) -> str:
+        text: str = getattr(checkpoint, fact)
+        return "" if privacy and text != getattr(known, fact, None) else text
+
     function = {"own_key": encoder.own_key, "row": checkpoint.name} if encoder.is_function else {}
     return {
         "source": checkpoint.source,
@@ -34,9 +37,9 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
         **own,
         **function,
         "weights": encoders.weights(checkpoint),
-        "note": "" if secret else checkpoint.note,
+        "note": show("note"),
         "licence": checkpoint.licence,
-        "paper": "" if of_user else checkpoint.paper,
+        "paper": show("paper"),
     }
 
 

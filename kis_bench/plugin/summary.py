@@ -86,20 +86,18 @@ def tell_skipped(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
 
 def group_lacks(absent: Mapping[Lack, set[str]]) -> list[str]:
     """One line for each reason, with the number of tests; what lacks the same and has one remedy stands together."""
-    groups: dict[Lack, dict[str, set[str]]] = {}
+    groups: dict[Lack, dict[str, tuple[str, set[str]]]] = {}
     for (what, state, remedy), tests in absent.items():
         kind, _, name = what.partition(" ")
         general = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", "NAME", remedy) if name else ""
-        groups.setdefault((kind, state, general), {})[what] = tests
+        groups.setdefault((kind, state, general), {})[what] = remedy, tests
     lines = []
     for (kind, state, general), names in groups.items():
-        tests = set().union(*names.values())
-        (what, *more) = names
-        remedy = general
+        tests = set().union(*(own for _, own in names.values()))
+        (what, (remedy, _)), *more = names.items()
         if more:
             what = f"{kind}s {', '.join(sorted(name.partition(' ')[2] for name in names))}"
-        else:
-            remedy = next(lack[2] for lack in absent if lack[:2] == (what, state))
+            remedy = general
         lines.append((kind, what, f"skipped {len(tests)}: {what}: {state}. {remedy}".rstrip()))
     return [line for _, _, line in sorted(lines)]
 

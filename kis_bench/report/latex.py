@@ -12,8 +12,8 @@ from kis_bench.files.latex import escape_latex
 from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.metrics import LEADING_MEASURES, MEDIAN_RANK, METRICS, Measure, measure_words
+from kis_bench.records import count_things
 from kis_bench.report.numbers import change, count, figure, percent, probability
-from kis_bench.report.sections.similarity.wording import count_things
 from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import Similarity, judged_datasets
 
@@ -116,10 +116,20 @@ def make_metrics_table(view: View, condition: Condition) -> PaperTable:
 
 def show_with_interval(metric: str, k: int | None, row: Any) -> tuple[str, str]:
     """A figure, and its interval in brackets; empty where there is none."""
-    value, _, interval = figure(metric, row["value"], row["ci_low"], row["ci_high"]).partition("[")
+    value, interval = part_interval(figure(metric, row["value"], row["ci_low"], row["ci_high"]))
     if not interval and metric == MEDIAN_RANK.name and row["ci_low"] == row["ci_low"]:
-        interval = f"{figure(metric, row['ci_low'])}, {figure(metric, row['ci_high'])}]"
-    return value.strip(), f"[{interval}" if interval else ""
+        interval = f"[{figure(metric, row['ci_low'])}, {figure(metric, row['ci_high'])}]"
+    return value, interval
+
+
+def part_interval(shown: str) -> tuple[str, str]:
+    """A figure as the report shows it, and its interval; empty where there is none.
+
+    >>> part_interval("50.0% [40.1, 59.9]"), part_interval("50.0%")
+    (('50.0%', '[40.1, 59.9]'), ('50.0%', ''))
+    """
+    value, bracket, interval = shown.partition("[")
+    return value.strip(), bracket + interval
 
 
 def make_differences_table(view: View, condition: Condition) -> PaperTable:
@@ -152,9 +162,7 @@ def make_differences_table(view: View, condition: Condition) -> PaperTable:
 
 
 def show_difference(measure: Measure, row: Any) -> Iterator[str | tuple[str, str]]:
-    shown = change(measure[0], row["difference"], row["ci_low"], row["ci_high"])
-    value, bracket, interval = shown.partition("[")
-    yield value.strip(), bracket + interval
+    yield part_interval(change(measure[0], row["difference"], row["ci_low"], row["ci_high"]))
     yield probability(row["p_holm"])
 
 
@@ -162,11 +170,9 @@ def make_consistency_table(study: Similarity) -> PaperTable:
     """How often each model, and people, choose as those who judged."""
     rows: list[list[str | tuple[str, str]]] = []
     for name, row in (*study.models.items(), *study.people.items()):
-        value, bracket, interval = percent(row["value"], row["ci_low"], row["ci_high"]).partition(
-            "["
-        )
+        share = part_interval(percent(row["value"], row["ci_low"], row["ci_high"]))
         ties = count(row["ties"]) if name in study.models else ""
-        rows.append([str(name), (value.strip(), bracket + interval), ties, count(row["n"])])
+        rows.append([str(name), share, ties, count(row["n"])])
     ceilings = {*study.ceilings.values()}
     limited = ceilings and max(ceilings) < 1
     most = f" No model can reach more than {percent(max(ceilings))}." if limited else ""

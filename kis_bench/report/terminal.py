@@ -20,6 +20,7 @@ from kis_bench.metrics import (
     measure_name,
     measure_words,
 )
+from kis_bench.records import count_things
 from kis_bench.report.compared import (
     TABLE_HEAD,
     VERDICT_ORDER,
@@ -30,7 +31,7 @@ from kis_bench.report.compared import (
     verdicts,
 )
 from kis_bench.report.numbers import figure, is_absent, percent
-from kis_bench.report.sections.similarity.wording import CEILING, count_things, share_in
+from kis_bench.report.sections.similarity.wording import CEILING, share_in
 from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import PERSON, Similarity, as_records, judged_datasets
 

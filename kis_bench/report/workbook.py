@@ -15,8 +15,8 @@ import pandas as pd
 from kis_bench.errors import MissingDependency
 from kis_bench.files.spreadsheets import guard
 from kis_bench.files.whole import write_whole
+from kis_bench.records import count_things
 from kis_bench.report.sections.provenance import list_facts
-from kis_bench.report.sections.similarity.wording import count_things
 from kis_bench.results.columns import TABLES
 
 if TYPE_CHECKING:

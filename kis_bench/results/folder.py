@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.records import describe_name, describe_record, phrase_count
+from kis_bench.records import count_things, describe_name, describe_record
 from kis_bench.results.columns import (
     AGREEMENT,
     DISTANCES,
@@ -55,7 +55,7 @@ class Run:
         tables = {"ranks": self.ranks, "judgments": self.judgments, "verdicts": self.verdicts}
         rows = [f"{name}: {len(table):,}" for name, table in tables.items() if len(table)]
         names = [
-            phrase_count(len(self.provenance.get(f"{kind}s") or ()), kind)
+            count_things(len(self.provenance.get(f"{kind}s") or ()), kind)
             for kind in ("model", "dataset")
         ]
         return describe_record(self, describe_name(self.folder.name), *names, *rows)

@@ -117,14 +117,14 @@ def mend_metrics(run: Run, damage: str) -> tuple[pd.DataFrame, str]:
         damage: what happened to metrics.csv; empty: it could be read.
     """
     known, ranks = run.metrics, run.ranks
-    cells = pd.MultiIndex.from_frame(ranks[CELL_COLUMNS].astype(str)).unique()
+    index = pd.MultiIndex.from_frame(ranks[CELL_COLUMNS].astype(str))  # the cell of each row
+    cells = index.unique()
     there = pd.MultiIndex.from_frame(known[CELL_COLUMNS].astype(str)).unique()
     without = cells.difference(there)
     judged = " Those of image similarity can't be." if damage and len(run.judgments) else ""
     if not len(without):
         lost = " Figures of image similarity can't be shown." if judged else ""
         return known, f"{damage}.{lost}" if damage else ""
-    index = pd.MultiIndex.from_frame(ranks[CELL_COLUMNS].astype(str))
     anew = metrics_table(ranks[index.isin(without)])
     filled = [table for table in (known, anew) if len(table)]
     said = damage or f"metrics.csv lacks {len(without):,} of {len(cells):,} cells"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -41,12 +42,19 @@ def make_line(file, clock, **settings):
     return line
 
 
+@contextmanager
+def follow(line, clock, total):
+    """A step over pictures that begins now and that the line shows."""
+    with watch(line), track("photos: images", unit="image", total=total) as step:
+        step.started_s = clock.now
+        yield step
+
+
 def test_a_step_is_shown_once_it_takes_long_and_taken_away_at_its_end(pipe):
     read, file = pipe
     clock = Clock()
     line = make_line(file, clock, terminal=True)
-    with watch(line), track("photos: images", unit="image", total=100) as step:
-        step.started_s = clock.now
+    with follow(line, clock, total=100) as step:
         line.tick()
         assert read() == ""
         clock.now += 4
@@ -77,8 +85,7 @@ def test_a_log_gets_a_line_a_minute_and_none_of_short_steps(pipe):
     read, file = pipe
     clock = Clock()
     line = make_line(file, clock, terminal=False)
-    with watch(line), track("photos: images", unit="image", total=10_000) as step:
-        step.started_s = clock.now
+    with follow(line, clock, total=10_000) as step:
         for _ in range(59):
             clock.now += 1
             step.advance()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -186,23 +186,45 @@ def draw_curves(style: Styles, dataset: str, panels: Sequence[CurvePanel]) -> An
             grid[i].set_ylabel("recall@k")
         order = sorted(area, key=lambda model: (-area[model], model))
         ncols = columns if columns > 1 or len(order) <= MOST_BANDS else 2
-        room = figure.get_figwidth() / ncols - 0.7
+        shown = {model: handles[model] for model in order}
         most = max(len(panel.asked) for panel in panels)
         of_each = " of each panel" if most > MOST_BANDS and len(panels) > 1 else ""
-        figure.legend(
-            [*(handles[model] for model in order), grid[0].lines[-1]],
-            [*(fitting(model, room, 8.5) for model in order), "chance"],
-            loc="outside lower left",
-            ncols=ncols,
-            fontsize=8.5,
-            frameon=False,
-            handlelength=2.6,
-            title=f"with {banded(most)}{of_each}",
-            title_fontsize=8,
-            alignment="left",
-        )
+        said = f"with {banded(most)}{of_each}"
+        room = figure.get_figwidth() / ncols - 0.7
+        add_legend(figure, shown, grid[0].lines[-1], said, ncols, room, sizes=(8.5, 8))
         title = f"{fitting(dataset, figure.get_figwidth() - 4.2, 13, 'bold')}: targets found among the first k"
         return add_title(figure, title, size=13)
+
+
+def add_legend(
+    figure: Any,
+    lines: Mapping[str, Any],
+    chance: Any,
+    title: str,
+    columns: int,
+    room: float,
+    *,
+    sizes: tuple[float, float],
+) -> None:
+    """One legend below all panels, models in the order of ``lines``, then chance.
+
+    Args:
+        room: inches that a name may take.
+        sizes: of names and of the title, in points.
+    """
+    names, of_title = sizes
+    figure.legend(
+        [*lines.values(), chance],
+        [*(fitting(model, room, names) for model in lines), "chance"],
+        loc="outside lower left",
+        ncols=columns,
+        fontsize=names,
+        frameon=False,
+        handlelength=2.6,
+        title=title,
+        title_fontsize=of_title,
+        alignment="left",
+    )
 
 
 def draw_panel(style: Styles, axes: Any, panel: CurvePanel) -> list[tuple[float, Any, str]]:
@@ -257,16 +279,7 @@ def draw_overview(style: Styles, conditions: Sequence[Condition]) -> Any:
             axes.set_title(f"{name}\n{about}", fontsize=7, loc="left", color="#222222")
         order = sorted(area, key=lambda model: (-float(np.mean(area[model])), model))
         columns = 3 if width >= WIDTH else 2
-        figure.legend(
-            [*(handles[model] for model in order), chance],
-            [*(fitting(model, width / columns - 0.6, 7) for model in order), "chance"],
-            loc="outside lower left",
-            ncols=columns,
-            fontsize=7,
-            frameon=False,
-            handlelength=2.6,
-            title=f"with {banded(most)}{' of each panel' if most > MOST_BANDS else ''}",
-            title_fontsize=7,
-            alignment="left",
-        )
+        lines = {model: handles[model] for model in order}
+        said = f"with {banded(most)}{' of each panel' if most > MOST_BANDS else ''}"
+        add_legend(figure, lines, chance, said, columns, width / columns - 0.6, sizes=(7, 7))
         return add_title(figure, "Targets found among the first k", size=9)

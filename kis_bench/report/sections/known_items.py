@@ -18,6 +18,7 @@ from kis_bench.metrics import (
     Measure,
     measure_words,
 )
+from kis_bench.records import count_things
 from kis_bench.report.numbers import (
     change,
     count,
@@ -27,7 +28,6 @@ from kis_bench.report.numbers import (
     percent,
     probability,
 )
-from kis_bench.report.sections.similarity.wording import count_things
 from kis_bench.report.tables import escape, table
 from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import as_records

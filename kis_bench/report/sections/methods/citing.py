@@ -12,7 +12,7 @@ from kis_bench.datasets.catalogue import EMBEDDED
 from kis_bench.datasets.openmoji import OPENMOJI_NOTE
 from kis_bench.files.latex import escape_latex
 from kis_bench.files.toml_tables import read_toml
-from kis_bench.report.sections.methods.material import find_facts
+from kis_bench.report.sections.methods.material import find_facts, list_used
 from kis_bench.report.sections.methods.wording import enumerate_words, name_in_bold
 from kis_bench.report.sections.similarity.wording import list_point
 from kis_bench.report.tables import escape
@@ -50,12 +50,6 @@ def show_citations(run: Run) -> list[str]:
         named = enumerate_words(map(name_in_bold, silent))
         lines.append(f"- No paper was recorded for {named}; see where these come from.")
     return ["## How to cite", "", *lines, "", "```bibtex", "\n\n".join(entries), "```", ""]
-
-
-def list_used(run: Run) -> list[str]:
-    """Names of the models that the run has results of."""
-    tables = (run.ranks, run.judgments)
-    return [*dict.fromkeys(str(name) for table in tables for name in table["model"].unique())]
 
 
 def find_address(run: Run, model: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.datasets.left_out import explain_left_out
+from kis_bench.records import count_things
 from kis_bench.report.sections.methods.wording import UNRECORDED, enumerate_words, name_in_bold
-from kis_bench.report.sections.similarity.wording import count_things
 from kis_bench.report.tables import escape
 from kis_bench.statistics.clusters import cluster_by_target, count_clusters, describe_count
 
@@ -24,6 +24,12 @@ def find_facts(run: Run, kind: str, name: str) -> Facts:
     """What run.json says of a model or a dataset; empty where it says nothing."""
     found = (run.provenance.get(kind) or {}).get(name)
     return found if isinstance(found, Mapping) else {}
+
+
+def list_used(run: Run) -> list[str]:
+    """Names of the models that the run has results of."""
+    tables = (run.ranks, run.judgments)
+    return [*dict.fromkeys(str(name) for table in tables for name in table["model"].unique())]
 
 
 def tell_collections(run: Run) -> list[str]:
@@ -85,15 +91,12 @@ def describe_queries(rows: pd.DataFrame) -> str:
 
 def tell_models(run: Run) -> list[str]:
     """A sentence, then a list of all models of the run with where they are from and what computed their vectors."""
-    names = dict.fromkeys(
-        str(name) for table in (run.ranks, run.judgments) for name in table["model"].unique()
-    )
-    if not names:
-        return []
     points = [
         f"- {name_in_bold(name)}: {tell_model(run, name, find_facts(run, 'models', name))}"
-        for name in names
+        for name in list_used(run)
     ]
+    if not points:
+        return []
     lead = "The model was:" if len(points) == 1 else f"{len(points):,} models took part:"
     about = (
         "Images and texts were prepared as each checkpoint prescribes; a key stands for weights, preprocessing and "

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from kis_bench.metrics import CONSISTENCY_PUBLISHED, PER_TRIPLET
+from kis_bench.records import count_things
 from kis_bench.report.numbers import count, figure, percent
 from kis_bench.report.plots.consistency import draw_consistency
-from kis_bench.report.sections.similarity.wording import count_pictures, count_things, share_in
+from kis_bench.report.sections.similarity.wording import count_pictures, share_in
 from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import PERSON, Similarity

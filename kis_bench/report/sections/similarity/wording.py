@@ -30,12 +30,3 @@ def name_some(names: Sequence[str], limit: int = NAMED) -> str:
 
 def count_pictures(n: int) -> str:
     return f"{n:,} target pictures" if n > 1 else "one target picture"
-
-
-def count_things(n: int, noun: str) -> str:
-    """A number and its noun, in the singular for one.
-
-    >>> count_things(1, "triplet"), count_things(1200, "triplet")
-    ('1 triplet', '1,200 triplets')
-    """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
