@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.errors import BadVector
+from kis_bench.ranking.equal_items import EqualItems
 from kis_bench.ranking.exact_scores import (
     LARGEST_LENGTH,
     SLACK,
@@ -31,6 +32,7 @@ from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 
 BLOCK_VECTORS, BLOCK_QUERIES = 4096, 1024
 PAIR_NUMBERS = 2**20  #: of the vectors of undecided pairs that are looked at together
+MANY_PAIRS = 2**14  #: undecided, from which on it pays to look for equal items first
 MARK_ABOVE, MARK_LEVEL = (
     2,
     1,
@@ -103,6 +105,7 @@ class Panel:
             codes,
         )
         self.first = first  # position of the first query, for messages
+        self.equal = EqualItems(queries, items)
         self.target = self.find_best_of_sets(targets)
         # Sets that are no wider than a single target need no counting of their own.
         alone = all(len(some) == 1 for some in targets)
@@ -201,7 +204,7 @@ class Panel:
             min(block_items or max(1, BLOCK_VECTORS // v), max(1, n)),
         )
         panels = [slice(i, min(i + height, q)) for i in range(0, q, height)]
-        tops = [TopItems(self.queries[rows], self.items, min(top_k, n)) for rows in panels]
+        tops = [TopItems(self.equal, rows, min(top_k, n)) for rows in panels]
         above, tied = np.zeros(q, np.int64), np.zeros(q, np.int64)
         marks = (
             None
@@ -216,15 +219,17 @@ class Panel:
             for rows, top in zip(panels, tops, strict=True):
                 scores = compute_block_scores(self.queries[rows], block, buffer, best)
                 error = float32_bound(self.query_lengths[rows], longest, block.shape[2])
-                higher, (ties, _) = self.compare(self.target, scores, error, block, rows)
+                higher, (ties, _) = self.compare(self.target, scores, error, block, rows, start)
                 above[rows] += [np.count_nonzero(row) for row in higher]  # faster than axis=1
                 tied[rows] += np.bincount(ties, minlength=len(higher))
                 top.add(start, scores, error)
                 for wide in (w for w in self.wider if w is not None and len(w.members)):
-                    higher, (ties, columns) = self.compare(wide.mark, scores, error, block, rows)
+                    higher, (ties, columns) = self.compare(
+                        wide.mark, scores, error, block, rows, start
+                    )
                     wide.count(rows, higher, ties, start + columns)
                 if self.group is not None and self.codes is not None and marks is not None:
-                    higher, level = self.compare(self.group, scores, error, block, rows)
+                    higher, level = self.compare(self.group, scores, error, block, rows, start)
                     add_marks(marks[rows], self.codes[start : start + width], higher, level)
                 if advance is not None:
                     advance(scores.size)
@@ -263,9 +268,18 @@ class Panel:
         return float(sizes.max())
 
     def compare(
-        self, mark: Mark, scores: Float32s, error: Float64s, block: Float32s, rows: slice
+        self,
+        mark: Mark,
+        scores: Float32s,
+        error: Float64s,
+        block: Float32s,
+        rows: slice,
+        start: int,
     ) -> tuple[NDArray[np.bool_], tuple[Int64s, Int64s]]:
-        """Items above the mark, bool ``[q, b]``, and (row, column) of those level with it."""
+        """Items above the mark, bool ``[q, b]``, and (row, column) of those level with it.
+
+        The ``block`` of items begins with that of position ``start``.
+        """
         low, high = mark.thresholds(error, rows)
         above = scores > high
         open_ = scores >= low
@@ -274,8 +288,14 @@ class Panel:
         signs = np.zeros(len(row), np.int8)
         _, v, d = block.shape
         step = max(1, PAIR_NUMBERS // (v * d))
-        for i in range(0, len(row), step):
-            some = slice(i, i + step)
+        differ = np.arange(len(row))
+        if (
+            len(row) > MANY_PAIRS and self.equal.few
+        ):  # most are copies of the mark's item, as a rule
+            who = rows.start + row
+            differ = np.flatnonzero(~self.equal.are_equal(who, start + column, mark.items[who]))
+        for i in range(0, len(differ), step):
+            some = differ[i : i + step]
             who = np.repeat(rows.start + row[some], v)
             rivals = block[column[some]].reshape(len(who), -1)
             signs[some] = (

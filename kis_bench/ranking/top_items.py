@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kis_bench.ranking.equal_items import EqualItems
 from kis_bench.ranking.exact_scores import (
     ExactScores,
     gather,
@@ -41,16 +42,17 @@ class Candidates:
 
 
 class TopItems:
-    """The ``k`` best items of a block of ``queries [q, d]``.
+    """The ``k`` best items of a block of queries, those of ``rows``.
 
     An item stays a candidate while its score can reach the floor: the k-th highest lower bound seen so far.
     """
 
-    def __init__(self, queries: Float32s, items: Any, k: int) -> None:
-        self.queries, self.items, self.k = queries, items, k
-        self.floor = np.full(len(queries), -np.inf)
+    def __init__(self, equal: EqualItems, rows: slice, k: int) -> None:
+        self.equal, self.rows, self.k = equal, rows, k
+        self.queries, self.items = equal.queries[rows], equal.items
+        self.floor = np.full(len(self.queries), -np.inf)
         self.kept = Candidates()
-        self.whole = suits_whole_order(queries, tuple(items.shape), k)
+        self.whole = suits_whole_order(equal, k)
 
     def add(self, start: int, scores: Float32s, error: Float64s) -> None:
         """Takes the float32 ``scores [q, b]`` of the items from ``start`` on, each good to ``error [q]``."""
@@ -97,7 +99,7 @@ class TopItems:
     def ordered(self) -> Int64s:
         """Positions of the best k items, best first and equals by position: ``[q, k]``."""
         if self.whole:
-            return order_whole(self.queries, self.items, self.k)
+            return order_whole(self.equal, self.rows, self.k)
         found = np.zeros((len(self.queries), self.k), np.int64)
         rows = np.argsort(self.kept.row, kind="stable")
         ends = np.cumsum(np.bincount(self.kept.row, minlength=len(self.queries)))

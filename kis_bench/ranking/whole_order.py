@@ -3,60 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from kis_bench.ranking.exact_scores import SLACK, U64, ExactScores, bound_lengths, gamma, to_block
+from kis_bench.ranking.equal_items import EqualItems
+from kis_bench.ranking.exact_scores import SLACK, U64, ExactScores, bound_lengths, gamma
 from kis_bench.records import Float32s, Float64s, Int64s
 
 SHARE_WANTED = 1 / 8  #: of the items, from which on looking for candidates first costs more
-QUERIES_A_PATTERN = (
-    8  #: that have to be 0 in the same places for the items to be compared once for all
-)
-MOST_NUMBERS = 2**23  #: of all items, held in float64
 SCORES_AT_ONCE = 2**20
 
 
-def suits_whole_order(queries: Float32s, shape: tuple[int, ...], k: int) -> bool:
-    """Whether `order_whole` is the quick way to the ``k`` best of items of a shape ``[n, d]`` or ``[n, v, d]``."""
-    if k == 0 or len(queries) == 0 or k < SHARE_WANTED * shape[0]:
+def suits_whole_order(equal: EqualItems, k: int) -> bool:
+    """Whether `order_whole` is the quick way to the ``k`` best of the items."""
+    if k == 0 or len(equal.queries) == 0 or k < SHARE_WANTED * len(equal.items):
         return False
-    if int(np.prod(shape)) > MOST_NUMBERS:
-        return False
-    patterns = len(np.unique(np.packbits(queries != 0, axis=1), axis=0))
-    return patterns * QUERIES_A_PATTERN <= max(len(queries), QUERIES_A_PATTERN)
+    return equal.few
 
 
-def order_whole(queries: Float32s, items: Any, k: int) -> Int64s:
-    """Returns the positions of the ``k`` best items, best first and equals by position: ``[q, k]``.
+def order_whole(equal: EqualItems, rows: slice, k: int) -> Int64s:
+    """Returns the positions of the ``k`` best items for some queries, best first and equals by position: ``[q, k]``.
 
     Items that are the same where a query isn't 0 have one score, whatever a product of matrices makes of them; others
     whose scores float64 can't separate are compared exactly.
     """
-    block = to_block(items[:])
+    queries, block = equal.queries[rows], equal.block
     lengths = bound_lengths(queries)
     found = np.empty((len(queries), k), np.int64)
-    seen, pattern = np.unique(queries != 0, axis=0, return_inverse=True)
-    for number, columns in enumerate(seen):
-        rows = np.flatnonzero(pattern.reshape(-1) == number)
-        part = np.ascontiguousarray(block[:, :, columns])
-        flat = part.reshape(len(part), -1) + np.float32(0)  # never -0, which has other bytes
-        if not flat.shape[1]:
-            found[rows] = np.arange(k)
+    patterns, own = equal.patterns
+    for pattern in np.unique(own[rows]).tolist():
+        columns, (first, number) = patterns[pattern], equal.numbers[pattern]
+        some = np.flatnonzero(own[rows] == pattern)
+        if not columns.any():
+            found[some] = np.arange(k)
             continue
-        _, first, code = np.unique(
-            flat.view(np.dtype((np.void, flat.itemsize * flat.shape[1]))).reshape(-1),
-            return_index=True,
-            return_inverse=True,
-        )
-        code, sizes = code.reshape(-1), np.bincount(code.reshape(-1))
-        own = np.ascontiguousarray(queries[:, columns])
+        sizes = np.bincount(number)
+        vectors = np.ascontiguousarray(block[first][:, :, columns])
+        asked = np.ascontiguousarray(queries[:, columns])
         step = max(1, SCORES_AT_ONCE // len(block))
-        for start in range(0, len(rows), step):
-            some = rows[start : start + step]
-            levels = find_levels(own[some], lengths[some], part[first], sizes, k)
-            found[some] = np.argsort(levels[:, code], axis=1, kind="stable")[:, :k]
+        for start in range(0, len(some), step):
+            few = some[start : start + step]
+            levels = find_levels(asked[few], lengths[few], vectors, sizes, k)
+            found[few] = np.argsort(levels[:, number], axis=1, kind="stable")[:, :k]
     return found
 
 

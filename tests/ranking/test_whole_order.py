@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from kis_bench.ranking.equal_items import MOST_NUMBERS, EqualItems
 from kis_bench.ranking.exact_scores import ExactScores, to_block
-from kis_bench.ranking.whole_order import MOST_NUMBERS, order_whole, suits_whole_order
+from kis_bench.ranking.whole_order import order_whole, suits_whole_order
 
 
 def order_one_by_one(queries, items, k):
@@ -38,17 +39,21 @@ def draw(kind):
 @pytest.mark.parametrize("k", [1, 7, 40])
 def test_it_equals_the_order_of_each_query(kind, k):
     queries, items = draw(kind)
-    assert order_whole(queries, items, k).tolist() == order_one_by_one(queries, items, k).tolist()
+    equal, expected = EqualItems(queries, items), order_one_by_one(queries, items, k).tolist()
+    halves = [order_whole(equal, rows, k).tolist() for rows in (slice(0, 5), slice(5, 9))]
+    assert [*halves[0], *halves[1]] == expected
 
 
 def test_few_of_many_items_and_large_collections_are_left_to_candidates():
     queries = np.ones((20, 4), np.float32)
-    assert suits_whole_order(queries, (100, 4), 50)
-    assert not suits_whole_order(queries, (100, 4), 10)
-    assert not suits_whole_order(queries, (MOST_NUMBERS, 4), MOST_NUMBERS)
-    assert not suits_whole_order(queries, (100, 4), 0)
+    few = EqualItems(queries, np.ones((100, 4), np.float32))
+    assert suits_whole_order(few, 50)
+    assert not suits_whole_order(few, 10)
+    assert not suits_whole_order(few, 0)
+    many = np.broadcast_to(np.float32(1), (MOST_NUMBERS, 4))
+    assert not suits_whole_order(EqualItems(queries, many), MOST_NUMBERS)
 
 
 def test_queries_that_are_zero_in_places_of_their_own_are_ordered_one_by_one():
     queries = np.eye(20, dtype=np.float32)
-    assert not suits_whole_order(queries, (100, 20), 50)
+    assert not suits_whole_order(EqualItems(queries, np.ones((100, 20), np.float32)), 50)

@@ -1,0 +1,81 @@
+"""Items that must have the same score, because they are the same in all places where a query isn't 0."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench.ranking.exact_scores import to_block
+from kis_bench.records import Float32s, Int64s
+
+QUERIES_A_PATTERN = (
+    8  #: that have to be 0 in the same places for the items to be compared once for all
+)
+MOST_NUMBERS = 2**23  #: of all items, which are held at once
+
+
+class EqualItems:
+    """The items that some queries can't tell apart, for each pattern of places where a query is 0.
+
+    Nothing is looked at before it is asked for.
+    """
+
+    def __init__(self, queries: Float32s, items: Any) -> None:
+        self.queries, self.items = queries, items
+
+    @cached_property
+    def patterns(self) -> tuple[NDArray[np.bool_], Int64s]:
+        """The different patterns, True where a query isn't 0, ``[p, d]``, and which one each query has ``[q]``."""
+        packed = np.packbits(self.queries != 0, axis=1)
+        seen, pattern = np.unique(packed, axis=0, return_inverse=True)
+        columns = np.unpackbits(seen, axis=1, count=self.queries.shape[1]).astype(bool)
+        return columns, pattern.reshape(-1)
+
+    @cached_property
+    def few(self) -> bool:
+        """Whether the patterns are few, and the items as well, so that looking for equal ones costs little."""
+        if int(np.prod(tuple(self.items.shape))) > MOST_NUMBERS:
+            return False
+        return len(self.patterns[0]) * QUERIES_A_PATTERN <= max(
+            len(self.queries), QUERIES_A_PATTERN
+        )
+
+    @cached_property
+    def block(self) -> Float32s:
+        return to_block(self.items[:])
+
+    @cached_property
+    def numbers(self) -> list[tuple[Int64s, Int64s]]:
+        """What `number_equal` says under each pattern."""
+        return [number_equal(self.block, columns) for columns in self.patterns[0]]
+
+    @cached_property
+    def own_numbers(self) -> Int64s:
+        """Numbers of the items under all patterns, one after the other, ``[p n]``."""
+        return np.concatenate([number for _, number in self.numbers])
+
+    def are_equal(self, queries: Int64s, first: Int64s, second: Int64s) -> NDArray[np.bool_]:
+        """Whether two items, of positions ``[p]`` each, are the same for a query, of position ``[p]``."""
+        start = self.patterns[1][queries] * len(self.items)
+        equal: NDArray[np.bool_] = (
+            self.own_numbers[start + first] == self.own_numbers[start + second]
+        )
+        return equal
+
+
+def number_equal(block: Float32s, columns: NDArray[np.bool_]) -> tuple[Int64s, Int64s]:
+    """Numbers items ``[n, v, d]`` so that those that are the same in the columns ``[d]`` share a number.
+
+    Returns:
+        The first item of each number ``[u]``, and the number of each item ``[n]``.
+    """
+    flat = np.ascontiguousarray(block[:, :, columns]).reshape(len(block), -1)
+    flat = flat + np.float32(0)  # never -0, which has other bytes
+    if not flat.shape[1] or not len(flat):
+        return np.zeros(min(1, len(flat)), np.int64), np.zeros(len(flat), np.int64)
+    whole = flat.view(np.dtype((np.void, flat.itemsize * flat.shape[1]))).reshape(-1)
+    _, first, number = np.unique(whole, return_index=True, return_inverse=True)
+    return first, number.reshape(-1)

@@ -1,0 +1,64 @@
+"""Items that a query can't tell apart, against a comparison of each pair; and ranks with many of them."""
+
+import numpy as np
+import pytest
+
+from kis_bench.ranking import panel, target_ranks
+from kis_bench.ranking.equal_items import EqualItems
+
+
+def draw(vectors=1):
+    """60 queries of three patterns of zeros, one of them of nothing but zeros, and 70 items with many copies."""
+    rng = np.random.default_rng(5)
+    queries = rng.standard_normal((60, 6)).astype(np.float32)
+    queries[:40, 3:] = 0
+    queries[:20] = 0
+    items = rng.integers(-1, 2, (70, vectors, 6)).astype(np.float32)
+    items[:, :, 0] = np.where(items[:, :, 0] > 0, 0.0, -0.0)  # which are equal
+    items[35:, :, :3] = items[:35, :, :3]
+    return queries, items[:, 0] if vectors == 1 else items
+
+
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_equal_is_what_is_the_same_wherever_the_query_is_not_zero(vectors):
+    queries, items = draw(vectors)
+    equal = EqualItems(queries, items)
+    assert equal.few
+    query, first, second = (
+        each.ravel() for each in np.meshgrid(range(60), range(70), range(70), indexing="ij")
+    )
+    block = items.reshape(70, vectors, 6)
+    expected = [
+        (block[a] == block[b])[:, queries[q] != 0].all()
+        for q, a, b in zip(query[::7], first[::7], second[::7], strict=True)
+    ]
+    assert equal.are_equal(query[::7], first[::7], second[::7]).tolist() == expected
+    assert 0 < sum(expected) < len(expected)
+
+
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_looking_for_equal_items_changes_no_rank(vectors, monkeypatch):
+    queries, items = draw(vectors)
+    rng = np.random.default_rng(6)
+    targets = [rng.choice(70, 1 + i % 3, replace=False).tolist() for i in range(60)]
+    wider = [[*some, (some[0] + 35) % 70] if i % 4 else [] for i, some in enumerate(targets)]
+    groups = (rng.integers(0, 9, 70)).tolist()
+
+    def find(most):
+        monkeypatch.setattr(panel, "MANY_PAIRS", most)
+        ranks = target_ranks(
+            queries, items, targets, groups=groups, relevant=[wider], top_k=20, block_items=32
+        )
+        return {name: np.asarray(values).tolist() for name, values in vars(ranks).items()}
+
+    asked = []
+    monkeypatch.setattr(
+        EqualItems,
+        "are_equal",
+        lambda *given, own=EqualItems.are_equal: asked.append(1) or own(*given),
+    )
+    plain = find(10**9)
+    assert not asked
+    assert find(0) == plain
+    assert asked
+    assert max(np.subtract(plain["worst"], plain["best"])) > 30
