@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from kis_bench import __version__
 from kis_bench.cli.completion import complete
 from kis_bench.cli.datasets import add_dataset_commands
+from kis_bench.cli.labelling import add_labelling_commands
 from kis_bench.cli.models import add_model_commands
 from kis_bench.cli.parser import EXIT_CODES, Parser, add_examples, describe_groups
 from kis_bench.cli.runs import add_run_commands
@@ -24,7 +25,7 @@ GROUPS = {
     "see what is here": ("datasets", "models", "fetch", "doctor"),
     "look at results": ("report", "compare", "export"),
     "keep results from getting worse": ("thresholds", "baseline"),
-    "bring in and prepare": ("import", "codebook"),
+    "bring in and prepare": ("label", "import", "codebook"),
 }
 
 
@@ -42,6 +43,7 @@ def make_parser() -> Parser:
         add_model_commands,
         add_dataset_commands,
         add_run_commands,
+        add_labelling_commands,
     ):
         add_commands(commands)
     about = {name: str(command.description) for name, command in commands.choices.items()}

@@ -1,0 +1,116 @@
+"""Writes the tables that others read from a database: whole, after each change, and never over somebody's edits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from kis_bench.errors import KisBenchError
+from kis_bench.files.whole import digest_content, write_whole
+from kis_bench.labelling.truth import Truth
+
+RETRY_S = 5.0  #: after a table couldn't be written
+
+
+class Exports:
+    """A thread that writes tables into a folder; changes that come while it writes share the next time.
+
+    Args:
+        render: the content of each table by its file's name; called in the thread, and has to be quick.
+        remedy: what to do where a table was changed by hand, such as the command that takes its edits over.
+        say: told when tables can't be written, and when they can again.
+    """
+
+    def __init__(
+        self,
+        truth: Truth,
+        folder: Path,
+        render: Callable[[], Mapping[str, bytes]],
+        *,
+        remedy: str,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.truth, self.folder, self.render, self.remedy, self.say = (
+            truth,
+            folder,
+            render,
+            remedy,
+            say,
+        )
+        self.problem = ""  # why the tables aren't what the database has; for the page
+        self.left: dict[str, tuple[tuple[int, int, int], str]] = {}  # state and digest of each file
+        self.wanted, self.ending = threading.Event(), False
+        self.thread = threading.Thread(target=self.work, name="exports", daemon=True)
+
+    def start(self) -> None:
+        """Writes all tables, and begins to follow changes."""
+        self.write()
+        self.thread.start()
+
+    def request(self) -> None:
+        """Something has changed; returns at once."""
+        self.wanted.set()
+
+    def stop(self) -> None:
+        """Writes all tables for the last time."""
+        self.ending = True
+        self.wanted.set()
+        if self.thread.is_alive():
+            self.thread.join()
+        self.write()
+
+    def work(self) -> None:
+        while not self.ending:
+            self.wanted.wait(RETRY_S if self.problem else None)
+            self.wanted.clear()
+            if not self.ending:
+                self.write()
+
+    def write(self) -> None:
+        """Writes what differs; what prevents it stands in ``problem``."""
+        try:
+            for name, content in self.render().items():
+                self.write_table(self.folder / name, content)
+            problem = ""
+        except KisBenchError as error:
+            problem = str(error)
+        if problem != self.problem:
+            self.say(problem or "the tables are written again")
+        self.problem = problem
+
+    def write_table(self, file: Path, content: bytes) -> None:
+        """Raises KisBenchError if somebody else has changed the file since, or it can't be written."""
+        known = self.truth.read("SELECT digest, before FROM exports WHERE file = ?", file.name)
+        new, old = hashlib.sha256(content).hexdigest(), self.digest_present(file)
+        if old and (not known or old not in known[0]) and old != new:
+            raise KisBenchError(
+                f"{file} was changed by hand, and is left as it is; what is written here is safe in "
+                f"{self.truth.file.name}. {self.remedy}"
+            )
+        if not known or (new, old) != known[0]:
+            # Before the file: else one that is written when the power fails would look like somebody's edit.
+            with self.truth.writing() as rows:
+                rows.execute(
+                    "INSERT OR REPLACE INTO exports VALUES (?, ?, ?)", (file.name, new, old)
+                )
+        if old != new:
+            write_whole(file, content)
+        self.left[file.name] = read_left_state(file), new
+
+    def digest_present(self, file: Path) -> str:
+        """The digest of the file as it is now; empty if there is none."""
+        try:
+            state, digest = self.left.get(file.name, (None, ""))
+            return digest if state == read_left_state(file) else digest_content(file)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise KisBenchError(f"{file} can't be read: {error.strerror}") from error
+
+
+def read_left_state(file: Path) -> tuple[int, int, int]:
+    about = os.stat(file)
+    return about.st_ino, about.st_size, about.st_mtime_ns

@@ -1,0 +1,44 @@
+"""The label file of what was written: byte for byte what people typed."""
+
+from __future__ import annotations
+
+import re
+
+from kis_bench.labelling.truth import Truth
+
+HEADER = b"query_id,item_id,label_set,text,annotator\n"
+#: What a cell has to be quoted for; blanks at its ends, too, for readers may take them off otherwise.
+QUOTED_FOR = re.compile(r'[,"\r\n]|^\s|\s$|^$')
+
+
+def quote_cell(text: str) -> str:
+    """A cell by RFC 4180.
+
+    >>> quote_cell('a "red" kite'), quote_cell("kite"), quote_cell(" kite")
+    ('"a ""red"" kite"', 'kite', '" kite"')
+    """
+    return '"' + text.replace('"', '""') + '"' if QUOTED_FOR.search(text) else text
+
+
+class LabelTable:
+    """labels.csv as bytes; rows that didn't change aren't made anew."""
+
+    def __init__(self, truth: Truth) -> None:
+        self.truth, self.revision = truth, 0
+        self.rows: dict[int, bytes] = {}
+
+    def render(self) -> dict[str, bytes]:
+        """The table by its file's name."""
+        fresh = self.truth.read(
+            "SELECT labels.id, item_id, label_set, text, name, revision FROM labels"
+            " JOIN assignments ON assignments.id = assignment JOIN items USING (number)"
+            " JOIN people ON people.id = person WHERE revision > ? ORDER BY labels.id",
+            self.revision,
+        )
+        for label, item, label_set, text, annotator, revision in fresh:
+            cells = (f"{item}-{label_set}", item, label_set, text, annotator)
+            # An optional text that was erased leaves its place empty.
+            row = ",".join(map(quote_cell, cells)) + "\n" if text else ""
+            self.rows[label] = row.encode()
+            self.revision = max(self.revision, revision)
+        return {"labels.csv": HEADER + b"".join(self.rows.values())}

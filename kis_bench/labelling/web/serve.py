@@ -1,0 +1,153 @@
+"""Serves an application on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from kis_bench.errors import KisBenchError
+from kis_bench.labelling.web.app import Site
+
+HEAD_TIMEOUT_S = 20.0  #: for the head of a request
+CLOSING_TIMEOUT_S = 3
+LOOPBACK = "127.0.0.1"
+
+
+class PatientProtocol(H11Protocol):
+    """Closes connections on which no whole request comes."""
+
+    head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE and self.head_timer is not None:
+            self.head_timer.cancel()
+            self.head_timer = None
+        elif self.conn.their_state is h11.IDLE and self.head_timer is None:
+            self.await_head()
+
+    def await_head(self) -> None:
+        self.head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.give_up)
+
+    def give_up(self) -> None:
+        self.head_timer = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.transport.close()
+
+
+def bind(host: str, port: int, last_port: int = 0) -> socket.socket:
+    """A socket on a port: the one that is asked for, else the last one if it is free, else any.
+
+    Raises:
+        KisBenchError: the port is in use, or there is no such address here.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    problem: OSError | None = None
+    for candidate in [port] if port else [last_port, 0] if last_port else [0]:
+        found = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":  # so that the port is free again at once
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((host, candidate))
+            found.listen(128)
+            return found
+        except OSError as error:
+            found.close()
+            problem = error
+    said = problem.strerror if problem is not None and problem.strerror else problem
+    raise KisBenchError(
+        f"{host} port {port}: {said}; name another --port, or leave it out for a free one"
+    )
+
+
+def spell_address(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # all of this machine's
+        host = socket.gethostname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run_server(app: Any, bound: socket.socket, started: Callable[[], None]) -> None:
+    """Answers requests until Ctrl-C; ``started`` is called once it does."""
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=CLOSING_TIMEOUT_S,
+    )
+    server = uvicorn.Server(config)
+
+    def watch() -> None:
+        while not server.started:
+            if server.should_exit:
+                return
+            threading.Event().wait(0.02)
+        started()
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        server.run(sockets=[bound])
+    except KeyboardInterrupt:  # which is how one stops it
+        print(file=sys.stderr)
+    except SystemExit as error:
+        raise KisBenchError("the server could not be started; see above") from error
+
+
+def open_browser(address: str) -> bool:
+    """Whether a browser with windows was told to open an address."""
+    if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        return False
+    try:
+        return webbrowser.open(address)
+    except (OSError, webbrowser.Error):
+        return False
+
+
+def serve_site(
+    site: Site,
+    app: Any,
+    links: Mapping[str, str],
+    *,
+    host: str = LOOPBACK,
+    port: int,
+    browser: bool,
+) -> None:
+    """Serves a site until Ctrl-C; prints a link for each person, and opens the first in a browser.
+
+    Args:
+        links: by name, what `People.invite` gives.
+        port: 0: the one that it was served on last, so that open pages go on, or a free one.
+    """
+    bound = bind(host, port, int(site.truth.read_setting("port", "0")))
+    site.truth.set_setting("port", str(bound.getsockname()[1]))
+    site.address = spell_address(bound)
+
+    def show_links() -> None:
+        addresses = {name: f"{site.address}/enter/{secret}" for name, secret in links.items()}
+        for name, address in addresses.items():
+            print(f"  {name}: {address}", flush=True)
+        first = next(iter(addresses.values()))
+        if browser and not open_browser(first):
+            print("No browser could be opened: open the first address yourself.")
+        print("Ctrl-C ends it; what is saved stays, and the same command goes on.", flush=True)
+
+    with bound:
+        run_server(app, bound, show_links)
