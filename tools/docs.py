@@ -59,6 +59,7 @@ def write_arguments(parser: Parser) -> str:
 
     def row(action: argparse.Action) -> list[str]:
         value = action.metavar or "|".join(action.choices or ()) or action.dest.upper()
+        value = value if isinstance(value, str) else " ".join(value)
         if action.option_strings:
             value = f"{action.option_strings[0]} {value if action.nargs != 0 else ''}".strip()
         return [f"`{value}`", str(action.help).replace("%%", "%")]

@@ -14,7 +14,7 @@ from kis_bench.datasets.labels import find_label_files
 from kis_bench.datasets.labels import read_label_sets as label_sets_of_files
 from kis_bench.datasets.layouts import LAYOUTS, choose_layout
 from kis_bench.datasets.nearly import find_unread_tables
-from kis_bench.datasets.reset import find_triplet_file
+from kis_bench.datasets.reset import find_triplet_file, is_study
 from kis_bench.errors import KisBenchError, NotReady, UnknownName, spell_option
 from kis_bench.files import cache
 from kis_bench.records import Dataset, Participant, Readiness
@@ -187,7 +187,7 @@ def has_triplets(row: DatasetRow) -> bool:
         return (
             row.name == "openmoji-triplets" or choose_layout(row.name, row.layout).name == "reset"
         )
-    return find_triplet_file(row.folder) is not None
+    return is_study(row.folder)
 
 
 def has_queries(row: DatasetRow) -> bool:
@@ -197,5 +197,5 @@ def has_queries(row: DatasetRow) -> bool:
 
 def list_extractors(row: DatasetRow) -> tuple[str, ...]:
     """Names of the extractors whose distances stand in a dataset's table of triplets, from its header."""
-    file = None if row.folder is None else find_triplet_file(row.folder)
+    file = find_triplet_file(row.folder) if row.folder is not None and has_triplets(row) else None
     return () if file is None else reset.read_extractor_names(file)

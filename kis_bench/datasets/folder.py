@@ -14,7 +14,7 @@ from kis_bench.datasets.layouts import Groups, Layout, Times, require_all_groups
 from kis_bench.datasets.left_out import UNLISTED, count_by_kind
 from kis_bench.datasets.listing import Digests, Listing, PictureFiles, list_pictures, walk
 from kis_bench.datasets.nearly import find_unread_tables
-from kis_bench.datasets.reset import TRIPLET_FILES, Study, find_triplet_file, read_study
+from kis_bench.datasets.reset import TRIPLET_FILES, Study, is_study, read_study
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.csv_tables import find_unexpected_columns, parse_seconds, read_rows
 from kis_bench.files.images import IMAGE_SUFFIXES
@@ -80,9 +80,7 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
 def read_study_in(root: Path, layout: Layout) -> Study | None:
     """The study in a dataset folder; None if neither layout nor files announce one. Raises as ``read_study``."""
     return (
-        read_study(root)
-        if root.is_dir() and (layout.name == "reset" or find_triplet_file(root))
-        else None
+        read_study(root) if root.is_dir() and (layout.name == "reset" or is_study(root)) else None
     )
 
 

@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+from kis_bench.datasets.reset import find_triplet_file, is_study
+
 #: What people call the table of their texts.
 TEXT_TABLES = (
     "labels",
@@ -56,6 +58,10 @@ def find_unread_tables(root: Path, *, labelled: bool) -> list[str]:
         right = guess_meant_name(folder, name, labelled)
         if right and not is_same_file(root / folder / name, root / right):
             found.append(f"{folder}{name} is not read; {suggest_remedy(name, right)}")
+    if (triplets := find_triplet_file(root)) and not is_study(root):
+        found.append(
+            f"{triplets.name} is not read, because nobody has judged its triplets; kis-bench judge shows them to people"
+        )
     return found
 
 

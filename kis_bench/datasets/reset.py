@@ -76,6 +76,15 @@ def find_triplet_file(root: Path) -> Path | None:
     return next((root / name for name in TRIPLET_FILES if os.path.isfile(root / name)), None)
 
 
+def is_study(root: Path) -> bool:
+    """Whether a dataset folder has a table of triplets and one of what people said of them.
+
+    Triplets alone are a study to come, and the pictures are a collection like any other.
+    """
+    others = (root / PARTICIPANTS_FILE, root / JUDGMENTS_FILE)
+    return find_triplet_file(root) is not None and any(map(os.path.isfile, others))
+
+
 def read_extractor_names(file: Path) -> tuple[str, ...]:
     """Names of extractors with cosine distances in the header of a table; none if it can't be read."""
     try:

@@ -31,7 +31,7 @@ KEPT_DRAWS = 2**25  #: draws of a kind that are kept, a byte each; more are draw
 
 def wilson_interval(
     successes: ArrayLike,
-    n: int | None = None,
+    n: float | None = None,
     confidence: float = 0.95,
     *,
     clusters: ArrayLike | None = None,

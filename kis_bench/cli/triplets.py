@@ -1,0 +1,211 @@
+"""The command that draws triplets for people to judge."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from kis_bench.cli.arguments import (
+    add_dataset,
+    add_session_option,
+    parse_positive,
+    print_table,
+    require_usable,
+    run_every,
+)
+from kis_bench.cli.labelling import parse_folder
+from kis_bench.cli.parser import Commands, add_command
+from kis_bench.errors import KisBenchError
+from kis_bench.ranking.relevance import NearDuplicates
+
+PLANNED_POINTS = (
+    10.0,
+    5.0,
+    3.0,
+    2.0,
+)  #: half widths that are planned for, beside the one asked for
+SIDING_SHARES = (0.55, 0.6, 0.7, 0.8)  #: of people who choose as one of two models
+
+
+def add_triplet_command(commands: Commands) -> None:
+    drawing = add_command(
+        commands,
+        "triplets",
+        write_new_triplets,
+        "triplets path/to/mine --model clip-vit-b-32",
+        "triplets path/to/mine --disagree clip-vit-b-32 demo --number 200 --append",
+    )
+    add_dataset(drawing, "a folder of pictures, or NAME=FOLDER")
+    models = drawing.add_mutually_exclusive_group(required=True)
+    models.add_argument(
+        "--model", metavar="MODEL", help="the model by whose ranks candidates are drawn"
+    )
+    models.add_argument(
+        "--disagree",
+        nargs=2,
+        metavar=("A", "B"),
+        help="only triplets on which these two models choose differently, by ranks of the first",
+    )
+    drawing.add_argument(
+        "--number",
+        type=parse_positive,
+        metavar="N",
+        help="how many triplets (default: as many as --interval takes, each judged once)",
+    )
+    drawing.add_argument(
+        "--bins",
+        default="powers",
+        metavar="RANKS",
+        help="last rank of each bin that candidates are drawn from, such as 1,10,100,1000 "
+        "(default: powers of two up to the collection)",
+    )
+    drawing.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    add_session_option(
+        drawing,
+        "near-duplicates",
+        help="which pictures count as one and are never compared: identical, phash:BITS or "
+        "cosine:SIMILARITY under the first model (default: identical files)",
+    )
+    drawing.add_argument(
+        "--interval",
+        type=parse_points,
+        default=5.0,
+        metavar="POINTS",
+        help="half the width of the interval that is wanted, in percentage points (default: 5)",
+    )
+    drawing.add_argument(
+        "--people",
+        type=parse_positive,
+        default=20,
+        metavar="N",
+        help="how many people will share the judgments (default: 20)",
+    )
+    drawing.add_argument(
+        "--distances",
+        action="store_true",
+        help="also write the models' cosine distances, as columns of extractors",
+    )
+    drawing.add_argument("--append", action="store_true", help="add to the triplets that are there")
+    drawing.add_argument(
+        "--force", action="store_true", help="write over triplets that nobody judged"
+    )
+    drawing.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where triplets.csv goes (default: the dataset)"
+    )
+    for name in ("store", "device", "precision", "download"):
+        add_session_option(drawing, name)
+    add_session_option(drawing, "batch-size", type=parse_positive)
+
+
+def parse_points(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value < 50:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of points from 0.1 to 50")
+    return value
+
+
+def write_new_triplets(arguments: argparse.Namespace) -> int:
+    """Draws triplets for people to judge, by ranks under a model or where two disagree, and plans how many it takes."""
+    from kis_bench.datasets.folder import read_images
+    from kis_bench.datasets.layouts import choose_layout
+    from kis_bench.embed import embed_collection
+    from kis_bench.encoders import LazyEncoder
+    from kis_bench.exchange.triplet_table import (
+        describe_sample,
+        make_rows,
+        require_free_table,
+        sample_triplets,
+        write_triplets,
+    )
+    from kis_bench.files.whole import require_writable
+    from kis_bench.labelling.texts.pool import require_folder
+    from kis_bench.store import Store, default_store
+    from kis_bench.triplets.planning import plan_judgments
+
+    alike = NearDuplicates.parse(arguments.near_duplicates)
+    row = parse_folder(arguments)
+    names = [arguments.model] if arguments.model else arguments.disagree
+    if len({*names}) < len(names):
+        raise KisBenchError(f"--disagree {names[0]} {names[1]}: name two different models")
+    root, *checkpoints = run_every(
+        [
+            partial(require_folder, row),
+            *(partial(require_usable, name, download=arguments.download) for name in names),
+        ]
+    )
+    folder: Path = arguments.out or root
+    keep = {"append": arguments.append, "force": arguments.force}
+    require_free_table(folder, **keep)
+    require_writable(folder, "the triplets can't be written")
+    collection, _ = read_images(row.name, root, choose_layout(row.name, row.layout))
+    encoders = [
+        LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
+        for checkpoint in checkpoints
+    ]
+    store = Store(arguments.store or default_store())
+    models = {
+        encoder.name: embed_collection(collection, encoder, store, batch_size=arguments.batch_size)
+        for encoder in encoders
+    }
+    wanted = plan_judgments(arguments.interval / 100, arguments.people)
+    number = arguments.number or wanted or require_more_people(arguments)
+    sampled = sample_triplets(
+        collection,
+        models,
+        number,
+        bins=arguments.bins,
+        seed=arguments.seed,
+        near_duplicates=alike,
+    )
+    rows = make_rows(sampled, distances=arguments.distances)
+    file = write_triplets(folder, rows, **keep)
+    for line in describe_sample(sampled, number):
+        print(line)
+    print(f"written to {file}\n")
+    print_plan(arguments.interval, arguments.people)
+    if len(models) > 1:
+        print_telling_apart(arguments.people)
+    return 0
+
+
+def print_plan(interval: float, people: int) -> None:
+    """Prints how many judgments give which interval, and what that takes for granted."""
+    from kis_bench.triplets.planning import ASSUMED, tabulate_plan
+
+    points = sorted({*PLANNED_POINTS, interval}, reverse=True)
+    rows = tabulate_plan([each / 100 for each in points], people)
+    print(f"judgments with a preference that a 95% interval takes, shared by {people:,} people:\n")
+    print_table(rows, ("interval", "one person a triplet", "two", "three"))
+    print(
+        f"\nassumed: a model agrees with {ASSUMED.consistency:.0%} of the judgments, two people with each other on "
+        f"{ASSUMED.people_agree:.0%} of the triplets,\nand the agreements of one person correlate by "
+        f"{ASSUMED.person_correlation:g}; the report of the study has the interval that came out"
+    )
+
+
+def print_telling_apart(people: int) -> None:
+    """Prints how many judgments on triplets that two models disagree on tell which of them people side with."""
+    from kis_bench.triplets.planning import plan_comparison
+
+    print(
+        "\nto tell in four of five studies which of the two models people side with, on these triplets:\n"
+    )
+    rows = []
+    for share in SIDING_SHARES:
+        n = plan_comparison(share, people)
+        rows.append((f"{share:.0%}", "more people are needed" if n is None else f"{n:,}"))
+    print_table(rows, ("judgments that do", "judgments"))
+
+
+def require_more_people(arguments: argparse.Namespace) -> int:
+    from kis_bench.triplets.planning import count_needed_people
+
+    people = count_needed_people(arguments.interval / 100)
+    raise KisBenchError(
+        f"--interval {arguments.interval:g}: {arguments.people:,} people can't tell so exactly, however "
+        f"much they judge, because people differ; ask {people:,} or more (--people), or give --number"
+    )
