@@ -16,7 +16,7 @@ from kis_bench.cli.models import add_model_commands
 from kis_bench.cli.parser import EXIT_CODES, Parser, add_examples, describe_groups
 from kis_bench.cli.runs import add_run_commands
 from kis_bench.cli.suite import add_suite_command
-from kis_bench.cli.triplets import add_triplet_command
+from kis_bench.cli.triplets import add_triplet_commands
 from kis_bench.errors import SHORT_OPTIONS, KisBenchError
 from kis_bench.files.progress import watch
 from kis_bench.files.status_line import StatusLine
@@ -26,7 +26,7 @@ GROUPS = {
     "see what is here": ("datasets", "models", "fetch", "doctor"),
     "look at results": ("report", "compare", "export"),
     "keep results from getting worse": ("thresholds", "baseline"),
-    "ask people": ("label", "triplets"),
+    "ask people": ("label", "triplets", "judge"),
     "bring in and prepare": ("import", "codebook"),
 }
 
@@ -46,7 +46,7 @@ def make_parser() -> Parser:
         add_dataset_commands,
         add_run_commands,
         add_labelling_commands,
-        add_triplet_command,
+        add_triplet_commands,
     ):
         add_commands(commands)
     about = {name: str(command.description) for name, command in commands.choices.items()}

@@ -1,4 +1,4 @@
-"""The command that draws triplets for people to judge."""
+"""The commands that draw triplets, and show them to people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kis_bench.cli.arguments import (
     require_usable,
     run_every,
 )
-from kis_bench.cli.labelling import parse_folder
+from kis_bench.cli.labelling import add_server_options, parse_folder, require_web_packages
 from kis_bench.cli.parser import Commands, add_command
 from kis_bench.errors import KisBenchError
 from kis_bench.ranking.relevance import NearDuplicates
@@ -28,7 +28,7 @@ PLANNED_POINTS = (
 SIDING_SHARES = (0.55, 0.6, 0.7, 0.8)  #: of people who choose as one of two models
 
 
-def add_triplet_command(commands: Commands) -> None:
+def add_triplet_commands(commands: Commands) -> None:
     drawing = add_command(
         commands,
         "triplets",
@@ -96,16 +96,96 @@ def add_triplet_command(commands: Commands) -> None:
     for name in ("store", "device", "precision", "download"):
         add_session_option(drawing, name)
     add_session_option(drawing, "batch-size", type=parse_positive)
+    add_judging(commands)
+
+
+def add_judging(commands: Commands) -> None:
+    judging = add_command(
+        commands,
+        "judge",
+        judge_folder,
+        "judge path/to/mine",
+        "judge path/to/mine --participant Ada --participant Ben --consent consent.txt --overlap 2",
+    )
+    add_dataset(judging, "a folder of pictures with triplets.csv, or NAME=FOLDER")
+    judging.add_argument(
+        "--participant",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="who judges; repeatable, each gets a link; the first is you, and may invite others "
+        "(default: participant-1)",
+    )
+    judging.add_argument(
+        "--consent",
+        type=Path,
+        metavar="FILE",
+        help="a text that participants have to agree to (default: none is asked for)",
+    )
+    judging.add_argument(
+        "--overlap",
+        type=parse_overlap,
+        default=1.2,
+        metavar="PEOPLE",
+        help="how many people judge a triplet; with 1.2 a fifth of them two (default: 1.2)",
+    )
+    judging.add_argument(
+        "--repeats",
+        type=parse_share,
+        default=0.05,
+        metavar="SHARE",
+        help="share of the questions that come twice, as checks of attention (default: 0.05)",
+    )
+    judging.add_argument(
+        "--goal",
+        type=parse_positive,
+        default=100,
+        metavar="N",
+        help="answers of a person, who may go on (default: 100)",
+    )
+    judging.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of order and sides (default: 0)"
+    )
+    add_server_options(judging, "judgments.sqlite and the tables of the study")
+
+
+def parse_overlap(text: str) -> float:
+    return parse_number(text, 1.0, 1000.0)
+
+
+def parse_share(text: str) -> float:
+    return parse_number(text, 0.0, 0.5)
+
+
+def parse_number(text: str, least: float, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = least - 1
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
+    return value
+
+
+def judge_folder(arguments: argparse.Namespace) -> int:
+    """Opens a page on which people judge which of two pictures is more similar to a third; writes a study's tables."""
+    require_web_packages()
+    from kis_bench.labelling.judging.asking import Rules
+    from kis_bench.labelling.judging.study import JudgingProject, judge, read_consent
+
+    project = JudgingProject(
+        row=parse_folder(arguments),
+        out=arguments.out,
+        participants=arguments.participant,
+        consent=read_consent(arguments.consent) if arguments.consent else "",
+        rules=Rules(arguments.overlap, arguments.repeats, arguments.goal, arguments.seed),
+    )
+    judge(project, port=arguments.port or 0, browser=not arguments.no_browser)
+    return 0
 
 
 def parse_points(text: str) -> float:
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = 0.0
-    if not 0.1 <= value < 50:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of points from 0.1 to 50")
-    return value
+    return parse_number(text.removesuffix("%"), 0.1, 49.0)
 
 
 def write_new_triplets(arguments: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from kis_bench.files.csv_tables import parse_line_number, read_rows
 from kis_bench.records import Float64s, Judgment, Participant, Triplet
 
 PARTICIPANTS_FILE, JUDGMENTS_FILE = "participants.csv", "triplet_judgements.csv"
+JUDGMENTS_DATABASE = "judgments.sqlite"  #: from which kis-bench judge writes them
 TRIPLET_FILES = ("triplets_extended.csv", "triplets.csv")  #: the first that is there
 PERSON_COLUMNS = ("user_id", "age_group", "education", "ml_expert")
 OPTION_COLUMNS = ("option_one_path", "option_two_path")  #: left and right

@@ -13,6 +13,7 @@ from kis_bench.choices import IDENTICAL
 from kis_bench.datasets.reset import (
     BIN_COLUMNS,
     DISTANCE_PAIRS,
+    JUDGMENTS_DATABASE,
     JUDGMENTS_FILE,
     TRIPLET_COLUMNS,
     TRIPLET_FILES,
@@ -33,7 +34,6 @@ from kis_bench.triplets.sampling import DrawnTriplets, draw_triplets, parse_bin_
 LEAST_PICTURES = 4  #: a target, and a bin of candidates to choose from
 TABLE_COLUMNS = ("triplet_id", "model", *TRIPLET_COLUMNS[1:], *BIN_COLUMNS, "class")
 GENERAL, DISAGREE = "general", "disagree"  #: classes; the second is followed by two models
-JUDGMENTS_DATABASE = "judgments.sqlite"
 
 
 @dataclass(frozen=True)

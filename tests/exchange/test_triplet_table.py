@@ -171,7 +171,7 @@ def test_what_cannot_be_drawn_is_told(draw, arguments, message):
 def test_an_interval_that_is_none(points, capsys):
     with pytest.raises(SystemExit):
         cli.main(["triplets", "mine", "--model", MODEL, "--interval", points])
-    assert "is no number of points from 0.1 to 50" in capsys.readouterr().err
+    assert "is no number from 0.1 to 49" in capsys.readouterr().err
 
 
 def test_folders_that_hold_no_collection(draw, tmp_path):

@@ -1,0 +1,107 @@
+"""Puts a study together, and serves its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kis_bench.datasets import DatasetRow
+from kis_bench.datasets.reset import JUDGMENTS_DATABASE
+from kis_bench.errors import BadFile
+from kis_bench.labelling.exports import Exports
+from kis_bench.labelling.judging.asking import JUDGING_SQL, Asking, Rules
+from kis_bench.labelling.judging.exporting import StudyTables
+from kis_bench.labelling.judging.pages import JudgingPages
+from kis_bench.labelling.judging.participants import Participants
+from kis_bench.labelling.judging.tables import JudgedTriplets, read_judged_triplets
+from kis_bench.labelling.people import PEOPLE_SQL, People
+from kis_bench.labelling.texts.pool import require_folder
+from kis_bench.labelling.truth import Truth
+from kis_bench.labelling.web.app import Site, make_app
+from kis_bench.labelling.web.pictures import Pictures
+from kis_bench.labelling.web.serve import serve_site
+
+FIRST_PARTICIPANT = "participant-1"
+CONSENT_LETTERS = 20_000
+
+
+@dataclass(frozen=True)
+class JudgingProject:
+    """What ``kis-bench judge`` was told."""
+
+    row: DatasetRow
+    out: Path | None = None
+    participants: Sequence[str] = ()
+    consent: str = ""
+    rules: Rules = field(default_factory=Rules)
+
+
+def judge(project: JudgingProject, *, port: int, browser: bool) -> None:
+    """Serves the pages until Ctrl-C."""
+    root = require_folder(project.row)
+    out = project.out or root
+    source = read_judged_triplets(project.row, root, out)
+    truth = open_judgments(out / JUDGMENTS_DATABASE)
+    try:
+        site, pages = make_judging_site(project, truth, source, out)
+        complete, every = len(source.complete), len(source.triplets)
+        print(f"{project.row.name}: {complete:,} triplets; judgments go to {out}")
+        if complete < every:
+            print(
+                f"{every - complete:,} triplets are left out, because a picture of each is missing"
+            )
+        links = {
+            name: site.people.invite(name, owner=place == 0)
+            for place, name in enumerate(project.participants or [FIRST_PARTICIPANT])
+        }
+        serve_site(site, make_app(site, pages.list_pages()), links, port=port, browser=browser)
+    finally:
+        truth.close()
+
+
+def read_consent(file: Path) -> str:
+    """The text that participants agree to. Raises BadFile if it can't be read, is empty or too long."""
+    try:
+        text = file.read_text(encoding="utf-8-sig").strip()
+    except OSError as error:
+        raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise BadFile(file, ["is not UTF-8; save it as a plain text in UTF-8"]) from error
+    if not 0 < len(text) <= CONSENT_LETTERS:
+        raise BadFile(
+            file, [f"{len(text):,} characters; a consent text has 1 to {CONSENT_LETTERS:,}"]
+        )
+    return text
+
+
+def open_judgments(file: Path) -> Truth:
+    backup = (
+        "the tables beside it have all judgments: move them and this file away, and begin a new study in another "
+        "--out; rows of tables of the same triplets can be put together"
+    )
+    return Truth(file, kind="judgments", tables=PEOPLE_SQL + JUDGING_SQL, backup=backup)
+
+
+def make_judging_site(
+    project: JudgingProject, truth: Truth, source: JudgedTriplets, out: Path
+) -> tuple[Site, JudgingPages]:
+    """The site of a study, and its own pages."""
+    exports = Exports(
+        truth,
+        out,
+        StudyTables(truth).render,
+        remedy="Rename that file, and it is written anew",
+    )
+    asking = Asking(truth, source, project.rules, exports.request)
+    site = Site(
+        f"Similar pictures of {project.row.name}",
+        truth,
+        People(truth),
+        exports,
+        Pictures(asking.find_picture),
+        Path(__file__).parent,
+        asking.may_see,
+        {"goal": project.rules.goal},
+    )
+    return site, JudgingPages(asking, Participants(truth, project.consent, project.rules.goal))
