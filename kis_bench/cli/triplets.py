@@ -150,14 +150,14 @@ def add_judging(commands: Commands) -> None:
 
 
 def parse_overlap(text: str) -> float:
-    return parse_number(text, 1.0, 1000.0)
+    return parse_between(text, 1.0, 1000.0)
 
 
 def parse_share(text: str) -> float:
-    return parse_number(text, 0.0, 0.5)
+    return parse_between(text, 0.0, 0.5)
 
 
-def parse_number(text: str, least: float, most: float) -> float:
+def parse_between(text: str, least: float, most: float) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -170,22 +170,22 @@ def parse_number(text: str, least: float, most: float) -> float:
 def judge_folder(arguments: argparse.Namespace) -> int:
     """Opens a page on which people judge which of two pictures is more similar to a third; writes a study's tables."""
     require_web_packages()
-    from kis_bench.labelling.judging.asking import Rules
-    from kis_bench.labelling.judging.study import JudgingProject, judge, read_consent
+    from kis_bench.labelling.judging.asking import AskingRules
+    from kis_bench.labelling.judging.study import JudgingProject, read_consent, serve_study
 
     project = JudgingProject(
         row=parse_folder(arguments),
         out=arguments.out,
         participants=arguments.participant,
         consent=read_consent(arguments.consent) if arguments.consent else "",
-        rules=Rules(arguments.overlap, arguments.repeats, arguments.goal, arguments.seed),
+        rules=AskingRules(arguments.overlap, arguments.repeats, arguments.goal, arguments.seed),
     )
-    judge(project, port=arguments.port or 0, browser=not arguments.no_browser)
+    serve_study(project, port=arguments.port or 0, browser=not arguments.no_browser)
     return 0
 
 
 def parse_points(text: str) -> float:
-    return parse_number(text.removesuffix("%"), 0.1, 49.0)
+    return parse_between(text.removesuffix("%"), 0.1, 49.0)
 
 
 def write_new_triplets(arguments: argparse.Namespace) -> int:

@@ -80,7 +80,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Rules:
+class AskingRules:
     """How triplets are handed out."""
 
     overlap: float = 1.2  # people who judge a triplet, on average
@@ -100,7 +100,7 @@ class Asking:
     """
 
     def __init__(
-        self, truth: Truth, source: JudgedTriplets, rules: Rules, changed: Callable[[], None]
+        self, truth: Truth, source: JudgedTriplets, rules: AskingRules, changed: Callable[[], None]
     ) -> None:
         self.truth, self.source, self.rules, self.changed = truth, source, rules, changed
         self.unreadable: dict[str, str] = {}  # item id -> why its picture can't be shown

@@ -12,7 +12,7 @@ from kis_bench.labelling.texts.exporting import quote_cell
 from kis_bench.labelling.truth import Truth
 
 REPEATED_FILE = "repeated_judgements.csv"
-COLUMNS = (
+JUDGED_COLUMNS = (
     *JUDGMENT_COLUMNS[:3],
     "choice",
     "simplified_choice",
@@ -49,10 +49,10 @@ class StudyTables:
         )
         tables = {
             PARTICIPANTS_FILE: make_row(PERSON_COLUMNS) + b"".join(map(make_row, people)),
-            JUDGMENTS_FILE: make_row(COLUMNS) + b"".join(self.rows[0].values()),
+            JUDGMENTS_FILE: make_row(JUDGED_COLUMNS) + b"".join(self.rows[0].values()),
         }
         if self.rows[1]:
-            header = make_row([*COLUMNS, "repeats"])
+            header = make_row([*JUDGED_COLUMNS, "repeats"])
             tables[REPEATED_FILE] = header + b"".join(self.rows[1].values())
         return tables
 

@@ -10,7 +10,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.reset import JUDGMENTS_DATABASE
 from kis_bench.errors import BadFile
 from kis_bench.labelling.exports import Exports
-from kis_bench.labelling.judging.asking import JUDGING_SQL, Asking, Rules
+from kis_bench.labelling.judging.asking import JUDGING_SQL, Asking, AskingRules
 from kis_bench.labelling.judging.exporting import StudyTables
 from kis_bench.labelling.judging.pages import JudgingPages
 from kis_bench.labelling.judging.participants import Participants
@@ -34,10 +34,10 @@ class JudgingProject:
     out: Path | None = None
     participants: Sequence[str] = ()
     consent: str = ""
-    rules: Rules = field(default_factory=Rules)
+    rules: AskingRules = field(default_factory=AskingRules)
 
 
-def judge(project: JudgingProject, *, port: int, browser: bool) -> None:
+def serve_study(project: JudgingProject, *, port: int, browser: bool) -> None:
     """Serves the pages until Ctrl-C."""
     root = require_folder(project.row)
     out = project.out or root
