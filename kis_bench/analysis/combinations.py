@@ -26,8 +26,8 @@ from kis_bench.metrics import (
     FEW_MEASURES,
     LEADING_MEASURES,
     RECALL,
+    RankPlaces,
     compute_values,
-    hits_at_k,
     measure_words,
 )
 from kis_bench.records import Float64s, Int64s
@@ -115,6 +115,7 @@ class Combination:
     rank: Float64s  # [q] the mean, where models tie
     hits: Callable[[int], Float64s]  # k -> [q] the chance to be among the first k
     parameter: float = math.nan  # that of most queries
+    places: RankPlaces | None = None  # where ranks and chances follow from a best and a worst place
 
     @property
     def kind(self) -> str:
@@ -134,10 +135,12 @@ def alone(one: Combination, condition: Condition) -> bool:
     """Whether it is one of its models: on every query, or by the weight or the switch that most queries were given."""
     if one.parameter in {"weighted": (0, 1), "switch": (0, condition.n_items)}.get(one.method, ()):
         return True
-    own = condition.of(one.models)
-    same = (1.0 / own.rank == 1.0 / one.rank).all(axis=1)
-    for k in RECALL.few_cutoffs:
-        same &= (own.hits(k) == one.hits(k)).all(axis=1)
+    own = [condition.models.index(model) for model in one.models]
+    same = (1.0 / condition.rank[own] == 1.0 / one.rank).all(axis=1)
+    if same.any():
+        chosen = condition.of(one.models)
+        for k in RECALL.few_cutoffs:
+            same &= (chosen.hits(k) == one.hits(k)).all(axis=1)
     return bool(same.any())
 
 
@@ -182,17 +185,24 @@ def most_frequent(values: ArrayLike) -> float:
 
 def from_table(condition: Condition, fused: pd.DataFrame) -> Iterator[Combination]:
     """Those of ``results.FUSED`` that hold every query of the condition."""
+    if fused.empty:
+        return
+    place = {query: i for i, query in enumerate(condition.queries)}
+    at = np.array([place.get(query, -1) for query in fused["query_id"]], np.int64)
     columns = ["method", "model_1", "model_2", "model_3"]
-    for (method, *members), rows in fused.groupby(columns, dropna=False, sort=False):
+    number = fused.groupby(columns, dropna=False, sort=False).ngroup().to_numpy()
+    names = fused[columns].to_numpy(object)
+    best, worst = (fused[f"rank_{end}"].to_numpy(np.int64) for end in ("best", "worst"))
+    parameter = fused["parameter"].to_numpy(np.float64)
+    for rows in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
+        method, *members = names[rows[0]]
         models = tuple(str(name) for name in members if isinstance(name, str))
-        at = rows.set_index("query_id")
-        if {*condition.queries} <= {*at.index} and {*models} <= {*condition.models}:
-            at = at.loc[list(condition.queries)]
-            best, worst = at["rank_best"].to_numpy(np.int64), at["rank_worst"].to_numpy(np.int64)
-            hits = partial(hits_at_k, best, worst)
-            yield Combination(
-                str(method), models, (best + worst) / 2, hits, most_frequent(at["parameter"])
-            )
+        asked, own = rows[at[rows] >= 0], np.full(len(place), -1)
+        own[at[asked]] = asked
+        if (own >= 0).all() and {*models} <= {*condition.models}:
+            places = RankPlaces(best[own], worst[own])
+            value = most_frequent(parameter[own])
+            yield Combination(str(method), models, places.rank, places.hits, value, places)
 
 
 def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
@@ -209,7 +219,7 @@ def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
         return pd.DataFrame(columns=COMBINED_GAINS)
     single = np.stack([compute_values(condition, *each) for each in FEW_MEASURES])
     best = single.mean(axis=2).argmax(axis=1)  # [measures]
-    each = np.stack([[compute_values(one, *measure) for one in found] for measure in FEW_MEASURES])
+    each = np.stack([compute_each(found, *measure) for measure in FEW_MEASURES])
     differences = each - single[np.arange(len(best)), best][:, None]  # [measures, c, q]
     built = np.array([one.kind == "achievable" for one in found])
     p = test_gains(differences, built, condition.clusters)
@@ -217,7 +227,8 @@ def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
     for i, (metric, k) in enumerate(FEW_MEASURES):
         rows = np.concatenate([each[i], differences[i]])
         drawn = resampled_means(rows, resamples=RESAMPLES, clusters=condition.clusters)
-        low, high = np.quantile(drawn, [0.025, 0.975], axis=0).reshape(2, 2, len(found))
+        drawn = np.ascontiguousarray(drawn.T)  # quantiles of rows take less time than of columns
+        low, high = np.quantile(drawn, [0.025, 0.975], axis=1).reshape(2, 2, len(found))
         table = pd.DataFrame(
             {
                 "dataset": condition.dataset,
@@ -243,6 +254,22 @@ def gains(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
         )
         tables.append(table.astype({"k": "Int64"}))
     return pd.concat(tables, ignore_index=True)[COMBINED_GAINS]
+
+
+def compute_each(found: Sequence[Combination], metric: str, k: int | None) -> Float64s:
+    """What each query adds to a measure under each combination ``[c, q]``."""
+    values = np.empty((len(found), len(found[0].rank)))
+    known = [i for i, one in enumerate(found) if one.places is not None]
+    if known:  # together, which takes less time
+        places = [one.places for one in found if one.places is not None]
+        best, worst = (
+            np.stack([getattr(one, side) for one in places]) for side in ("best", "worst")
+        )
+        values[known] = compute_values(RankPlaces(best, worst), metric, k)
+    for i, one in enumerate(found):
+        if one.places is None:
+            values[i] = compute_values(one, metric, k)
+    return values
 
 
 def test_gains(differences: Float64s, of_family: NDArray[np.bool_], clusters: Clusters) -> Float64s:
@@ -282,7 +309,7 @@ def advice(condition: Condition, found: Sequence[Combination]) -> pd.DataFrame:
         some = [c for c in found if c.kind == "achievable" and len(c.models) == size]
         if not some or alone is None:
             continue
-        each = np.stack([compute_values(c, *leading) for c in some])
+        each = compute_each(some, *leading)
         pick = choose_on_others(each.T, parts)
         assert pick is not None  # as alone isn't
         row = np.arange(len(parts))

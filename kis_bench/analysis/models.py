@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -177,6 +178,16 @@ def select_measure(table: pd.DataFrame, metric: str, k: int | None) -> pd.DataFr
     """The rows about one measure of a table with columns ``metric`` and ``k``."""
     cutoff = table["k"].isna() if k is None else table["k"].eq(k)
     return table[(table["metric"] == metric) & cutoff]
+
+
+def look_up_figures(metrics: pd.DataFrame) -> dict[tuple[str, str, int | None], Mapping[str, Any]]:
+    """The rows of one condition's metrics by model, metric and k; of several rows the first."""
+    found: dict[tuple[str, str, int | None], Mapping[str, Any]] = {}
+    for row in metrics.to_dict("records"):
+        k = None if pd.isna(row["k"]) else int(row["k"])
+        named = {str(column): cell for column, cell in row.items()}
+        found.setdefault((str(row["model"]), str(row["metric"]), k), named)
+    return found
 
 
 def tiers(

@@ -55,8 +55,10 @@ def smallest_rank(best: ArrayLike, worst: ArrayLike) -> Float64s:
     return mean
 
 
-def smallest_hits(best: ArrayLike, worst: ArrayLike, k: int) -> Float64s:
+def smallest_hits(best: ArrayLike, worst: ArrayLike, k: ArrayLike) -> Float64s:
     """Chance ``[q]`` that at least one of m independent ranks ``[m, q]`` is at most k.
+
+    For several k ``[k, 1]`` ranks are ``[m, 1, q]``, and the chances ``[k, q]``.
 
     >>> smallest_hits([[20], [1]], [[20], [1000]], 10).tolist()
     [0.01]

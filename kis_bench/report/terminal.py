@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from kis_bench.analysis.findings import Findings, Key
-from kis_bench.analysis.models import select_measure, tiers
+from kis_bench.analysis.models import look_up_figures, select_measure, tiers
 from kis_bench.analysis.runs import Comparison
 from kis_bench.files.text import count_cells, make_plain, shorten_middle
 from kis_bench.metrics import (
@@ -86,11 +86,11 @@ def summarise_ranks(findings: Findings, width: int = TERMINAL_CELLS, *, tiered: 
         letters = find_letters(findings, key) if tiered else {}
         noted |= bool(letters)
         indent = max((count_cells(each) for each in letters.values()), default=-2)
-        rows = []
+        rows, known = [], look_up_figures(own)
         for model in order_models(own, letters):
-            values = own[own["model"] == model]
             name = f"  {letters.get(model, ''):<{indent + 2}}{make_plain(model)}"
-            rows.append((name, [write_value(values, *measure) for _, measure in measures]))
+            cells = [write_value(known.get((model, *each)), each[0]) for _, each in measures]
+            rows.append((name, cells))
         shown[describe_cells(findings, key, own)] = rows
     names = [measure_name(one.heading, k) for one, (_, k) in measures]
     less = [
@@ -117,10 +117,9 @@ def order_models(own: pd.DataFrame, letters: Mapping[str, str]) -> list[str]:
     return sorted(names, key=lambda name: (order.get(name, len(order)), -leading.get(name, 0.0)))
 
 
-def write_value(values: pd.DataFrame, metric: str, k: int | None) -> str:
+def write_value(row: Mapping[str, Any] | None, metric: str) -> str:
     """A figure of one model; shares without their sign, which the head of the table has."""
-    rows = select_measure(values, metric, k)["value"]
-    value = rows.iloc[0] if len(rows) else None
+    value = None if row is None else row["value"]
     return "" if is_absent(value) else figure(metric, value).removesuffix("%")
 
 

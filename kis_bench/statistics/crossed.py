@@ -16,7 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kis_bench.records import Float32s, Float64s, Int64s
-from kis_bench.statistics.intervals import CHUNK_VALUES, check_confidence, wilson_interval
+from kis_bench.statistics.intervals import (
+    CHUNK_VALUES,
+    NEAR_VALUES,
+    check_confidence,
+    wilson_interval,
+)
 from kis_bench.threads import one_blas_thread
 
 CROSSED_RESAMPLES, RESAMPLING_SEED = 10_000, 0
@@ -158,12 +163,16 @@ def draw_weights(
     number of values.
     """
     rng = np.random.default_rng(seed)
-    step = max(1, CHUNK_VALUES // max(1, len(crossed.people)))
+    step, near = (max(1, n // max(1, len(crossed.people))) for n in (CHUNK_VALUES, NEAR_VALUES))
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        total = draw_counts(rng, size, crossed.n_people)[:, crossed.people]
-        total *= draw_counts(rng, size, crossed.n_clusters)[:, crossed.clusters]
-        yield total
+        people = draw_counts(rng, size, crossed.n_people)
+        clusters = draw_counts(rng, size, crossed.n_clusters)
+        for first in range(0, size, near):
+            some = slice(first, first + near)
+            total = np.take(people[some], crossed.people, axis=1, mode="clip")  # all are in range
+            total *= np.take(clusters[some], crossed.clusters, axis=1, mode="clip")
+            yield total
 
 
 def draw_counts(rng: np.random.Generator, resamples: int, levels: int) -> Float32s:

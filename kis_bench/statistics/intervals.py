@@ -26,7 +26,10 @@ from kis_bench.statistics.clusters import (
 from kis_bench.threads import one_blas_thread
 
 CHUNK_VALUES = 2**21  #: resampled values held at once
-KEPT_DRAWS = 2**25  #: draws of a kind that are kept, a byte each; more are drawn anew each time
+NEAR_VALUES = 2**18  #: resampled values that a processor finds again in its cache
+KEPT_DRAWS = (
+    2**25
+)  #: draws of a kind that are kept, a byte or two each; more are drawn anew each time
 
 
 def wilson_interval(
@@ -105,8 +108,6 @@ def bootstrap_interval(
         data == data[0]
     ).all():  # every resample is the same, but a mean of equal values can be rounded
         data, groups = data[:1], None
-    rng = np.random.default_rng(seed)
-    chunk = max(1, CHUNK_VALUES // len(data))
     drawn = np.empty(resamples)
     if groups is not None:
         if statistic is np.mean:
@@ -114,6 +115,7 @@ def bootstrap_interval(
                 :, 0
             ]
         else:
+            rng = np.random.default_rng(seed)
             members = np.split(
                 data[np.argsort(groups, kind="stable")], np.cumsum(np.bincount(groups))[:-1]
             )
@@ -122,14 +124,42 @@ def bootstrap_interval(
                     [members[j] for j in rng.integers(0, len(members), len(members))]
                 )
                 drawn[i] = np.asarray(statistic(picked[None], axis=1))[0]
-        resamples = 0
-    for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
-        picked = data.take(rng.integers(0, len(data), (size, len(data)), dtype=np.int32))
-        drawn[start : start + size] = statistic(picked, axis=1)
+    else:
+        for start, picks in iterate_picks(len(data), resamples, seed):
+            picked = np.take(data, picks, mode="clip")  # which is the quickest; all are in range
+            drawn[start : start + len(picks)] = statistic(picked, axis=1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def iterate_picks(
+    n: int, resamples: int, seed: int
+) -> Iterator[tuple[int, NDArray[np.integer[Any]]]]:
+    """Yields positions of what is drawn of n values, ``[r, n]`` a time, and the number of the first resample."""
+    if n * resamples > KEPT_DRAWS or n > np.iinfo(np.uint16).max:
+        yield from draw_picks(n, resamples, seed)
+        return
+    kept, step = keep_picks(n, resamples, seed), max(1, NEAR_VALUES // n)
+    for start in range(0, resamples, step):
+        yield start, kept[start : start + step]
+
+
+@functools.lru_cache(maxsize=1)  # all means of a label set ask for the same draws
+def keep_picks(n: int, resamples: int, seed: int) -> NDArray[np.uint16]:
+    """All that `draw_picks` yields, ``[resamples, n]``."""
+    found = np.empty((resamples, n), np.uint16)
+    for start, picks in draw_picks(n, resamples, seed):
+        found[start : start + len(picks)] = picks
+    return found
+
+
+def draw_picks(n: int, resamples: int, seed: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    rng = np.random.default_rng(seed)
+    step = max(1, CHUNK_VALUES // n)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        yield start, rng.integers(0, n, (size, n), dtype=np.int32)
 
 
 def quantile_interval(

@@ -13,6 +13,7 @@ from kis_bench.records import Float32s, Float64s
 from kis_bench.statistics.clusters import number_clusters, sum_clusters, whole_flip_tests
 from kis_bench.statistics.intervals import (
     CHUNK_VALUES,
+    NEAR_VALUES,
     as_row,
 )
 from kis_bench.threads import one_blas_thread
@@ -107,13 +108,17 @@ def draw_signs(n: int, patterns: int, seed: int) -> Iterator[Float32s]:
     """Rows of n random signs, ``[r, n]`` at a time, the same for the same n, number and seed."""
     rng = np.random.default_rng(seed)
     width = -(-n // 8)
+    near = max(1, NEAR_VALUES // n)
     # All eight signs that a byte stands for, looked up at once.
     each = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
     step = max(1, min(PATTERNS_AT_ONCE, CHUNK_VALUES // n))
     for start in range(0, patterns, step):
         size = min(step, patterns - start)
         bits = np.frombuffer(rng.bytes(size * width), np.uint8).reshape(size, width)
-        yield np.take(each, bits, axis=0).reshape(size, 8 * width)[:, :n]
+        for first in range(0, size, near):
+            some = bits[first : first + near]
+            signs = np.take(each, some, axis=0, mode="clip")  # all are in range
+            yield signs.reshape(len(some), 8 * width)[:, :n]
 
 
 def mcnemar_exact(

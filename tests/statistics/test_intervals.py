@@ -45,8 +45,10 @@ def test_bootstrap_is_repeatable_and_in_order():
     assert wide[0] < narrow[0] < values.mean() < narrow[1] < wide[1]
 
 
-def test_bootstrap_in_chunks(monkeypatch):
-    monkeypatch.setattr(intervals, "CHUNK_VALUES", 25)
+@pytest.mark.parametrize("kept", [2**25, 0])
+def test_bootstrap_in_chunks(monkeypatch, kept):
+    monkeypatch.setattr(intervals, "KEPT_DRAWS", kept)
+    monkeypatch.setattr(intervals, "NEAR_VALUES" if kept else "CHUNK_VALUES", 25)
     sizes = []
 
     def mean(values, axis):

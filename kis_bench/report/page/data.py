@@ -9,12 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from kis_bench.analysis.audit import FLAGS
 from kis_bench.analysis.conditions import Condition
 from kis_bench.files.text import shorten
-from kis_bench.metrics import LEADING_MEASURES, RECALL, measure_words, recall_at_k
+from kis_bench.metrics import LEADING_MEASURES, RECALL, measure_words
 from kis_bench.report.page.thumbnails import (
     BUDGET,
     NO_ROOM,
@@ -25,7 +23,7 @@ from kis_bench.report.page.thumbnails import (
     inline_pictures,
 )
 from kis_bench.report.plots.axes import PALETTE
-from kis_bench.report.plots.curves import curve_limits, shown_ranks
+from kis_bench.report.plots.curves import compute_recalls, curve_limits, shown_ranks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +144,7 @@ def curves(condition: Condition) -> dict[str, Any]:
     ks = shown_ranks(condition.n_items)
     found: dict[str, Any] = {"ks": ks.tolist(), "shares": [], "low": [], "high": []}
     for best, worst in zip(condition.best, condition.worst, strict=True):
-        shares = np.array([recall_at_k(best, worst, int(k)) for k in ks])
+        shares = compute_recalls(best, worst, ks)
         low, high = curve_limits(ks, shares, best, worst, condition.clusters).T
         found["shares"].append(shares.round(9).tolist())
         found["low"].append(low.round(5).tolist())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kis_bench.metrics import hits_at_k, recall_at_k
+from kis_bench.metrics import hits_at_k
 from kis_bench.records import Float64s, Int64s
 from kis_bench.report.plots.axes import (
     MOST_BANDS,
@@ -37,12 +37,20 @@ if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
 
 Clusters = Int64s | None  #: of queries with a target in common
+HITS_AT_ONCE = 2**20
 
 
 def shown_ranks(n_items: int) -> Int64s:
     """The ranks at which a curve is drawn: all small ones, then evenly on the log axis."""
     spread = np.geomspace(1, n_items, 160).round().astype(np.int64)
     return np.unique(np.concatenate([np.arange(1, min(n_items, 20) + 1), spread]))
+
+
+def compute_recalls(best: Int64s, worst: Int64s, ks: Int64s) -> Float64s:
+    """Recall@k of queries ``[q]`` at several k ``[k]``: the means of `kis_bench.metrics.hits_at_k`."""
+    step = max(1, HITS_AT_ONCE // max(1, len(best)))
+    parts = [ks[start : start + step, None] for start in range(0, len(ks), step)]
+    return np.concatenate([hits_at_k(best, worst, part).mean(axis=1) for part in parts])
 
 
 def draw_curve(
@@ -58,7 +66,7 @@ def draw_curve(
 ) -> tuple[float, Any]:
     """Recall@k against k with Wilson's band; returns the area under it, by which legends are sorted, and the line."""
     ks = shown_ranks(n_items)
-    curve = np.array([recall_at_k(best, worst, int(k)) for k in ks])
+    curve = compute_recalls(best, worst, ks)
     (line,) = axes.plot(ks, 100 * curve, color=look[0], linestyle=look[1], linewidth=width)
     if band:
         draw_band(axes, line, best, worst, clusters, band)

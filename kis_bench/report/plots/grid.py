@@ -23,7 +23,7 @@ from kis_bench.report.plots.axes import (
     short_number,
     text_width,
 )
-from kis_bench.report.plots.curves import draw_curve, shown_ranks
+from kis_bench.report.plots.curves import HITS_AT_ONCE, draw_curve, shown_ranks
 
 if TYPE_CHECKING:
     from kis_bench.analysis.conditions import Condition
@@ -229,9 +229,14 @@ def _curves(style: Styles, axes: Any, condition: Condition, i: int, j: int, limi
             clusters=condition.clusters,
         )
     ks = shown_ranks(n_items)
-    both = [
-        100 * smallest_hits(condition.best[rows], condition.worst[rows], int(k)).mean() for k in ks
-    ]
+    places = condition.best[rows][:, None], condition.worst[rows][:, None]
+    step = max(1, HITS_AT_ONCE // len(condition.queries))
+    both = np.concatenate(
+        [
+            100 * smallest_hits(*places, ks[start : start + step, None]).mean(axis=1)
+            for start in range(0, len(ks), step)
+        ]
+    )
     axes.plot(ks, both, color=GRID_BOUND[0], linestyle=GRID_BOUND[1], linewidth=1.1)
     rank_axes(axes, n_items)
     log_axis(axes, 0.7, 1.4 * limit, ticks=5)

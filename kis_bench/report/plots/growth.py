@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kis_bench.metrics import RECALL, measure_words
@@ -39,12 +40,16 @@ def draw_growth(style: Styles, growth: pd.DataFrame) -> Any:
     bands = models if len(models) <= MOST_BANDS else [models[0], models[-1]]
     width = max(4.4, WIDTH * min(1.0, len(ks) / 2))
     columns = 3 if width >= WIDTH else 2
+    of_each = {
+        (k, str(model)): rows.sort_values("size")
+        for (k, model), rows in growth.groupby(["k", "model"], sort=False)
+    }
     with matplotlib.rc_context(SMALL):
         figure = new_figure(width, 2.9 + 0.15 * -(-len(models) // columns))
         panels = figure.subplots(1, len(ks), squeeze=False, sharey=True)[0]
         for axes, k in zip(panels, ks, strict=True):
             for place, model in enumerate(models):
-                rows = growth[(growth["k"] == k) & (growth["model"] == model)].sort_values("size")
+                rows = of_each[k, str(model)]
                 draw_model(axes, rows, here, style[str(model)], place, band=model in bands)
             ends = growth["size"].min(), max(growth["size"].max(), growth["size"].min() + 1)
             log_axis(axes, *ends)
@@ -88,23 +93,31 @@ def draw_model(
     axes: Any, rows: pd.DataFrame, here: int, look: ModelLook, place: int, *, band: bool
 ) -> None:
     """One model: exact up to the size of the collection, from there on extrapolated, and marked."""
-    inside, beyond = rows[~rows["extrapolated"]], rows[rows["size"] >= here]
+    names = ["size", "value", "ci_low", "ci_high", "low", "high"]
+    values = {name: rows[name].to_numpy(np.float64) for name in names}
+    inside, beyond = ~rows["extrapolated"].to_numpy(bool), values["size"] >= here
     for part, low, high, strength in (
         (inside, "ci_low", "ci_high", 0.15),
         (beyond, "low", "high", 0.12),
     ):
         if band:
-            limits = (100 * part[low].astype(float), 100 * part[high].astype(float))
-            axes.fill_between(part["size"], *limits, color=look[0], alpha=strength, linewidth=0)
+            limits = (100 * values[low][part], 100 * values[high][part])
+            axes.fill_between(
+                values["size"][part], *limits, color=look[0], alpha=strength, linewidth=0
+            )
     axes.plot(
-        inside["size"],
-        100 * inside["value"],
+        values["size"][inside],
+        100 * values["value"][inside],
         color=look[0],
         linestyle=look[1],
         linewidth=1.4,
         gid="inside",
     )
     (line,) = axes.plot(
-        beyond["size"], 100 * beyond["value"], color=look[0], linestyle=(0, (2, 1.6)), linewidth=1.0
+        values["size"][beyond],
+        100 * values["value"][beyond],
+        color=look[0],
+        linestyle=(0, (2, 1.6)),
+        linewidth=1.0,
     )
     mark(line, look, place)

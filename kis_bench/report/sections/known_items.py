@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.analysis.models import ALPHA, select_measure, tiers, win_tie_loss
+from kis_bench.analysis.models import ALPHA, look_up_figures, select_measure, tiers, win_tie_loss
 from kis_bench.metrics import (
     KNOWN,
     LEADING_MEASURES,
@@ -50,21 +50,21 @@ def show_figures(
     letters = [tiers(comparisons, *each) for each in lead if comparisons is not None]
     quartiles = [LOWER_QUARTILE_RANK.name, UPPER_QUARTILE_RANK.name]
     rows = []
+    known = look_up_figures(metrics)
     for model in condition.models:
-        own = metrics[metrics["model"] == model]
-        value = own[own["k"].isna()].set_index("metric")["value"]
         figures = []
         for metric, k in measures:
-            row = select_measure(own, metric, k).iloc[0]
+            row = known[model, metric, k]
             figures.append(figure(metric, row["value"], row["ci_low"], row["ci_high"]))
-        middle = ", ".join(number(value[name]) for name in quartiles)
+        middle = ", ".join(number(known[model, name, None]["value"]) for name in quartiles)
+        median = known[model, MEDIAN_RANK.name, None]
         rows.append(
             [
                 model,
                 *(each[model] for each in letters),
                 *figures,
-                join_words(f"{number(value[MEDIAN_RANK.name])} [{middle}]"),
-                count(own["n"].iloc[0]),
+                join_words(f"{number(median['value'])} [{middle}]"),
+                count(median["n"]),
             ]
         )
     named = [f"tier ({measure_words(*each)})" for each in lead]

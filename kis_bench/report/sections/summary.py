@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-
-import pandas as pd
+from typing import Any
 
 from kis_bench.analysis.conditions import Condition
-from kis_bench.analysis.models import ALPHA, letters, select_measure, tiers
+from kis_bench.analysis.models import ALPHA, letters, look_up_figures, select_measure, tiers
 from kis_bench.metrics import (
     LEADING_MEASURES,
     MRR,
@@ -57,10 +56,9 @@ def show_found(view: View, name: str, own: Mapping[str, Condition]) -> list[str]
     for label_set, one in own.items():
         pairs = view.findings.comparisons.get((name, label_set))
         tier = {} if pairs is None else tiers(pairs, *LEADING_MEASURES[0])
-        here = metrics[metrics["label_set"] == label_set]
+        here = look_up_figures(metrics[metrics["label_set"] == label_set])
         for model in one.models:
-            of_model = here[here["model"] == model]
-            cells = [show_measure(of_model, each) for each in shown]
+            cells = [show_measure(here.get((model, *each)), each) for each in shown]
             rows.append([model, label_set, tier.get(model, ""), *cells])
         asked = describe_count(len(one.queries), one.n_targets)
         said.append(f"**{escape(label_set)}** ({asked}): {tell_apart(tier)}")
@@ -97,12 +95,10 @@ def title_combinations(dataset: str, label_set: str) -> str:
     return f"What combinations find: {dataset}, {label_set}"
 
 
-def show_measure(metrics: pd.DataFrame, measure: Measure) -> str:
+def show_measure(row: Mapping[str, Any] | None, measure: Measure) -> str:
     """A figure with its interval; empty where the run has none."""
-    own = select_measure(metrics, *measure)
-    if own.empty:
+    if row is None:
         return ""
-    row = own.iloc[0]
     return figure(measure[0], row["value"], row["ci_low"], row["ci_high"])
 
 
