@@ -49,10 +49,18 @@ class Served:
                 self.printed.put(line)
         self.printed.put("")
 
+    def meet(self, name=None):
+        """A client that has the link of a person, the first if none is named."""
+        return Client(self.links[name] if name else next(iter(self.links.values())))
+
+    def welcome(self, name=None):
+        """The page behind a link."""
+        client = self.meet(name)
+        return client.get(client.start)
+
     def enter(self, name=None):
-        """A client that has come in by the link of a person, the first if none is named."""
-        client = Client(self.links[name] if name else next(iter(self.links.values())))
-        client.get(client.start)
+        """A client that has come in by the link of a person."""
+        client = self.meet(name)
         assert client.post(client.start, {}).status == 303
         return client
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kis_bench import datasets
 from kis_bench.cli.arguments import parse_positive
@@ -12,6 +13,11 @@ from kis_bench.cli.parser import Commands, add_command
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.errors import KisBenchError, explain_install
+
+if TYPE_CHECKING:
+    from kis_bench.labelling.web.serve import Serving
+
+MOST_PICTURES = 10**9  #: all that a list names
 
 
 def add_labelling_commands(commands: Commands) -> None:
@@ -36,22 +42,72 @@ def add_labelling_commands(commands: Commands) -> None:
         help="who writes; repeatable, each gets a link; the first is you, and may invite others (default: annotator-1)",
     )
     labelling.add_argument(
+        "--task",
+        metavar="thesis|FILE",
+        help="what is asked for: as in the thesis, or a TOML file with label sets and what is said of them",
+    )
+    labelling.add_argument(
         "--labels",
         action="append",
         default=[],
         metavar="NAME",
-        help="a label set to ask for; repeatable (default: short and long)",
+        help="a label set to ask for; repeatable (default: those of the task, short and long)",
     )
     labelling.add_argument(
-        "--task",
-        metavar="thesis|FILE",
-        help="what is asked for: the conditions of the thesis, or a TOML file with guides",
+        "--goal",
+        type=parse_positive,
+        metavar="N",
+        help="pictures to describe, all people together (default: that of the task, 100)",
     )
     labelling.add_argument(
-        "--goal", type=parse_positive, metavar="N", help="how many pictures (default: 100)"
+        "--memory",
+        type=parse_positive,
+        metavar="SECONDS",
+        help="show a picture that long; texts are then written from memory",
+    )
+    labelling.add_argument(
+        "--overlap",
+        type=parse_positive,
+        default=1,
+        metavar="N",
+        help="how many people describe each picture (default: 1)",
+    )
+    which = labelling.add_mutually_exclusive_group()
+    which.add_argument(
+        "--items",
+        type=Path,
+        metavar="FILE",
+        help="pictures in place of a sample: item ids, one a line, or a CSV with the column item_id",
+    )
+    which.add_argument(
+        "--stratify",
+        choices=["group"],
+        help="take one picture of every group before a second of any, in place of all being as likely",
     )
     labelling.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the sample (default: 0)"
+    )
+    labelling.add_argument(
+        "--then",
+        metavar="MODEL",
+        help="once the goal is reached, measure this model and show its recall curve in the page",
+    )
+    labelling.add_argument(
+        "--warn-duplicates",
+        action="store_true",
+        help="warn of a text that another picture has, too; it biases what is written",
+    )
+    labelling.add_argument(
+        "--show-rank",
+        metavar="MODEL",
+        help="after each save say where a model in the store found the picture; it biases what is written",
+    )
+    labelling.add_argument(
+        "--from",
+        dest="from_file",
+        type=Path,
+        metavar="FILE",
+        help="first take over a label file: labels.csv after edits by hand, or where labels.sqlite is lost",
     )
     add_server_options(labelling, "labels.sqlite and labels.csv")
 
@@ -69,6 +125,12 @@ def add_server_options(command: argparse.ArgumentParser, files: str) -> None:
         type=parse_positive,
         metavar="N",
         help="of the page's address (default: the last one, else a free one)",
+    )
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="whom it serves: 0.0.0.0 is the whole network, without encryption (default: this machine)",
     )
     command.add_argument(
         "--no-browser", action="store_true", help="print the address and open no browser"
@@ -101,13 +163,28 @@ def label_folder(arguments: argparse.Namespace) -> int:
     from kis_bench.labelling.texts.project import LabelProject, label
     from kis_bench.labelling.texts.task import choose_task
 
-    task = choose_task(arguments.task, arguments.labels, goal=arguments.goal)
+    goal = arguments.goal or (None if arguments.items is None else MOST_PICTURES)
+    task = choose_task(arguments.task, arguments.labels, goal=goal, memory_s=arguments.memory)
     project = LabelProject(
         row=parse_folder(arguments),
         task=task,
         out=arguments.out,
         annotators=arguments.annotator,
         seed=arguments.seed,
+        overlap=arguments.overlap,
+        stratify=arguments.stratify is not None,
+        items=arguments.items,
+        from_file=arguments.from_file,
+        warn_repeated=arguments.warn_duplicates,
+        show_rank=arguments.show_rank,
+        then=arguments.then,
     )
-    label(project, port=arguments.port or 0, browser=not arguments.no_browser)
+    label(project, read_serving(arguments))
     return 0
+
+
+def read_serving(arguments: argparse.Namespace) -> Serving:
+    """What the options of `add_server_options` say."""
+    from kis_bench.labelling.web.serve import Serving
+
+    return Serving(arguments.host, arguments.port or 0, not arguments.no_browser)

@@ -42,7 +42,7 @@ class Exports:
         )
         self.problem = ""  # why the tables aren't what the database has; for the page
         self.left: dict[str, tuple[tuple[int, int, int], str]] = {}  # state and digest of each file
-        self.wanted, self.ending = threading.Event(), False
+        self.wanted, self.ending, self.lock = threading.Event(), False, threading.Lock()
         self.thread = threading.Thread(target=self.work, name="exports", daemon=True)
 
     def start(self) -> None:
@@ -71,15 +71,16 @@ class Exports:
 
     def write(self) -> None:
         """Writes what differs; what prevents it stands in ``problem``."""
-        try:
-            for name, content in self.render().items():
-                self.write_table(self.folder / name, content)
-            problem = ""
-        except KisBenchError as error:
-            problem = str(error)
-        if problem != self.problem:
-            self.say(problem or "the tables are written again")
-        self.problem = problem
+        with self.lock:
+            try:
+                for name, content in self.render().items():
+                    self.write_table(self.folder / name, content)
+                problem = ""
+            except KisBenchError as error:
+                problem = str(error)
+            if problem != self.problem:
+                self.say(problem or "the tables are written again")
+            self.problem = problem
 
     def write_table(self, file: Path, content: bytes) -> None:
         """Raises KisBenchError if somebody else has changed the file since, or it can't be written."""

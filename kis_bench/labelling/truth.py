@@ -29,6 +29,10 @@ class NotSaved(KisBenchError):
     """Something that was to be written didn't reach the disk; whoever sent it still has it and may send it again."""
 
 
+class DamagedTruth(BadFile):
+    """A database that can't be read as it is; its exported tables are what there is to go on from."""
+
+
 class Truth:
     """The database of one labelling or judging project; one process has it open at a time.
 
@@ -39,7 +43,8 @@ class Truth:
         backup: how to go on from the exported tables, told where the file is damaged.
 
     Raises:
-        BadFile: it is damaged, locked, of another program or of a newer version, or can't be written.
+        DamagedTruth: it is damaged.
+        BadFile: it is locked, of another program or of a newer version, or can't be written.
     """
 
     def __init__(self, file: Path, *, kind: str, tables: str, backup: str) -> None:
@@ -74,7 +79,7 @@ class Truth:
         run("BEGIN EXCLUSIVE")
         found = [text for (text,) in run("PRAGMA integrity_check(5)")]
         if found != ["ok"]:
-            raise BadFile(self.file, [f"damaged: {'; '.join(found)}", self.backup])
+            raise DamagedTruth(self.file, [f"damaged: {'; '.join(found)}", self.backup])
         (version,) = run("PRAGMA user_version").fetchone()
         has_tables = run("SELECT count(*) FROM sqlite_schema").fetchone() != (0,)
         if not has_tables:
@@ -97,7 +102,7 @@ class Truth:
         if "locked" in said or "busy" in said:
             problem = "another kis-bench has it open; go on there, or stop it with Ctrl-C"
         elif type(error) is sqlite3.DatabaseError:  # damaged, or no database at all
-            problem = f"damaged ({said}); {self.backup}"
+            return DamagedTruth(self.file, [f"damaged ({said})", self.backup])
         else:
             problem = f"can't be written ({said}); free space, or name another folder with --out"
         return BadFile(self.file, [problem])

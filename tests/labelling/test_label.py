@@ -2,7 +2,10 @@
 
 import csv
 import io
+import re
 import signal
+import socket
+import time
 
 import pytest
 from builders import run_cli
@@ -33,9 +36,14 @@ def read_labels(folder):
 
 
 def write(client, short, long):
-    """Describes the picture that is open; returns the answer."""
-    form = client.get("/").form
+    """Describes the picture that is open, also behind the goal; returns the answer."""
+    form = client.get("/?more=1").form
     return client.post("/save", {**form, "text:short": short, "text:long": long})
+
+
+def find_picture(answer):
+    """The address of the picture in a page."""
+    return re.search(r'<img src="(/picture/[^"]+)"', answer.text)[1]
 
 
 def test_texts_arrive_as_they_were_typed(tmp_path):
@@ -70,7 +78,9 @@ def test_it_goes_on_after_a_restart(tmp_path):
         saved = client.post("/save", {**waiting, "text:short": "c", "text:long": "d"})
         assert saved.status == 303
         write(client, "e", "f")
-        assert "No picture is left" in client.get("/").text
+        assert "The goal is reached" in client.get("/finished").text
+        assert client.get("/").status == 303
+        assert "No picture is left" not in client.get("/finished").text
         served.stop()
     assert [row["text"] for row in read_labels(folder)] == list("abcdef")
 
@@ -184,3 +194,207 @@ def test_what_is_no_folder_of_pictures(tmp_path, arguments, said):
     assert found.returncode == 2
     assert said in found.stderr
     assert len(io.StringIO(found.stderr).readlines()) == 1
+
+
+def test_back_and_not_suitable(tmp_path):
+    folder = make_pictures(tmp_path / "photos", 6)
+    with serve("label", folder) as served:
+        client = served.enter()
+        first = client.get("/")
+        write(client, "first", "one")
+        second = client.get("/")
+        reason = {**second.form, "reason": "blurred", "text:short": "typed in vain"}
+        assert client.post("/refuse", reason).status == 303
+        third = client.get("/")
+        back = client.get(re.search(r'href="(/edit/\d+)"[^>]*>Back', third.text)[1])
+        assert "not suitable: blurred" in back.text
+        assert find_picture(back) == find_picture(second)
+        back = client.get(re.search(r'href="(/edit/\d+)"[^>]*>Back', back.text)[1])
+        assert (back.form["text:short"], find_picture(back)) == ("first", find_picture(first))
+        client.post("/save", {**back.form, "text:short": "corrected"})
+        assert find_picture(client.get("/")) == find_picture(third)
+        assert client.get("/edit/999").status == 404
+        assert client.post("/refuse", {**third.form, "assignment": "999"}).status == 404
+        assert "blurred: 1" in client.get("/finished").text
+        served.stop()
+    assert [row["text"] for row in read_labels(folder)] == ["corrected", "one"]
+
+
+@pytest.mark.slow
+def test_from_memory(tmp_path):
+    folder = make_pictures(tmp_path / "photos", 3)
+    with serve("label", folder, "--memory", 2) as served:
+        client = served.enter()
+        ready = client.get("/")
+        assert "shown for 2 seconds" in ready.text
+        assert "<img" not in ready.text
+        assert client.get("/picture/1").status == 404  # not yet
+        client.post("/look", {"csrf": ready.form["csrf"]})
+        look = client.get("/")
+        assert re.search(r'http-equiv="refresh" content="[12];url=/"', look.text)
+        assert client.get(find_picture(look)).headers["Cache-Control"] == "no-store"
+        deadline = time.monotonic() + 60
+        while "<textarea" not in (page := client.get("/")).text and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert "<img" not in page.text
+        while client.get(find_picture(look)).status == 200 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert client.get(find_picture(look)).status == 404
+        client.post("/look", {"csrf": ready.form["csrf"]})  # doesn't bring it back
+        assert "<img" not in client.get("/").text
+        client.post("/save", {**page.form, "text:short": "a", "text:long": "b"})
+        assert "shown for 2 seconds" in client.get("/").text
+        served.stop()
+    assert [row["text"] for row in read_labels(folder)] == ["a", "b"]
+
+
+def test_pictures_that_cannot_be_shown_are_skipped_and_listed(tmp_path):
+    folder = make_pictures(tmp_path / "photos", 5)
+    (folder / "0001.jpg").write_bytes(b"no picture")
+    (folder / "0003.jpg").write_bytes((folder / "0003.jpg").read_bytes()[:300])
+    with serve("label", folder) as served:
+        client = served.enter()
+        for turn in range(3):
+            write(client, f"{turn}", "x")
+        finished = client.get("/finished").text
+        assert "0001: not a readable image" in finished
+        assert "0003: not a readable image" in finished
+        served.stop()
+        served.follower.join()
+        assert sum(line.startswith("skipped: 000") for line in served.lines) == 2
+    assert {row["item_id"] for row in read_labels(folder)} == {"0000", "0002", "0004"}
+
+
+def test_a_table_that_was_edited_is_left_and_taken_over(tmp_path):
+    folder = make_pictures(tmp_path / "photos", 5)
+    table = folder / "labels.csv"
+    with serve("label", folder) as served:
+        client = served.enter()
+        write(client, "wrng", "x")
+        deadline = time.monotonic() + 60
+        while "wrng" not in table.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        edited = table.read_text().replace("wrng", "right")
+        table.write_text(edited)
+        write(client, "next", "y")
+        page = client.get("/").text
+        while "was changed by hand" not in page and time.monotonic() < deadline:
+            page = client.get("/").text
+        assert "--from" in page
+        served.stop()
+        served.follower.join()
+        assert sum("was changed by hand" in line for line in served.lines) == 1
+    assert table.read_text() == edited
+    with serve("label", folder, "--from", table) as served:
+        assert "0 texts are new, 1 changed, 2 no longer there" in "\n".join(served.lines)
+        served.stop()
+    assert [row["text"] for row in read_labels(folder)] == ["right", "x"]
+
+
+@pytest.mark.slow
+def test_a_damaged_database_names_the_way_on(tmp_path):
+    folder = make_pictures(tmp_path / "photos", 3)
+    (folder / "labels.sqlite").write_bytes(b"no database" * 1000)
+    (folder / "labels.csv").write_text(
+        "query_id,item_id,label_set,text,annotator\n0001-short,0001,short,kept,Ada\n"
+    )
+    found = run_cli("label", folder, "--no-browser")
+    assert found.returncode == 2
+    assert "damaged" in found.stderr
+    assert f"--from {folder / 'labels.csv'}" in found.stderr
+    with serve("label", folder, "--from", folder / "labels.csv") as served:
+        served.stop()
+    assert [row["text"] for row in read_labels(folder)] == ["kept"]
+    assert len([*folder.glob("labels.sqlite.damaged-*")]) == 1
+
+
+@pytest.mark.slow
+def test_where_it_is_served_and_written(tmp_path):
+    folder, out = make_pictures(tmp_path / "photos", 3), tmp_path / "out"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = run_cli("label", folder, "--port", port, "--no-browser", "--out", out)
+        assert found.returncode == 2
+        assert f"127.0.0.1 port {port}" in found.stderr
+        assert "--port" in found.stderr
+    with serve("label", folder, "--port", port, "--out", out) as served:
+        assert f":{port}/" in served.links["annotator-1"]
+        second = run_cli("label", folder, "--out", out, "--no-browser")
+        assert second.returncode == 2
+        assert "another kis-bench has it open" in second.stderr
+        served.stop()
+    with serve("label", folder, "--out", out) as served:  # the port that open pages know
+        assert f":{port}/" in served.links["annotator-1"]
+        served.stop()
+
+
+def test_some_pictures_for_two_people(tmp_path):
+    folder, out = make_pictures(tmp_path / "photos", 6), tmp_path / "out"
+    (tmp_path / "items.txt").write_text("0004\n0002\n")
+    arguments = ["--out", out, "--items", tmp_path / "items.txt", "--overlap", 2]
+    with serve("label", folder, *arguments, "--annotator", "Ada", "--annotator", "Ben") as served:
+        assert "described by 2 people" in served.welcome("Ben").text
+        ada, ben = served.enter("Ada"), served.enter("Ben")
+        for client in (ada, ben):
+            write(client, "a", "b")
+            write(client, "c", "d")
+        assert "The goal is reached" in ben.get("/finished").text
+        assert "kis-bench run" not in ben.get("/finished").text
+        said = ada.get("/finished").text
+        assert f"kis-bench run {folder}" in said
+        assert f"Put <code>{out / 'labels.csv'}</code> into" in said
+        served.stop()
+    assert [row["item_id"] for row in read_labels(out)] == ["0004", "0004", "0002", "0002"] * 2
+    assert not (folder / "labels.csv").exists()
+
+
+def test_a_task_of_ones_own_and_a_warning(tmp_path):
+    folder = make_pictures(tmp_path / "photos", 6)
+    task = tmp_path / "task.toml"
+    task.write_text(
+        'guide = "What <moves>?"\n[[label_set]]\nname = "verb & noun"\n[[label_set]]\nname = "more"\noptional = true\n'
+    )
+    with serve("label", folder, "--task", task, "--warn-duplicates") as served:
+        assert "What &lt;moves&gt;?" in served.welcome().text
+        client = served.enter()
+        for text, status in (("Runs", 303), ("flies", 303), (" runs ", 422)):
+            answer = client.post("/save", {**client.get("/").form, "text:verb & noun": text})
+            assert answer.status == status
+        assert "Another picture has the same text" in answer.text
+        assert client.post("/save", {**answer.form, "text:verb & noun": "FLIES"}).status == 422
+        assert client.post("/save", answer.form).status == 303
+        served.stop()
+    found = [(row["label_set"], row["text"]) for row in read_labels(folder)]
+    assert found == [("verb & noun", text) for text in ("Runs", "flies", " runs ")]
+
+
+@pytest.mark.slow
+def test_what_a_model_makes_of_it(tmp_path):
+    folder = make_pictures(tmp_path / "photos", 8)
+    places = {"KIS_STORE": str(tmp_path / "store"), "KIS_CACHE": str(tmp_path / "cache")}
+    missing = run_cli("label", folder, "--show-rank", "colour-words", "--no-browser", **places)
+    assert missing.returncode == 2
+    assert "kis-bench embed" in missing.stderr
+    assert run_cli("embed", folder, "--model", "colour-words", **places).returncode in (0, 2)
+    names = ["--annotator", "Ada", "--annotator", "Ben", "--overlap", 2, "--goal", 2]
+    names += ["--then", "colour-words", "--show-rank", "colour-words"]
+    with serve("label", folder, *names, **places) as served:
+        clients = [served.enter("Ada"), served.enter("Ben")]
+        for client in clients:
+            write(client, "red", "blue")
+            told = client.get("/?more=1").text
+            assert re.search(
+                r"among 8 under colour-words: short at place \d, long at place \d\.", told
+            )
+            write(client, "green", "black")
+        deadline = time.monotonic() + 300
+        while "Measuring" in (page := clients[0].get("/finished")).text:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        assert "recall@10" in page.text
+        assert "How far they agree" in page.text
+        assert "style=" not in page.text
+        curve = clients[0].get("/curve.svg")
+        assert curve.headers["Content-Type"] == "image/svg+xml"
+        assert b"<svg" in curve.body
+        served.stop()

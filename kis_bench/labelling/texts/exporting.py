@@ -30,15 +30,15 @@ class LabelTable:
     def render(self) -> dict[str, bytes]:
         """The table by its file's name."""
         fresh = self.truth.read(
-            "SELECT labels.id, item_id, label_set, text, name, revision FROM labels"
+            "SELECT labels.id, item_id, label_set, text, name, state, revision FROM labels"
             " JOIN assignments ON assignments.id = assignment JOIN items USING (number)"
             " JOIN people ON people.id = person WHERE revision > ? ORDER BY labels.id",
             self.revision,
         )
-        for label, item, label_set, text, annotator, revision in fresh:
+        for label, item, label_set, text, annotator, state, revision in fresh:
             cells = (f"{item}-{label_set}", item, label_set, text, annotator)
-            # An optional text that was erased leaves its place empty.
-            row = ",".join(map(quote_cell, cells)) + "\n" if text else ""
+            # An optional text that was erased, or of a picture that was refused, leaves its place empty.
+            row = ",".join(map(quote_cell, cells)) + "\n" if text and state == "saved" else ""
             self.rows[label] = row.encode()
             self.revision = max(self.revision, revision)
         return {"labels.csv": HEADER + b"".join(self.rows.values())}

@@ -7,56 +7,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from kis_bench.labelling.people import Person
+from kis_bench.labelling.texts.assignments import (
+    NEXT_REVISION,
+    Assignment,
+    find_number_ahead,
+    find_open,
+    read_assignment,
+)
 from kis_bench.labelling.texts.pool import Pool
 from kis_bench.labelling.truth import Truth
 from kis_bench.records import Picture
 
-TEXTS_SQL = """
-CREATE TABLE items (
-    number INTEGER PRIMARY KEY,
-    item_id TEXT NOT NULL UNIQUE,
-    unreadable TEXT NOT NULL DEFAULT ''  -- why its picture can't be shown
-) STRICT;
-CREATE TABLE assignments (
-    id INTEGER PRIMARY KEY,
-    number INTEGER NOT NULL REFERENCES items,
-    person INTEGER NOT NULL REFERENCES people,
-    state TEXT NOT NULL CHECK (state IN ('ahead', 'open', 'saved', 'refused')),
-    reason TEXT NOT NULL DEFAULT '',  -- of a refusal
-    opened REAL,                      -- seconds since 1970
-    finished REAL,
-    UNIQUE (number, person)
-) STRICT;
-CREATE INDEX by_person ON assignments (person, state);
-CREATE TABLE labels (
-    id INTEGER PRIMARY KEY,
-    assignment INTEGER NOT NULL REFERENCES assignments,
-    label_set TEXT NOT NULL,
-    text TEXT NOT NULL,
-    revision INTEGER NOT NULL,  -- grows with each change of any label
-    UNIQUE (assignment, label_set)
-) STRICT;
-CREATE INDEX by_revision ON labels (revision);
-CREATE TABLE earlier_texts (
-    label INTEGER NOT NULL REFERENCES labels,
-    text TEXT NOT NULL,
-    replaced REAL NOT NULL
-) STRICT;
-"""
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A picture that somebody was given."""
-
-    id: int
-    number: int  # of the picture
-    state: str
-    reason: str
-    texts: Mapping[str, str]  # by label set, as saved
+GONE = "its file is no longer in the folder"
 
 
 class Handing:
@@ -102,56 +66,26 @@ class Handing:
         """Raises KeyError for a number that no picture has, or whose file has gone."""
         return self.pool.pictures[self.items[number]]
 
-    def may_see(self, person: Person, number: int) -> bool:
-        found = self.truth.read(
-            "SELECT 1 FROM assignments WHERE number = ? AND person = ?", number, person.id
-        )
-        return bool(found)
-
     def open_next(self, person: Person) -> Assignment | None:
         """The picture that somebody has open, else their next; None if there is none left for them.
 
         The one after that is theirs, too, so that their browser may fetch it.
         """
         with self.truth.lock:
-            found = self.find_in_state(person, "open")
-            if found is None or self.find_in_state(person, "ahead") is None:
+            found = find_open(self.truth, person)
+            if found is None or find_number_ahead(self.truth, person) is None:
                 with self.changing() as rows:
                     if found is None:
                         self.move_on(rows, person)
-                    self.reserve(rows, person, "ahead")
-                found = self.find_in_state(person, "open")
+                    if find_number_ahead(self.truth, person) is None:
+                        self.reserve(rows, person, "ahead")
+                found = find_open(self.truth, person)
             return found
 
-    def find_ahead(self, person: Person) -> Assignment | None:
-        return self.find_in_state(person, "ahead")
-
-    def find_in_state(self, person: Person, state: str) -> Assignment | None:
-        found = self.truth.read(
-            "SELECT id FROM assignments WHERE person = ? AND state = ? ORDER BY id LIMIT 1",
-            person.id,
-            state,
-        )
-        return self.read_assignment(person, found[0][0]) if found else None
-
-    def read_assignment(self, person: Person, number: int) -> Assignment | None:
-        """One of somebody's own; None if it isn't theirs."""
-        found = self.truth.read(
-            "SELECT id, number, state, reason FROM assignments WHERE id = ? AND person = ?",
-            number,
-            person.id,
-        )
-        if not found:
-            return None
-        texts = self.truth.read("SELECT label_set, text FROM labels WHERE assignment = ?", number)
-        own, picture, state, reason = found[0]
-        return Assignment(own, picture, state, reason, dict(texts))
-
     def move_on(self, rows: sqlite3.Connection, person: Person) -> None:
-        """Opens the picture that was reserved ahead, or a fresh one."""
+        """Opens the picture that was reserved ahead, or a fresh one, and reserves the next."""
         opened = rows.execute(
-            "UPDATE assignments SET state = 'open', opened = ? WHERE id ="
-            " (SELECT id FROM assignments WHERE person = ? AND state = 'ahead' LIMIT 1)",
+            "UPDATE assignments SET state = 'open', opened = ? WHERE person = ? AND state = 'ahead'",
             (time.time(), person.id),
         )
         if not opened.rowcount:
@@ -162,18 +96,24 @@ class Handing:
         item = self.choose(person)
         if item is None:
             return
-        (number,) = rows.execute(
-            "INSERT INTO items (item_id) VALUES (?) ON CONFLICT DO UPDATE SET item_id = item_id RETURNING number",
-            (item,),
-        ).fetchone()
+        number = self.add_item(rows, item)
         rows.execute(
             "INSERT INTO assignments (number, person, state, opened) VALUES (?, ?, ?, ?)",
             (number, person.id, state, time.time() if state == "open" else None),
         )
-        self.items[number] = item
         self.holders[item].add(person.id)
 
+    def add_item(self, rows: sqlite3.Connection, item: str) -> int:
+        """The number of an item, which it has from now on."""
+        (number,) = rows.execute(
+            "INSERT INTO items (item_id) VALUES (?) ON CONFLICT DO UPDATE SET item_id = item_id RETURNING number",
+            (item,),
+        ).fetchone()
+        self.items[number] = item
+        return int(number)
+
     def choose(self, person: Person) -> str | None:
+        """The first item that isn't closed, that not enough people have, and that this person hasn't had."""
         order = self.pool.order
         place = self.first
         while True:
@@ -187,35 +127,91 @@ class Handing:
             if not self.pool.extend():
                 return None
 
+    def note_seen(self, person: Person) -> None:
+        """From now on a picture that doesn't stay is shown."""
+        with self.truth.writing() as rows:
+            rows.execute(
+                "UPDATE assignments SET seen = ? WHERE person = ? AND state = 'open' AND seen IS NULL",
+                (time.time(), person.id),
+            )
+
     def save(self, person: Person, number: int, texts: Mapping[str, str]) -> bool:
         """Keeps the texts of one of somebody's pictures, the last that were sent; False if it isn't theirs."""
         with self.truth.lock:
-            assignment = self.read_assignment(person, number)
-            if assignment is None or assignment.state == "ahead":
+            assignment = read_assignment(self.truth, person, number)
+            if assignment is None:
                 return False
-            changes = {
-                name: text for name, text in texts.items() if assignment.texts.get(name, "") != text
-            }
+            again = assignment.state == "refused"
             with self.changing() as rows:
-                for name, text in changes.items():
-                    rows.execute(
-                        "INSERT INTO earlier_texts SELECT id, text, ? FROM labels"
-                        " WHERE assignment = ? AND label_set = ?",
-                        (time.time(), number, name),
-                    )
-                    rows.execute(
-                        "INSERT INTO labels (assignment, label_set, text, revision)"
-                        " VALUES (?, ?, ?, (SELECT ifnull(max(revision), 0) + 1 FROM labels))"
-                        " ON CONFLICT DO UPDATE SET text = excluded.text, revision = excluded.revision",
-                        (number, name, text),
-                    )
-                rows.execute(
-                    "UPDATE assignments SET state = 'saved', reason = '', finished = ifnull(finished, ?)"
-                    " WHERE id = ?",
-                    (time.time(), number),
-                )
-                if assignment.state == "open":
-                    self.move_on(rows, person)
-                    self.reserve(rows, person, "ahead")
+                for name, text in texts.items():
+                    if again or assignment.texts.get(name, "") != text:
+                        write_label(rows, number, name, text)
+                self.finish(rows, person, assignment, "saved", "")
+                if again:
+                    self.closed.discard(self.items[assignment.number])
+                    self.first = 0
         self.changed()
         return True
+
+    def refuse(self, person: Person, number: int, reason: str) -> bool:
+        """Keeps that a picture isn't suitable: nobody gets it any more, and their own texts of it leave the label file.
+
+        Who has it open already goes on with it.
+        """
+        with self.truth.lock:
+            assignment = read_assignment(self.truth, person, number)
+            if assignment is None:
+                return False
+            with self.changing() as rows:
+                rows.execute(
+                    f"UPDATE labels SET revision = {NEXT_REVISION} WHERE assignment = ?", (number,)
+                )
+                self.close_item(rows, assignment.number)
+                self.finish(rows, person, assignment, "refused", reason)
+        self.changed()
+        return True
+
+    def skip_unreadable(self, person: Person, assignment: Assignment, why: str) -> None:
+        """Takes a picture that can't be shown out of everybody's way."""
+        with self.changing() as rows:
+            rows.execute(
+                "UPDATE items SET unreadable = ? WHERE number = ?", (why, assignment.number)
+            )
+            self.close_item(rows, assignment.number)
+            self.finish(rows, person, assignment, "refused", why)
+
+    def close_item(self, rows: sqlite3.Connection, number: int) -> None:
+        """Nobody gets an item any more, nor does who would have been given it next."""
+        self.closed.add(self.items[number])
+        rows.execute("DELETE FROM assignments WHERE number = ? AND state = 'ahead'", (number,))
+
+    def finish(
+        self,
+        rows: sqlite3.Connection,
+        person: Person,
+        assignment: Assignment,
+        state: str,
+        reason: str,
+    ) -> None:
+        """Notes what came of an assignment; if it was the open one, the next is."""
+        rows.execute(
+            "UPDATE assignments SET state = ?, reason = ?, finished = ifnull(finished, ?) WHERE id = ?",
+            (state, reason, time.time(), assignment.id),
+        )
+        if assignment.state == "open":
+            self.move_on(rows, person)
+            self.reserve(rows, person, "ahead")
+
+
+def write_label(rows: sqlite3.Connection, assignment: int, label_set: str, text: str) -> None:
+    """Keeps a text, and the one that it replaces."""
+    rows.execute(
+        "INSERT INTO earlier_texts SELECT id, text, ? FROM labels WHERE assignment = ? AND label_set = ?",
+        (time.time(), assignment, label_set),
+    )
+    rows.execute(
+        "INSERT INTO labels (assignment, label_set, text, revision)"
+        f" VALUES (?, ?, ?, {NEXT_REVISION})"
+        " ON CONFLICT DO UPDATE SET text = excluded.text, revision = excluded.revision",
+        (assignment, label_set, text),
+    )

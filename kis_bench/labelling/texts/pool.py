@@ -15,7 +15,7 @@ from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.images import IMAGE_SUFFIXES
 from kis_bench.files.progress import track_each
 from kis_bench.labelling.texts.sampling import draw_items, spread_over_groups
-from kis_bench.records import Picture
+from kis_bench.records import Collection, Picture
 
 MOST_AHEAD = (
     5_000  #: pictures that are kept; once they are used up, the folder is read again for the next
@@ -56,8 +56,7 @@ class Pool:
 
     def read_collection(self, wanted: set[str], given: list[str] | None, stratify: bool) -> None:
         """Reads all of a collection: its list, its groups."""
-        layout = choose_layout(self.row.name, self.row.layout)
-        collection, _ = read_images(self.row.name, self.root, layout)
+        collection = read_whole_collection(self.row)
         ids = collection.ids
         if given is not None:
             if absent := [item for item in given if item not in collection.position]:
@@ -102,6 +101,12 @@ class Pool:
         if not self.complete:
             self.draw(set())
         return len(self.order) > before
+
+
+def read_whole_collection(row: DatasetRow) -> Collection:
+    """All pictures of a dataset, with their groups."""
+    layout = choose_layout(row.name, row.layout)
+    return read_images(row.name, require_folder(row), layout)[0]
 
 
 def require_folder(row: DatasetRow) -> Path:

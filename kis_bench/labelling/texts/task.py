@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,21 @@ class LabelTask:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(one.name for one in self.label_sets)
+
+    def find_problems(self, typed: Mapping[str, str]) -> dict[str, str]:
+        """What is wrong with texts, by label set; each is given as it was typed."""
+        problems = {}
+        for one in self.label_sets:
+            text = typed[one.name]
+            if not text.strip() and not one.optional:
+                problems[one.name] = "Nothing is written here yet."
+            elif len(text) > TEXT_LETTERS:
+                problems[one.name] = (
+                    f"{len(text):,} characters; {TEXT_LETTERS:,} are the most. Nothing was cut: shorten it."
+                )
+            elif "\0" in text:
+                problems[one.name] = "It holds a character that no text file can."
+        return problems
 
 
 SHORT_LABEL = TextTask("short", "A few words, as you would type them into a search box.", 2)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import mimetypes
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -27,9 +24,8 @@ from kis_bench.labelling.people import People, Person
 from kis_bench.labelling.truth import NotSaved, Truth
 from kis_bench.labelling.web.guard import Guard
 from kis_bench.labelling.web.pictures import Pictures
-from kis_bench.report.page import html as report_page
+from kis_bench.labelling.web.statics import HERE, find_static_address, make_static
 
-HERE = Path(__file__).parent
 MOST_FIELDS = 100  #: of a form
 COOKIE_AGE_S = 400 * 24 * 3600  #: browsers keep none longer
 LOCAL_HOSTS = frozenset({"localhost"})
@@ -67,7 +63,8 @@ class Site:
     folder: Path  # of the project's own templates/ and static/
     may_see: Callable[[Person, int], bool]  # whether somebody may see the picture of a number
     welcome: Mapping[str, Any] = field(default_factory=dict)  # for welcome.html
-    hosts: frozenset[str] = LOCAL_HOSTS
+    keeps_pictures: bool = True  # a browser may show a picture again without asking
+    hosts: frozenset[str] = LOCAL_HOSTS  # names that it may be asked for under
     address: str = ""  # once it is served, without a slash at its end
 
     def __post_init__(self) -> None:
@@ -84,7 +81,7 @@ class Site:
         return f"/picture/{number}?of={self.id[:8]}"
 
     def static_address(self, name: str) -> str:
-        return f"/static/{name}?as={hashlib.sha256(read_static(self.folder, name)).hexdigest()[:8]}"
+        return find_static_address(self.folder, name)
 
     def render(
         self, visit: Visit | None, template: str, status: int = 200, **values: Any
@@ -103,7 +100,7 @@ def make_app(site: Site, pages: Mapping[str, Page]) -> Starlette:
     """
     routes = [
         Route("/enter/{secret}", make_entrance(site), methods=["GET", "POST"]),
-        Route("/static/{name}", make_static(site)),
+        Route("/static/{name}", make_static(site.folder)),
         Route("/picture/{number}", make_endpoint(site, show_picture)),
         Route("/invite", make_endpoint(site, show_people)),
         Route("/invite", make_endpoint(site, invite_person), methods=["POST"]),
@@ -123,7 +120,7 @@ def make_app(site: Site, pages: Mapping[str, Page]) -> Starlette:
     async def say_not_found(request: Request, error: Exception) -> Response:
         return show_message(site, 404, "There is no such page", "")
 
-    guard = Middleware(Guard, hosts=site.hosts)
+    guard = Middleware(Guard, hosts=lambda: site.hosts)
     return Starlette(
         routes=routes, middleware=[guard], lifespan=live, exception_handlers={404: say_not_found}
     )
@@ -227,8 +224,8 @@ def show_picture(site: Site, visit: Visit) -> Response:
         content = site.pictures.fetch(number)
     except (KeyError, BadFile):
         return Response("There is no such picture for you.", 404, media_type="text/plain")
-    headers = {"cache-control": "private, max-age=86400, immutable"}
-    return Response(content, media_type="image/jpeg", headers=headers)
+    kept = "private, max-age=86400, immutable" if site.keeps_pictures else "no-store"
+    return Response(content, media_type="image/jpeg", headers={"cache-control": kept})
 
 
 def show_people(site: Site, visit: Visit, link: str = "", problem: str = "") -> Response:
@@ -249,32 +246,3 @@ def invite_person(site: Site, visit: Visit) -> Response:
     except KisBenchError as error:
         return show_people(site, visit, problem=str(error))
     return show_people(site, visit, link=f"{site.address}/enter/{secret}")
-
-
-def make_static(site: Site) -> Callable[[Request], Any]:
-    async def answer(request: Request) -> Response:
-        name = request.path_params["name"]
-        try:
-            content = read_static(site.folder, name)
-        except KeyError:
-            return Response("There is no such file.", 404, media_type="text/plain")
-        headers = {"cache-control": "public, max-age=31536000, immutable"}
-        kind = mimetypes.guess_type(name)[0] or "text/plain"
-        return Response(content, media_type=kind, headers=headers)
-
-    return answer
-
-
-@cache
-def read_static(folder: Path, name: str) -> bytes:
-    """A style sheet or script. Raises KeyError for a name that none has."""
-    if name == "colours.css":
-        return read_report_colours().encode()
-    files = {file.name: file for place in (folder, HERE) for file in (place / "static").glob("*.*")}
-    return files[name].read_bytes()
-
-
-def read_report_colours() -> str:
-    """The colours of the report's page, which these pages have, too."""
-    sheet = (report_page.PARTS / "page.css").read_text(encoding="utf-8")
-    return sheet.partition("\n\n")[0]

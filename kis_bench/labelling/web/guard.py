@@ -38,11 +38,11 @@ class Guard:
     """ASGI middleware: other hosts, other sites' forms, huge posts and those that never end are refused.
 
     Args:
-        hosts: names under which the server may be asked for; addresses in numbers always are, for no foreign
-            site can be called so.
+        hosts: gives the names under which the server may be asked for; addresses in numbers always are, for no
+            foreign site can be called so.
     """
 
-    def __init__(self, app: App, hosts: frozenset[str]) -> None:
+    def __init__(self, app: App, hosts: Callable[[], frozenset[str]]) -> None:
         self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +110,7 @@ class Guard:
         try:
             ipaddress.ip_address(name.strip("[]"))
         except ValueError:
-            return name.lower() in self.hosts
+            return name.lower() in self.hosts()
         return True
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import h11
@@ -21,6 +22,7 @@ from kis_bench.labelling.web.app import Site
 HEAD_TIMEOUT_S = 20.0  #: for the head of a request
 CLOSING_TIMEOUT_S = 3
 LOOPBACK = "127.0.0.1"
+EVERYWHERE = ("0.0.0.0", "::")  #: all addresses of this machine
 
 
 class PatientProtocol(H11Protocol):
@@ -74,11 +76,14 @@ def bind(host: str, port: int, last_port: int = 0) -> socket.socket:
     )
 
 
-def spell_address(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):  # all of this machine's
-        host = socket.gethostname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def find_own_address() -> str:
+    """The address under which others in the network reach this machine; its name if that can't be told."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(("192.0.2.1", 9))  # of documentation; nothing is sent
+            return str(asked.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 def run_server(app: Any, bound: socket.socket, started: Callable[[], None]) -> None:
@@ -121,31 +126,40 @@ def open_browser(address: str) -> bool:
         return False
 
 
-def serve_site(
-    site: Site,
-    app: Any,
-    links: Mapping[str, str],
-    *,
-    host: str = LOOPBACK,
-    port: int,
-    browser: bool,
-) -> None:
+@dataclass(frozen=True)
+class Serving:
+    """Where pages are served, as the command line says it."""
+
+    host: str = LOOPBACK
+    port: int = 0  # 0: the last one, so that open pages go on, or a free one
+    browser: bool = True  # opens one
+
+
+def serve_site(site: Site, app: Any, links: Mapping[str, str], serving: Serving) -> None:
     """Serves a site until Ctrl-C; prints a link for each person, and opens the first in a browser.
 
     Args:
         links: by name, what `People.invite` gives.
-        port: 0: the one that it was served on last, so that open pages go on, or a free one.
     """
-    bound = bind(host, port, int(site.truth.read_setting("port", "0")))
-    site.truth.set_setting("port", str(bound.getsockname()[1]))
-    site.address = spell_address(bound)
+    bound = bind(serving.host, serving.port, int(site.truth.read_setting("port", "0")))
+    port = bound.getsockname()[1]
+    site.truth.set_setting("port", str(port))
+    shown = find_own_address() if serving.host in EVERYWHERE else serving.host
+    site.address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    site.hosts |= {serving.host.lower(), socket.gethostname().lower()}
+    if serving.host not in (LOOPBACK, "localhost", "::1"):
+        print(
+            "Anybody in this network who has a link can open it, and what is sent is not encrypted: "
+            "use --host only in a network that you trust.",
+            file=sys.stderr,
+        )
 
     def show_links() -> None:
         addresses = {name: f"{site.address}/enter/{secret}" for name, secret in links.items()}
         for name, address in addresses.items():
             print(f"  {name}: {address}", flush=True)
         first = next(iter(addresses.values()))
-        if browser and not open_browser(first):
+        if serving.browser and not open_browser(first):
             print("No browser could be opened: open the first address yourself.")
         print("Ctrl-C ends it; what is saved stays, and the same command goes on.", flush=True)
 

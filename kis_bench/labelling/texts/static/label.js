@@ -1,6 +1,106 @@
 "use strict";
-// Ctrl+Enter saves; what can't be sent stays in the page and is sent again.
+// Everything works without this script. With it nothing that was typed is lost while the server is away: a text stays in the
+// page and in this browser until the server has said that it is saved.
 const form = document.getElementById("texts");
-form.addEventListener("keydown", event => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); form.requestSubmit(); }
+const fields = [...form.querySelectorAll("textarea")];
+const unsent = form.querySelector(".unsent");
+const draft = `kis-bench:${form.dataset.draft}`;
+const letters = Number(form.dataset.letters);
+const RETRY_S = [1, 2, 4, 8];
+let sending = false;
+
+const keep = change => { try { return change(localStorage); } catch { return null; } }; // it may be full, or forbidden
+const words = typeof Intl.Segmenter === "function"
+  ? text => [...new Intl.Segmenter(undefined, { granularity: "word" }).segment(text)].filter(part => part.isWordLike).length
+  : text => (text.match(/\S+/g) || []).length;
+
+function count(field) {
+  const shown = form.querySelector(`output[for="${field.id}"]`);
+  const n = words(field.value), long = [...field.value].length;
+  shown.textContent = long > 0.9 * letters ? `${long.toLocaleString("en")} of ${letters.toLocaleString("en")} characters`
+    : n ? `${n} word${n === 1 ? "" : "s"}` : "";
+  shown.classList.toggle("many", long > letters);
+}
+
+function warn(field, text) {
+  document.getElementById(`problem-${field.id.split("-")[1]}`).textContent = text;
+  if (text) field.setAttribute("aria-invalid", "true"); else field.removeAttribute("aria-invalid");
+}
+
+const typed = () => fields.map(field => field.value);
+const saved = fields.map(field => field.defaultValue);
+
+// What was typed and not saved comes back after a reload, unless other texts were saved meanwhile.
+const before = JSON.parse(keep(store => store.getItem(draft)) || "null");
+if (before && JSON.stringify(before.saved) === JSON.stringify(saved))
+  fields.forEach((field, i) => { field.value = before.typed[i] ?? field.value; });
+fields.forEach(field => {
+  count(field);
+  field.addEventListener("input", () => {
+    count(field);
+    warn(field, "");
+    keep(store => store.setItem(draft, JSON.stringify({ saved, typed: typed() })));
+  });
 });
+const first = fields.find(field => field.hasAttribute("aria-invalid")) || fields[0];
+first.focus();
+first.setSelectionRange(first.value.length, first.value.length);
+
+function say(text) { unsent.hidden = !text; unsent.textContent = text; }
+const wait = seconds => new Promise(done => {
+  const timer = setTimeout(done, 1000 * seconds);
+  addEventListener("online", () => { clearTimeout(timer); done(); }, { once: true });
+});
+
+async function send(action, body) {
+  for (let turn = 0; ; turn++) {
+    let answer = null;
+    try {
+      answer = await fetch(action, { method: "POST", body, headers: { Accept: "application/json" } });
+    } catch { /* the server is away */ }
+    if (answer && answer.status < 500) return answer;
+    const why = answer ? (await answer.text()).slice(0, 300) : "The server does not answer.";
+    say(`Not saved yet. ${why} Your text stays here, and is sent again by itself.`);
+    await wait(RETRY_S[Math.min(turn, RETRY_S.length - 1)]);
+  }
+}
+
+async function submit(event) {
+  event.preventDefault();
+  if (sending) return;
+  sending = true;
+  form.setAttribute("aria-busy", "true");
+  const body = new URLSearchParams(new FormData(event.target));
+  if (event.submitter?.name) body.set(event.submitter.name, event.submitter.value);
+  const answer = await send(event.target.getAttribute("action"), body);
+  sending = false;
+  form.removeAttribute("aria-busy");
+  say("");
+  if (answer.ok) {
+    keep(store => store.removeItem(draft));
+    location.assign((await answer.json()).next);
+  } else if (answer.status === 422) {
+    const { problems, confirmed } = await answer.json();
+    fields.forEach(field => warn(field, problems[field.name.slice("text:".length)] || ""));
+    form.elements.confirmed.value = confirmed;
+    fields.find(field => field.hasAttribute("aria-invalid"))?.focus();
+  } else {
+    say("Not saved: this page is no longer valid. Your text stays in this browser; reload the page and save again.");
+  }
+}
+document.querySelectorAll('form[method="post"]').forEach(each => each.addEventListener("submit", submit));
+
+document.addEventListener("keydown", event => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    form.requestSubmit(form.querySelector("button.main"));
+  }
+});
+document.querySelector("details").addEventListener("toggle", event => {
+  if (event.target.open) event.target.querySelector("button").focus();
+});
+
+// The next picture is fetched while this one is looked at.
+const picture = document.querySelector("figure img");
+const fetchAhead = () => { if (form.dataset.ahead) new Image().src = form.dataset.ahead; };
+if (!picture || picture.complete) fetchAhead(); else picture.addEventListener("load", fetchAhead, { once: true });
