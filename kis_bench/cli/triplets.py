@@ -14,7 +14,12 @@ from kis_bench.cli.arguments import (
     require_usable,
     run_every,
 )
-from kis_bench.cli.labelling import add_server_options, parse_folder, require_web_packages
+from kis_bench.cli.labelling import (
+    add_server_options,
+    parse_folder,
+    read_serving,
+    require_web_packages,
+)
 from kis_bench.cli.parser import Commands, add_command
 from kis_bench.errors import KisBenchError
 from kis_bench.ranking.relevance import NearDuplicates
@@ -180,7 +185,7 @@ def judge_folder(arguments: argparse.Namespace) -> int:
         consent=read_consent(arguments.consent) if arguments.consent else "",
         rules=AskingRules(arguments.overlap, arguments.repeats, arguments.goal, arguments.seed),
     )
-    serve_study(project, port=arguments.port or 0, browser=not arguments.no_browser)
+    serve_study(project, read_serving(arguments))
     return 0
 
 

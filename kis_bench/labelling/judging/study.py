@@ -20,7 +20,7 @@ from kis_bench.labelling.texts.pool import require_folder
 from kis_bench.labelling.truth import Truth
 from kis_bench.labelling.web.app import Site, make_app
 from kis_bench.labelling.web.pictures import Pictures
-from kis_bench.labelling.web.serve import serve_site
+from kis_bench.labelling.web.serve import Serving, serve_site
 
 FIRST_PARTICIPANT = "participant-1"
 CONSENT_LETTERS = 20_000
@@ -37,7 +37,7 @@ class JudgingProject:
     rules: AskingRules = field(default_factory=AskingRules)
 
 
-def serve_study(project: JudgingProject, *, port: int, browser: bool) -> None:
+def serve_study(project: JudgingProject, serving: Serving) -> None:
     """Serves the pages until Ctrl-C."""
     root = require_folder(project.row)
     out = project.out or root
@@ -55,7 +55,7 @@ def serve_study(project: JudgingProject, *, port: int, browser: bool) -> None:
             name: site.people.invite(name, owner=place == 0)
             for place, name in enumerate(project.participants or [FIRST_PARTICIPANT])
         }
-        serve_site(site, make_app(site, pages.list_pages()), links, port=port, browser=browser)
+        serve_site(site, make_app(site, pages.list_pages()), links, serving)
     finally:
         truth.close()
 
