@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -160,12 +161,7 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
         raise NotReady(f"dataset {name}", state.state, state.remedy)
     if row.folder is not None:
         return read_dataset(name, row.folder, choose_layout(name, layout))
-    emoji = read_dataset(
-        "openmoji",
-        openmoji.prepare(find_cache_folder()),
-        LAYOUTS["folder"],
-        note=openmoji.OPENMOJI_NOTE,
-    )
+    emoji = read_openmoji(openmoji.prepare(find_cache_folder()))
     if name == "openmoji":
         return emoji
     note = f"{openmoji.TRIPLETS_NOTE} {openmoji.OPENMOJI_NOTE}"
@@ -179,6 +175,11 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
         participants=(judge,),
         note=note,
     )
+
+
+@functools.lru_cache(maxsize=1)  # both built-in datasets are of the same pictures
+def read_openmoji(folder: Path) -> Dataset:
+    return read_dataset("openmoji", folder, LAYOUTS["folder"], note=openmoji.OPENMOJI_NOTE)
 
 
 def has_triplets(row: DatasetRow) -> bool:

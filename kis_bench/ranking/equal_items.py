@@ -53,15 +53,21 @@ class EqualItems:
         return [number_equal(self.block, columns) for columns in self.patterns[0]]
 
     @cached_property
-    def own_numbers(self) -> Int64s:
-        """Numbers of the items under all patterns, one after the other, ``[p n]``."""
-        return np.concatenate([number for _, number in self.numbers])
+    def own_numbers(self) -> NDArray[np.int32]:
+        """Numbers of the items under each pattern, ``[p, n]``."""
+        return np.stack([number for _, number in self.numbers]).astype(np.int32)
 
-    def are_equal(self, queries: Int64s, first: Int64s, second: Int64s) -> NDArray[np.bool_]:
-        """Whether two items, of positions ``[p]`` each, are the same for a query, of position ``[p]``."""
-        start = self.patterns[1][queries] * len(self.items)
+    def find_equal(self, rows: slice, items: Int64s, start: int, width: int) -> NDArray[np.bool_]:
+        """Which items of a block, so many from ``start`` on, some queries can't tell from one of theirs, ``[q, b]``.
+
+        Args:
+            rows: the queries.
+            items: the item of each of them ``[q]``.
+        """
+        pattern = self.patterns[1][rows]
+        number = self.own_numbers[pattern, items]
         equal: NDArray[np.bool_] = (
-            self.own_numbers[start + first] == self.own_numbers[start + second]
+            self.own_numbers[pattern, start : start + width] == number[:, None]
         )
         return equal
 

@@ -284,26 +284,27 @@ class Panel:
         above = scores > high
         open_ = scores >= low
         open_ ^= above
+        level = np.zeros_like(open_)
+        if np.count_nonzero(open_) > MANY_PAIRS and self.equal.few:
+            # Most are copies of the mark's item, as a rule.
+            level = self.equal.find_equal(rows, mark.items[rows], start, scores.shape[1])
+            level &= open_
+            open_ ^= level
         row, column = np.divmod(np.flatnonzero(open_), scores.shape[1])
         signs = np.zeros(len(row), np.int8)
         _, v, d = block.shape
         step = max(1, PAIR_NUMBERS // (v * d))
-        differ = np.arange(len(row))
-        if (
-            len(row) > MANY_PAIRS and self.equal.few
-        ):  # most are copies of the mark's item, as a rule
-            who = rows.start + row
-            differ = np.flatnonzero(~self.equal.are_equal(who, start + column, mark.items[who]))
-        for i in range(0, len(differ), step):
-            some = differ[i : i + step]
+        for i in range(0, len(row), step):
+            some = slice(i, i + step)
             who = np.repeat(rows.start + row[some], v)
             rivals = block[column[some]].reshape(len(who), -1)
             signs[some] = (
                 exact_signs(self.queries[who], rivals, mark.vectors[who]).reshape(-1, v).max(axis=1)
             )
         above[row, column] = signs > 0
-        same = signs == 0
-        return above, (row[same], column[same])
+        level[row, column] = signs == 0
+        row, column = np.divmod(np.flatnonzero(level), scores.shape[1])
+        return above, (row, column)
 
 
 def is_better(query: Float32s, before: Float32s, vector: Float32s) -> bool:

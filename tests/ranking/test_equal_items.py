@@ -24,16 +24,14 @@ def test_equal_is_what_is_the_same_wherever_the_query_is_not_zero(vectors):
     queries, items = draw(vectors)
     equal = EqualItems(queries, items)
     assert equal.few
-    query, first, second = (
-        each.ravel() for each in np.meshgrid(range(60), range(70), range(70), indexing="ij")
-    )
-    block = items.reshape(70, vectors, 6)
+    block, mine = items.reshape(70, vectors, 6), np.arange(5, 45) % 70
+    found = equal.find_equal(slice(15, 55), mine, 30, 25)
     expected = [
-        (block[a] == block[b])[:, queries[q] != 0].all()
-        for q, a, b in zip(query[::7], first[::7], second[::7], strict=True)
+        [(block[item] == block[own])[:, query != 0].all() for item in range(30, 55)]
+        for query, own in zip(queries[15:55], mine, strict=True)
     ]
-    assert equal.are_equal(query[::7], first[::7], second[::7]).tolist() == expected
-    assert 0 < sum(expected) < len(expected)
+    assert found.tolist() == expected
+    assert 0 < found[8:].sum() < found[8:].size
 
 
 @pytest.mark.parametrize("vectors", [1, 2])
@@ -54,8 +52,8 @@ def test_looking_for_equal_items_changes_no_rank(vectors, monkeypatch):
     asked = []
     monkeypatch.setattr(
         EqualItems,
-        "are_equal",
-        lambda *given, own=EqualItems.are_equal: asked.append(1) or own(*given),
+        "find_equal",
+        lambda *given, own=EqualItems.find_equal: asked.append(1) or own(*given),
     )
     plain = find(10**9)
     assert not asked
