@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from kis_bench.analysis.models import queries_needed
 from kis_bench.cli import make_parser
 from kis_bench.cli.parser import Parser, list_commands
 from kis_bench.metrics import COMPARED, METRICS, TESTABLE, USUALLY_TESTED, Metric
 from kis_bench.options import OPTIONS
 from kis_bench.results.columns import TABLES
+from kis_bench.statistics import wilson_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 PART = re.compile(r"(^<!-- generated: (.+?) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
@@ -128,6 +132,35 @@ def write_metrics() -> str:
     return write_table(head, map(row, METRICS))
 
 
+LABELS = (50, 100, 200, 400, 800, 1600)  #: how many texts a study may have
+RECALLS = (0.1, 0.3, 0.5, 0.7, 0.9)
+DIFFERING, DIFFERENCES = (0.1, 0.2, 0.3), (0.02, 0.05, 0.1)  #: of the texts
+
+
+def write_label_intervals() -> str:
+    """The interval of a recall by how many texts it was measured on."""
+
+    def cell(recall: float, n: int) -> str:
+        low, high = wilson_interval(recall * n, n)
+        return f"{100 * low:.0f} to {100 * high:.0f}%"
+
+    rows = ([f"{n:,}", *(cell(recall, n) for recall in RECALLS)] for n in LABELS)
+    return write_table(["texts", *(f"{recall:.0%}" for recall in RECALLS)], rows)
+
+
+def write_labels_needed() -> str:
+    """How many texts tell two models apart, by how often they differ and by how much one is better."""
+
+    def cell(share: float, difference: float) -> str:
+        better, worse = (round(5000 * (share + sign * difference)) for sign in (1, -1))
+        signs = np.repeat([1.0, -1.0, 0.0], [better, worse, 10_000 - better - worse])
+        return f"{queries_needed(signs[None], hits=True)[0]:,.0f}"
+
+    rows = ([f"{share:.0%}", *(cell(share, d) for d in DIFFERENCES)] for share in DIFFERING)
+    heads = [f"recalls differ by {100 * d:.0f} points" for d in DIFFERENCES]
+    return write_table(["only one of the two finds it", *heads], rows)
+
+
 COMMANDS = list_commands(make_parser())
 
 #: Name of a part -> what writes its Markdown.
@@ -135,6 +168,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "options of pytest": write_pytest_options,
     "commands": write_commands,
     "metrics": write_metrics,
+    "intervals by labels": write_label_intervals,
+    "labels to tell models apart": write_labels_needed,
     **{
         f"arguments of {name}": partial(write_arguments, command)
         for name, command in COMMANDS.items()
