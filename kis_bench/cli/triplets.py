@@ -151,6 +151,13 @@ def add_judging(commands: Commands) -> None:
     judging.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of order and sides (default: 0)"
     )
+    judging.add_argument(
+        "--from",
+        dest="tables",
+        type=Path,
+        metavar="FOLDER",
+        help="begin from the tables in a folder: after edits by hand, or where judgments.sqlite is lost",
+    )
     add_server_options(judging, "judgments.sqlite and the tables of the study")
 
 
@@ -183,6 +190,7 @@ def judge_folder(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         participants=arguments.participant,
         consent=read_consent(arguments.consent) if arguments.consent else "",
+        tables=arguments.tables,
         rules=AskingRules(arguments.overlap, arguments.repeats, arguments.goal, arguments.seed),
     )
     serve_study(project, read_serving(arguments))

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ class NotSaved(KisBenchError):
 
 class DamagedTruth(BadFile):
     """A database that can't be read as it is; its exported tables are what there is to go on from."""
+
+
+def set_aside(file: Path, why: str) -> None:
+    """Renames a database that a new one takes the place of, and says so; nothing of it is lost."""
+    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+    for part in (file, file.with_name(f"{file.name}-wal")):
+        if part.exists():
+            part.rename(part.with_name(f"{part.name}.{why}-{now}"))
+    print(f"{file} is {why}; it is now {file.name}.{why}-{now}")
 
 
 class Truth:

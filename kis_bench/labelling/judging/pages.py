@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +134,8 @@ class JudgingPages:
         if not visit.person.owner:
             return show_message(site, 403, "Only who started this sees everybody", "", visit)
         standings = self.participants.read_standings()
-        return self.show_numbers(site, visit, "progress.html", standings=standings)
+        folder = shlex.quote(str(site.exports.folder))
+        return self.show_numbers(site, visit, "progress.html", standings=standings, folder=folder)
 
     def show_numbers(self, site: Site, visit: Visit, template: str, **values: Any) -> Response:
         by_triplet, by_person = self.participants.count_judgments()

@@ -14,10 +14,11 @@ from kis_bench.labelling.judging.asking import JUDGING_SQL, Asking, AskingRules
 from kis_bench.labelling.judging.exporting import StudyTables
 from kis_bench.labelling.judging.pages import JudgingPages
 from kis_bench.labelling.judging.participants import Participants
+from kis_bench.labelling.judging.restoring import read_study_to_restore, restore_study
 from kis_bench.labelling.judging.tables import JudgedTriplets, read_judged_triplets
 from kis_bench.labelling.people import PEOPLE_SQL, People
 from kis_bench.labelling.texts.pool import require_folder
-from kis_bench.labelling.truth import Truth
+from kis_bench.labelling.truth import DamagedTruth, Truth, set_aside
 from kis_bench.labelling.web.app import Site, make_app
 from kis_bench.labelling.web.pictures import Pictures
 from kis_bench.labelling.web.serve import Serving, serve_site
@@ -35,6 +36,7 @@ class JudgingProject:
     participants: Sequence[str] = ()
     consent: str = ""
     rules: AskingRules = field(default_factory=AskingRules)
+    tables: Path | None = None  # a folder with the tables of a study to begin from
 
 
 def serve_study(project: JudgingProject, serving: Serving) -> None:
@@ -42,9 +44,16 @@ def serve_study(project: JudgingProject, serving: Serving) -> None:
     root = require_folder(project.row)
     out = project.out or root
     source = read_judged_triplets(project.row, root, out)
-    truth = open_judgments(out / JUDGMENTS_DATABASE)
+    found = None if project.tables is None else read_study_to_restore(project.tables)
+    truth = open_judgments(out / JUDGMENTS_DATABASE, anew=found is not None)
     try:
         site, pages = make_judging_site(project, truth, source, out)
+        if found is not None:
+            restore_study(truth, found, project.rules.goal)
+            names = ", ".join(who.user_id for who in found.participants)
+            print(
+                f"{len(found.answers):,} answers were taken over; new links for --participant {names}"
+            )
         complete, every = len(source.complete), len(source.triplets)
         print(f"{project.row.name}: {complete:,} triplets; judgments go to {out}")
         if complete < every:
@@ -75,12 +84,26 @@ def read_consent(file: Path) -> str:
     return text
 
 
-def open_judgments(file: Path) -> Truth:
-    backup = (
-        "the tables beside it have all judgments: move them and this file away, and begin a new study in another "
-        "--out; rows of tables of the same triplets can be put together"
-    )
-    return Truth(file, kind="judgments", tables=PEOPLE_SQL + JUDGING_SQL, backup=backup)
+def open_judgments(file: Path, *, anew: bool = False) -> Truth:
+    """The database of a study.
+
+    Args:
+        anew: begins an empty one; what was there is renamed.
+    """
+    table = file.parent
+    backup = f"all judgments are in the tables beside it: start again with --from {table}; the damaged file is kept"
+
+    def open_truth() -> Truth:
+        return Truth(file, kind="judgments", tables=PEOPLE_SQL + JUDGING_SQL, backup=backup)
+
+    if anew and file.exists():
+        why = "replaced"
+        try:
+            open_truth().close()  # nobody else has it open
+        except DamagedTruth:
+            why = "damaged"
+        set_aside(file, why)
+    return open_truth()
 
 
 def make_judging_site(
@@ -91,7 +114,7 @@ def make_judging_site(
         truth,
         out,
         StudyTables(truth).render,
-        remedy="Rename that file, and it is written anew",
+        remedy=f"To take the edits over, stop with Ctrl-C and start again with --from {out}; or rename that file.",
     )
     asking = Asking(truth, source, project.rules, exports.request)
     site = Site(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from kis_bench.datasets import DatasetRow
@@ -22,7 +21,7 @@ from kis_bench.labelling.texts.pages import LabelPages
 from kis_bench.labelling.texts.pool import Pool, require_folder
 from kis_bench.labelling.texts.task import LabelTask
 from kis_bench.labelling.texts.then import Recall
-from kis_bench.labelling.truth import DamagedTruth, Truth
+from kis_bench.labelling.truth import DamagedTruth, Truth, set_aside
 from kis_bench.labelling.web.app import Site, make_app
 from kis_bench.labelling.web.pictures import Pictures
 from kis_bench.labelling.web.serve import Serving, serve_site
@@ -95,11 +94,7 @@ def open_labels(file: Path, *, anew: Path | None = None) -> Truth:
     except DamagedTruth:
         if anew is None:
             raise
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-    for part in (file, file.with_name(f"{file.name}-wal")):
-        if part.exists():
-            part.rename(part.with_name(f"{part.name}.damaged-{now}"))
-    print(f"{file} is damaged; it is now {file.name}.damaged-{now}")
+    set_aside(file, "damaged")
     return open_truth()
 
 
