@@ -7,6 +7,7 @@ const unsent = form.querySelector(".unsent");
 const draft = `kis-bench:${form.dataset.draft}`;
 const letters = Number(form.dataset.letters);
 const RETRY_S = [1, 2, 4, 8];
+const mac = /^Mac|^iP/.test(navigator.platform); // there Alt types letters, and accesskey is Ctrl and Alt
 let sending = false;
 
 const keep = change => { try { return change(localStorage); } catch { return null; } }; // it may be full, or forbidden
@@ -94,8 +95,13 @@ document.addEventListener("keydown", event => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     form.requestSubmit(form.querySelector("button.main"));
+  } else if (event.altKey && !event.ctrlKey && !mac && !event.defaultPrevented) {
+    // Browsers press other keys for accesskey, each its own; AltGr, which types letters, is Ctrl and Alt.
+    const meant = document.querySelector(`[accesskey="${CSS.escape(event.key.toLowerCase())}"]`);
+    if (meant) { event.preventDefault(); meant.click(); }
   }
 });
+if (mac) document.querySelectorAll(".keys kbd.alt").forEach(key => { key.textContent = "⌃⌥"; });
 document.querySelector("details").addEventListener("toggle", event => {
   if (event.target.open) event.target.querySelector("button").focus();
 });
