@@ -13,6 +13,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.notebook import show_record
+
 REPR_CHARACTERS = 120
 Float32s: TypeAlias = NDArray[np.float32]
 Float64s: TypeAlias = NDArray[np.float64]
@@ -191,6 +193,15 @@ class Dataset:
             f"{describe_name(name)}: {len(queries):,}" for name, queries in self._sets.items()
         ]
         return describe_record(self, describe_name(self.name), *facts)
+
+    def _repr_html_(self) -> str:
+        """Numbers of queries, targets and words of each label set, for notebooks; no text and no item."""
+        rows = []
+        for name, queries in self._sets.items():
+            targets = {item for query in queries for item in query.item_ids}
+            words = np.median([len(query.text.split()) for query in queries])
+            rows.append([name, f"{len(queries):,}", f"{len(targets):,}", f"{words:,.10g}"])
+        return show_record(repr(self), ["labels", "queries", "targets", "words (median)"], rows)
 
     @property
     def label_sets(self) -> tuple[str, ...]:

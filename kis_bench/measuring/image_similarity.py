@@ -18,7 +18,8 @@ from kis_bench.measuring.arguments import check_arguments
 from kis_bench.measuring.provenance import describe_judged, describe_model
 from kis_bench.measuring.steps import Steps
 from kis_bench.records import Dataset, Float64s, count_things, describe_name, describe_record
-from kis_bench.results.columns import STUDY_SOURCE
+from kis_bench.results.columns import RANKS, STUDY_SOURCE
+from kis_bench.results.display import show_measured
 from kis_bench.store import Store
 from kis_bench.triplets.tables import Judged, compute_agreement, similarity_tables
 
@@ -48,6 +49,10 @@ class SimilarImages:
         names = map(describe_name, (self.model, self.dataset.name))
         judged = count_things(len(self.dataset.judgments), "judgment")
         return describe_record(self, *names, judged, f"consistency {self.consistency:.1%}")
+
+    def _repr_html_(self) -> str:
+        """Figures with intervals, for notebooks; no item and no person."""
+        return show_measured(repr(self), self.metrics, pd.DataFrame(columns=RANKS))
 
     @cached_property
     def consistency(self) -> float:

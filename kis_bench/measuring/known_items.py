@@ -34,6 +34,7 @@ from kis_bench.records import (
     describe_record,
 )
 from kis_bench.results.columns import ALL_RANKS
+from kis_bench.results.display import show_measured
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.pseudonyms import hide_queries
 from kis_bench.store import Store
@@ -73,6 +74,10 @@ class KnownItems:
         best, worst = self.ranks.best, self.ranks.worst
         figures = [f"R@{k} {recall_at_k(best, worst, k):.1%}" for k in (1, 10) if len(best)]
         return describe_record(self, *names, count_things(len(self.queries), "query"), *figures)
+
+    def _repr_html_(self) -> str:
+        """Figures and the curve of recall, for notebooks; no text and no item."""
+        return show_measured(repr(self), self.metrics, self.to_frame())
 
     def to_frame(self) -> pd.DataFrame:
         """Returns one row per query, in the columns of ranks.parquet."""

@@ -25,6 +25,7 @@ from kis_bench.results.columns import (
     RUN_VERSION,
     TABLES,
 )
+from kis_bench.results.display import show_measured
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.schema import Table
 from kis_bench.results.tables import check_frame, hide_private, write_table
@@ -59,6 +60,10 @@ class Run:
             for kind in ("model", "dataset")
         ]
         return describe_record(self, describe_name(self.folder.name), *names, *rows)
+
+    def _repr_html_(self) -> str:
+        """Figures of all models and curves of recall, for notebooks; no text and no item."""
+        return show_measured(repr(self), self.metrics, self.ranks)
 
     def map_tables(self, change: Callable[[pd.DataFrame, Table], pd.DataFrame]) -> Run:
         """The run with each of its tables changed."""

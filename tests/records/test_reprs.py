@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_ranks, make_run
+from builders import ROOT, make_ranks, make_run
 
 import kis_bench
 from kis_bench.measuring import rank
@@ -60,6 +60,11 @@ def test_public_names_are_listed_and_there():
     assert [name for name in dir(kis_bench) if getattr(kis_bench, name, None) is None] == []
     with pytest.raises(AttributeError, match="nonsense"):
         _ = kis_bench.nonsense
+
+
+def test_they_are_documented():
+    text = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+    assert [name for name in kis_bench._HOMES if f"`{name}`" not in text] == []
 
 
 def test_listing_them_imports_nothing():
