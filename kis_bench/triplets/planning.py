@@ -66,14 +66,30 @@ def estimate_design_effect(
 
 
 def find_half_width(
-    n: float, effect: float = 1.0, assumed: Assumptions = ASSUMED, confidence: float = 0.95
+    n: float,
+    effect: float = 1.0,
+    people: int | None = None,
+    assumed: Assumptions = ASSUMED,
+    confidence: float = 0.95,
 ) -> float:
-    """Half the width of Wilson's interval of a consistency from so many judgments with a preference.
+    """Half the width of the interval of a consistency from so many judgments with a preference.
 
-    >>> round(find_half_width(1000), 4)
-    0.0284
+    Wilson's, of as many independent judgments as tell as much. With few people it is wider by the ratio of Student's
+    quantile, with one degree of freedom less than there are people, and the normal one, as in the report.
+
+    Args:
+        people: who judged; None: as many as one likes.
+
+    >>> round(find_half_width(1000), 4), round(find_half_width(1000, people=5), 4)
+    (0.0284, 0.0401)
     """
-    effective = max(1.0, n / effect)
+    from scipy.special import ndtri, stdtrit
+
+    if people is not None and people < 2:
+        return math.inf
+    at = (1 + confidence) / 2
+    wider = 1.0 if people is None else float(stdtrit(people - 1, at) / ndtri(at))
+    effective = max(1.0, n / effect / wider**2)
     low, high = wilson_interval(assumed.consistency * effective, effective, confidence)
     return (high - low) / 2
 
@@ -90,8 +106,8 @@ def plan_judgments(
         people: who share the judgments evenly.
         overlap: people who judge a triplet.
 
-    >>> plan_judgments(0.05, 1000), plan_judgments(0.05, 20), plan_judgments(0.05, 2)
-    (320, 377, None)
+    >>> plan_judgments(0.05, 1000), plan_judgments(0.05, 20), plan_judgments(0.05, 4)
+    (321, 442, None)
     """
 
     def is_enough(n: int) -> bool:
@@ -100,9 +116,9 @@ def plan_judgments(
             + assumed.triplet_correlation * (overlap - 1)
             + assumed.person_correlation * max(0.0, n / people - 1)
         )
-        return find_half_width(n, effect, assumed) <= half_width
+        return find_half_width(n, effect, people, assumed) <= half_width
 
-    if not is_enough(MOST_JUDGMENTS):
+    if overlap > people or not is_enough(MOST_JUDGMENTS):
         return None
     low, high = 0, MOST_JUDGMENTS
     while high - low > 1:
@@ -133,10 +149,10 @@ def plan_comparison(
     return math.ceil(n * (1 - assumed.person_correlation) / rest) if rest > 0 else None
 
 
-def count_needed_people(half_width: float, assumed: Assumptions = ASSUMED) -> int:
+def count_needed_people(half_width: float, overlap: int = 1, assumed: Assumptions = ASSUMED) -> int:
     """The fewest people with whom any number of judgments gives such an interval."""
     people = 1
-    while plan_judgments(half_width, people, 1, assumed) is None:
+    while plan_judgments(half_width, people, overlap, assumed) is None:
         people += 1
     return people
 
@@ -151,7 +167,7 @@ def tabulate_plan(
         for overlap in OVERLAPS:
             planned = plan_judgments(half_width, people, overlap, assumed)
             cells.append(
-                f"not by fewer than {count_needed_people(half_width, assumed):,} people"
+                f"not by fewer than {count_needed_people(half_width, overlap, assumed):,} people"
                 if planned is None
                 else f"{planned:,}"
                 if overlap == 1

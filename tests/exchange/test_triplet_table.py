@@ -68,7 +68,7 @@ def test_triplets_are_written_and_read_as_a_study(folder, draw):
     said = draw("--model", MODEL, "--number", 40)
     assert said.startswith("40 triplets of 30 target pictures; ")
     assert "1 picture left out, whose content another one has" in said
-    assert "377" in said  # judgments of 20 people for ±5 points
+    assert "442" in said  # judgments of 20 people for ±5 points
     rows = read_table(folder / "triplets.csv")
     assert tuple(rows[0]) == TABLE_COLUMNS
     assert [row["triplet_id"] for row in rows] == [str(i) for i in range(1, 41)]

@@ -6,6 +6,7 @@ import pytest
 
 from kis_bench.labelling.judging.balance import (
     REPEAT_GAP,
+    WAVE_TRIPLETS,
     choose_left,
     choose_repeat,
     choose_triplet,
@@ -32,24 +33,36 @@ def test_a_plan_stays_when_triplets_are_added():
     assert order != order_triplets(IDS, 4)
 
 
+def take_turns(order, wanted, people, questions):
+    """What each person was given when all have been asked so many questions, or nothing is left."""
+    given, done = Counter(), {person: [] for person in range(people)}
+    for _ in range(questions):
+        for own in done.values():
+            chosen = choose_triplet(order, wanted, given, {*own})
+            if chosen is not None:
+                wave = order.index(chosen) // WAVE_TRIPLETS
+                left = [one for one in order if one not in own and given[one] < wanted[one]]
+                assert wave == order.index(left[0]) // WAVE_TRIPLETS
+                same = [one for one in left if order.index(one) // WAVE_TRIPLETS == wave]
+                assert given[chosen] == min(given[one] for one in same)
+                given[chosen] += 1
+                own.append(chosen)
+    return given, done
+
+
 def test_every_triplet_gets_its_people_and_nobody_gets_one_twice():
-    order, wanted = order_triplets(IDS[:60], 1), plan_overlap(IDS[:60], 1.5, 1)
-    given, done = Counter(), {person: [] for person in range(5)}
-    active = [*done]
-    while active:
-        for person in [*active]:
-            chosen = choose_triplet(order, wanted, given, {*done[person]})
-            if chosen is None:
-                active.remove(person)
-                continue
-            left = [n for one, n in given.items() if one not in done[person] and n < wanted[one]]
-            assert given[chosen] == 0 or 0 not in [given[one] for one in order]
-            assert all(given[chosen] <= n for n in left)
-            given[chosen] += 1
-            done[person].append(chosen)
+    order, wanted = order_triplets(IDS[:90], 1), plan_overlap(IDS[:90], 1.5, 1)
+    given, done = take_turns(order, wanted, 5, 100)
     assert given == wanted
     assert all(len({*own}) == len(own) for own in done.values())
     assert max(map(len, done.values())) - min(map(len, done.values())) <= 1
+
+
+def test_a_study_that_ends_early_has_triplets_of_several_people():
+    order, wanted = order_triplets(IDS, 1), plan_overlap(IDS, 2.0, 1)
+    given, _ = take_turns(order, wanted, 2, 50)  # of 800 judgments only 100
+    assert sum(n == 2 for n in given.values()) >= 40
+    assert choose_triplet([], {}, {}, ()) is None
 
 
 def test_sides_are_chance():

@@ -49,22 +49,24 @@ def test_two_people_agree_as_often_as_assumed():
     assert (agreed[:, 0] == agreed[:, 1]).mean() == pytest.approx(0.8, abs=0.015)
 
 
-def test_the_interval_of_a_planned_study_is_about_as_wide_as_wanted():
-    n = plan_judgments(0.05, 40, 2, P)
-    triplets, who = assign(n // 2, 2, 40)
+@pytest.mark.parametrize(("people", "half_width"), [(40, 0.05), (8, 0.1)])
+def test_the_interval_of_a_planned_study_is_about_as_wide_as_wanted(people, half_width):
+    n = plan_judgments(half_width, people, 2, P)
+    triplets, who = assign(n // 2, 2, people)
     crossed = Crossed.of(who, triplets)
     rng, found = np.random.default_rng(2), []
     for _ in range(40):
         values = simulate_agreements(rng, who, triplets, P)[:, None]
         low, high = crossed_intervals(values, crossed, resamples=500)[0]
         found.append((high - low) / 2)
-    assert np.mean(found) == pytest.approx(0.05, rel=0.12)
+    assert np.mean(found) == pytest.approx(half_width, rel=0.12)
 
 
 def test_independent_judgments_need_what_wilson_says():
     alone = Assumptions(person_correlation=0.0)
-    n = plan_judgments(0.03, 5, 1, alone)
+    n = plan_judgments(0.03, 1_000_000, 1, alone)
     assert find_half_width(n) <= 0.03 < find_half_width(n - 1)
+    assert find_half_width(n, people=5) > 1.3 * find_half_width(n)  # Student's quantile
 
 
 def test_more_judgments_of_one_triplet_or_person_tell_less():
@@ -75,12 +77,13 @@ def test_more_judgments_of_one_triplet_or_person_tell_less():
 
 
 def test_too_few_people_never_suffice():
-    least = count_needed_people(0.03, P)
+    least = count_needed_people(0.03, 1, P)
     assert plan_judgments(0.03, least - 1, 1, P) is None
     assert plan_judgments(0.03, least, 1, P) is not None
     (row,) = tabulate_plan([0.03], least - 1, P)
     assert row == ["±3 points", *[f"not by fewer than {least} people"] * 3]
     assert plan_comparison(0.55, 2, assumed=P) is None
+    assert plan_judgments(0.4, 2, 3, P) is None  # three people for each triplet
 
 
 def test_a_comparison_of_the_planned_size_has_the_planned_power():

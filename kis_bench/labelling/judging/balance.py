@@ -10,6 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from kis_bench.labelling.texts.sampling import hash_item
 
+WAVE_TRIPLETS = (
+    20  #: that are handed out together, so that those begun soon have as many people as planned
+)
 REPEAT_GAP = 10  #: questions at least between a triplet and its repetition
 
 
@@ -37,7 +40,10 @@ def choose_triplet(
     given: Mapping[str, int],
     done: Collection[str],
 ) -> str | None:
-    """The triplet that fewest people were given; of equals the first in order. None: nothing is left for this person.
+    """The triplet of the first wave that fewest people were given, of equals the first; None: nothing is left.
+
+    A wave is some triplets one after the other in the order. The next one begins for somebody when none of this is
+    left for them: so a study that ends early has complete triplets, judged by several where that was planned.
 
     Args:
         wanted: how many people are to judge each.
@@ -47,8 +53,12 @@ def choose_triplet(
     >>> choose_triplet(["b", "a", "c"], dict.fromkeys("abc", 2), {"a": 1, "b": 1}, {"c"})
     'b'
     """
-    left = [one for one in order if one not in done and given.get(one, 0) < wanted[one]]
-    return min(left, key=lambda one: given.get(one, 0), default=None)
+    for start in range(0, len(order), WAVE_TRIPLETS):
+        wave = order[start : start + WAVE_TRIPLETS]
+        left = [one for one in wave if one not in done and given.get(one, 0) < wanted[one]]
+        if left:
+            return min(left, key=lambda one: given.get(one, 0))
+    return None
 
 
 def choose_left(triplet_id: str, person: int, seed: int) -> int:

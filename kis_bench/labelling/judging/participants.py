@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kis_bench.labelling.people import Person
 from kis_bench.labelling.truth import Truth
 from kis_bench.statistics import wilson_interval
-from kis_bench.triplets.planning import estimate_design_effect, find_half_width
+from kis_bench.triplets.planning import ASSUMED, estimate_design_effect, find_half_width
 
 SURE = (
     0.999  #: confidence with which somebody is said to prefer a side, for many people are looked at
@@ -144,5 +144,9 @@ def describe_precision(by_triplet: list[int], by_person: list[int]) -> str:
     n = sum(by_person)
     if n < 2:
         return "Nothing can be told from so few judgments yet."
-    half = 100 * find_half_width(n, estimate_design_effect(by_triplet, by_person))
-    return f"A model that agrees with 70% of them would be known to ±{half:.1f} points."
+    alone = len(by_person) == 1
+    assumed = replace(ASSUMED, person_correlation=0.0) if alone else ASSUMED
+    effect = estimate_design_effect(by_triplet, by_person, assumed)
+    half = 100 * find_half_width(n, effect, None if alone else len(by_person), assumed)
+    said = f"A model that agrees with {ASSUMED.consistency:.0%} of them would be known to ±{half:.1f} points"
+    return f"{said}, for this person alone." if alone else f"{said}."
