@@ -8,10 +8,12 @@ import statistics
 import pytest
 from builders import run_cli
 from judged_pages import begin, judge_one, make_study, write_triplets_table
+from PIL import Image
+from reset_files import write_table
 from served_pages import make_pictures, serve
 
 from kis_bench import cli, datasets
-from kis_bench.datasets.reset import read_study
+from kis_bench.datasets.reset import TRIPLET_COLUMNS, read_study
 
 
 def read_rows(folder, name="triplet_judgements.csv"):
@@ -200,6 +202,39 @@ def test_triplets_whose_pictures_cannot_be_shown_are_left_out(tmp_path):
     judged = {int(row["triplet_id"]) - 1 for row in read_rows(folder)}
     lost = {i for i in range(12) if {3, 8} & {i, (i + 1) % 12, (i + 5) % 12}}
     assert judged == {*range(12)} - lost
+
+
+def test_names_of_files_are_on_no_page_and_in_the_tables_as_they_are(tmp_path):
+    names = ["=1+1", "a,b", 'say "x"', "<b>bold</b>".replace("/", "-"), "טקסט", " blank", "d'o"]
+    pictures = make_pictures(tmp_path / "mine" / "images", len(names))
+    for i, name in enumerate(names):
+        (pictures / f"{i:04d}.jpg").rename(pictures / f"{name}.jpg")
+    rows = [
+        {
+            "triplet_id": f"{i}",
+            **{
+                column: f"images/{names[(i + step) % len(names)]}.jpg"
+                for column, step in zip(TRIPLET_COLUMNS[1:], (0, 1, 3), strict=True)
+            },
+        }
+        for i in range(len(names))
+    ]
+    outside = ("../outside.jpg", "/etc/hostname", "images/../../outside.jpg")
+    rows.append(dict(zip(TRIPLET_COLUMNS, ("out", *outside), strict=True)))
+    Image.new("RGB", (8, 8)).save(tmp_path / "outside.jpg")
+    folder = pictures.parent
+    write_table(folder / "triplets.csv", rows, TRIPLET_COLUMNS)
+    with serve("judge", folder, "--overlap", "1") as served:
+        client = served.enter()
+        begin(client)
+        while "question" in (page := client.get("/")).form:
+            assert not any(name.strip() in page.text for name in names if len(name) > 3)
+            judge_one(client, 1)
+        assert client.get("/picture/..%2F..%2Foutside.jpg").status == 404
+        served.stop()
+    study = read_study(folder)
+    assert sorted(j.triplet_id for j in study.judgments) == [str(i) for i in range(len(names))]
+    assert study.images >= {*names}
 
 
 @pytest.mark.slow

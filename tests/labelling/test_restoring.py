@@ -6,6 +6,7 @@ import pytest
 from judged_pages import begin, judge_one, make_study
 from served_pages import serve
 
+from kis_bench import cli
 from kis_bench.datasets.reset import read_study
 from kis_bench.errors import BadFile
 from kis_bench.labelling.judging.restoring import read_study_to_restore
@@ -65,12 +66,19 @@ def test_a_study_goes_on_from_its_tables(folder, kind):
 
 @pytest.mark.slow
 def test_without_it_a_damaged_database_is_told_with_the_remedy(folder, capsys):
-    from kis_bench import cli
-
     (folder / "judgments.sqlite").write_bytes(b"no database at all" * 100)
     assert cli.main(["judge", str(folder), "--no-browser"]) == 2
     said = capsys.readouterr().err
     assert f"start again with --from {folder}; the damaged file is kept" in said
+
+
+@pytest.mark.slow
+def test_judgments_of_others_are_not_gone_on_with_unasked(folder, capsys):
+    (folder / "judgments.sqlite").unlink()
+    assert cli.main(["judge", str(folder), "--no-browser"]) == 2
+    said = capsys.readouterr().err
+    assert f"no judgments.sqlite that they were written from; --from {folder} goes on" in said
+    assert not (folder / "judgments.sqlite").exists()
 
 
 def edit(file, change):

@@ -1,5 +1,6 @@
 """The order of pictures by similarity against exact fractions."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -59,3 +60,17 @@ def test_targets_come_in_blocks_of_bounded_memory(monkeypatch):
     monkeypatch.setattr(similar_items, "HELD_SCORES", 70)
     parts = list(iterate_orders(vectors, np.arange(30), np.arange(30)))
     assert np.array(parts).tolist() == whole.tolist()
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_targets(monkeypatch):
+    monkeypatch.setattr(similar_items, "HELD_SCORES", 2**20)  # of 34 targets
+    vectors = unit(np.random.default_rng(7), 30_000, 1, 32)
+    pool, peaks = np.arange(30_000), []
+    for n in (68, 170):
+        tracemalloc.start()
+        for order in iterate_orders(vectors, pool[:n], pool):
+            assert len(order) == 29_999
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.05 * peaks[0] < 60e6

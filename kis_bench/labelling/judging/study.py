@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.reset import JUDGMENTS_DATABASE
-from kis_bench.errors import BadFile
+from kis_bench.datasets.reset import JUDGMENTS_DATABASE, JUDGMENTS_FILE, PARTICIPANTS_FILE
+from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.labelling.exports import Exports
 from kis_bench.labelling.judging.asking import JUDGING_SQL, Asking, AskingRules
 from kis_bench.labelling.judging.exporting import StudyTables
@@ -45,6 +45,8 @@ def serve_study(project: JudgingProject, serving: Serving) -> None:
     out = project.out or root
     source = read_judged_triplets(project.row, root, out)
     found = None if project.tables is None else read_study_to_restore(project.tables)
+    if found is None:
+        require_own_tables(out)
     truth = open_judgments(out / JUDGMENTS_DATABASE, anew=found is not None)
     try:
         site, pages = make_judging_site(project, truth, source, out)
@@ -67,6 +69,16 @@ def serve_study(project: JudgingProject, serving: Serving) -> None:
         serve_site(site, make_app(site, pages.list_pages()), links, serving)
     finally:
         truth.close()
+
+
+def require_own_tables(out: Path) -> None:
+    """Raises KisBenchError where a folder has judgments and no database that they were written from."""
+    there = [name for name in (JUDGMENTS_FILE, PARTICIPANTS_FILE) if (out / name).exists()]
+    if there and not (out / JUDGMENTS_DATABASE).exists():
+        raise KisBenchError(
+            f"{out} has {' and '.join(there)}, and no {JUDGMENTS_DATABASE} that they were written from; "
+            f"--from {out} goes on from them, --out FOLDER begins another study"
+        )
 
 
 def read_consent(file: Path) -> str:
