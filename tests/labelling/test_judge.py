@@ -3,6 +3,7 @@
 import csv
 import re
 import signal
+import sqlite3
 import statistics
 
 import pytest
@@ -235,6 +236,31 @@ def test_names_of_files_are_on_no_page_and_in_the_tables_as_they_are(tmp_path):
     study = read_study(folder)
     assert sorted(j.triplet_id for j in study.judgments) == [str(i) for i in range(len(names))]
     assert study.images >= {*names}
+
+
+@pytest.mark.slow
+def test_a_picture_that_vanishes_between_two_starts_is_left_out(tmp_path):
+    folder = make_study(tmp_path / "mine", 12)
+    with serve("judge", folder, "--overlap", "1") as served:
+        client = served.enter()
+        begin(client)
+        open_then = client.get("/").form["question"]
+        numbers = read_pictures(client.get("/").text)
+        served.stop()
+    with sqlite3.connect(folder / "judgments.sqlite") as database:
+        ((item,),) = database.execute("SELECT item_id FROM pictures WHERE number = ?", numbers[:1])
+    database.close()
+    (folder / "images" / f"{item}.jpg").unlink()
+    with serve("judge", folder, "--overlap", "1") as served:
+        client.host = served.links["participant-1"].split("/")[2]
+        asked = 0
+        while "question" in (page := client.get("/")).form:
+            assert page.form["question"] != open_then
+            judge_one(client, 0)
+            asked += 1
+        served.stop()
+        assert f"a picture is left out, and triplets with it: {item} is missing" in served.lines
+    assert asked == 9
 
 
 @pytest.mark.slow

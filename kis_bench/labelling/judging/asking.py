@@ -40,7 +40,7 @@ CREATE TABLE participants (
     goal INTEGER NOT NULL   -- answers until the thanks
 ) STRICT;
 CREATE TABLE questions (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- a page may hold one that was deleted
     triplet INTEGER NOT NULL REFERENCES triplets,
     person INTEGER NOT NULL REFERENCES people,
     repeats INTEGER NOT NULL,  -- the question that is asked again, or 0

@@ -78,12 +78,16 @@ class JudgingPages:
     def prepare(self, site: Site, question: Question) -> bool:
         """Has the pictures of a question ready; one with a picture that can't be shown is never asked again."""
         whole = True
-        for future in [(n, site.pictures.prepare(n)) for n in question.pictures]:
+        for number in question.pictures:
+            site.pictures.prepare(number)
+        for number in question.pictures:
             try:
-                future[1].result()
+                site.pictures.fetch(number)
             except (BadFile, KeyError) as error:
-                self.asking.leave_out(future[0], str(error))
-                print(f"a picture is left out, and triplets with it: {error}", flush=True)
+                missing = f"{self.asking.items[number]} is missing"
+                reason = str(error) if isinstance(error, BadFile) else missing
+                self.asking.leave_out(number, reason)
+                print(f"a picture is left out, and triplets with it: {reason}", flush=True)
                 whole = False
         return whole
 
