@@ -14,7 +14,7 @@ from kis_bench.datasets.layouts import Groups, Layout, Times, require_all_groups
 from kis_bench.datasets.left_out import UNLISTED, count_by_kind
 from kis_bench.datasets.listing import Digests, Listing, PictureFiles, list_pictures, walk
 from kis_bench.datasets.nearly import find_unread_tables
-from kis_bench.datasets.reset import TRIPLET_FILES, Study, is_study, read_study
+from kis_bench.datasets.reset import JUDGMENTS_DATABASE, TRIPLET_FILES, Study, is_study, read_study
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.csv_tables import find_unexpected_columns, parse_seconds, read_rows
 from kis_bench.files.images import IMAGE_SUFFIXES
@@ -32,6 +32,8 @@ OWN_TABLES = {
     "triplet_judgements.csv",
     *TRIPLET_FILES,
 }
+#: Of kis-bench label and kis-bench judge, with what belongs to them and damaged ones beside them.
+OWN_DATABASES = ("labels.sqlite", JUDGMENTS_DATABASE)
 LISTING_COLUMNS, OPTIONAL_LISTING_COLUMNS = ("item_id", "path"), ("group", "time_s")
 
 
@@ -131,6 +133,8 @@ def read_images(
         listing.ignored[".csv"] -= own + len(
             [file for file in find_label_files(root) if file.name not in OWN_TABLES]
         )
+        for entry in root.glob("*.sqlite*"):
+            listing.ignored[entry.suffix.lower()] -= entry.name.startswith(OWN_DATABASES)
     digests = Digests(name, listing.pictures)
     return Collection(
         name, tuple(listing.ids), listing.pictures, digests, groups, times

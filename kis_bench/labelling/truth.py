@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -131,15 +131,19 @@ class Truth:
                 self.connection.execute("COMMIT")
             except BaseException as error:
                 if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
+                    with suppress(sqlite3.Error):  # it has rolled back by itself
+                        self.connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
                     raise NotSaved(str(self.explain(error))) from error
                 raise
 
     def read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """All rows that a query finds."""
+        """All rows that a query finds. Raises BadFile if the file can't be read."""
         with self.lock:
-            return self.connection.execute(query, values).fetchall()
+            try:
+                return self.connection.execute(query, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise self.explain(error) from error
 
     def read_setting(self, name: str, otherwise: str = "") -> str:
         found = self.read("SELECT value FROM settings WHERE name = ?", name)
@@ -147,7 +151,12 @@ class Truth:
 
     def set_setting(self, name: str, value: str) -> None:
         with self.lock:
-            self.connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+            try:
+                self.connection.execute(
+                    "INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value)
+                )
+            except sqlite3.DatabaseError as error:
+                raise self.explain(error) from error
 
     def close(self) -> None:
         with self.lock:

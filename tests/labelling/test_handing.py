@@ -35,7 +35,10 @@ class Project:
 
     @property
     def table(self):
-        return LabelTable(self.truth).render()["labels.csv"].decode().splitlines()[1:]
+        return self.tabulate().render().get("a.csv", b"").decode().splitlines()[1:]
+
+    def tabulate(self):
+        return LabelTable(self.truth, self.folder / "a.csv")
 
 
 @pytest.fixture
@@ -136,13 +139,13 @@ def test_what_is_replaced_is_kept(project):
 
 
 def test_a_table_that_follows_changes_is_the_table_anew(project):
-    handing, table = project.hand(), LabelTable(project.truth)
+    handing, table = project.hand(), project.tabulate()
     for person in project.people * 2:
         describe(handing, person)
-        assert table.render() == LabelTable(project.truth).render()
+        assert table.render() == project.tabulate().render()
     first = read_assignment(project.truth, project.people[0], 1)
     handing.save(project.people[0], first.id, {"short": ""})
-    assert table.render() == LabelTable(project.truth).render()
+    assert table.render() == project.tabulate().render()
     assert len(project.table) == 5
 
 

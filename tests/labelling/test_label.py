@@ -1,17 +1,17 @@
 """``kis-bench label`` served in a process of its own, and used by plain clients."""
 
 import csv
-import io
 import re
 import signal
 import socket
+import sys
 import time
 
 import pytest
 from builders import run_cli
 from served_pages import make_pictures, serve
 
-from kis_bench import datasets
+from kis_bench import cli, datasets
 
 HEADER = ["query_id", "item_id", "label_set", "text", "annotator"]
 TEXTS = [
@@ -39,6 +39,14 @@ def write(client, short, long):
     """Describes the picture that is open, also behind the goal; returns the answer."""
     form = client.get("/?more=1").form
     return client.post("/save", {**form, "text:short": short, "text:long": long})
+
+
+def await_text(folder, text):
+    """Waits until a text is in labels.csv, which follows what is saved; returns when one would have stopped waiting."""
+    table, deadline = folder / "labels.csv", time.monotonic() + 60
+    while not (table.exists() and text in table.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return deadline
 
 
 def find_picture(answer):
@@ -109,22 +117,19 @@ def test_no_two_people_get_the_same_picture(tmp_path):
     assert len({row["item_id"] for row in rows}) == 8
 
 
-@pytest.mark.parametrize(
-    ("short", "long", "said"),
-    [
-        ("", "kept", "Nothing is written here yet."),
-        (" \n ", "kept", "Nothing is written here yet."),
-        ("x" * 2001, "kept", "2,001 characters; 2,000 are the most"),
-    ],
-)
-def test_a_text_that_cannot_be_taken_stays_in_the_page(tmp_path, short, long, said):
+def test_a_text_that_cannot_be_taken_stays_in_the_page(tmp_path):
     folder = make_pictures(tmp_path / "photos", 2)
     with serve("label", folder) as served:
         client = served.enter()
-        answer = write(client, short, long)
-        assert answer.status == 422
-        assert said in answer.text
-        assert (answer.form["text:short"], answer.form["text:long"]) == (short, long)
+        for short, said in {
+            "": "Nothing is written here yet.",
+            " \n ": "Nothing is written here yet.",
+            "x" * 2001: "2,001 characters; 2,000 are the most",
+        }.items():
+            answer = write(client, short, "kept")
+            assert answer.status == 422
+            assert said in answer.text
+            assert (answer.form["text:short"], answer.form["text:long"]) == (short, "kept")
         assert client.post("/save", answer.form | {"text:short": "mended"}).status == 303
         served.stop()
     assert [row["text"] for row in read_labels(folder)] == ["mended", "kept"]
@@ -168,7 +173,7 @@ def test_forms_of_other_sites_and_other_hosts_are_refused(tmp_path):
         port = client.host.partition(":")[2]
         assert client.get("/", Host=f"localhost:{port}").status == 200
         served.stop()
-    assert read_labels(folder) == []
+    assert not (folder / "labels.csv").exists()
 
 
 def test_a_page_says_what_browsers_may_do(tmp_path):
@@ -181,19 +186,17 @@ def test_a_page_says_what_browsers_may_do(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["nowhere/at/all"], "there is no folder"),
-        (["empty"], "no images in"),
-        (["."], "no images in"),
-    ],
+    ("folder", "said"),
+    [("nowhere/at/all", "there is no folder"), ("empty", "no images in"), ("./file", "is a file")],
 )
-def test_what_is_no_folder_of_pictures(tmp_path, arguments, said):
+def test_what_is_no_folder_of_pictures(tmp_path, monkeypatch, capsys, folder, said):
     (tmp_path / "empty").mkdir()
-    found = run_cli("label", *arguments, "--no-browser", cwd=tmp_path)
-    assert found.returncode == 2
-    assert said in found.stderr
-    assert len(io.StringIO(found.stderr).readlines()) == 1
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["label", folder, "--no-browser"]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.splitlines()) == 1
 
 
 def test_back_and_not_suitable(tmp_path):
@@ -271,9 +274,7 @@ def test_a_table_that_was_edited_is_left_and_taken_over(tmp_path):
     with serve("label", folder) as served:
         client = served.enter()
         write(client, "wrng", "x")
-        deadline = time.monotonic() + 60
-        while "wrng" not in table.read_text() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        deadline = await_text(folder, "wrng")
         edited = table.read_text().replace("wrng", "right")
         table.write_text(edited)
         write(client, "next", "y")
@@ -366,6 +367,43 @@ def test_a_task_of_ones_own_and_a_warning(tmp_path):
         served.stop()
     found = [(row["label_set"], row["text"]) for row in read_labels(folder)]
     assert found == [("verb & noun", text) for text in ("Runs", "flies", " runs ")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set by prlimit")
+def test_a_full_disk_keeps_the_text_in_the_page(tmp_path):
+    """A limit on the size of files makes the disk of the server full, and free again."""
+    import resource
+
+    folder = make_pictures(tmp_path / "photos", 4)
+    with serve("label", folder) as served:
+        client = served.enter()
+        write(client, "before", "x")
+        form = client.get("/").form | {"text:short": "kept", "text:long": "y" * 2000}
+        log = folder / "labels.sqlite-wal"
+        free = resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, free[1]))
+        answers = [
+            client.post("/save", form),
+            client.post("/save", form, Accept="application/json"),
+        ]
+        assert [answer.status for answer in answers] == [507, 507]
+        assert "can't be written" in answers[1].text
+        resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, free)
+        assert client.get("/").form["assignment"] == form["assignment"]
+        assert client.post("/save", form).status == 303
+        served.stop()
+    assert [row["text"] for row in read_labels(folder)] == ["before", "x", "kept", "y" * 2000]
+
+
+def test_its_files_are_no_pictures_that_are_left_out(tmp_path):
+    folder = make_pictures(tmp_path / "photos", 2)
+    with serve("label", folder) as served:
+        write(served.enter(), "a", "b")
+        await_text(folder, "a")
+        served.stop(signal.SIGKILL)
+    assert (folder / "labels.sqlite-wal").exists()
+    (folder / "labels.sqlite.damaged-20260101T000000").write_bytes(b"")
+    assert datasets.load("mine", folder).left_out == {}
 
 
 @pytest.mark.slow

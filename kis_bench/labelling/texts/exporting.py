@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from kis_bench.labelling.truth import Truth
 
@@ -21,10 +22,10 @@ def quote_cell(text: str) -> str:
 
 
 class LabelTable:
-    """labels.csv as bytes; rows that didn't change aren't made anew."""
+    """A label file as bytes; rows that didn't change aren't made anew. Without rows none is begun."""
 
-    def __init__(self, truth: Truth) -> None:
-        self.truth, self.revision = truth, 0
+    def __init__(self, truth: Truth, file: Path) -> None:
+        self.truth, self.file, self.revision = truth, file, 0
         self.rows: dict[int, bytes] = {}
 
     def render(self) -> dict[str, bytes]:
@@ -41,4 +42,5 @@ class LabelTable:
             row = ",".join(map(quote_cell, cells)) + "\n" if text and state == "saved" else ""
             self.rows[label] = row.encode()
             self.revision = max(self.revision, revision)
-        return {"labels.csv": HEADER + b"".join(self.rows.values())}
+        content = b"".join(self.rows.values())
+        return {self.file.name: HEADER + content} if content or self.file.exists() else {}

@@ -139,7 +139,7 @@ def make_label_site(
     exports = Exports(
         truth,
         out,
-        LabelTable(truth).render,
+        LabelTable(truth, table).render,
         remedy=f"To take the edits over, stop with Ctrl-C and start again with --from {table}; or rename that file.",
     )
     handing = Handing(truth, pool, project.overlap, exports.request)

@@ -158,12 +158,12 @@ def make_endpoint(site: Site, page: Page) -> Callable[[Request], Any]:
         )
         try:
             return await run_in_threadpool(page, site, visit)
-        except NotSaved as error:
+        except KisBenchError as error:
+            status, title = (507, "Not saved") if isinstance(error, NotSaved) else (500, "Not done")
             if visit.wants_json:
-                return Response(str(error), 507, media_type="text/plain")
-            return show_message(
-                site, 507, "Not saved", f"{error}. Go back and send it again.", visit
-            )
+                return Response(str(error), status, media_type="text/plain")
+            again = f"{error}. Go back and send it again; what you typed is still there."
+            return show_message(site, status, title, again, visit)
 
     return answer
 
