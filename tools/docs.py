@@ -36,17 +36,11 @@ def write_table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def write_pytest_options() -> str:
-    return write_table(
-        ["option", "meaning"],
-        (
-            [
-                " ".join(filter(None, [f"`--kis-{one.name}", one.metavar or "|".join(one.choices)]))
-                + "`",
-                one.help,
-            ]
-            for one in OPTIONS
-        ),
-    )
+    rows = []
+    for one in OPTIONS:
+        value = f" {one.metavar or '|'.join(one.choices)}".rstrip()
+        rows.append([f"`--kis-{one.name}{value}`", f"`--{one.name}`", one.help])
+    return write_table(["`pytest`", "`kis-bench run`", "meaning"], rows)
 
 
 def find_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:

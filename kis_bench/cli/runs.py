@@ -252,8 +252,11 @@ def redraw_report(arguments: argparse.Namespace) -> int:
         findings=findings,
         forms=arguments.plots,
     )
-    page = run.folder / "report" / "index.html" if arguments.folder else run.folder / "report.md"
-    print(f"\nreport: {page}")
+    pages = ["report/index.html"] if arguments.folder else []
+    for start, name in zip(
+        ("\nreport: ", "        ", "        "), [*pages, "report.html", "report.md"], strict=False
+    ):
+        print(start + (run.folder / name).resolve().as_uri())
     return 0
 
 
@@ -273,8 +276,9 @@ def compare_folders(arguments: argparse.Namespace) -> int:
     found = compare_runs(old, new, models=pairs, measures=arguments.metric)
     out = arguments.out or new.folder / f"compare-{name_of_baseline(old).removesuffix(SUFFIX)}"
     write_comparison(out, found, most=arguments.queries)
-    print_safely(in_short(found, most=arguments.queries))
-    print_safely(f"\ncomparison: {out / 'compare.md'}")
+    print_safely(in_short(found, arguments.queries, shutil.get_terminal_size().columns))
+    print_safely(f"\ncomparison: {(out / 'compare.html').resolve().as_uri()}")
+    print_safely(f"            {(out / 'compare.md').resolve().as_uri()}")
     return 0
 
 

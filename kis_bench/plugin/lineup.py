@@ -56,7 +56,7 @@ class LineUp:
             *make_each(dict.fromkeys(model_names), lambda name: encoders.find(name, models), wrong)
         ]
         if not model_names:
-            chosen = [*models] or [encoders.find("demo")]
+            chosen = [*models] or list_default_models()
         rows = choose_datasets(datasets, dataset_names, data, wrong)
         chosen = [*make_each(chosen, check_source, wrong)]
         rows = [*make_each(rows, check_row_layout, wrong)]
@@ -169,6 +169,12 @@ def list_that_fit(start: str, names: Sequence[str], width: int = HEADER_CELLS) -
         if len(line) <= width or shown == 1:
             return line
     return f"{start}none"
+
+
+def list_default_models() -> list[Checkpoint]:
+    """The embedded model; where that lacks what it runs on, also the one that needs nothing."""
+    demo = encoders.find("demo")
+    return [demo] if encoders.readiness(demo).ready else [demo, encoders.find("colour-words")]
 
 
 def choose_datasets(

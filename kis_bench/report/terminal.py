@@ -13,6 +13,7 @@ from kis_bench.analysis.models import look_up_figures, select_measure, tiers
 from kis_bench.analysis.runs import Comparison
 from kis_bench.files.text import count_cells, make_plain, shorten_middle
 from kis_bench.metrics import (
+    CONSISTENCY,
     LEADING_MEASURES,
     METRICS,
     MRR,
@@ -32,6 +33,7 @@ from kis_bench.report.compared import (
 )
 from kis_bench.report.numbers import figure, is_absent, percent
 from kis_bench.report.sections.similarity.wording import CEILING, share_in
+from kis_bench.report.sections.summary import rank_similarity
 from kis_bench.statistics.clusters import describe_count
 from kis_bench.triplets.summary import PERSON, Similarity, as_records, judged_datasets
 
@@ -138,8 +140,12 @@ def summarise_similarity(run: Run, width: int = TERMINAL_CELLS) -> str:
     """Consistency of each model with people's judgments, best first, and of people; a group of lines a dataset."""
     head = ("consistency", "95% interval", "ties", "judgments", "per triplet")
     shown: dict[str, list[TableRow]] = {}
+    noted = False
     for name in judged_datasets(run):
         study = Similarity(name, run)
+        letters = rank_similarity(study)
+        noted |= bool(letters)
+        indent = max((count_cells(each) for each in letters.values()), default=-2) + 2
         people = {f"({PERSON})": study.people[PERSON]} if PERSON in study.people else {}
         ceiling = max(study.ceilings.values(), default=math.nan)
         if not math.isnan(ceiling):
@@ -155,9 +161,12 @@ def summarise_similarity(run: Run, width: int = TERMINAL_CELLS) -> str:
             )
             ties = f"{int(row['ties']):,}" if model in study.models else ""
             cells = (percent(share.value), interval, ties, f"{share.n:,}")
-            rows.append((f"  {make_plain(model)}", (*cells, percent(float(per_triplet["value"])))))
+            letter = "" if model in people else f"{letters.get(model, ''):<{indent}}"
+            label = f"  {letter}{make_plain(model)}"
+            rows.append((label, (*cells, percent(float(per_triplet["value"])))))
         shown[make_plain(name)] = rows
-    return lay_out("", head, shown, width, may_go=("ties", "judgments"))
+    table = lay_out("", head, shown, width, may_go=("ties", "judgments"))
+    return f"{table}\n{TIER_NOTE.format(CONSISTENCY.words)}" if noted else table
 
 
 def lay_out(
@@ -210,23 +219,27 @@ def pad(cell: str, width: int) -> str:
 
 
 FEW = 20  #: rows of figures that a terminal shows, even of what didn't change
+SHORT_VERDICTS = {"no change beyond noise": "no change", "too few to tell": "too few"}
 
 
-def in_short(found: Comparison, most: int = 20) -> str:
+def in_short(found: Comparison, most: int = 20, width: int = TERMINAL_CELLS) -> str:
     """For a terminal: how many figures changed, which, and the queries that moved most."""
-    from tabulate import tabulate
-
+    counts = [(name, cells) for name, *cells in verdicts(found.figures)]
+    head = [SHORT_VERDICTS.get(verdict, verdict) for verdict in VERDICT_ORDER]
     parts = [
-        tabulate(
-            verdicts(found.figures), headers=["measure", *VERDICT_ORDER], disable_numparse=True
-        )
+        lay_out("measure", head, {"figures beyond noise (no change: within it)": counts}, width)
     ]
     figures = found.figures
     if len(figures) > FEW:
         figures = figures[figures["verdict"].isin(["better", "worse"])]
     if len(figures):
-        rows = [[make_plain(cell) for cell in row] for row in figure_rows(figures)]
-        parts.append(tabulate(rows, headers=TABLE_HEAD, disable_numparse=True))
+        groups: dict[str, list[TableRow]] = {}
+        for row in figure_rows(figures):
+            dataset, labels, model, measure, *cells, verdict = map(make_plain, row)
+            title = ", ".join(filter(None, [dataset, labels, model]))
+            cells.append(SHORT_VERDICTS.get(verdict, verdict))
+            groups.setdefault(title, []).append((f"  {measure}", cells))
+        parts.append(lay_out("", TABLE_HEAD[4:], groups, width, may_go=TABLE_HEAD[8:6:-1]))
     for title, (part, n) in list_moved(found, most).items():
         steps = [
             f"  {make_plain(step(row))}  "

@@ -87,6 +87,20 @@ def test_a_run_and_itself_are_identical(tmp_path):
     assert "Nothing that is recorded." in markdown(found, 20)
 
 
+def test_the_tables_of_a_comparison_fit_a_terminal(runs):
+    name = "a-model-of-a-long-name-such-as-vit-so400m-14-siglip-384"
+    old, new = runs([queries(name)], [queries(name, ranks=np.arange(N) + 2)])
+    lines = in_short(compare_runs(old, new)).partition("Worse")[0].splitlines()
+    assert max(map(len, lines)) <= 80
+    head = lines[0].split()
+    assert head == ["measure", "better", "worse", "no", "change", "identical", "too", "few"]
+    assert f"mine, short, {name}" in lines
+    (row,) = [line for line in lines if line.startswith("  recall@100")]
+    assert row.split()[-1] in ("better", "worse", "change", "identical", "few")
+    assert "queries" not in "".join(lines)  # the column that gives way first
+    assert "queries" in in_short(compare_runs(old, new), width=120)
+
+
 def test_one_query_that_fell_is_found(runs):
     ranks = queries()["rank_best"].to_numpy().copy()
     ranks[17] = 3

@@ -63,9 +63,12 @@ def test_a_query_that_fell(cli, tmp_path):
     old, new = plant(write(tmp_path), q017=3), plant(write(tmp_path), q017=212)
     said = cli("compare", old, new)
     assert "q017: 3 → 212  (mine, short, a)" in said
-    assert "no change beyond noise" in said
+    assert "no change: within it" in said
+    table = said.partition("Worse")[0].splitlines()
+    assert max(map(len, table)) <= 80
     out = new / f"compare-{old.name}"
-    assert f"comparison: {out / 'compare.md'}" in said
+    assert f"comparison: {(out / 'compare.html').as_uri()}" in said
+    assert (out / "compare.md").as_uri() in said
     assert {file.name for file in out.iterdir()} == {
         "compare.md",
         "compare.html",
@@ -234,6 +237,7 @@ def test_the_page_names_what_is_written(cli, tmp_path):
             for column in pd.read_csv(file).columns:
                 assert f"`{column}`" in page, column
     merged = cli("report", old, write(tmp_path, ["b"]), "--out", tmp_path / "all")
-    assert "report:" in merged
+    for name in ("report.html", "report.md"):
+        assert (tmp_path / "all" / "latest").resolve().joinpath(name).as_uri() in merged
     for key in read_run(tmp_path / "all" / "latest").provenance["merged_from"][0]:
         assert f"`{key}`" in page

@@ -1,10 +1,11 @@
 """What is asked for by name is measured, or the session ends with exit code 2 and every reason: real sessions."""
 
 import os
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from builders import run_pytest
+from builders import run_cli, run_pytest
 from PIL import Image
 
 from kis_bench.errors import explain_install
@@ -244,14 +245,10 @@ def test_where_nothing_is_selected_the_choices_are_named(session, more):
     assert "models: colour-words, rgb-histogram-64, far" in said
 
 
-def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(
-    session, project, tmp_path, monkeypatch
-):
-    """Its vectors need no model; a text that isn't there does."""
-    code, said, _ = session("benchmarks", "--kis-model=demo", "--kis-dataset=colours")
-    assert code == 0, said
-    (tmp_path / "torchless").mkdir()
-    (tmp_path / "torchless" / "sitecustomize.py").write_text(
+def hide_torch(folder):
+    """A folder that hides torch from processes in whose path it is."""
+    (folder / "torchless").mkdir()
+    (folder / "torchless" / "sitecustomize.py").write_text(
         dedent("""
         import importlib.util
 
@@ -259,7 +256,31 @@ def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(
         importlib.util.find_spec = lambda name, package=None: None if name == "torch" else before(name, package)
     """)
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "torchless"), prepend=os.pathsep)
+    return folder / "torchless"
+
+
+def test_without_torch_something_is_measured_and_what_the_rest_needs_is_said(project, tmp_path):
+    done = run_cli(
+        *("run", project / "days", "--report", tmp_path / "reports", "-p", "undrawn"),
+        cwd=tmp_path,
+        path=[hide_torch(tmp_path), Path(__file__).parents[1]],
+        KIS_STORE=str(tmp_path / "store"),
+        KIS_DATA="",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(read_run(tmp_path / "reports" / "latest").ranks["model"]) == {"colour-words"}
+    said = " ".join(done.stdout.split())
+    assert "model demo: needs torch" in said
+    assert explain_install("demo") in said
+
+
+def test_a_model_that_is_not_here_is_measured_where_the_store_has_all_of_it(
+    session, project, tmp_path, monkeypatch
+):
+    """Its vectors need no model; a text that isn't there does."""
+    code, said, _ = session("benchmarks", "--kis-model=demo", "--kis-dataset=colours")
+    assert code == 0, said
+    monkeypatch.setenv("PYTHONPATH", str(hide_torch(tmp_path)), prepend=os.pathsep)
     code, said, _ = session("benchmarks", "--kis-model=demo", "--kis-dataset=colours")
     assert code == 0, said
     code, said, _ = session("benchmarks", "--kis-model=demo", f"--kis-dataset=other={project}/days")

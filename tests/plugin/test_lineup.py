@@ -1,5 +1,7 @@
 """Which of the declared models take part."""
 
+import importlib.util
+
 import pytest
 from reset_files import judgment, person, triplet, write_study
 
@@ -31,6 +33,17 @@ def study(tmp_path):
 def test_what_is_for_judgments_is_left_out_where_no_person_judged(tmp_path):
     absent = [*EMBEDDED, DatasetRow("reset"), DatasetRow("other", tmp_path / "absent")]
     assert choose() == choose(datasets=absent) == ["demo"]
+
+
+def test_without_torch_the_model_that_needs_nothing_stands_in(monkeypatch):
+    assert choose(models=()) == ["demo"]
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else find_spec(name)
+    )
+    assert choose(models=()) == ["demo", "colour-words"]
+    assert choose() == ["demo"]
+    assert choose(models=(), model_names=["demo"]) == ["demo"]
 
 
 def test_it_takes_part_beside_judgments_of_people(study):

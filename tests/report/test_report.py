@@ -15,6 +15,8 @@ from PIL import Image
 from kis_bench.options import PLOT_FORMS
 from kis_bench.records import Collection
 from kis_bench.report import write_report
+from kis_bench.report.page.thumbnails import BUDGET
+from kis_bench.report.writing import BESIDES_BYTES, PAGE_BYTES, find_room
 from kis_bench.results import Run
 from kis_bench.results.columns import JUDGMENTS, RANKS, TIMINGS, VERDICTS
 from kis_bench.results.figures import metrics_table
@@ -76,6 +78,18 @@ def pictures(tmp_path: Path) -> dict[str, Collection]:
             Image.new("RGB", (300, 200), (30 * i, 90, 120)).save(file)
     (tmp_path / "4.jpg").write_bytes(b"no picture")
     return {"toy": Collection("toy", tuple(files), tuple(files.values()), tuple(files))}
+
+
+def test_pictures_get_the_room_that_plots_leave_of_a_page(tmp_path: Path) -> None:
+    (tmp_path / "plots").mkdir()
+    assert find_room(tmp_path) == PAGE_BYTES - BESIDES_BYTES
+    (tmp_path / "plots" / "curves.png").write_bytes(bytes(300_000))
+    assert find_room(tmp_path) == PAGE_BYTES - BESIDES_BYTES - 400_000
+    (tmp_path / "plots" / "worst-a.png").write_bytes(bytes(300_000))  # which pages don't hold
+    (tmp_path / "plots" / "curves.svg").write_bytes(bytes(300_000))
+    assert find_room(tmp_path) == PAGE_BYTES - BESIDES_BYTES - 400_000
+    (tmp_path / "plots" / "grid.png").write_bytes(bytes(2_000_000))
+    assert find_room(tmp_path) == BUDGET
 
 
 def test_report_names_everything(tmp_path: Path, pictures: dict[str, Collection]) -> None:

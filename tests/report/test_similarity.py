@@ -587,8 +587,22 @@ def test_summary(tmp_path: Path) -> None:
     good = next(line for line in lines if " good " in line)
     assert f"{100 * own.value:.1f}%" in good
     assert f"{100 * own.ci_low:.1f} - {100 * own.ci_high:.1f}" in good
-    assert "(another person)" in lines[-1]
-    assert f"{100 * overall(run, 'another person').value:.1f}%" in lines[-1]
+    assert "(another person)" in lines[-2]
+    assert f"{100 * overall(run, 'another person').value:.1f}%" in lines[-2]
+    assert good.split()[:2] == ["a", "good"]
+    assert lines[-1].startswith("Models that share a letter can't be told apart by consistency")
+    assert max(map(len, lines)) <= 80
+
+
+def test_captions_say_over_how_many_judgments(tmp_path: Path) -> None:
+    run = similar_run(tmp_path)
+    text = "\n".join(show_similarity(make_view(run, tmp_path), "reset <1>"))
+    sizes = run.agreement[(run.agreement["part"] == "class") & (run.agreement["kind"] == "model")]
+    each = (sizes["n"] + sizes["missing"]).groupby(sizes["group"]).max()
+    assert f"*{each.min()} to {each.max()} judgments in each class; " in text
+    low, high = run.pairs["n"].min(), run.pairs["n"].max()
+    said = f"{low}" if low == high else f"{low} to {high}"
+    assert f"over the triplets of the {said} judgments that both know.*" in text
 
 
 def test_a_line_break_in_a_name_is_no_new_row_of_the_summary(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.report.plots.correlations import draw_correlations
-from kis_bench.report.sections.similarity.wording import name_some
+from kis_bench.report.sections.similarity.wording import count_range, name_some
 from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import Record, Similarity, as_records
@@ -70,7 +70,9 @@ def draw_heat_map(view: View, study: Similarity) -> list[str]:
         float(study.metrics.get((model, "pearson_max_normalised"), none)["value"])
         for model in models
     ]
-    caption = "Pearson's correlation of the margins of two models over the triplets that both know."
+    n = count_range(pairs["n"])
+    of = f"the triplets of the {n} judgments that both know"
+    caption = f"Pearson's correlation of the margins of two models over {of}."
     arguments = (study.name, models, together, np.array(people, np.float64))
     alt = f"Heat map: correlation of the margins of {len(models):,} models on {escape(study.name, 60)}, in the "
     alt += "order of their consistency" + (

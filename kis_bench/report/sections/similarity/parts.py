@@ -8,7 +8,7 @@ from kis_bench.files.text import make_plain, shorten
 from kis_bench.report.numbers import percent, signed
 from kis_bench.report.plots.classes import draw_classes
 from kis_bench.report.sections.similarity.consistency import INTERVALS
-from kis_bench.report.sections.similarity.wording import CEILING, share_in
+from kis_bench.report.sections.similarity.wording import CEILING, count_range, share_in
 from kis_bench.report.tables import escape, table
 from kis_bench.report.view import View
 from kis_bench.triplets.summary import PERSON, Similarity
@@ -43,7 +43,8 @@ def draw_panels(view: View, study: Similarity) -> list[str]:
         group: share_in(of_people[PERSON, group]) for group in shown if (PERSON, group) in of_people
     }
     alt = f"Panels: consistency of each model on {len(shown)} classes of {escape(study.name, 60)}"
-    caption = f"Equal similarities count half; {INTERVALS}."
+    n = count_range([sizes[group] for group in shown])
+    caption = f"{n} judgments in each class; equal similarities count half; {INTERVALS}."
     arguments = (study.name, classes, persons, [*study.models], study.originals)
     lines = view.show(alt, draw_classes, arguments, "classes", study.name, caption=caption)
     if left := [group for group in groups if group not in shown]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kis_bench.files.text import make_plain, shorten
 from kis_bench.report.plots.shares import Share
@@ -30,3 +30,13 @@ def name_some(names: Sequence[str], limit: int = NAMED) -> str:
 
 def count_pictures(n: int) -> str:
     return f"{n:,} target pictures" if n > 1 else "one target picture"
+
+
+def count_range(numbers: Iterable[int]) -> str:
+    """The lowest and the highest of some numbers.
+
+    >>> count_range([1200, 7, 7]), count_range([7])
+    ('7 to 1,200', '7')
+    """
+    known = [int(n) for n in numbers]
+    return " to ".join(dict.fromkeys(f"{n:,}" for n in (min(known), max(known))))
