@@ -15,6 +15,11 @@ from kis_bench.labelling.truth import Truth
 RETRY_S = 5.0  #: after a table couldn't be written
 
 
+def say_at_once(text: str) -> None:
+    """Prints a line also where the output is no terminal."""
+    print(text, flush=True)
+
+
 class Exports:
     """A thread that writes tables into a folder; changes that come while it writes share the next time.
 
@@ -31,7 +36,7 @@ class Exports:
         render: Callable[[], Mapping[str, bytes]],
         *,
         remedy: str,
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = say_at_once,
     ) -> None:
         self.truth, self.folder, self.render, self.remedy, self.say = (
             truth,

@@ -10,10 +10,13 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.labelling.people import PEOPLE_SQL, People
 from kis_bench.labelling.texts.assignments import (
     TEXTS_SQL,
+    count_refused,
     find_neighbours,
     find_number_ahead,
+    list_unreadable,
     read_assignment,
     read_progress,
+    retry_unreadable,
 )
 from kis_bench.labelling.texts.exporting import LabelTable
 from kis_bench.labelling.texts.handing import Handing
@@ -198,3 +201,17 @@ def test_progress_and_neighbours(project):
     assert find_neighbours(project.truth, ada, opened.id) == (own[-1], None)
     assert find_neighbours(project.truth, ada, own[1]) == (own[0], own[2])
     assert find_neighbours(project.truth, ada, own[0])[0] is None
+
+
+def test_a_picture_that_could_not_be_shown_is_tried_again_at_the_next_start(project):
+    handing, (ada, ben, _) = project.hand(), project.people
+    opened = handing.open_next(ada)
+    item = handing.items[opened.number]
+    handing.skip_unreadable(ada, opened, "is missing")
+    handing.refuse(ada, handing.open_next(ada).id, "blurred")
+    assert list_unreadable(project.truth) == [(item, "is missing")]
+    assert item not in {describe(handing, ben) for _ in range(12)}
+    retry_unreadable(project.truth)
+    assert list_unreadable(project.truth) == []
+    assert count_refused(project.truth) == [("blurred", 1)]
+    assert describe(project.hand(), ben) == item

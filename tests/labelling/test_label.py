@@ -265,7 +265,22 @@ def test_pictures_that_cannot_be_shown_are_skipped_and_listed(tmp_path):
         served.stop()
         served.follower.join()
         assert sum(line.startswith("skipped: 000") for line in served.lines) == 2
+        assert served.lines[-1].endswith(f"kis-bench run {folder} measures them")
     assert {row["item_id"] for row in read_labels(folder)} == {"0000", "0002", "0004"}
+
+
+def test_a_folder_of_damaged_pictures_does_not_keep_anybody_waiting(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(60):
+        (folder / f"{i:04d}.jpg").write_bytes(b"no picture")
+    with serve("label", folder) as served:
+        client = served.enter()
+        told = client.get("/")
+        assert told.status == 500
+        assert "50 pictures in a row can&#39;t be shown" in told.text
+        assert client.get("/").status == 303  # none of the other ten is left
+        served.stop()
 
 
 def test_a_table_that_was_edited_is_left_and_taken_over(tmp_path):

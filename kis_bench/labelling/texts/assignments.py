@@ -148,3 +148,14 @@ def list_unreadable(truth: Truth) -> list[tuple[str, str]]:
         "SELECT item_id, unreadable FROM items WHERE unreadable != '' ORDER BY item_id"
     )
     return [(item, why) for item, why in found]
+
+
+def retry_unreadable(truth: Truth) -> None:
+    """Pictures that couldn't be shown are tried again: their disk may have been away."""
+    with truth.writing() as rows:
+        rows.execute(
+            "DELETE FROM assignments WHERE state = 'refused'"
+            " AND number IN (SELECT number FROM items WHERE unreadable = reason)"
+            " AND id NOT IN (SELECT assignment FROM labels)"
+        )
+        rows.execute("UPDATE items SET unreadable = '' WHERE unreadable != ''")

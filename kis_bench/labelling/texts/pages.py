@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from kis_bench.errors import BadFile
+from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.text import make_plain
 from kis_bench.labelling.people import Person
 from kis_bench.labelling.texts.aids import Aids
@@ -28,6 +28,7 @@ from kis_bench.labelling.web.app import Page, Site, Visit, show_message
 
 REASONS = ("blurred", "empty", "private")
 REASON_LETTERS = 200
+MOST_SKIPPED = 50  #: pictures in a row that can't be shown, before somebody is told
 GRACE_S = 2.0  #: a picture that disappears may still be on its way
 NOT_YOURS = "This picture isn't yours"
 
@@ -91,8 +92,15 @@ class LabelPages:
         return max(0, round(assignment.seen + self.task.memory_s - time.time() + 0.4))
 
     def open_readable(self, site: Site, person: Person) -> Assignment | None:
-        """Their open picture; those that can't be shown are skipped, with the reason."""
-        while (assignment := self.handing.open_next(person)) is not None:
+        """Their open picture; those that can't be shown are skipped, with the reason.
+
+        Raises:
+            KisBenchError: too many in a row can't.
+        """
+        for _ in range(MOST_SKIPPED):
+            assignment = self.handing.open_next(person)
+            if assignment is None:
+                return None
             try:
                 site.pictures.fetch(assignment.number)
                 return assignment
@@ -101,7 +109,10 @@ class LabelPages:
             except KeyError:
                 why = GONE
             self.handing.skip_unreadable(person, assignment, why)
-        return None
+        raise KisBenchError(
+            f"{MOST_SKIPPED} pictures in a row can't be shown, the last one because: {why}; "
+            "kis-bench datasets check FOLDER says more"
+        )
 
     def show_earlier(self, site: Site, visit: Visit) -> Response:
         """One that they have finished, to correct it."""

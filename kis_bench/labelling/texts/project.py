@@ -12,7 +12,7 @@ from kis_bench.files.csv_tables import read_rows
 from kis_bench.labelling.exports import Exports
 from kis_bench.labelling.people import PEOPLE_SQL, People
 from kis_bench.labelling.texts.aids import Aids, TargetRanks
-from kis_bench.labelling.texts.assignments import TEXTS_SQL, list_unreadable
+from kis_bench.labelling.texts.assignments import TEXTS_SQL, list_unreadable, retry_unreadable
 from kis_bench.labelling.texts.exporting import LabelTable
 from kis_bench.labelling.texts.finish import Finish
 from kis_bench.labelling.texts.handing import Handing
@@ -57,6 +57,7 @@ def label(project: LabelProject, serving: Serving) -> None:
     out = project.out or require_folder(project.row)
     truth = open_labels(out / "labels.sqlite", anew=project.from_file)
     try:
+        retry_unreadable(truth)
         pool = make_pool(project, truth)
         site, pages = make_label_site(project, truth, pool, out)
         print(f"{project.row.name}: {pool.n_items:,} pictures; texts go to {out / 'labels.csv'}")
@@ -73,6 +74,8 @@ def label(project: LabelProject, serving: Serving) -> None:
         serve_site(site, make_app(site, pages.list_pages()), links, serving)
         for item, why in list_unreadable(truth):
             print(f"skipped: {item}: {why}")
+        if (out / "labels.csv").exists():
+            print(f"the texts are in {out / 'labels.csv'}; {pages.finish.command} measures them")
     finally:
         truth.close()
 
