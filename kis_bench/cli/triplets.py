@@ -119,7 +119,7 @@ def add_judging(commands: Commands) -> None:
         default=[],
         metavar="NAME",
         help="who judges; repeatable, each gets a link; the first is you, and may invite others "
-        "(default: participant-1)",
+        "(default: who it was before, else participant-1)",
     )
     judging.add_argument(
         "--consent",

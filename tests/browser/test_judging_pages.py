@@ -128,7 +128,8 @@ def test_people_judge_and_the_suite_measures_what_they_said(browser: Any, tmp_pa
         for one in (ada, ben):
             assert one.page.locator(".count").inner_text() == "8 of 20"
         # Reloading changes nothing, and neither does a double click or a key that is held down.
-        before = ada.question
+        before = reloaded = ada.question
+        ada.page.wait_for_timeout(600)
         ada.page.reload()
         assert ada.question == before
         ada.page.get_by_role("button", name="Rather left").dblclick(no_wait_after=True)
@@ -174,6 +175,9 @@ def test_people_judge_and_the_suite_measures_what_they_said(browser: Any, tmp_pa
     rows, again = (
         read_rows(folder / name) for name in ("triplet_judgements.csv", "repeated_judgements.csv")
     )
+    spent = {row["judgement_id"]: int(row["time_spent"]) for row in rows + again}
+    assert spent[reloaded] > 600  # before and after it was reloaded
+    assert sum(ms > 400 for ms in spent.values()) > 12  # those that were answered with a key
     choices = {row["judgement_id"]: row["choice"] for row in rows + again}
     assert choices[before] == "2"
     assert choices[question] == "0"

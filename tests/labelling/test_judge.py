@@ -85,7 +85,7 @@ def test_a_study_is_read_as_it_was_judged(tmp_path):
 @pytest.mark.slow
 def test_answers_outlive_a_killed_server_and_count_once(tmp_path):
     folder = make_study(tmp_path / "mine", 8)
-    with serve("judge", folder, "--overlap", "1") as served:
+    with serve("judge", folder, "--overlap", "1", "--participant", "Ada") as served:
         client = served.enter()
         begin(client)
         assert not (folder / "triplet_judgements.csv").exists()
@@ -97,7 +97,7 @@ def test_answers_outlive_a_killed_server_and_count_once(tmp_path):
         waiting = client.get("/")
         served.stop(signal.SIGKILL)
     with serve("judge", folder, "--overlap", "1") as served:
-        client.host = served.links["participant-1"].split("/")[2]
+        client.host = served.links["Ada"].split("/")[2]
         assert client.get("/").form == waiting.form
         assert read_pictures(client.get("/").text) == read_pictures(waiting.text)
         earlier = client.get(f"/question/{form['question']}").text

@@ -3,13 +3,13 @@
 const form = document.getElementById("judge"), said = form.querySelector(".unsaved");
 const buttons = [...form.querySelectorAll("button[name=choice]")];
 const AGAIN_MS = 2000, SETTLE_MS = 350; // a key that is pressed twice doesn't answer the next question
-let shown = performance.now(), seen = 0, sending = false;
+const kept = `seen-${form.elements.question.value}`; // how long it was looked at before it was reloaded
+let shown = performance.now(), seen = Number(sessionStorage.getItem(kept)), sending = false;
 
-function countTime() {
+document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") shown = performance.now();
-  else seen += performance.now() - shown;
-}
-document.addEventListener("visibilitychange", countTime);
+  else sessionStorage.setItem(kept, seen += performance.now() - shown);
+});
 addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
 
 async function send(body) {
