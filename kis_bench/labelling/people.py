@@ -17,7 +17,7 @@ from kis_bench.labelling.truth import Truth
 PEOPLE_SQL = """
 CREATE TABLE people (
     id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    name TEXT NOT NULL UNIQUE,
     owner INTEGER NOT NULL  -- 1: may invite others
 ) STRICT;
 CREATE TABLE invitations (

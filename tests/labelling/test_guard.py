@@ -7,6 +7,7 @@ import threading
 import pytest
 import uvicorn
 
+from kis_bench.errors import KisBenchError
 from kis_bench.labelling.web import guard as guard_module
 from kis_bench.labelling.web import serve as serve_module
 from kis_bench.labelling.web.guard import BODY_BYTES, Guard
@@ -102,6 +103,23 @@ def test_every_answer_says_what_a_browser_may_do(host):
     assert b"unsafe" not in headers[b"content-security-policy"]
     assert headers[b"x-content-type-options"] == b"nosniff"
     assert headers[b"cache-control"] == b"no-store"
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("127.0.0.1", 70_000), ("192.0.2.1", 0), ("no-such-host.invalid", 0)]
+)
+def test_where_nothing_can_be_served(host, port):
+    with pytest.raises(KisBenchError, match=f"{host} port {port}: .*--port"):
+        bind(host, port)
+
+
+def test_the_last_port_if_it_is_free_else_another():
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with bind("127.0.0.1", 0, port) as second:
+            assert second.getsockname()[1] not in (0, port)
+    with bind("127.0.0.1", 0, port) as third:
+        assert third.getsockname()[1] == port
 
 
 @pytest.fixture

@@ -82,6 +82,17 @@ def test_edits_are_taken_over(folder):
     assert len(table.read_text().splitlines()) == len("".join(lines).splitlines()) + 2
 
 
+def test_another_name_of_an_annotator_is_another_annotator(folder):
+    table = folder / "labels.csv"
+    edited = table.read_text().replace(",Ada\n", ",ada\n")
+    table.write_text(edited)
+    opened = Opened(folder, table)
+    found = opened.take_over(table)
+    assert (found.new, found.changed, found.gone) == (4, 0, 4)
+    opened.close()
+    assert table.read_text() == edited
+
+
 @pytest.mark.parametrize("damage", ["lost", "damaged"])
 def test_a_lost_database_is_started_anew(folder, damage, capsys):
     table, file = folder / "labels.csv", folder / "labels.sqlite"

@@ -28,7 +28,7 @@ def test_a_link_lets_in_once(truth):
 def test_a_new_link_ends_the_one_before_and_not_the_browsers(truth):
     people = People(truth)
     old = people.invite("Ada")
-    cookie = people.accept(people.invite("ada"))
+    cookie = people.accept(people.invite("Ada"))
     assert people.accept(old) is None
     people.invite("Ada")
     assert people.recognise(cookie) == Person(1, "Ada")

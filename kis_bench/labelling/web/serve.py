@@ -58,7 +58,7 @@ def bind(host: str, port: int, last_port: int = 0) -> socket.socket:
         KisBenchError: the port is in use, or there is no such address here.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    problem: OSError | None = None
+    problem: OSError | OverflowError | None = None
     for candidate in [port] if port else [last_port, 0] if last_port else [0]:
         found = socket.socket(family, socket.SOCK_STREAM)
         if os.name == "posix":  # so that the port is free again at once
@@ -67,10 +67,10 @@ def bind(host: str, port: int, last_port: int = 0) -> socket.socket:
             found.bind((host, candidate))
             found.listen(128)
             return found
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             found.close()
             problem = error
-    said = problem.strerror if problem is not None and problem.strerror else problem
+    said = getattr(problem, "strerror", None) or problem
     raise KisBenchError(
         f"{host} port {port}: {said}; name another --port, or leave it out for a free one"
     )
