@@ -1,0 +1,32 @@
+"""Several people write at the same time."""
+
+import os
+from collections import Counter
+
+import pytest
+from simulated_annotators import Annotator, describe_together, list_saved, read_labels
+from served_pages import make_pictures, serve
+
+PEOPLE = int(os.environ.get("KIS_ANNOTATORS", "4"))
+EACH = int(os.environ.get("KIS_LABELS_EACH", "25"))  # pictures that each of them describes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlap", [1, 2])
+def test_nothing_is_lost_or_double(tmp_path, overlap):
+    folder = make_pictures(tmp_path / "photos", PEOPLE * EACH // overlap + PEOPLE, (8, 8))
+    names = [f"somebody {i}" for i in range(PEOPLE)]
+    arguments = [word for name in names for word in ("--annotator", name)]
+    with serve("label", folder, *arguments, "--overlap", overlap, "--goal", 10**6) as served:
+        annotators = [Annotator(served.enter(name), name, EACH) for name in names]
+        describe_together(annotators)
+        assert served.stop() == 0
+    rows = read_labels(folder)
+    assert [len(annotator.saved) for annotator in annotators] == [EACH] * PEOPLE
+    kept = [(row["annotator"], row["label_set"], row["text"]) for row in rows]
+    assert sorted(kept) == sorted(list_saved(annotators))
+    people = Counter(item for item, _ in {(row["item_id"], row["annotator"]) for row in rows})
+    assert people.total() == PEOPLE * EACH
+    assert max(people.values()) == overlap
+    # Only who is last may leave pictures that nobody else came to describe.
+    assert sum(n < overlap for n in people.values()) <= 2 * PEOPLE * (overlap - 1)
