@@ -65,7 +65,9 @@ class Annotator(threading.Thread):
                 raise AssertionError(address)
         self.turn += 1
         number = int(re.search(r"/picture/(\d+)", page.text)[1])
-        texts = {name: f"{self.name}, {name} {self.turn}, of {number}" for name in ("short", "long")}
+        texts = {
+            name: f"{self.name}, {name} {self.turn}, of {number}" for name in ("short", "long")
+        }
         self.sent = {**page.form, **{f"text:{name}": text for name, text in texts.items()}}
         answer = self.ask("POST", "/save", self.sent)
         if answer.status != 303:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
+import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
@@ -13,6 +16,7 @@ from kis_bench.files.whole import digest_content, write_whole
 from kis_bench.labelling.truth import Truth
 
 RETRY_S = 5.0  #: after a table couldn't be written
+REST_S = 0.3  #: after each writing, so that what many save meanwhile is written at once
 
 
 def say_at_once(text: str) -> None:
@@ -47,12 +51,14 @@ class Exports:
         )
         self.problem = ""  # why the tables aren't what the database has; for the page
         self.left: dict[str, tuple[tuple[int, int, int], str]] = {}  # state and digest of each file
-        self.wanted, self.ending, self.lock = threading.Event(), False, threading.Lock()
+        self.wanted, self.ending = threading.Event(), threading.Event()
+        self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.work, name="exports", daemon=True)
 
     def start(self) -> None:
         """Writes all tables, and begins to follow changes."""
         self.write()
+        remove_unfinished(self.folder, self.left)
         self.thread.start()
 
     def request(self) -> None:
@@ -61,31 +67,43 @@ class Exports:
 
     def stop(self) -> None:
         """Writes all tables for the last time."""
-        self.ending = True
+        self.ending.set()
         self.wanted.set()
         if self.thread.is_alive():
             self.thread.join()
         self.write()
 
     def work(self) -> None:
-        while not self.ending:
+        while not self.ending.is_set():
             self.wanted.wait(RETRY_S if self.problem else None)
             self.wanted.clear()
-            if not self.ending:
+            if not self.ending.is_set():
                 self.write()
+                self.ending.wait(REST_S)
 
     def write(self) -> None:
         """Writes what differs; what prevents it stands in ``problem``."""
         with self.lock:
-            try:
-                for name, content in self.render().items():
-                    self.write_table(self.folder / name, content)
-                problem = ""
-            except KisBenchError as error:
-                problem = str(error)
+            problem = " ".join(self.write_tables())
             if problem != self.problem:
                 self.say(problem or "the tables are written again")
             self.problem = problem
+
+    def write_tables(self) -> Iterator[str]:
+        """Yields what prevents a table from being written; the others are written nevertheless."""
+        try:
+            tables = self.render()
+        except (KisBenchError, sqlite3.Error) as error:
+            yield f"{self.truth.file}: {error}"
+            return
+        for name, content in tables.items():
+            file = self.folder / name
+            try:
+                self.write_table(file, content)
+            except KisBenchError as error:
+                yield str(error)
+            except (OSError, sqlite3.Error) as error:  # the file is gone again, say
+                yield f"{file} can't be written ({error}); it is tried again."
 
     def write_table(self, file: Path, content: bytes) -> None:
         """Raises KisBenchError if somebody else has changed the file since, or it can't be written."""
@@ -120,3 +138,11 @@ class Exports:
 def read_left_state(file: Path) -> tuple[int, int, int]:
     about = os.stat(file)
     return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
+    """Removes what a process left that died while it wrote one of these tables; nobody else writes them."""
+    pattern = re.compile(rf"\.({'|'.join(map(re.escape, names))})-[0-9a-f]{{16}}")
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for unfinished in [entry.path for entry in entries if pattern.fullmatch(entry.name)]:
+            os.unlink(unfinished)

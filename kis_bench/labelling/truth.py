@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import threading
@@ -43,6 +44,15 @@ def set_aside(file: Path, why: str) -> None:
     print(f"{file} is {why}; it is now {file.name}.{why}-{now}")
 
 
+def read_identity(file: Path) -> tuple[int, int] | None:
+    """By which a file is told from another of its name; None if it isn't there."""
+    try:
+        about = os.stat(file)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
 class Truth:
     """The database of one labelling or judging project; one process has it open at a time.
 
@@ -66,6 +76,8 @@ class Truth:
             )
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o600, exist_ok=True)  # participants' ages are nobody else's concern
+            self.state = read_identity(file)
             self.connection = sqlite3.connect(
                 file, timeout=WAIT_FOR_OTHERS_S, isolation_level=None, check_same_thread=False
             )
@@ -125,6 +137,10 @@ class Truth:
             NotSaved: the disk is full, say. Nothing of it was written.
         """
         with self.lock:
+            if self.state != read_identity(self.file):  # or all that follows would be in no file
+                raise NotSaved(
+                    f"{self.file} was removed or replaced; put it back, or stop with Ctrl-C and start again"
+                )
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
                 yield self.connection

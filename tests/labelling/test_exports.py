@@ -1,5 +1,7 @@
 """Tables that others read: never half, never over somebody's edits."""
 
+import sqlite3
+
 import pytest
 
 from kis_bench.labelling.exports import Exports
@@ -118,3 +120,39 @@ def test_a_disk_that_fails_is_tried_again(project, monkeypatch):
     project.exports.write()
     assert (project.written, project.exports.problem) == (b"two\n", "")
     assert project.said[-1] == "the tables are written again"
+
+
+def test_one_edited_table_keeps_no_other_from_being_written(project):
+    tables = {"a.csv": b"one\n", "b.csv": b"one\n"}
+    project.exports.render = lambda: tables
+    project.exports.write()
+    (project.folder / "a.csv").write_bytes(b"edited\n")
+    tables["b.csv"] = b"two\n"
+    project.exports.write()
+    assert (project.written, (project.folder / "b.csv").read_bytes()) == (b"edited\n", b"two\n")
+    assert "a.csv was changed by hand" in project.exports.problem
+    assert "b.csv" not in project.exports.problem
+
+
+def test_a_database_that_cannot_be_read_is_said_and_tried_again(project):
+    def fail():
+        raise sqlite3.OperationalError("disk I/O error")
+
+    render, project.exports.render = project.exports.render, fail
+    project.exports.start()
+    assert "disk I/O error" in project.exports.problem
+    project.exports.render = render
+    project.exports.stop()
+    assert (project.written, project.exports.problem) == (b"one\n", "")
+
+
+def test_what_a_dead_process_left_half_written_is_removed(project):
+    left = [".a.csv-0123456789abcdef", ".a.csv-fedcba9876543210"]
+    others = [".b.csv-0123456789abcdef", ".a.csv-notes", "a.csv-0123456789abcdef"]
+    for name in left + others:
+        (project.folder / name).write_bytes(b"on")
+    project.exports.start()
+    project.exports.stop()
+    there = {file.name for file in project.folder.iterdir()}
+    assert there >= {*others, "a.csv"}
+    assert not there & {*left}

@@ -6,8 +6,8 @@ import signal
 from collections import Counter
 
 import pytest
-from simulated_annotators import Annotator, list_saved, read_labels
 from served_pages import make_pictures, serve
+from simulated_annotators import Annotator, list_saved, read_labels
 
 KILLS = int(os.environ.get("KIS_KILLS", "6"))
 PEOPLE = 4

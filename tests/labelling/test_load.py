@@ -4,8 +4,8 @@ import os
 from collections import Counter
 
 import pytest
-from simulated_annotators import Annotator, describe_together, list_saved, read_labels
 from served_pages import make_pictures, serve
+from simulated_annotators import Annotator, describe_together, list_saved, read_labels
 
 PEOPLE = int(os.environ.get("KIS_ANNOTATORS", "4"))
 EACH = int(os.environ.get("KIS_LABELS_EACH", "25"))  # pictures that each of them describes

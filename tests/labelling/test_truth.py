@@ -1,5 +1,6 @@
 """The database: what it refuses, and what it keeps."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -126,3 +127,37 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadFile, match="--out"):
         open_truth(tmp_path / "file" / "a.sqlite")
+
+
+POSIX = pytest.mark.skipif(
+    os.name != "posix", reason="Windows keeps open files, and knows no modes"
+)
+
+
+@POSIX
+@pytest.mark.parametrize("fate", ["removed", "replaced", "its folder removed"])
+def test_a_file_that_goes_away_takes_nothing_that_was_said_to_be_saved(tmp_path, fate):
+    file = tmp_path / "mine" / "a.sqlite"
+    truth = open_truth(file)
+    write(truth, "before")
+    away = tmp_path / "away"
+    (file.parent if "folder" in fate else file).rename(away)
+    if fate == "replaced":
+        file.write_bytes(away.read_bytes())
+    with pytest.raises(NotSaved, match="removed or replaced"):
+        write(truth, "lost")
+    file.unlink(missing_ok=True)
+    away.rename(file.parent if "folder" in fate else file)
+    write(truth, "after")
+    truth.close()
+    again = open_truth(file)
+    assert [text for (text,) in again.read("SELECT text FROM notes")] == ["before", "after"]
+    again.close()
+
+
+@POSIX
+def test_others_on_this_machine_cannot_read_it(tmp_path):
+    truth = open_truth(tmp_path / "a.sqlite")
+    write(truth, "one")
+    assert {file.stat().st_mode & 0o077 for file in tmp_path.iterdir()} == {0}
+    truth.close()

@@ -72,13 +72,20 @@ class Site:
         self.cookie = f"kis-bench-{self.id}"  # for cookies know no ports
         folders = [self.folder / "templates", HERE / "templates"]
         self.templates = Environment(
-            loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined
+            loader=FileSystemLoader(folders),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,  # else each page looks whether its files have changed
         )
         self.templates.globals.update(site=self, static=self.static_address)
 
+    @property
+    def short_id(self) -> str:
+        return self.id[:8]
+
     def picture_address(self, number: int) -> str:
-        """Where a page finds a picture; of another project on the same port it is another."""
-        return f"/picture/{number}?of={self.id[:8]}"
+        """Where a page finds a picture; a page that is still open while another project has its port finds none."""
+        return f"/picture/{number}?of={self.short_id}"
 
     def static_address(self, name: str) -> str:
         return find_static_address(self.folder, name)
@@ -135,16 +142,16 @@ def show_message(
 def make_endpoint(site: Site, page: Page) -> Callable[[Request], Any]:
     """What Starlette calls for a page: only who is let in gets further, and only with forms of our own."""
 
-    async def answer(request: Request) -> Response:
+    def show(request: Request, form: Mapping[str, str] | None) -> Response:
         cookie = request.cookies.get(site.cookie, "")
-        person = await run_in_threadpool(site.people.recognise, cookie) if cookie else None
+        person = site.people.recognise(cookie) if cookie else None
         if person is None:
             text = "Open the link that was printed when this was started, or ask who started it for a new one."
             return show_message(site, 403, "You need a link", text)
         csrf = hmac.digest(cookie.encode(), b"form", "sha256").hex()
-        form = await read_form(request) if request.method == "POST" else {}
         if form is None or (
-            request.method == "POST" and not hmac.compare_digest(csrf, form.get("csrf", ""))
+            request.method == "POST"
+            and not hmac.compare_digest(csrf.encode(), form.get("csrf", "").encode())
         ):
             text = "Go back, reload that page and send it again; what you typed is still in it."
             return show_message(site, 403, "This form is not of your page", text)
@@ -157,13 +164,17 @@ def make_endpoint(site: Site, page: Page) -> Callable[[Request], Any]:
             request.headers.get("accept", "") == "application/json",
         )
         try:
-            return await run_in_threadpool(page, site, visit)
+            return page(site, visit)
         except KisBenchError as error:
             status, title = (507, "Not saved") if isinstance(error, NotSaved) else (500, "Not done")
             if visit.wants_json:
                 return Response(str(error), status, media_type="text/plain")
             again = f"{error}. Go back and send it again; what you typed is still there."
             return show_message(site, status, title, again, visit)
+
+    async def answer(request: Request) -> Response:
+        form = await read_form(request) if request.method == "POST" else {}
+        return await run_in_threadpool(show, request, form)
 
     return answer
 
@@ -219,7 +230,8 @@ def make_entrance(site: Site) -> Callable[[Request], Any]:
 def show_picture(site: Site, visit: Visit) -> Response:
     number = visit.number("number")
     try:
-        if number < 0 or not site.may_see(visit.person, number):
+        of_this = visit.query.get("of", site.short_id) == site.short_id
+        if not of_this or number < 0 or not site.may_see(visit.person, number):
             raise KeyError(number)
         content = site.pictures.fetch(number)
     except (KeyError, BadFile):
