@@ -1,5 +1,7 @@
 """How fast models embed, images are ranked and judgments compared. Loads models, so it is asked for: -m throughput."""
 
+import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from kis_bench.ranking import target_ranks
 from kis_bench.ranking.relevance import find_target_positions
 from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Checkpoint, Collection
+from kis_bench.results import write_run
+from kis_bench.results.columns import JUDGMENTS, TIMINGS, VERDICTS
 from kis_bench.statistics.crossed import Crossed, crossed_intervals
 from kis_bench.store import Store
 from kis_bench.triplets import agreement
@@ -131,11 +135,12 @@ def test_rank(model, dataset, query_set, benchmark, tmp_path_factory):
     }
 
 
-def measure_cpu_seconds(*command, cwd):
+def measure_cpu_seconds(*command, cwd, **environment):
     """CPU seconds of a process and of those that it started and waited for; they don't grow with what else runs."""
     resource = pytest.importorskip("resource", reason="CPU time of other processes, on Unix")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *command], cwd=cwd, check=True, capture_output=True)
+    base = {**os.environ, **environment}
+    subprocess.run([sys.executable, *command], cwd=cwd, env=base, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
@@ -187,6 +192,113 @@ def test_plugin_that_is_not_used(benchmark, tmp_path):
     found, unit = (statistics.median(each) for each in zip(*pairs, strict=True))
     benchmark.extra_info |= {"CPU ms": 1000 * found, "imports of numpy": found / unit}
     print(f"\nplugin that isn't used: {1000 * found:.0f} ms, {found / unit:.2f} imports of numpy")
+
+
+def simulate_run(folder, models=10, datasets=2, label_sets=3, queries=100, n_items=10_000):
+    """Writes a run of simulated ranks, those of fused lists of all pairs and of triples of seven models among them."""
+    rng, names = np.random.default_rng(0), [f"model-{i:02d}" for i in range(models)]
+    methods = ("rrf", "comb_sum", "comb_mnz", "weighted")
+    together = [
+        *itertools.product(itertools.combinations(names, 2), methods),
+        *itertools.product(itertools.combinations(names[:7], 3), methods[:3]),
+    ]
+    ranks, fused = [], []
+    for dataset, labels in itertools.product(range(datasets), range(label_sets)):
+        about = {"dataset": f"videos-{dataset}", "label_set": f"labels-{labels}"}
+        difficulty, own = rng.normal(2.0, 1.8, queries), {}
+        about["query_id"] = [f"{labels}-{i}" for i in range(queries)]
+        for place, name in enumerate(names):
+            level = difficulty + 0.2 * place + rng.normal(0, 1.1, queries)
+            own[name] = np.clip(np.exp(level).astype(np.int64) + 1, 1, n_items)
+            columns = {
+                **about,
+                "model": name,
+                "text": [f"text {i} of video {dataset}" for i in range(queries)],
+                "item_id": [f"video-{i}" for i in range(queries)],
+                **dict.fromkeys(("rank", "rank_best", "rank_worst"), own[name]),
+                "n_items": n_items,
+                "truncated": False,
+                "target_score": 0.3,
+                "group_rank": np.nan,
+                "top_item_ids": [[f"video-{i + j}" for j in range(10)] for i in range(queries)],
+            }
+            ranks.append(pd.DataFrame(columns))
+        for members, method in together:
+            mean = np.mean([np.log(own[name]) for name in members], axis=0)
+            best = np.clip(np.exp(mean + rng.normal(-0.1, 0.3, queries)), 1, n_items)
+            best = best.astype(np.int64)
+            columns = {
+                **about,
+                "method": method,
+                **{f"model_{i + 1}": (*members, None)[i] for i in range(3)},
+                "parameter": 0.5 if method == "weighted" else np.nan,
+                **dict.fromkeys(("rank", "rank_best", "rank_worst"), best),
+            }
+            fused.append(pd.DataFrame(columns).astype({"model_3": object}))
+    empty = {"judgments": JUDGMENTS, "timings": TIMINGS, "verdicts": VERDICTS}
+    kept = {name: {"n_items": n_items} for name in {frame["dataset"][0] for frame in ranks}}
+    return write_run(
+        folder,
+        ranks=pd.concat(ranks, ignore_index=True),
+        tables={"fused": pd.concat(fused, ignore_index=True)},
+        provenance={"models": {name: {} for name in names}, "datasets": kept},
+        **{name: pd.DataFrame(columns=columns) for name, columns in empty.items()},
+    )
+
+
+PLAIN_FIGURES = """
+import sys
+import matplotlib
+matplotlib.use("agg")
+import numpy as np, pandas, scipy.special
+from matplotlib import pyplot
+for number in range(int(sys.argv[1])):
+    figure, grid = pyplot.subplots(1, 3, figsize=(6.7, 3), layout="constrained", sharey=True)
+    for axes in grid:
+        for line in range(10):
+            axes.plot(np.geomspace(1, 10_000, 160), np.linspace(0, 100, 160) ** (1 + line / 10), label=str(line))
+        axes.set(xscale="log", xlabel="rank")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3)
+    figure.savefig(f"{number}.png", dpi=160)
+    pyplot.close(figure)
+"""
+
+
+def test_report(benchmark, tmp_path):
+    """A report of 10 models and 6 times 100 queries, against as many plain figures of pyplot as it has plots.
+
+    Once with no plot in the cache and once with all; CPU seconds, medians of three rounds.
+    """
+    run = simulate_run(tmp_path / "runs")
+
+    def report(cache):
+        command = ["-m", "kis_bench.cli", "report", str(run), "--no-pictures"]
+        return measure_cpu_seconds(*command, cwd=tmp_path, KIS_CACHE=str(tmp_path / cache))
+
+    report("first")  # writes what Python compiles
+    plots = len(list((run / "plots").glob("*.png")))
+    assert plots > 20
+    rounds = [
+        (
+            report(f"cache-{i}"),
+            report(f"cache-{i}"),
+            measure_cpu_seconds("-c", PLAIN_FIGURES, str(plots), cwd=tmp_path),
+        )
+        for i in range(3)
+    ]
+    benchmark.pedantic(report, ("cache-0",))
+    cold, warm = (statistics.median(one[i] / one[2] for one in rounds) for i in (0, 1))
+    drawing = statistics.median((one[0] - one[1]) / one[2] for one in rounds)
+    benchmark.extra_info |= {
+        "plots": plots,
+        "nothing drawn": cold,
+        "all drawn": warm,
+        "drawing": drawing,
+    }
+    print(
+        f"\nreport / {plots} plain figures, CPU: {cold:.2f}; with all plots in the cache {warm:.2f}; "
+        f"drawing alone {drawing:.2f}"
+    )
 
 
 def test_agreement(benchmark):
