@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kis_bench.errors import KisBenchError
@@ -78,6 +79,20 @@ class People:
             rows.execute("DELETE FROM invitations WHERE person = ?", (person,))
             rows.execute("INSERT INTO invitations VALUES (?, ?)", (digest_secret(secret), person))
         return secret
+
+    def invite_all(self, names: Sequence[str]) -> dict[str, str]:
+        """What `invite` gives for each of these names; the first may invite others.
+
+        Raises:
+            KisBenchError: one is no name, or differs from another in case only.
+        """
+        for place, name in enumerate(names):
+            for other in names[:place]:
+                if name.casefold() == other.casefold():
+                    raise KisBenchError(
+                        f"{name!r} and {other!r} are one person here; give each another name"
+                    )
+        return {name: self.invite(name, owner=place == 0) for place, name in enumerate(names)}
 
     def find_invited(self, secret: str) -> Person | None:
         """Whom a link would let in; it stays as good as it was."""

@@ -63,10 +63,7 @@ def serve_study(project: JudgingProject, serving: Serving) -> None:
                 f"{every - complete:,} triplets are left out, because a picture of each is missing"
             )
         owners = [person.name for person in site.people.list_all() if person.owner]
-        links = {
-            name: site.people.invite(name, owner=place == 0)
-            for place, name in enumerate(project.participants or owners or [FIRST_PARTICIPANT])
-        }
+        links = site.people.invite_all(project.participants or owners or [FIRST_PARTICIPANT])
         serve_site(site, make_app(site, pages.list_pages()), links, serving)
     finally:
         truth.close()

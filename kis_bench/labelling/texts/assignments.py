@@ -124,7 +124,7 @@ def read_progress(truth: Truth, person: Person, needed: int) -> Progress:
     )
     durations = truth.read(
         "SELECT finished - ifnull(seen, opened) FROM assignments WHERE person = ? AND state = 'saved'"
-        " AND finished - ifnull(seen, opened) < ? ORDER BY finished DESC LIMIT ?",
+        " AND finished - ifnull(seen, opened) BETWEEN 0 AND ? ORDER BY finished DESC LIMIT ?",
         person.id,
         BREAK_S,
         PACE_PICTURES,

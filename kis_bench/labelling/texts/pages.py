@@ -61,7 +61,8 @@ class LabelPages:
         if not found or not self.task.memory_s:
             return bool(found)
         (seen,) = found[0]
-        return seen is not None and time.time() <= seen + self.task.memory_s + GRACE_S
+        # A clock that was set back meanwhile ends it, for nobody knows how long it was shown.
+        return seen is not None and 0 <= time.time() - seen <= self.task.memory_s + GRACE_S
 
     def read_progress(self, person: Person) -> Progress:
         return read_progress(self.handing.truth, person, self.finish.needed)
@@ -89,7 +90,8 @@ class LabelPages:
         """Seconds for which a picture that doesn't stay is still shown; 0 for one that does."""
         if not self.task.memory_s or assignment.seen is None:
             return 0
-        return max(0, round(assignment.seen + self.task.memory_s - time.time() + 0.4))
+        passed = time.time() - assignment.seen
+        return max(0, round(self.task.memory_s - passed + 0.4)) if passed >= 0 else 0
 
     def open_readable(self, site: Site, person: Person) -> Assignment | None:
         """Their open picture; those that can't be shown are skipped, with the reason.

@@ -67,10 +67,7 @@ def label(project: LabelProject, serving: Serving) -> None:
             )
             print(f"{project.from_file}: {imported}")
         site.exports.write()  # where that can't be done, it is better known now
-        links = {
-            name: site.people.invite(name, owner=place == 0)
-            for place, name in enumerate(project.names)
-        }
+        links = site.people.invite_all(project.names)
         serve_site(site, make_app(site, pages.list_pages()), links, serving)
         for item, why in list_unreadable(truth):
             print(f"skipped: {item}: {why}")
