@@ -22,6 +22,18 @@ from kis_bench.records import Part
 
 ID_COLUMNS = ("item_id", "key", "__key__", "id")
 IMAGE_COLUMNS = ("image", "jpg", "png", "webp", "bytes")
+#: Thumbnails and deleted files of network disks and systems; names that begin with a dot aren't looked at anyway.
+SYSTEM_FOLDERS = frozenset(
+    {
+        "@eaDir",
+        "#recycle",
+        "#snapshot",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "__MACOSX",
+        "lost+found",
+    }
+)
 NO_IMAGE = "(rows without an image)"
 #: Row groups kept in memory, since reading one picture means reading its row group: more than threads read at once.
 CACHED_ROW_GROUPS = 9
@@ -113,7 +125,7 @@ def read_members(archive: Path) -> list[tuple[str, int, int]]:
                 raise tarfile.ReadError("a member of negative size")
             before = entry.offset
             name = entry.name.removeprefix("./")
-            if entry.isdir() or PurePosixPath(name).name.startswith("."):
+            if entry.isdir() or any(map(is_hidden, PurePosixPath(name).parts)):
                 continue
             if not entry.isfile() or entry.issparse():
                 problems.append(f"{name} is a link or a special file; pack the file itself")
@@ -145,6 +157,11 @@ def has_end_mark(archive: Path, end: int) -> bool:
                 return False
             rest += len(chunk)
     return rest >= tarfile.BLOCKSIZE
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is none of the user's pictures."""
+    return (name.startswith(".") and name not in (".", "..")) or name in SYSTEM_FOLDERS
 
 
 def is_encodable(name: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kis_bench.datasets.near_ids import NearIds
 from kis_bench.errors import BadFile
 from kis_bench.files.csv_tables import (
     NumberedRow,
@@ -93,7 +93,7 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
     wrote a text for one query id in one label set, each is a query ``query_id/annotator``.
     """
     merged: dict[tuple[str, str, str | None], tuple[Query, str]] = {}
-    labels = Labels()
+    labels, near = Labels(), NearIds(collection.ids)
     for file in files:
         problems = labels.problems[file] = []
         try:
@@ -109,7 +109,7 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
             continue
         before = len(merged)
         for line, row in rows:
-            add_row(row, line, f"{file.name} line {line}", merged, problems, collection)
+            add_row(row, line, f"{file.name} line {line}", merged, problems, collection, near)
         problems[:] = sorted(dict.fromkeys(problems), key=parse_line_number)
         if len(merged) == before and not problems:
             problems.append("no queries; add one row per query")
@@ -135,6 +135,7 @@ def add_row(
     merged: dict[tuple[str, str, str | None], tuple[Query, str]],
     problems: list[str],
     collection: Collection,
+    near: NearIds,
 ) -> None:
     """Adds a row of the long form to ``merged``: a new query, or another target of an earlier one."""
     query_id, item, name, text = (
@@ -153,12 +154,9 @@ def add_row(
     empty = [c for c, cell in cells.items() if not cell]
     problems += [f"line {line}: {c} is empty; fill it in or delete the row" for c in empty]
     if item and item not in collection.position:
-        shorter = os.path.splitext(item.removeprefix("images/"))[0]
-        hint = f" (ids are paths below images/ without extension: {shorter!r} is)" * (
-            shorter in collection.position
-        )
+        remedy = "correct item_id or add the image"
         problems.append(
-            f"line {line}: item {item!r} is not in the collection{hint}; correct item_id or add the image"
+            f"line {line}: item {item!r} is not in the collection{near.suggest(item)}; {remedy}"
         )
     span = read_range(row, line, problems)
     if span is not None and collection.times_s is None:

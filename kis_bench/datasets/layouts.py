@@ -21,7 +21,11 @@ Groups = tuple[str, ...] | None  #: of each picture; None: nobody knows
 Times = tuple[float, ...] | None  #: seconds within the group; NaN: not known for this one
 
 RESET_CLOCK = 2000
-STAMP = re.compile(r"(?<!\d)((?:19|20)\d{6})[_-](\d{6})(?!\d{1,2}(?!\d))")
+#: 20240501_100010, 2024-05-01 10.00.10, 2024-05-01 at 10.00.10, 20240501T100010; milliseconds may follow.
+STAMP = re.compile(
+    r"(?<!\d)(?P<year>(?:19|20)\d\d)(?P<dash>[-._]?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)(?:[-_ T]| at )?"
+    r"(?P<hour>\d\d)(?P<dot>[-._:]?)(?P<minute>\d\d)(?P=dot)(?P<second>\d\d)(?!\d{1,2}(?!\d))"
+)
 SITE_FRAME = re.compile(
     r"(?:.*/)?(?P<site>[A-Za-z0-9]+_[A-Z][a-z]{2}\d{4})/(?P<video>\d{4})[_/]\d+"
 )
@@ -90,8 +94,9 @@ def read_days(root: Path, listing: Listing) -> tuple[Groups, Times]:
 def parse_stamp(item: str) -> datetime | None:
     """The date and time in a file's name; None if it has none."""
     found = STAMP.search(item.rsplit("/", 1)[-1])
+    parts = ("year", "month", "day", "hour", "minute", "second")
     try:
-        return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S") if found else None
+        return datetime(*(int(found[part]) for part in parts)) if found else None  # type: ignore[arg-type]
     except ValueError:
         return None
 

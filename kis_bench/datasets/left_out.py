@@ -10,7 +10,7 @@ from kis_bench.datasets.archives import NO_IMAGE
 
 #: Pictures that aren't read; convert them.
 PHOTO_FILES = re.compile(
-    r"\.(hei[cf]|hif|avif|jxl|jp2|j2k|jxr|svg|psd|tga|exr|hdr|ico|p[pgn]m|jfif|jpe|dng|cr[23]|nef|arw|orf|rw2|raf)"
+    r"\.(hei[cf]|hif|avif|jxl|jp2|j2k|jxr|svg|psd|tga|exr|hdr|ico|p[pgn]m|dng|cr[23]|nef|arw|orf|rw2|raf)"
 )
 PACKED_FILES = re.compile(r"\.(zip|7z|rar|t?gz|t?bz2|t?xz|zst)")
 OTHER_KINDS = re.compile(

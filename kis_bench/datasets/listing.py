@@ -7,6 +7,7 @@ is asked for, in parallel, and known the next time as long as size and time of c
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -29,6 +30,9 @@ Contents = tuple[
     list[str], list[tuple[str, frozenset[tuple[int, int]]]]
 ]  #: files; folders with those above them
 CHUNK_UNIT = f" x {MOST_NAMES} files"  #: unit of progress over chunks of pictures
+RUN_FOLDER = re.compile(
+    r"\d{8}T\d{6}Z-[0-9a-f]{6}"
+)  #: with a run.json in it: its plots are no pictures
 READING_THREADS = 8  #: more than cores, because on a network's disk most of the time is waiting
 
 
@@ -82,7 +86,8 @@ class Listing:
 def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) -> Listing:
     """Lists all pictures below ``root``, or those with the ids ``only``, as if archives were unpacked.
 
-    The item id is the path below ``root`` without extension. Files and folders that begin with a dot are left alone.
+    The item id is the path below ``root`` without extension. Names that begin with a dot, folders of systems
+    (`archives.SYSTEM_FOLDERS`) and runs of our own are left alone.
 
     Raises:
         BadFile: two pictures of one id, or names that are not UTF-8. KisBenchError: no picture at all, unless ``only``
@@ -164,7 +169,7 @@ def walk(root: Path) -> Iterator[str]:
             return [], []
         with os.scandir(root / prefix) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if archives.is_hidden(entry.name):
                     continue
                 if entry.is_dir():
                     folders.append((f"{prefix}{entry.name}/", above | {here}))
@@ -172,6 +177,10 @@ def walk(root: Path) -> Iterator[str]:
                     entry.is_file() or entry.is_symlink()
                 ):  # one that leads nowhere is named when it is read
                     files.append(prefix + entry.name)
+        if f"{prefix}run.json" in files and RUN_FOLDER.fullmatch(
+            os.path.basename(os.path.realpath(root / prefix))
+        ):
+            return [], []
         return files, folders
 
     with ThreadPoolExecutor(READING_THREADS) as pool:

@@ -106,7 +106,7 @@ def test_all_label_files_of_a_folder_are_read(tmp_path):
 
 def test_ids_with_an_extension_are_told_what_ids_are(read):
     _, problems = read(f"{HEADER}\nq1,images/00042.png,s,x\n")
-    assert "'00042' is)" in problems[0]
+    assert "did you mean '00042'?" in problems[0]
 
 
 def test_every_problem_of_a_file_is_named_with_its_line_and_column(read):
@@ -214,3 +214,34 @@ def test_a_cell_beyond_all_measure_is_a_problem_not_a_crash(read):
     _, problems = read(f"{HEADER}\nq1,a,s,{'x' * 200_000}\n")
     assert problems
     assert "line 2" in problems[0]
+
+
+NEAR = {
+    "beach\\0042": "beach/0042",
+    "Beach/0042": "beach/0042",
+    "./beach/0042": "beach/0042",
+    "/beach/0042": "beach/0042",
+    "images/beach/0042.JPG": "beach/0042",
+    "0042": "beach/0042",
+    "42": "beach/0042",
+    "beach/42": "beach/0042",
+    "1": "0001",
+    "2.0": "0002",
+    "mu\u0308ller": "m\u00fcller",
+}
+
+
+@pytest.mark.parametrize("written", NEAR)
+def test_an_id_that_nearly_is_one_is_answered_by_it(read, written):
+    ids = ("0001", "0002", "beach/0042", "m\u00fcller", "a/twin", "b/twin")
+    _, problems = read(f"{HEADER}\nq1,{written},short,red\n", Collection("mine", ids, ids, ids))
+    (problem,) = problems
+    assert f"did you mean {NEAR[written]!r}?" in problem
+    assert ("NFC" in problem) == (written[0] == "m")
+
+
+@pytest.mark.parametrize("written", ["twin", "nowhere", "0003", "beach", "0042.txt"])
+def test_where_several_or_none_may_be_meant_nothing_is_guessed(read, written):
+    ids = ("0001", "beach/0042", "a/twin", "b/twin")
+    _, problems = read(f"{HEADER}\nq1,{written},short,red\n", Collection("mine", ids, ids, ids))
+    assert "did you mean" not in problems[0]

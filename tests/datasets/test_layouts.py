@@ -2,11 +2,13 @@
 
 import math
 import os
+from datetime import datetime
 
 import pytest
 from PIL import Image
 
 from kis_bench import datasets
+from kis_bench.datasets.layouts import parse_stamp
 from kis_bench.errors import BadFile, UnknownName
 
 
@@ -189,3 +191,38 @@ def test_picture_folders_may_be_links_but_paths_may_not_leave(tmp_path):
         (root / "images.csv").write_text(f"item_id,path\na,{path}\n")
         with pytest.raises(BadFile, match="leaves the dataset folder"):
             datasets.load("mine", root)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "20240501_100010",
+        "IMG_20240501_100010123",
+        "2024-05-01 10.00.10",
+        "2024-05-01 10:00:10",
+        "Screenshot_2024-05-01-10-00-10",
+        "signal-2024-05-01-100010",
+        "20240501T100010",
+        "WhatsApp Image 2024-05-01 at 10.00.10",
+        "photo_2024-05-01_10-00-10",
+        "20240501100010",
+        "trip/2023/20240501_100010",
+    ],
+)
+def test_dates_and_times_in_names_of_photos(name):
+    assert parse_stamp(name) == datetime(2024, 5, 1, 10, 0, 10)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "IMG_20240501",
+        "2024-05-01",
+        "20241301_100010",
+        "120240501_100010",
+        "20240501_1000101",
+        "2024-05.01 10.00.10",
+    ],
+)
+def test_numbers_that_are_no_date_and_time(name):
+    assert parse_stamp(name) is None

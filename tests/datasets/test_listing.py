@@ -328,3 +328,26 @@ def test_memory_for_many_files_is_bounded(tmp_path):
     assert kept / 30_000 < 600, kept  # bytes a file
     assert peak < 60 * 2**20, peak  # most of it for the files that are looked at together
     assert isinstance(np.asarray(collection.content[:1]).item(), str)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["@eaDir/1.png", "#recycle", "$RECYCLE.BIN", "__MACOSX/a", ".thumbnails", "deep/@eaDir"],
+)
+def test_folders_of_systems_hold_no_pictures(tmp_path, folder):
+    root = tmp_path / "images"
+    put(root / "1.png", png(1))
+    put(root / folder / "SYNOPHOTO_THUMB_M.png", png(2))
+    pack(root / "more.tar", {"2.png": png(3), f"{folder}/3.png": png(4)})
+    assert list_pictures("mine", root).ids == ["1", "2"]
+
+
+def test_runs_of_our_own_hold_no_pictures(tmp_path):
+    put(tmp_path / "1.png", png(1))
+    run = tmp_path / "reports" / "20260101T000000Z-abc123"
+    put(run / "plots" / "curves.png", png(2))
+    put(tmp_path / "20260101T000000Z-abc124" / "2.png", png(3))  # somebody's folder of that form
+    (tmp_path / "reports" / "latest").symlink_to(run.name)
+    assert len(list_pictures("mine", tmp_path).ids) == 4
+    put(run / "run.json", b"{}")
+    assert list_pictures("mine", tmp_path).ids == ["1", "20260101T000000Z-abc124/2"]

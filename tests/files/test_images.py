@@ -1,13 +1,16 @@
 """What is decided about odd pictures: each kind is read in one way, or refused with a reason."""
 
 import io
+import struct
+import warnings
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from kis_bench.errors import BadFile
-from kis_bench.files.images import read_image
+from kis_bench.files.images import IMAGE_SUFFIXES, read_image, upright
 
 
 def saved(folder, name, image, **options):
@@ -120,3 +123,108 @@ def test_damaged_files_give_a_picture_or_one_error(tmp_path):
             except BadFile:
                 refused += 1
     assert min(read, refused) > 100
+
+
+def wide():
+    """48 x 32, red at the left and blue at the right, with its JPEG's two parts: start, and what follows."""
+    image = Image.new("RGB", (48, 32), "blue")
+    image.paste("red", (0, 0, 24, 32))
+    return image
+
+
+def jpeg_with(metadata):
+    stream = io.BytesIO()
+    wide().save(stream, "JPEG", quality=95)
+    plain = stream.getvalue()
+    segment = b"\xff\xe1" + struct.pack(">H", len(metadata) + 2) + metadata
+    without_density = plain[20:]  # so that Pillow looks for it in the metadata
+    return plain[:2] + segment + without_density
+
+
+def exif_data(*entries, tail=b"", mark=b"Exif\0\0"):
+    """Little-endian EXIF data: the entries (tag, type, count, four bytes), and what they point to."""
+    rows = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    return mark + b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + bytes(4) + tail
+
+
+TURNED = (0x112, 3, 1, struct.pack("<I", 6))
+BEHIND_TWO_ENTRIES = struct.pack("<I", 38)
+ODD = {
+    "the software is a fraction": ((305, 5, 1, BEHIND_TWO_ENTRIES), struct.pack("<II", 1, 1)),
+    "the artist is a number": ((315, 11, 1, struct.pack("<f", 1.5)), b""),
+    "the resolution is -1/0": ((282, 10, 1, BEHIND_TWO_ENTRIES), struct.pack("<ii", -1, 0)),
+    "the resolution is a text": ((282, 2, 4, b"72\0\0"), b""),
+    "two resolutions": ((282, 5, 2, BEHIND_TWO_ENTRIES), struct.pack("<IIII", 72, 1, 72, 1)),
+    "the width is a text": ((256, 2, 4, b"24\0\0"), b""),
+    "the place lies before the file": ((34853, 9, 1, struct.pack("<i", -1)), b""),
+    "it ends within": ((282, 5, 9999, BEHIND_TWO_ENTRIES), b""),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_a_photo_with_odd_metadata_is_read_and_turned(tmp_path, case):
+    entry, tail = ODD[case]
+    (tmp_path / "a.jpg").write_bytes(jpeg_with(exif_data(TURNED, entry, tail=tail)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image = read_image(tmp_path / "a.jpg")
+    assert image.size == (32, 48)
+    assert image.getpixel((16, 4))[0] > 200
+    assert image.getpixel((16, 44))[2] > 200
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif"])
+def test_every_orientation_is_that_of_pillow(tmp_path, kind, orientation):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).resize((70, 50), Image.Resampling.NEAREST)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    options = {"lossless": True} if kind == "webp" else {}
+    file = saved(tmp_path, f"a.{kind}", image, exif=exif, **options)
+    expected = ImageOps.exif_transpose(Image.open(file))
+    read = read_image(file)
+    np.testing.assert_array_equal(np.asarray(read), np.asarray(expected))
+    np.testing.assert_array_equal(np.asarray(upright(read)), np.asarray(read))  # not once more
+
+
+def test_a_picture_in_memory_is_turned_as_its_maker_says():
+    image = wide()
+    image.getexif()[0x112] = 3
+    assert upright(image).getpixel((0, 0)) == (0, 0, 255)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "jpg"])
+@pytest.mark.parametrize("exif", [b"Exif\0\0no such data", b"Exif\0\0II*\0\xff\xff\xff\x7f", b""])
+def test_exif_that_is_none_hides_no_picture(tmp_path, kind, exif):
+    assert read_image(saved(tmp_path, f"a.{kind}", wide(), exif=exif)).size == (48, 32)
+
+
+def png_with(*chunks):
+    """A PNG with these chunks, each a kind and a content, before its pixels."""
+    stream = io.BytesIO()
+    wide().save(stream, "PNG")
+    plain = stream.getvalue()
+    at = plain.index(b"IDAT") - 4
+    extra = b"".join(
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    return plain[:at] + extra + plain[at:]
+
+
+def test_a_long_comment_hides_no_png(tmp_path):
+    comment = b"Comment\0\0" + zlib.compress(b"x" * 3_000_000)
+    (tmp_path / "a.png").write_bytes(png_with((b"zTXt", comment)))
+    assert read_image(tmp_path / "a.png").getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("suffix", ["jpe", "jfif", "mpo"])
+def test_other_names_of_jpeg(tmp_path, suffix):
+    file = tmp_path / f"a.{suffix}"
+    wide().save(file, "MPO" if suffix == "mpo" else "JPEG")
+    assert read_image(file).size == (48, 32)
+    assert file.suffix in IMAGE_SUFFIXES
