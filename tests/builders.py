@@ -2,11 +2,13 @@
 
 import base64
 import gzip
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,33 @@ def run_pytest(*arguments, cached=False, drawn=True, **settings):
 
 def run_cli(*arguments, **settings):
     return run_python("-m", "kis_bench.cli", *arguments, **settings)
+
+
+def call_cli(*arguments, cwd, **variables):
+    """The command in this process, which takes a tenth of the time of one of its own; what `run_cli` would give."""
+    from kis_bench.cli import main
+
+    out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
+    os.environ |= variables
+    try:
+        with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+            code = main([*map(str, arguments)])
+    except SystemExit as end:
+        code = end.code
+    finally:
+        os.environ.clear()
+        os.environ |= before
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def chdir(folder):
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def read_page_data(file):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import run_cli, run_pytest
+from builders import call_cli, run_cli, run_pytest
 from PIL import Image
 
 from kis_bench.results import read_run
@@ -35,8 +35,8 @@ def measure(here, tmp_path):
 
 @pytest.fixture
 def cli(here):
-    def run(*arguments, code=0):
-        done = run_cli(*arguments, **here)
+    def run(*arguments, code=0, start=call_cli):
+        done = start(*arguments, **here)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
@@ -63,7 +63,7 @@ def folder(tmp_path):
 def test_datasets_are_listed_with_how_to_get_them(cli, folder):
     (folder.parent / "broken").mkdir()
     (folder.parent / "broken" / "labels.csv").write_text("nonsense\n")
-    said = cli("datasets", "--data", folder.parent)
+    said = cli("datasets", "--data", folder.parent, start=run_cli)
     lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
     assert "ready" in lines["mine"]
     assert "short" in lines["mine"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from builders import make_ranks, run_cli, run_pytest
+from builders import call_cli, make_ranks, run_cli, run_pytest
 from PIL import Image
 
 from kis_bench.results import read_run, write_run
@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 SUITE = (ROOT / "benchmarks", "-c", ROOT / "pyproject.toml", "-k", "known_item_search")
 
 
-def called(folder, *arguments, code=0, **environment):
+def called(folder, *arguments, code=0, start=call_cli):
     here = {"KIS_STORE": str(folder / "store"), "KIS_DATA": "", "PYTHONIOENCODING": "utf-8"}
-    done = run_cli(*arguments, cwd=folder, **{**here, **environment})
+    done = start(*arguments, cwd=folder, **here)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -61,7 +61,7 @@ def plant(run, **changed):
 @pytest.mark.slow
 def test_a_query_that_fell(cli, tmp_path):
     old, new = plant(write(tmp_path), q017=3), plant(write(tmp_path), q017=212)
-    said = cli("compare", old, new)
+    said = cli("compare", old, new, start=run_cli)
     assert "q017: 3 → 212  (mine, short, a)" in said
     assert "no change: within it" in said
     table = said.partition("Worse")[0].splitlines()
@@ -134,7 +134,11 @@ def test_what_is_no_run_is_refused(cli, tmp_path):
 
 def test_a_terminal_that_knows_few_letters(cli, tmp_path):
     old, new = write(tmp_path), plant(write(tmp_path), q017=212)
-    assert "q017: 18 ? 212" in cli("compare", old, new, PYTHONIOENCODING="ascii")
+
+    def start(*arguments, **settings):
+        return run_cli(*arguments, **{**settings, "PYTHONIOENCODING": "ascii"})
+
+    assert "q017: 18 ? 212" in cli("compare", old, new, start=start)
 
 
 @pytest.mark.slow
