@@ -70,10 +70,10 @@ class Served:
 
 
 @contextmanager
-def serve(*arguments, **variables):
+def serve(*arguments, program=("-m", "kis_bench.cli"), **variables):
     """``kis-bench`` with these arguments, until the end of the block at most."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "kis_bench.cli", *map(str, arguments), "--no-browser"],
+        [sys.executable, "-u", *program, *map(str, arguments), "--no-browser"],
         env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -33,6 +33,9 @@ class Annotator(threading.Thread):
         again.saved, again.sent, again.turn = self.saved, self.sent, self.turn
         return again
 
+    def connect(self):
+        self.connection = http.client.HTTPConnection(self.client.host, timeout=60)
+
     def ask(self, method, path, form=None):
         headers = {"Cookie": self.client.cookie}
         if form is not None:
@@ -45,7 +48,7 @@ class Annotator(threading.Thread):
         return Answer(self.connection.getresponse())
 
     def run(self):
-        self.connection = http.client.HTTPConnection(self.client.host, timeout=60)
+        self.connect()
         try:
             while len(self.saved) < self.count and self.describe_next():
                 pass

@@ -16,7 +16,7 @@ from kis_bench.files.whole import digest_content, write_whole
 from kis_bench.labelling.truth import Truth
 
 RETRY_S = 5.0  #: after a table couldn't be written
-REST_S = 0.3  #: after each writing, so that what many save meanwhile is written at once
+REST_S = 0.3  #: before each writing: what many save meanwhile is written at once, and the next page comes first
 
 
 def say_at_once(text: str) -> None:
@@ -76,10 +76,10 @@ class Exports:
     def work(self) -> None:
         while not self.ending.is_set():
             self.wanted.wait(RETRY_S if self.problem else None)
+            self.ending.wait(REST_S)
             self.wanted.clear()
             if not self.ending.is_set():
                 self.write()
-                self.ending.wait(REST_S)
 
     def write(self) -> None:
         """Writes what differs; what prevents it stands in ``problem``."""

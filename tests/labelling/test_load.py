@@ -1,11 +1,15 @@
 """Several people write at the same time."""
 
+import asyncio
 import os
+import socket
 from collections import Counter
 
 import pytest
 from served_pages import make_pictures, serve
 from simulated_annotators import Annotator, describe_together, list_saved, read_labels
+
+from kis_bench.labelling.web.serve import bind
 
 PEOPLE = int(os.environ.get("KIS_ANNOTATORS", "4"))
 EACH = int(os.environ.get("KIS_LABELS_EACH", "25"))  # pictures that each of them describes
@@ -30,3 +34,25 @@ def test_nothing_is_lost_or_double(tmp_path, overlap):
     assert max(people.values()) == overlap
     # Only who is last may leave pictures that nobody else came to describe.
     assert sum(n < overlap for n in people.values()) <= 2 * PEOPLE * (overlap - 1)
+
+
+def test_no_answer_waits_for_its_second_packet():
+    """Which takes 40 ms where a socket of the server doesn't know that it is one of TCP."""
+    delayed = []
+
+    class Answering(asyncio.Protocol):
+        def connection_made(self, transport):
+            accepted = transport.get_extra_info("socket")
+            delayed.append(not accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    async def meet():
+        with bind("127.0.0.1", 0) as bound:
+            server = await asyncio.get_running_loop().create_server(Answering, sock=bound)
+            async with server:
+                reader, writer = await asyncio.open_connection(*bound.getsockname())
+                await reader.read()
+                writer.close()
+
+    asyncio.run(meet())
+    assert delayed == [False]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from kis_bench.errors import BadFile, KisBenchError
@@ -76,15 +77,17 @@ class LabelPages:
         if assignment is None:
             return RedirectResponse("/finished", 303)
         ahead = find_number_ahead(self.handing.truth, visit.person)
-        if ahead is not None:
-            site.pictures.prepare(ahead)
-        if self.task.memory_s and assignment.seen is None:
-            return self.show(site, visit, "ready.html", assignment)
         left = self.count_seconds_left(assignment)
-        if left > 0:
-            return self.show(site, visit, "look.html", assignment, left=left)
-        said = self.aids.take_message(visit.person)
-        return self.show_form(site, visit, assignment, more=more, ahead=ahead, said=said)
+        if self.task.memory_s and assignment.seen is None:
+            page = self.show(site, visit, "ready.html", assignment)
+        elif left > 0:
+            page = self.show(site, visit, "look.html", assignment, left=left)
+        else:
+            said = self.aids.take_message(visit.person)
+            page = self.show_form(site, visit, assignment, more=more, ahead=ahead, said=said)
+        if ahead is not None:  # once this page is on its way, which it would slow down
+            page.background = BackgroundTask(site.pictures.prepare, ahead)
+        return page
 
     def count_seconds_left(self, assignment: Assignment) -> int:
         """Seconds for which a picture that doesn't stay is still shown; 0 for one that does."""

@@ -60,7 +60,8 @@ def bind(host: str, port: int, last_port: int = 0) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     problem: OSError | OverflowError | None = None
     for candidate in [port] if port else [last_port, 0] if last_port else [0]:
-        found = socket.socket(family, socket.SOCK_STREAM)
+        # With its protocol named, or asyncio lets each answer's second packet wait 40 ms for the first.
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name == "posix":  # so that the port is free again at once
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
