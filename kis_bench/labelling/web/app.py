@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
@@ -22,11 +21,11 @@ from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.labelling.exports import Exports
 from kis_bench.labelling.people import People, Person
 from kis_bench.labelling.truth import NotSaved, Truth
+from kis_bench.labelling.web.forms import read_form
 from kis_bench.labelling.web.guard import Guard
 from kis_bench.labelling.web.pictures import Pictures
 from kis_bench.labelling.web.statics import HERE, find_static_address, make_static
 
-MOST_FIELDS = 100  #: of a form
 COOKIE_AGE_S = 400 * 24 * 3600  #: browsers keep none longer
 LOCAL_HOSTS = frozenset({"localhost"})
 
@@ -177,24 +176,6 @@ def make_endpoint(site: Site, page: Page) -> Callable[[Request], Any]:
         return await run_in_threadpool(show, request, form)
 
     return answer
-
-
-async def read_form(request: Request) -> dict[str, str] | None:
-    """The fields of a form, lines ended by \\n as they were typed; None for what no page of ours sends."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        return None
-    body = await request.body()
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MOST_FIELDS,
-        )
-    except ValueError:  # of which UnicodeDecodeError is one
-        return None
-    return {name: value.replace("\r\n", "\n") for name, value in pairs}
 
 
 def make_entrance(site: Site) -> Callable[[Request], Any]:
