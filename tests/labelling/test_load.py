@@ -18,7 +18,7 @@ EACH = int(os.environ.get("KIS_LABELS_EACH", "25"))  # pictures that each of the
 @pytest.mark.slow
 @pytest.mark.parametrize("overlap", [1, 2])
 def test_nothing_is_lost_or_double(tmp_path, overlap):
-    folder = make_pictures(tmp_path / "photos", PEOPLE * EACH // overlap + PEOPLE, (8, 8))
+    folder = make_pictures(tmp_path / "photos", PEOPLE * EACH // overlap + 2 * PEOPLE, (8, 8))
     names = [f"somebody {i}" for i in range(PEOPLE)]
     arguments = [word for name in names for word in ("--annotator", name)]
     with serve("label", folder, *arguments, "--overlap", overlap, "--goal", 10**6) as served:
