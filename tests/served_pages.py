@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urlsplit
@@ -27,6 +29,12 @@ def make_pictures(folder, count, size=(80, 60)):
         colour = (i * 37 % 256, i * 91 % 256, i * 151 % 256)
         Image.new("RGB", size, colour).save(folder / f"{i:04d}.jpg")
     return folder
+
+
+def run_apart(coroutine):
+    """Runs a coroutine in a thread of its own: the browser of other tests keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 class Served:

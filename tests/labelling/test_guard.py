@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import uvicorn
+from served_pages import run_apart
 
 from kis_bench.errors import KisBenchError
 from kis_bench.labelling.web import guard as guard_module
@@ -41,7 +42,7 @@ def ask(method="GET", parts=(b"",), delay=0.0, names=frozenset({"localhost", "la
 
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": method, "scheme": "http", "headers": raw}
-    asyncio.run(Guard(echo, lambda: names)(scope, receive, send))
+    run_apart(Guard(echo, lambda: names)(scope, receive, send))
     start, *rest = answers
     return start["status"], dict(start["headers"]), b"".join(each["body"] for each in rest)
 

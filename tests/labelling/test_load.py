@@ -6,7 +6,7 @@ import socket
 from collections import Counter
 
 import pytest
-from served_pages import make_pictures, serve
+from served_pages import make_pictures, run_apart, serve
 from simulated_annotators import Annotator, describe_together, list_saved, read_labels
 
 from kis_bench.labelling.web.serve import bind
@@ -54,5 +54,5 @@ def test_no_answer_waits_for_its_second_packet():
                 await reader.read()
                 writer.close()
 
-    asyncio.run(meet())
+    run_apart(meet())
     assert delayed == [False]

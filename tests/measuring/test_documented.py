@@ -44,8 +44,8 @@ def small(tmp_path):
     return root
 
 
-def test_the_page_has_two_examples():
-    assert len(read_examples()) == 2
+def test_the_page_has_three_examples():
+    assert len(read_examples()) == 3
 
 
 def test_measuring_and_writing_a_run(tmp_path, small):
@@ -59,9 +59,11 @@ def test_measuring_and_writing_a_run(tmp_path, small):
     assert len(run.judgments)
     assert "mrr" in done.stdout
     assert f"kis-bench report {Path('runs') / run.folder.resolve().name}" in done.stdout
+    shown = run_example(read_examples()[1], tmp_path)
+    assert shown.stdout.startswith("Run('latest', 2 models, 2 datasets"), shown.stderr
 
 
 def test_vectors_from_elsewhere(tmp_path):
-    done = run_example(read_examples()[1], tmp_path)
+    done = run_example(read_examples()[2], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "mrr" in done.stdout
