@@ -18,6 +18,7 @@ os.environ |= {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_XET": "1",
     "DISABLE_SAFETENSORS_CONVERSION": "1",
+    "NUMBA_DISABLE_JIT": "1",  # ranx fuses a few short lists here; compiling it takes three minutes
     "PYTEST_ADDOPTS": "-p no:randomly",  # of sessions that tests start; it is installed for one test of its own
 }
 # pytest would keep the cache of all these sessions, hence --lf, in one place there.
