@@ -161,7 +161,7 @@ def test_accessible(browser, tmp_path):
         page.get_by_role("link", name="Back").click()
         page.get_by_text("You have described this picture").wait_for()
         assert page.get_by_label("long").input_value() == "</textarea>" + ATTACK
-        page.get_by_role("link", name="annotator-1").click()
+        page.get_by_role("link", name="Invite").click()
         page.get_by_label("Name").fill("Ben <b>")
         page.get_by_role("button", name="Make a link").click()
         address = page.locator("code.link").inner_text()
