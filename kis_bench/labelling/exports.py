@@ -15,6 +15,8 @@ from kis_bench.errors import KisBenchError
 from kis_bench.files.whole import digest_content, write_whole
 from kis_bench.labelling.truth import Truth
 
+#: What a cell has to be quoted for; blanks at its ends, too, for readers may take them off otherwise.
+QUOTED_FOR = re.compile(r'[,"\r\n]|^\s|\s$')
 RETRY_S = 5.0  #: after a table couldn't be written
 REST_S = 0.3  #: before each writing: what many save meanwhile is written at once, and the next page comes first
 
@@ -146,3 +148,17 @@ def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for unfinished in [entry.path for entry in entries if pattern.fullmatch(entry.name)]:
             os.unlink(unfinished)
+
+
+def quote_cell(text: str) -> str:
+    """A cell by RFC 4180.
+
+    >>> quote_cell('a "red" kite'), quote_cell("kite"), quote_cell(" kite")
+    ('"a ""red"" kite"', 'kite', '" kite"')
+    """
+    return '"' + text.replace('"', '""') + '"' if QUOTED_FOR.search(text) else text
+
+
+def make_row(cells: Iterable[object]) -> bytes:
+    """A line of a table."""
+    return (",".join(quote_cell(str(cell)) for cell in cells) + "\n").encode()

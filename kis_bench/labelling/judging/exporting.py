@@ -8,7 +8,7 @@ from kis_bench.datasets.reset import (
     PARTICIPANTS_FILE,
     PERSON_COLUMNS,
 )
-from kis_bench.labelling.texts.exporting import quote_cell
+from kis_bench.labelling.exports import make_row
 from kis_bench.labelling.truth import Truth
 
 REPEATED_FILE = "repeated_judgements.csv"
@@ -55,9 +55,3 @@ class StudyTables:
             header = make_row([*JUDGED_COLUMNS, "repeats"])
             tables[REPEATED_FILE] = header + b"".join(self.rows[1].values())
         return tables
-
-
-def make_row(cells: object) -> bytes:
-    """A line of a table."""
-    assert isinstance(cells, list | tuple)
-    return (",".join(quote_cell(str(cell)) if cell != "" else "" for cell in cells) + "\n").encode()

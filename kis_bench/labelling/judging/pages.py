@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from kis_bench.errors import BadFile
 from kis_bench.labelling.judging.asking import Asking, Question
@@ -15,7 +15,7 @@ from kis_bench.labelling.judging.participants import (
     Participants,
     describe_precision,
 )
-from kis_bench.labelling.web.app import Page, Site, Visit, show_message
+from kis_bench.labelling.web.app import Page, Site, Visit, lead_to, show_message
 
 #: Choice -> what its button says, from left to right; the keys are 1 to 5.
 CHOICES = {
@@ -123,7 +123,7 @@ class JudgingPages:
         question, spent = visit.number("question"), visit.number("spent")
         if not self.asking.judge(visit.person, question, choice, spent):
             return show_message(site, 404, "This question isn't yours", "", visit)
-        return JSONResponse({"next": "/"}) if visit.wants_json else RedirectResponse("/", 303)
+        return lead_to(visit, "/")
 
     def go_on(self, site: Site, visit: Visit) -> Response:
         self.participants.raise_goal(visit.person)

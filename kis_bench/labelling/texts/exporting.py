@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from kis_bench.labelling.exports import make_row
 from kis_bench.labelling.truth import Truth
 
 HEADER = b"query_id,item_id,label_set,text,annotator\n"
-#: What a cell has to be quoted for; blanks at its ends, too, for readers may take them off otherwise.
-QUOTED_FOR = re.compile(r'[,"\r\n]|^\s|\s$|^$')
-
-
-def quote_cell(text: str) -> str:
-    """A cell by RFC 4180.
-
-    >>> quote_cell('a "red" kite'), quote_cell("kite"), quote_cell(" kite")
-    ('"a ""red"" kite"', 'kite', '" kite"')
-    """
-    return '"' + text.replace('"', '""') + '"' if QUOTED_FOR.search(text) else text
 
 
 class LabelTable:
@@ -39,8 +28,7 @@ class LabelTable:
         for label, item, label_set, text, annotator, state, revision in fresh:
             cells = (f"{item}-{label_set}", item, label_set, text, annotator)
             # An optional text that was erased, or of a picture that was refused, leaves its place empty.
-            row = ",".join(map(quote_cell, cells)) + "\n" if text and state == "saved" else ""
-            self.rows[label] = row.encode()
+            self.rows[label] = make_row(cells) if text and state == "saved" else b""
             self.revision = max(self.revision, revision)
         content = b"".join(self.rows.values())
         return {self.file.name: HEADER + content} if content or self.file.exists() else {}

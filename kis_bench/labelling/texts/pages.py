@@ -25,7 +25,7 @@ from kis_bench.labelling.texts.assignments import (
 from kis_bench.labelling.texts.finish import Finish
 from kis_bench.labelling.texts.handing import GONE, Handing
 from kis_bench.labelling.texts.task import TEXT_LETTERS, LabelTask
-from kis_bench.labelling.web.app import Page, Site, Visit, show_message
+from kis_bench.labelling.web.app import Page, Site, Visit, lead_to, show_message
 
 REASONS = ("blurred", "empty", "private")
 REASON_LETTERS = 200
@@ -224,5 +224,4 @@ class LabelPages:
         return self.go_on(visit)
 
     def go_on(self, visit: Visit) -> Response:
-        after = "/?more=1" if "more" in visit.form else "/"
-        return JSONResponse({"next": after}) if visit.wants_json else RedirectResponse(after, 303)
+        return lead_to(visit, "/?more=1" if "more" in visit.form else "/")

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from kis_bench.errors import BadFile, KisBenchError
@@ -136,6 +136,11 @@ def show_message(
     site: Site, status: int, title: str, text: str, visit: Visit | None = None
 ) -> Response:
     return site.render(visit, "message.html", status, title=title, text=text)
+
+
+def lead_to(visit: Visit, address: str) -> Response:
+    """The answer to a form that was taken: where to go, told to the page's script or to the browser."""
+    return JSONResponse({"next": address}) if visit.wants_json else RedirectResponse(address, 303)
 
 
 def make_endpoint(site: Site, page: Page) -> Callable[[Request], Any]:
