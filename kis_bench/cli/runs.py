@@ -186,8 +186,8 @@ def add_run_commands(commands: Commands) -> None:
     exporting.add_argument(
         "--names",
         choices=("ours", "study"),
-        help="reset-csv only: columns are called by our names of models, or by those that the "
-        "study's notebook looks for (default: ours)",
+        help="reset-csv only: columns are called by our names of models and empty where an image is "
+        "missing, or as the study's notebook looks for them, with its mark 1.11 (default: ours)",
     )
     add_session_option(exporting, "store")
     add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")

@@ -1,8 +1,9 @@
 """Exports a run's distances: RESET's table of triplets with three more columns for each model.
 
 The study's notebook finds them there by name, and takes the first column for the ids of triplets, so that these go
-first. All else in the table stays: the text of all cells, all rows, their order. An image that is missing leaves its
-cells empty.
+first. All else in the table stays: the text of all cells, all rows, their order. Where an image is missing, cells are
+empty under our names, and hold the study's mark under its own: its notebook leaves out the rows with that mark, and
+takes an empty cell for a choice of the left option.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from kis_bench import encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.reset import (
     DISTANCE_PAIRS,
+    MISSING_MARK,
     TRIPLET_COLUMNS,
     TRIPLET_FILES,
     find_triplet_file,
@@ -34,7 +36,8 @@ from kis_bench.records import Dataset
 from kis_bench.results import Run
 from kis_bench.results.provenance import of_study
 
-NAMINGS = ("ours", "study")
+#: What columns are called by, and what stands there for a distance that is missing.
+NAMINGS = {"ours": "", "study": repr(MISSING_MARK)}
 OTHER_COLUMNS = {"CLIP": "clip"}  #: where M3RT's columns have another name than its figures
 MEASURED_COLUMNS = [
     "triplet_id",
@@ -54,7 +57,8 @@ def export_reset(
     """Writes ``out/DATASET/triplets_extended.csv`` for each dataset that models were compared on, once all are made.
 
     Args:
-        names: what the columns are called: "ours" by our names of models, "study" by M3RT's where it has one.
+        names: what the columns are called: "ours" by our names of models, "study" by M3RT's where it has one, and
+            then missing distances are 1.11 and not empty.
         datasets: folders of datasets by name; the others are built in or below ``KIS_DATA``.
 
     Returns:
@@ -101,15 +105,18 @@ def export_reset(
             raise KisBenchError(
                 f"{target} is the study's own table; choose another folder with --out"
             )
-        wider = extend_table(header, table, {columns[model]: found for model, found in own.items()})
+        added = {columns[model]: found for model, found in own.items()}
+        wider = extend_table(header, table, added, missing=NAMINGS[names])
         contents[target] = format_csv(wider)
         remarks += [f"{name}: {said}" for said in note_moved_ids(header)]
         for model, column in columns.items():
             first = wider[0].index(f"{column}_cosdist_{DISTANCE_PAIRS[0]}")
-            empty = sum("" in row[first : first + len(DISTANCE_PAIRS)] for row in wider[1:])
+            pair = slice(first, first + 2)  # the distances to the target
+            missing = sum(NAMINGS[names] in row[pair] for row in wider[1:])
             called = "" if column == model else f" as {column}"
+            marked = f", marked by {NAMINGS[names]}" if missing and NAMINGS[names] else ""
             remarks.append(
-                f"{name} {model}{called}: {len(table):,} rows, {empty:,} of them without distance"
+                f"{name} {model}{called}: {len(table):,} rows, {missing:,} of them without distance{marked}"
             )
     if not contents:
         raise KisBenchError("\n  ".join([f"nothing in {run.folder} can be exported:", *remarks]))
@@ -119,12 +126,16 @@ def export_reset(
 
 
 def extend_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], distances: Mapping[str, Distances]
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    distances: Mapping[str, Distances],
+    *,
+    missing: str = "",
 ) -> list[list[str]]:
     """A table of triplets, header first, with three more cells in each row for each name in ``distances``.
 
-    The ids of triplets become the first column, called ``triplet_id``. Numbers can be read back exactly. NaN, and
-    triplets that have no distances, are empty cells.
+    The ids of triplets become the first column, called ``triplet_id``. Numbers can be read back exactly. Missing
+    distances are empty cells; or ``missing``, in all three cells of a triplet that lacks one to its target.
 
     Raises:
         ValueError: the table has such a column.
@@ -146,7 +157,7 @@ def extend_table(
                 row[place],
                 *row[:place],
                 *row[place + 1 :],
-                *(format_cell(x) for three in own for x in three),
+                *(cell for three in own for cell in format_distances(three, missing)),
             ]
         )
     return wider
@@ -186,8 +197,11 @@ def note_moved_ids(header: Sequence[str]) -> list[str]:
     )
 
 
-def format_cell(value: float) -> str:
-    return "" if math.isnan(value) else repr(float(value))
+def format_distances(distances: Sequence[float], missing: str) -> list[str]:
+    """The cells of one triplet; without both distances to the target all are ``missing``, if that is a mark."""
+    if missing and any(map(math.isnan, distances[:2])):
+        return [missing] * len(distances)
+    return ["" if math.isnan(each) else repr(float(each)) for each in distances]
 
 
 def index_by_triplet(rows: pd.DataFrame) -> dict[str, tuple[float, ...]]:

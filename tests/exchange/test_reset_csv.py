@@ -22,7 +22,7 @@ from kis_bench.exchange import reset_csv
 from kis_bench.exchange.reset_csv import export_reset, extend_table, format_csv, read_cells
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import DISTANCES, JUDGMENTS, RANKS, TIMINGS, VERDICTS
-from kis_bench.triplets.tables import distances_table
+from kis_bench.triplets.tables import distances_table, similarity_tables
 
 N = 12
 OURS = {
@@ -306,6 +306,58 @@ def test_the_notebook_counts_what_a_hand_counts(run, study, tmp_path):
     assert len({agreeing for agreeing, _ in expected.values()}) > 1
 
 
+def count_as_the_notebook(study, file, names):
+    """Extractor -> (consistent, judgments), by the steps of overallJudgementConsistency.ipynb as it stands.
+
+    It leaves out judgments on triplets where one of clip's three cells is 1.11, and nothing else: where a cell of
+    another column is empty, the left option counts as chosen.
+    """
+    people, judged = (
+        pd.read_csv(study / table, delimiter=",", index_col=0)
+        for table in ("participants.csv", "triplet_judgements.csv")
+    )
+    every = people.join(judged.reset_index().set_index("user_id"), how="inner")
+    every = every.reset_index().set_index("triplet_id")
+    every = every.join(pd.read_csv(file, delimiter=",", index_col=0), how="inner")
+    missing = [every[f"clip_cosdist_{of}"] == 1.11 for of in OF]
+    every = every[~(missing[0] | missing[1] | missing[2])]
+    every = every[every["simplified_choice"] != 0]
+    left_is_first = every["option_one_path"] == every["candidate1_path"]
+    found = {}
+    for name in names:
+        first, second = (every[f"{name}_cosdist_query_candidate{i}"] for i in (1, 2))
+        left, right = np.where(left_is_first, (first, second), (second, first))
+        better = (left > right).astype(int) * 2 - 1
+        found[name] = (int((every["simplified_choice"] == better).sum()), len(every))
+    return found
+
+
+def test_the_notebook_s_own_rule_gives_our_figures(study, tmp_path):
+    """Both ways of counting missing images agree to the digit, in all models and in each judgment that counts."""
+    dataset = datasets.load("reset", study)
+    distances = {model: distances_of(model) for model in OURS}
+    measured = {model: (own, own[:, 1] - own[:, 0]) for model, own in distances.items()}
+    run = write_measured(tmp_path, [(dataset, OURS)])
+    file, remarks = export(run, study, tmp_path, names="study")
+    assert all(said.endswith("2 of them without distance, marked by 1.11") for said in remarks)
+    columns = {"demo": "demo", "dfn5b-vit-h-14-378": "ViT_H_14_dfn5b", "clip-vit-b-32": "clip"}
+    theirs = count_as_the_notebook(study, file, columns.values())
+    metrics = similarity_tables(dataset, measured)["metrics"]
+    ours = metrics[metrics["metric"] == "consistency_published"].set_index("model")
+    for model, column in columns.items():
+        agreeing, n = theirs[column]
+        assert (ours["value"][model], ours["n"][model]) == (agreeing / n, n)
+    assert n < sum(j.choice != 0 for j in dataset.judgments)  # images are missing for some
+    # The mark is read as missing again, and empty cells are what it was made for.
+    (study / "triplets_extended.csv").write_bytes(file.read_bytes())
+    again = datasets.load("reset", study)
+    for model, column in columns.items():
+        np.testing.assert_array_equal(again.distances[column], distances[model])
+    emptied = tmp_path / "emptied.csv"
+    emptied.write_text(file.read_text("utf-8").replace(",1.11", ","), "utf-8")
+    assert count_as_the_notebook(study, emptied, ["clip"])["clip"][1] > n
+
+
 def test_the_notebook_counts_what_the_run_says(run, study, tmp_path):
     """Under the study's protocol."""
     file, _ = export(run, study, tmp_path)
@@ -342,7 +394,7 @@ def test_columns_may_be_called_as_the_notebook_has_them(run, study, tmp_path):
     assert remarks[0].startswith("reset demo: ")
     assert (
         remarks[1]
-        == f"reset dfn5b-vit-h-14-378 as ViT_H_14_dfn5b: {N} rows, 2 of them without distance"
+        == f"reset dfn5b-vit-h-14-378 as ViT_H_14_dfn5b: {N} rows, 2 of them without distance, marked by 1.11"
     )
 
 
@@ -523,6 +575,18 @@ def test_any_cells_come_back_from_the_file(rows, number):
     if rows:
         assert [float(cell) for cell in table[1][4:6]] == [number, -number]
         assert table[1][6] == ""
+
+
+def test_a_mark_stands_only_where_a_distance_to_the_target_is_missing():
+    """What is missing between the candidates alone keeps no judgment from being counted."""
+    found = {"a": (0.5, 0.25, math.nan), "b": (0.5, math.nan, 1.0), "c": (0.5, 0.25, 1.0)}
+    table = extend_table(["triplet_id"], [[name] for name in "abcd"], {"m": found}, missing="1.11")
+    assert [row[1:] for row in table[1:]] == [
+        ["0.5", "0.25", ""],
+        ["1.11"] * 3,
+        ["0.5", "0.25", "1.0"],
+        ["1.11"] * 3,
+    ]
 
 
 def test_the_table_must_not_have_the_columns():
