@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from kis_bench.datasets.archives import NO_IMAGE
+from kis_bench.datasets.found import NO_IMAGE
 
 #: Pictures that aren't read; convert them.
 PHOTO_FILES = re.compile(

@@ -1,6 +1,6 @@
 """Lists and digests the pictures below a folder, also those inside archives; made for millions of files.
 
-Folders are read in parallel, as they come, and nothing is opened but archives. Digests are computed when the first
+Folders are read in parallel, as they come, and nothing is opened but  Digests are computed when the first
 is asked for, in parallel, and known the next time as long as size and time of change of a file are the same.
 """
 
@@ -16,7 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
-from kis_bench.datasets import archives
+from kis_bench.datasets.archives import find_in_archive
+from kis_bench.datasets.found import Found, is_encodable, is_hidden
+from kis_bench.datasets.parquet import ParquetCell, is_same_picture
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.cache import MOST_NAMES, FileFacts, read_file_state
 from kis_bench.files.images import IMAGE_SUFFIXES
@@ -86,41 +88,46 @@ class Listing:
 def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) -> Listing:
     """Lists all pictures below ``root``, or those with the ids ``only``, as if archives were unpacked.
 
-    The item id is the path below ``root`` without extension. Names that begin with a dot, folders of systems
-    (`archives.SYSTEM_FOLDERS`) and runs of our own are left alone.
+    The item id is the path below ``root`` without extension, but with it where that alone tells pictures apart. Names
+    that begin with a dot, folders of systems (`found.SYSTEM_FOLDERS`) and runs of our own are left alone.
 
     Raises:
         BadFile: two pictures of one id, or names that are not UTF-8. KisBenchError: no picture at all, unless ``only``
             some are asked for.
     """
-    found: dict[str, str | Part] = {}
-    about: dict[str, tuple[str | None, float | None]] = {}
+    found: dict[str, str | Found] = {}
+    twins: dict[str, list[str | Found]] = {}
     ignored: Counter[str] = Counter()
     problems: list[str] = []
 
-    def add(item: str, entry: str | Part) -> None:
+    def add(item: str, one: str | Found) -> None:
         if only is not None and item not in only:
             return
-        if item in found:
-            problems.append(
-                f"item {item!r} is there twice: {found[item]}, {entry}; rename or delete one"
-            )
-        found[item] = entry
+        if item not in found:
+            found[item] = one
+        elif not is_same_picture(*map(get_entry, (found[item], one))):
+            twins.setdefault(item, [found[item]]).append(one)
 
     for path in track_each(walk(root), f"{name}: listing", unit="file"):
         stem, suffix = os.path.splitext(path)
-        if not archives.is_encodable(path):
+        if not is_encodable(path):
             problems.append(f"the name {path!r} is not UTF-8; rename the file")
         elif suffix.lower() in IMAGE_SUFFIXES:
             add(stem, path)
         elif suffix.lower() in ARCHIVES:
             folder = path[: path.rfind("/") + 1]
-            for inner in archives.find_in_archive(root / path, ignored):
-                add(folder + inner.item_id, inner.part)
-                if inner.group is not None or inner.time_s is not None:
-                    about[folder + inner.item_id] = (inner.group, inner.time_s)
+            for inner in find_in_archive(root / path, ignored):
+                add(folder + inner.item_id, inner)
         else:
             ignored[suffix.lower()] += 1
+    for item, several in twins.items():
+        del found[item]
+        suffixes = [get_suffix(one) for one in several]
+        ids = [item + suffix for suffix in suffixes]
+        if only is not None or not all(suffixes) or len({*ids} - found.keys()) < len(ids):
+            places = ", ".join(str(get_entry(one)) for one in several)
+            problems.append(f"item {item!r} is there twice: {places}; rename or delete one")
+        found.update(zip(ids, several, strict=True))
     if problems:
         raise BadFile(root, sorted(problems))
     if not found and only is None:
@@ -132,27 +139,43 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
             f"read are {', '.join(sorted(IMAGE_SUFFIXES | ARCHIVES))}"
             + (f", there are: {others}" if others else "")
         )
-    ids = sort_for_reading(found)
-    listing = Listing(ids, PictureFiles(root, [found[item] for item in ids]), ignored=ignored)
-    if any(group is not None for group, _ in about.values()):
-        listing.groups = [about.get(item, (None, None))[0] for item in ids]
-    if any(time is not None for _, time in about.values()):
-        listing.times_s = [about.get(item, (None, None))[1] for item in ids]
+    ids = sort_for_reading({item: get_entry(one) for item, one in found.items()})
+    listing = Listing(ids, PictureFiles(root, [get_entry(found[i]) for i in ids]), ignored=ignored)
+    if any(isinstance(one, Found) for one in found.values()):
+        tell_from_tables([found[item] for item in ids], listing)
     return listing
+
+
+def tell_from_tables(found: Sequence[str | Found], listing: Listing) -> None:
+    """Notes groups and times where tables tell some."""
+    groups = [one.group if isinstance(one, Found) else None for one in found]
+    times_s = [one.time_s if isinstance(one, Found) else None for one in found]
+    if any(group is not None for group in groups):
+        listing.groups = groups
+    if any(time is not None for time in times_s):
+        listing.times_s = times_s
+
+
+def get_entry(one: str | Found) -> str | Part:
+    return one if isinstance(one, str) else one.part
+
+
+def get_suffix(one: str | Found) -> str:
+    return os.path.splitext(one)[1] if isinstance(one, str) else one.suffix
 
 
 def sort_for_reading(found: Mapping[str, str | Part]) -> list[str]:
     """The ids in order, but for those of one row group, which stay together: reading one of its pictures reads all."""
     first: dict[object, str] = {}  # row group -> its smallest id
     for item, entry in found.items():
-        if isinstance(entry, archives.ParquetCell):
+        if isinstance(entry, ParquetCell):
             block = entry.archive, entry.row_group
             first[block] = min(first.get(block, item), item)
 
     def place(item: str) -> tuple[str, str]:
         entry = found[item]
         return first[entry.archive, entry.row_group] if isinstance(
-            entry, archives.ParquetCell
+            entry, ParquetCell
         ) else item, item
 
     return sorted(found, key=place) if first else sorted(found)
@@ -169,7 +192,7 @@ def walk(root: Path) -> Iterator[str]:
             return [], []
         with os.scandir(root / prefix) as entries:
             for entry in entries:
-                if archives.is_hidden(entry.name):
+                if is_hidden(entry.name):
                     continue
                 if entry.is_dir():
                     folders.append((f"{prefix}{entry.name}/", above | {here}))

@@ -29,11 +29,15 @@ class NearIds:
     def suggest(self, written: str) -> str:
         """Words that name the one item that may be meant, with a blank before them; empty if none or several may.
 
-        >>> NearIds(["beach/0042"]).suggest("Beach\\\\42.jpg")
+        Of pictures that differ in their suffix alone, all are named.
+
+        >>> NearIds(["beach/0042", "a.png", "a.jpg"]).suggest("Beach\\\\42.jpg")
         " (did you mean 'beach/0042'?)"
         """
         for form in spell_forms(written):
-            meant = self.index.get(form, [])
+            meant = sorted(self.index.get(form, []))
+            if len(meant) > 1 and {written} == {os.path.splitext(item)[0] for item in meant}:
+                return f" (did you mean {' or '.join(map(repr, meant))}?)"
             if len(meant) == 1:
                 same = unicodedata.normalize("NFC", meant[0]) == unicodedata.normalize(
                     "NFC", written

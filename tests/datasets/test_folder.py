@@ -122,8 +122,15 @@ def test_a_bad_image_listing_is_named_with_its_row(folder, listing, said):
     assert said in str(caught.value)
 
 
-def test_the_same_item_in_two_files_is_an_error(folder):
+def test_pictures_of_one_stem_have_their_suffix_in_the_id(folder):
     Image.new("RGB", (8, 8)).save(folder / "images" / "a.jpg")
+    with pytest.raises(BadFile, match=r"item 'a' .* \(did you mean 'a\.jpg' or 'a\.png'\?\)"):
+        datasets.load("mine", folder)
+    (folder / "labels.csv").write_text(HEADER + "q1,a.jpg,short,a black square\n")
+    mine = datasets.load("mine", folder)
+    assert mine.collection.ids == ("a.jpg", "a.png", "b/c")
+    assert [path.name for path in mine.collection.paths] == ["a.jpg", "a.png", "c.png"]
+    Image.new("RGB", (8, 8)).save(folder / "images" / "a.jpg.png")  # whose stem is a.jpg
     with pytest.raises(BadFile, match="item 'a' is there twice"):
         datasets.load("mine", folder)
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from kis_bench import datasets
 from kis_bench.datasets import listing
-from kis_bench.datasets.archives import NO_IMAGE
+from kis_bench.datasets.found import NO_IMAGE
 from kis_bench.datasets.listing import Digests, list_pictures
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.images import read_image
@@ -47,6 +47,14 @@ def pack(file, members, mode="w"):
             tar.addfile(entry, io.BytesIO(content))
     os.utime(file, (time.time() - 60,) * 2)
     return file
+
+
+def write_hub_table(file, rows, **more):
+    """A table as the library ``datasets`` writes it: rows of a path and a picture's value, either perhaps None."""
+    cells = [{"bytes": v if v is None else png(v), "path": path} for path, v in rows]
+    image = pa.array(cells, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"image": image, **more}), file, row_group_size=2)
 
 
 def values(found):
@@ -107,6 +115,43 @@ def test_the_same_pictures_packed_or_not_are_the_same_collection(tmp_path):
     assert len(fingerprints) == 1
 
 
+@pytest.mark.parametrize(
+    ("paths", "more", "ids"),
+    [
+        (["0.png", "sub/1.JPG", "/home/me/2.png"], {}, ["0", "sub/1", "2"]),
+        (["C:\\me\\0.png", "zip://x/1.png::https://a/b.zip", ".\\2.png"], {}, ["0", "1", "2"]),
+        (["0.png"] * 3, {"filename": ["a.png", "b.png", "c"]}, ["a", "b", "c"]),
+        (
+            [None] * 3,
+            {"file_name": ["d/a.png", "d/b.png", "d/a.jpg"]},
+            ["d/a.png", "d/b", "d/a.jpg"],
+        ),
+        (["x.png"] * 3, {"id": [7, 8, 9]}, ["7", "8", "9"]),  # different pictures: ids of these
+    ],
+)
+def test_tables_of_the_hub_name_pictures_by_their_files(tmp_path, paths, more, ids):
+    rows = [(path, value) for value, path in enumerate(paths)]
+    write_hub_table(tmp_path / "x.parquet", rows, **more)
+    found = list_pictures("mine", tmp_path)
+    assert dict(zip(found.ids, values(found), strict=True)) == {
+        item: value for value, item in enumerate(ids)
+    }
+
+
+def test_a_row_for_each_caption_makes_one_item(tmp_path):
+    rows = [("a.png", 1), ("a.png", 1), ("b.png", 2), ("a.png", 1)]
+    write_hub_table(tmp_path / "1" / "x.parquet", rows)
+    write_hub_table(tmp_path / "1" / "y.parquet", [("b.png", 2), ("c.png", 3)])
+    write_hub_table(tmp_path / "2" / "x.parquet", rows, id=[10, 11, 12, 13])
+    write_hub_table(tmp_path / "3" / "x.parquet", rows, item_id=["a", "a", "b", "a"])
+    for folder, ids in {"1": ["a", "b", "c"], "2": ["a", "b"], "3": ["a", "b"]}.items():
+        found = list_pictures("mine", tmp_path / folder)
+        assert (found.ids, values(found)) == (ids, [1, 2, 3][: len(ids)])
+    write_hub_table(tmp_path / "1" / "z.parquet", [("a.png", 9)])
+    with pytest.raises(BadFile, match="item 'a' is there twice"):
+        list_pictures("mine", tmp_path / "1")
+
+
 def test_rows_without_an_image_are_left_out_and_counted(tmp_path):
     table = pa.table(
         {
@@ -161,6 +206,22 @@ def test_the_same_item_twice_names_both_places(tmp_path):
         (
             lambda f: pq.write_table(pa.table({"id": ["a"], "image": ["a.png"]}), f / "x.parquet"),
             "as bytes",
+        ),
+        (
+            lambda f: write_hub_table(f / "x.parquet", [("a.png", 1), ("b/../a.png", 2)]),
+            r"image\.path calls different pictures the same, such as a\.png; add a column item_id",
+        ),
+        (
+            lambda f: write_hub_table(f / "x.parquet", [("/home/me/a.png", None)] * 2),
+            "aren't in this file: column image has paths, such as '/home/me/a.png', but no bytes",
+        ),
+        (
+            lambda f: write_hub_table(f / "x.parquet", [(None, 1), (None, 2)]),
+            r"image\.path is empty on all rows; add a column item_id",
+        ),
+        (
+            lambda f: write_hub_table(f / "x.parquet", [("a.png", 1), (None, 2)]),
+            r"row 2 of row group 0: image\.path is empty; give each picture a name",
         ),
         (
             lambda f: pq.write_table(
@@ -303,7 +364,7 @@ def test_a_row_group_is_kept_while_its_pictures_are_read(tmp_path):
     )
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=10)
     found = list_pictures("mine", tmp_path)
-    from kis_bench.datasets.archives import read_row_group
+    from kis_bench.datasets.parquet import read_row_group
 
     read_row_group.cache_clear()
     assert values(found) == list(range(rows))

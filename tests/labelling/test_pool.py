@@ -55,9 +55,18 @@ def test_groups(tmp_path):
     assert {*open_pool(tmp_path).order} == {f"item{i}" for i in range(6)}
 
 
-def test_two_pictures_of_one_id(tmp_path):
+def test_pictures_of_one_stem_have_the_ids_that_the_dataset_gives_them(tmp_path):
     make_pictures(tmp_path, 3)
     os.link(tmp_path / "0001.jpg", tmp_path / "0001.png")
+    pool = open_pool(tmp_path, size=1)
+    assert {*pool.order} == {"0000", "0001.jpg", "0001.png", "0002"}
+    assert not pool.extend()
+
+
+def test_two_pictures_of_one_id(tmp_path):
+    for name in ("0001", "0001.jpg"):
+        os.link(make_pictures(tmp_path / "a", 1) / "0000.jpg", tmp_path / f"{name}.png")
+    os.link(tmp_path / "0001.png", tmp_path / "0001.jpg")
     with pytest.raises(BadFile, match="'0001' is there twice"):
         open_pool(tmp_path)
 

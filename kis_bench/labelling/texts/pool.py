@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from kis_bench.datasets import DatasetRow, archives, explain_no_folder
+from kis_bench.datasets import DatasetRow, explain_no_folder
+from kis_bench.datasets.archives import find_in_archive
 from kis_bench.datasets.folder import find_picture_folder, read_images
+from kis_bench.datasets.found import is_encodable
 from kis_bench.datasets.layouts import choose_layout
 from kis_bench.datasets.listing import ARCHIVES, list_pictures, walk
 from kis_bench.errors import BadFile, KisBenchError
@@ -87,8 +89,11 @@ class Pool:
             after=self.last,
             wanted=wanted,
         )
-        if found.has_twins or not found.n_items:
-            list_pictures(self.row.name, folder)  # which says which, or that there are none
+        if not found.n_items:
+            list_pictures(self.row.name, folder)  # which says that there are none
+        if found.has_twins:  # whose ids have a suffix, or are wrong
+            self.read_collection(wanted, None, stratify=False)
+            return
         self.n_items, self.last = found.n_items, found.last
         self.complete = len(found.items) < self.size
         for item, entry in (found.items | found.wanted).items():
@@ -123,9 +128,9 @@ def find_pictures(name: str, root: Path) -> Iterator[tuple[str, Picture | str]]:
     for path in track_each(walk(root), f"{name}: listing", unit="file"):
         stem, suffix = os.path.splitext(path)
         kind = suffix.lower()
-        if kind in IMAGE_SUFFIXES and archives.is_encodable(path):
+        if kind in IMAGE_SUFFIXES and is_encodable(path):
             yield stem, path
         elif kind in ARCHIVES:
             folder = path[: path.rfind("/") + 1]
-            for inner in archives.find_in_archive(root / path, ignored):
+            for inner in find_in_archive(root / path, ignored):
                 yield folder + inner.item_id, inner.part
