@@ -4,8 +4,9 @@ One folder per (fingerprint of the data, encoder key, role)::
 
     STORE/<dataset>-<fingerprint>/<encoder key>/<role>/000000-000512.arrow ... manifest.json
 
-A shard is written beside its place, synced and renamed; so whatever has its final name is whole, two
-processes may write the same shard at once, and interrupted work goes on at the first missing one.
+A shard is written beside its place and synced, a file that bears its digest too; then it gets its final name, unless
+another process was faster, whose vectors then count for all. So whatever has its final name is whole, processes may
+write the same shard at once, and interrupted work goes on at the first missing one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files.whole import write_whole
+from kis_bench.files.strays import hold_lock, remove_strays
+from kis_bench.files.whole import write_first, write_whole
 from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Embeddings, Vectors
 
@@ -137,6 +139,7 @@ class Entry:
         Raises:
             BadVector, KisBenchError: see `write_shard`; what was finished before stays.
         """
+        remove_strays(self.folder)
         shards = self.shards()
         found = {shard: self.find_shard(shard) for shard in shards}
         missing = [shard for shard in shards if found[shard] is None]
@@ -150,8 +153,7 @@ class Entry:
         if missing:
             with closing(encode(missing, look_up)) as encoded:
                 for shard in missing:
-                    digest = self.write_shard(shard, *next(encoded))
-                    found[shard] = StoredShard(digest, self.open_shard(shard))
+                    found[shard] = self.write_shard(shard, *next(encoded))
         whole = {shard: stored for shard, stored in found.items() if stored is not None}
         if missing or not (self.folder / "manifest.json").exists():
             self.write_manifest(about(), {shard: one.digest for shard, one in whole.items()})
@@ -163,8 +165,8 @@ class Entry:
         vectors: Vectors,
         truncated: NDArray[np.bool_] | None = None,
         made: Mapping[str, str | None] | None = None,
-    ) -> str:
-        """Keeps a shard, unless it is there by now.
+    ) -> StoredShard:
+        """Keeps a shard, unless it is there by now: of several processes the first counts for all.
 
         Args:
             vectors: float32 ``[stop - start, v, d]``, unit length.
@@ -172,7 +174,7 @@ class Entry:
             made: device and the like that made them.
 
         Returns:
-            The SHA-256 of the shard that is there.
+            The shard that is there.
 
         Raises:
             BadVector: NaN, infinity, or not of unit length; names the item.
@@ -181,7 +183,7 @@ class Entry:
         ids = self.ids[shard.start : shard.stop]
         require_unit_vectors(ids, vectors)
         if (stored := self.find_shard(shard)) is not None:
-            return stored.digest  # another process was faster; what has been read of it stays
+            return stored
         n, v, d = vectors.shape
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
         columns = {
@@ -210,8 +212,24 @@ class Entry:
         # does: of processes that write other vectors at once, as of a model with chance in it, each has a file.
         digest = hashlib.sha256(payload).hexdigest()
         write_whole(self.digest_file(shard, digest), b"")
-        write_whole(self.folder / shard.file_name, payload)
-        return digest
+        while not write_first(self.folder / shard.file_name, payload):
+            if (stored := self.find_shard(shard)) is not None:
+                if stored.digest != digest:
+                    self.digest_file(shard, digest).unlink(missing_ok=True)
+                return stored
+            self.remove_damaged(shard)
+        return StoredShard(digest, self.open_shard(shard))
+
+    def remove_damaged(self, shard: Shard) -> None:
+        """Makes room for a shard that is not whole, or not of these items; a whole one that is there by now stays."""
+        file = self.folder / shard.file_name
+        try:
+            with hold_lock(self.folder, wait=True):
+                # Looked for first: what another process puts where nothing is has to stay.
+                if os.path.lexists(file) and self.find_shard(shard) is None:
+                    file.unlink()
+        except OSError as error:
+            raise KisBenchError(f"{file} is damaged and can't be removed: {error}") from error
 
     def digest_file(self, shard: Shard, digest: str) -> Path:
         return self.folder / f"{shard.file_name}.{digest}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import secrets
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
+from kis_bench.files.strays import claim_hidden
 from kis_bench.records import Picture
 
 CHUNK_BYTES = 2**20  #: bytes read at once, in each of several threads
@@ -16,23 +18,43 @@ CHUNK_BYTES = 2**20  #: bytes read at once, in each of several threads
 
 def write_whole(file: Path, content: bytes) -> None:
     """Writes a file that other processes see whole or not at all, also after a power cut."""
-    unfinished: Path | None = None
+    with write_aside(file, content) as unfinished:
+        os.replace(unfinished, file)
+
+
+def write_first(file: Path, content: bytes) -> bool:
+    """Writes a file as `write_whole`, unless there is one: of several processes only one does; whether it was this."""
+    with write_aside(file, content) as unfinished:
+        try:
+            os.link(unfinished, file)
+        except FileExistsError:
+            return False
+        except OSError:  # disks that know no links
+            if file.exists():
+                return False
+            os.replace(unfinished, file)
+    return True
+
+
+@contextlib.contextmanager
+def write_aside(file: Path, content: bytes) -> Iterator[Path]:
+    """A hidden file beside a file, with its content, safe on the disk; gone after the block.
+
+    Raises:
+        KisBenchError: it can't be written, or an OSError within the block.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
-        with unfinished.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(unfinished, file)
-        unfinished = None
+        with claim_hidden(file) as unfinished:
+            with unfinished.open("r+b") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            yield unfinished
     except OSError as error:
         raise KisBenchError(
             f"{file} can't be written: {error.strerror}; free space or choose another folder"
         ) from error
-    finally:
-        if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
 
 
 def require_writable(folder: Path, what: str) -> None:

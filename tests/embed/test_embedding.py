@@ -261,34 +261,6 @@ def test_what_made_the_vectors_comes_back_with_them(collection, tmp_path):
     assert "device" not in embed_collection(collection, Colour(), Store(tmp_path / "other")).made
 
 
-def test_processes_that_write_different_vectors_at_once_leave_whole_shards(
-    collection, tmp_path, monkeypatch
-):
-    """Every order in which two writers' files can appear; what is there afterwards is whole, and one of the two."""
-    from itertools import combinations
-
-    from kis_bench import store
-
-    def files_of(entry, row):
-        held = []
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                store, "write_whole", lambda *file_and_content: held.append(file_and_content)
-            )
-            entry.write_shard(entry.shards()[0], np.tile(np.float32([[row]]), (20, 1, 1)))
-        return held
-
-    for number, first in enumerate(combinations(range(4), 2)):
-        entry = Store(tmp_path / str(number)).entry(
-            "colours", "0" * 64, "random-1", "images", collection.ids
-        )
-        one, other = iter(files_of(entry, [1, 0])), iter(files_of(entry, [0, 1]))
-        for step in range(4):
-            store.write_whole(*next(one if step in first else other))
-        assert entry.missing() == []
-        assert entry.read().vectors[0, 0].tolist() in ([1, 0], [0, 1])
-
-
 def test_a_shard_that_is_there_is_not_written_over(collection, tmp_path):
     entry = Store(tmp_path / "store").entry(
         "colours", "0" * 64, "random-1", "images", collection.ids
