@@ -79,6 +79,78 @@ def t5_tokenizer(folder: Path) -> None:
     save_json(folder / "special_tokens_map.json", special)
 
 
+def siglip_tokenizer(folder: Path) -> None:
+    """Of SigLIP 1 in transformers: a model of sentencepiece, trained here, under the library's own class."""
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([TEXT]),
+        model_writer=model,
+        vocab_size=120,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )
+    (folder / "spiece.model").write_bytes(model.getvalue())
+    special = {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    about = {
+        "tokenizer_class": "SiglipTokenizer",
+        "model_max_length": 64,
+        "model_input_names": ["input_ids"],
+        "do_lower_case": True,
+    }
+    save_json(folder / "tokenizer_config.json", {**about, **special})
+    save_json(folder / "special_tokens_map.json", special)
+
+
+def gemma_tokenizer(folder: Path) -> None:
+    """Of SigLIP 2, at fixed resolutions and NaFlex alike: pairs of bytes that keep case, <eos> behind each text."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *(f"<0x{n:02X}>" for n in range(256))]
+    pieces += ["▁", *LETTERS, *LETTERS[:26].upper()]
+    merges = [*dict.fromkeys((word[:n], word[n]) for word in WORDS for n in range(1, len(word)))]
+    pieces += ["".join(pair) for pair in merges]
+    tokenizer = Tokenizer(
+        models.BPE(
+            {piece: i for i, piece in enumerate(pieces)},
+            merges,
+            unk_token="<unk>",
+            fuse_unk=True,
+            byte_fallback=True,
+        )
+    )
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    special = {f"{name}_token": f"<{name}>" for name in ("pad", "eos", "bos", "unk", "mask")}
+    tokenizer.add_special_tokens([*special.values()])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <eos>", special_tokens=[("<eos>", 1)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    about = {
+        "tokenizer_class": "GemmaTokenizer",
+        "model_max_length": 64,
+        "model_input_names": ["input_ids"],
+        "padding_side": "right",
+        "add_bos_token": False,
+        "add_eos_token": True,
+        "do_lower_case": True,
+    }
+    save_json(folder / "tokenizer_config.json", {**about, **special})
+    save_json(folder / "special_tokens_map.json", special)
+
+
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS_OF_BERT = list(
     dict.fromkeys([*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)])
@@ -155,9 +227,9 @@ def clip(
     return lambda folder: open_clip_repository(folder, model, preprocessing, safe=safe)
 
 
-def siglip(name: str, dim: int) -> Callable[[Path], None]:
+def siglip(name: str, dim: int, tokenizer: Callable = t5_tokenizer) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        t5_tokenizer(folder)
+        tokenizer(folder)
         vision = {
             "image_size": 160,
             "timm_model_name": "test_vit",
@@ -167,7 +239,7 @@ def siglip(name: str, dim: int) -> Callable[[Path], None]:
         }
         text = {
             "context_length": 64,
-            "vocab_size": 256,
+            "vocab_size": 512,
             "hf_tokenizer_name": name,
             "width": 64,
             "heads": 2,
@@ -356,16 +428,20 @@ def clip_of_sentence_transformers(folder: Path) -> None:
     save_json(folder / "config_sentence_transformers.json", {"__version__": version})
 
 
-def siglip_of_transformers(version: int) -> Callable[[Path], None]:
+def siglip_of_transformers(
+    tokenizer: Callable[[Path], None], *, naflex: bool = False
+) -> Callable[[Path], None]:
+    """SigLIP 1 and, at fixed resolutions, 2 are one class there; the one of varying resolution is another."""
+
     def make(folder: Path) -> None:
         import transformers
 
-        t5_tokenizer(folder)
+        tokenizer(folder)
         config, model = (
-            ("SiglipConfig", "SiglipModel") if version == 1 else ("Siglip2Config", "Siglip2Model")
+            ("Siglip2Config", "Siglip2Model") if naflex else ("SiglipConfig", "SiglipModel")
         )
         text = {
-            "vocab_size": 256,
+            "vocab_size": 512,
             "hidden_size": 32,
             "intermediate_size": 64,
             "num_hidden_layers": 2,
@@ -380,20 +456,18 @@ def siglip_of_transformers(version: int) -> Callable[[Path], None]:
             "num_attention_heads": 2,
         }
         sizes = (
-            {"image_size": 28, "patch_size": 14}
-            if version == 1
-            else {"num_patches": 16, "patch_size": 14}
+            {"num_patches": 16, "patch_size": 14}
+            if naflex
+            else {"image_size": 28, "patch_size": 14}
         )
         made = getattr(transformers, config)(text_config=text, vision_config={**vision, **sizes})
         getattr(transformers, model)(made).save_pretrained(folder)
-        if version == 1:
-            transformers.SiglipImageProcessor(size={"height": 28, "width": 28}).save_pretrained(
-                folder
-            )
-        else:
-            transformers.Siglip2ImageProcessor(patch_size=14, max_num_patches=16).save_pretrained(
-                folder
-            )
+        processor = (
+            transformers.Siglip2ImageProcessor(patch_size=14, max_num_patches=16)
+            if naflex
+            else transformers.SiglipImageProcessor(size={"height": 28, "width": 28})
+        )
+        processor.save_pretrained(folder)
 
     return make
 
@@ -534,6 +608,7 @@ REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "timm/ViT-SO400M-14-SigLIP-384": siglip("timm/ViT-SO400M-14-SigLIP-384", 1152),
     "timm/ViT-L-16-SigLIP-384": siglip("timm/ViT-L-16-SigLIP-384", 1024),
     "timm/ViT-B-16-SigLIP-512": siglip("timm/ViT-B-16-SigLIP-512", 768),
+    "timm/ViT-B-16-SigLIP2-256": siglip("timm/ViT-B-16-SigLIP2-256", 768, gemma_tokenizer),
     "apple/DFN5B-CLIP-ViT-H-14-378": clip(
         1024, OPENAI | SQUASHED, quick_gelu=True, safe=False, size=42
     ),
@@ -542,8 +617,9 @@ REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "kakaobrain/align-base": align,
     "Salesforce/blip2-itm-vit-g": blip2,
     "openai/clip-vit-base-patch32": clip_of_transformers,
-    "google/siglip-base-patch16-224": siglip_of_transformers(1),
-    "google/siglip2-base-patch16-naflex": siglip_of_transformers(2),
+    "google/siglip-base-patch16-224": siglip_of_transformers(siglip_tokenizer),
+    "google/siglip2-base-patch16-224": siglip_of_transformers(gemma_tokenizer),
+    "google/siglip2-base-patch16-naflex": siglip_of_transformers(gemma_tokenizer, naflex=True),
     "sentence-transformers/clip-ViT-B-32": clip_of_sentence_transformers,
     "timm/test_vit.r160_in1k": timm_model,
     "bert-base-uncased": bert,

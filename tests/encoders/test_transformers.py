@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from kis_bench import encoders
+from kis_bench.encoders import transformers as transformers_back_end
 from kis_bench.encoders.hub import find_repository
 from kis_bench.errors import KisBenchError, NotReady
 
@@ -20,6 +21,7 @@ FAMILIES = [
     "transformers:kakaobrain/align-base",
     "transformers:openai/clip-vit-base-patch32",
     "transformers:google/siglip-base-patch16-224",
+    "transformers:google/siglip2-base-patch16-224",
     "transformers:google/siglip2-base-patch16-naflex",
 ]
 
@@ -54,8 +56,9 @@ def test_vectors_of_two_towers(source, hub, images):
         AutoTokenizer.from_pretrained(folder),
         AutoImageProcessor.from_pretrained(folder),
     )
+    lower = "siglip2" in source
     tokens = tokenizer(
-        TEXTS,
+        [text.lower() if lower else text for text in TEXTS],
         padding="max_length",
         truncation=True,
         max_length=encoder.context_length,
@@ -77,6 +80,85 @@ def test_vectors_of_two_towers(source, hub, images):
     longer = [len(tokenizer(text).input_ids) > encoder.context_length for text in growing]
     assert 0 < sum(longer) < 80
     assert encoder.encode_texts(growing)[1].tolist() == longer
+
+
+def test_siglip_reads_the_model_of_sentencepiece(hub):
+    """The tokenizer class that its makers' repositories name; it folds case and drops punctuation by itself."""
+    hub.offer("google/siglip-base-patch16-224")
+    encoder = encoders.load(
+        "transformers:google/siglip-base-patch16-224", device="cpu", download=True
+    )
+    assert type(encoder.tokenizer).__name__ == "SiglipTokenizer"
+    tokens = encoder.tokens(["Red Kite", "red kite", "red, kite!", "red kites"])[0]
+    ids = tokens["input_ids"]
+    assert set(tokens) == {"input_ids"}  # padding is read, as in training
+    assert (ids[0] == ids[1]).all()
+    assert (ids[0] == ids[2]).all()
+    assert (ids[0] != ids[3]).any()
+    assert "lower" not in encoder.key
+
+
+def test_siglip_says_what_its_tokenizer_needs(hub, monkeypatch):
+    checkpoint = encoders.find("transformers:google/siglip-base-patch16-224")
+    hub.offer("google/siglip-base-patch16-224")
+    encoders.fetch(checkpoint)
+    assert encoders.readiness(checkpoint).ready
+    installed = transformers_back_end.hub.installed
+    monkeypatch.setattr(
+        transformers_back_end.hub,
+        "installed",
+        lambda need: not need.startswith("protobuf") and installed(need),
+    )
+    state = encoders.readiness(checkpoint)
+    assert (state.ready, state.state) == (False, "needs protobuf>=4")
+    assert "[transformers]" in state.remedy
+
+
+SIGLIP_2 = [
+    "transformers:google/siglip2-base-patch16-224",
+    "transformers:google/siglip2-base-patch16-naflex",
+    "hf-hub:timm/ViT-B-16-SigLIP2-256",
+]
+
+
+def test_siglip_2_folds_case_by_every_route(hub):
+    """Their miniatures have one vocabulary; the models were trained on lower case."""
+    texts = ["Red Kite", "red kite", "RED KITE", "Ein ROTER Fuß", "ein roter fuß", "red kites"]
+    found = []
+    for source in SIGLIP_2:
+        hub.offer(source.partition(":")[2])
+        encoder = encoders.load(source, device="cpu", download=True)
+        tokens = encoder.tokens(texts)[0]
+        found.append((tokens if source.startswith("hf-hub") else tokens["input_ids"]).tolist())
+        vectors = encoder.encode_texts(texts)[0]
+        np.testing.assert_array_equal(vectors[0], vectors[1])
+        assert np.abs(vectors[0] - vectors[5]).max() > 1e-4
+    assert found[0] == found[1] == found[2]
+    ids = found[0]
+    assert ids[0] == ids[1] == ids[2]
+    assert ids[3] == ids[4]
+    assert len({tuple(row) for row in ids}) == 3
+
+
+def test_only_what_keeps_capitals_and_should_not_is_folded(hub):
+    source = SIGLIP_2[0]
+    hub.offer(source.partition(":")[2])
+    checkpoint = encoders.find(source)
+    encoders.fetch(checkpoint)
+    folder = find_repository(checkpoint).snapshot
+    folded = transformers_back_end.key(checkpoint, "fp32")
+    assert folded.endswith("-lower-fp32")  # vectors of before are no longer found
+    table = folder / "tokenizer_config.json"
+    about = json.loads(table.read_text())
+    table.unlink()  # a link into the cache
+    table.write_text(json.dumps({**about, "do_lower_case": False}))
+    assert transformers_back_end.key(checkpoint, "fp32") == folded.replace("-lower", "")
+    ids = encoders.load(checkpoint, device="cpu").tokens(["Red Kite", "red kite"])[0]["input_ids"]
+    assert (ids[0] != ids[1]).any()
+    table.write_text("{")
+    assert not transformers_back_end.needs_lower_case(folder)
+    with pytest.raises(KisBenchError, match="can't be loaded"):
+        encoders.load(checkpoint, device="cpu")
 
 
 def test_vectors_of_blip2_are_those_whose_maximum_is_the_retrieval_score(hub, images):

@@ -13,6 +13,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 from PIL import Image
+from tokenizers import Tokenizer, normalizers
 
 from kis_bench.encoders.torch_encoder import (
     Prepared,
@@ -21,6 +22,7 @@ from kis_bench.encoders.torch_encoder import (
     loading,
     require_weights,
 )
+from kis_bench.encoders.transformers import needs_lower_case
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint
 
@@ -47,6 +49,8 @@ class TransformersEncoder(TorchEncoder):
         with loading(checkpoint.name, folder):
             self.processor = transformers.AutoImageProcessor.from_pretrained(folder)
             self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+            if needs_lower_case(folder):
+                fold_case(self.tokenizer.backend_tokenizer)
         limits = [self.tokenizer.model_max_length, TRAINED_CONTEXT.get(config.model_type)]
         limits.append(
             getattr(getattr(config, "text_config", None), "max_position_embeddings", None)
@@ -70,6 +74,12 @@ class TransformersEncoder(TorchEncoder):
     def tokens(self, texts: Sequence[str]) -> tuple[Prepared, NDArray[np.bool_]]:
         tokens, one_more = (self.padded(texts, self.context_length + more) for more in (0, 1))
         return tokens, find_cut_texts(tokens["input_ids"], one_more["input_ids"], self.empty)
+
+
+def fold_case(tokenizer: Tokenizer) -> None:
+    """Lets a tokenizer read all texts in lower case, as `Siglip2Tokenizer` does."""
+    before = [tokenizer.normalizer] if tokenizer.normalizer is not None else []
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *before])
 
 
 class TwoTowers(TransformersEncoder):
