@@ -231,7 +231,7 @@ def test_tasks_of_other_kinds_are_counted(read):
     judged["targets"] = [{"type": "JUDGEMENT"}]
     question["hints"].append(visual["hints"][0])
     several["targets"] *= 2
-    whole["targets"][0]["type"] = "MEDIA_ITEM"
+    whole["targets"][0]["type"] = "MEDIA_ITEM"  # all of a video
     old = dres1("6")
     old["target"] = {"type": "JudgementTarget", "targets": []}
     nameless = {"targets": [], "hints": None}
@@ -247,6 +247,74 @@ def test_tasks_of_other_kinds_are_counted(read):
             ("1 task", "unknown"),
         ]
     ]
+
+
+def lifelog(*names, name="l1", hints=HINTS, **item):
+    """A task of DRES 2 about images, as its preset for the Lifelog Search Challenge makes it."""
+    made = dres2(name, hints, kind="LSC Known-Item Search")
+    made["targets"] = [
+        {"type": "MEDIA_ITEM", "target": "4c1d", "item": {"name": one, "type": "IMAGE", **item}}
+        for one in names
+    ]
+    return made
+
+
+def test_images_as_targets(read):
+    old = dres1("l2")
+    old["target"] = {"type": "MultipleMediaItemTarget", "items": [{"name": "b"}, {"name": "a"}]}
+    one = dres1("l3", ["a cup"])
+    one["target"] = {"type": "MediaItemTarget", "item": {"name": "c", "location": "2020/c.jpg"}}
+    video = lifelog("d", name="l4", durationMs=4000)
+    tasks, remarks = read({"tasks": [lifelog("a", "b", "a"), old, one, video]})
+    assert [(task.name, [image.name for image in task.images]) for task in tasks] == [
+        ("l1", ["a", "b"]),
+        ("l2", ["b", "a"]),
+        ("l3", ["c"]),
+    ]
+    assert tasks[0].hints == tuple(HINTS)
+    assert remarks == [
+        "1 task of type 'LSC Known-Item Search' left out, no textual known-item search"
+    ]
+
+
+def test_images_of_tasks_are_items_of_the_collection(tmp_path):
+    ids = ("202001/01/20200101_103717_000", "b", "x/c", "y/c", "d")  # of d nobody knows the folder
+    tasks = [
+        lifelog("20200101_103717_000.jpg", "b.JPG", "gone"),
+        lifelog("c", name="l2"),
+        lifelog("e", name="l3", location="/lsc/x/c.jpg"),
+        lifelog("z/d", name="l4"),
+        lifelog("b", "20200101_103717_000.jpg", name="l5", hints=[" ", "a cup"]),
+        lifelog("b", "20200101_103717_000.jpg", name="l6", hints=["", "a cup"]),
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps({"tasks": tasks}))
+    labels, images = tmp_path / "labels.csv", Collection("mine", ids, ids, ids)
+    assert import_tasks(tmp_path / "tasks.json", images, labels) == [
+        f"{labels}: 7 texts of 3 of 6 tasks, stage-1 (2), stage-2 (3), stage-3 (2)",
+        "2 hints without text, whose stages are left out: l5 stage 1, l6 stage 1",
+        "1 task some of whose images are not in the collection: l1 (gone)",
+        "1 task left out, whose image fits several items: l2 (c: x/c, y/c)",
+        "1 task left out, whose images are not in the collection: l4 (z/d)",
+        "1 task left out, the same as an earlier one: l6 (as l5)",
+    ]
+    queries = read_labels([labels], images).queries
+    assert {(q.query_id, q.item_ids, q.range_s) for q in queries} == {
+        ("l1", (ids[0], "b"), None),
+        ("l3", ("x/c",), None),
+        ("l5", ("b", ids[0]), None),
+    }
+
+
+def test_a_start_that_lost_its_digits_is_mended(read):
+    slip = archive("Textual2019-13", video="03439", start=30_000, end=320_240)
+    ((task,), remarks) = read([slip])
+    assert (task.start_s, task.end_s) == (300.28, 320.24)
+    assert remarks == [
+        "1 task begun where the Showdown's own file has it: "
+        "Textual2019-13 (300.28 s in place of 30 s: frame 7507 of 25 a second)"
+    ]
+    other, _ = read([archive("Textual2019-13", video="03439", start=30_000, end=50_000)])
+    assert other[0].start_s == 30.0
 
 
 def test_a_hint_for_different_videos_describes_none(read):
@@ -611,6 +679,7 @@ WHOLE = [
     [archive(), archive("t2", ["a boat"], "7")],
     {"template": {"tasks": [dres2(), dres2("t2", ["a boat"], "7")]}},
     {"description": {"tasks": [dres1(), dres1("t2", ["a boat"], "7")]}, "tasks": []},
+    {"tasks": [lifelog("a", "b"), lifelog("c", name="l2", location="2020/c.jpg")]},
 ]
 ODD = [
     None,
@@ -684,6 +753,6 @@ def test_damaged_files_give_tasks_or_one_error(tmp_path_factory, seed):
     assert len({task.name for task in tasks}) == len(tasks)
     assert tasks or remarks
     for one in tasks:
-        assert all((one.name, one.video, any(one.hints)))
+        assert all((one.name, one.video or one.images, any(one.hints)))
         assert 0 <= one.start_s <= one.end_s < math.inf
         "".join((one.name, one.video, *one.hints, *remarks)).encode()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")  #: in a label file: NUL, and halves of characters
+MOST_CHARACTERS = 100_000  #: of a text
 
 
 @dataclass(frozen=True)
@@ -57,3 +60,16 @@ class Place:
 
 
 LIST = ValueKind[list[Any]]("a list", lambda value: value if isinstance(value, list) else None)
+
+
+def take_hint(value: Any) -> str | None:
+    right = (
+        isinstance(value, str) and len(value) <= MOST_CHARACTERS and not UNWRITABLE.search(value)
+    )
+    return value.strip() if right else None  # as label files are read
+
+
+HINT = ValueKind(f"a text in quotes, of at most {MOST_CHARACTERS:,} whole characters", take_hint)
+TEXT_NOT_BLANK = ValueKind[str](
+    f"{HINT.expected}, not blank", lambda value: take_hint(value) or None
+)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kis_bench.datasets.labels import LONG_FORM, RANGE_COLUMNS
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.exchange.vbs.image_targets import ImageTarget, make_image_finder
 from kis_bench.exchange.vbs.tasks import Task, make_remarks, read_tasks
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Collection, Query
@@ -21,6 +22,7 @@ LabelRow = dict[str, str]
 Keyframes = dict[
     str, list[tuple[float, int]]
 ]  #: of a group: times in seconds, positions in the collection
+MOST_LISTED = 9  #: in one remark on a task
 VIDEO_SUFFIX = re.compile(r"\.(?:mp4|m4v|mkv|webm|mov|avi|mpe?g|ogv|wmv|flv)$", re.IGNORECASE)
 
 
@@ -31,23 +33,26 @@ class LeftOut(Exception):
 def make_label_rows(
     tasks: Sequence[Task], collection: Collection
 ) -> tuple[list[LabelRow], list[str]]:
-    """Rows of a label file, one per task and stage, and remarks on tasks that the collection has no target for.
+    """Rows of a label file, one per task, stage and target, and remarks on tasks that the collection has no target for.
 
     The target is the middle keyframe of the segment by time, of an even number the earlier of the two; the range is
-    the whole segment. Tasks that say the same under different names are one.
+    the whole segment. Where images were meant, each of them is a target. Tasks that say the same under different names
+    are one.
 
     Raises:
-        KisBenchError: the collection has no groups or times, or no target for any task.
+        KisBenchError: the collection has no groups or times that a segment needs, or no target for any task.
     """
-    if collection.groups is None or collection.times_s is None:
+    groups, times_s = collection.groups, collection.times_s
+    segments = [task for task in tasks if not task.images]
+    if segments and (groups is None or times_s is None):
         raise KisBenchError(
             f"dataset {collection.name}: videos and times of its keyframes are not known; give group and time_s in "
             "images.csv, or for V3C put the tables msb/*.tsv that come with it into the dataset folder"
         )
-    find = make_finder(collection.groups)
-    videos = {task.video: find(task.video) for task in tasks}
+    find, find_image = make_finder(groups or ()), make_image_finder(collection.ids)
+    videos = {task.video: find(task.video) for task in segments}
     keyframes: Keyframes = {fits[0]: [] for fits in videos.values() if len(fits) == 1}
-    for i, (group, time) in enumerate(zip(collection.groups, collection.times_s, strict=True)):
+    for i, (group, time) in enumerate(zip(groups or (), times_s or (), strict=bool(segments))):
         if group in keyframes and not math.isnan(time):
             keyframes[group].append((time, i))
     rows: list[LabelRow] = []
@@ -55,11 +60,20 @@ def make_label_rows(
     first: dict[tuple[object, ...], str] = {}
     for task in tasks:
         try:
-            item = collection.ids[find_target(task, videos[task.video], keyframes)]
+            if task.images:
+                items, absent = find_images(task, find_image)
+            else:
+                items = (collection.ids[find_target(task, videos[task.video], keyframes)],)
+                absent = []
         except LeftOut as reason:
             said[f"left out, {reason.args[0]}"].append(f"{task.name} ({reason.args[1]})")
             continue
-        group, whole = videos[task.video][0], (item, task.start_s, task.end_s, task.hints)
+        if absent:
+            said["some of whose images are not in the collection"].append(
+                f"{task.name} ({list_first_names(absent)})"
+            )
+        group = videos[task.video][0] if task.video else ""
+        whole = (items, task.start_s, task.end_s, task.hints)
         if whole in first:
             said["left out, the same as an earlier one"].append(f"{task.name} (as {first[whole]})")
             continue
@@ -68,7 +82,7 @@ def make_label_rows(
             said["whose video is called otherwise in the collection"].append(
                 f"{task.name} ({task.video}: {group})"
             )
-        rows += make_task_rows(task, item)
+        rows += [row for item in items for row in make_task_rows(task, item)]
     if not rows:
         raise KisBenchError(
             "\n  ".join(
@@ -85,7 +99,7 @@ def find_target(task: Task, fits: Sequence[str], keyframes: Keyframes) -> int:
     """The position of the middle one of the keyframes in a task's segment. Raises LeftOut."""
     if len(fits) != 1:
         why = "whose video fits several groups" if fits else "whose video is not in the collection"
-        raise LeftOut(why, f"{task.video}: {', '.join(fits[:9])}" if fits else task.video)
+        raise LeftOut(why, f"{task.video}: {list_first_names(fits)}" if fits else task.video)
     known = keyframes[fits[0]]
     if not known:
         raise LeftOut("whose video's keyframes have no times", task.video)
@@ -96,6 +110,27 @@ def find_target(task: Task, fits: Sequence[str], keyframes: Keyframes) -> int:
             "without a keyframe in the segment", f"{task.video}, the nearest is {away:.2f} s away"
         )
     return inside[(len(inside) - 1) // 2][1]
+
+
+def find_images(
+    task: Task, find: Callable[[ImageTarget], list[str]]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The items that a task's images are, and the names of those that the collection lacks. Raises LeftOut."""
+    found = {image: find(image) for image in task.images}
+    if vague := [
+        f"{image.name}: {list_first_names(fits)}" for image, fits in found.items() if fits[1:]
+    ]:
+        raise LeftOut("whose image fits several items", vague[0])
+    absent = [image.name for image, fits in found.items() if not fits]
+    if len(absent) == len(found):
+        raise LeftOut("whose images are not in the collection", list_first_names(absent))
+    return tuple(dict.fromkeys(fits[0] for fits in found.values() if fits)), absent
+
+
+def list_first_names(names: Sequence[str]) -> str:
+    """Names in one line, of many the first."""
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return f"{', '.join(names[:MOST_LISTED])}{more}"
 
 
 def make_finder(groups: Iterable[str]) -> Callable[[str], list[str]]:
@@ -124,7 +159,8 @@ def find_digits(name: str) -> str | None:
 
 
 def make_task_rows(task: Task, item: str) -> list[LabelRow]:
-    span = dict(zip(RANGE_COLUMNS, (str(task.start_s), str(task.end_s)), strict=True))
+    ends = ("", "") if task.images else (str(task.start_s), str(task.end_s))
+    span = dict(zip(RANGE_COLUMNS, ends, strict=True))
     return [
         {
             "query_id": task.name,
@@ -177,7 +213,8 @@ def import_tasks(
             "delete the label file that they came with, or rename the tasks"
         )
     write_labels(out, rows)
-    sizes = Counter(row["label_set"] for row in rows)
+    texts = dict.fromkeys((row["label_set"], row["query_id"]) for row in rows)
+    sizes = Counter(label_set for label_set, _ in texts)
     asked = len({row["query_id"] for row in rows})
     stages = ", ".join(f"{name} ({n})" for name, n in sizes.items())
-    return [f"{out}: {len(rows)} texts of {asked} of {len(tasks)} tasks, {stages}", *said, *more]
+    return [f"{out}: {len(texts)} texts of {asked} of {len(tasks)} tasks, {stages}", *said, *more]

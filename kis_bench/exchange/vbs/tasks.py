@@ -6,8 +6,8 @@ Three kinds of JSON are known by their keys; whatever else a file holds is not l
 - DRES 2: ``template.tasks`` of a run, or ``tasks`` of a template, with ``{name, taskType, targets, hints}`` each;
 - DRES 1: ``description.tasks`` of a run, or ``tasks`` of a description, with ``target`` instead of ``targets``.
 
-A task of DRES is textual known-item search if its one target is a range of a video and its hints are texts, whatever
-its type is called. Problems count tasks from 1, in the order of the file.
+A task of DRES is textual known-item search if its one target is a range of a video, or its targets are images, and its
+hints are texts, whatever its type is called. Problems count tasks from 1, in the order of the file.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from kis_bench.errors import BadFile
-from kis_bench.exchange.vbs.json_values import LIST, Place, ValueKind
+from kis_bench.exchange.vbs.clocks import FPS, MILLISECONDS, SECONDS, UNIT, make_clock
+from kis_bench.exchange.vbs.image_targets import ImageTarget, aims_at_images, take_images
+from kis_bench.exchange.vbs.json_values import HINT, LIST, TEXT_NOT_BLANK, Place
 from kis_bench.files.csv_tables import decode
 
 SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"
@@ -32,39 +33,23 @@ TARGETS, HINTS = (
     {"MEDIA_ITEM_TEMPORAL_RANGE", "VideoSegmentTarget"},
     {"TEXT", "TextHint", "EMPTY"},
 )  #: DRES 2 and 1
-PER_SECOND = {"MILLISECONDS": 1000.0, "Millisecond": 1000.0, "SECONDS": 1.0}
-UNITS = (
-    "MILLISECONDS",
-    "SECONDS",
-    "FRAME_NUMBER",
-    "TIMECODE",
-    "Millisecond",
-    "Frame",
-    "Timecode",
-)  #: likewise
-TIMECODE = re.compile(
-    r"(?:(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d)(?::(\d+)|\.(\d{3}))|(\d+))", re.ASCII
-)
-NUMERAL = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
-UNWRITABLE = re.compile("[\0\ud800-\udfff]")  #: in a label file: NUL, and halves of characters
-LARGEST_FILE_BYTES, MOST_CHARACTERS, LARGEST_NUMBER = (
-    2**26,
-    100_000,
-    1e12,
-)  #: of a file, of a text, of a number
+LARGEST_FILE_BYTES = 2**26
+#: Task, video, start and end in s as the archive's list has them -> frame and rate in the file that it was played from.
+ERRATA = {("Textual2019-13", "03439", 30.0, 320.24): (7507, 25)}
 LONG_S = 120.0  #: segments of the Showdown last about 20 s
 
 
 @dataclass(frozen=True)
 class Task:
-    """A segment of a video, and the texts by which it was to be found."""
+    """A segment of a video, or images any of which will do, and the texts by which it was to be found."""
 
     name: str
-    video: str
+    video: str  # "" where images were meant, as for its range
     start_s: float  # seconds within the video
     end_s: float
     hints: tuple[str, ...]  # in the order of their start; "" where a stage is blank
     fps: float | None  # frames per second of the video, where the file tells
+    images: tuple[ImageTarget, ...] = ()
 
 
 def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
@@ -104,9 +89,9 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
         tasks += read(Place(found, place, problems))
     if problems:
         raise BadFile(file, dict.fromkeys(problems))
-    asked: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    asked: dict[tuple[str, ...], set[object]] = defaultdict(set)
     for task in tasks:
-        asked[task.hints].add(task.video)
+        asked[task.hints].add(task.images or task.video)
     vague = {
         task.name: task for task in tasks if len(task.hints) == 1 and len(asked[task.hints]) > 1
     }
@@ -116,7 +101,8 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
         f"{n} task{'s' * (n > 1)} of type {kind!r} left out, no textual known-item search"
         for kind, n in others.items()
     ]
-    return tasks, [*kinds, *make_remarks("task", left), *find_oddities(tasks)]
+    tasks, mended = mend_known_slips(tasks)
+    return tasks, [*kinds, *make_remarks("task", left), *mended, *find_oddities(tasks)]
 
 
 def parse_json(file: Path, problems: list[str]) -> Any:
@@ -146,7 +132,8 @@ def name_other_kind(found: Any) -> str | None:
         return None
     targets = [found["target"]] if "target" in found else found.get("targets")
     one = not isinstance(targets, list) or len(targets) == 1
-    if one and list_types(targets) <= TARGETS and list_types(found.get("hints")) <= HINTS:
+    segment = one and list_types(targets) <= TARGETS
+    if (segment or aims_at_images(targets)) and list_types(found.get("hints")) <= HINTS:
         return None
     kind = found.get("taskType")
     kind = kind.get("name") if isinstance(kind, dict) else kind
@@ -160,64 +147,6 @@ def list_types(found: Any) -> set[str]:
         else []
     )
     return {kind for kind in kinds if isinstance(kind, str)}
-
-
-def take_hint(value: Any) -> str | None:
-    right = (
-        isinstance(value, str) and len(value) <= MOST_CHARACTERS and not UNWRITABLE.search(value)
-    )
-    return value.strip() if right else None  # as label files are read
-
-
-def take_number(value: Any) -> float | None:
-    right = (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and 0 <= value <= LARGEST_NUMBER
-    )
-    return float(value) if right else None
-
-
-def take_rate(value: Any) -> float | None:
-    return take_number(value) if (take_number(value) or 0.0) >= 0.001 else None
-
-
-def parse_timecode(value: Any) -> tuple[float, float] | None:
-    """Seconds and frames of ``hours:minutes:seconds:frames``, of which the first may be left out, or with ``.480``."""
-    parts = (
-        TIMECODE.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 40 else None
-    )
-    if parts is None:
-        return None
-    hours, minutes, seconds, frames, thousandths, only_frames = (
-        int(part or 0) for part in parts.groups()
-    )
-    return 3600 * hours + 60 * minutes + seconds + thousandths / 1000, frames + only_frames
-
-
-def make_clock(unit: str) -> ValueKind[tuple[float, float]]:
-    """Makes the kind of a time in this unit, converted to seconds and frames."""
-    if unit.upper() == "TIMECODE":
-        return ValueKind("a time such as 0:01:30:12 with 12 frames, or 0:01:30.480", parse_timecode)
-
-    def read(value: Any) -> tuple[float, float] | None:
-        count = take_number(
-            float(value) if isinstance(value, str) and NUMERAL.fullmatch(value) else value
-        )
-        seconds = PER_SECOND.get(unit)
-        return None if count is None else (count / seconds, 0.0) if seconds else (0.0, count)
-
-    return ValueKind(f"a number from 0 to {LARGEST_NUMBER:.0f}, in quotes or not", read)
-
-
-HINT = ValueKind(f"a text in quotes, of at most {MOST_CHARACTERS:,} whole characters", take_hint)
-TEXT_NOT_BLANK = ValueKind[str](
-    f"{HINT.expected}, not blank", lambda value: take_hint(value) or None
-)
-MILLISECONDS = ValueKind(f"milliseconds, a number from 0 to {LARGEST_NUMBER:.0f}", take_number)
-SECONDS = ValueKind(f"seconds, a number from 0 to {LARGEST_NUMBER:.0f}, or null", take_number)
-FPS = ValueKind("frames per second, a number from 0.001, or null", take_rate)
-UNIT = ValueKind[str](f"one of {', '.join(UNITS)}", lambda value: value if value in UNITS else None)
 
 
 def read_archive_task(task: Place) -> list[Task]:
@@ -242,16 +171,26 @@ def read_dres_task(task: Place) -> list[Task]:
         if old
         else task.each("targets")
     )
+    if aims_at_images([one.found for one in targets]):
+        images = take_images(targets)
+        made = make_tasks(task, "name", "", (0.0, 0.0), take_hints(task, text), None)
+        return [replace(one, images=images) for one in made if images]
     target = targets[0] if targets else Place({}, task.name, [])  # else a problem is known
     target.take("type", TEXT_NOT_BLANK)
     fps = target.take("item.fps", FPS, needed=False)
     ends = [read_moment(target, f"{span}.{end}", old, fps) for end in ("start", "end")]
+    hints = take_hints(task, text)
+    return make_tasks(task, "name", target.take("item.name", TEXT_NOT_BLANK), ends, hints, fps)
+
+
+def take_hints(task: Place, text: str) -> list[tuple[float, str | None]]:
+    """The texts of a task of DRES, each with the second from which it was shown."""
     hints = []
     for each in task.each("hints"):
         since = each.take("start", SECONDS, needed=False) or 0.0
         if each.take("type", TEXT_NOT_BLANK) != "EMPTY":
             hints.append((since, each.take(text, HINT)))
-    return make_tasks(task, "name", target.take("item.name", TEXT_NOT_BLANK), ends, hints, fps)
+    return hints
 
 
 def read_moment(target: Place, path: str, old: bool, fps: float | None) -> float | None:
@@ -290,6 +229,21 @@ def make_tasks(
     if name is None or video is None or start is None or end is None:
         return []
     return [Task(name, video, start, end, tuple(hints), fps)]
+
+
+def mend_known_slips(tasks: Sequence[Task]) -> tuple[list[Task], list[str]]:
+    """Puts right where the archive's list contradicts the file that the task was played from, and remarks on it."""
+    mended, said = [], []
+    for task in tasks:
+        slip = ERRATA.get((task.name, task.video, task.start_s, task.end_s))
+        if slip:
+            (frame, rate), listed = slip, task.start_s
+            task = replace(task, start_s=frame / rate)
+            said.append(
+                f"{task.name} ({task.start_s:g} s in place of {listed:g} s: frame {frame} of {rate} a second)"
+            )
+        mended.append(task)
+    return mended, make_remarks("task", {"begun where the Showdown's own file has it": said})
 
 
 def find_oddities(tasks: Sequence[Task]) -> list[str]:
