@@ -184,6 +184,12 @@ def add_run_commands(commands: Commands) -> None:
         "(default: 1000 if they are there, else 10)",
     )
     exporting.add_argument(
+        "--scores",
+        choices=("similarity", "places"),
+        help="rankings: scores are similarities, or places as whole numbers from 1, positive and exact "
+        "in any tool (default: similarity; places without vectors)",
+    )
+    exporting.add_argument(
         "--names",
         choices=("ours", "study"),
         help="reset-csv only: columns are called by our names of models and empty where an image is "
@@ -342,7 +348,13 @@ def export_tables(arguments: argparse.Namespace) -> int:
 
         store = Store(arguments.store or default_store())
         remarks = export_run(
-            run, arguments.form, out, depth=arguments.depth, store=store, datasets=folders
+            run,
+            arguments.form,
+            out,
+            depth=arguments.depth,
+            scores=arguments.scores or "similarity",
+            store=store,
+            datasets=folders,
         )
     for remark in remarks:
         print(remark)
@@ -368,7 +380,7 @@ def export_for_readers(form: str, run: Run, out: Path) -> list[str]:
 
 def refuse_others(arguments: argparse.Namespace) -> None:
     """Raises KisBenchError for options that mean nothing for the chosen form."""
-    rankings = ("depth", "store")
+    rankings = ("depth", "store", "scores")
     others = {"reset-csv": rankings, **dict.fromkeys(TABLE_FORMS, (*rankings, "names", "dataset"))}
     for option in others.get(arguments.form, ("names",)):
         if getattr(arguments, option):

@@ -12,6 +12,7 @@ import pandas as pd
 from kis_bench import datasets as readers
 from kis_bench.embed import images_entry, texts_entry
 from kis_bench.errors import KisBenchError
+from kis_bench.exchange.foreign_ties import score_listed
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.exact_scores import (
     gather,
@@ -116,8 +117,9 @@ def rank_by_vectors(
 def rank_by_table(
     rows: pd.DataFrame, wanted: Mapping[str, tuple[str, ...]], depth: int | None, why: Unavailable
 ) -> tuple[pd.DataFrame, str]:
-    """The best items that the run's table names, with scores -1, -2, ... Raises KisBenchError for a greater depth."""
+    """The best items that the run's table names, scored by place. Raises KisBenchError for a greater depth."""
     held: dict[str, list[str]] = {}
+    scores: list[Float64s] = []
     columns = ["query_id", "top_item_ids", "rank_best", "rank_worst", "n_items"]
     for query, items, best, worst, n in rows[columns].itertuples(index=False):
         top = [] if items is None else list(items[:depth])
@@ -132,13 +134,13 @@ def rank_by_table(
             raise KisBenchError(
                 f"query {query!r}: its target has rank {best} to {worst} in the run, but place {place}"
             )
-        held |= {query: top} if top else {}
+        if top:
+            held[query] = top
+            scores.append(score_listed(len(top), best, worst))
     tops = list(held.values())
     most = max(map(len, tops), default=0)
-    remark = f"; scores are -1, -2, ... and measures hold up to cutoff {most} only" if held else ""
-    return make_ranking_table(
-        list(held), tops, [-np.arange(1.0, len(top) + 1) for top in tops]
-    ), f"{remark}: {why}"
+    remark = f"; scores tell places and measures hold up to cutoff {most} only" if held else ""
+    return make_ranking_table(list(held), tops, scores), f"{remark}: {why}"
 
 
 def make_ranking_table(

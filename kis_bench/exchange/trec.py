@@ -1,8 +1,9 @@
 """Exports a run for other information-retrieval tools: TREC, CSV and Parquet.
 
 For each dataset, label set and model one file with the ranking, for each dataset and label set one with the targets
-(qrels). Scores are the true ones rounded to float64, equal where items tie. Tools break ties in their own ways, and
-trec_eval sees a tie wherever scores agree in single precision.
+(qrels). Scores are the true ones rounded to float64, equal where items tie; or places, which every tool puts in the
+same order. Tools break ties in their own ways (`kis_bench.exchange.foreign_ties`), and trec_eval sees a tie wherever
+scores agree in single precision.
 
 TREC lines are split at white space, by some tools in the machine's own encoding: ids and tags are percent-encoded
 there (RFC 3986) unless they are visible ASCII without ``%`` and ``"``; ``urllib.parse.unquote`` gives them back.
@@ -20,6 +21,11 @@ from urllib.parse import quote
 import pandas as pd
 
 from kis_bench.errors import KisBenchError
+from kis_bench.exchange.foreign_ties import (
+    SCORE_KINDS,
+    describe_differences,
+    read_as_others,
+)
 from kis_bench.exchange.rankings import (
     Unavailable,
     collect_targets,
@@ -44,6 +50,7 @@ def export_run(
     out: Path,
     *,
     depth: int | None = None,
+    scores: str = "similarity",
     store: Store | None = None,
     datasets: Mapping[str, Path | None] = {},
 ) -> list[str]:
@@ -52,13 +59,18 @@ def export_run(
     Args:
         form: "trec", "csv" or "parquet".
         depth: items per query; None: 1000 where dataset and vectors are those of the run, else what its table holds.
+        scores: "similarity", the true ones, or "places": whole numbers from 1 in the same order, equal where those are.
+            Without vectors they are places in any case.
         datasets: folders of datasets by name; the others are built in or below ``KIS_DATA``.
 
     Raises:
-        KisBenchError: an unknown form, a depth that can't be had, data that contradict the run, a full disk.
+        KisBenchError: an unknown form or kind of scores, a depth that can't be had, data that contradict the run, a
+            full disk.
     """
     if form not in EXPORT_FORMS:
         raise KisBenchError(f"unknown form {form!r}: known are {', '.join(EXPORT_FORMS)}")
+    if scores not in SCORE_KINDS:
+        raise KisBenchError(f"unknown scores {scores!r}: known are {', '.join(SCORE_KINDS)}")
     if run.ranks.empty:
         other = "; kis-bench export reset-csv writes its distances" if len(run.distances) else ""
         raise KisBenchError(
@@ -75,7 +87,9 @@ def export_run(
             for name, rows in run.ranks.groupby("dataset", sort=False):
                 dataset = load_measured_dataset(run, str(name), datasets.get(str(name)))
                 for _, some in rows.groupby("label_set", sort=False):
-                    remarks += write_label_set(run, some, dataset, store, depth, form, Path(hidden))
+                    remarks += write_label_set(
+                        run, some, dataset, store, depth, scores, form, Path(hidden)
+                    )
             files = sorted(Path(hidden).iterdir())
             if not files:
                 raise KisBenchError(
@@ -97,6 +111,7 @@ def write_label_set(
     dataset: Dataset | Unavailable,
     store: Store | None,
     depth: int | None,
+    scores: str,
     form: str,
     folder: Path,
 ) -> list[str]:
@@ -113,6 +128,8 @@ def write_label_set(
             )
         except Unavailable as why:
             ranking, remark = rank_by_table(asked, targets, depth, why)
+        if scores == "places":
+            ranking["score"] = ranking.groupby("query_id")["score"].rank(method="dense")
         queries = ranking["query_id"].unique()
         if len(queries) < len(cell):
             remark += f"; left out: {len(cell) - len(queries)} queries without a target or without ranked items"
@@ -121,7 +138,9 @@ def write_label_set(
             continue
         file = f"{make_file_name(name, label_set, str(model))}.run.{form}"
         write_whole(folder / file, format_ranking(ranking, form, str(model)))
-        remarks.append(f"{file}: {len(queries)} queries, {len(ranking)} items{remark}")
+        read = read_as_others(ranking, targets, encode_name if form == "trec" else str)
+        differs = describe_differences(read, asked[asked["query_id"].isin(queries)])
+        remarks.append(f"{file}: {len(queries)} queries, {len(ranking)} items{remark}{differs}")
         judged |= {query: targets[query] for query in queries}
     if judged:
         file = f"{make_file_name(name, label_set)}.qrels.{form}"

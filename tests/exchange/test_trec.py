@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import re
 import shutil
 import warnings
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from PIL import Image
 
 from kis_bench import datasets
 from kis_bench.errors import KisBenchError
+from kis_bench.exchange.foreign_ties import describe_differences, read_as_others
 from kis_bench.exchange.trec import encode_name, export_run
 from kis_bench.measuring import measure_known_items
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
@@ -460,12 +462,95 @@ def test_without_vectors_the_table_is_exported_and_the_limit_named(
     assert [unquote(line[2]) for line in lines] == [
         item for top in cell(run).top_item_ids for item in top
     ]
-    assert [float(line[4]) for line in lines] == [-float(rank) for rank in range(1, 11)] * len(
-        cell(run)
-    )
+    assert [float(line[4]) for line in lines] == [*range(10, 0, -1)] * len(cell(run))
     assert len(read_trec(folder / qrels_file(remarks, "several"))) > len(cell(run))
     folder, remarks = export("trec", "few", depth=3, **gone(kind, base, tmp_path))
     assert {line[3] for line in read_trec(folder / run_file(remarks))} == {"1", "2", "3"}
+
+
+def test_without_vectors_targets_keep_their_ties_and_scores_are_positive(export):
+    folder, remarks = export("trec", datasets={})
+    (remark,) = [r for r in remarks if r.startswith(run_file(remarks, "tied"))]
+    assert f"; {COPIES} of {COPIES} targets tie with other items" in remark
+    assert "--scores" not in remark
+    scores = [float(line[4]) for line in read_trec(folder / run_file(remarks, "tied"))]
+    assert sorted({*scores}) == [*range(1, 10)]  # of ten items two are equal
+    assert sorted(scores) == [np.float32(score) for score in sorted(scores)]
+
+
+@pytest.mark.parametrize("form", ["trec", "csv"])
+@pytest.mark.parametrize("scores", ["similarity", "places"])
+def test_what_is_said_of_ties_is_what_ir_measures_gives(run, export, base, form, scores):
+    """The larger id first in RR, the smaller in RR@k, while ours is the mean place; of 140 items all are there."""
+    with quiet():
+        ir_measures = pytest.importorskip("ir_measures")
+    folder, remarks = export(form, scores=scores)
+    file = folder / run_file(remarks, "tied")
+    (remark,) = [r for r in remarks if r.startswith(file.name)]
+    if form == "trec":
+        ranked = ir_measures.read_trec_run(str(file))
+        judged = ir_measures.read_trec_qrels(str(folder / qrels_file(remarks, "tied")))
+    else:
+        ids = {"query_id": str, "doc_id": str}
+        ranked, judged = (
+            pd.read_csv(one, dtype=ids) for one in (file, folder / qrels_file(remarks, "tied"))
+        )
+    asked = [ir_measures.RR, ir_measures.RR @ 1000]
+    theirs = ir_measures.calc_aggregate(asked, list(judged) if form == "trec" else judged, ranked)
+    own = mean_reciprocal_rank(cell(run, label_set="tied")["rank"].to_numpy())
+    values = re.findall(r"(?<!\d)0\.\d{4}", remark)
+    assert values == [f"{value:.4f}" for value in (own, *(theirs[one] for one in asked))]
+    assert len({*values}) == 3
+
+
+def test_places_are_the_order_of_the_similarities_and_nothing_else(export):
+    """In positive whole numbers, so that no tool takes a target for not found or two scores for equal."""
+    folder, remarks = export("csv")
+    true = pd.read_csv(folder / run_file(remarks, "tied"), dtype={"query_id": str})
+    assert (true["score"] <= 0).any()
+    folder, remarks = export("csv", "places", scores="places")
+    places = pd.read_csv(folder / run_file(remarks, "tied"), dtype={"query_id": str})
+    assert places.drop(columns="score").equals(true.drop(columns="score"))
+    for query, own in places.groupby("query_id"):
+        similarity = true.loc[own.index, "score"].to_numpy()
+        obtained = own["score"].to_numpy()
+        assert (obtained.astype(np.float32) == obtained).all()
+        assert obtained.min() == 1, query
+        order = np.sign(np.subtract.outer(similarity, similarity))
+        assert (order == np.sign(np.subtract.outer(obtained, obtained))).all()
+
+
+def test_targets_without_a_positive_score_are_counted(run, export):
+    """They are what torchmetrics takes for not found."""
+    folder, remarks = export("csv")
+    (remark,) = [r for r in remarks if r.startswith(run_file(remarks))]
+    table = pd.read_csv(folder / run_file(remarks), dtype={"query_id": str})
+    targets = dict(zip(cell(run).query_id, cell(run).item_id, strict=True))
+    lost = (table["doc_id"] == table["query_id"].map(targets)) & (table["score"] <= 0)
+    assert lost.any()
+    assert f"; {lost.sum()} targets have scores of 0 or less" in remark
+    _, remarks = export("csv", scores="places")
+    assert not any("scores of 0 or less" in remark for remark in remarks)
+
+
+def test_scores_that_single_precision_takes_for_equal_are_told():
+    ranking = pd.DataFrame(
+        {
+            "query_id": ["q", "q", "q", "r", "r"],
+            "doc_id": ["a", "c", "b", "a", "b"],
+            "score": [0.5 + 2e-9, 0.5 + 1e-9, 0.25, 1.0, 0.5],
+        }
+    )
+    read = read_as_others(ranking, {"q": ("a",), "r": ("b",), "lost": ("a",)}, str)
+    assert read.count_rivals(single=False).tolist() == [1, 1]
+    assert read.count_rivals(single=True).tolist() == [2, 1]
+    assert read.reciprocal_ranks(larger_first=True, single=True).tolist() == [0.5, 0.5]
+    assert read.reciprocal_ranks(larger_first=True, single=False).tolist() == [1.0, 0.5]
+    ranks = pd.DataFrame({"rank_best": [1, 2], "rank_worst": [1, 2], "rank": [1.0, 2.0]})
+    assert describe_differences(read, ranks).startswith(
+        "; 0 of 2 targets tie with other items, 1 with more items in single precision: MRR 0.7500 here, 0.5000 where"
+    )
+    assert describe_differences(read_as_others(ranking[3:], {"r": ("b",)}, str), ranks) == ""
 
 
 @pytest.mark.slow
@@ -608,6 +693,8 @@ def test_names_that_differ_have_files_that_differ(run, export):
 def test_wrong_use_is_told(run, export):
     with pytest.raises(KisBenchError, match="unknown form 'xml': known are trec, csv, parquet"):
         export("xml")
+    with pytest.raises(KisBenchError, match="unknown scores 'x': known are similarity, places"):
+        export("csv", scores="x")
     with pytest.raises(KisBenchError, match="depth 0"):
         export("csv", depth=0)
     with pytest.raises(
