@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import numpy as np
 from kis_bench import datasets, encoders
 from kis_bench.checks.check import Check
 from kis_bench.checks.models import ExaminedModel, check_model, run_check
+from kis_bench.checks.routes import compare_preparations, prepare_samples
+from kis_bench.encoders.catalogue import find_other_routes
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.records import Readiness
 
@@ -85,9 +87,18 @@ def describe_state(state: Readiness) -> str:
     return f"{state.state}: {state.remedy}" if state.remedy else state.state
 
 
-def check_named_model(name: str, device: str = "auto") -> Iterator[Check]:
-    """Loads a model and checks it for common faults."""
+def check_named_model(
+    name: str, device: str = "auto", against: Sequence[str] = ()
+) -> Iterator[Check]:
+    """Loads a model and checks it for common faults.
+
+    Args:
+        against: models whose preprocessing is compared with its own; beside them, other routes to it that are here.
+    """
     checkpoint = encoders.find(name)
+    others = [encoders.find(other) for other in against]
+    for other in others:
+        encoders.require(other)
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         encoder = encoders.load(checkpoint, device=device)
@@ -95,6 +106,14 @@ def check_named_model(name: str, device: str = "auto") -> Iterator[Check]:
     yield from check_model(subject)
     if not subject.image_only:
         yield run_check("sense", partial(check_sense, encoder))
+    for routes in find_other_routes(checkpoint).values():
+        here = [one for one in routes if encoders.readiness(one).ready]
+        others += [one for one in here[:1] if one not in others]
+    own = prepare_samples(encoder) if others else None
+    del encoder, subject  # one model is in memory at a time
+    for other in others:
+        assert own is not None
+        yield from compare_preparations(own, prepare_samples(encoders.load(other, device=device)))
 
 
 def check_sense(encoder: Encoder) -> tuple[None, str]:

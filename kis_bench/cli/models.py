@@ -58,9 +58,17 @@ def add_model_commands(commands: Commands) -> None:
         run_doctor,
         "doctor",
         "doctor my_module:load --device cpu",
+        "doctor my_module:load --against clip-vit-b-32",
     )
     checking.add_argument(
         "model", nargs="?", metavar="MODEL", help=f"check this model: a name, or {list_forms()}"
+    )
+    checking.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="compare what it makes of pictures and texts with this model, another route to the same weights",
     )
     add_session_option(checking, "device")
 
@@ -123,7 +131,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     from kis_bench.checks import installation as checks
 
     found = (
-        checks.check_named_model(arguments.model, arguments.device)
+        checks.check_named_model(arguments.model, arguments.device, arguments.against)
         if arguments.model
         else checks.check_installation()
     )

@@ -14,6 +14,7 @@ from kis_bench.files.toml_tables import read_toml
 from kis_bench.records import Checkpoint, Source
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
+OPEN_CLIP = {"openclip": "hf-hub"}  #: two kinds of source, one library
 NUMBERS = {
     "dim": int,
     "vectors_per_item": int,
@@ -73,6 +74,27 @@ def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
     elif all(part.isidentifier() for part in (*source.kind.split("."), source.rest)):
         return Checkpoint(name.replace(":", "."), f"python:{name}")
     raise UnknownName("model", name, known, f"Without a row, a model is named {list_forms()}.")
+
+
+def find_other_routes(checkpoint: Checkpoint) -> dict[str, list[Checkpoint]]:
+    """Kind of source -> the same weights through that library, as far as the catalogue tells, here or not."""
+    own, rest = checkpoint.source, checkpoint.origin.rest
+    sources = [
+        source
+        for row in read_toml(CATALOGUE)["same_weights"]
+        if own in row["sources"]
+        for source in row["sources"]
+    ]
+    kind = OPEN_CLIP.get(checkpoint.origin.kind, checkpoint.origin.kind)
+    if other := {"hf-hub": "transformers", "transformers": "hf-hub"}.get(checkpoint.origin.kind):
+        sources.append(f"{other}:{rest}")  # many repositories hold the files of both libraries
+    named = {row.source: row for row in catalogue().values()}
+    routes: dict[str, list[Checkpoint]] = {}
+    for source in dict.fromkeys(sources):
+        one = named.get(source) or find(source)
+        routes.setdefault(OPEN_CLIP.get(one.origin.kind, one.origin.kind), []).append(one)
+    routes.pop(kind, None)
+    return routes
 
 
 def nameless(checkpoint: Checkpoint) -> bool:

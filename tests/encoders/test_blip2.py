@@ -66,6 +66,22 @@ def test_texts_alone_and_beside_longer_ones_and_cut(files):
     np.testing.assert_allclose(same[0], same[1], atol=1e-6)  # as LAVIS cleans captions
 
 
+def test_the_thesis_read_texts_beyond_the_trained_context(files):
+    """Which explains its curve: LAVIS left 50 words, and M3RT cut no tokens of them."""
+    encoder = encoders.load("blip2-thesis", device="cpu")
+    assert encoder.context_length == find("blip2-thesis").context_length == 512
+    texts = ["cat " * 31, "cat " * 49 + "dog", "cat " * 49 + "fish", "cat " * 50, "cat " * 51]
+    texts += [",".join(["cat"] * 300)]  # one word
+    vectors, cut = encoder.encode_texts(texts)
+    assert cut.tolist() == [False, False, False, False, True, True]
+    assert np.abs(vectors[1] - vectors[2]).max() > 1e-3
+    np.testing.assert_allclose(vectors[3], vectors[4], atol=1e-6)
+    alone = np.concatenate([encoder.encode_texts([text])[0] for text in texts])
+    np.testing.assert_allclose(alone, vectors, atol=1e-6)
+    assert "+unprojected-512-" in encoder.key
+    assert "512" not in encoders.LazyEncoder(find("blip2")).key.rpartition("-")[0][:25]
+
+
 def test_text_against_plain_formulas(files):
     """[CLS] through embeddings, self-attention and feed-forward layers, written out with arrays."""
     import torch

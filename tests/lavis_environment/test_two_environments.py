@@ -76,7 +76,7 @@ def test_lavis_writes_the_store():
         encoder = encoders.load(checkpoint, device="cpu")
         items = embed_collection(collection(), encoder, store)
         texts = embed_texts(TEXTS, encoder, store)
-        assert texts.truncated.tolist() == [False, False, True, True, False]
+        assert texts.truncated.tolist() == [False, False, encoder.projected, True, False]
         pixels = [encoder.image_processor(read_image(path)) for path in collection().paths]
         check_against_documented_usage(encoder, items.vectors, texts.vectors, pixels)
         with pytest.raises(NotReady, match="needs"):

@@ -2,7 +2,8 @@
 
 ``blip2:pretrain_vitL`` is the joint space as it was trained: 32 projected query vectors an image, the projected
 [CLS] of a text, the best of the 32 counts. ``blip2:pretrain_vitL+unprojected`` takes query 0 and [CLS] before the
-projections, as M3RT did; that is no joint space, and its results show it.
+projections, as M3RT did, of texts up to 512 tokens, of which BLIP-2 was trained with 32; that is no joint space, and
+its results show it.
 
 The network runs without LAVIS where open_clip and transformers are recent (`.network`), else through it
 (`.lavis`); ``lavis:`` insists on LAVIS, which has to live in an environment of its own. Both ways give the
@@ -12,6 +13,7 @@ same vectors, so they have the same key, and each finds what the other has put i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,11 @@ from kis_bench.records import Checkpoint, Readiness, digest
 WITHOUT_LAVIS, LAVIS = ("open_clip_torch>=3.3", "transformers>=5"), "salesforce-lavis"
 VARIANTS = ("pretrain_vitL", "pretrain_vitL+unprojected")
 URL = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
+BLIP2_CONTEXT = 32  #: tokens
+READ_BY_THESIS = (
+    512  #: tokens that M3RT, which cut none, let the network read: all positions that it has
+)
+MOST_WORDS = 50  #: that LAVIS' cleaning of captions leaves
 BERT = hub.Repository("bert-base-uncased")  # LAVIS asks for it by this name
 BERT_FILES = ("config.json", "vocab.txt")
 BERT_WEIGHTS = "pytorch_model.bin"  # only LAVIS wants them, and overwrites them at once
@@ -67,6 +74,10 @@ def variant(checkpoint: Checkpoint) -> str:
     return wanted
 
 
+def is_projected(checkpoint: Checkpoint) -> bool:
+    return not variant(checkpoint).endswith("+unprojected")
+
+
 def readiness(checkpoint: Checkpoint) -> Readiness:
     variant(checkpoint)
     lavis = through_lavis(checkpoint)
@@ -102,6 +113,18 @@ def fetch(checkpoint: Checkpoint) -> None:
         download(f"{base}/{file.name}", file)
 
 
+def find_context(projected: bool) -> int:
+    """How many tokens a text is cut at: as the network was trained, or as the thesis read texts."""
+    return BLIP2_CONTEXT if projected else READ_BY_THESIS
+
+
+def clean_caption(text: str) -> tuple[str, bool]:
+    """A text as LAVIS cleans captions, and whether words were cut: small letters, some marks as spaces, 50 words."""
+    cleaned = re.sub(r"\s{2,}", " ", re.sub(r'[.!"()*#:;~]', " ", text.lower())).strip("\n ")
+    words = cleaned.split(" ")
+    return " ".join(words[:MOST_WORDS]), len(words) > MOST_WORDS
+
+
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
     found = files()
     if found.missing() or found.bert is None:
@@ -113,14 +136,15 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
 def key(checkpoint: Checkpoint, precision: str) -> str | None:
     """Of the contents of the files; the same for both ways."""
     which, contents = variant(checkpoint), weights(checkpoint).values()
-    return f"blip2-{which}-{digest(contents)[:16]}-{precision}" if contents else None
+    read = "" if is_projected(checkpoint) else f"{READ_BY_THESIS}-"
+    return f"blip2-{which}-{read}{digest(contents)[:16]}-{precision}" if contents else None
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     made_under = key(checkpoint, precision)
     if made_under is None:
         raise KisBenchError(f"model {checkpoint.name}: {', '.join(files().missing())} vanished")
-    projected = not variant(checkpoint).endswith("+unprojected")
+    projected = is_projected(checkpoint)
     if through_lavis(checkpoint):
         from kis_bench.encoders.blip2.lavis import LavisBlip2
 

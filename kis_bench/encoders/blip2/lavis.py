@@ -13,7 +13,7 @@ from lavis.models import load_model_and_preprocess
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders.blip2 import Files
+from kis_bench.encoders.blip2 import Files, clean_caption, find_context
 from kis_bench.encoders.blip2.state import UNUSED_WEIGHTS, read_weights, require_names
 from kis_bench.encoders.torch_encoder import TorchEncoder, loading
 from kis_bench.records import Checkpoint
@@ -43,9 +43,9 @@ class LavisBlip2(TorchEncoder):
         super().__init__(checkpoint, key, device, precision, 0, model)
         self.model, self.projected = model, projected
         self.image_processor, self.text_processor = images["eval"], texts["eval"]
-        self.context_length: int = model.max_txt_len
+        self.context_length: int = find_context(projected)
         self.tokenizer: Any = model.tokenizer
-        # extract_features would read up to 512 tokens, of which most were never trained.
+        # extract_features cuts no tokens: beyond 32 none was trained, and beyond 512 it fails.
         model.tokenizer = partial(self.tokenizer, truncation=True, max_length=self.context_length)
         _, queries, hidden = model.query_tokens.shape
         self.vectors_per_item = queries if projected else 1
@@ -66,7 +66,8 @@ class LavisBlip2(TorchEncoder):
         """The cleaned texts themselves: LAVIS tokenizes and computes in one step."""
         captions = [self.text_processor(text) for text in texts]
         lengths = [len(ids) for ids in self.tokenizer(captions).input_ids]
-        return captions, np.array(lengths) > self.context_length
+        cut_words = [clean_caption(text)[1] for text in texts]
+        return captions, (np.array(lengths) > self.context_length) | np.array(cut_words)
 
     def text_vectors(self, tokens: list[str]) -> torch.Tensor:
         found = self.model.extract_features({"text_input": tokens}, mode="text")

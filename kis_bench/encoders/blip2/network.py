@@ -13,12 +13,11 @@ from open_clip.transformer import LayerNorm, QuickGELU, VisionTransformer
 from PIL import Image
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel, Blip2TextEmbeddings
 
-from kis_bench.encoders.blip2 import Files
+from kis_bench.encoders.blip2 import BLIP2_CONTEXT, Files, clean_caption, find_context
 from kis_bench.encoders.blip2.state import LAYERS, VISION, State, read_weights, require_names
-from kis_bench.encoders.torch_encoder import TorchEncoder, find_cut_texts, loading
+from kis_bench.encoders.torch_encoder import TorchEncoder, loading
 from kis_bench.records import Checkpoint
 
-CONTEXT = 32  #: tokens, as BLIP-2 was trained
 SIZE = 224  #: pixels
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
@@ -132,11 +131,10 @@ class NativeBlip2(TorchEncoder):
             self.tokenizer.add_special_tokens({"bos_token": "[DEC]"})
         super().__init__(checkpoint, key, device, precision, 0, network)
         self.network, self.projected = network, projected
-        self.context_length = CONTEXT
+        self.context_length: int = find_context(projected)
         _, queries, hidden = network.query_tokens.shape
         self.vectors_per_item = queries if projected else 1
         self.dim = network.vision_proj.out_features if projected else hidden
-        self.empty = self.padded([""], CONTEXT + 1)["input_ids"][0]
 
     def prepare_image(self, image: Image.Image) -> torch.Tensor:
         squashed = (
@@ -149,26 +147,22 @@ class NativeBlip2(TorchEncoder):
         vectors: torch.Tensor = self.network.vision_proj(states) if self.projected else states[:, 0]
         return vectors
 
-    def padded(self, texts: Sequence[str], length: int) -> dict[str, torch.Tensor]:
-        options = {
-            "padding": "max_length",
-            "truncation": True,
-            "max_length": length,
-            "return_tensors": "pt",
-        }
-        tokens = self.tokenizer([caption(text) for text in texts], **options)
-        return {name: tokens[name] for name in ("input_ids", "attention_mask")}
-
     def tokens(self, texts: Sequence[str]) -> tuple[dict[str, torch.Tensor], NDArray[np.bool_]]:
-        tokens, one_more = self.padded(texts, CONTEXT), self.padded(texts, CONTEXT + 1)
-        return tokens, find_cut_texts(tokens["input_ids"], one_more["input_ids"], self.empty)
+        captions, cut_words = zip(*map(clean_caption, texts), strict=True)
+        whole_texts = self.tokenizer(list(captions), truncation=False, verbose=False).input_ids
+        tokens = self.tokenizer(
+            list(captions),
+            padding="longest",
+            pad_to_multiple_of=BLIP2_CONTEXT,
+            truncation=True,
+            max_length=self.context_length,
+            return_tensors="pt",
+        )
+        too_long = np.array([len(ids) > self.context_length for ids in whole_texts])
+        named = {name: tokens[name] for name in ("input_ids", "attention_mask")}
+        return named, too_long | np.array(cut_words)
 
     def text_vectors(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         states = self.network.text_states(tokens["input_ids"], tokens["attention_mask"])
         vectors: torch.Tensor = self.network.text_proj(states) if self.projected else states
         return vectors
-
-
-def caption(text: str) -> str:
-    """A text as LAVIS cleans captions: small letters, some punctuation marks as spaces."""
-    return re.sub(r"\s{2,}", " ", re.sub(r'[.!"()*#:;~]', " ", text.lower())).strip("\n ")
