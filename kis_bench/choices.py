@@ -17,3 +17,6 @@ MODEL_FORMS = (  #: of kis_bench.encoders.back_ends.list_forms
 )
 TESTABLE_MEASURES = "recall@1, 5, 10, 50 or 100, mrr, ndcg@10, consistency"  #: metrics.TESTABLE
 TESTED_MEASURES = "recall@1, 5, 10, 50 or 100, mrr, consistency"  #: metrics.USUALLY_TESTED
+#: How many pixels a picture may have: phones make 200 million, and these take 1.6 GB to decode.
+MOST_PIXELS = 250_000_000
+LIMIT_VARIABLE = "KIS_MAX_PIXELS"  #: of the environment, for another number

@@ -10,7 +10,9 @@ from typing import Any
 
 from kis_bench.choices import (
     IDENTICAL,
+    LIMIT_VARIABLE,
     MODEL_FORMS,
+    MOST_PIXELS,
     NEAR_DUPLICATE_METHODS,
     PRECISIONS,
     SEGMENT_S,
@@ -30,6 +32,14 @@ def parse_duration(text: str) -> float:
 def parse_count(text: str) -> int:
     value = int(text)
     if value < 0:
+        raise ValueError
+    return value
+
+
+def parse_pixels(text: str) -> int:
+    """Number of pixels, also with underscores. Raises ValueError unless it is positive."""
+    value = int(text)
+    if value < 1:
         raise ValueError
     return value
 
@@ -179,6 +189,20 @@ OPTIONS = (
         "off (default: 4 for functions, and in the gate for models whose weights have no digest)",
         "N",
         parse_count,
+    ),
+    Option(
+        "max-pixels",
+        "refuse pictures of more pixels, each of which takes 4 bytes of memory and more "
+        f"(default: ${LIMIT_VARIABLE}, else {MOST_PIXELS:,})",
+        "N",
+        parse_pixels,
+        variable=LIMIT_VARIABLE,
+    ),
+    Option(
+        "skip-unreadable",
+        "leave out pictures that can't be read, and queries of which no target can, instead of measuring nothing; "
+        "terminal, report and run.json name them",
+        default=False,
     ),
     Option("download", "download the weights of models that are not here yet", default=False),
     Option("report", "where run folders are written (default: reports/)", "DIR", Path),

@@ -172,6 +172,9 @@ class Dataset:
     unread: tuple[str, ...] = field(
         default=(), compare=False
     )  # tables that seem to be meant, and what to do
+    # item id -> why its picture can't be read; these were left out, as somebody asked
+    unreadable: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    unasked: tuple[str, ...] = ()  # LABEL_SET/QUERY_ID of queries of which no target can be read
     _sets: dict[str, tuple[Query, ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )

@@ -34,8 +34,9 @@ from kis_bench.datasets.folder import (
 )
 from kis_bench.datasets.labels import find_label_files, read_labels
 from kis_bench.datasets.layouts import Layout, choose_layout
-from kis_bench.datasets.left_out import count_by_kind, describe_left_out
+from kis_bench.datasets.left_out import count_by_kind, describe_left_out, describe_unreadable
 from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.datasets.unreadable import leave_out_unreadable
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.errors import BadFile, KisBenchError, spell_option
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
@@ -47,6 +48,7 @@ from kis_bench.records import Checkpoint, Collection
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
 COMPARED_BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64
 CLIP_CONTEXT = 77
+MOST_UNREADABLE_NAMED = 100  #: of pictures that can't be read
 UNLIMITED_MODELS = "colour-words:"  #: a source of models that read texts of any length
 
 
@@ -57,6 +59,7 @@ def check_dataset(
     layout: str | None = None,
     models: Sequence[Checkpoint] = (),
     near_bits: int = 6,
+    skip_unreadable: bool = False,
 ) -> Iterator[Check]:
     """Examines a dataset folder; what takes long comes last.
 
@@ -65,17 +68,24 @@ def check_dataset(
         models: those whose context the texts have to fit; they are loaded, and nothing is downloaded. Empty: of the
             catalogue, those of which it can be told without their weights.
         near_bits: near-duplicates differ in at most so many bits of 64.
+        skip_unreadable: pictures that can't be read are left out, and are no fault.
 
     Raises:
         KisBenchError: no such layout, or number of bits. What is wrong with the folder is a finding.
     """
     NearDuplicates.parse(f"phash:{near_bits}")
-    found = examine(name, root, choose_layout(name, layout), models, near_bits)
+    chosen = choose_layout(name, layout)
+    found = examine(name, root, chosen, models, near_bits, skip_unreadable)
     return (replace(check, finding=make_printable(check.finding)) for check in found)
 
 
 def examine(
-    name: str, root: Path, layout: Layout, models: Sequence[Checkpoint], near_bits: int
+    name: str,
+    root: Path,
+    layout: Layout,
+    models: Sequence[Checkpoint],
+    near_bits: int,
+    skip_unreadable: bool,
 ) -> Iterator[Check]:
     study, unread = None, False
     try:
@@ -117,7 +127,7 @@ def examine(
         for topic, compare in ACROSS_SETS:
             yield from make_notes(topic, compare(subject))
     if len(collection):
-        yield from check_pictures(subject, near_bits)
+        yield from check_pictures(subject, near_bits, skip_unreadable)
     if subject.queries:
         yield from check_contexts(subject, models)
 
@@ -152,8 +162,14 @@ def check_labels(subject: ExaminedDataset) -> Iterator[Check]:
         )
 
 
-def check_pictures(subject: ExaminedDataset, near_bits: int) -> Iterator[Check]:
+def check_pictures(
+    subject: ExaminedDataset, near_bits: int, skip_unreadable: bool
+) -> Iterator[Check]:
+    unreadable: dict[str, str] = {}
     try:
+        if skip_unreadable:
+            collection, unreadable = leave_out_unreadable(subject.collection)
+            subject = replace(subject, collection=collection)
         looks = (
             compute_perceptual_hashes(subject.collection),
             compute_colour_grids(subject.collection),
@@ -162,7 +178,8 @@ def check_pictures(subject: ExaminedDataset, near_bits: int) -> Iterator[Check]:
         yield Check(
             "pictures",
             False,
-            f"some can't be read, and nothing is measured with them\n{format_problems(error)}",
+            f"some can't be read, and nothing is measured with them, unless {spell_option('skip-unreadable')} "
+            f"leaves them out\n{format_problems(error)}",
         )
         yield Check(
             "identical files, near-duplicates",
@@ -170,7 +187,16 @@ def check_pictures(subject: ExaminedDataset, near_bits: int) -> Iterator[Check]:
             "not looked for until all pictures can be read",
         )
         return
-    yield Check("pictures", True, "all can be read")
+    if unreadable:
+        gone = [query for query in subject.queries if not subject.targets(query)]
+        lost = [f"{query.label_set}/{query.query_id}" for query in gone]
+        yield Check(
+            "pictures",
+            None,
+            "\n".join(describe_unreadable(unreadable, lost, MOST_UNREADABLE_NAMED)),
+        )
+    else:
+        yield Check("pictures", True, "all can be read")
     wanted = sorted({subject.targets(query) for query in subject.queries} - {()})
     if wanted:
         yield from find_twins(subject.collection, wanted, looks[0], near_bits, looks[1])

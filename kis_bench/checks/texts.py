@@ -16,7 +16,7 @@ from pathlib import Path
 from kis_bench.analysis.label_sets import UNSPACED
 from kis_bench.checks.check import Check
 from kis_bench.datasets.labels import Labels
-from kis_bench.files.images import IMAGE_SUFFIXES
+from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.files.text import make_plain, shorten
 from kis_bench.records import Collection, Query
 

@@ -64,8 +64,12 @@ def read_dataset_row(arguments: argparse.Namespace) -> DatasetRow:
 
 
 def load_chosen_dataset(arguments: argparse.Namespace) -> Dataset:
-    row = read_dataset_row(arguments)
-    return datasets.load(row.name, row.folder, layout=row.layout)
+    """The dataset given by the arguments of `add_dataset`, read as the other options say, where a command has them."""
+    from kis_bench.files.picture_formats import set_pixel_limit
+
+    set_pixel_limit(getattr(arguments, "max_pixels", None))
+    row, skip = read_dataset_row(arguments), getattr(arguments, "skip_unreadable", False)
+    return datasets.load(row.name, row.folder, layout=row.layout, skip_unreadable=skip)
 
 
 def require_usable(name: str, *, download: bool = False, weights: bool = True) -> Checkpoint:

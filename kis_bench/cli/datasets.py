@@ -27,7 +27,7 @@ from kis_bench.cli.models import OUTCOME_WORDS
 from kis_bench.cli.parser import Commands, add_command, add_command_group
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
-from kis_bench.datasets.left_out import describe_left_out
+from kis_bench.datasets.left_out import describe_left_out, describe_unreadable
 from kis_bench.encoders.back_ends import list_forms
 from kis_bench.errors import KisBenchError, NotReady
 
@@ -72,6 +72,8 @@ def add_dataset_commands(commands: Commands) -> None:
         help="pictures of the same colours are alike up to so many different bits of 64; they "
         "differ in even numbers, so 5 is as 4 (default: phash:6)",
     )
+    add_session_option(checking, "max-pixels", default=None)
+    add_session_option(checking, "skip-unreadable")
     add_old_name(checking, "near", "near_duplicates", type=int)
     embedding = add_command(
         commands,
@@ -89,6 +91,8 @@ def add_dataset_commands(commands: Commands) -> None:
     add_session_option(embedding, "verify", type=parse_natural)
     add_old_name(embedding, "kis-verify", "verify", type=parse_natural)
     add_session_option(embedding, "download")
+    add_session_option(embedding, "max-pixels", default=None)
+    add_session_option(embedding, "skip-unreadable")
     kinds = add_command_group(
         commands, "import", "Takes over what others wrote: tasks of VBS, saves of M3RT."
     )
@@ -156,7 +160,9 @@ def list_datasets(arguments: argparse.Namespace) -> int:
 def check_folder(arguments: argparse.Namespace) -> int:
     """Looks for what is wrong or odd in a dataset folder, and says what it means for the results."""
     from kis_bench.checks.datasets import check_dataset
+    from kis_bench.files.picture_formats import set_pixel_limit
 
+    set_pixel_limit(arguments.max_pixels)
     row = read_dataset_row(arguments)
     root = row.folder
     if root is None:
@@ -172,7 +178,12 @@ def check_folder(arguments: argparse.Namespace) -> int:
     )
     failed = False
     for found in check_dataset(
-        row.name, root, layout=arguments.layout, near_bits=arguments.near_duplicates, models=models
+        row.name,
+        root,
+        layout=arguments.layout,
+        near_bits=arguments.near_duplicates,
+        models=models,
+        skip_unreadable=arguments.skip_unreadable,
     ):
         print(f"{OUTCOME_WORDS[found.passed]}  {found.name}: {found.finding}", flush=True)
         failed |= found.passed is False
@@ -218,7 +229,7 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
         print(f"{dataset.name}: no label files, so no texts are embedded")
     if dataset.left_out:
         print(f"left out of {dataset.name}: {describe_left_out(dataset.left_out)}")
-    for line in dataset.unread:
+    for line in (*describe_unreadable(dataset.unreadable, dataset.unasked), *dataset.unread):
         print(f"left out of {dataset.name}: {line}")
     print(f"store: {store.path}")
     return 0

@@ -139,13 +139,21 @@ def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
     return row.label_sets or known
 
 
-def load(name: str, root: str | Path | None = None, *, layout: str | None = None) -> Dataset:
+def load(
+    name: str,
+    root: str | Path | None = None,
+    *,
+    layout: str | None = None,
+    skip_unreadable: bool = False,
+) -> Dataset:
     """A dataset by name: an embedded one, a folder ``root``, or a folder below ``KIS_DATA`` or right here.
 
     Without ``root`` the name may also be that of a folder with its path, such as ``./mine``.
 
     Args:
         layout: how its files are named, one of LAYOUTS; None: that of the name, else any folder.
+        skip_unreadable: leave out pictures that can't be read, and queries of which no target can; the dataset names
+            them. Each picture is decoded for it, once.
 
     Raises:
         UnknownName: nothing has this name. NotReady: its folder isn't there.
@@ -160,7 +168,8 @@ def load(name: str, root: str | Path | None = None, *, layout: str | None = None
     if not (state := find_readiness(row)).ready:
         raise NotReady(f"dataset {name}", state.state, state.remedy)
     if row.folder is not None:
-        return read_dataset(name, row.folder, choose_layout(name, layout))
+        chosen = choose_layout(name, layout)
+        return read_dataset(name, row.folder, chosen, skip_unreadable=skip_unreadable)
     emoji = read_openmoji(openmoji.prepare(find_cache_folder()))
     if name == "openmoji":
         return emoji

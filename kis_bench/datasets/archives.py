@@ -16,7 +16,7 @@ from kis_bench.datasets.found import Found, is_encodable, is_hidden
 from kis_bench.datasets.picture_tables import find_in_parquet
 from kis_bench.errors import BadFile
 from kis_bench.files.cache import find_once
-from kis_bench.files.images import IMAGE_SUFFIXES
+from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)

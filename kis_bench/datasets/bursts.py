@@ -7,16 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from kis_bench.datasets.listing import (
-    CHUNK_UNIT,
-    READING_THREADS,
-    Listing,
-    PictureFiles,
-    read_states,
-)
+from kis_bench.datasets.digests import CHUNK_UNIT, read_states
+from kis_bench.datasets.listing import READING_THREADS, Listing, PictureFiles
 from kis_bench.files.cache import FileFacts
-from kis_bench.files.images import UNREADABLE, open_image
+from kis_bench.files.images import UNREADABLE
 from kis_bench.files.parallel import map_in_threads
+from kis_bench.files.picture_formats import open_image
 from kis_bench.records import Picture
 
 PAUSE_S = 3.0  #: seconds without a photo that end a burst

@@ -9,15 +9,17 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from pathlib import Path
 
+from kis_bench.datasets.digests import Digests
 from kis_bench.datasets.labels import find_label_files, read_labels
 from kis_bench.datasets.layouts import Groups, Layout, Times, require_all_groups
-from kis_bench.datasets.left_out import UNLISTED, count_by_kind
-from kis_bench.datasets.listing import Digests, Listing, PictureFiles, list_pictures, walk
+from kis_bench.datasets.left_out import UNLISTED, UNREADABLE_PICTURES, count_by_kind
+from kis_bench.datasets.listing import Listing, PictureFiles, list_pictures, walk
 from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.reset import JUDGMENTS_DATABASE, TRIPLET_FILES, Study, is_study, read_study
+from kis_bench.datasets.unreadable import leave_out_queries, leave_out_unreadable
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.csv_tables import find_unexpected_columns, parse_seconds, read_rows
-from kis_bench.files.images import IMAGE_SUFFIXES
+from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.records import Collection, Dataset
 
 PICTURE_FOLDERS = (
@@ -51,8 +53,14 @@ def explain_no_folder(folder: Path) -> str:
     )
 
 
-def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Dataset:
-    """The dataset in a folder. Raises KisBenchError with all problems of its files."""
+def read_dataset(
+    name: str, root: Path, layout: Layout, note: str = "", *, skip_unreadable: bool = False
+) -> Dataset:
+    """The dataset in a folder. Raises KisBenchError with all problems of its files.
+
+    Args:
+        skip_unreadable: leave out pictures that can't be read, with the queries for them, and say so.
+    """
     if not root.is_dir():
         raise KisBenchError(f"dataset {name}: {explain_no_folder(root)}")
     files = find_label_files(root)
@@ -64,10 +72,15 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
     wrong = [BadFile(file, problems) for file, problems in labels.problems.items() if problems]
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
+    queries, unreadable, unasked = tuple(labels.queries), dict[str, str](), tuple[str, ...]()
+    if skip_unreadable:
+        collection, unreadable = leave_out_unreadable(collection)
+        queries, unasked = leave_out_queries(queries, unreadable)
+        left_out |= {UNREADABLE_PICTURES: len(unreadable)} if unreadable else {}
     return Dataset(
         name,
         collection,
-        tuple(labels.queries),
+        queries,
         study.triplets,
         study.judgments,
         study.participants,
@@ -76,6 +89,8 @@ def read_dataset(name: str, root: Path, layout: Layout, note: str = "") -> Datas
         (*study.remarks, *note_missing_images(study.images, collection)),
         left_out,
         tuple(find_unread_tables(root, labelled=bool(files))),
+        unreadable,
+        unasked,
     )
 
 

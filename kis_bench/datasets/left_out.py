@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kis_bench.datasets.found import NO_IMAGE
+from kis_bench.files.picture_formats import AVIF_SUFFIXES, HEIF_SUFFIXES
+from kis_bench.records import count_things
 
 #: Pictures that aren't read; convert them.
 PHOTO_FILES = re.compile(
@@ -18,7 +20,10 @@ OTHER_KINDS = re.compile(
 )
 NO_SUFFIX = "without suffix"
 UNLISTED = "(pictures that images.csv doesn't list)"
+UNREADABLE_PICTURES = "(unreadable pictures)"
+SPECIAL_FILES = "(pipes, sockets and devices)"
 OTHER_FILES = "others"
+NAMED_IN_A_LINE = 5  #: in one line
 
 
 def count_by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
@@ -32,7 +37,7 @@ def count_by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
             named = any(
                 kinds.fullmatch(suffix) for kinds in (PHOTO_FILES, PACKED_FILES, OTHER_KINDS)
             )
-            known = named or suffix in (NO_IMAGE, UNLISTED)
+            known = named or suffix in (NO_IMAGE, UNLISTED, SPECIAL_FILES)
             found[suffix if known else OTHER_FILES if suffix else NO_SUFFIX] += count
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
@@ -40,16 +45,42 @@ def count_by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
 def describe_left_out(left_out: Mapping[str, int]) -> str:
     """The counts, and what to do.
 
-    >>> describe_left_out({".heic": 12, ".json": 3})
-    "12 .heic, 3 .json; what they show can't be found; convert .heic to JPEG"
+    >>> describe_left_out({".nef": 12, ".json": 3})
+    "12 .nef, 3 .json; what they show can't be found; convert .nef to JPEG"
+    >>> print(describe_left_out({".heic": 1}).partition("; convert ")[2])
+    .heic to JPEG, or install the extra "photos", which reads .heic
     """
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.items())
     photos, packed = (
         ", ".join(filter(some.fullmatch, left_out)) for some in (PHOTO_FILES, PACKED_FILES)
     )
-    mend = [f"convert {photos} to JPEG"] if photos else []
+    extra = ", ".join(kind for kind in left_out if kind in (*AVIF_SUFFIXES, *HEIF_SUFFIXES))
+    read = f', or install the extra "photos", which reads {extra}' if extra else ""
+    mend = [f"convert {photos} to JPEG{read}"] if photos else []
+    mend += ["replace unreadable pictures"] if UNREADABLE_PICTURES in left_out else []
     mend += [f"unpack {packed}, or pack pictures as .tar"] if packed else []
     return f"{kinds}; what they show can't be found; {'; '.join(mend) or 'fine if they are no pictures'}"
+
+
+def describe_unreadable(
+    unreadable: Mapping[str, str], unasked: Sequence[str], most: int = NAMED_IN_A_LINE
+) -> list[str]:
+    """A line on pictures that can't be read, and one on queries that went with them; run.json has all of them.
+
+    >>> describe_unreadable({"a": "empty", "b": "cut off"}, ["short/q1"], most=1)
+    ["2 pictures can't be read: a (empty), …; run.json names all", '1 query of which no target can be read: short/q1']
+    """
+    pictures = [f"{item} ({why})" for item, why in unreadable.items()]
+    both = (
+        ("picture", "can't be read", pictures),
+        ("query", "of which no target can be read", unasked),
+    )
+    return [
+        f"{count_things(len(names), noun)} {what}: {', '.join(names[:most])}"
+        + (", …; run.json names all" if len(names) > most else "")
+        for noun, what, names in both
+        if names
+    ]
 
 
 def explain_left_out(kind: str) -> str:

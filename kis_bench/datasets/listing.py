@@ -1,7 +1,6 @@
-"""Lists and digests the pictures below a folder, also those inside archives; made for millions of files.
+"""Lists the pictures below a folder, also those inside archives; made for millions of files.
 
-Folders are read in parallel, as they come, and nothing is opened but  Digests are computed when the first
-is asked for, in parallel, and known the next time as long as size and time of change of a file are the same.
+Folders are read in parallel, as they come, and nothing is opened but archives.
 """
 
 from __future__ import annotations
@@ -12,26 +11,22 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 from kis_bench.datasets.archives import find_in_archive
 from kis_bench.datasets.found import Found, is_encodable, is_hidden
 from kis_bench.datasets.parquet import ParquetCell, is_same_picture
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.cache import MOST_NAMES, FileFacts, read_file_state
-from kis_bench.files.images import IMAGE_SUFFIXES
-from kis_bench.files.parallel import map_in_threads
+from kis_bench.files.cache import MOST_NAMES
+from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.files.progress import track_each
-from kis_bench.files.whole import digest_content
 from kis_bench.records import Part, Picture
 
 ARCHIVES = frozenset({".tar", ".parquet"})
 Contents = tuple[
     list[str], list[tuple[str, frozenset[tuple[int, int]]]]
 ]  #: files; folders with those above them
-CHUNK_UNIT = f" x {MOST_NAMES} files"  #: unit of progress over chunks of pictures
 RUN_FOLDER = re.compile(
     r"\d{8}T\d{6}Z-[0-9a-f]{6}"
 )  #: with a run.json in it: its plots are no pictures
@@ -220,72 +215,3 @@ def walk(root: Path) -> Iterator[str]:
         finally:
             for future in running:
                 future.cancel()
-
-
-class Digests(Sequence[str]):
-    """SHA-256 of each picture's bytes; all are computed when the first is needed.
-
-    Raises, then:
-        BadFile: some pictures can't be read; all of them are named.
-    """
-
-    def __init__(self, name: str, pictures: PictureFiles) -> None:
-        self.name, self.pictures = name, pictures
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.all[index]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.all)
-
-    @cached_property
-    def all(self) -> tuple[str, ...]:
-        chunks = self.pictures.chunks()
-        digests: list[str] = []
-        problems: list[str] = []
-        for some, wrong in map_in_threads(
-            digest_some, chunks, READING_THREADS, f"{self.name}: digests", unit=CHUNK_UNIT
-        ):
-            digests += some
-            problems += wrong
-        if problems:
-            raise BadFile(f"dataset {self.name}", problems)
-        return tuple(digests)
-
-
-def digest_some(pictures: PictureFiles) -> tuple[list[str], list[str]]:
-    """The digests of some pictures, and their problems; a file is read again only if it has changed."""
-    names, states, problems = read_states(pictures)
-    facts = FileFacts("digest")
-    digests = facts.look_up(states)
-    fresh: list[tuple[str, str, str]] = []
-    for i, name in enumerate(names):
-        if name not in digests:
-            try:
-                digests[name] = digest_content(pictures[i])
-            except OSError as error:
-                problems.append(f"{pictures[i]} can't be read: {error.strerror or error}")
-                digests[name] = ""
-            else:
-                if name in states:
-                    fresh.append((name, states[name], digests[name]))
-    facts.keep(fresh)
-    return [digests[name] for name in names], list(dict.fromkeys(problems))
-
-
-def read_states(pictures: PictureFiles) -> tuple[list[str], dict[str, str], list[str]]:
-    """Names under which facts on pictures are kept, states of the files old enough to have one, and problems."""
-    names, states, problems = [], {}, []
-    for i, (name, file) in enumerate(pictures.places()):
-        names.append(name)
-        try:
-            state = read_file_state(file)
-        except OSError as error:
-            problems.append(f"{pictures[i]} can't be read: {error.strerror}")
-            continue
-        if state is not None:
-            states[name] = state
-    return names, states, problems

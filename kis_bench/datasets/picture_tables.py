@@ -22,7 +22,7 @@ from kis_bench.datasets.parquet import (
 )
 from kis_bench.errors import BadFile
 from kis_bench.files.cache import find_once
-from kis_bench.files.images import IMAGE_SUFFIXES
+from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.files.whole import digest_content
 
 ID_COLUMNS = ("item_id", "key", "__key__", "id")

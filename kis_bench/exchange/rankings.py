@@ -32,7 +32,8 @@ def load_measured_dataset(run: Run, name: str, root: Path | None) -> Dataset | U
     """Loads the dataset as it was measured; Unavailable if that isn't possible."""
     about = run.provenance.get("datasets", {}).get(name, {})
     try:
-        dataset = readers.load(name, root, layout=about.get("layout"))
+        skip = bool(about.get("unreadable"))
+        dataset = readers.load(name, root, layout=about.get("layout"), skip_unreadable=skip)
         fingerprint = dataset.fingerprint  # which may look into all images for the first time
     except KisBenchError as error:
         return Unavailable(" ".join(str(error).split()))

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kis_bench.choices import MOST_PIXELS
 from kis_bench.colours import to_cielab
 from kis_bench.errors import BadFile
 from kis_bench.files.cache import FileFacts
 from kis_bench.files.images import read_image
 from kis_bench.files.parallel import map_in_threads
+from kis_bench.files.picture_formats import find_pixel_limit
 from kis_bench.records import Collection, Picture
 
 GRID = 4  #: cells of a picture in each direction, of which the mean colours are kept
@@ -49,7 +51,9 @@ def compute_looks(collection: Collection) -> list[str]:
     import imagehash
 
     facts = FileFacts(f"phash {imagehash.__version__}, colours {GRID}")
-    known = facts.look_up(dict.fromkeys(collection.content, ""))
+    limit = find_pixel_limit()
+    state = "" if limit == MOST_PIXELS else str(limit)  # what one limit lets in, another may not
+    known = facts.look_up(dict.fromkeys(collection.content, state))
     missing = [i for i, digest in enumerate(collection.content) if digest not in known]
     spans = [missing[i : i + CHUNK_PICTURES] for i in range(0, len(missing), CHUNK_PICTURES)]
     problems: list[str] = []
@@ -67,7 +71,7 @@ def compute_looks(collection: Collection) -> list[str]:
             for i, (look, said) in zip(span, made, strict=True)
             if not said
         }
-        facts.keep([(digest, "", look) for digest, look in fresh.items()])
+        facts.keep([(digest, state, look) for digest, look in fresh.items()])
         known |= fresh
     if problems:
         raise BadFile(f"dataset {collection.name}", problems)

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import struct
-import threading
-import warnings
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image
 
 from kis_bench.errors import BadFile
+from kis_bench.files.jpeg_ends import load_pixels
 from kis_bench.files.orientation import turn_upright
+from kis_bench.files.picture_formats import find_format, open_image
 from kis_bench.records import Picture
 
-JPEG_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".mpo",
-)  # the last has several pictures: the first is shown
-IMAGE_SUFFIXES = frozenset({*JPEG_SUFFIXES, ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
-#: Nothing else is tried: some formats that Pillow knows are programs, which other programs run.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-PNG_MARK, PNG_TEXTS = b"\x89PNG\r\n\x1a\n", (b"tEXt", b"zTXt", b"iTXt")
-WITHOUT_WARNINGS = threading.Lock()  #: filters of warnings belong to all threads
-SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")  #: modes of grey
+PNG_DEPTH_AND_COLOUR, SIXTEEN_BIT_GREY = slice(24, 26), b"\x10\0"  #: of its first chunk
+BITS_TAG, WHITE_TAG, ZERO_IS_WHITE = 258, 262, 0  #: of TIFF
 #: What a damaged file may raise out of Pillow; warnings, where somebody made errors of them.
 UNREADABLE: tuple[type[Exception], ...] = (
     OSError,
@@ -64,54 +52,28 @@ def read_image(picture: Picture) -> Image.Image:
         raise BadFile(picture, [problem]) from error
 
 
-def open_image(picture: Picture) -> Image.Image:
-    """Opens a picture and reads its header only; formats that could do more than show a picture aren't tried.
-
-    What stands beside the pixels is no reason to refuse it: neither a comment that is too long for Pillow nor a
-    warning about metadata, where warnings are errors.
-    """
-    source: Any = picture if isinstance(picture, Path) else io.BytesIO(picture.read_bytes())
+def find_fault(picture: Picture) -> str:
+    """Why a picture can't be read; "" if it can."""
     try:
-        return Image.open(source, formats=FORMATS)
-    except Warning:
-        with WITHOUT_WARNINGS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Image.open(source, formats=FORMATS)
-    except ValueError:
-        content = picture.read_bytes()
-        if not content.startswith(PNG_MARK):
-            raise
-        return Image.open(io.BytesIO(drop_texts(content)), formats=("PNG",))
+        with open_image(picture) as file:
+            upright(file)
+    except UNREADABLE as error:
+        return explain(error)
+    return ""
 
 
-def drop_texts(content: bytes) -> bytes:
-    r"""A PNG without its comments, as far as its chunks can be told apart.
-
-    >>> drop_texts(PNG_MARK + b"\0\0\0\2tEXthi....\0\0\0\0IEND....").removeprefix(PNG_MARK)
-    b'\x00\x00\x00\x00IEND....'
-    """
-    kept, at = [content[: len(PNG_MARK)]], len(PNG_MARK)
-    while at < len(content):
-        end = at + 12 + int.from_bytes(content[at : at + 4], "big")  # length, kind and checksum
-        if content[at + 4 : at + 8] not in PNG_TEXTS:
-            kept.append(content[at:end])
-        at = end
-    return b"".join(kept)
-
-
-def explain(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "empty, or none of " + ", ".join(FORMATS)
-    return str(error) or type(error).__name__
+def explain(error: BaseException) -> str:
+    """Why a picture can't be read, without its path."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture as a viewer shows it: turned as its EXIF data says, on white where it is transparent, RGB.
+    """The picture as a viewer shows it: turned as its metadata say, on white where it is transparent, RGB.
 
     Raises:
         ValueError: its numbers have no defined colours (32 bits a pixel, floating point, CIELAB).
     """
-    turned = reduce_to_eight_bits(turn_upright(image), image.format)
+    turned = turn_upright(to_eight_bits(load_pixels(image)), image)
     if turned.has_transparency_data:
         on_white = Image.new("RGBA", turned.size, "white")
         on_white.alpha_composite(turned.convert("RGBA"))
@@ -119,10 +81,60 @@ def upright(image: Image.Image) -> Image.Image:
     return turned.convert("RGB")
 
 
-def reduce_to_eight_bits(image: Image.Image, kind: str | None) -> Image.Image:
-    """Scales 16-bit grey to 8 bits, where Pillow would turn everything above 255 white."""
-    if image.mode in SIXTEEN_BITS or (image.mode == "I" and kind == "PNG"):
-        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """The picture with 8 bits a channel, where Pillow would cut, invert or fill what a viewer doesn't."""
+    if image.mode in SIXTEEN_BITS or (image.mode, image.format) == ("I", "PNG"):  # of older Pillow
+        return Image.fromarray(scale_deep_grey(image))
     if image.mode in ("I", "F", "LAB"):
         raise ValueError(f"mode {image.mode} has no defined white; save it with 8 bits a colour")
+    extent = find_first_frame(image)
+    if extent is not None:
+        canvas = Image.new("RGBA", image.size)  # transparent
+        canvas.paste(image.convert("RGBA").crop(extent), extent)
+        return canvas
     return image
+
+
+def is_shown_anew(head: bytes, picture: Picture) -> bool:
+    """Whether a picture was shown otherwise by versions that knew no grey of 12 bits and no white zero among others.
+
+    Args:
+        head: its first bytes, of which `HEAD_BYTES` tell its format.
+    """
+    kind = find_format(head)
+    deep_png = kind == "PNG" and head[PNG_DEPTH_AND_COLOUR] == SIXTEEN_BIT_GREY
+    if kind not in ("TIFF", "GIF") and not deep_png:
+        return False
+    try:
+        with open_image(picture) as image:
+            if kind == "GIF":
+                return find_first_frame(image) is not None
+            deep = image.mode in SIXTEEN_BITS or deep_png
+            bits, inverted, level = describe_deep_grey(image)
+            return deep and (bits != 16 or inverted or level is not None)
+    except UNREADABLE:
+        return False
+
+
+def describe_deep_grey(image: Image.Image) -> tuple[int, bool, int | None]:
+    """Of grey with more than 8 bits: how many, whether zero is white, and the level that is transparent, if any."""
+    tags, level = getattr(image, "tag_v2", {}), image.info.get("transparency")
+    bits = max(tags.get(BITS_TAG, (16,)))
+    inverted = tags.get(WHITE_TAG) == ZERO_IS_WHITE
+    return bits, inverted, level if isinstance(level, int) else None
+
+
+def find_first_frame(image: Image.Image) -> tuple[int, int, int, int] | None:
+    """Where the first frame of a GIF lies, if that isn't all of its canvas."""
+    extent = getattr(image, "dispose_extent", None)
+    return None if extent is None or tuple(extent) == (0, 0, *image.size) else tuple(extent)
+
+
+def scale_deep_grey(image: Image.Image) -> NDArray[np.uint8]:
+    """The highest 8 bits of grey, white where the file says that zero or a level that is transparent is white."""
+    deep = np.asarray(image).astype(np.uint32)
+    bits, inverted, level = describe_deep_grey(image)
+    grey = (deep >> (bits - 8)).astype(np.uint8)
+    if inverted:
+        grey = 255 - grey
+    return grey if level is None else np.where(deep == level, np.uint8(255), grey)

@@ -30,13 +30,16 @@ XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:=["']|>)([1-8])""")
 
 
-def turn_upright(image: Image.Image) -> Image.Image:
-    """The picture as its orientation says; of a TIFF Pillow has done it when its pixels are there."""
-    image.load()
-    method = None if image.format == "TIFF" else TURNS.get(find_orientation(image))
+#: Their pixels come turned: a TIFF's by Pillow, a HEIC's by its decoder, which alone knows what its file says.
+TURNED_FORMATS = ("TIFF", "HEIF")
+
+
+def turn_upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
+    """The pixels as the orientation of an image that was opened, which is loaded by now, says."""
+    method = None if image.format in TURNED_FORMATS else TURNS.get(find_orientation(image))
     if method is None:
-        return image
-    turned = image.transpose(method)
+        return pixels
+    turned = pixels.transpose(method)
     for key in (*EXIF_KEYS, *XMP_KEYS):  # which would turn it again
         turned.info.pop(key, None)
     return turned

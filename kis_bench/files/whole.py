@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from kis_bench.errors import KisBenchError
 from kis_bench.files.strays import claim_hidden
@@ -78,8 +79,13 @@ def digest_content(file: Picture) -> str:
     """SHA-256 of the bytes of a file, or of a picture inside an archive."""
     if not isinstance(file, Path):
         return hashlib.sha256(file.read_bytes()).hexdigest()
-    total = hashlib.sha256()
     with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            total.update(chunk)
+        return digest_stream(stream)
+
+
+def digest_stream(stream: IO[bytes]) -> str:
+    """SHA-256 of what follows in a stream."""
+    total = hashlib.sha256()
+    while chunk := stream.read(CHUNK_BYTES):
+        total.update(chunk)
     return total.hexdigest()

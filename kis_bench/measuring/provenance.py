@@ -45,6 +45,7 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
 
 def describe_dataset(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:
     """Returns what any measurement over a dataset says of it."""
+    lost = {"unreadable": dict(dataset.unreadable), "queries_left_out": [*dataset.unasked]}
     return {
         "fingerprint": dataset.fingerprint,
         "contents": dataset.contents,
@@ -52,6 +53,7 @@ def describe_dataset(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:
         "note": dataset.note,
         "left_out": dict(dataset.left_out),
         "unread": [] if privacy else [*dataset.unread],
+        **{fact: what for fact, what in lost.items() if what},
     }
 
 

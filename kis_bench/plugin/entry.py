@@ -94,6 +94,10 @@ def pytest_configure(config: pytest.Config) -> None:
         take_defaults(config)
         return
     config.stash[CONFIGURED] = True
+    if config.option.kis_max_pixels is not None:
+        from kis_bench.files.picture_formats import set_pixel_limit
+
+        config.add_cleanup(set_pixel_limit(config.option.kis_max_pixels))
     if in_use(config):
         enable(config)
     elif not hasattr(config, "workerinput"):

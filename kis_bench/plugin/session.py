@@ -109,7 +109,8 @@ def load_ready_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
 def load_dataset(config: pytest.Config, row: DatasetRow) -> Dataset:
     kept = config.stash.setdefault(LOADED, {})
     if row not in kept:
-        kept[row] = datasets.load(row.name, row.folder, layout=row.layout)
+        skip = config.option.kis_skip_unreadable
+        kept[row] = datasets.load(row.name, row.folder, layout=row.layout, skip_unreadable=skip)
     return kept[row]
 
 

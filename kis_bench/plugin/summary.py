@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kis_bench.datasets.left_out import describe_left_out
+from kis_bench.datasets.left_out import describe_left_out, describe_unreadable
 from kis_bench.plugin.entry import in_use
 from kis_bench.plugin.gating import GATE
 from kis_bench.plugin.session import line_up, query_sets
@@ -106,7 +106,8 @@ def tell_files_left_out(recorder: Recorder, reporter: pytest.TerminalReporter) -
     """Which files of measured datasets were not searched."""
     for name, about in recorder.provenance["datasets"].items():
         said = [describe_left_out(about["left_out"])] if about.get("left_out") else []
-        for line in (*said, *about.get("unread", ())):
+        lost = describe_unreadable(about.get("unreadable", {}), about.get("queries_left_out", ()))
+        for line in (*said, *lost, *about.get("unread", ())):
             write_wrapped(reporter, f"left out of {name}: {line}", yellow=True)
 
 

@@ -71,7 +71,9 @@ OF_DATASETS = frozenset(
         "n_triplets",
         "near_duplicates",
         "note",
+        "queries_left_out",
         "segment_s",
+        "unreadable",
     }
 )
 #: Options that are shown with their values, which are numbers or words of ours; of others only the name.
@@ -85,11 +87,13 @@ PUBLIC_OPTIONS = frozenset(
         "exact",
         "gate-metric",
         "image-similarity",
+        "max-pixels",
         "near-duplicates",
         "precision",
         "privacy",
         "query-factor",
         "segment",
+        "skip-unreadable",
         "strict",
         "tolerance",
         "verify",

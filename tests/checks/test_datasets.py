@@ -15,7 +15,7 @@ from kis_bench.checks import datasets
 from kis_bench.checks.check import Check
 from kis_bench.checks.datasets import check_dataset
 from kis_bench.checks.texts import fold, repair
-from kis_bench.datasets import listing
+from kis_bench.datasets import digests
 from kis_bench.datasets.reset import read_study
 from kis_bench.encoders.catalogue import find
 from kis_bench.errors import KisBenchError, UnknownName, explain_install
@@ -128,10 +128,10 @@ def test_images_are_counted_with_groups_and_times(folder):
 
 
 def test_photos_of_a_phone_are_to_be_converted(folder):
-    for name in ("x.heic", "y.HEIC", "notes.txt"):
+    for name in ("x.nef", "y.NEF", "notes.txt"):
         (folder / "images" / name).write_text("")
     assert only(folder, "files not read").startswith(
-        "2 .heic, 1 .txt; what they show can't be found; convert .heic"
+        "2 .nef, 1 .txt; what they show can't be found; convert .nef"
     )
 
 
@@ -198,10 +198,10 @@ def test_pictures_that_cannot_be_read_are_all_named(folder):
 
 
 def test_files_that_cannot_be_opened_are_named(folder, monkeypatch):
-    def refuse(picture):
+    def refuse(picture, known):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(listing, "digest_content", refuse)
+    monkeypatch.setattr(digests, "digest_picture", refuse)
     assert "a.png can't be read: Permission denied" in remarks(folder)[0].finding
 
 

@@ -79,29 +79,29 @@ def test_two_names_of_one_file_are_read(folder):
 
 def test_what_is_not_read_is_counted_by_kind(folder):
     for name in (
-        "x.heic",
-        "deep/y.HEIC",
+        "x.nef",
+        "deep/y.NEF",
         "z.zip",
         "w.xyz",
         "v. of my aunt",
         "no-suffix",
-        ".hidden.heic",
+        ".hidden.nef",
         "t.json",
     ):
         (folder / "images" / name).write_bytes(b"")
     loaded = datasets.load("mine", folder)
-    assert loaded.left_out == {".heic": 2, "others": 2, ".zip": 1, "without suffix": 1, ".json": 1}
+    assert loaded.left_out == {".nef": 2, "others": 2, ".zip": 1, "without suffix": 1, ".json": 1}
     said = describe_left_out(loaded.left_out)
-    assert said.startswith("2 .heic, 2 others, ")
-    assert said.endswith("convert .heic to JPEG; unpack .zip, or pack pictures as .tar")
+    assert said.startswith("2 .nef, 2 others, ")
+    assert said.endswith("convert .nef to JPEG; unpack .zip, or pack pictures as .tar")
     bare = datasets.load("mine", folder)
     assert bare.fingerprint == loaded.fingerprint
 
 
 def test_pictures_that_a_list_leaves_out_are_counted(folder):
     (folder / "images.csv").write_text("item_id,path\na,images/a.png\nb,./images/../images/b.png\n")
-    (folder / "images" / "x.heic").write_bytes(b"")
-    assert datasets.load("mine", folder).left_out == {UNLISTED: 1, ".heic": 1}
+    (folder / "images" / "x.nef").write_bytes(b"")
+    assert datasets.load("mine", folder).left_out == {UNLISTED: 1, ".nef": 1}
 
 
 def test_tables_among_the_pictures_are_not_left_out(tmp_path):
@@ -117,4 +117,4 @@ def test_the_drawings_that_come_with_the_package_leave_nothing_out():
 
 
 def test_counts_that_are_none_are_left_out():
-    assert count_by_kind({".csv": 0, ".heic": -1, ".txt": 2}) == {".txt": 2}
+    assert count_by_kind({".csv": 0, ".nef": -1, ".txt": 2}) == {".txt": 2}

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench.datasets import listing
+from kis_bench.datasets import digests
+from kis_bench.datasets.digests import Digests
 from kis_bench.datasets.found import NO_IMAGE
-from kis_bench.datasets.listing import Digests, list_pictures
+from kis_bench.datasets.listing import list_pictures
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.images import read_image
 
@@ -301,30 +302,32 @@ def test_names_that_are_not_utf8_are_problems(tmp_path):
 
 def test_no_pictures_says_what_is_there_instead(tmp_path):
     for i in range(3):
-        put(tmp_path / f"{i}.heic", b"x")
-    with pytest.raises(KisBenchError, match=r"no images in .* there are: 3 \.heic"):
+        put(tmp_path / f"{i}.nef", b"x")
+    with pytest.raises(KisBenchError, match=r"no images in .* there are: 3 \.nef"):
         list_pictures("mine", tmp_path)
 
 
 def test_digests_are_read_once_and_again_only_for_what_has_changed(tmp_path, monkeypatch):
     read = []
-    whole = listing.digest_content
+    whole = digests.digest_picture
     monkeypatch.setattr(
-        listing, "digest_content", lambda picture: (read.append(str(picture)), whole(picture))[1]
+        digests,
+        "digest_picture",
+        lambda picture, known: (read.append(str(picture)), whole(picture, known))[1],
     )
     for i in range(2000):
         put(tmp_path / f"{i % 7}" / f"{i}.png", b"%d" % i)
 
-    def digests():
+    def list_digests():
         read.clear()
         return list(Digests("mine", list_pictures("mine", tmp_path).pictures))
 
-    first = digests()
+    first = list_digests()
     assert len(read) == 2000
-    assert digests() == first
+    assert list_digests() == first
     assert read == []
     put(tmp_path / "3" / "3.png", b"another", 50)
-    changed = digests()
+    changed = list_digests()
     assert [os.path.basename(path) for path in read] == ["3.png"]
     assert sum(a != b for a, b in zip(first, changed, strict=True)) == 1
 
@@ -342,7 +345,7 @@ def test_all_unreadable_files_are_named_at_once(tmp_path):
 
 def test_nothing_is_read_before_a_digest_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        listing, "digest_content", lambda picture: pytest.fail(f"{picture} was read")
+        digests, "digest_picture", lambda picture, known: pytest.fail(f"{picture} was read")
     )
     put(tmp_path / "images" / "a.png", png(1))
     (tmp_path / "labels.csv").write_text("query_id,item_id,label_set,text\nq,a,short,red\n")

@@ -64,7 +64,7 @@ def project(tmp_path_factory):
         (root / name / "images").mkdir(parents=True)
         for colour in COLOURS:
             Image.new("RGB", (8, 8), colour).save(root / name / "images" / f"{colour}.png")
-    (root / "colours" / "images" / "phone.heic").write_bytes(b"")
+    (root / "colours" / "images" / "phone.nef").write_bytes(b"")
     (root / "colours" / "labels_long.csv").write_text("query_id,item_id,label_set,text\n")
     labels = "query_id,item_id,label_set,text\n" + "".join(
         f"q-{c},{c},short,{c}\n" for c in COLOURS
@@ -200,14 +200,14 @@ def test_what_is_only_declared_is_skipped_one_line_per_reason(session, more):
     run = read_run(reports / "latest")
     assert set(run.ranks.model) == {"colour-words"}
     left_out = (
-        "1 .heic; what they show can't be found; convert .heic to JPEG",
+        "1 .nef; what they show can't be found; convert .nef to JPEG",
         "labels_long.csv is not read; call it labels-long.csv",
     )
     report = (reports / "latest" / "report.md").read_text(encoding="utf-8").replace("\\", "")
     for line in left_out:
         assert f"left out of colours: {line}" in said
         assert line in report
-    assert run.provenance["datasets"]["colours"]["left_out"] == {".heic": 1}
+    assert run.provenance["datasets"]["colours"]["left_out"] == {".nef": 1}
     code, said, _ = session("benchmarks", "-ra", *more)
     assert code == 0
     assert [said.count(reason) for reason in reasons] == [1, 1, 1]

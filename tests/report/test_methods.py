@@ -87,7 +87,12 @@ def test_what_a_run_says_of_itself_is_said_whole():
         git={"commit": "c0ffee", "dirty": True},
         time="2026-11-24T02:15:00+00:00",
         datasets={
-            "mine": {"left_out": {".heic": 12, ".csv": 1}, "unread": ["labels2.csv: no header"]}
+            "mine": {
+                "left_out": {".heic": 12, ".csv": 1},
+                "unread": ["labels2.csv: no header"],
+                "unreadable": {f"i{n}": "cut off" for n in range(101)},
+                "queries_left_out": ["short/q9"],
+            }
         },
     )
     model = {
@@ -119,6 +124,9 @@ def test_what_a_run_says_of_itself_is_said_whole():
     assert "commit c0ffee, with changes that were not committed" in said
     assert "12 .heic (a format that is not read) and 1 .csv (no pictures)" in said
     assert "Not read: labels2.csv: no header." in said
+    assert "Left out: 101 pictures can't be read: i0 (cut off), i1 (cut off)" in said
+    assert "i99 (cut off), …; run.json names all." in said
+    assert "Left out: 1 query of which no target can be read: short/q9." in said
     assert "source hf-hub:org/name; revision abc; weights w.safetensors d1" in said.replace(
         "\\", ""
     )

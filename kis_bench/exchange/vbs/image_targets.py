@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kis_bench.exchange.vbs.json_values import TEXT_NOT_BLANK, Place
-from kis_bench.files.images import IMAGE_SUFFIXES
+from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 
 IMAGE_TARGETS = ("MEDIA_ITEM", "MediaItemTarget", "MultipleMediaItemTarget")  #: DRES 2; 1; 1
 

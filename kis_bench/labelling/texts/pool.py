@@ -14,7 +14,7 @@ from kis_bench.datasets.found import is_encodable
 from kis_bench.datasets.layouts import choose_layout
 from kis_bench.datasets.listing import ARCHIVES, list_pictures, walk
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.images import IMAGE_SUFFIXES
+from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.files.progress import track_each
 from kis_bench.labelling.texts.sampling import draw_items, spread_over_groups
 from kis_bench.records import Collection, Picture

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from kis_bench.errors import BadFile
-from kis_bench.files.images import UNREADABLE, explain, open_image, upright
+from kis_bench.files.images import UNREADABLE, explain, upright
+from kis_bench.files.picture_formats import open_image
 from kis_bench.records import Picture
 
 SCREEN_PIXELS = 1600  #: the longer side of a picture at most

@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from kis_bench.errors import BadFile
-from kis_bench.files.images import UNREADABLE, open_image, upright
+from kis_bench.files.images import UNREADABLE, upright
+from kis_bench.files.picture_formats import open_image
 from kis_bench.files.text import cut_middle, make_file_name, make_plain, shorten
 from kis_bench.records import Collection, Picture
 from kis_bench.report.plots.plot import Plot

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kis_bench.datasets.left_out import describe_left_out
+from kis_bench.datasets.left_out import describe_left_out, describe_unreadable
 from kis_bench.report.tables import escape, table
 
 
@@ -68,7 +68,9 @@ def tell_left_out(facts: object) -> list[str]:
     if not isinstance(facts, Mapping):
         return []
     counts = facts.get("left_out")
-    return ([describe_left_out(counts)] if counts else []) + [*map(str, facts.get("unread") or ())]
+    said = [describe_left_out(counts)] if counts else []
+    said += describe_unreadable(facts.get("unreadable") or {}, facts.get("queries_left_out") or ())
+    return [*said, *map(str, facts.get("unread") or ())]
 
 
 def show_notes(provenance: Mapping[str, Any]) -> list[str]:

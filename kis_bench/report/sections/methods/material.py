@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kis_bench.datasets.left_out import explain_left_out
+from kis_bench.datasets.left_out import describe_unreadable, explain_left_out
 from kis_bench.records import count_things
 from kis_bench.report.sections.methods.wording import UNRECORDED, enumerate_words, name_in_bold
 from kis_bench.report.tables import escape
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kis_bench.results import Run
 
 Facts = Mapping[str, Any]
+MOST_PICTURES_NAMED = 100  #: of pictures that can't be read; run.json has all
 SHOWN_DIGITS = 12  #: of digests
 
 
@@ -73,6 +74,10 @@ def tell_unsearched(about: Facts) -> list[str]:
     said = (
         [f"Files of its folder that were not searched: {enumerate_words(files)}."] if files else []
     )
+    lost = describe_unreadable(
+        about.get("unreadable") or {}, about.get("queries_left_out") or (), MOST_PICTURES_NAMED
+    )
+    said += [f"Left out: {escape(one, 20_000)}." for one in lost]
     said += [f"Not read: {escape(one, 1000)}." for one in about.get("unread") or ()]
     return said or ["No file of its folder was left out."]
 

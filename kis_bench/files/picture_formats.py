@@ -1,0 +1,225 @@
+"""The formats of pictures that are read: how each is known by its first bytes, and what opens it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    features,
+)
+
+from kis_bench.choices import LIMIT_VARIABLE, MOST_PIXELS
+from kis_bench.errors import explain_install, spell_option
+from kis_bench.records import Picture
+
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")  #: of the last, the first picture
+AVIF_SUFFIXES, HEIF_SUFFIXES = (".avif",), (".heic", ".heif", ".hif")
+HEAD_BYTES = 64  #: by which a format is known
+PNG_MARK, PNG_TEXTS = b"\x89PNG\r\n\x1a\n", (b"tEXt", b"zTXt", b"iTXt")
+AVIF_BRANDS = (b"avif", b"avis")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+WITHOUT_GUARDS = threading.Lock()  #: filters of warnings and Pillow's limit belong to all threads
+
+Opener = Callable[[IO[bytes]], Image.Image]
+
+
+def open_heif(stream: IO[bytes]) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise ValueError(f"HEIC; {explain_install('photos')}") from error
+    opener: Opener = HeifImageFile
+    return opener(stream)
+
+
+def open_avif(stream: IO[bytes]) -> Image.Image:
+    if not features.check("avif"):
+        raise ValueError(f"AVIF; {explain_install('photos')}")
+    from PIL import AvifImagePlugin
+
+    return AvifImagePlugin.AvifImageFile(stream)
+
+
+#: Nothing else is tried: some formats that Pillow knows are programs, which other programs run.
+OPENERS: dict[str, Opener] = {
+    "JPEG": JpegImagePlugin.jpeg_factory,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "AVIF": open_avif,
+    "HEIF": open_heif,
+}
+FIRST_BYTES = {
+    b"\xff\xd8\xff": "JPEG",
+    PNG_MARK: "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    b"II": "TIFF",
+    b"MM": "TIFF",
+}
+
+
+def list_suffixes(*, avif: bool, heif: bool) -> frozenset[str]:
+    """The suffixes of files that are read as pictures, given which decoders are installed."""
+    usual = (*JPEG_SUFFIXES, ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+    return frozenset((*usual, *(AVIF_SUFFIXES if avif else ()), *(HEIF_SUFFIXES if heif else ())))
+
+
+IMAGE_SUFFIXES = list_suffixes(
+    avif=features.check("avif") is True,
+    heif=importlib.util.find_spec("pillow_heif") is not None,
+)
+
+
+def find_format(head: bytes) -> str | None:
+    """The format of a file that begins like this; None if it is none that is read.
+
+    >>> find_format(b"GIF89a..."), find_format(bytes([0, 0, 0, 24]) + b"ftypmif1....mif1avif"), find_format(b"%!PS")
+    ('GIF', 'AVIF', None)
+    """
+    for mark, kind in FIRST_BYTES.items():
+        if head.startswith(mark):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        box = head[8 : max(12, int.from_bytes(head[:4], "big"))]
+        brands = {box[i : i + 4] for i in range(0, len(box), 4) if i != 4}  # there is a version
+        for kind, own in (("AVIF", AVIF_BRANDS), ("HEIF", HEIF_BRANDS)):
+            if brands.intersection(own):
+                return kind
+    return None
+
+
+@contextlib.contextmanager
+def open_picture(picture: Picture) -> Iterator[IO[bytes]]:
+    """The bytes of a picture as a stream.
+
+    Raises:
+        OSError: it can't be read, or is no file: pipes would be waited for, and devices never end.
+    """
+    if not isinstance(picture, Path):
+        yield io.BytesIO(picture.read_bytes())
+        return
+    if not stat.S_ISREG(os.stat(picture).st_mode):
+        raise OSError("no regular file")
+    with picture.open("rb") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def open_image(picture: Picture) -> Iterator[Image.Image]:
+    """Opens a picture and reads its header only; formats that could do more than show a picture aren't tried.
+
+    What stands beside the pixels is no reason to refuse it: neither a comment that is too long for Pillow nor a
+    warning about metadata, where warnings are errors.
+
+    Raises:
+        one of `kis_bench.files.images.UNREADABLE`
+    """
+    with open_picture(picture) as stream:
+        kind = find_format(stream.read(HEAD_BYTES))
+        if kind is None:
+            raise ValueError(f"empty, or none of {', '.join(OPENERS)}")
+        image = open_as(kind, stream)
+        limit_pixels(image.size)
+        yield image
+
+
+def open_as(kind: str, stream: IO[bytes]) -> Image.Image:
+    opener = OPENERS[kind]
+    stream.seek(0)
+    try:
+        return opener(stream)
+    except (Warning, Image.DecompressionBombError):
+        stream.seek(0)
+        with without_guards():
+            return opener(stream)
+    except ValueError:
+        if kind != "PNG":
+            raise
+        stream.seek(0)
+        return opener(io.BytesIO(drop_texts(stream.read())))
+
+
+@contextlib.contextmanager
+def without_guards() -> Iterator[None]:
+    """Neither warnings nor Pillow's own limit, which would be that of other code in this process as well."""
+    with WITHOUT_GUARDS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = theirs
+
+
+def set_pixel_limit(most: int | None) -> Callable[[], None]:
+    """Sets how many pixels a picture may have, here and in processes that are started from now on.
+
+    Args:
+        most: None: as it is.
+
+    Returns:
+        What takes it back.
+    """
+    before = os.environ.get(LIMIT_VARIABLE)
+    if most is not None:
+        os.environ[LIMIT_VARIABLE] = str(most)
+
+    def take_back() -> None:
+        os.environ.pop(LIMIT_VARIABLE, None)
+        if before is not None:
+            os.environ[LIMIT_VARIABLE] = before
+
+    return take_back
+
+
+def find_pixel_limit() -> int:
+    """How many pixels a picture may have: ``KIS_MAX_PIXELS``, else `MOST_PIXELS`."""
+    said = os.environ.get(LIMIT_VARIABLE, "")
+    return int(said) if said.isdecimal() and int(said) else MOST_PIXELS
+
+
+def limit_pixels(size: tuple[int, int]) -> None:
+    """Raises ValueError for a picture of more pixels than the limit."""
+    n_pixels, most = size[0] * size[1], find_pixel_limit()
+    if n_pixels > most:
+        raise ValueError(
+            f"{size[0]} x {size[1]} = {n_pixels:,} pixels, and the limit is {most:,}; "
+            f"{spell_option('max-pixels')} {n_pixels} reads it"
+        )
+
+
+def drop_texts(content: bytes) -> bytes:
+    r"""A PNG without its comments, as far as its chunks can be told apart.
+
+    >>> drop_texts(PNG_MARK + b"\0\0\0\2tEXthi....\0\0\0\0IEND....").removeprefix(PNG_MARK)
+    b'\x00\x00\x00\x00IEND....'
+    """
+    kept, at = [content[: len(PNG_MARK)]], len(PNG_MARK)
+    while at < len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")  # length, kind and checksum
+        if content[at + 4 : at + 8] not in PNG_TEXTS:
+            kept.append(content[at:end])
+        at = end
+    return b"".join(kept)
