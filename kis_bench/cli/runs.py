@@ -199,6 +199,13 @@ def add_run_commands(commands: Commands) -> None:
     add_folders(exporting, "where a dataset lies, if not below $KIS_DATA")
 
 
+def tell_remarks(run: Run) -> Run:
+    """Says what is lacking in a run's folder, and what was changed in it; returns the run."""
+    for said in run.list_remarks():
+        print(f"note: {said}", file=sys.stderr)
+    return run
+
+
 def parse_plots(text: str) -> tuple[str, ...]:
     try:
         return parse_forms(text)
@@ -217,9 +224,9 @@ def redraw_report(arguments: argparse.Namespace) -> int:
     from kis_bench.results.merging import write_merged
     from kis_bench.results.pseudonyms import as_private
 
-    runs = [read_run(folder, whole=len(arguments.run) > 1) for folder in arguments.run]
-    for said in runs[0].lacking.values():
-        print(f"note: {said}", file=sys.stderr)
+    runs = [
+        tell_remarks(read_run(folder, whole=len(arguments.run) > 1)) for folder in arguments.run
+    ]
     if arguments.no_pictures and arguments.folder:
         raise KisBenchError("--folder is for pictures; leave it or --no-pictures out")
     if len(runs) == 1 and arguments.out is not None:
@@ -277,7 +284,7 @@ def compare_folders(arguments: argparse.Namespace) -> int:
     for metric in arguments.metric or ():
         if metric not in FIGURE_NAMES:
             raise UnknownName("metric", metric, FIGURE_NAMES)
-    old, new = read_earlier(arguments.old), read_run(arguments.new)
+    old, new = tell_remarks(read_earlier(arguments.old)), tell_remarks(read_run(arguments.new))
     pairs = [parse_pair(text, old, new) for text in arguments.model]
     found = compare_runs(old, new, models=pairs, measures=arguments.metric)
     out = arguments.out or new.folder / f"compare-{name_of_baseline(old).removesuffix(SUFFIX)}"
@@ -293,7 +300,7 @@ def write_new_thresholds(arguments: argparse.Namespace) -> int:
     from kis_bench.gate.threshold_writing import Margin, write_thresholds
     from kis_bench.results import read_run
 
-    margin, run = Margin(arguments.margin), read_run(arguments.run)
+    margin, run = Margin(arguments.margin), tell_remarks(read_run(arguments.run))
     file = require_free(arguments.out or run.folder / "thresholds.toml", arguments.force)
     n = write_thresholds(run, file, margin, arguments.metric)
     print_safely(f"{n:,} thresholds written to {file}")
@@ -305,7 +312,7 @@ def save_new_baseline(arguments: argparse.Namespace) -> int:
     from kis_bench.gate.baselines import SUFFIX, save_baseline
     from kis_bench.results import read_run
 
-    run = read_run(arguments.run)
+    run = tell_remarks(read_run(arguments.run))
     file = require_free(arguments.out or run.folder / f"baseline{SUFFIX}", arguments.force)
     for line in save_baseline(run, file, models=arguments.model, datasets=arguments.dataset):
         print_safely(line)
@@ -333,7 +340,7 @@ def export_tables(arguments: argparse.Namespace) -> int:
     from kis_bench.results import read_run
 
     refuse_others(arguments)
-    run = read_run(arguments.run)
+    run = tell_remarks(read_run(arguments.run))
     out = arguments.out or run.folder / f"export-{arguments.form}"
     folders = match_to_run(parse_folders(arguments.dataset), run)
     if arguments.form == "reset-csv":

@@ -11,8 +11,6 @@ import zlib
 from collections.abc import Collection
 from pathlib import Path
 
-import pandas as pd
-
 from kis_bench.analysis.runs import list_models
 from kis_bench.errors import BadFile, KisBenchError, UnknownName, spell_option
 from kis_bench.files.whole import write_whole
@@ -21,7 +19,12 @@ from kis_bench.records import Source
 from kis_bench.results import Run, folder, read_run
 from kis_bench.results.columns import TABLES
 from kis_bench.results.merging import run_name
-from kis_bench.results.tables import hide_private
+from kis_bench.results.tables import (
+    READING_FAULTS,
+    find_bad_cells,
+    hide_private,
+    read_parquet_table,
+)
 
 SUFFIX = ".kis.zip"
 PROVENANCE = (
@@ -40,6 +43,7 @@ PROVENANCE = (
 #: What is told of models and datasets in free words, which may name people and folders.
 LEFT_OUT = ("note", "remarks")
 MEMBERS = ("baseline.json", "ranks.parquet", "judgments.parquet")
+SAVE_AGAIN = "save it again with kis-bench baseline save RUN"
 LARGEST = 2**30  #: bytes of a part of a baseline when unpacked
 EPOCH = (1980, 1, 1, 0, 0, 0)  #: of all parts, so that the same run gives the same bytes
 
@@ -88,50 +92,58 @@ def name_of_baseline(run: Run) -> str:
 
 
 def read_file(file: Path) -> Run:
-    tables: dict[str, pd.DataFrame] = {}
+    """What `save_baseline` kept of a run."""
+    content = unpack_parts(file)
     try:
-        with zipfile.ZipFile(file) as archive:
-            absent = [name for name in MEMBERS if name not in archive.namelist()]
-            if absent:
-                raise BadFile(file, [f"not a baseline: it lacks {', '.join(absent)}"])
-            if large := [name for name in MEMBERS if archive.getinfo(name).file_size > LARGEST]:
-                raise BadFile(
-                    file,
-                    [f"{name} is larger than {LARGEST:,} bytes when unpacked" for name in large],
-                )
-            content = {name: archive.read(name) for name in MEMBERS}
-        head = json.loads(content["baseline.json"])
-        for name in MEMBERS[1:]:
-            tables[name] = pd.read_parquet(io.BytesIO(content[name]))
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        ValueError,
-        OSError,
-        EOFError,
-        RuntimeError,
-        KeyError,
-    ) as error:
-        problem = (
-            f"not a readable baseline: {error}; save it again with kis-bench baseline save RUN"
-        )
-        raise BadFile(file, [problem]) from error
-    folder.check_schema(head, file)
-    if wrong := [kind for kind in ("models", "datasets") if not is_table(head.get(kind, {}))]:
-        raise BadFile(file, [f"baseline.json: {kind} is not a table of tables" for kind in wrong])
+        head = folder.check_head(json.loads(content["baseline.json"]), file)
+    except (ValueError, RecursionError) as error:
+        raise BadFile(
+            file, [f"not a readable baseline: baseline.json: {error}; {SAVE_AGAIN}"]
+        ) from error
     kept = {}
     for one in (TABLES["ranks"], TABLES["judgments"]):
-        frame = tables[one.file]
-        if missing := [
-            name for name in one.find_missing(frame.columns) if name in one.in_baselines
-        ]:
-            raise BadFile(file, [f"{one.file}: the column {name!r} is missing" for name in missing])
+        try:
+            frame = read_parquet_table(io.BytesIO(content[one.file]), one, LARGEST)
+        except BadFile as error:
+            said = "; ".join(error.problems)
+            raise BadFile(
+                file, [f"not a readable baseline: {one.file}: {said}; {SAVE_AGAIN}"]
+            ) from error
+        wrong = [
+            f"the column {name!r} is missing"
+            for name in one.find_missing(frame.columns)
+            if name in one.in_baselines
+        ] or find_bad_cells(frame, one)
+        if wrong:
+            raise BadFile(file, [f"{one.file}: {problem}" for problem in wrong])
         kept[one.name] = hide_private(frame.reindex(columns=one.names), one)
     return folder.run_of(file, head, **kept)
 
 
-def is_table(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(about, dict) for about in value.values())
+def unpack_parts(file: Path) -> dict[str, bytes]:
+    """The parts of a baseline file, none of them larger than `LARGEST` bytes, whatever it says of them.
+
+    Raises:
+        BadFile: it isn't a whole ZIP archive, lacks a part, or has one that is larger.
+    """
+    found = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if absent := [name for name in MEMBERS if name not in archive.namelist()]:
+                raise BadFile(file, [f"not a baseline: it lacks {', '.join(absent)}"])
+            large = [name for name in MEMBERS if archive.getinfo(name).file_size > LARGEST]
+            for name in () if large else MEMBERS:
+                with archive.open(name) as part:
+                    found[name] = part.read(LARGEST + 1)
+                large += [name] if len(found[name]) > LARGEST else []
+            if large:
+                raise BadFile(
+                    file,
+                    [f"{name} is larger than {LARGEST:,} bytes when unpacked" for name in large],
+                )
+    except (zipfile.BadZipFile, zlib.error, *READING_FAULTS, EOFError) as error:
+        raise BadFile(file, [f"not a readable baseline: {error}; {SAVE_AGAIN}"]) from error
+    return found
 
 
 def save_baseline(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -15,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.files.strays import claim_hidden, remove_strays
 from kis_bench.records import count_things, describe_name, describe_record
 from kis_bench.results.columns import (
     AGREEMENT,
@@ -25,6 +25,7 @@ from kis_bench.results.columns import (
     RUN_VERSION,
     TABLES,
 )
+from kis_bench.results.digests import write_digests
 from kis_bench.results.display import show_measured
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.schema import Table
@@ -51,6 +52,8 @@ class Run:
     fused: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FUSED))
     # Of a run that was read in part: table -> what happened to it, and what it can't tell for that reason.
     lacking: Mapping[str, str] = field(default_factory=dict)
+    # Files that somebody wrote anew after the run was written.
+    changed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         tables = {"ranks": self.ranks, "judgments": self.judgments, "verdicts": self.verdicts}
@@ -64,6 +67,11 @@ class Run:
     def _repr_html_(self) -> str:
         """Figures of all models and curves of recall, for notebooks; no text and no item."""
         return show_measured(repr(self), self.metrics, self.ranks)
+
+    def list_remarks(self) -> list[str]:
+        """What there is to know about the run's files: what is lacking, and what somebody changed."""
+        changed = (f"{name} was changed after the run had been written" for name in self.changed)
+        return [*self.lacking.values(), *changed]
 
     def map_tables(self, change: Callable[[pd.DataFrame, Table], pd.DataFrame]) -> Run:
         """The run with each of its tables changed."""
@@ -95,15 +103,13 @@ def _sync(path: Path) -> None:
 
 def _point_latest(parent: Path, name: str) -> None:
     """Let `latest` lead to the run; replaced in one step so that it never leads nowhere."""
-    fresh = parent / f".latest-{secrets.token_hex(4)}"
-    try:
+    with claim_hidden(parent / "latest", folder=True) as hidden:
+        fresh = hidden / "latest"
         try:
             fresh.symlink_to(name, target_is_directory=True)
         except (OSError, NotImplementedError):
             fresh.write_text(name + "\n", encoding="utf-8")
         os.replace(fresh, parent / "latest")
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def write_run(
@@ -132,37 +138,40 @@ def write_run(
     given = {**(tables or {}), "ranks": ranks, "judgments": judgments}
     given |= {"timings": timings, "verdicts": verdicts}
     name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    hidden, folder = parent / f".{name}.partial", parent / name
+    folder = parent / name
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        hidden.mkdir()
-        metrics = [metrics_table(check_frame(ranks, TABLES["ranks"])), given.pop("metrics", None)]
-        filled = [table for table in metrics if table is not None and len(table)] or metrics[:1]
-        given["metrics"] = pd.concat(filled, ignore_index=True)
-        sizes: dict[str, int] = {}
-        for table in TABLES.values():
-            frame = given.pop(table.name, pd.DataFrame())
-            if len(frame) or not table.optional:
-                write_table(hide_private(frame, table) if private else frame, table, hidden)
-                sizes[table.file] = len(frame)
-        if given:
-            raise KisBenchError(f"a run has no table {', '.join(given)}")
-        head = {**provenance, "tables": sizes, "schema_version": RUN_VERSION}
-        text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
-        (hidden / "run.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-        for path in [*hidden.rglob("*"), hidden]:
-            _sync(path)
-        os.rename(hidden, folder)
-        _sync(parent)
+        remove_strays(parent)
+        with claim_hidden(folder, folder=True) as hidden:
+            metrics = [
+                metrics_table(check_frame(ranks, TABLES["ranks"])),
+                given.pop("metrics", None),
+            ]
+            filled = [table for table in metrics if table is not None and len(table)] or metrics[:1]
+            given["metrics"] = pd.concat(filled, ignore_index=True)
+            sizes: dict[str, int] = {}
+            for table in TABLES.values():
+                frame = given.pop(table.name, pd.DataFrame())
+                if len(frame) or not table.optional:
+                    write_table(hide_private(frame, table) if private else frame, table, hidden)
+                    sizes[table.file] = len(frame)
+            if given:
+                raise KisBenchError(f"a run has no table {', '.join(given)}")
+            head = {**provenance, "tables": sizes, "schema_version": RUN_VERSION}
+            text = json.dumps(head, indent=2, ensure_ascii=False, default=str, sort_keys=True)
+            (hidden / "run.json").write_text(
+                text + "\n", encoding="utf-8", errors="backslashreplace"
+            )
+            write_digests(hidden)
+            for path in [*hidden.rglob("*"), hidden]:
+                _sync(path)
+            os.rename(hidden, folder)
+            _sync(parent)
     except OSError as error:
-        shutil.rmtree(hidden, ignore_errors=True)
         raise KisBenchError(
             f"the run could not be written to {parent}: {error.strerror or error}. Nothing was left there; "
             "free some space or name another folder, then run again (embeddings are kept)."
         ) from error
-    except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise
     try:
         _point_latest(parent, name)
     except OSError as error:
@@ -172,11 +181,33 @@ def write_run(
     return folder
 
 
-def check_schema(head: Any, file: Path) -> None:
-    """BadFile unless what a run says about itself is of a version that can be read."""
+def check_head(head: Any, file: Path) -> dict[str, Any]:
+    """What a run says about itself. Raises BadFile unless that is of a version, and of a form, that can be read."""
     version = head.get("schema_version") if isinstance(head, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise BadFile(file, ["schema_version is missing or not a whole number"])
     if version > RUN_VERSION:
         newer = f"written with schema version {version}, this kis-bench reads up to {RUN_VERSION}"
         raise BadFile(file, [f"{newer}; install a newer kis-bench"])
+    if wrong := [kind for kind in ("models", "datasets") if not is_table(head.get(kind) or {})]:
+        raise BadFile(file, [f"{kind} is not a table of tables" for kind in wrong])
+    forms = {
+        "versions": dict,
+        "git": dict,
+        "statistics": dict,
+        "remarks": list,
+        "merged_from": list,
+    }
+    if wrong := [
+        key for key, form in forms.items() if not isinstance(head.get(key) or form(), form)
+    ]:
+        raise BadFile(
+            file, [f"{key} is no {'table' if forms[key] is dict else 'list'}" for key in wrong]
+        )
+    if not all(isinstance(one, dict) for one in head.get("merged_from") or ()):
+        raise BadFile(file, ["merged_from is not a list of tables"])
+    return dict(head)
+
+
+def is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(about, dict) for about in value.values())

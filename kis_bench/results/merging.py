@@ -87,6 +87,7 @@ def merge(runs: Sequence[Run]) -> Merged:
         )
     )
     remarks = drop_undeclared(named)
+    remarks += [f"{name}: {said}" for name, run in named.items() for said in run.list_remarks()]
     problems = [*datasets_differ(named), *models_differ(named)]
     ranks, judgments = (taken_once(named, table, problems, remarks) for table in MEASURED)
     if problems:

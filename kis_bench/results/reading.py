@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ import pandas as pd
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.results.columns import TABLES
+from kis_bench.results.digests import Written, find_changed, read_digests
 from kis_bench.results.figures import metrics_table
-from kis_bench.results.folder import Run, check_schema, run_of
+from kis_bench.results.folder import Run, check_head, run_of
 from kis_bench.results.schema import Table
 from kis_bench.results.tables import read_run_table
 
@@ -44,11 +46,7 @@ def read_run(folder: Path, *, whole: bool = True) -> Run:
         KisBenchError: there is no such folder, its run.json can't be read, without which nobody knows what may be
             shown, or a table can't; with ``whole=False``, if none with results is left.
     """
-    folder = Path(folder)
-    if folder.name == "latest" and folder.is_file():
-        folder = folder.parent / folder.read_text(encoding="utf-8").strip()
-    if not folder.is_dir():
-        raise KisBenchError(f"there is no run folder {folder}")
+    folder = find_run_folder(Path(folder))
     head = read_head(folder) if (folder / "run.json").is_file() else {}
     absent = [] if head else ["run.json"]
     absent += [table.file for table in list_expected(head) if not (folder / table.file).is_file()]
@@ -56,11 +54,37 @@ def read_run(folder: Path, *, whole: bool = True) -> Run:
         some = any((folder / table.file).is_file() for table in TABLES.values())
         remedy = f"; kis-bench report {folder} shows what is left" if head and some else ""
         raise KisBenchError(f"{folder} is not a whole run: missing {', '.join(absent)}{remedy}")
-    if whole:
-        present = {name: one for name, one in TABLES.items() if (folder / one.file).is_file()}
-        frames = {name: read_run_table(one, folder) for name, one in present.items()}
-        return run_of(folder, head, **frames)
-    return read_rest(folder, head)
+    present = {name: one for name, one in TABLES.items() if (folder / one.file).is_file()}
+    try:
+        digests = read_digests(folder)
+    except BadFile:
+        if whole:
+            raise
+        digests = {}  # nothing is known to be as it was written
+    changed = list(find_changed(folder, digests, ["run.json"]))
+    if not whole:
+        return read_rest(folder, head, digests, changed)
+    changed += find_changed(folder, digests, [table.file for table in present.values()])
+    frames = {name: read_run_table(one, folder) for name, one in present.items()}
+    return replace(run_of(folder, head, **frames), changed=tuple(changed))
+
+
+def find_run_folder(folder: Path) -> Path:
+    """The folder itself, or that to which ``latest`` leads where it is a file.
+
+    Raises:
+        KisBenchError: there is none, or it can't be looked into.
+    """
+    try:
+        if folder.name == "latest" and folder.is_file():
+            folder = folder.parent / folder.read_text(encoding="utf-8").strip()
+        if not folder.is_dir():
+            raise KisBenchError(f"there is no run folder {folder}")
+        os.listdir(folder)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise KisBenchError(f"the run folder {folder} can't be read: {why}") from error
+    return folder
 
 
 def read_head(folder: Path) -> dict[str, Any]:
@@ -68,10 +92,9 @@ def read_head(folder: Path) -> dict[str, Any]:
     file = folder / "run.json"
     try:
         head = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise BadFile(file, [f"not readable as JSON: {error}"]) from error
-    check_schema(head, file)
-    return dict(head)
+    return check_head(head, file)
 
 
 def list_expected(head: Mapping[str, Any]) -> list[Table]:
@@ -84,7 +107,9 @@ def list_expected(head: Mapping[str, Any]) -> list[Table]:
     ]
 
 
-def read_rest(folder: Path, head: Mapping[str, Any]) -> Run:
+def read_rest(
+    folder: Path, head: Mapping[str, Any], digests: Mapping[str, Written] | None, changed: list[str]
+) -> Run:
     """What can be read of a run, and in ``lacking`` what can't."""
     frames: dict[str, pd.DataFrame] = {}
     lacking: dict[str, str] = {}
@@ -95,6 +120,7 @@ def read_rest(folder: Path, head: Mapping[str, Any]) -> Run:
                 lacking[name] = f"{table.file} is missing"
             continue
         try:
+            changed += find_changed(folder, digests, [table.file])
             frames[name] = read_run_table(table, folder)
         except BadFile as error:  # its details may name folders
             said = {problem.partition(": ")[0] for problem in error.problems}
@@ -107,7 +133,7 @@ def read_rest(folder: Path, head: Mapping[str, Any]) -> Run:
     metrics, remark = mend_metrics(run, lacking.get("metrics", ""))
     if remark:
         told["metrics"] = remark
-    return replace(run, metrics=metrics, lacking=told)
+    return replace(run, metrics=metrics, lacking=told, changed=tuple(changed))
 
 
 def mend_metrics(run: Run, damage: str) -> tuple[pd.DataFrame, str]:

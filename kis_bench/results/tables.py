@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,9 +14,29 @@ from kis_bench.results.schema import PRIVATE, Column, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 # With nulls these become pandas' own kinds, which know them.
 _NULLABLE = {"int64": "Int64", "bool": "boolean"}
+BATCH_ROWS = 4096  #: read at once where a table may be too large
+#: Kind of a column -> what pandas may find in it.
+CELL_KINDS = {
+    **dict.fromkeys(
+        ("float64", "float32", "int64", "Int64"), ("floating", "integer", "integer-na", "empty")
+    ),
+    "bool": ("boolean", "empty"),
+}
+#: What reading a file of others may raise: pyarrow's errors are ValueError, KeyError, TypeError, OSError and more.
+READING_FAULTS = (
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+)
 
 
 def check_frame(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -65,21 +85,52 @@ def read_run_table(table: Table, folder: Path) -> pd.DataFrame:
     """A table from its file in a folder; columns that came later than the file are there and empty.
 
     Raises:
-        BadFile: the file isn't readable, or lacks a column.
+        BadFile: the file isn't readable, lacks a column, or has one of another kind, or cells that can't be.
     """
     file = folder / table.file
     if file.suffix != ".csv":
-        return fill_columns(_read_parquet(file), table, file)
+        return fill_columns(read_parquet_table(file, table), table, file)
     frame = fill_columns(_read_csv(file, table), table, file)
     lists = [column.name for column in table.columns if column.kind == "texts"]
     return frame.assign(**{name: _from_json(frame[name]) for name in lists})
 
 
 def fill_columns(frame: pd.DataFrame, table: Table, file: Path) -> pd.DataFrame:
-    """A frame as it was read, with those columns empty that older runs lack; BadFile if it lacks others."""
-    if missing := table.find_missing(frame.columns):
-        raise BadFile(file, [f"the column {name!r} is missing" for name in missing])
+    """A frame as it was read, with those columns empty that older runs lack.
+
+    Raises:
+        BadFile: it lacks others, a column is there twice, or cells are empty or no numbers where they have to be some.
+    """
+    problems = [f"the column {name!r} is missing" for name in table.find_missing(frame.columns)]
+    twice = frame.columns[frame.columns.duplicated()]
+    problems += [f"the column {name!r} is there twice" for name in twice]
+    if not problems:
+        problems = find_bad_cells(frame, table)
+    if problems:
+        raise BadFile(file, problems)
     return frame.reindex(columns=[*frame.columns, *(n for n in table.names if n not in frame)])
+
+
+def find_bad_cells(frame: pd.DataFrame, table: Table) -> list[str]:
+    """Columns of numbers that have other cells, or empty ones where a number has to be, and ranks below 1."""
+    problems = []
+    for column in [one for one in table.columns if one.name in frame]:
+        cells = frame[column.name]
+        if column.kind in ("string", "texts") or not len(cells):
+            continue
+        if pd.api.types.infer_dtype(cells, skipna=True) not in CELL_KINDS[column.kind]:
+            problems.append(f"the column {column.name!r} has cells other than {column.kind}")
+        elif not column.nullable and cells.isna().any():
+            row = int(cells.isna().to_numpy().argmax())
+            problems.append(f"the column {column.name!r} is empty in row {row + 1:,}")
+    ends = ["rank_best", "rank_worst"]
+    if not problems and {*ends} <= {*table.required}:
+        best, worst = (frame[name].to_numpy() for name in ends)
+        if len(wrong := ((best < 1) | (worst < best)).nonzero()[0]):
+            problems.append(
+                f"row {wrong[0] + 1:,}: ranks from {best[wrong[0]]} to {worst[wrong[0]]} can't be"
+            )
+    return problems
 
 
 def _write_parquet(frame: pd.DataFrame, table: Table, file: Path) -> None:
@@ -108,18 +159,62 @@ def _arrow_type(column: Column) -> pa.DataType:
     return pa.type_for_alias(column.kind.lower())
 
 
-def _read_parquet(file: Path) -> pd.DataFrame:
-    import pyarrow as pa
+def read_parquet_table(
+    source: Path | IO[bytes], table: Table, most_bytes: int | None = None
+) -> pd.DataFrame:
+    """A table from a Parquet file, its columns of the kinds that they are declared with.
+
+    Args:
+        source: the file, or an open one, such as of an archive.
+        most_bytes: refuse a larger table, before all of it is unpacked, whatever the file says; None: take any.
+
+    Raises:
+        BadFile: it isn't readable, or a column is of another kind.
+    """
     import pyarrow.parquet as pq
 
+    file = getattr(source, "name", source)
     try:
         # Opened as one file: a folder name such as `a=b` must not be taken for a partition column.
-        with pq.ParquetFile(file) as parquet:
-            table = parquet.read()
-    except (pa.ArrowException, OSError) as error:
-        raise BadFile(file, [f"not a readable Parquet file: {error}"]) from error
-    frame: pd.DataFrame = table.to_pandas()
+        with pq.ParquetFile(source) as parquet:
+            found = read_rows_within(parquet, most_bytes) if most_bytes else parquet.read()
+        for column in [one for one in table.columns if found.column_names.count(one.name) == 1]:
+            place, kind = found.column_names.index(column.name), _arrow_type(column)
+            if found.schema.field(place).type != kind:
+                cells = cast_column(found.column(place), kind, column.name)
+                found = found.set_column(place, column.name, cells)
+        frame: pd.DataFrame = found.to_pandas()
+    except READING_FAULTS as error:
+        said = " ".join(str(error).split())
+        raise BadFile(file, [f"not a readable Parquet file: {said}"]) from error
     return frame
+
+
+def read_rows_within(parquet: pq.ParquetFile, most_bytes: int) -> pa.Table:
+    """All rows of a file. Raises ValueError once they take more bytes than that, also if a few say all of many."""
+    import pyarrow as pa
+
+    said = f"larger than {most_bytes:,} bytes when unpacked"
+    about = parquet.metadata
+    if about.num_rows * about.num_columns > most_bytes:  # each cell takes a byte at least
+        raise ValueError(said)
+    batches, taken = [], 0
+    for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
+        batches.append(batch)
+        taken += batch.nbytes
+        if taken > most_bytes:
+            raise ValueError(said)
+    return pa.Table.from_batches(batches, parquet.schema_arrow)
+
+
+def cast_column(cells: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
+    """Cells as another kind. Raises ValueError if some of them can't be."""
+    import pyarrow as pa
+
+    try:
+        return cells.cast(kind)
+    except (pa.ArrowException, ValueError) as error:
+        raise ValueError(f"the column {name!r} is of {cells.type}, not of {kind}") from error
 
 
 def _read_csv(file: Path, table: Table) -> pd.DataFrame:
@@ -130,9 +225,12 @@ def _read_csv(file: Path, table: Table) -> pd.DataFrame:
     types |= {name: kind for name, kind in kinds.items() if kind == "Int64"}
     missing_cells = {name: [""] for name in kinds if name not in texts}
     try:
-        frame = pd.read_csv(file, dtype=types, keep_default_na=False, na_values=missing_cells)
-    except (ValueError, OSError) as error:
-        raise BadFile(file, [f"not a readable CSV file: {error}"]) from error
+        frame = pd.read_csv(
+            file, dtype=types, keep_default_na=False, na_values=missing_cells, low_memory=False
+        )
+    except READING_FAULTS as error:
+        said = " ".join(str(error).split())
+        raise BadFile(file, [f"not a readable CSV file: {said}"]) from error
     for name in [name for name in texts if name in frame]:
         frame[name] = frame[name].map(unguard)
     return frame

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 
 def show_lacking(run: Run) -> list[str]:
-    """What is missing, as quotations that cannot be overlooked."""
+    """What is missing, and what was changed, as quotations that cannot be overlooked."""
     return [
-        f"> **Not whole:** {escape(said.rstrip('.'), 1000)}.\n" for said in run.lacking.values()
+        f"> **{'Not whole' if said in run.lacking.values() else 'Changed'}:** "
+        f"{escape(said.rstrip('.'), 1000)}.\n"
+        for said in run.list_remarks()
     ]
 
 
