@@ -6,7 +6,6 @@ A finding says how much of it there is, what it means for results, how to mend i
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from kis_bench.checks.texts import (
     show_text,
 )
 from kis_bench.datasets.folder import (
+    ListedPictures,
     explain_no_folder,
     list_wanted_images,
     read_images,
@@ -105,7 +105,8 @@ def examine(
         files = find_label_files(root)
         if unread and not files:
             return
-        collection, ignored = read_images(name, root, layout, only=list_wanted_images(study, files))
+        pictures = read_images(name, root, layout, only=list_wanted_images(study, files))
+        collection = pictures.collection
         subject = ExaminedDataset(collection, read_labels(files, collection))
     except (KisBenchError, OSError) as error:
         yield Check(
@@ -115,7 +116,7 @@ def examine(
         )
         return
     if len(collection):
-        yield from check_images(collection, ignored)
+        yield from check_images(pictures)
     if study is not None:
         yield check_missing_pictures(study, collection)
     if files or study is None:
@@ -132,14 +133,17 @@ def examine(
         yield from check_contexts(subject, models)
 
 
-def check_images(collection: Collection, ignored: Counter[str]) -> Iterator[Check]:
+def check_images(pictures: ListedPictures) -> Iterator[Check]:
+    collection = pictures.collection
     groups = "no" if collection.groups is None else len(set(collection.groups))
     timed = sum(not math.isnan(time) for time in collection.times_s or ())
     yield Check(
         "images", True, f"{len(collection)} images, {groups} groups, {timed} images with a time"
     )
-    if left_out := count_by_kind(ignored):
+    if left_out := count_by_kind(pictures.ignored):
         yield Check("files not read", None, describe_left_out(left_out))
+    if pictures.strays:
+        yield Check("pictures left out", None, pictures.strays)
 
 
 def check_unread_tables(root: Path, labelled: bool) -> Iterator[Check]:

@@ -141,9 +141,7 @@ def list_datasets(arguments: argparse.Namespace) -> int:
         if data is None
         else {f.name: f for f in sorted(data.iterdir()) if f.is_dir() and f.name[0] != "."}
     )
-    found = [
-        DatasetRow(name, folders.pop(name, None)) for name in datasets.BUILT_IN if name != "folder"
-    ]
+    found = [DatasetRow(name, folders.pop(name, None)) for name in datasets.BUILT_IN]
     rows = []
     for row in [*found, *(DatasetRow(name, folder) for name, folder in folders.items())]:
         state, label_sets = datasets.find_readiness(row), ""

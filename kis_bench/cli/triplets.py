@@ -234,7 +234,7 @@ def write_new_triplets(arguments: argparse.Namespace) -> int:
     keep = {"append": arguments.append, "force": arguments.force}
     require_free_table(folder, **keep)
     require_writable(folder, "the triplets can't be written")
-    collection, _ = read_images(row.name, root, choose_layout(row.name, row.layout))
+    collection = read_images(row.name, root, choose_layout(row.name, row.layout)).collection
     encoders = [
         LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
         for checkpoint in checkpoints

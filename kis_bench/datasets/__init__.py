@@ -13,7 +13,7 @@ from kis_bench.datasets.catalogue import BUILT_IN, EMBEDDED, DatasetRow
 from kis_bench.datasets.folder import explain_no_folder, read_dataset
 from kis_bench.datasets.labels import find_label_files
 from kis_bench.datasets.labels import read_label_sets as label_sets_of_files
-from kis_bench.datasets.layouts import LAYOUTS, choose_layout
+from kis_bench.datasets.layouts import GENERAL_LAYOUTS, LAYOUTS, choose_layout
 from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.reset import find_triplet_file, is_study
 from kis_bench.errors import KisBenchError, NotReady, UnknownName, spell_option
@@ -83,7 +83,7 @@ def parse_row(
         return replace(row, folder=Path(name))
     if row.folder is not None:  # the message says where it was looked for
         return row
-    known = {*by_name, *BUILT_IN} - {"folder"}
+    known = {*by_name, *BUILT_IN}
     raise UnknownName("dataset", name, known, f"Give its folder as {name}=FOLDER, or set KIS_DATA.")
 
 
@@ -104,7 +104,7 @@ def find_readiness(row: DatasetRow) -> Readiness:
     if row.folder is None and row.name in EMBEDDED:
         return openmoji.check_packages()
     layout = choose_layout(row.name, row.layout)
-    get = f"{layout.get}; " if layout.name != "folder" else ""
+    get = f"{layout.get}; " if layout.name not in GENERAL_LAYOUTS else ""
     if row.folder is None:
         return Readiness(
             False,

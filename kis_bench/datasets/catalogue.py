@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kis_bench.datasets.layouts import LAYOUTS
+from kis_bench.datasets.layouts import GENERAL_LAYOUTS, LAYOUTS
 from kis_bench.errors import BadFile
 from kis_bench.files.toml_tables import read_toml
 
@@ -50,7 +50,8 @@ def read_datasets(file: Path) -> list[DatasetRow]:
 
 
 EMBEDDED = ("openmoji", "openmoji-triplets")  #: come with the package
-BUILT_IN = (*EMBEDDED, *LAYOUTS)  #: known by name; all but the embedded ones need a folder
+#: Known by name; all but the embedded ones need a folder.
+BUILT_IN = (*EMBEDDED, *(name for name in LAYOUTS if name not in GENERAL_LAYOUTS))
 
 
 @dataclass(frozen=True)

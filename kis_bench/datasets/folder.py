@@ -7,19 +7,21 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from kis_bench.datasets.digests import Digests
+from kis_bench.datasets.image_lists import IMAGE_LIST, read_image_list
 from kis_bench.datasets.labels import find_label_files, read_labels
-from kis_bench.datasets.layouts import Groups, Layout, Times, require_all_groups
-from kis_bench.datasets.left_out import UNLISTED, UNREADABLE_PICTURES, count_by_kind
+from kis_bench.datasets.layouts import Groups, Layout, NamedGroups, Times, require_all_groups
+from kis_bench.datasets.left_out import STRAYS, UNLISTED, UNREADABLE_PICTURES, count_by_kind
 from kis_bench.datasets.listing import Listing, PictureFiles, list_pictures, walk
 from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.reset import JUDGMENTS_DATABASE, TRIPLET_FILES, Study, is_study, read_study
 from kis_bench.datasets.unreadable import leave_out_queries, leave_out_unreadable
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.csv_tables import find_unexpected_columns, parse_seconds, read_rows
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
+from kis_bench.files.text import list_first_names
 from kis_bench.records import Collection, Dataset
 
 PICTURE_FOLDERS = (
@@ -28,7 +30,7 @@ PICTURE_FOLDERS = (
     "data",
 )  #: the first that is there; else the dataset folder itself
 OWN_TABLES = {
-    "images.csv",
+    IMAGE_LIST,
     "labels.csv",
     "participants.csv",
     "triplet_judgements.csv",
@@ -36,7 +38,6 @@ OWN_TABLES = {
 }
 #: Of kis-bench label and kis-bench judge, with what belongs to them and damaged ones beside them.
 OWN_DATABASES = ("labels.sqlite", JUDGMENTS_DATABASE)
-LISTING_COLUMNS, OPTIONAL_LISTING_COLUMNS = ("item_id", "path"), ("group", "time_s")
 
 
 def explain_no_folder(folder: Path) -> str:
@@ -65,11 +66,17 @@ def read_dataset(
         raise KisBenchError(f"dataset {name}: {explain_no_folder(root)}")
     files = find_label_files(root)
     study = read_study_in(root, layout)
-    collection, ignored = read_images(name, root, layout, only=list_wanted_images(study, files))
-    left_out = {} if study is not None and not files else count_by_kind(ignored)
+    pictures = read_images(name, root, layout, only=list_wanted_images(study, files))
+    collection = pictures.collection
+    left_out = {} if study is not None and not files else count_by_kind(pictures.ignored)
     study = study or Study()
     labels = read_labels(files, collection)
-    wrong = [BadFile(file, problems) for file, problems in labels.problems.items() if problems]
+    strays = [pictures.strays] * bool(pictures.strays)
+    wrong = [
+        BadFile(file, [*problems, *strays])
+        for file, problems in labels.problems.items()
+        if problems
+    ]
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
     queries, unreadable, unasked = tuple(labels.queries), dict[str, str](), tuple[str, ...]()
@@ -88,7 +95,7 @@ def read_dataset(
         note,
         (*study.remarks, *note_missing_images(study.images, collection)),
         left_out,
-        tuple(find_unread_tables(root, labelled=bool(files))),
+        (*strays, *find_unread_tables(root, labelled=bool(files))),
         unreadable,
         unasked,
     )
@@ -123,24 +130,38 @@ def note_missing_images(named: Set[str], collection: Collection) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class ListedPictures:
+    """The images of a dataset folder, and what lies beside them."""
+
+    collection: Collection
+    ignored: Counter[str]  # suffix -> how many files are not searched
+    strays: (
+        str  # names the images that the layout can't place, and says why; empty if there are none
+    )
+
+
 def read_images(
     name: str, root: Path, layout: Layout, *, only: Set[str] | None = None
-) -> tuple[Collection, Counter[str]]:
-    """The images of a dataset folder, and the number of files beside them that are not read, by suffix.
+) -> ListedPictures:
+    """The images of a dataset folder, but for the few that its layout can't place.
 
     Nothing is read of an image until its digest is asked for. ``only``: the images of these ids alone, as far
     as they are there, perhaps none.
     """
-    table = root / "images.csv"
+    table, strays = root / IMAGE_LIST, ""
+    groups: Groups
     if table.is_file():
-        listing, groups, times = select_ids(only, *read_listing(table, root))
+        listing, groups, times = select_ids(only, *read_image_list(table, root, PICTURE_FOLDERS))
         if only is None:
             listing.ignored = count_unlisted(root, listing)
     else:
         listing = list_pictures(name, find_picture_folder(root), only=only)
-        groups, times = layout.read(root, listing)
+        named, times = layout.read(root, listing)
         if listing.groups is not None:
             groups = require_all_groups(root, listing, listing.groups)
+        else:
+            listing, groups, times, strays = leave_strays_out(root, layout, listing, named, times)
         if listing.times_s is not None:
             times = tuple(math.nan if time is None else time for time in listing.times_s)
     if find_picture_folder(root) == root:  # there, the tables lie among the pictures
@@ -151,9 +172,8 @@ def read_images(
         for entry in root.glob("*.sqlite*"):
             listing.ignored[entry.suffix.lower()] -= entry.name.startswith(OWN_DATABASES)
     digests = Digests(name, listing.pictures)
-    return Collection(
-        name, tuple(listing.ids), listing.pictures, digests, groups, times
-    ), listing.ignored
+    collection = Collection(name, tuple(listing.ids), listing.pictures, digests, groups, times)
+    return ListedPictures(collection, listing.ignored, strays)
 
 
 def count_unlisted(root: Path, listing: Listing) -> Counter[str]:
@@ -175,54 +195,6 @@ def find_picture_folder(root: Path) -> Path:
     return next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), root)
 
 
-def read_listing(file: Path, root: Path) -> tuple[Listing, Groups, Times]:
-    """The rows of images.csv, in its order."""
-    problems: list[str] = []
-    header, rows = read_rows(file, problems)
-    if columns := find_unexpected_columns(header, LISTING_COLUMNS, OPTIONAL_LISTING_COLUMNS):
-        raise BadFile(
-            file, [*columns, "expected item_id,path (optional: group, time_s)", *problems]
-        )
-    first_line: dict[str, int] = {}
-    paths, groups, times = [], [], []
-    # Besides the dataset folder itself the picture folder may be a link to where there is more room.
-    bases = {str(folder.resolve()) for folder in (root, *(root / name for name in PICTURE_FOLDERS))}
-    for line, row in rows:
-        item, path = row["item_id"].strip(), row["path"].strip()
-        if not item:
-            problems.append(f"line {line}: item_id is empty; give each image a name of its own")
-        elif item in first_line:
-            problems.append(
-                f"line {line}: item {item!r} twice, first on line {first_line[item]}; delete one row"
-            )
-        if not path:
-            problems.append(f"line {line}: path is empty; write where the image lies")
-        elif not is_within(os.path.realpath(root / path), bases):
-            problems.append(
-                f"line {line}: path {row['path']!r} leaves the dataset folder; move the image into it"
-            )
-        elif not os.path.isfile(root / path):
-            problems.append(
-                f"line {line}: there is no file {root / path}; correct path or add the image"
-            )
-        first_line.setdefault(item, line)
-        paths.append(path)
-        groups.append(row.get("group", "").strip())
-        times.append(parse_seconds(row.get("time_s", ""), "time_s", line, problems))
-    if "group" in header and not all(groups):
-        problems.append("group is filled on some rows only; fill all or drop the column")
-    if not paths and not problems:
-        problems.append("no images; add one row per image")
-    if problems:
-        raise BadFile(file, problems)
-    listing = Listing(list(first_line), PictureFiles(root, paths))
-    return (
-        listing,
-        tuple(groups) if "group" in header else None,
-        tuple(times) if "time_s" in header else None,
-    )
-
-
 def select_ids(
     only: Set[str] | None, listing: Listing, groups: Groups, times: Times
 ) -> tuple[Listing, Groups, Times]:
@@ -238,5 +210,25 @@ def select_ids(
     )
 
 
-def is_within(path: str, bases: set[str]) -> bool:
-    return any(path.startswith(base + os.sep) for base in bases)
+def leave_strays_out(
+    root: Path, layout: Layout, listing: Listing, groups: NamedGroups, times: Times
+) -> tuple[Listing, Groups, Times, str]:
+    """The pictures that have a group, or all if nobody knows groups, and words that name the others.
+
+    Raises:
+        BadFile: those without a group are more than the others, so that the layout isn't that of this folder.
+    """
+    if groups is None:
+        return listing, None, times, ""
+    strays = [item for item, group in zip(listing.ids, groups, strict=True) if group is None]
+    placed = tuple(group for group in groups if group is not None)
+    if not strays:
+        return listing, placed, times, ""
+    if len(strays) > len(placed):
+        raise BadFile(root, [f"{item}: {layout.needs}" for item in strays])
+    kept = {*listing.ids} - {*strays}
+    ignored = listing.ignored + Counter({STRAYS: len(strays)})
+    all_groups = tuple(group or "" for group in groups)
+    listing, _, times = select_ids(kept, listing, all_groups, times)
+    listing.ignored = ignored
+    return listing, placed, times, f"{list_first_names(strays, 3)}: {layout.needs}"

@@ -22,6 +22,7 @@ NO_SUFFIX = "without suffix"
 UNLISTED = "(pictures that images.csv doesn't list)"
 UNREADABLE_PICTURES = "(unreadable pictures)"
 SPECIAL_FILES = "(pipes, sockets and devices)"
+STRAYS = "(pictures whose names the layout can't place)"
 OTHER_FILES = "others"
 NAMED_IN_A_LINE = 5  #: in one line
 
@@ -37,7 +38,7 @@ def count_by_kind(ignored: Mapping[str, int]) -> dict[str, int]:
             named = any(
                 kinds.fullmatch(suffix) for kinds in (PHOTO_FILES, PACKED_FILES, OTHER_KINDS)
             )
-            known = named or suffix in (NO_IMAGE, UNLISTED, SPECIAL_FILES)
+            known = named or suffix in (NO_IMAGE, UNLISTED, SPECIAL_FILES, STRAYS)
             found[suffix if known else OTHER_FILES if suffix else NO_SUFFIX] += count
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
@@ -59,6 +60,7 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
     mend = [f"convert {photos} to JPEG{read}"] if photos else []
     mend += ["replace unreadable pictures"] if UNREADABLE_PICTURES in left_out else []
     mend += [f"unpack {packed}, or pack pictures as .tar"] if packed else []
+    mend += ["name the pictures as the layout does, or write images.csv"] * (STRAYS in left_out)
     return f"{kinds}; what they show can't be found; {'; '.join(mend) or 'fine if they are no pictures'}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # These turn the direction of what follows them, even outside their own cell.
 _DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -47,6 +48,16 @@ def cut_middle(text: str, letters: int) -> str:
         return text
     end = letters // 2
     return f"{text[: letters - end].rstrip()}…{text[len(text) - end :].lstrip()}"
+
+
+def list_first_names(names: Sequence[str], most: int = 9) -> str:
+    """Names in one line, of many the first.
+
+    >>> list_first_names(["a", "b", "c"], 1)
+    'a and 2 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def make_plain(text: object) -> str:

@@ -160,7 +160,8 @@ def test_without_a_list_of_images_nothing_else_is_checked(folder, kind):
     elif kind == "no images":
         shutil.rmtree(folder / "images")
     elif kind == "twice":
-        shutil.copy(folder / "images" / "a.png", folder / "images" / "a.jpg")
+        for name in ("a.jpg", "a.jpg.png"):
+            shutil.copy(folder / "images" / "a.png", folder / "images" / name)
     elif kind == "bad table":
         (folder / "images.csv").write_text("item_id,path\na,images/a.png\na,images/none.png\n")
     else:

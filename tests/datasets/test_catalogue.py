@@ -19,7 +19,10 @@ from kis_bench.lineup import read_datasets
         ('[[dataset]]\nname = "a"\nfolder = 3', "folder is not a text"),
         ('[[dataset]]\nname = "a"\nlabel_sets = "long"', "label_sets is not a list of names"),
         ('[[dataset]]\nname = "a"\nlabel_sets = [3]', "label_sets is not a list of names"),
-        ('[[dataset]]\nname = "a"\nlayout = "lcs"', "layout 'lcs' is none of folder, photos"),
+        (
+            '[[dataset]]\nname = "a"\nlayout = "lcs"',
+            "layout 'lcs' is none of folder, folders, photos",
+        ),
         ('[[dataset]]\nname = "a"\nlayout = ["lsc"]', "layout ['lsc'] is none of"),
         ('[[dataset]]\nname = "a"\n[[dataset]]\nname = "a"', "a is there twice"),
     ],

@@ -9,6 +9,7 @@ from PIL import Image
 
 from kis_bench import datasets
 from kis_bench.datasets.layouts import parse_stamp
+from kis_bench.datasets.left_out import STRAYS
 from kis_bench.errors import BadFile, UnknownName
 
 
@@ -56,9 +57,45 @@ def test_frames_of_mvk_belong_to_videos_as_the_showdown_calls_them(tmp_path):
     assert nested.groups == ("Oahu2_May2022_0007",)
 
 
-def test_loose_frames_beside_videos_are_named(tmp_path):
-    with pytest.raises(BadFile, match="00017 lies in no video's folder"):
-        collection(tmp_path, "mvk", ["Ambon_Apr2012_0001/1.jpg", "00017.jpg"])
+@pytest.mark.parametrize(
+    ("path", "video"),
+    [
+        ("Ambon_Apr2012/0003_1.2.png", "Ambon_Apr2012_0003"),
+        ("Ambon_Apr2012/0003/frame_2.png", "Ambon_Apr2012_0003"),
+        ("Ambon_Apr2012_0003_1.jpg", "Ambon_Apr2012_0003"),
+        ("mvk/KauSaiWan_Oct2022/0008_00:12.jpg", "KauSaiWan_Oct2022_0008"),
+        ("Raja_Ampat_Oct2022/0008/1.jpg", "Raja_Ampat_Oct2022_0008"),
+        ("LHE64_Oct2022_0008/1.jpg", "LHE64_Oct2022_0008"),
+        ("clips/a/1.jpg", "clips/a"),
+    ],
+)
+def test_other_ways_to_write_the_frames_of_mvk(tmp_path, path, video):
+    assert collection(tmp_path, "mvk", [path]).groups == (video,)
+
+
+def test_loose_frames_beside_videos_are_left_out_by_name(tmp_path):
+    paths = ["Ambon_Apr2012_0001/1.jpg", "Ambon_Apr2012_0001/2.jpg", "00017.jpg"]
+    assert collection(tmp_path, "mvk", paths).groups == ("Ambon_Apr2012_0001",) * 2
+    loaded = datasets.load("mvk", tmp_path)
+    assert loaded.left_out == {STRAYS: 1}
+    assert loaded.unread == (
+        "00017: lies in no video's folder, others do; move it into one, or choose layout folder",
+    )
+    with pytest.raises(BadFile, match="00018: lies in no video's folder"):
+        collection(tmp_path, "mvk", ["00018.jpg", "00019.jpg"])
+
+
+def test_folders_as_groups(tmp_path):
+    paths = ["a/1.jpg", "a/b/2.jpg", "3.jpg", "4.jpg"]
+    found = collection(tmp_path / "some", "mine", paths, layout="folders")
+    assert dict(zip(found.ids, found.groups, strict=True)) == {
+        "3": ".",
+        "4": ".",
+        "a/1": "a",
+        "a/b/2": "a/b",
+    }
+    assert collection(tmp_path / "none", "mine", ["1.jpg"], layout="folders").groups is None
+    assert collection(tmp_path / "named", "folders", ["a/1.jpg"]).groups is None
 
 
 def test_a_lifelog_has_days_and_times_of_day(tmp_path):
@@ -88,20 +125,37 @@ def test_names_without_a_time_are_all_named(tmp_path):
     assert "write images.csv" in str(caught.value)
 
 
+def test_a_stray_picture_without_a_time_is_left_out_by_name(tmp_path):
+    (tmp_path / "labels.csv").write_text("query_id,item_id,label_set,text\nq,me,short,a cup\n")
+    paths = ["me.jpg", "20190101_103717_000.jpg", "20190102_103717_000.jpg"]
+    with pytest.raises(BadFile, match=r"'me' is not in the collection(.|\n)*me: no date and time"):
+        collection(tmp_path, "lsc", paths)
+    (tmp_path / "labels.csv").unlink()
+    loaded = datasets.load("lsc", tmp_path)
+    assert loaded.collection.ids == ("20190101_103717_000", "20190102_103717_000")
+    assert loaded.collection.groups == ("2019-01-01", "2019-01-02")
+    assert [path.name for path in loaded.collection.paths] == [
+        f"{i}.jpg" for i in loaded.collection.ids
+    ]
+    assert loaded.left_out == {STRAYS: 1}
+    (said,) = loaded.unread
+    assert said.startswith("me: no date and time as in 20200101_103717 in its name; rename it")
+
+
 def test_v3c_has_videos_and_the_middles_of_its_shots(tmp_path):
     (tmp_path / "msb").mkdir(parents=True)
     rows = ["startframe\tstarttime\tendframe\tendtime", "0\t0\t49\t1.96", "50\t2\t99\t3.96"]
     (tmp_path / "msb" / "06925.tsv").write_text("\n".join(rows) + "\n")
     keyframes = [
         "06925/shot06925_1_RKF.jpg",
-        "06925/shot06925_2_RKF.png",
+        "shot06925_2_RKF.png",
         "00008/shot00008_31_RKF.jpg",
     ]
     found = collection(tmp_path, "v3c", keyframes, below="keyframes")
     assert about(found) == {
         "00008/shot00008_31_RKF": ("00008", None),
         "06925/shot06925_1_RKF": ("06925", 0.98),
-        "06925/shot06925_2_RKF": ("06925", 2.98),
+        "shot06925_2_RKF": ("06925", 2.98),
     }
     (tmp_path / "msb" / "06925.tsv").write_text("start\tend\n1\t2\n")
     with pytest.raises(BadFile, match=r"06925\.tsv:\n.*line 2: starttime and endtime"):
@@ -185,12 +239,28 @@ def test_picture_folders_may_be_links_but_paths_may_not_leave(tmp_path):
     (root / "images").symlink_to(elsewhere)
     (root / "images.csv").write_text("item_id,path\na,images/a.jpg\n")
     assert datasets.load("mine", root).collection.ids == ("a",)
-    (root / "b.jpg").symlink_to(tmp_path / "secret.jpg")
     photo(tmp_path / "secret.jpg")
-    for path in ("../secret.jpg", str(tmp_path / "secret.jpg"), "images/../../secret.jpg", "b.jpg"):
+    for path in (
+        "../secret.jpg",
+        str(tmp_path / "secret.jpg"),
+        "images/../../secret.jpg",
+        "images/../secret.jpg",
+    ):
         (root / "images.csv").write_text(f"item_id,path\na,{path}\n")
         with pytest.raises(BadFile, match="leaves the dataset folder"):
             datasets.load("mine", root)
+
+
+@pytest.mark.parametrize("path", ["b.jpg", "deep/c.jpg", "images\\a.jpg", "{root}/b.jpg"])
+def test_links_in_the_dataset_folder_are_followed_as_without_a_list(tmp_path, path):
+    root = tmp_path / "root"
+    photo(root / "images" / "a.jpg")
+    photo(tmp_path / "elsewhere" / "c.jpg")
+    (root / "deep").symlink_to(tmp_path / "elsewhere")
+    (root / "b.jpg").symlink_to(tmp_path / "elsewhere" / "c.jpg")
+    (root / "images.csv").write_text(f"item_id,path\na,{path.format(root=root)}\n")
+    (digest,) = datasets.load("mine", root).collection.content
+    assert digest == datasets.load("other", tmp_path / "elsewhere").collection.content[0]
 
 
 @pytest.mark.parametrize(
@@ -207,10 +277,25 @@ def test_picture_folders_may_be_links_but_paths_may_not_leave(tmp_path):
         "photo_2024-05-01_10-00-10",
         "20240501100010",
         "trip/2023/20240501_100010",
+        "Screen Shot 2024-05-01 at 10.00.10 AM",
+        "Screenshot 2024-05-01 at 10.00.10\u202fAM",
+        "Bildschirmfoto 2024-05-01 um 10.00.10",
+        "Screenshot from 2024-05-01 10-00-10",
+        "2024-05-01T10:00:10.123Z",
+        "2024_05_01_10_00_10",
+        "2024-05-01 10.00.10-1",
     ],
 )
 def test_dates_and_times_in_names_of_photos(name):
     assert parse_stamp(name) == datetime(2024, 5, 1, 10, 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("written", "hour"),
+    [("1.00.10 PM", 13), ("12.00.10 AM", 0), ("12.00.10 pm", 12), ("9.00.10", 9)],
+)
+def test_hours_of_half_days(written, hour):
+    assert parse_stamp(f"Screen Shot 2024-05-01 at {written}") == datetime(2024, 5, 1, hour, 0, 10)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +307,8 @@ def test_dates_and_times_in_names_of_photos(name):
         "120240501_100010",
         "20240501_1000101",
         "2024-05.01 10.00.10",
+        "2024-05-01 at 13.00.10 PM",
+        "20240501_10001",
     ],
 )
 def test_numbers_that_are_no_date_and_time(name):

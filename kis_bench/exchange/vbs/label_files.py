@@ -15,6 +15,7 @@ from kis_bench.datasets.labels import LONG_FORM, RANGE_COLUMNS
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.vbs.image_targets import ImageTarget, make_image_finder
 from kis_bench.exchange.vbs.tasks import Task, make_remarks, read_tasks
+from kis_bench.files.text import list_first_names
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Collection, Query
 
@@ -22,7 +23,6 @@ LabelRow = dict[str, str]
 Keyframes = dict[
     str, list[tuple[float, int]]
 ]  #: of a group: times in seconds, positions in the collection
-MOST_LISTED = 9  #: in one remark on a task
 VIDEO_SUFFIX = re.compile(r"\.(?:mp4|m4v|mkv|webm|mov|avi|mpe?g|ogv|wmv|flv)$", re.IGNORECASE)
 
 
@@ -125,12 +125,6 @@ def find_images(
     if len(absent) == len(found):
         raise LeftOut("whose images are not in the collection", list_first_names(absent))
     return tuple(dict.fromkeys(fits[0] for fits in found.values() if fits)), absent
-
-
-def list_first_names(names: Sequence[str]) -> str:
-    """Names in one line, of many the first."""
-    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return f"{', '.join(names[:MOST_LISTED])}{more}"
 
 
 def make_finder(groups: Iterable[str]) -> Callable[[str], list[str]]:

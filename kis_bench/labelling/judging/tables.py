@@ -59,7 +59,9 @@ def read_judged_triplets(row: DatasetRow, root: Path, out: Path) -> JudgedTriple
         for _, line in table.rows
     }
     wanted = {item for t in triplets for item in (t.target, t.candidate1, t.candidate2)}
-    collection, _ = read_images(row.name, root, choose_layout(row.name, row.layout), only=wanted)
+    collection = read_images(
+        row.name, root, choose_layout(row.name, row.layout), only=wanted
+    ).collection
     pictures = dict(zip(collection.ids, collection.paths, strict=True))
     found = JudgedTriplets(file, triplets, paths, pictures)
     if not found.complete:

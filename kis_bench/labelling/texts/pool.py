@@ -51,7 +51,9 @@ class Pool:
         self.order: list[str] = []
         self.n_items, self.last = 0, -1
         self.complete = True  # `order` has all there are
-        if given is not None or stratify or (self.root / "images.csv").is_file():
+        listed = (self.root / "images.csv").is_file()  # or some pictures aren't of the collection
+        listed |= bool(choose_layout(row.name, row.layout).needs)
+        if given is not None or stratify or listed:
             self.read_collection(wanted, given, stratify)
         else:
             self.draw(wanted)
@@ -111,7 +113,7 @@ class Pool:
 def read_whole_collection(row: DatasetRow) -> Collection:
     """All pictures of a dataset, with their groups."""
     layout = choose_layout(row.name, row.layout)
-    return read_images(row.name, require_folder(row), layout)[0]
+    return read_images(row.name, require_folder(row), layout).collection
 
 
 def require_folder(row: DatasetRow) -> Path:
