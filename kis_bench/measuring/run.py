@@ -21,7 +21,6 @@ from kis_bench.results.columns import (
     ALL_RANKS,
     ALL_VERDICTS,
     JUDGMENTS,
-    METRICS,
     TIMINGS,
 )
 from kis_bench.results.privacy import without_private
@@ -35,7 +34,7 @@ from kis_bench.statistics import (
     resampled_means,
 )
 from kis_bench.statistics.paired_intervals import difference_intervals
-from kis_bench.triplets.tables import Measured, similarity_tables
+from kis_bench.triplets.tables import Measured, list_common_figures, similarity_tables
 
 
 @dataclass(frozen=True)
@@ -91,9 +90,8 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
     judgments = tables.pop("judgments", pd.DataFrame(columns=JUDGMENTS))
     if record.published is not None:
         sizes = ranks.groupby(["model", "dataset", "label_set"]).size()
-        every_figure = pd.concat(
-            [tables.get("metrics", pd.DataFrame(columns=METRICS)), list_figures(sizes)]
-        )
+        similar = [tables["metrics"], list_common_figures(tables["agreement"])] if every else []
+        every_figure = pd.concat([*similar, list_figures(sizes)])
         tables["published"] = comparable(record.published, every_figure)
     if record.fused is not None:
         tables["fused"] = record.fused

@@ -15,7 +15,7 @@ from kis_bench.metrics import LEADING_MEASURES, MEDIAN_RANK, METRICS, Measure, m
 from kis_bench.records import count_things
 from kis_bench.report.numbers import change, count, figure, percent, probability
 from kis_bench.statistics.clusters import describe_count
-from kis_bench.triplets.summary import Similarity, judged_datasets
+from kis_bench.triplets.summary import Similarity, find_ceilings, judged_datasets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,16 +169,17 @@ def show_difference(measure: Measure, row: Any) -> Iterator[str | tuple[str, str
 def make_consistency_table(study: Similarity) -> PaperTable:
     """How often each model, and people, choose as those who judged."""
     rows: list[list[str | tuple[str, str]]] = []
-    for name, row in (*study.models.items(), *study.people.items()):
+    for name, row in (*study.compared.items(), *study.compared_people.items()):
         share = part_interval(percent(row["value"], row["ci_low"], row["ci_high"]))
         ties = count(row["ties"]) if name in study.models else ""
         rows.append([str(name), share, ties, count(row["n"])])
-    ceilings = {*study.ceilings.values()}
+    ceilings = {*find_ceilings(study.compared).values()}
     limited = ceilings and max(ceilings) < 1
     most = f" No model can reach more than {percent(max(ceilings))}." if limited else ""
+    over = f", on the {study.n_common:,} judgments that all models know" if study.common else ""
     caption = (
-        f"Image similarity on {study.name}: how often a model chooses as the judge did; equal similarities count half. "
-        f"In brackets 95% intervals over people, triplets and target pictures.{most}"
+        f"Image similarity on {study.name}: how often a model chooses as the judge did{over}; equal similarities "
+        f"count half. In brackets 95% intervals over people, triplets and target pictures.{most}"
     )
     head = ["model", "consistency", "ties", "judgments"]
     return PaperTable(("consistency", study.name), caption, head, rows)

@@ -17,7 +17,6 @@ from kis_bench.metrics import (
     LEADING_MEASURES,
     METRICS,
     MRR,
-    PER_TRIPLET,
     measure_name,
     measure_words,
 )
@@ -35,7 +34,13 @@ from kis_bench.report.numbers import figure, is_absent, percent
 from kis_bench.report.sections.similarity.wording import CEILING, share_in
 from kis_bench.report.sections.summary import rank_similarity
 from kis_bench.statistics.clusters import describe_count
-from kis_bench.triplets.summary import PERSON, Similarity, as_records, judged_datasets
+from kis_bench.triplets.summary import (
+    PERSON,
+    Similarity,
+    as_records,
+    find_ceilings,
+    judged_datasets,
+)
 
 if TYPE_CHECKING:
     from kis_bench.results import Run
@@ -146,16 +151,17 @@ def summarise_similarity(run: Run, width: int = TERMINAL_CELLS) -> str:
         letters = rank_similarity(study)
         noted |= bool(letters)
         indent = max((count_cells(each) for each in letters.values()), default=-2) + 2
-        people = {f"({PERSON})": study.people[PERSON]} if PERSON in study.people else {}
-        ceiling = max(study.ceilings.values(), default=math.nan)
+        person = study.compared_people.get(PERSON)
+        people = {f"({PERSON})": person} if person else {}
+        ceiling = max(find_ceilings(study.compared).values(), default=math.nan)
         if not math.isnan(ceiling):
             none = {"ci_low": math.nan, "ci_high": math.nan}
-            most = max(int(row["n"]) for row in study.models.values())
+            most = max(int(row["n"]) for row in study.compared.values())
             people = {f"({CEILING})": {"value": ceiling, "n": most, **none}, **people}
         rows: list[TableRow] = []
-        for model, row in (*study.models.items(), *people.items()):
+        for model, row in (*study.compared.items(), *people.items()):
             share = share_in(row)
-            per_triplet = study.metrics.get((model, PER_TRIPLET.name), {"value": math.nan})
+            per_triplet = study.find_per_triplet(model) or {"value": math.nan}
             interval = (
                 "" if math.isnan(share.low) else f"{100 * share.low:.1f} - {100 * share.high:.1f}"
             )
@@ -164,7 +170,8 @@ def summarise_similarity(run: Run, width: int = TERMINAL_CELLS) -> str:
             letter = "" if model in people else f"{letters.get(model, ''):<{indent}}"
             label = f"  {letter}{make_plain(model)}"
             rows.append((label, (*cells, percent(float(per_triplet["value"])))))
-        shown[make_plain(name)] = rows
+        over = f", over the {study.n_common:,} judgments that all know" if study.common else ""
+        shown[make_plain(name) + over] = rows
     table = lay_out("", head, shown, width, may_go=("ties", "judgments"))
     return f"{table}\n{TIER_NOTE.format(CONSISTENCY.words)}" if noted else table
 

@@ -116,6 +116,9 @@ _DISTANCES = (
         nullable=True,
     ),
 )
+COMMON = (
+    "common"  #: the part of the judgments that all models know, where one lacks what another has
+)
 _AGREEMENT = (
     DATASET,
     Column("kind", "string", "`model` or `people`", PUBLIC),
@@ -125,7 +128,8 @@ _AGREEMENT = (
     Column(
         "part",
         "string",
-        "of which judgments: `all`, or a `class` (as scuba, wedding), `bins` (how far from the "
+        f"of which judgments: `all`; `{COMMON}`, those that all models know, if one lacks what another "
+        "has; or a `class` (as scuba, wedding), `bins` (how far from the "
         "target both candidates were drawn), `age_group`, `education`, `ml_expert`; "
         "`without participant` leaves one out",
         PUBLIC,

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.errors import KisBenchError, spell_option
-from kis_bench.results.columns import TABLES
+from kis_bench.results.columns import COMMON, TABLES
 from kis_bench.results.folder import Run, write_run
 from kis_bench.results.provenance import of_study, unite_facts
 from kis_bench.results.pseudonyms import as_private
@@ -102,6 +102,7 @@ def merge(runs: Sequence[Run]) -> Merged:
     tables["metrics"] = once(
         [run.metrics[run.metrics["label_set"] == ""] for run in ordered], ["model", "dataset"]
     )
+    tables["agreement"] = drop_common(tables["agreement"], ordered)
     remarks += apart(named)
     return Merged(
         ranks,
@@ -302,6 +303,14 @@ def once(tables: Sequence[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
         found.append(table[[key not in seen for key in own]])
         seen |= {*own}
     return stack_tables(found or tables[:1])
+
+
+def drop_common(agreement: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
+    """Without what only the models of one run have in common, of datasets that several runs measured."""
+    names = [name for run in runs for name in run.agreement["dataset"].unique()]
+    several = [name for name in {*names} if names.count(name) > 1]
+    gone = (agreement["part"] == COMMON) & agreement["dataset"].isin(several)
+    return agreement[~gone].reset_index(drop=True)
 
 
 def stack_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

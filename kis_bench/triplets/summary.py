@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kis_bench.metrics import PER_TRIPLET
+from kis_bench.results.columns import COMMON
 from kis_bench.results.provenance import of_study
 from kis_bench.results.published import comparable
 from kis_bench.triplets.people import PEOPLE_RULES
+from kis_bench.triplets.tables import list_common_figures
 
 if TYPE_CHECKING:
     from kis_bench.results import Run
@@ -60,15 +63,67 @@ class Similarity:
         found = {str(row["model"]): row for row in as_records(rows)}
         for model, part in self.select_own(self.run.judgments).groupby("model", sort=False):
             found.setdefault(str(model), summarise_judgments(part))
-        order = sorted(
-            found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m)
-        )
-        return {model: found[model] for model in order}
+        return {model: found[model] for model in sort_models(found)}
+
+    @cached_property
+    def n_common(self) -> int | None:
+        """How many judgments all models know; None where each knows the same, or nobody knows which."""
+        known = self.select_own(self.run.judgments).groupby("judgement_id")["model"].nunique()
+        whole = known == len(self.models)
+        return None if whole.all() else int(whole.sum())
+
+    @cached_property
+    def common(self) -> dict[str, Record]:
+        """Figures over the judgments that all models know, best first.
+
+        Empty where there are none, or where each model knows the same. Of older runs, and of merged ones, they are
+        without intervals.
+        """
+        if not self.n_common:
+            return {}
+        rows = self.agreement[
+            (self.agreement["part"] == COMMON) & (self.agreement["kind"] == "model")
+        ]
+        found = {str(row["model"]): row for row in as_records(rows) if row["n"] == self.n_common}
+        if found.keys() != self.models.keys():
+            own = self.select_own(self.run.judgments)
+            whole = own.groupby("judgement_id")["model"].transform("nunique") == len(self.models)
+            parts = own[whole].groupby("model", sort=False)
+            found = {str(model): summarise_judgments(part) for model, part in parts}
+        return {model: found[model] for model in sort_models(found)}
+
+    @property
+    def compared(self) -> dict[str, Record]:
+        """The figures in which models are compared, best first: over what all know, where that is not the same."""
+        return self.common or self.models
+
+    @cached_property
+    def common_per_triplet(self) -> dict[str, Record]:
+        """The same of triplets that several people judged."""
+        rows = self.select_own(self.run.agreement)
+        rows = rows[(rows["part"] == COMMON) & (rows["counts"] == "triplets")]
+        rows = rows[(rows["protocol"] == "default") & (rows["kind"] == "model")]
+        found = {str(row["model"]): row for row in as_records(rows)}
+        return found if found.keys() == self.models.keys() else {}
+
+    def find_per_triplet(self, model: str) -> Record | None:
+        """The figure over triplets that is compared with other models'; None without one."""
+        if self.common:
+            return self.common_per_triplet.get(model)
+        return self.metrics.get((model, PER_TRIPLET.name))
 
     @cached_property
     def people(self) -> dict[str, Record]:
+        return self.select_people("all")
+
+    @property
+    def compared_people(self) -> dict[str, Record]:
+        """People on the judgments on which models are compared."""
+        return self.select_people(COMMON) if self.common else self.people
+
+    def select_people(self, part: str) -> dict[str, Record]:
         rows = self.agreement[
-            (self.agreement["part"] == "all") & (self.agreement["kind"] == "people")
+            (self.agreement["part"] == part) & (self.agreement["kind"] == "people")
         ]
         found = {str(row["model"]): row for row in as_records(rows)}
         return {name: found[name] for name in (PERSON, MAJORITY) if name in found}
@@ -76,8 +131,7 @@ class Similarity:
     @property
     def ceilings(self) -> dict[str, float]:
         """Maps each model to the largest consistency possible on its judgments; empty for older runs."""
-        found = {model: float(row["ceiling"]) for model, row in self.models.items()}
-        return {model: value for model, value in found.items() if not math.isnan(value)}
+        return find_ceilings(self.models)
 
     @cached_property
     def metrics(self) -> dict[tuple[str, str], Record]:
@@ -96,11 +150,26 @@ class Similarity:
         """Published figures of the same judgments or triplets, each with the measured model that it is about."""
         rows = self.select_own(self.run.published)
         rows = rows[rows["label_set"].isna() | (rows["label_set"] == "")]
-        own, found = self.select_own(self.run.metrics), []
+        own = pd.concat([self.select_own(self.run.metrics), self.common_figures])
+        found = []
         for model in self.models:
             mine = comparable(rows, own[own["model"] == model])
             found += [(model, row) for row in as_records(mine)]
         return found
+
+    @cached_property
+    def common_figures(self) -> pd.DataFrame:
+        """All figures over what all models know, in the columns of metrics.csv."""
+        return list_common_figures(self.select_own(self.run.agreement))
+
+    def find_obtained(self, model: str, published: Record) -> Record | None:
+        """The figure of a model that a published one is of: of as many judgments, its own or those that all know."""
+        own = self.metrics.get((model, str(published["metric"])))
+        if own is not None and own["n"] == published["n"]:
+            return own
+        rows = self.common_figures
+        rows = rows[(rows["model"] == model) & (rows["metric"] == published["metric"])]
+        return next((row for row in as_records(rows) if row["n"] == published["n"]), own)
 
     def group_ceilings(self, part: str) -> dict[str, float]:
         """Maps each group to the largest consistency possible on its judgments; empty for older runs."""
@@ -129,6 +198,19 @@ class Similarity:
         """(model, group) -> row."""
         rows = self.agreement[(self.agreement["part"] == part) & (self.agreement["kind"] == kind)]
         return {(str(row["model"]), str(row["group"])): row for row in as_records(rows)}
+
+
+def sort_models(found: Mapping[str, Record]) -> list[str]:
+    """The models, best first."""
+    return sorted(
+        found, key=lambda m: (math.isnan(found[m]["value"]), -float(found[m]["value"]), m)
+    )
+
+
+def find_ceilings(rows: Mapping[str, Record]) -> dict[str, float]:
+    """Maps each model to the largest consistency possible on the judgments of its row, where that is known."""
+    found = {model: float(row["ceiling"]) for model, row in rows.items()}
+    return {model: value for model, value in found.items() if not math.isnan(value)}
 
 
 def summarise_judgments(part: pd.DataFrame) -> Record:

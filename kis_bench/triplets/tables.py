@@ -19,7 +19,7 @@ from kis_bench.metrics import (
     PER_TRIPLET_PUBLISHED,
 )
 from kis_bench.records import Dataset, Float64s, Int64s
-from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
+from kis_bench.results.columns import AGREEMENT, COMMON, DISTANCES, JUDGMENTS, METRICS, PAIRS
 from kis_bench.statistics import adjust_known, wilson_interval
 from kis_bench.statistics.crossed import (
     Crossed,
@@ -287,7 +287,13 @@ def agreement_table(
     everything = np.ones(len(values), bool)
     add(values, everything)
     add_people(everything)
-    add(compute_agreement(judged, measured, "published"), everything, protocol="published")
+    published = compute_agreement(judged, measured, "published")
+    add(published, everything, protocol="published")
+    shared = find_common(values)
+    if shared is not None and shared.any():
+        add(values, shared, COMMON)
+        add_people(shared, COMMON)
+        add(published, shared, COMMON, protocol="published")
     for part, groups in judged.parts.items() if parts else ():
         for group in sorted(set(groups[some].tolist()), key=group_sort_key):
             add(values, groups[some] == group, part, str(group))
@@ -296,6 +302,25 @@ def agreement_table(
     if parts and crossed.n_people > 1:
         rows += consistency_without_one(judged, measured, values)
     return pd.DataFrame([asdict(one) for one in rows], columns=AGREEMENT)
+
+
+def find_common(values: Float64s) -> NDArray[np.bool_] | None:
+    """Which rows of ``[n, m]`` no model lacks, bool ``[n]``; None where all models lack the same.
+
+    >>> find_common(np.array([[1.0, 0.0], [np.nan, 1.0], [0.5, 0.5]])).tolist()
+    [True, False, True]
+    """
+    known = ~np.isnan(values)
+    return None if (known == known[:, :1]).all() else np.asarray(known.all(axis=1))
+
+
+def list_common_figures(agreement: pd.DataFrame) -> pd.DataFrame:
+    """The figures over what all models know, under the metrics that they are figures of, in columns of metrics.csv."""
+    own = agreement[(agreement["part"] == COMMON) & (agreement["kind"] == "model")]
+    keys = zip(own["counts"], own["protocol"], strict=True)
+    metrics = [CONSISTENCIES[key].name for key in keys]
+    table = own.assign(label_set="", metric=metrics).reindex(columns=METRICS)
+    return table.astype({"k": "Int64"})
 
 
 def group_sort_key(group: str) -> tuple[Any, ...]:
@@ -315,14 +340,19 @@ def agreement_per_triplet(
     groups = sorted(set(classes.tolist()), key=group_sort_key) if grouped else []
     crossed = Crossed.of(np.zeros(len(classes)), np.arange(len(classes)), judged.targets)
     choice = triplets.majority(judged.choice, judged.triplet, len(classes))
+    shared = find_common(np.stack([margins for _, margins in measured.values()], axis=1))
+    every = np.ones(len(classes), bool)
     for protocol in triplets.PROTOCOLS:
         for model, (_, margins) in measured.items():
             each = triplets.agreement(margins, choice, protocol=protocol)
             for part, group in [
                 ("all", ""),
+                *[(COMMON, "")] * (shared is not None),
                 *(("class", group) for group in groups if protocol == "default"),
             ]:
-                chosen = (classes == group) if part == "class" else np.ones(len(classes), bool)
+                chosen = classes == group if part == "class" else every
+                if part == COMMON and shared is not None:
+                    chosen = shared
                 known = chosen & ~np.isnan(each)
                 n, missing = int(known.sum()), int((chosen & (choice != 0) & ~known).sum())
                 if n + missing == 0:  # nobody judged a second time

@@ -13,6 +13,7 @@ from PIL import Image
 
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
 from kis_bench.report import write_report
+from kis_bench.report.latex import make_consistency_table
 from kis_bench.report.numbers import signed
 from kis_bench.report.sections.similarity import show_similarity
 from kis_bench.report.terminal import summarise_similarity
@@ -29,6 +30,7 @@ from kis_bench.results.columns import (
 )
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.pseudonyms import as_private
+from kis_bench.triplets.summary import Similarity
 from kis_bench.triplets.tables import similarity_tables
 
 CLASSES = ("scuba", "a | b <i>", "wedding")
@@ -213,9 +215,9 @@ def column(rows: list[list[str]], head: str) -> list[str]:
     return [row[place] for row in rows[1:]]
 
 
-def overall(run: Run, model: str) -> pd.Series:
-    rows = run.agreement.query("part == 'all' and protocol == 'default' and counts == 'judgments'")
-    return rows[rows["model"] == model].iloc[0]
+def overall(run: Run, model: str, part: str = "all") -> pd.Series:
+    rows = run.agreement.query("protocol == 'default' and counts == 'judgments'")
+    return rows[(rows["model"] == model) & (rows["part"] == part)].iloc[0]
 
 
 def test_main_table_has_the_figures_of_the_run_best_first(tmp_path: Path) -> None:
@@ -516,6 +518,7 @@ def test_judgments_alone(tmp_path: Path) -> None:
         f"{100 * overall(whole, 'good').value:.1f}%",
         str(overall(whole, "good").ties),
         good[3],
+        f"{100 * overall(whole, 'good', 'common').value:.1f}%",
     ]
     assert "reset <1>" in summarise_similarity(run)
 
@@ -583,15 +586,78 @@ def test_a_run_that_was_read_gives_the_same_section(tmp_path: Path) -> None:
 def test_summary(tmp_path: Path) -> None:
     run = similar_run(tmp_path)
     lines = summarise_similarity(run).splitlines()
-    own = overall(run, "good")
+    own = overall(run, "good", "common")
     good = next(line for line in lines if " good " in line)
     assert f"{100 * own.value:.1f}%" in good
     assert f"{100 * own.ci_low:.1f} - {100 * own.ci_high:.1f}" in good
     assert "(another person)" in lines[-2]
-    assert f"{100 * overall(run, 'another person').value:.1f}%" in lines[-2]
+    assert f"{100 * overall(run, 'another person', 'common').value:.1f}%" in lines[-2]
     assert good.split()[:2] == ["a", "good"]
     assert lines[-1].startswith("Models that share a letter can't be told apart by consistency")
     assert max(map(len, lines)) <= 80
+
+
+def count_common(run: Run) -> int:
+    known = run.judgments.groupby("judgement_id")["model"].nunique()
+    return int((known == len(HOSTILE)).sum())
+
+
+def test_models_are_compared_on_the_judgments_that_all_know(tmp_path: Path) -> None:
+    """In the terminal, the first table of the report and the one for papers; with the number of these judgments."""
+    run = similar_run(tmp_path)
+    n = count_common(run)
+    assert n == overall(run, "a|b").n < overall(run, "good").n
+    assert f"reset <1>, over the {n} judgments that all know" in summarise_similarity(run)
+    text = written(tmp_path, run)
+    rows = table_with(text, "consistency", "tier")
+    assert set(column(rows, "judgments")[: len(HOSTILE)]) == {str(n)}
+    order = Similarity("reset <1>", run).compared
+    for row, model in zip(rows[1:], order, strict=False):
+        own = overall(run, model, "common")
+        assert row[2].startswith(f"{100 * own.value:.1f}% [{100 * own.ci_low:.1f}")
+        assert own.n == n
+    said = f"Common: over the {n} judgments that all models know, of which a\\|b knows the fewest."
+    assert text.count(said) == 2
+    assert "Each two were tested on what both know." in text
+    paper = make_consistency_table(Similarity("reset <1>", run))
+    assert f"on the {n} judgments that all models know" in paper.caption
+    assert {row[-1] for row in paper.rows[: len(HOSTILE)]} == {str(n)}
+
+
+def test_where_all_know_the_same_nothing_is_said_of_it(tmp_path: Path) -> None:
+    run = similar_run(tmp_path, models=["good"])
+    assert "common" not in set(run.agreement["part"])
+    assert "all know" not in summarise_similarity(run)
+    text = written(tmp_path, run)
+    assert "Common:" not in text
+    assert "common" not in table_with(text, "consistency", "ties")[0]
+
+
+def test_models_without_a_common_judgment_say_so(tmp_path: Path) -> None:
+    run = similar_run(tmp_path, models=["good", "a|b"])
+    first = (run.judgments["model"] == "good") & (run.judgments["triplet_id"] < "t3")
+    other = (run.judgments["model"] == "a|b") & (run.judgments["triplet_id"] >= "t3")
+    apart = replace(run, judgments=run.judgments[first | other])
+    text = written(tmp_path, apart)
+    assert text.count("No judgment is known to all models, so compare those over the same") == 2
+    assert "all know" not in summarise_similarity(apart)
+
+
+def test_published_figures_of_the_common_judgments(tmp_path: Path) -> None:
+    """A model that knows more judgments than were published is shown over those that all know."""
+    run = similar_run(tmp_path)
+    n = count_common(run)
+    rows = run.published.assign(n=np.where(run.published["model"] == "good", n, run.published["n"]))
+    text = written(tmp_path, replace(run, published=rows))
+    shown = table_with(text, "each judgment, published rules")
+    found = run.agreement.query(
+        "part == 'common' and protocol == 'published' and counts == 'judgments' and model == 'good'"
+    )
+    assert found["n"].tolist() == [n]
+    assert shown[1][shown[0].index("each judgment, published rules")].startswith(
+        f"{100 * found['value'].iloc[0]:.2f}% / 75.00% / "
+    )
+    assert f"where that is {n} judgments, over those that all models know" in text
 
 
 def test_captions_say_over_how_many_judgments(tmp_path: Path) -> None:

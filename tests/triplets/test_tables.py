@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from kis_bench.records import Collection, Dataset, Judgment, Participant, Triplet
-from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, PAIRS
+from kis_bench.results.columns import AGREEMENT, DISTANCES, JUDGMENTS, METRICS, PAIRS
 from kis_bench.statistics.crossed import (
     Crossed,
     correlation_interval,
@@ -16,7 +16,13 @@ from kis_bench.statistics.crossed import (
 )
 from kis_bench.triplets import agreement, majority
 from kis_bench.triplets.people import PEOPLE_RULES, interval_of_people
-from kis_bench.triplets.tables import Judged, compute_agreement, group_sort_key, similarity_tables
+from kis_bench.triplets.tables import (
+    Judged,
+    compute_agreement,
+    group_sort_key,
+    list_common_figures,
+    similarity_tables,
+)
 
 EMPTY = Collection("study", (), (), ())
 
@@ -104,6 +110,24 @@ def test_each_judgment_counts(tables):
     assert (tie.value, tie.n, tie.ties) == (pytest.approx((3 + 1.5) / 6), 6, 3)
     part = whole(tables, "part")
     assert (part.value, part.n, part.missing, part.ties) == (pytest.approx(2 / 3), 3, 3, 0)
+
+
+def test_what_all_models_know_is_counted_for_each(tables):
+    """That is t2, of which one lacks no image: three judgments, and one majority."""
+    expected = {"good": (2 / 3, 2 / 3, 1.0), "tie": (0.5, 0.0, 0.5), "part": (2 / 3, 2 / 3, 1.0)}
+    for model, (each, published, of_triplets) in expected.items():
+        own = whole(tables, model, part="common")
+        assert (own.value, own.n, own.missing) == (pytest.approx(each), 3, 0)
+        own = whole(tables, model, "published", part="common")
+        assert (own.value, own.n) == (pytest.approx(published), 3)
+        own = whole(tables, model, counts="triplets", part="common")
+        assert (own.value, own.n) == (of_triplets, 1)
+    person = row(tables["agreement"], kind="people", model="another person", part="common")
+    assert (person.value, person.n) == (pytest.approx(1 / 3), 3)
+    figures = list_common_figures(tables["agreement"])
+    assert list(figures.columns) == METRICS
+    assert row(figures, model="tie", metric="consistency_published").value == 0
+    assert len(figures) == 3 * 4
 
 
 def test_published_ties_are_left(tables):

@@ -11,12 +11,12 @@ from kis_bench.analysis.models import ALPHA, letters, look_up_figures, select_me
 from kis_bench.metrics import (
     LEADING_MEASURES,
     MRR,
-    PER_TRIPLET,
     RECALL,
     Measure,
     measure_words,
 )
 from kis_bench.report.numbers import count, figure, is_absent, percent
+from kis_bench.report.sections.similarity.consistency import tell_common
 from kis_bench.report.sections.similarity.wording import name_some
 from kis_bench.report.tables import escape, link_section, table
 from kis_bench.report.view import View
@@ -129,29 +129,32 @@ def name_alike(names: Sequence[str]) -> str:
 def show_agreed(study: Similarity) -> list[str]:
     """One dataset with judgments: every model, best first, with people below."""
     tier = rank_similarity(study)
-    per_triplet = any((model, PER_TRIPLET.name) in study.metrics for model in study.models)
+    of_triplets = {model: study.find_per_triplet(model) for model in study.compared}
+    per_triplet = any(of_triplets.values())
     rows = []
-    for model, row in study.models.items():
-        own = study.metrics.get((model, PER_TRIPLET.name))
+    for model, row in study.compared.items():
         cells = [percent(row["value"], row["ci_low"], row["ci_high"])]
         if per_triplet:
+            own = of_triplets[model]
             known = own is not None and not is_absent(own["value"])
             cells.append(
                 percent(own["value"], own["ci_low"], own["ci_high"]) if own and known else ""
             )
         rows.append([model, tier.get(model, ""), *cells, count(row["n"])])
-    for name, row in study.people.items():
+    for name, row in study.compared_people.items():
         cells = [percent(row["value"], row["ci_low"], row["ci_high"])]
         rows.append([name, "", *cells, *[""] * per_triplet, count(row["n"])])
     head = ["model", TIER, "consistency", *["per triplet"] * per_triplet, "judgments"]
     title = f"{study.name}: image similarity"
     said = tell_apart(tier, "consistency") if len(study.models) > 1 and tier else ""
+    note_tests = " Each two were tested on what both know." if tier else ""
     return [
         f"### {escape(study.name)}: consistency with judgments",
         "",
         show_tiers(head, rows),
         "",
         *([f"- {said}"] if said else []),
+        *([f"- {tell_common(study)}{note_tests}"] if study.n_common is not None else []),
         "",
         f"More: {link_section('parts, pairs and plots', title)}",
         "",
@@ -165,5 +168,5 @@ def rank_similarity(study: Similarity) -> dict[str, str]:
         if not is_absent(row["p_holm"]):
             pair = frozenset((str(row["model_a"]), str(row["model_b"])))
             separable[pair] = bool(row["p_holm"] < ALPHA)
-    order = [model for model, row in study.models.items() if not math.isnan(row["value"])]
+    order = [model for model, row in study.compared.items() if not math.isnan(row["value"])]
     return letters(order, separable) if separable else {}

@@ -69,6 +69,8 @@ def show_consistency(study: Similarity) -> list[str]:
     if len({*ceilings.values()}) > 1:
         columns.append(("ceiling", [percent(ceilings.get(model, math.nan)) for model in models]))
     columns.append(("judgments", [count(r["n"]) for r in models.values()]))
+    if study.common:
+        columns.append(("common", [percent(study.common[model]["value"]) for model in models]))
     if known(CONSISTENCY_PUBLISHED.name):
         columns.append(
             (
@@ -89,9 +91,9 @@ def show_consistency(study: Similarity) -> list[str]:
     ]
     said += [*tell_ceiling(study), *tell_intervals(study)]
     if lacking:
-        said.append(
-            "Missing: judgments left out since an image is missing; compare models over the same number."
-        )
+        said.append("Missing: judgments left out since an image is missing.")
+    if study.n_common is not None:
+        said.append(tell_common(study))
     if "published rules" in head:
         said.append("Published rules: ties count as the option on the left.")
     if "per triplet (n)" in head:
@@ -110,6 +112,17 @@ def show_consistency(study: Similarity) -> list[str]:
         lines += ["How often people choose as others do, on triplets that several judged:", ""]
         lines += [table(["people", "consistency", "judgments"], people, right=[1, 2]), ""]
     return lines
+
+
+def tell_common(study: Similarity) -> str:
+    """Over which judgments models can be compared, where some know more than others."""
+    if not study.common:
+        return "No judgment is known to all models, so compare those over the same number."
+    least = min(study.models, key=lambda model: int(study.models[model]["n"]))
+    return (
+        f"Common: over the {count_things(study.n_common or 0, 'judgment')} that all models know, of which "
+        f"{escape(least, 60)} knows the fewest."
+    )
 
 
 def tell_ceiling(study: Similarity) -> list[str]:

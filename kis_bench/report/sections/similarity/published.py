@@ -45,7 +45,7 @@ def show_published_similarity(study: Similarity) -> list[str]:
     """Obtained figures beside published ones: for each family of metrics a row per model."""
     found: dict[tuple[str, str], tuple[Record, Record]] = {}  # (model, metric) -> own, published
     for model, row in study.published:
-        own = study.metrics.get((model, str(row["metric"])))
+        own = study.find_obtained(model, row)
         if own is not None and not math.isnan(own["value"]) and not math.isnan(row["value"]):
             found[model, str(row["metric"])] = own, row
     if not found:
@@ -53,7 +53,12 @@ def show_published_similarity(study: Similarity) -> list[str]:
     lines = [
         f"### Published figures of {escape(study.name)}",
         "",
-        "Obtained / published / difference.",
+        "Obtained / published / difference"
+        + (
+            f"; where that is {study.n_common:,} judgments, over those that all models know."
+            if study.common
+            else "."
+        ),
         "",
     ]
     for title, names in FAMILIES.items():
