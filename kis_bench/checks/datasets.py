@@ -25,6 +25,7 @@ from kis_bench.checks.texts import (
     make_notes,
     show_text,
 )
+from kis_bench.datasets.flat_pictures import place_study
 from kis_bench.datasets.folder import (
     ListedPictures,
     explain_no_folder,
@@ -118,7 +119,7 @@ def examine(
     if len(collection):
         yield from check_images(pictures)
     if study is not None:
-        yield check_missing_pictures(study, collection)
+        yield check_missing_pictures(place_study(study, collection.position.keys()), collection)
     if files or study is None:
         yield from check_labels(subject)
     yield from check_unread_tables(root, bool(files))

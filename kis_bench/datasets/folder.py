@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kis_bench.datasets.digests import Digests
+from kis_bench.datasets.flat_pictures import name_flat, place_study
 from kis_bench.datasets.image_lists import IMAGE_LIST, read_image_list
 from kis_bench.datasets.labels import find_label_files, read_labels
 from kis_bench.datasets.layouts import Groups, Layout, NamedGroups, Times, require_all_groups
@@ -69,7 +70,7 @@ def read_dataset(
     pictures = read_images(name, root, layout, only=list_wanted_images(study, files))
     collection = pictures.collection
     left_out = {} if study is not None and not files else count_by_kind(pictures.ignored)
-    study = study or Study()
+    study = place_study(study or Study(), collection.position.keys())
     labels = read_labels(files, collection)
     strays = [pictures.strays] * bool(pictures.strays)
     wrong = [
@@ -109,11 +110,13 @@ def read_study_in(root: Path, layout: Layout) -> Study | None:
 
 
 def list_wanted_images(study: Study | None, labels: Sequence[Path]) -> Set[str] | None:
-    """The ids of the images that a study names; None if there are label files, whose queries search all images.
+    """The ids that images of a study may have; None if there are label files, whose queries search all images.
 
     A study without queries is about few of a million keyframes.
     """
-    return study.images if study is not None and not labels else None
+    if study is None or labels:
+        return None
+    return study.images | name_flat(study.images).keys()
 
 
 def note_missing_images(named: Set[str], collection: Collection) -> list[str]:

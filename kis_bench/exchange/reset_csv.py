@@ -216,13 +216,17 @@ def name_columns(models: Iterable[str], names: str) -> dict[str, str]:
         KisBenchError: two models would have the same.
     """
     known = encoders.catalogue() if names == "study" else {}
-    theirs = {model: known[model].thesis_name if model in known else "" for model in models}
-    found = {model: OTHER_COLUMNS.get(name, name) or model for model, name in theirs.items()}
+    found = {m: name_study_column(known[m].thesis_name) or m if m in known else m for m in models}
     for column, count in Counter(found.values()).items():
         if count > 1:
             same = " and ".join(model for model, own in found.items() if own == column)
             raise KisBenchError(f"{same} are both called {column} by the study; take --names ours")
     return found
+
+
+def name_study_column(thesis_name: str) -> str:
+    """The prefix of M3RT's columns for a model by its name in M3RT; empty if it has none."""
+    return OTHER_COLUMNS.get(thesis_name, thesis_name)
 
 
 def find_table_file(dataset: Dataset, folder: Path | None) -> Path | None:

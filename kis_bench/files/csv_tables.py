@@ -18,6 +18,10 @@ QUOTED = re.compile(
 QUOTING = "quote cells that hold commas, quotes or new lines, and double the quotes in them"
 MOST_UNREADABLE = 100  #: rows before a file is given up
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
+UNNAMED = (
+    "",
+    "Unnamed: 0",
+)  #: of the index of a table that pandas wrote, and of one that it read and wrote again
 NumberedRow = tuple[int, dict[str, str]]
 
 
@@ -28,7 +32,7 @@ def read_rows(
 
     Args:
         problems: takes what is wrong with single rows, which then are left out; None: that raises too.
-        index: what a first column without a name is called, as pandas writes its index.
+        index: what a first column without a name is called, as pandas writes its index, and when it wrote it twice.
 
     Raises:
         BadFile: no table can be read.
@@ -36,7 +40,7 @@ def read_rows(
     wrong: list[str] = [] if problems is None else problems
     found = list(parse_rows(decode(file, wrong), wrong))
     header = tuple(cell.strip() for cell in found.pop(0)[1]) if found and found[0][0] == 1 else ()
-    if index and header and not header[0]:
+    if index and header and header[0] in UNNAMED:
         header = ("(index)" if index in header else index, *header[1:])
     other = {";": "semicolons", "\t": "tabs"}.get(
         next((c for c in "".join(header) if c in ";\t"), "")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from reset_files import (
     JUDGMENT,
     PERSON,
@@ -19,10 +20,12 @@ from reset_files import (
 )
 
 from kis_bench import datasets
+from kis_bench.checks.datasets import check_dataset
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.reset import parse_item_id, read_extractor_names, read_study
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Judgment, Participant
+from kis_bench.triplets import positions
 
 T1, T2 = triplet("17", 0, 1, 2, **{"class": "scuba"}), triplet("18", 3, 1, 0, candidate1_bin=4)
 PEOPLE = [person("u1", "25-34", "PhD", "yes"), person("u2", "", "", "")]
@@ -150,10 +153,14 @@ def test_the_extended_table_goes_first(study):
 
 def test_tables_as_pandas_writes_them(study):
     """With an index whose column has no name: it is the id's, or is not needed."""
-    for name, index in (("participants.csv", "user_id"), ("triplet_judgements.csv", None)):
+    for name, index, written in (
+        ("participants.csv", "user_id", ""),
+        ("triplets.csv", "triplet_id", "Unnamed: 0"),  # read and written again, as M3RT does
+        ("triplet_judgements.csv", None, ""),
+    ):
         text = (study / name).read_text()
         if index:
-            (study / name).write_text(text.replace(index, "", 1))
+            (study / name).write_text(text.replace(index, written, 1))
         else:
             lines = text.splitlines()
             (study / name).write_text(
@@ -522,6 +529,63 @@ def test_pictures_may_lie_where_those_of_other_datasets_do(tmp_path, place):
     dataset = datasets.load("reset", folder)
     assert len(dataset.collection) == 4
     assert not any("images that the triplets name" in remark for remark in dataset.remarks)
+
+
+def lay_flat(folder, place="data"):
+    """Moves the keyframes out of the folders of their videos, as M3RT wants them."""
+    (folder / place).mkdir(exist_ok=True)
+    for file in [*(folder / "keyframes").rglob("*.jpg")]:
+        file.rename(folder / place / file.name)
+        if not any(file.parent.iterdir()):
+            file.parent.rmdir()
+    (folder / "keyframes").rmdir()
+
+
+@pytest.mark.parametrize("place", ["data", "."])
+def test_pictures_that_lie_flat_are_those_of_the_triplets(tmp_path, place):
+    folder = write_study(tmp_path, [T1, T2], JUDGMENTS, PEOPLE, pictures=[0, 1, 2, 3, 8])
+    nested = datasets.load("reset", folder)
+    lay_flat(folder, place)
+    flat = datasets.load("reset", folder)
+    assert flat.collection.ids == tuple(f"shot0690{i}_{i + 1}_RKF" for i in range(4))
+    assert [path.name for path in flat.collection.paths] == [
+        path.name for path in nested.collection.paths
+    ]
+    assert positions(flat.triplets, flat.collection).tolist() == (
+        positions(nested.triplets, nested.collection).tolist()
+    )
+    assert flat.judgments == nested.judgments
+    assert flat.remarks[-1] == (
+        "images that lie without their folders, found by the rest of their names: 4"
+    )
+    assert nested.collection.groups == flat.collection.groups
+    (folder / "labels.csv").write_text(
+        "query_id,item_id,label_set,text\nq,shot06908_9_RKF,short,a diver\n"
+    )
+    searched = datasets.load("reset", folder)
+    assert len(searched.collection) == 5
+    assert (positions(searched.triplets, searched.collection) >= 0).all()
+    found = [check.finding for check in check_dataset("reset", folder)]
+    assert not any("images that the triplets name" in said for said in found)
+
+
+def test_of_pictures_in_two_places_the_one_that_is_named_is_taken(tmp_path):
+    """And a name that two images of the study share says nothing."""
+    twins = triplet("19", "a/1.jpg", "b/1.jpg", 1)
+    folder = write_study(tmp_path, [T1, twins], JUDGMENTS[:2], PEOPLE, pictures=[0, 1])
+    for name in ("1", "shot06900_1_RKF", "shot06902_3_RKF"):
+        Image.new("RGB", (8, 8)).save(folder / "keyframes" / f"{name}.jpg")
+    dataset = datasets.load("reset", folder)
+    first, second = positions(dataset.triplets, dataset.collection).tolist()
+    assert [dataset.collection.ids[i] for i in first] == [
+        "06900/shot06900_1_RKF",
+        "06901/shot06901_2_RKF",
+        "shot06902_3_RKF",
+    ]
+    assert second[:2] == [-1, -1]
+    assert "1" not in dataset.collection.ids
+    assert dataset.remarks[-2].endswith("found by the rest of their names: 1")
+    assert "2 of 5 images that the triplets name are missing" in dataset.remarks[-1]
 
 
 def test_of_a_table_of_images_those_of_triplets_are_kept(tmp_path):
