@@ -39,12 +39,13 @@ from kis_bench.datasets.left_out import count_by_kind, describe_left_out, descri
 from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.unreadable import leave_out_unreadable
 from kis_bench.encoders.back_ends import find_back_end
-from kis_bench.errors import BadFile, KisBenchError, spell_option
+from kis_bench.errors import BadFile, KisBenchError, explain_install, spell_option
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
+from kis_bench.files.jpeg_damage import find_damaged_jpegs, has_strict_decoder
 from kis_bench.files.progress import track_each
 from kis_bench.files.text import make_plain
 from kis_bench.ranking.relevance import NearDuplicates, looks_like
-from kis_bench.records import Checkpoint, Collection
+from kis_bench.records import Checkpoint, Collection, count_things
 
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
 COMPARED_BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64
@@ -192,6 +193,7 @@ def check_pictures(
             "not looked for until all pictures can be read",
         )
         return
+    yield check_jpegs(subject.collection)
     if unreadable:
         gone = [query for query in subject.queries if not subject.targets(query)]
         lost = [f"{query.label_set}/{query.query_id}" for query in gone]
@@ -205,6 +207,25 @@ def check_pictures(
     wanted = sorted({subject.targets(query) for query in subject.queries} - {()})
     if wanted:
         yield from find_twins(subject.collection, wanted, looks[0], near_bits, looks[1])
+
+
+def check_jpegs(collection: Collection) -> Check:
+    """Looks for what no usual decoder minds."""
+    topic = "damage in JPEGs"
+    if not has_strict_decoder():
+        how = explain_install("check")
+        said = f"not looked for, and other decoders show such pictures without a word; {how}"
+        return Check(topic, None, said)
+    damaged = find_damaged_jpegs(collection)
+    if not damaged:
+        return Check(topic, True, "none found")
+    each = [f"{item} ({said})" for item, said in damaged.items()]
+    return Check(
+        topic,
+        None,
+        f"{count_things(len(damaged), 'picture')} of {len(collection):,}: they are shown, with wrong pixels, and that "
+        f"is what models see; copy them again\n{list_first(each, len(each))}",
+    )
 
 
 def find_twins(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kis_bench import datasets
-from kis_bench.cli.arguments import parse_positive
+from kis_bench.cli.arguments import add_session_option, parse_positive
 from kis_bench.cli.parser import Commands, add_command
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import LAYOUTS
@@ -135,6 +135,7 @@ def add_server_options(command: argparse.ArgumentParser, files: str) -> None:
     command.add_argument(
         "--no-browser", action="store_true", help="print the address and open no browser"
     )
+    add_session_option(command, "max-pixels", default=None)
 
 
 def require_web_packages() -> None:
@@ -184,7 +185,9 @@ def label_folder(arguments: argparse.Namespace) -> int:
 
 
 def read_serving(arguments: argparse.Namespace) -> Serving:
-    """What the options of `add_server_options` say."""
+    """What the options of `add_server_options` say; from now on no larger pictures are read."""
+    from kis_bench.files.picture_formats import set_pixel_limit
     from kis_bench.labelling.web.serve import Serving
 
+    set_pixel_limit(arguments.max_pixels)
     return Serving(arguments.host, arguments.port or 0, not arguments.no_browser)

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kis_bench.datasets.found import Found, is_encodable, is_hidden
+from kis_bench.datasets.found import SPECIAL_FILES, Found, is_encodable, is_hidden
 from kis_bench.datasets.picture_tables import find_in_parquet
 from kis_bench.errors import BadFile
 from kis_bench.files.cache import find_once
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
+
+NOWHERE = -1  #: offset of a pipe or device, which has no content
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ def find_in_archive(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
         yield from find_in_parquet(archive, ignored)
         return
     for name, offset, size in list_members(archive):
+        if offset == NOWHERE:
+            ignored[SPECIAL_FILES] += 1
+            continue
         suffix = PurePosixPath(name).suffix
         if suffix.lower() not in IMAGE_SUFFIXES:
             ignored[suffix.lower()] += 1
@@ -79,8 +84,10 @@ def read_members(archive: Path) -> list[tuple[str, int, int]]:
             name = entry.name.removeprefix("./")
             if entry.isdir() or any(map(is_hidden, PurePosixPath(name).parts)):
                 continue
-            if not entry.isfile() or entry.issparse():
-                problems.append(f"{name} is a link or a special file; pack the file itself")
+            if entry.isfifo() or entry.isdev():
+                found.append((name, NOWHERE, 0))
+            elif not entry.isfile() or entry.issparse():
+                problems.append(f"{name} is a link or a sparse file; pack the file itself")
             elif entry.offset_data + entry.size > length:
                 problems.append(f"{name} is cut off by the end of the archive; copy it again")
             elif "\ufffd" in name or not is_encodable(name):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from kis_bench.datasets.listing import READING_THREADS, PictureFiles
@@ -14,8 +15,8 @@ from kis_bench.errors import BadFile
 from kis_bench.files.cache import MOST_NAMES, FileFacts, read_file_state
 from kis_bench.files.images import is_shown_anew
 from kis_bench.files.parallel import map_in_threads
-from kis_bench.files.picture_formats import HEAD_BYTES, open_picture
-from kis_bench.files.whole import digest_stream
+from kis_bench.files.picture_formats import HEAD_BYTES
+from kis_bench.files.whole import CHUNK_BYTES, digest_chunks, read_chunks
 from kis_bench.records import Picture, digest
 
 CHUNK_UNIT = f" x {MOST_NAMES} files"  #: unit of progress over chunks of pictures
@@ -88,11 +89,11 @@ def digest_picture(picture: Picture, content: str | None = None) -> str:
     Raises:
         OSError: it can't be read.
     """
-    with open_picture(picture) as stream:
-        head = stream.read(HEAD_BYTES)
-        stream.seek(0)
-        content = content or digest_stream(stream)
-    return digest([content, "shown anew"]) if is_shown_anew(head, picture) else content
+    chunks = read_chunks(picture, HEAD_BYTES if content else CHUNK_BYTES)
+    first = next(chunks, b"")
+    if content is None:
+        content = digest_chunks(chain([first], chunks))
+    return digest([content, "shown anew"]) if is_shown_anew(first, picture) else content
 
 
 def read_states(pictures: PictureFiles) -> tuple[list[str], dict[str, str], list[str]]:

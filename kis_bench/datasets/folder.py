@@ -187,7 +187,7 @@ def count_unlisted(root: Path, listing: Listing) -> Counter[str]:
         os.path.normpath(entry) for entry in listing.pictures.entries if isinstance(entry, str)
     }
     found: Counter[str] = Counter()
-    for path in walk(folder):
+    for path in walk(folder, found):
         if os.path.normpath(prefix + path) not in listed:
             suffix = os.path.splitext(path)[1].lower()
             found[UNLISTED if suffix in IMAGE_SUFFIXES else suffix] += 1

@@ -19,6 +19,7 @@ SYSTEM_FOLDERS = frozenset(
     }
 )
 NO_IMAGE = "(rows without an image)"
+SPECIAL_FILES = "(pipes, sockets and devices)"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from kis_bench.datasets.found import NO_IMAGE
+from kis_bench.datasets.found import NO_IMAGE, SPECIAL_FILES
 from kis_bench.files.picture_formats import AVIF_SUFFIXES, HEIF_SUFFIXES
 from kis_bench.records import count_things
 
@@ -21,7 +21,6 @@ OTHER_KINDS = re.compile(
 NO_SUFFIX = "without suffix"
 UNLISTED = "(pictures that images.csv doesn't list)"
 UNREADABLE_PICTURES = "(unreadable pictures)"
-SPECIAL_FILES = "(pipes, sockets and devices)"
 STRAYS = "(pictures whose names the layout can't place)"
 OTHER_FILES = "others"
 NAMED_IN_A_LINE = 5  #: in one line

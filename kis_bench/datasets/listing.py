@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import overload
 
 from kis_bench.datasets.archives import find_in_archive
-from kis_bench.datasets.found import Found, is_encodable, is_hidden
+from kis_bench.datasets.found import SPECIAL_FILES, Found, is_encodable, is_hidden
 from kis_bench.datasets.parquet import ParquetCell, is_same_picture
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.cache import MOST_NAMES
@@ -24,9 +24,8 @@ from kis_bench.files.progress import track_each
 from kis_bench.records import Part, Picture
 
 ARCHIVES = frozenset({".tar", ".parquet"})
-Contents = tuple[
-    list[str], list[tuple[str, frozenset[tuple[int, int]]]]
-]  #: files; folders with those above them
+#: Files; folders with those above them; the number of pipes, sockets and devices.
+Contents = tuple[list[str], list[tuple[str, frozenset[tuple[int, int]]]], int]
 RUN_FOLDER = re.compile(
     r"\d{8}T\d{6}Z-[0-9a-f]{6}"
 )  #: with a run.json in it: its plots are no pictures
@@ -103,7 +102,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
         elif not is_same_picture(*map(get_entry, (found[item], one))):
             twins.setdefault(item, [found[item]]).append(one)
 
-    for path in track_each(walk(root), f"{name}: listing", unit="file"):
+    for path in track_each(walk(root, ignored), f"{name}: listing", unit="file"):
         stem, suffix = os.path.splitext(path)
         if not is_encodable(path):
             problems.append(f"the name {path!r} is not UTF-8; rename the file")
@@ -176,30 +175,34 @@ def sort_for_reading(found: Mapping[str, str | Part]) -> list[str]:
     return sorted(found, key=place) if first else sorted(found)
 
 
-def walk(root: Path) -> Iterator[str]:
-    """Yields the files below a folder as relative paths with ``/``, in no particular order; follows links."""
+def walk(root: Path, ignored: Counter[str]) -> Iterator[str]:
+    """Yields the files below a folder as relative paths with ``/``, in no particular order; follows links.
+
+    Pipes, sockets and devices, which reading may wait for without end, are counted in ``ignored``.
+    """
 
     def read(prefix: str, above: frozenset[tuple[int, int]]) -> Contents:
-        files, folders = [], []
+        files, folders, n_special = [], [], 0
         about = os.stat(root / prefix)
         here = (about.st_dev, about.st_ino)
         if here in above:  # a link leads back
-            return [], []
+            return [], [], 0
         with os.scandir(root / prefix) as entries:
             for entry in entries:
                 if is_hidden(entry.name):
                     continue
                 if entry.is_dir():
                     folders.append((f"{prefix}{entry.name}/", above | {here}))
-                elif (
-                    entry.is_file() or entry.is_symlink()
-                ):  # one that leads nowhere is named when it is read
+                # A link that leads nowhere is named when it is read.
+                elif entry.is_file() or not os.path.exists(entry.path):
                     files.append(prefix + entry.name)
+                else:
+                    n_special += 1
         if f"{prefix}run.json" in files and RUN_FOLDER.fullmatch(
             os.path.basename(os.path.realpath(root / prefix))
         ):
-            return [], []
-        return files, folders
+            return [], [], 0
+        return files, folders, n_special
 
     with ThreadPoolExecutor(READING_THREADS) as pool:
         running = {pool.submit(read, "", frozenset())}
@@ -207,7 +210,8 @@ def walk(root: Path) -> Iterator[str]:
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    files, folders = future.result()
+                    files, folders, n_special = future.result()
+                    ignored.update({SPECIAL_FILES: n_special} if n_special else {})
                     running |= {pool.submit(read, *folder) for folder in folders}
                     yield from files
         except OSError as error:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kis_bench.errors import BadFile
+from kis_bench.files.whole import read_chunks
 
 #: One cell or separator after the other; blanks around a quoted cell are not meant, though RFC 4180 knows none there.
 QUOTED = re.compile(
@@ -101,7 +102,7 @@ def parse_rows(text: str, problems: list[str]) -> Iterator[tuple[int, list[str]]
 def decode(file: Path, problems: list[str]) -> str:
     """The text of a file; what isn't UTF-8 or text becomes U+FFFD, and a problem."""
     try:
-        content = file.read_bytes()
+        content = b"".join(read_chunks(file))
     except OSError as error:
         raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -12,6 +12,7 @@ from kis_bench.errors import BadFile
 from kis_bench.files.jpeg_ends import load_pixels
 from kis_bench.files.orientation import turn_upright
 from kis_bench.files.picture_formats import find_format, open_image
+from kis_bench.files.text import make_plain
 from kis_bench.records import Picture
 
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")  #: modes of grey
@@ -63,8 +64,9 @@ def find_fault(picture: Picture) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """Why a picture can't be read, without its path."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    """Why a picture can't be read, in a line, without its path."""
+    said = make_plain(getattr(error, "strerror", None) or error)
+    return said if any(map(str.isalpha, said)) else f"{type(error).__name__} {said}".strip()
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -6,9 +6,9 @@ import contextlib
 import importlib.util
 import io
 import os
-import stat
 import threading
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -26,6 +26,7 @@ from PIL import (
 
 from kis_bench.choices import LIMIT_VARIABLE, MOST_PIXELS
 from kis_bench.errors import explain_install, spell_option
+from kis_bench.files.whole import open_regular
 from kis_bench.records import Picture
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")  #: of the last, the first picture
@@ -112,17 +113,11 @@ def find_format(head: bytes) -> str | None:
 
 @contextlib.contextmanager
 def open_picture(picture: Picture) -> Iterator[IO[bytes]]:
-    """The bytes of a picture as a stream.
-
-    Raises:
-        OSError: it can't be read, or is no file: pipes would be waited for, and devices never end.
-    """
+    """The bytes of a picture as a stream. Raises OSError if it can't be read, or is no file."""
     if not isinstance(picture, Path):
         yield io.BytesIO(picture.read_bytes())
         return
-    if not stat.S_ISREG(os.stat(picture).st_mode):
-        raise OSError("no regular file")
-    with picture.open("rb") as stream:
+    with os.fdopen(open_regular(picture), "rb") as stream:
         yield stream
 
 
@@ -154,11 +149,11 @@ def open_as(kind: str, stream: IO[bytes]) -> Image.Image:
         stream.seek(0)
         with without_guards():
             return opener(stream)
-    except ValueError:
+    except (ValueError, SyntaxError):
         if kind != "PNG":
             raise
         stream.seek(0)
-        return opener(io.BytesIO(drop_texts(stream.read())))
+        return opener(io.BytesIO(drop_remarks(stream.read())))
 
 
 @contextlib.contextmanager
@@ -210,16 +205,18 @@ def limit_pixels(size: tuple[int, int]) -> None:
         )
 
 
-def drop_texts(content: bytes) -> bytes:
-    r"""A PNG without its comments, as far as its chunks can be told apart.
+def drop_remarks(content: bytes) -> bytes:
+    r"""A PNG without its comments and what is damaged beside its pixels, as far as its chunks can be told apart.
 
-    >>> drop_texts(PNG_MARK + b"\0\0\0\2tEXthi....\0\0\0\0IEND....").removeprefix(PNG_MARK)
+    >>> drop_remarks(PNG_MARK + b"\0\0\0\2tEXthi....\0\0\0\0pHYs....\0\0\0\0IEND....").removeprefix(PNG_MARK)
     b'\x00\x00\x00\x00IEND....'
     """
     kept, at = [content[: len(PNG_MARK)]], len(PNG_MARK)
     while at < len(content):
         end = at + 12 + int.from_bytes(content[at : at + 4], "big")  # length, kind and checksum
-        if content[at + 4 : at + 8] not in PNG_TEXTS:
+        kind, check = content[at + 4 : at + 8], int.from_bytes(content[end - 4 : end], "big")
+        needed = kind[:1].isupper() or zlib.crc32(content[at + 4 : end - 4]) == check
+        if needed and kind not in PNG_TEXTS:
             kept.append(content[at:end])
         at = end
     return b"".join(kept)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 from kis_bench.errors import KisBenchError
 from kis_bench.files.strays import claim_hidden
 from kis_bench.records import Picture
 
 CHUNK_BYTES = 2**20  #: bytes read at once, in each of several threads
+#: Flags under which a file is opened: as its bytes, and without waiting for whoever writes into a pipe.
+READING_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -77,15 +80,42 @@ def require_writable(folder: Path, what: str) -> None:
 
 def digest_content(file: Picture) -> str:
     """SHA-256 of the bytes of a file, or of a picture inside an archive."""
-    if not isinstance(file, Path):
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    with file.open("rb") as stream:
-        return digest_stream(stream)
+    return digest_chunks(read_chunks(file))
 
 
-def digest_stream(stream: IO[bytes]) -> str:
-    """SHA-256 of what follows in a stream."""
+def digest_chunks(chunks: Iterable[bytes]) -> str:
+    """SHA-256 of the bytes of all chunks together."""
     total = hashlib.sha256()
-    while chunk := stream.read(CHUNK_BYTES):
+    for chunk in chunks:
         total.update(chunk)
     return total.hexdigest()
+
+
+def read_chunks(file: Picture, n_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Yields the bytes of a file, so many at once; those of a picture inside an archive all at once.
+
+    Raises:
+        OSError: it can't be read, or is no file.
+    """
+    if not isinstance(file, Path):
+        yield file.read_bytes()
+        return
+    opened = open_regular(file)
+    try:
+        while chunk := os.read(opened, n_bytes):
+            yield chunk
+    finally:
+        os.close(opened)
+
+
+def open_regular(file: Path) -> int:
+    """A descriptor of a file, to read its bytes.
+
+    Raises:
+        OSError: it can't be read, or is no file: a pipe would be waited for, and a device may never end.
+    """
+    opened = os.open(file, READING_FLAGS)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(errno.EINVAL, "no regular file", str(file))
+    return opened

@@ -231,3 +231,16 @@ def test_other_names_of_jpeg(tmp_path, suffix):
     wide().save(file, "MPO" if suffix == "mpo" else "JPEG")
     assert read_image(file).size == (48, 32)
     assert file.suffix in IMAGE_SUFFIXES
+
+
+def test_damage_beside_the_pixels_hides_no_png(tmp_path):
+    content = png_with((b"tEXt", b"Comment\0hello"), (b"eXIf", b"MM\0*"), (b"pHYs", bytes(9)))
+    for kind in (b"tEXt", b"eXIf", b"pHYs"):
+        at = content.index(kind) + 5
+        damaged = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        (tmp_path / "a.png").write_bytes(damaged)
+        assert read_image(tmp_path / "a.png").getpixel((0, 0)) == (255, 0, 0)
+    at = content.index(b"IDAT") + 12
+    (tmp_path / "a.png").write_bytes(content[:at] + b"\0\0" + content[at + 2 :])
+    with pytest.raises(BadFile):
+        read_image(tmp_path / "a.png")

@@ -84,7 +84,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.labelling.texts import pool
 
 count = int(sys.argv[1])
-pool.walk = lambda root: (f"{i // 1000:04d}/{i:07d}.jpg" for i in range(count))
+pool.walk = lambda root, ignored: (f"{i // 1000:04d}/{i:07d}.jpg" for i in range(count))
 found = pool.Pool(DatasetRow("mine", Path(".")), 0, set())
 assert (found.n_items, len(found.order)) == (count, pool.MOST_AHEAD)
 # What the system says of a process' resources counts the one that started it.

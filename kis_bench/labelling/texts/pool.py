@@ -127,7 +127,7 @@ def require_folder(row: DatasetRow) -> Path:
 def find_pictures(name: str, root: Path) -> Iterator[tuple[str, Picture | str]]:
     """Yields id and place of every picture below a folder, those in archives too; a file's place is relative."""
     ignored: Counter[str] = Counter()
-    for path in track_each(walk(root), f"{name}: listing", unit="file"):
+    for path in track_each(walk(root, ignored), f"{name}: listing", unit="file"):
         stem, suffix = os.path.splitext(path)
         kind = suffix.lower()
         if kind in IMAGE_SUFFIXES and is_encodable(path):
