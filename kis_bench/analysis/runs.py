@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.analysis.conditions import Condition
+from kis_bench.analysis.imported import explain_imported, is_imported, settle_ties
 from kis_bench.analysis.models import compare
 from kis_bench.errors import KisBenchError, UnknownName
 from kis_bench.metrics import (
@@ -204,6 +205,15 @@ def cells(
                 both, why = match_queries(a, b)
                 if why:
                     left.setdefault(why, []).append(both_names(first, second))
+                a, b = a.loc[both], b.loc[both]
+                saved = is_imported(old, first), is_imported(new, second)
+                if len(both) and saved[0] != saved[1]:
+                    if saved[0]:
+                        b, settled = settle_ties(a, b)
+                    else:
+                        a, settled = settle_ties(b, a)
+                    said = explain_imported("old" if saved[0] else "new", settled)
+                    left.setdefault(said, []).append(both_names(first, second))
                 if len(both):
                     key = {
                         "dataset": dataset,
@@ -211,7 +221,7 @@ def cells(
                         "model": first,
                         "new_model": second,
                     }
-                    yield key, a.loc[both], b.loc[both]
+                    yield key, a, b
             remarks += [
                 f"{dataset}, {label_set}: {why} ({', '.join(models)})"
                 for why, models in left.items()

@@ -30,6 +30,7 @@ from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.datasets.left_out import describe_left_out, describe_unreadable
 from kis_bench.encoders.back_ends import list_forms
 from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.records import count_things
 
 
 def add_dataset_commands(commands: Commands) -> None:
@@ -127,6 +128,21 @@ def add_dataset_commands(commands: Commands) -> None:
         "folder", type=Path, metavar="FOLDER", help="M3RT's folder, or its folder saves"
     )
     add_folders(saves, "where the images and labels of a dataset lie, if not in FOLDER")
+    saves.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="THEIRS=NAME",
+        help="files that begin with THEIRS are of a model that M3RT didn't have: one known here, a source such as "
+        "transformers:ORG/NAME, or, for image similarity alone, any other name; repeatable",
+    )
+    saves.add_argument(
+        "--published",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="a CSV file of figures to show beside the ranks; repeatable (default: those in ./fixtures/published)",
+    )
     add_session_option(saves, "store")
     add_session_option(saves, "report", default=Path("reports"))
 
@@ -249,6 +265,19 @@ def import_vbs(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def parse_renamed_model(text: str) -> tuple[str, str]:
+    """``THEIRS=NAME`` as two names."""
+    theirs, equals, ours = text.partition("=")
+    if not (theirs and equals and ours):
+        raise KisBenchError(f"--model {text}: write THEIRS=NAME, such as siglip2=my-siglip2")
+    return theirs, ours
+
+
+def find_published(given: list[Path] | None) -> list[Path]:
+    """The files that were named, or those of a checkout of kis-bench."""
+    return sorted(Path("fixtures/published").glob("*.csv")) if given is None else given
+
+
 def import_m3rt(arguments: argparse.Namespace) -> int:
     """Takes image features, ranks and cumulations of the thesis' code into the store and a run folder."""
     from kis_bench.exchange.m3rt.importing import import_saves
@@ -261,11 +290,16 @@ def import_m3rt(arguments: argparse.Namespace) -> int:
         reports=arguments.report,
         store=Store(arguments.store or default_store()),
         datasets=parse_folders(arguments.dataset),
+        models=dict(parse_renamed_model(each) for each in arguments.model),
+        published=find_published(arguments.published),
     )
     for remark in imported.remarks:
         print(remark)
-    for stored in imported.store_folders:
-        print(f"features: {stored}")
+    if keys := [*dict.fromkeys(folder.parent.name for folder in imported.store_folders)]:
+        print(
+            f"features: {count_things(len(imported.store_folders), 'file')} of "
+            f"{count_things(len(keys), 'model')} stored; measure with --kis-model {keys[0].replace('-', ':', 1)}"
+        )
     if imported.run is not None:
         write_report(imported.run, read_run(imported.run), imported.pictures)
         print(f"report: {imported.run / 'report.md'}")

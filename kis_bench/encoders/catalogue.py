@@ -14,6 +14,9 @@ from kis_bench.files.toml_tables import read_toml
 from kis_bench.records import Checkpoint, Source
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
+IMPORTED_KEYS = (
+    "m3rt-"  #: how the store's keys of imported features begin; models are named by them, too
+)
 OPEN_CLIP = {"openclip": "hf-hub"}  #: two kinds of source, one library
 NUMBERS = {
     "dim": int,
@@ -66,11 +69,12 @@ def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
     known = {**catalogue(), **{row.name: row for row in declared}}
     if name in known:
         return known[name]
-    source = Source.read(name)
+    imported = name.startswith(IMPORTED_KEYS)
+    source = Source.read(name.replace("-", ":", 1) if imported else name)
     back_end = back_ends().get(source.kind)
     if back_end and any(form.startswith(f"{source.kind}:") for form in back_end.forms):
         if source.rest:
-            return Checkpoint(source.short_name, name, image_only=back_end.image_only)
+            return Checkpoint(source.short_name, source.text, image_only=back_end.image_only)
     elif all(part.isidentifier() for part in (*source.kind.split("."), source.rest)):
         return Checkpoint(name.replace(":", "."), f"python:{name}")
     raise UnknownName("model", name, known, f"Without a row, a model is named {list_forms()}.")

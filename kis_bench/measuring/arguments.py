@@ -11,7 +11,7 @@ from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import BadVector, KisBenchError
 from kis_bench.ranking.unit_vectors import require_unit_vectors
-from kis_bench.records import Collection, Dataset, Query, Vectors
+from kis_bench.records import Collection, Dataset, Embeddings, Query, Vectors
 from kis_bench.store import Store
 
 
@@ -102,3 +102,13 @@ def find_items(given: Any, collection: Collection, query: str, *, named: bool) -
 def some_of(ids: Sequence[str]) -> str:
     """Returns the first ids, for messages."""
     return ", ".join(map(repr, ids[:3])) + (", ..." if len(ids) > 3 else "") if ids else "none"
+
+
+def check_one_space(model: str, items: Embeddings, texts: Embeddings) -> None:
+    """Raises KisBenchError if vectors of pictures and of texts are of two sizes, as imported ones may be."""
+    sizes = [vectors.shape[2] for vectors in (items.vectors, texts.vectors)]
+    if sizes[0] != sizes[1]:
+        raise KisBenchError(
+            f"model {model}: its pictures have vectors of {sizes[0]} components, texts of {sizes[1]}: these are two "
+            "models; import the features under the name of their own"
+        )

@@ -15,7 +15,7 @@ from kis_bench.choices import SEGMENT_S
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import NotReady
 from kis_bench.files.progress import track
-from kis_bench.measuring.arguments import check_arguments, check_targets
+from kis_bench.measuring.arguments import check_arguments, check_one_space, check_targets
 from kis_bench.measuring.fused_ranks import TopList, make_top_list
 from kis_bench.measuring.provenance import describe_model, describe_searched
 from kis_bench.measuring.steps import Steps
@@ -157,6 +157,7 @@ def measure_known_items(
     with steps.time("embed texts", n, *about):
         texts = embed.embed_texts(chosen, encoder, store, name=name)
     steps.check_texts(encoder, name, chosen, texts)
+    check_one_space(encoder.name, items, texts)
     own = encoder.name if alike.method == "cosine" else ""  # else they are the same for all models
     with steps.time("relevance", n, *about):
         wider = steps.find_wider(

@@ -422,6 +422,32 @@ def test_hostile_texts_stay_texts(tmp_path):
     assert table["difference"].min() == -1
 
 
+@pytest.mark.parametrize("saved_is_old", [True, False])
+def test_a_tie_rule_is_no_improvement(tmp_path, saved_is_old):
+    """Saved ranks have equal scores in an order; what lies within a measured tie is the same search."""
+    saved = make_ranks([1, 4, 40, 7, 3] * 12)
+    measured = make_ranks([1, 1, 1, 7, 2] * 12, [1, 80, 80, 7, 2] * 12)
+    facts = {"a": {"source": "m3rt:clip", "key": "m3rt-a"}}, {"a": {"source": "m3rt:a", "dim": 8}}
+    runs = [
+        made(tmp_path / "saved", saved, models=facts[0]),
+        made(tmp_path / "measured", measured, models=facts[1]),
+    ]
+    found = compare_runs(*(runs if saved_is_old else runs[::-1]))
+    moved = found.queries[found.queries["octaves"] != 0]
+    assert len(moved) == 12  # from 3 to 2, which is no matter of ties
+    assert {*moved["old_rank"], *moved["new_rank"]} == {2, 3}
+    row = found.figures[found.figures["metric"].eq("recall") & found.figures["k"].eq(10)].iloc[0]
+    assert (row["old"], row["new"], row["verdict"]) == (0.8, 0.8, "no change beyond noise")
+    (remark,) = found.remarks
+    word = "old" if saved_is_old else "new"
+    assert f"ranks of the {word} run were imported" in remark
+    assert "24 saved ranks within a tie" in remark
+    assert "EXIF" in remark
+    text = "\n".join(markdown(found, 5))
+    assert "EXIF" in text
+    assert not compare_runs(runs[0], runs[0]).remarks
+
+
 def test_privacy_of_either_run_hides_texts(tmp_path):
     for who in (0, 1):
         sides = hostile(tmp_path, command=["pytest", "/home/somebody"])

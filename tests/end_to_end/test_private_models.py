@@ -21,6 +21,7 @@ SOURCES = {
     "extractor": "extractor:vlad-sift={here}/words.npy",
     "hf-hub": "hf-hub:laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
     "lavis": "lavis:pretrain_vitL+unprojected",
+    "m3rt": "m3rt:align",
     "openclip": "openclip:local-dir:{here}/openclip",
     "python": "python:own_model:load",
     "sentence-transformers": "sentence-transformers:{here}/sentence",

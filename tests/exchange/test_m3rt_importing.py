@@ -13,9 +13,10 @@ from torch.nn.functional import normalize
 
 from kis_bench import datasets
 from kis_bench.encoders import catalogue
+from kis_bench.encoders.m3rt import list_thesis_names
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
-from kis_bench.exchange.m3rt.importing import import_saves, read_thesis_models
-from kis_bench.exchange.m3rt.ranks import make_rank_rows, pair
+from kis_bench.exchange.m3rt.importing import import_saves
+from kis_bench.exchange.m3rt.ranks import make_rank_rows, merge_remarks, pair
 from kis_bench.exchange.m3rt.saves import find_saves
 from kis_bench.records import Query, digest
 from kis_bench.report import write_report
@@ -159,7 +160,8 @@ def test_a_whole_folder(m3rt, take):
     )
     assert said(
         imported,
-        "clip-vit-b-32 on photos, short: not paired, because several queries have the text: 2 of 6 ('kite')",
+        "clip-vit-b-32 on photos, short: not paired, because several queries have the text, and M3RT sorted those by "
+        "their ranks: 2 of 6 ('kite')",
     )
 
 
@@ -175,7 +177,7 @@ def test_features_are_stored_for_the_images_they_are_of(m3rt, take, tmp_path):
         "photos", collection.fingerprint, folder.parent.name, "images", collection.ids
     )
     assert entry.folder == folder
-    assert entry.key.startswith("m3rt-clip-vit-b-32-")
+    assert entry.key == "m3rt-clip-vit-b-32"
     np.testing.assert_array_equal(entry.read().vectors[:, 0], vectors.numpy()[::-1])
     assert not imported.remarks
 
@@ -213,7 +215,7 @@ def test_features_of_other_images_keep_their_own_ids(ids, strange, lacking, m3rt
     m3rt.features(ids=ids)
     m3rt.ranks()
     imported = take()
-    assert said(imported, f"{strange} of {len(ids)} are not", f"{lacking} of the dataset's 10")
+    assert said(imported, f"since {strange} of these are not", f"not in the file: {lacking} of 10")
     assert imported.store_folders[0].parent.parent.name == f"photos-{digest(['m3rt', *ids])[:16]}"
     assert read_run(imported.run).provenance["datasets"]["photos"]["n_items"] == len(ids)
 
@@ -240,7 +242,9 @@ def test_a_name_that_two_images_have_tells_neither(m3rt, take, tmp_path):
         (tmp_path / "mine" / "images" / name).parent.mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(tmp_path / "mine" / "images" / name)
     m3rt.features(ids=["00001", "00002"])
-    assert said(take(datasets={"photos": tmp_path / "mine"}), "2 of 2 are not, or not for certain")
+    assert said(
+        take(datasets={"photos": tmp_path / "mine"}), "since 2 of these are not, or not for certain"
+    )
 
 
 def test_importing_twice(m3rt, take, tmp_path):
@@ -319,13 +323,15 @@ def test_a_cumulation_that_disagrees_is_named(m3rt, take):
 
 def test_a_cumulation_alone_gives_ranks_without_texts(m3rt, take):
     m3rt.labels()
-    file = m3rt.cumulation()
+    m3rt.cumulation()
     imported = take()
     ranks = read_run(imported.run).ranks
     assert ranks["rank"].tolist() == [1, 3, 3, 4, 8, 10]
     assert set(ranks["text"]) == set(ranks["item_id"]) == {""}
     assert ranks["query_id"].tolist() == [f"unpaired-clip-vit-b-32-short-{n}" for n in range(1, 7)]
-    assert said(imported, str(file), "none of 6 ranks is paired", "what was not found: 1")
+    assert said(
+        imported, "the cumulation alone", "none of 6 ranks is paired", "what was not found: 1"
+    )
 
 
 def test_without_labels_nothing_is_paired(m3rt, take):
@@ -438,7 +444,7 @@ def test_a_damaged_file_is_found_before_anything_is_written(m3rt, take, tmp_path
 
 
 def test_the_models_of_the_thesis():
-    assert read_thesis_models() == {
+    assert list_thesis_names() == {
         "clip": "clip-vit-b-32",
         "align": "align",
         "blip2": "blip2-thesis",
@@ -449,7 +455,7 @@ def test_the_models_of_the_thesis():
         "openclip-ViT_G_14_laion2b": "vit-g-14-laion2b",
         "openclip-ViT_H_14_laion2b": "vit-h-14-laion2b",
     }
-    assert set(read_thesis_models().values()) <= set(catalogue())
+    assert set(list_thesis_names().values()) <= set(catalogue())
 
 
 def test_blip2_is_the_one_without_projection(m3rt, take):
@@ -477,7 +483,7 @@ def test_names_of_files(m3rt):
     }.items():
         for name in names:
             m3rt.save(folder, "x", None).rename(m3rt.root / "saves" / folder / name)
-    saves, remarks = find_saves(m3rt.root, read_thesis_models())
+    saves, remarks = find_saves(m3rt.root, list_thesis_names())
     assert {
         (s.kind, s.thesis_model, s.model, s.thesis_dataset, s.dataset, s.label_set) for s in saves
     } == {
@@ -489,7 +495,7 @@ def test_names_of_files(m3rt):
     assert len(remarks) == 3
     for name in ("clip-photos.pkl", "clip--short.pkl", "webli-marine:"):
         assert any(name in remark for remark in remarks)
-    assert find_saves(m3rt.root / "saves", read_thesis_models()) == (saves, remarks)
+    assert find_saves(m3rt.root / "saves", list_thesis_names()) == (saves, remarks)
 
 
 def test_files_of_models_that_nobody_knows(m3rt, take):
@@ -523,3 +529,84 @@ def test_a_folder_without_saves(tmp_path, take):
 def test_rows_have_the_columns_of_a_run():
     rows = make_rank_rows(("m", "d", "short"), [], [("t", 0)], 5)
     assert set(rows[0]) == set(RANKS)
+
+
+def test_texts_in_the_order_of_the_labels_are_paired_by_it(m3rt, take):
+    """M3RT sorted by text and rank, which tells nothing of equal texts; what isn't sorted so is as the labels are."""
+    m3rt.images()
+    m3rt.labels()
+    ranks = [("red, and round", 0), ("kite", 7), ("kite", 3), ("cat", 2), ("cat", 2), (" dog ", 1)]
+    m3rt.save("ranks", "clip-photos-short", ranks)
+    imported = take()
+    rows = read_run(imported.run).ranks.set_index("query_id")["rank"]
+    assert rows.to_dict() == {
+        f"{number:05d}-short": rank + 1 for number, (_, rank) in enumerate(ranks, start=1)
+    }
+    assert not imported.remarks
+    m3rt.ranks(ranks=ranks)
+    assert said(take(), "M3RT sorted those by their ranks: 2 of 6 ('kite')")
+
+
+def test_all_images_of_the_competition(m3rt, take):
+    """They are more than those of the labels, of the same kind, and are a dataset of their own."""
+    m3rt.features("clip-marine")
+    m3rt.n = 25
+    m3rt.features("clip-marine_compet")
+    m3rt.images("marine_compet")
+    folders = {folder.parent.parent.name.rpartition("-")[0] for folder in take().store_folders}
+    assert folders == {"mvk", "mvk-competition"}
+    place = m3rt.root / "datasets" / "marine_compet"
+    (place / "data").rename(place / "images")
+    for file in (place / "images").iterdir():  # as the collection was published
+        moved = place / "images" / "Ambon_Apr2012" / f"0003_{file.name}"
+        moved.parent.mkdir(exist_ok=True)
+        file.rename(moved)
+    m3rt.features("clip-marine_compet", ids=[f"0003_{i:05d}" for i in range(1, 26)])
+    pictures = take(datasets={"marine_compet": place}).pictures
+    assert set(pictures["mvk-competition"].groups) == {"Ambon_Apr2012_0003"}
+
+
+def test_the_same_remark_on_several_models_is_one(m3rt, take):
+    m3rt.images()
+    m3rt.labels()
+    for model in ("clip", "align", VIT_L):
+        m3rt.ranks(f"{model}-photos-short")
+        m3rt.features(f"{model}-photos", dtype=torch.float16)
+    imported = take()
+    assert len(imported.remarks) == 3
+    assert said(imported, "3 models on photos: not paired, because several queries", "short 2 of 6")
+    assert said(
+        imported, "3 models on photos: left out, because the target", ": short 1 of 6 ('dog')"
+    )
+    assert said(imported, "3 models on photos: lengths were off 1", "features 10 of 10")
+    assert len(read_run(imported.run).provenance["remarks"]) == 9  # with the names
+
+
+def test_a_remark_has_the_range_of_what_models_and_label_sets_count():
+    fact = "not paired, because: several"
+    remarks = [f"clip on photos, short: {fact}: 2 of 6 ('a')", "align: something else"]
+    remarks += [
+        f"align on photos, {name}: {fact}: {n} of 6" for name, n in (("short", 4), ("long", 1))
+    ]
+    remarks += [f"clip on mvk, short: {fact}: 3 of 9 ('b')"]
+    assert merge_remarks(remarks) == [
+        f"2 models on photos: {fact}: short 2 to 4 of 6; long 1 of 6",
+        "align: something else",
+        f"clip on mvk, short: {fact}: 3 of 9 ('b')",
+    ]
+    assert merge_remarks([]) == []
+
+
+def test_published_figures_stand_beside_the_ranks(m3rt, take, tmp_path):
+    m3rt.images()
+    m3rt.labels()
+    m3rt.ranks(ranks=[*RANKS_SHORT[:5], ("dog", 9)])
+    head = "dataset,label_set,model,metric,k,value,n,tolerance,published_as,source,items"
+    row = "photos,short,clip-vit-b-32,recall,5,0.7,{n},0,CLIP,a notebook,10"
+    file = tmp_path / "published.csv"
+    file.write_text("\n".join([head, row.format(n=6), row.format(n=7), ""]))
+    imported = take(published=[file])
+    run = read_run(imported.run)
+    assert run.published["value"].tolist() == [0.7]  # the other is of other queries
+    write_report(run.folder, run, imported.pictures)
+    assert "Published figures, from a notebook" in (run.folder / "report.md").read_text()

@@ -7,8 +7,9 @@ others count in all figures of their label set, but can't be compared query by q
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -21,14 +22,19 @@ from kis_bench.records import Query
 Say: TypeAlias = Callable[[str], None]
 CellKey: TypeAlias = tuple[str, str, str]  # model, dataset, label set
 SavedRanks: TypeAlias = list[tuple[str, int]]  # label text, and rank from 0, or -1: not found
+#: A remark on one model and label set that counts something; see `report_left_out`.
+ABOUT_CELL = re.compile(
+    r"(?P<model>\S+) on (?P<dataset>[^:]+), (?P<label_set>[^:,]+): (?P<fact>.+): (?P<n>\d+) of (?P<total>\d+)"
+    r"(?P<some> \(.*\))?"
+)
 Pairs: TypeAlias = list[tuple[Query, int]]
 
 
-def expand_cumulation(key: CellKey, save: Save, counts: list[int], say: Say) -> SavedRanks:
+def expand_cumulation(key: CellKey, counts: list[int], say: Say) -> SavedRanks:
     """The ranks counted by a cumulation; which queries they belong to isn't known."""
     steps = [after - before for before, after in pairwise([0, *counts])]
     say(
-        f"{format_key(key)}: taken from {save.path} alone, without texts, so none of "
+        f"{format_key(key)}: taken from the cumulation alone, without texts, so none of "
         f"{counts[-1]} ranks is paired with its query; at the last rank, where M3RT also counts "
         f"what was not found: {steps[-1]}"
     )
@@ -71,9 +77,12 @@ def format_key(key: CellKey) -> str:
 def pair(legacy: SavedRanks, queries: Sequence[Query]) -> tuple[Pairs, SavedRanks]:
     """Ranks with their queries, and those that fit several queries or none.
 
-    A text tells its query if no other has it, or if all that have it came at the same rank. Spaces around texts don't
-    count, as they don't in label files.
+    A text tells its query if no other has it, or if all that have it came at the same rank. M3RT sorted what it saved
+    by text and then by rank; a list that isn't sorted so is in the order of the labels, if its texts are, and then its
+    order tells. Spaces around texts don't count, as they don't in label files.
     """
+    if is_in_label_order(legacy, queries):
+        return [(query, place) for query, (_, place) in zip(queries, legacy, strict=True)], []
     by_text: dict[str, list[Query]] = defaultdict(list)
     for query in queries:
         by_text[query.text].append(query)
@@ -87,6 +96,12 @@ def pair(legacy: SavedRanks, queries: Sequence[Query]) -> tuple[Pairs, SavedRank
     }
     pairs = [(query, places[query.text][0]) for query in queries if query.text in sure]
     return pairs, [(text, place) for text, place in legacy if text.strip() not in sure]
+
+
+def is_in_label_order(legacy: SavedRanks, queries: Sequence[Query]) -> bool:
+    """Whether ranks are in the order of the labels, and not in M3RT's own, where equal texts are in that of ranks."""
+    texts = [text.strip() for text, _ in legacy]
+    return legacy != sorted(legacy) and texts == [query.text for query in queries]
 
 
 def report_left_out(
@@ -104,7 +119,7 @@ def report_left_out(
     facts = {
         "left out, because the target was not among the images (M3RT's rank -1)": lost,
         "not paired, because no labels of this set are here": [] if queries else texts,
-        "not paired, because several queries have the text": [
+        "not paired, because several queries have the text, and M3RT sorted those by their ranks": [
             text for text in texts if text.strip() in known
         ],
         "not paired, because no label has the text": strange,
@@ -161,6 +176,36 @@ def make_rank_rows(
         }
         for query_id, item, text, place in found
     ]
+
+
+def merge_remarks(remarks: Sequence[str]) -> list[str]:
+    """Remarks of one kind on several models and label sets of a dataset as one, with the range of what they count."""
+    groups: dict[tuple[str, str], list[re.Match[str]]] = {}
+    merged: dict[tuple[str, str], str] = {}  # in the order of what came first
+    for remark in remarks:
+        found = ABOUT_CELL.fullmatch(remark)
+        key = ("", remark) if found is None else (found["dataset"], found["fact"])
+        merged[key] = remark
+        if found is not None:
+            groups.setdefault(key, []).append(found)
+    for key, several in groups.items():
+        models = list(dict.fromkeys(one["model"] for one in several))
+        if len(several) > 1:
+            who = models[0] if len(models) == 1 else f"{len(models)} models"
+            merged[key] = f"{who} on {key[0]}: {key[1]}: {'; '.join(count_by_label_set(several))}"
+    return [*merged.values()]
+
+
+def count_by_label_set(several: Sequence[re.Match[str]]) -> Iterator[str]:
+    """What remarks of one kind count, for each label set, from the least to the most, with the examples of the most."""
+    by_set: dict[str, list[re.Match[str]]] = {}
+    for one in several:
+        by_set.setdefault(one["label_set"], []).append(one)
+    for label_set, ones in by_set.items():
+        ones.sort(key=lambda one: int(one["n"]))
+        least, most = ones[0]["n"], ones[-1]["n"]
+        span = most if least == most else f"{least} to {most}"
+        yield f"{label_set} {span} of {ones[-1]['total']}{ones[-1]['some'] or ''}"
 
 
 def list_some(texts: Sequence[str], most: int = 5) -> str:

@@ -23,7 +23,9 @@ from kis_bench.records import Float32s
 
 SAVE_FOLDERS = {"features": "image_features", "ranks": "ranks", "cumulation": "cumulations"}
 LABEL_SETS = ("short", "long")
-DATASET_NAMES = {"marine": "mvk"}  #: M3RT's name -> ours, where they differ
+#: M3RT's name -> ours, where they differ. The second is all of MVK, which it encoded for a competition, without labels.
+DATASET_NAMES = {"marine": "mvk", "marine_compet": "mvk-competition"}
+LAYOUT_NAMES = {"mvk-competition": "mvk"}  #: our name -> layout, where it isn't that of the name
 MOST_LABELS = 1_000_000  #: that a cumulation may count
 HALF_CHARACTERS = re.compile("[\ud800-\udfff]")  #: of characters; UTF-8 has none
 
@@ -156,7 +158,8 @@ def find_saves(folder: Path, models: Mapping[str, str]) -> tuple[tuple[Save, ...
             remarks.append(f"{file}: left out, it is not a .pkl file")
         elif model is None:
             problems.append(
-                f"{file}: of no model that is known; known are {', '.join(sorted(models))}"
+                f"{file}: of no model that is known; known are {', '.join(sorted(models))}; for others give "
+                "--model THEIRS=NAME, with THEIRS as files begin"
             )
         elif save is None:
             form = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kis_bench.analysis.imported import is_imported
 from kis_bench.metrics import MRR, NDCG, RECALL, find_metric
 from kis_bench.report.numbers import number
 from kis_bench.report.sections.methods.material import find_facts
@@ -22,17 +23,11 @@ if TYPE_CHECKING:
 
     from kis_bench.results import Run
 
-IMPORTED = "m3rt:"  #: how sources of ranks begin that were not measured here
-
 
 def tell_ranking(run: Run) -> list[str]:
     """What similarity and rank are; of ranks that were imported, only that they were."""
     models = [str(name) for name in run.ranks["model"].unique()]
-    imported = [
-        name
-        for name in models
-        if str(find_facts(run, "models", name).get("source", "")).startswith(IMPORTED)
-    ]
+    imported = [name for name in models if is_imported(run, name)]
     said = []
     if len(imported) < len(models):
         several = any(
