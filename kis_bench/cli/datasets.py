@@ -279,7 +279,7 @@ def find_published(given: list[Path] | None) -> list[Path]:
 
 
 def import_m3rt(arguments: argparse.Namespace) -> int:
-    """Takes image features, ranks and cumulations of the thesis' code into the store and a run folder."""
+    """Takes image features, ranks and distances of RESET from the thesis' code into the store and a run folder."""
     from kis_bench.exchange.m3rt.importing import import_saves
     from kis_bench.report import write_report
     from kis_bench.results import read_run

@@ -27,10 +27,12 @@ from kis_bench.exchange.m3rt.ranks import (
 from kis_bench.exchange.m3rt.saves import (
     Save,
     find_saves,
+    find_saves_folder,
     read_cumulation,
     read_features,
     read_ranks,
 )
+from kis_bench.exchange.m3rt.study import SavedStudy, find_saved_study, read_saved_study
 from kis_bench.files.cache import digest_file
 from kis_bench.measuring.run import RunRecord, write_measured
 from kis_bench.records import Collection, digest
@@ -62,7 +64,7 @@ def import_saves(
     models: Mapping[str, str] | None = None,
     published: Sequence[Path] = (),
 ) -> Imported:
-    """Writes the ranks as one run below ``reports``, and the features into the store.
+    """Writes ranks and the study's distances as one run below ``reports``, and the features into the store.
 
     A second import writes such a run again, beside the first, and finds the features stored.
 
@@ -81,10 +83,12 @@ def import_saves(
     work.drop_other_images()
     rows = work.make_rows()
     run = None
-    if rows:
+    if rows or work.study:
         provenance = work.make_provenance(rows)
+        similar = [(work.study.dataset, work.study.measured)] if work.study else []
         record = RunRecord(
             ranks=pd.DataFrame(rows),
+            similar=similar,
             timings=[],
             provenance=provenance,
             published=read_published(published, provenance["datasets"]),
@@ -109,6 +113,10 @@ class Import:
             own = {save.thesis_model for save in self.saves}
             raise UnknownName("model", theirs, own, f"No save in {folder} begins with it.")
         self.remarks = list(remarks)
+        tables = find_saved_study(find_saves_folder(folder))
+        self.study: SavedStudy | None = None
+        if tables is not None:
+            self.study = read_saved_study(tables, self.remarks.append)
         self.sources = find_origins(folder, self.saves, datasets, self.remarks.append)
         self.digests = {save: digest_file(save.path) for save in self.saves}
         self.ranks = {
@@ -215,9 +223,16 @@ class Import:
 
     def make_provenance(self, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         models, names = ({row[column] for row in rows} for column in ("model", "dataset"))
+        judged = self.study
         return {
-            "models": {model: self.describe_model(model) for model in sorted(models)},
-            "datasets": {name: self.describe_dataset(name) for name in sorted(names)},
+            "models": {
+                **(judged.models if judged else {}),
+                **{model: self.describe_model(model) for model in sorted(models)},
+            },
+            "datasets": {
+                **{name: self.describe_dataset(name) for name in sorted(names)},
+                **({judged.dataset.name: dict(judged.about)} if judged else {}),
+            },
         }
 
     def describe_model(self, model: str) -> dict[str, Any]:

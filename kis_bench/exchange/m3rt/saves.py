@@ -22,6 +22,7 @@ from kis_bench.exchange.m3rt.pickles import (
 from kis_bench.records import Float32s
 
 SAVE_FOLDERS = {"features": "image_features", "ranks": "ranks", "cumulation": "cumulations"}
+STUDY_FOLDER = "reset_csvs"  #: with the tables of RESET
 LABEL_SETS = ("short", "long")
 #: M3RT's name -> ours, where they differ. The second is all of MVK, which it encoded for a competition, without labels.
 DATASET_NAMES = {"marine": "mvk", "marine_compet": "mvk-competition"}
@@ -142,8 +143,8 @@ def find_saves(folder: Path, models: Mapping[str, str]) -> tuple[tuple[Save, ...
         for kind, name in SAVE_FOLDERS.items()
         for file in sorted((base / name).glob("*"))
     ]
-    if not files:
-        wanted = ", ".join(SAVE_FOLDERS.values())
+    if not files and not (base / STUDY_FOLDER).is_dir():
+        wanted = ", ".join([*SAVE_FOLDERS.values(), STUDY_FOLDER])
         raise KisBenchError(
             f"{folder} holds no saves of M3RT; name the folder with saves/ in it, and {wanted} in that"
         )
