@@ -5,7 +5,9 @@ A finding says how much of it there is, what it means for results, how to mend i
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,7 @@ from kis_bench.checks.texts import (
 )
 from kis_bench.datasets.flat_pictures import place_study
 from kis_bench.datasets.folder import (
+    OWN_TABLES,
     ListedPictures,
     explain_no_folder,
     list_wanted_images,
@@ -40,6 +43,7 @@ from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.unreadable import leave_out_unreadable
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.errors import BadFile, KisBenchError, explain_install, spell_option
+from kis_bench.files.csv_tables import read_sheet
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
 from kis_bench.files.jpeg_damage import find_damaged_jpegs, has_strict_decoder
 from kis_bench.files.progress import track_each
@@ -102,7 +106,7 @@ def examine(
     if study is not None:
         yield from check_study(study)
     try:
-        if not root.is_dir():
+        if not os.path.isdir(root):
             raise KisBenchError(explain_no_folder(root))
         files = find_label_files(root)
         if unread and not files:
@@ -124,6 +128,7 @@ def examine(
     if files or study is None:
         yield from check_labels(subject)
     yield from check_unread_tables(root, bool(files))
+    yield from check_table_forms(root, files)
     if subject.queries:
         for topic, look, show in IN_EACH_SET:
             yield from make_notes(topic, subject.check_each_set(look, show))
@@ -151,6 +156,19 @@ def check_images(pictures: ListedPictures) -> Iterator[Check]:
 def check_unread_tables(root: Path, labelled: bool) -> Iterator[Check]:
     if unread := find_unread_tables(root, labelled=labelled):
         yield Check("tables not read", None, "; ".join(unread))
+
+
+def check_table_forms(root: Path, labels: Sequence[Path]) -> Iterator[Check]:
+    """Tables that are read but aren't written as most programs read them."""
+    own = [root / name for name in sorted(OWN_TABLES - {"labels.csv"})]
+    forms = {}
+    for file in filter(os.path.isfile, (*labels, *own)):
+        with contextlib.suppress(BadFile):  # told by those who need it
+            forms[file] = read_sheet(file, []).form
+    said = [f"{file.name} is read as {form}" for file, form in forms.items() if form]
+    if said:
+        remedy = "other programs may not; save it as UTF-8, with commas"
+        yield Check("tables", None, f"{'; '.join(said)}; {remedy}")
 
 
 def check_labels(subject: ExaminedDataset) -> Iterator[Check]:

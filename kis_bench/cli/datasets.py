@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -150,13 +151,13 @@ def add_dataset_commands(commands: Commands) -> None:
 def list_datasets(arguments: argparse.Namespace) -> int:
     """Lists datasets and whether they can be used now: those known by name, and those below KIS_DATA."""
     data = datasets.find_data_folder(arguments.data)
-    if data is not None and not data.is_dir():
+    if data is not None and not os.path.isdir(data):
         raise KisBenchError(datasets.explain_no_folder(data))
-    folders = (
-        {}
-        if data is None
-        else {f.name: f for f in sorted(data.iterdir()) if f.is_dir() and f.name[0] != "."}
-    )
+    try:
+        inner = [] if data is None else sorted(data.iterdir())
+    except OSError as error:
+        raise KisBenchError(f"{data} can't be read: {error.strerror}") from error
+    folders = {f.name: f for f in inner if os.path.isdir(f) and f.name[0] != "."}
     found = [DatasetRow(name, folders.pop(name, None)) for name in datasets.BUILT_IN]
     rows = []
     for row in [*found, *(DatasetRow(name, folder) for name, folder in folders.items())]:

@@ -67,7 +67,7 @@ def parse_row(
         KisBenchError: a name or a folder is missing. UnknownName: nothing has this name.
     """
     name, equals, folder = text.partition("=")
-    if is_path(name):
+    if is_folder(text):
         place = Path(text).expanduser()
         return DatasetRow(place.resolve().name, place, layout=layout)
     if not name or (equals and not folder):
@@ -77,7 +77,11 @@ def parse_row(
     if equals:
         return replace(row, folder=Path(folder).expanduser())
     row = resolve(row, data)
-    if name in by_name or name in BUILT_IN or (row.folder is not None and row.folder.is_dir()):
+    if (
+        name in by_name
+        or name in BUILT_IN
+        or (row.folder is not None and os.path.isdir(row.folder))
+    ):
         return row
     if Path(name).is_dir():
         return replace(row, folder=Path(name))
@@ -85,6 +89,13 @@ def parse_row(
         return row
     known = {*by_name, *BUILT_IN}
     raise UnknownName("dataset", name, known, f"Give its folder as {name}=FOLDER, or set KIS_DATA.")
+
+
+def is_folder(text: str, start: Path = Path()) -> bool:
+    """Whether what may be NAME=FOLDER is a folder, perhaps one with an equals sign in its name below ``start``."""
+    name, equals, folder = text.partition("=")
+    there = equals and (start / text).is_dir() and not (start / Path(folder).expanduser()).is_dir()
+    return is_path(name) or bool(there)
 
 
 def is_path(text: str) -> bool:
@@ -111,7 +122,7 @@ def find_readiness(row: DatasetRow) -> Readiness:
             "no data",
             f"{get}then {spell_option('dataset')} {row.name}=FOLDER, or put it into the folder KIS_DATA names",
         )
-    if not row.folder.is_dir():
+    if not os.path.isdir(row.folder):
         where = explain_no_folder(row.folder)
         return Readiness(
             False, "no data", f"{where}; {get}{spell_option('dataset')} {row.name}=FOLDER"
@@ -122,6 +133,8 @@ def find_readiness(row: DatasetRow) -> Readiness:
 def explain_no_queries(row: DatasetRow) -> NotReady:
     """The error for a dataset without queries: its unread tables, else how to write labels."""
     unread = [] if row.folder is None else find_unread_tables(row.folder, labelled=False)
+    if row.folder is not None and (files := find_label_files(row.folder)):
+        unread = [f"{file.name} has no rows; add one per query" for file in files]
     return NotReady(f"dataset {row.name}", "no queries", "; ".join(unread) or NO_LABELS)
 
 

@@ -43,8 +43,11 @@ OWN_DATABASES = ("labels.sqlite", JUDGMENTS_DATABASE)
 
 def explain_no_folder(folder: Path) -> str:
     """What is wrong with a folder that isn't there, and the names beside it that are much like it."""
-    if folder.exists():
-        return f"{folder} is a file, not a folder"
+    try:
+        if folder.exists():
+            return f"{folder} is a file, not a folder"
+    except OSError as error:
+        return f"{folder} can't be read: {error.strerror}"
     try:
         beside = [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()]
     except OSError:
@@ -63,7 +66,7 @@ def read_dataset(
     Args:
         skip_unreadable: leave out pictures that can't be read, with the queries for them, and say so.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise KisBenchError(f"dataset {name}: {explain_no_folder(root)}")
     files = find_label_files(root)
     study = read_study_in(root, layout)
@@ -105,7 +108,9 @@ def read_dataset(
 def read_study_in(root: Path, layout: Layout) -> Study | None:
     """The study in a dataset folder; None if neither layout nor files announce one. Raises as ``read_study``."""
     return (
-        read_study(root) if root.is_dir() and (layout.name == "reset" or is_study(root)) else None
+        read_study(root)
+        if os.path.isdir(root) and (layout.name == "reset" or is_study(root))
+        else None
     )
 
 

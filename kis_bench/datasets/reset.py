@@ -6,7 +6,6 @@ together is a problem with file and line, and what is merely odd is counted in a
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import re
@@ -20,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kis_bench.errors import BadFile, KisBenchError
-from kis_bench.files.csv_tables import parse_line_number, read_rows
+from kis_bench.files.csv_tables import parse_line_number, parse_rows, read_rows, read_sheet
 from kis_bench.records import Float64s, Judgment, Participant, Triplet
 
 PARTICIPANTS_FILE, JUDGMENTS_FILE = "participants.csv", "triplet_judgements.csv"
@@ -89,9 +88,8 @@ def is_study(root: Path) -> bool:
 def read_extractor_names(file: Path) -> tuple[str, ...]:
     """Names of extractors with cosine distances in the header of a table; none if it can't be read."""
     try:
-        with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            header = next(csv.reader(stream, skipinitialspace=True), [])
-    except (OSError, csv.Error):
+        _, header = next(parse_rows(read_sheet(file, []), []), (1, []))
+    except BadFile:
         return ()
     found = find_distance_columns(cell.strip() for cell in header)
     return tuple(

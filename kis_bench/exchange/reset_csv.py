@@ -29,7 +29,7 @@ from kis_bench.datasets.reset import (
 )
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
-from kis_bench.files.csv_tables import decode, strip_padding
+from kis_bench.files.csv_tables import read_sheet, strip_padding
 from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Dataset
@@ -255,8 +255,9 @@ def read_cells(file: Path) -> list[list[str]]:
         BadFile: no table can be read.
     """
     problems: list[str] = []
-    text = decode(file, problems)
-    reader = csv.reader(io.StringIO(strip_padding(text), newline=""), strict=True)
+    table = read_sheet(file, problems)
+    text = strip_padding(table.text, table.separator)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=table.separator)
     try:
         rows = [row for row in reader if row]
     except csv.Error as error:

@@ -143,9 +143,9 @@ def read_value(one: Option, value: Any, where: str, folder: Path) -> Any:
 
 def place_folder(dataset: str, folder: Path) -> str:
     """``NAME=FOLDER``, or a folder, with the folder as seen from that of the file."""
-    from kis_bench.datasets import is_path
+    from kis_bench.datasets import is_folder
 
     name, equals, place = dataset.partition("=")
-    if is_path(name):
+    if is_folder(dataset, folder):
         return str(folder / Path(dataset).expanduser())
     return f"{name}={folder / Path(place).expanduser()}" if equals else name

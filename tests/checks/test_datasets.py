@@ -218,7 +218,7 @@ def test_all_problems_of_all_label_files_are_named(folder):
         "y,a,other,",
         name="labels-2.csv",
     )
-    (folder / "labels-3.csv").write_bytes(f"{HEADER}\nz,a,third,caf\xe9 noir\n".encode("latin-1"))
+    (folder / "labels-3.csv").write_bytes(f"{HEADER}\nz,a,third,caf\xe9\xff\n".encode("latin-1"))
     failed = [check for check in examined(folder) if check.passed is False]
     assert [check.name for check in failed] == ["labels", "labels"]
     assert (
@@ -227,6 +227,15 @@ def test_all_problems_of_all_label_files_are_named(folder):
     assert all(f"line {i + 2}: item 'nowhere-{i}'" in failed[0].finding for i in range(30))
     assert "line 32: text is empty" in failed[0].finding
     assert "line 2: byte 0xe9 is not UTF-8" in failed[1].finding
+
+
+def test_tables_in_other_encodings_are_told_of(folder):
+    label(folder, *SOUND)
+    (folder / "labels-2.csv").write_bytes(
+        f"{HEADER.replace(',', ';')}\r\nz;a;third;\xe1 red k\xe9t\r\n".encode("cp1250")
+    )
+    (said,) = [check.finding for check in examined(folder) if check.name == "tables"]
+    assert said.startswith("labels-2.csv is read as cp1252, cells separated by semicolons; other")
 
 
 def test_rows_with_problems_do_not_hide_the_others(folder):

@@ -1,10 +1,13 @@
 """Dataset folders as users hand them over, right and wrong."""
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
 from kis_bench import datasets
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
+from kis_bench.plugin.options import place_folder
 
 HEADER = "query_id,item_id,label_set,text\n"
 
@@ -146,3 +149,29 @@ def test_an_unknown_name_gets_close_matches(monkeypatch):
     monkeypatch.delenv("KIS_DATA", raising=False)
     with pytest.raises(UnknownName, match="did you mean openmoji"):
         datasets.load("openmojj")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "place"),
+    [
+        ("photos=2024", "photos=2024", "photos=2024"),
+        ("mine=photos=2024", "mine", "photos=2024"),
+        ("./photos=2024", "photos=2024", "photos=2024"),
+        ("mine=other", "mine", "other"),  # NAME=FOLDER goes before a folder of that whole name
+        ("mine=nowhere", "mine", "nowhere"),
+    ],
+)
+def test_folders_with_an_equals_sign(tmp_path, monkeypatch, text, name, place):
+    for folder in ("photos=2024", "other", "mine=other"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path)
+    row = datasets.parse_row(text)
+    assert (row.name, row.folder) == (name, Path(place))
+    placed = datasets.parse_row(place_folder(text, tmp_path))
+    assert (placed.name, placed.folder) == (name, tmp_path / place)
+
+
+def test_label_files_without_rows_are_told_of(folder):
+    (folder / "labels.csv").write_text(HEADER)
+    row = datasets.DatasetRow("mine", folder)
+    assert "labels.csv has no rows; add one per query" in str(datasets.explain_no_queries(row))

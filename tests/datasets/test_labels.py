@@ -146,13 +146,17 @@ def test_wide_problems_name_the_column_of_the_file(read):
             HEADER.encode() + b"\nq1,a,s,caf\xe9\nq2,a,s,x\nq3,a,s,\xff\n",
             ["line 2: byte 0xe9", "line 4: byte 0xff"],
         ),
-        (HEADER.encode("utf-16"), ["UTF-16"]),
+        (HEADER.encode("utf-16")[:-1], ["the file is UTF-16 and damaged", "save it as UTF-8"]),
         (HEADER.encode() + b"\nq1,a,s,x\0y\n", ["line 2: a NUL byte"]),
+        (HEADER.encode() + "\nq1,a,s,č\n".encode("cp1250"), ["line 2: byte 0xe8"]),  # or è
+        (HEADER.encode() + "\nq1,a,s,é\n".encode() + b"q2,a,s,\xe9\n", ["line 3: byte 0xe9"]),
         (
-            b"query_id;item_id;label_set;text\nq1;a;s;x\n",
-            ["line 1: its cells are separated by semicolons"],
+            b"query_id;item_id;label_set;text\nq1;a;s;x; y\n",
+            ["line 2: 5 cells where the header has 4; quote cells that hold semicolons"],
         ),
-        (b"ID\tlabel\na\tx\n", ["line 1: its cells are separated by tabs"]),
+        (b'ID\tlabel\na\t"x"y\n', ["line 2:", "quote cells that hold tabs"]),
+        (b"sep=;\nID;label\na;\n", ["line 3: label is empty"]),
+        (b"ID,label,,\na,x,,y\n", ["line 2: 4 cells where the header has 2"]),
         (b"\n", ["the header is empty"]),
         (b"query_id,item_id,label_set,text,text\n", ["names a column twice"]),
         (
@@ -178,6 +182,38 @@ def test_files_that_are_no_tables_are_told_why(read, content, said):
     assert problems
     for part in said:
         assert any(part in problem for problem in problems), problems
+
+
+SHEET = (
+    'query_id;item_id;label_set;text;;\r\nq1;a;short;"a ""red"" kite; flying";;\r\n'
+    "q2; b ;short;červený drak, létá;;\r\n;;;;;\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SHEET.encode(),
+        SHEET.encode("cp1250"),
+        SHEET.encode("utf-16"),
+        SHEET.encode("utf-16-be"),
+        SHEET.replace(";", "\t").replace("kite\t", "kite;").encode("utf-16"),
+        b"sep=;\r\n" + SHEET.encode("cp1250"),
+        SHEET.replace(", ", "\0")
+        .replace(";", ",")
+        .replace("\0", " - ")
+        .replace("kite,", "kite;")
+        .encode("cp1250"),
+    ],
+    ids=["UTF-8", "cp1250", "UTF-16", "UTF-16 without mark", "tabs", "sep", "commas"],
+)
+def test_tables_of_spreadsheets_are_read(read, content):
+    queries, problems = read(content)
+    assert problems == []
+    assert [(q.query_id, q.item_ids, q.text.replace(" - ", ", ")) for q in queries] == [
+        ("q1", ("a",), 'a "red" kite; flying'),
+        ("q2", ("b",), "červený drak, létá"),
+    ]
 
 
 def test_blanks_around_quotes_are_not_meant(read):

@@ -203,7 +203,7 @@ def test_names_of_extractors_need_a_table_that_can_be_read(tmp_path):
         ([*columns, "b_cosdist_query_candidate1"], ("b", "a")),
         (columns, ("a",)),
         (["a_eucldist_query_candidate1", "a_eucldist_query_candidate2"], ()),
-        (["triplet_id;a_cosdist_query_candidate1;a_cosdist_query_candidate2"], ()),
+        (["triplet_id;a_cosdist_query_candidate1;a_cosdist_query_candidate2"], ("a",)),
         ([], ()),
     ):
         (tmp_path / "triplets.csv").write_text(",".join(header))

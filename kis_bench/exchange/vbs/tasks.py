@@ -26,7 +26,7 @@ from kis_bench.errors import BadFile
 from kis_bench.exchange.vbs.clocks import FPS, MILLISECONDS, SECONDS, UNIT, make_clock
 from kis_bench.exchange.vbs.image_targets import ImageTarget, aims_at_images, take_images
 from kis_bench.exchange.vbs.json_values import HINT, LIST, TEXT_NOT_BLANK, Place
-from kis_bench.files.csv_tables import decode
+from kis_bench.files.encodings import decode
 
 SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"
 TARGETS, HINTS = (
