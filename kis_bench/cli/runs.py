@@ -375,14 +375,16 @@ TABLE_FORMS = ("latex", "xlsx")
 
 def export_for_readers(form: str, run: Run, out: Path) -> list[str]:
     """Writes the tables of a run into a folder, as LaTeX or as one workbook; returns a line for each."""
+    from kis_bench.files.whole import fill_folder
     from kis_bench.report.latex import export_latex
     from kis_bench.report.view import make_view
     from kis_bench.report.workbook import export_workbook
 
     view = make_view(run, out)
-    return (
-        export_latex(view, out) if form == "latex" else export_workbook(view, out / "tables.xlsx")
-    )
+    with fill_folder(out) as hidden:
+        if form == "latex":
+            return export_latex(view, hidden)
+        return export_workbook(view, hidden / "tables.xlsx")
 
 
 def refuse_others(arguments: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.rankings import Unavailable, load_measured_dataset
 from kis_bench.files.csv_tables import read_sheet, strip_padding
 from kis_bench.files.text import make_file_name
-from kis_bench.files.whole import write_whole
+from kis_bench.files.whole import fill_folder, write_whole
 from kis_bench.records import Dataset
 from kis_bench.results import Run
 from kis_bench.results.provenance import of_study
@@ -120,8 +120,9 @@ def export_reset(
             )
     if not contents:
         raise KisBenchError("\n  ".join([f"nothing in {run.folder} can be exported:", *remarks]))
-    for target, content in contents.items():
-        write_whole(target, content)
+    with fill_folder(out) as hidden:
+        for target, content in contents.items():
+            write_whole(hidden / target.relative_to(out), content)
     return remarks
 
 

@@ -12,10 +12,8 @@ there (RFC 3986) unless they are visible ASCII without ``%`` and ``"``; ``urllib
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import pandas as pd
@@ -34,7 +32,7 @@ from kis_bench.exchange.rankings import (
     rank_by_vectors,
 )
 from kis_bench.files.text import make_file_name
-from kis_bench.files.whole import write_whole
+from kis_bench.files.whole import fill_folder, write_whole
 from kis_bench.records import Dataset
 from kis_bench.results import Run
 from kis_bench.store import Store, default_store
@@ -81,27 +79,15 @@ def export_run(
             f"{run.folder}: {len(run.ranks)} ranks to depth {depth} are nothing to export"
         )
     remarks: list[str] = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".export-", dir=out) as hidden:
-            for name, rows in run.ranks.groupby("dataset", sort=False):
-                dataset = load_measured_dataset(run, str(name), datasets.get(str(name)))
-                for _, some in rows.groupby("label_set", sort=False):
-                    remarks += write_label_set(
-                        run, some, dataset, store, depth, scores, form, Path(hidden)
-                    )
-            files = sorted(Path(hidden).iterdir())
-            if not files:
-                raise KisBenchError(
-                    "\n  ".join([f"nothing in {run.folder} can be exported:", *remarks])
-                )
-            for file in files:
-                os.replace(file, out / file.name)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise KisBenchError(
-            f"{out} can't be written: {why}; free space or choose another folder"
-        ) from error
+    with fill_folder(out) as hidden:
+        for name, rows in run.ranks.groupby("dataset", sort=False):
+            dataset = load_measured_dataset(run, str(name), datasets.get(str(name)))
+            for _, some in rows.groupby("label_set", sort=False):
+                remarks += write_label_set(run, some, dataset, store, depth, scores, form, hidden)
+        if not any(hidden.iterdir()):
+            raise KisBenchError(
+                "\n  ".join([f"nothing in {run.folder} can be exported:", *remarks])
+            )
     return remarks
 
 

@@ -8,13 +8,14 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kis_bench.errors import KisBenchError
-from kis_bench.files.strays import claim_hidden
+from kis_bench.files.strays import claim_hidden, remove_strays
 from kis_bench.records import Picture
 
+FAILS = "{folder} can't be written: {why}; free space or choose another folder"
 CHUNK_BYTES = 2**20  #: bytes read at once, in each of several threads
 #: Flags under which a file is opened: as its bytes, and without waiting for whoever writes into a pipe.
 READING_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -59,6 +60,45 @@ def write_aside(file: Path, content: bytes) -> Iterator[Path]:
         raise KisBenchError(
             f"{file} can't be written: {error.strerror}; free space or choose another folder"
         ) from error
+
+
+@contextlib.contextmanager
+def fill_folder(folder: Path, *, fails: str = FAILS) -> Iterator[Path]:
+    """A hidden folder, whose files are in a folder once the block has ended well: all at once if that wasn't there.
+
+    Else each of them in one step; other files that are there stay.
+
+    Args:
+        fails: what to say where that can't be, of ``{folder}`` and ``{why}``.
+
+    Raises:
+        KisBenchError: it can't be written, or an OSError within the block.
+    """
+    try:
+        place = folder / "new" if folder.exists() else folder
+        place.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(place.parent)
+        with claim_hidden(place, folder=True) as hidden:
+            yield hidden
+            with contextlib.suppress(OSError):
+                if not folder.exists():
+                    hidden.rename(folder)
+            if hidden.exists():
+                move_files(hidden, folder)
+    except OSError as error:
+        raise KisBenchError(fails.format(folder=folder, why=error.strerror or error)) from error
+
+
+def move_files(source: Path, target: Path, *, last: Sequence[str] = ()) -> None:
+    """Moves all that lies in a folder to its place in another, each file in one step, some of them last."""
+    order = {name: place for place, name in enumerate(last)}
+    for place in sorted(source.rglob("*"), key=lambda place: order.get(place.name, -1)):
+        there = target / place.relative_to(source)
+        if place.is_dir():
+            there.mkdir(parents=True, exist_ok=True)
+        else:
+            there.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(place, there)
 
 
 def require_writable(folder: Path, what: str) -> None:

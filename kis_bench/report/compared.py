@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.analysis.runs import Comparison, both_names
-from kis_bench.errors import KisBenchError
 from kis_bench.files.spreadsheets import write_csv
+from kis_bench.files.whole import fill_folder
 from kis_bench.metrics import KNOWN, measure_words
 from kis_bench.report.numbers import change, figure, is_absent, number, probability
 from kis_bench.report.page.html import page
@@ -55,16 +55,12 @@ def write_comparison(folder: Path, found: Comparison, *, most: int = 20) -> None
     text = "\n".join(markdown(found, most)).rstrip() + "\n"
     pages = {"compare.md": text, "compare.html": page(text, folder, TITLE)}
     hidden = ["text", "item_id"] if found.privacy else []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    fails = "the comparison could not be written to {folder}: {why}; name another with --out"
+    with fill_folder(folder, fails=fails) as new:
         for name, content in pages.items():
-            (folder / name).write_text(content, encoding="utf-8", errors="replace", newline="\n")
-        write_csv(found.figures, folder / "compared_metrics.csv")
-        write_csv(found.queries.drop(columns=hidden), folder / "compared_queries.csv")
-    except OSError as error:
-        raise KisBenchError(
-            f"the comparison could not be written to {folder}: {error.strerror or error}; name another with --out"
-        ) from error
+            (new / name).write_text(content, encoding="utf-8", errors="replace", newline="\n")
+        write_csv(found.figures, new / "compared_metrics.csv")
+        write_csv(found.queries.drop(columns=hidden), new / "compared_queries.csv")
 
 
 def markdown(found: Comparison, most: int) -> list[str]:

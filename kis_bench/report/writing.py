@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from kis_bench.errors import KisBenchError
 from kis_bench.files.progress import track
 from kis_bench.files.spreadsheets import write_csv
+from kis_bench.files.strays import claim_hidden, remove_strays
+from kis_bench.files.whole import move_files
 from kis_bench.options import DEFAULT_PLOT_FORMS
 from kis_bench.report.markdown import make_title, show_gate, show_report
 from kis_bench.report.page.data import explorer_data
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
 #: What a page aims at, and what the library that draws, data and tables take of it; more queries take more.
 PAGE_BYTES, BESIDES_BYTES = 5_900_000, 3_000_000
-#: What a report consists of, beside the folder of its other form, report/.
+HIDDEN_PART = re.compile(r"\.report-[0-9a-f]{16}/")  #: of the paths of files, while they are drawn
+#: What a report consists of.
 REPORT_FILES = (
     "report.md",
     "report.html",
@@ -34,6 +38,7 @@ REPORT_FILES = (
     "plots/*.svg",
     "plots/*.pdf",
     "tables/*.csv",
+    "report/**/*",
 )
 
 
@@ -80,18 +85,21 @@ def write_report(
 
     Raises:
         PlotsMissing: plots could not be drawn. The rest is there, and says in their places what is missing, and why.
-        NotDrawn: anything else went wrong, such as a full disk; with the reason, and where in the code. There is no
-            report.md then, also where an earlier one was.
+        NotDrawn: anything else went wrong, such as a full disk; with the reason, and where in the code. An earlier
+            report is whole then, unless files of it couldn't be replaced: it has no report.md any more.
     """
     try:
-        remove_earlier(folder)
-        if gate := show_gate(run):
-            write_text(folder / "gate.md", "\n".join(["# Gate", "", *gate]))
-        with track("drawing the report"):
-            view = make_view(run, folder, pictures, findings, forms)
+        remove_strays(folder)
+        with claim_hidden(folder / "report", folder=True) as hidden, track("drawing the report"):
+            if gate := show_gate(run):
+                write_text(hidden / "gate.md", "\n".join(["# Gate", "", *gate]))
+                move_files(hidden, folder)
+            view = make_view(run, hidden, pictures, findings, forms)
             failed = draw_report(view, as_folder=as_folder)
+            replace_earlier(folder, hidden)
     except OSError as error:
-        reason = f"{error.strerror or error} ({error.filename or folder})"
+        place = str(error.filename2 or error.filename or folder)
+        reason = f"{error.strerror or error} ({HIDDEN_PART.sub('', place)})"
         raise NotDrawn(folder, reason) from error
     except Exception as error:
         raise NotDrawn(folder, describe_failure(error)) from error
@@ -99,22 +107,30 @@ def write_report(
         raise PlotsMissing(folder, failed)
 
 
-def remove_earlier(folder: Path) -> None:
-    """Removes an earlier report, which may show more than the next."""
-    (folder / "plots").mkdir(parents=True, exist_ok=True)
-    (folder / "tables").mkdir(exist_ok=True)
-    for kind in REPORT_FILES:
-        for earlier in folder.glob(kind):
-            earlier.unlink()
-    shutil.rmtree(folder / "report", ignore_errors=True)
+def replace_earlier(folder: Path, drawn: Path) -> None:
+    """Puts a report that is drawn in the place of an earlier one, of which nothing stays, for it may show more."""
+    new = {file.relative_to(drawn) for file in drawn.rglob("*")}
+    try:
+        move_files(drawn, folder, last=("report.html", "report.md"))
+        for earlier in [file for kind in REPORT_FILES for file in folder.glob(kind)]:
+            if earlier.relative_to(folder) not in new and not earlier.is_dir():
+                earlier.unlink()
+    except OSError:
+        (folder / "report.md").unlink(missing_ok=True)
+        raise
+    if Path("report") not in new:
+        shutil.rmtree(folder / "report", ignore_errors=True)
 
 
 def draw_report(view: View, *, as_folder: bool) -> dict[str, str]:
     """Writes tables and plots first, the pages that show them last; returns which plots are missing, and why."""
+    for part in ("plots", "tables"):
+        (view.folder / part).mkdir()
     for name, table in view.tables.items():
         write_csv(table, view.folder / "tables" / name)
     text, title = show_report(view), make_title(view.run)
     failed = draw_plots(view.plots, view.folder / "plots", view.forms)
+    failed = {stem: HIDDEN_PART.sub("", reason) for stem, reason in failed.items()}
     text = put_reasons(view, text, failed)
     room = find_room(view.folder)
     data = explorer_data(view, budget_bytes=room) if view.findings.conditions else None
