@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,8 +17,24 @@ MOST_CLOSE = 8  #: names that hold what was typed
 MOST_IN_A_LINE = 3  #: problems of a file
 
 
+#: What a terminal would act on, and what turns the direction of a text; line ends and tabulators are none.
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def escape_controls(text: str) -> str:
+    r"""The text with control characters as escapes.
+
+    >>> print(escape_controls("red \x1b[31m"))
+    red \x1b[31m
+    """
+    return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 class KisBenchError(Exception):
     """Wrong input or a missing part: shown to the user as one message, never as a traceback."""
+
+    def __str__(self) -> str:
+        return escape_controls(super().__str__())
 
 
 class MissingDependency(KisBenchError):

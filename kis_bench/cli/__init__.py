@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from kis_bench import __version__
 from kis_bench.cli.completion import complete
 from kis_bench.cli.datasets import add_dataset_commands
 from kis_bench.cli.labelling import add_labelling_commands
 from kis_bench.cli.models import add_model_commands
+from kis_bench.cli.output import open_closed_streams, write_plain
 from kis_bench.cli.parser import EXIT_CODES, Parser, add_examples, describe_groups
 from kis_bench.cli.runs import add_run_commands
 from kis_bench.cli.suite import add_suite_command
@@ -79,13 +80,16 @@ def short_options() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    open_closed_streams()
     words = sys.argv[1:] if arguments is None else [*arguments]
     try:
         with short_options(), watch_steps():
             parser = make_parser()
             complete(parser)
             chosen = parser.parse_args(words or ["--help"])
-            return int(chosen.call(chosen))
+            # The run's terminal is pytest's, which has colours.
+            with nullcontext() if chosen.command == "run" else write_plain():
+                return int(chosen.call(chosen))
     except KisBenchError as error:
         print(f"kis-bench: {error}", file=sys.stderr)
         return 2

@@ -255,7 +255,7 @@ def redraw_report(arguments: argparse.Namespace) -> int:
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)
     findings = Findings(run)
-    print_safely(summarise(findings, shutil.get_terminal_size().columns))
+    print(summarise(findings, shutil.get_terminal_size().columns))
     shown = as_private(run) if privacy else run
     write_report(
         run.folder,
@@ -289,9 +289,9 @@ def compare_folders(arguments: argparse.Namespace) -> int:
     found = compare_runs(old, new, models=pairs, measures=arguments.metric)
     out = arguments.out or new.folder / f"compare-{name_of_baseline(old).removesuffix(SUFFIX)}"
     write_comparison(out, found, most=arguments.queries)
-    print_safely(in_short(found, arguments.queries, shutil.get_terminal_size().columns))
-    print_safely(f"\ncomparison: {(out / 'compare.html').resolve().as_uri()}")
-    print_safely(f"            {(out / 'compare.md').resolve().as_uri()}")
+    print(in_short(found, arguments.queries, shutil.get_terminal_size().columns))
+    print(f"\ncomparison: {(out / 'compare.html').resolve().as_uri()}")
+    print(f"            {(out / 'compare.md').resolve().as_uri()}")
     return 0
 
 
@@ -303,7 +303,7 @@ def write_new_thresholds(arguments: argparse.Namespace) -> int:
     margin, run = Margin(arguments.margin), tell_remarks(read_run(arguments.run))
     file = require_free(arguments.out or run.folder / "thresholds.toml", arguments.force)
     n = write_thresholds(run, file, margin, arguments.metric)
-    print_safely(f"{n:,} thresholds written to {file}")
+    print(f"{n:,} thresholds written to {file}")
     return 0
 
 
@@ -315,8 +315,8 @@ def save_new_baseline(arguments: argparse.Namespace) -> int:
     run = tell_remarks(read_run(arguments.run))
     file = require_free(arguments.out or run.folder / f"baseline{SUFFIX}", arguments.force)
     for line in save_baseline(run, file, models=arguments.model, datasets=arguments.dataset):
-        print_safely(line)
-    print_safely(f"written to {file} ({file.stat().st_size:,} bytes)")
+        print(line)
+    print(f"written to {file} ({file.stat().st_size:,} bytes)")
     return 0
 
 
@@ -327,12 +327,6 @@ def require_free(file: Path, force: bool) -> Path:
     if file.exists() and not force:
         raise KisBenchError(f"{file} is there already; --force writes over it, --out names another")
     return file
-
-
-def print_safely(text: str) -> None:
-    """Prints a text with question marks for characters that the terminal can't show."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))
 
 
 def export_tables(arguments: argparse.Namespace) -> int:

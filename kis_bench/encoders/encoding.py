@@ -74,12 +74,9 @@ class CheckedModel:
             )
         vectors = self.checked(batch, found[0], (1, self.encoder.dim), "text")
         flags = found[1]
-        if not isinstance(flags, np.ndarray) or flags.dtype != bool or flags.shape != (len(batch),):
-            shown = (
-                f"{flags.dtype} {list(flags.shape)}"
-                if isinstance(flags, np.ndarray)
-                else type(flags).__name__
-            )
+        plain = isinstance(flags, np.ndarray) and not isinstance(flags, np.ma.MaskedArray)
+        if not plain or flags.dtype != bool or flags.shape != (len(batch),):
+            shown = f"{flags.dtype} {list(flags.shape)}" if plain else type(flags).__name__
             self.refuse(
                 f"which of {len(batch)} texts were cut is {shown}; bool [{len(batch)}] is needed"
             )

@@ -54,16 +54,18 @@ def collect_targets(
         "|" in item for items in rows["top_item_ids"] if items is not None for item in items
     )
     found: dict[str, tuple[str, ...]] = {}
-    for label_set, query, item in (
-        rows[["label_set", "query_id", "item_id"]].fillna("").itertuples(index=False)
-    ):
-        if barred and "|" in item and (label_set, query) not in known:
+    counts = rows["n_targets"] if "n_targets" in rows else [None] * len(rows)
+    names = rows[["label_set", "query_id", "item_id"]].fillna("")
+    for (label_set, query, item), n in zip(names.itertuples(index=False), counts, strict=True):
+        whole = (item,) if n == 1 else tuple(item.split("|"))
+        unsure = (barred and "|" in item) or (not pd.isna(n) and len(whole) != n)
+        if unsure and item and (label_set, query) not in known:
             raise KisBenchError(
                 f"query {query!r}: item ids hold '|', which also stands between several targets, so that only the "
                 f"dataset can tell what {item!r} means: {dataset}"
             )
         if query and item:
-            found[query] = known.get((label_set, query)) or tuple(item.split("|"))
+            found[query] = known.get((label_set, query)) or whole
     return found
 
 

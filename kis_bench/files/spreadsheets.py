@@ -24,7 +24,7 @@ def unguard(text: str) -> str:
 
 
 def write_csv(frame: pd.DataFrame, file: Path) -> None:
-    """Texts guarded, numbers as they are, half characters as question marks; lines end in the same way everywhere."""
+    """Texts and heads guarded, numbers as they are, half characters as question marks; lines end alike everywhere."""
     safe = frame.copy()
     for column in safe.columns:
         if not (
@@ -34,4 +34,5 @@ def write_csv(frame: pd.DataFrame, file: Path) -> None:
             safe[column] = pd.Series(
                 cells, safe.index, object
             )  # arrow's texts refuse half characters
+    safe.columns = [guard(name) if isinstance(name, str) else name for name in safe.columns]
     safe.to_csv(file, index=False, encoding="utf-8", lineterminator="\n", errors="replace")

@@ -286,8 +286,13 @@ def require_reports(config: pytest.Config) -> None:
 
     if hasattr(config, "workerinput"):
         return
+    parent, what = find_reports(config), f"no run can be written ({spell_option('report')})"
     try:
-        require_writable(find_reports(config), f"no run can be written ({spell_option('report')})")
+        require_writable(parent, what)
+        if (latest := parent / "latest").is_dir() and not latest.is_symlink():
+            raise KisBenchError(
+                f"{what}: {latest} is a folder, where the link to the last run belongs; rename it"
+            )
     except KisBenchError as error:
         stop(config, hide_private(config, str(error)))
 

@@ -31,6 +31,8 @@ def require_unit_vectors(
         raise KisBenchError(
             f"returned {type(vectors).__name__} for {len(ids)} {kind}s; {wanted} is needed"
         )
+    if isinstance(vectors, np.ma.MaskedArray):  # what is masked would count as it lies below
+        raise KisBenchError(f"returned a masked array for {len(ids)} {kind}s; {wanted} is needed")
     returned = f"returned {vectors.dtype} {list(vectors.shape)} for {len(ids)} {kind}s"
     if vectors.ndim and len(vectors) != len(ids):
         raise KisBenchError(

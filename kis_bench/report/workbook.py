@@ -85,6 +85,7 @@ def fill_sheet(book: Any, title: str, table: pd.DataFrame) -> int:
     head = [WriteOnlyCell(sheet, str(name)) for name in table.columns]
     for cell in head:
         cell.font = Font(bold=True)
+        cell.data_type = "s"
     sheet.append(head)
     for row in zip(*columns, strict=True):
         sheet.append(

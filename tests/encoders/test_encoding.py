@@ -93,6 +93,7 @@ IMAGES = {
     "a generator": (lambda v, x: (each for each in v), "returned generator for 8 pictures"),
     "a list": (lambda v, x: list(v), "returned list"),
     "nothing": (lambda v, x: None, "returned NoneType"),
+    "masked": (lambda v, x: np.ma.array(v, mask=v > 0.5), "returned a masked array for 8 pictures"),
     "NaN": (
         at(13, lambda v: np.where(np.arange(8)[:, None, None] == 5, np.nan, v).astype(np.float32)),
         "picture 'item-13' has NaN",
@@ -131,6 +132,7 @@ FLAGS = {
     ),
     "too many flags": (lambda v, f: (v, np.append(f, True)), r"is bool \[9\]"),
     "flags of numbers": (lambda v, f: (v, f.astype(int)), "is int64"),
+    "masked flags": (lambda v, f: (v, np.ma.array(f, mask=True)), "is MaskedArray"),
     "a list of flags": (lambda v, f: (v, list(f)), "is list"),
     "no flags": (lambda v, f: v, "encode_texts returned ndarray; a pair"),
     "three": (lambda v, f: (v, f, f), "encode_texts returned tuple"),

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 import pytest
+from builders import make_ranks
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,6 +25,7 @@ from PIL import Image
 from kis_bench import datasets
 from kis_bench.errors import KisBenchError
 from kis_bench.exchange.foreign_ties import describe_differences, read_as_others
+from kis_bench.exchange.rankings import Unavailable, collect_targets
 from kis_bench.exchange.trec import encode_name, export_run
 from kis_bench.measuring import measure_known_items
 from kis_bench.metrics import hits_at_k, mean_reciprocal_rank, recall_at_k
@@ -647,6 +649,13 @@ def test_ids_with_a_bar_need_the_dataset(tmp_path, monkeypatch):
     (tmp_path / "folders").mkdir()
     (tmp_path / "data").rename(tmp_path / "folders" / "töy")
     assert export_run(run, "trec", tmp_path / "out", **options) == remarks
+
+
+def test_an_id_with_a_bar_that_no_list_names_is_one_target():
+    ranks = make_ranks([30, 40], item_id=["a|1", "b|c"], n_targets=[1, 2], top_item_ids=[["x"]] * 2)
+    assert collect_targets(ranks, Unavailable("not here")) == {"q000": ("a|1",), "q001": ("b", "c")}
+    with pytest.raises(KisBenchError, match=r"only the dataset can tell what 'a\|1' means"):
+        collect_targets(ranks.assign(n_targets=3), Unavailable("not here"))
 
 
 # Files and wrong use -------------------------------------------------------------------------------------------------

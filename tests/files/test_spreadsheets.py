@@ -26,6 +26,11 @@ def test_numbers_stay_numbers(tmp_path):
     assert written == 'text,value\n\'=1+1,-1.5\n"a\nb",2\n,\n?,3\n'
 
 
+def test_heads_are_no_formulas(tmp_path):
+    write_csv(pd.DataFrame({"=1+1": [1], "@model": [2], 7: [3]}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "'=1+1,'@model,7\n1,2,3\n"
+
+
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "-minus", "'=quoted", "@at"])
 def test_names_of_a_run_come_back(tmp_path, name):
     about = {"text": name, "n_items": 5, "truncated": False, "target_score": 0.5}
