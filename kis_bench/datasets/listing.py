@@ -93,6 +93,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
     twins: dict[str, list[str | Found]] = {}
     ignored: Counter[str] = Counter()
     problems: list[str] = []
+    packed = False
 
     def add(item: str, one: str | Found) -> None:
         if only is not None and item not in only:
@@ -109,7 +110,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
         elif suffix.lower() in IMAGE_SUFFIXES:
             add(stem, path)
         elif suffix.lower() in ARCHIVES:
-            folder = path[: path.rfind("/") + 1]
+            packed, folder = True, path[: path.rfind("/") + 1]
             for inner in find_in_archive(root / path, ignored):
                 add(folder + inner.item_id, inner)
         else:
@@ -133,10 +134,13 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
             f"read are {', '.join(sorted(IMAGE_SUFFIXES | ARCHIVES))}"
             + (f", there are: {others}" if others else "")
         )
+    if not packed:  # the usual case, in which a million files cost nothing more
+        ids = sorted(found)
+        files = [one for item in ids if isinstance(one := found[item], str)]
+        return Listing(ids, PictureFiles(root, files), ignored=ignored)
     ids = sort_for_reading({item: get_entry(one) for item, one in found.items()})
     listing = Listing(ids, PictureFiles(root, [get_entry(found[i]) for i in ids]), ignored=ignored)
-    if any(isinstance(one, Found) for one in found.values()):
-        tell_from_tables([found[item] for item in ids], listing)
+    tell_from_tables([found[item] for item in ids], listing)
     return listing
 
 

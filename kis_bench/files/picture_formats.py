@@ -49,8 +49,13 @@ def open_heif(stream: IO[bytes]) -> Image.Image:
     return opener(stream)
 
 
+def has_avif() -> bool:
+    """Whether Pillow was built with AVIF; before 11.3 it warns of a question that it doesn't know."""
+    return "avif" in features.modules and features.check("avif") is True
+
+
 def open_avif(stream: IO[bytes]) -> Image.Image:
-    if not features.check("avif"):
+    if not has_avif():
         raise ValueError(f"AVIF; {explain_install('photos')}")
     from PIL import AvifImagePlugin
 
@@ -86,7 +91,7 @@ def list_suffixes(*, avif: bool, heif: bool) -> frozenset[str]:
 
 
 IMAGE_SUFFIXES = list_suffixes(
-    avif=features.check("avif") is True,
+    avif=has_avif(),
     heif=importlib.util.find_spec("pillow_heif") is not None,
 )
 
