@@ -26,6 +26,7 @@ from kis_bench.metrics import (
 from kis_bench.results import Run
 from kis_bench.results.columns import JUDGMENTS
 from kis_bench.results.merging import private, run_name, same_data, what_differs
+from kis_bench.results.tables import stack_tables
 from kis_bench.statistics import holm
 from kis_bench.statistics.clusters import cluster_by_target
 from kis_bench.statistics.crossed import Crossed, paired_test
@@ -120,7 +121,7 @@ def compare_runs(
         raise KisBenchError(
             f"neither run has {' or '.join(chosen)} of what both measured; choose another --metric"
         )
-    table = judge(pd.concat(figures, ignore_index=True))
+    table = judge(stack_tables(figures))
     whole = (
         pd.concat(queries, ignore_index=True)[QUERIES] if queries else pd.DataFrame(columns=QUERIES)
     )
@@ -237,8 +238,8 @@ def match_queries(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.Index, str]:
     both = a.index.intersection(b.index, sort=False)
     x, y = a.loc[both], b.loc[both]
     texts = [side["text"].fillna("").astype(str) for side in (x, y)]
-    target = (x["item_id"] == y["item_id"]).to_numpy()
-    text = ((texts[0] == texts[1]) | (texts[0] == "") | (texts[1] == "")).to_numpy()
+    target = (x["item_id"] == y["item_id"]).to_numpy(bool)
+    text = ((texts[0] == texts[1]) | (texts[0] == "") | (texts[1] == "")).to_numpy(bool)
     left = {
         "only in the old run": a.index.difference(b.index, sort=False),
         "only in the new run": b.index.difference(a.index, sort=False),
@@ -300,7 +301,7 @@ def compare_cell(a: pd.DataFrame, b: pd.DataFrame, chosen: Collection[str]) -> p
         row = {"metric": quantile.name, "old": old, "new": new, "difference": new - old}
         tables.append(pd.DataFrame([row]))
     same = all(bool((ranks[0] == ranks[1]).all()) for ranks in (both.best, both.worst))
-    return pd.concat(tables or [pd.DataFrame()], ignore_index=True).assign(
+    return stack_tables(tables or [pd.DataFrame()]).assign(
         n=len(a), n_targets=both.n_targets, same=same
     )
 
@@ -420,7 +421,7 @@ def list_changes(
 def nothing_in_common(old: Run, new: Run, remarks: list[str]) -> str:
     def of(run: Run) -> str:
         columns = ["dataset", "model"]
-        found = pd.concat(
+        found = stack_tables(
             [table[columns] for table in (run.ranks, run.judgments)]
         ).drop_duplicates()
         listed = [

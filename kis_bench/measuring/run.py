@@ -26,6 +26,7 @@ from kis_bench.results.columns import (
 from kis_bench.results.privacy import without_private
 from kis_bench.results.provenance import git_state, versions
 from kis_bench.results.published import comparable
+from kis_bench.results.tables import stack_tables
 from kis_bench.statistics import (
     bootstrap_interval,
     cross_validation,
@@ -84,14 +85,13 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
     ranks = pd.DataFrame(record.ranks, columns=ALL_RANKS)
     every = [similarity_tables(dataset, measured) for dataset, measured in record.similar]
     tables = {
-        name: pd.concat([one[name] for one in every], ignore_index=True)
-        for name in (every[0] if every else ())
+        name: stack_tables([one[name] for one in every]) for name in (every[0] if every else ())
     }
     judgments = tables.pop("judgments", pd.DataFrame(columns=JUDGMENTS))
     if record.published is not None:
         sizes = ranks.groupby(["model", "dataset", "label_set"]).size()
         similar = [tables["metrics"], list_common_figures(tables["agreement"])] if every else []
-        every_figure = pd.concat([*similar, list_figures(sizes)])
+        every_figure = stack_tables([*similar, list_figures(sizes)])
         tables["published"] = comparable(record.published, every_figure)
     if record.fused is not None:
         tables["fused"] = record.fused

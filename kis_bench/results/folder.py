@@ -29,7 +29,7 @@ from kis_bench.results.digests import write_digests
 from kis_bench.results.display import show_measured
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.schema import Table
-from kis_bench.results.tables import check_frame, hide_private, write_table
+from kis_bench.results.tables import check_frame, hide_private, stack_tables, write_table
 
 
 @dataclass(frozen=True)
@@ -143,12 +143,9 @@ def write_run(
         parent.mkdir(parents=True, exist_ok=True)
         remove_strays(parent)
         with claim_hidden(folder, folder=True) as hidden:
-            metrics = [
-                metrics_table(check_frame(ranks, TABLES["ranks"])),
-                given.pop("metrics", None),
-            ]
-            filled = [table for table in metrics if table is not None and len(table)] or metrics[:1]
-            given["metrics"] = pd.concat(filled, ignore_index=True)
+            own = metrics_table(check_frame(ranks, TABLES["ranks"]))
+            further = given.pop("metrics", None)
+            given["metrics"] = stack_tables([own] if further is None else [own, further])
             sizes: dict[str, int] = {}
             for table in TABLES.values():
                 frame = given.pop(table.name, pd.DataFrame())

@@ -15,6 +15,7 @@ from kis_bench.results.columns import COMMON, TABLES
 from kis_bench.results.folder import Run, write_run
 from kis_bench.results.provenance import of_study, unite_facts
 from kis_bench.results.pseudonyms import as_private
+from kis_bench.results.tables import stack_tables
 
 #: What ranks and agreement mean depends on these: name in run.json -> option of a session.
 MEANINGS = {
@@ -311,11 +312,6 @@ def drop_common(agreement: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
     several = [name for name in {*names} if names.count(name) > 1]
     gone = (agreement["part"] == COMMON) & agreement["dataset"].isin(several)
     return agreement[~gone].reset_index(drop=True)
-
-
-def stack_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Without the empty ones, whose columns have no kinds."""
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 def provenance(runs: Sequence[Run], remarks: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from kis_bench.results.digests import Written, find_changed, read_digests
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.folder import Run, check_head, run_of
 from kis_bench.results.schema import Table
-from kis_bench.results.tables import read_run_table
+from kis_bench.results.tables import read_run_table, stack_tables
 
 CELL_COLUMNS = ["model", "dataset", "label_set"]
 #: Table -> what can't be told without it.
@@ -152,6 +152,5 @@ def mend_metrics(run: Run, damage: str) -> tuple[pd.DataFrame, str]:
         lost = " Figures of image similarity can't be shown." if judged else ""
         return known, f"{damage}.{lost}" if damage else ""
     anew = metrics_table(ranks[index.isin(without)])
-    filled = [table for table in (known, anew) if len(table)]
     said = damage or f"metrics.csv lacks {len(without):,} of {len(cells):,} cells"
-    return pd.concat(filled, ignore_index=True), f"{said}: {ANEW}.{judged}"
+    return stack_tables([known, anew]), f"{said}: {ANEW}.{judged}"

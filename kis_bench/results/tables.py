@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -59,6 +60,18 @@ def check_frame(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     if problems:
         raise KisBenchError(f"the table {table.name} {'; '.join(problems)}")
     return frame.reindex(columns=table.names)
+
+
+def stack_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Returns tables below one another, with the columns of all; the first alone where none has rows.
+
+    A column without a value in one of them has no say in its kind (pandas 2 and 3 differ there).
+    """
+    filled = [table for table in tables if len(table)] or [*tables[:1]]
+    names = list(dict.fromkeys(name for table in filled for name in table.columns))
+    if len(filled) > 1:
+        filled = [table.dropna(axis="columns", how="all") for table in filled]
+    return pd.concat(filled, ignore_index=True).reindex(columns=names)
 
 
 def hide_private(frame: pd.DataFrame, table: Table) -> pd.DataFrame:

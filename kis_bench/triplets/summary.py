@@ -30,8 +30,8 @@ def as_records(frame: pd.DataFrame) -> list[Record]:
 
 def judged_datasets(run: Run) -> list[str]:
     """Names of the datasets with judgments that count."""
-    names = pd.concat([run.judgments["dataset"], run.agreement["dataset"]])
-    return [str(name) for name in names.unique()]
+    names = [*run.judgments["dataset"].unique(), *run.agreement["dataset"].unique()]
+    return [*dict.fromkeys(map(str, names))]
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ def test_intervals_of_means_are_the_wider_of_two():
     for row, (low, high) in zip(d[:2], found, strict=False):
         student = scipy.stats.ttest_1samp(row, 0).confidence_interval()
         drawn = scipy.stats.bootstrap(
-            (row,), np.mean, method="percentile", n_resamples=20_000, rng=1
+            (row,), np.mean, method="percentile", n_resamples=20_000, random_state=1
         )
         wider = (
             min(student.low, drawn.confidence_interval.low),

@@ -167,7 +167,7 @@ def test_figures_are_those_of_the_tests_that_they_name(runs):
         lambda x, y: np.mean(x) - np.mean(y),
         permutation_type="samples",
         n_resamples=20_000,
-        rng=np.random.default_rng(1),
+        random_state=np.random.default_rng(1),
     )
     assert row["p"] == pytest.approx(drawn.pvalue, abs=0.02)
 

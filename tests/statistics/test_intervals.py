@@ -29,7 +29,7 @@ def test_bootstrap_agrees_with_scipy():
             statistic,
             method="percentile",
             n_resamples=10_000,
-            rng=np.random.default_rng(4),
+            random_state=np.random.default_rng(4),
         ).confidence_interval
         assert bootstrap_interval(values, statistic) == pytest.approx(tuple(expected), abs=0.02)
 

@@ -187,7 +187,7 @@ def test_resampled_means_are_those_of_a_bootstrap():
     assert drawn.mean(axis=0) == pytest.approx(data.mean(axis=1), abs=0.003)
     assert drawn.std(axis=0) == pytest.approx(data.std(axis=1) / np.sqrt(40), rel=0.03)
     theirs = scipy.stats.bootstrap(
-        (data[0],), np.mean, method="percentile", n_resamples=20_000, rng=1
+        (data[0],), np.mean, method="percentile", n_resamples=20_000, random_state=1
     )
     low, high = np.quantile(drawn[:, 0], [0.025, 0.975])
     assert (low, high) == pytest.approx(theirs.confidence_interval, abs=0.005)
