@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 import kis_bench
 from kis_bench.errors import explain_install
@@ -92,3 +93,18 @@ def test_a_clone_and_a_wheel_are_told_apart(monkeypatch, tmp_path):
     wheel = f"'./kis_bench-{kis_bench.__version__}-py3-none-any.whl[demo]'"
     said = f"where the wheel of kis-bench lies: python -m pip install {wheel}"
     assert explain_install("demo") == said
+
+
+def test_the_oldest_versions_are_those_of_the_project():
+    """The file of the environment `lowest` pins each dependency of the package to the version that is its minimum."""
+    declared = read_toml(ROOT / "pyproject.toml")["project"]["dependencies"]
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {
+        re.split(r"[~=<]=?", line, maxsplit=1)[0]: line
+        for line in lines
+        if not line.startswith("#")
+    }
+    for one in declared:
+        name, version = re.match(r"([\w-]+)[>=]=([\d.*]+)", one).groups()
+        found = re.match(rf"{name}[~=]=([\d.*]+)", pinned[name])
+        assert Version(found[1].removesuffix(".*")) == Version(version.removesuffix(".*")), one

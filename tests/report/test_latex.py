@@ -49,7 +49,7 @@ def test_figures_are_those_of_metrics_csv(tmp_path):
     view, files, _ = export(tmp_path)
     (name,) = (name for name in files if name.startswith("metrics-"))
     cells = read_rows(files[name])
-    own = view.run.metrics.set_index(["model", "metric"])
+    own = view.run.metrics.set_index(["model", "metric"]).sort_index()
     for values, intervals, model in zip(
         cells[::2], cells[1::2], view.findings.conditions["d_1", "short"].models, strict=True
     ):
