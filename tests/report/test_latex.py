@@ -49,17 +49,18 @@ def test_figures_are_those_of_metrics_csv(tmp_path):
     view, files, _ = export(tmp_path)
     (name,) = (name for name in files if name.startswith("metrics-"))
     cells = read_rows(files[name])
-    own = view.run.metrics.set_index(["model", "metric"]).sort_index()
+    own = view.run.metrics
     for values, intervals, model in zip(
         cells[::2], cells[1::2], view.findings.conditions["d_1", "short"].models, strict=True
     ):
-        recall = own.loc[(model, "recall")].set_index("k")
+        rest = own[own["model"] == model].set_index("metric").sort_index()
+        recall = rest.loc["recall"].set_index("k")
         for k, value, interval in zip((1, 10, 100), values[1:], intervals[1:], strict=False):
             low, high = (f"{100 * recall.loc[k, end]:.1f}" for end in ("ci_low", "ci_high"))
             assert value == f"{100 * recall.loc[k, 'value']:.1f}\\%"
             assert interval == rf"{{\scriptsize [{low}, {high}]}}"
-        assert values[4] == f"{own.loc[(model, 'mrr'), 'value']:.3f}"
-        median = own.loc[(model, "median_rank")]
+        assert values[4] == f"{rest.loc['mrr', 'value']:.3f}"
+        median = rest.loc["median_rank"]
         assert values[-1] == f"{median['value']:g}"
         assert intervals[-1] == rf"{{\scriptsize [{median['ci_low']:g}, {median['ci_high']:g}]}}"
 
