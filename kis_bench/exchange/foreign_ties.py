@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kis_bench.records import Float64s, Int64s
+from kis_bench.records import Float64s, Int64s, count_things
 
 SCORE_KINDS = ("similarity", "places")
 
@@ -78,16 +78,22 @@ def read_as_others(
     ranking: pd.DataFrame, targets: Mapping[str, Iterable[str]], spell: Callable[[str], str]
 ) -> ForeignRanking:
     """A table of rankings as other tools read it; ``spell`` writes ids as they stand in the file."""
-    codes, items = pd.factorize(ranking["doc_id"])
+    item, items = pd.factorize(ranking["doc_id"])
+    query, queries = pd.factorize(ranking["query_id"])
+    number = {name: i for i, name in enumerate(items)}
+    pairs = [
+        i * len(items) + number[target]
+        for i, name in enumerate(queries)
+        for target in targets.get(name, ())
+        if target in number
+    ]
     place = np.empty(len(items), np.int64)
-    place[np.argsort([spell(str(item)) for item in items])] = np.arange(len(items))
-    pairs = {(query, item) for query, those in targets.items() for item in those}
-    relevant = [pair in pairs for pair in zip(ranking["query_id"], ranking["doc_id"], strict=True)]
+    place[np.argsort([spell(str(one)) for one in items])] = np.arange(len(items))
     return ForeignRanking(
-        np.asarray(pd.factorize(ranking["query_id"])[0], np.int64),
+        np.asarray(query, np.int64),
         ranking["score"].to_numpy(np.float64),
-        np.array(relevant, bool),
-        place[codes],
+        np.isin(query * len(items) + item, np.array(pairs, np.int64)),
+        place[item],
     )
 
 
@@ -109,7 +115,8 @@ def describe_differences(read: ForeignRanking, ranks: pd.DataFrame) -> str:
         )
     if lost := read.count_not_positive():
         said += (
-            f"; {lost:,} targets have scores of 0 or less, which torchmetrics takes for not found: "
+            f"; {count_things(lost, 'target')} {'has a score' if lost == 1 else 'have scores'} of 0 or less, "
+            "which torchmetrics takes for not found: "
             "--scores places writes positive ones"
         )
     return said
