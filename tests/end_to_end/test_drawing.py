@@ -142,6 +142,17 @@ def test_reports_that_cannot_be_written_end_the_session_before_it_measures(proje
     assert not (project / "taken" / "reports").exists()
 
 
+def test_a_folder_where_the_link_to_the_last_run_belongs_ends_the_session_first(
+    project: Path,
+) -> None:
+    (project / "copied" / "latest").mkdir(parents=True)
+    done = gated_project.run(project, "--kis-report=copied", "-k", "first")
+    assert done.returncode == 2, done.stdout + done.stderr
+    said = "copied/latest is a folder, where the link to the last run belongs; rename it"
+    assert said in done.stdout + done.stderr
+    assert [each.name for each in (project / "copied").iterdir()] == ["latest"]
+
+
 def test_the_command_says_first_that_a_report_cannot_be_written(project: Path) -> None:
     gated_project.run(project, "-k", "first", drawn=False)
     run = (project / "reports" / "latest").resolve()
