@@ -15,6 +15,7 @@ from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.results import read_run, write_run
 from kis_bench.results.columns import JUDGMENTS, TABLES, TIMINGS, VERDICTS
 from kis_bench.results.merging import merge
+from kis_bench.results.tables import read_parquet_table
 
 FLIPS = 12  #: in each file
 
@@ -181,3 +182,13 @@ def test_a_run_below_a_run_is_no_run(run):
     (run / "ranks.parquet").mkdir()
     with pytest.raises(KisBenchError, match=r"missing ranks\.parquet"):
         read_run(run)
+
+
+@pytest.mark.parametrize("most_bytes", [1_000, 1_000_000], ids=["by what it says", "as it comes"])
+def test_a_table_that_grows_when_it_is_unpacked_is_refused(tmp_path, most_bytes):
+    file, ranks = tmp_path / "ranks.parquet", TABLES["ranks"]
+    pq.write_table(pa.table({"text": ["x" * 200] * 50_000}), file)
+    assert file.stat().st_size < 5_000
+    with pytest.raises(BadFile, match=f"larger than {most_bytes:,} bytes when unpacked"):
+        read_parquet_table(file, ranks, most_bytes)
+    assert len(read_parquet_table(file, ranks, 10**8)) == 50_000
