@@ -26,7 +26,13 @@ class ParquetCell:
     name: str
 
     def read_bytes(self) -> bytes:
-        cell = read_row_group(self.archive, self.row_group, self.column)[self.row].as_py()
+        state = self.archive.stat()
+        cells = read_row_group(
+            self.archive, self.row_group, self.column, (state.st_size, state.st_mtime_ns)
+        )
+        if self.row >= len(cells):
+            raise OSError(f"{self.name} is no longer in it")
+        cell = cells[self.row].as_py()
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes):
             raise OSError(f"{self.name} has no bytes in column {self.column}")
@@ -108,7 +114,8 @@ def has_path(kind: Any) -> bool:
 
 
 @lru_cache(maxsize=CACHED_ROW_GROUPS)
-def read_row_group(archive: Path, number: int, column: str) -> Any:
+def read_row_group(archive: Path, number: int, column: str, state: tuple[int, int]) -> Any:
+    """The cells of a column in one row group of a table that is in this state, of size and time of change."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

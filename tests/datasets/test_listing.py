@@ -372,6 +372,10 @@ def test_a_row_group_is_kept_while_its_pictures_are_read(tmp_path):
     read_row_group.cache_clear()
     assert values(found) == list(range(rows))
     assert read_row_group.cache_info().misses == 4
+    pq.write_table(table.slice(0, 9), tmp_path / "x.parquet")  # another table in its place
+    assert read_image(found.pictures[8]).getpixel((0, 0))[0] == 8
+    with pytest.raises(BadFile, match="09 is no longer in it"):
+        read_image(found.pictures[9])
 
 
 @pytest.mark.slow
