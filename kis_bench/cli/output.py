@@ -42,7 +42,8 @@ def open_closed_streams() -> None:
             try:
                 os.fstat(number)
             except OSError:
-                os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+                # It gets the lowest number that is free; pytest, which run starts, needs it too.
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
             if number and getattr(sys, name) is None:
                 file = io.FileIO(number, "w", closefd=False)
                 setattr(sys, name, io.TextIOWrapper(file, "utf-8", "replace", write_through=True))
