@@ -16,7 +16,9 @@ from kis_bench.checks.check import Check
 from kis_bench.checks.models import ExaminedModel, check_model, run_check
 from kis_bench.checks.routes import compare_preparations, prepare_samples
 from kis_bench.encoders.catalogue import find_other_routes
+from kis_bench.encoders.m3rt import SAVED_BY_M3RT, find_saved_model
 from kis_bench.encoders.protocol import Encoder
+from kis_bench.errors import KisBenchError
 from kis_bench.records import Readiness
 
 SENSE_DRAWINGS = 50  #: pictures among which each is looked for by its name
@@ -94,8 +96,16 @@ def check_named_model(
 
     Args:
         against: models whose preprocessing is compared with its own; beside them, other routes to it that are here.
+
+    Raises:
+        KisBenchError: it can't be loaded, or has only features that another program saved.
     """
     checkpoint = encoders.find(name)
+    if checkpoint.origin.kind == SAVED_BY_M3RT:
+        ours, texts = find_saved_model(checkpoint.origin.rest)
+        remedy = f"kis-bench doctor {ours} checks the model that reads its texts" if texts else ""
+        said = f"model {name} has imported image features and encodes no picture: nothing to check"
+        raise KisBenchError("; ".join(filter(None, (said, remedy))))
     others = [encoders.find(other) for other in against]
     for other in others:
         encoders.require(other)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from kis_bench import datasets, encoders
+from kis_bench.checks.installation import check_named_model
 from kis_bench.encoders import LazyEncoder, find
 from kis_bench.encoders.m3rt import find_saved_model
 from kis_bench.errors import KisBenchError, NotReady, UnknownName
@@ -132,3 +133,9 @@ def test_names_of_models(name, ours, reads_texts):
     assert encoders.readiness(find(f"m3rt:{name}")).ready == (
         reads_texts and encoders.readiness(texts).ready
     )
+
+
+def test_the_doctor_has_nothing_to_check(mine, tmp_path):
+    take(tmp_path, openclip_mine="demo")
+    with pytest.raises(KisBenchError, match="nothing to check; kis-bench doctor demo checks"):
+        [*check_named_model("m3rt:demo", "cpu")]
