@@ -154,7 +154,9 @@ def format_ranking(table: pd.DataFrame, form: str, tag: str = "") -> bytes:
         for column in ("query_id", "doc_id")
         for name in table[column].unique()
     }
-    rows, tag = table.itertuples(index=False), encode_name(tag)
+    tag = encode_name(tag)
+    # Lists first: rows of Arrow columns are slow to walk.
+    rows = zip(*(table[column].tolist() for column in table), strict=True)
     if "score" in table:
         return "".join(
             f"{word[q]} Q0 {word[d]} {rank} {score!r} {tag}\n" for q, d, score, rank in rows
