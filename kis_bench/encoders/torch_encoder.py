@@ -170,8 +170,10 @@ def find_cut_texts(
         at_context, one_more: ``[n, L]`` and ``[n, L + 1]``.
         empty: ``[L + 1]``, the tokens of a text with no words.
     """
-    behind = (one_more[:, :-1] == at_context).all(dim=1) & (one_more[:, -1] == empty[-1])
-    in_front = (one_more[:, 1:] == at_context).all(dim=1) & (one_more[:, 0] == empty[0])
+    # Where it is padded in front, an empty text ends with a mark, which others may have lost.
+    padding = empty[-1] if empty[-1] == empty[-2] else empty[0]
+    behind = (one_more[:, :-1] == at_context).all(dim=1) & (one_more[:, -1] == padding)
+    in_front = (one_more[:, 1:] == at_context).all(dim=1) & (one_more[:, 0] == padding)
     array: NDArray[np.bool_] = (~(behind | in_front)).numpy()
     return array
 

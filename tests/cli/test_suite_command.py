@@ -50,6 +50,7 @@ def test_every_option_of_the_table_can_be_given(started):
     values = {"batch-size": "8", "segment": "5", "verify": "0", "alpha": "0.1", "tolerance": "0.1"}
     values |= {
         "query-factor": "3",
+        "max-pixels": "1000",
         "precision": "bf16",
         "image-similarity": "max",
         "plots": "svg,pdf",

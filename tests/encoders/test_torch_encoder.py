@@ -5,7 +5,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -76,6 +76,7 @@ def test_a_model_that_is_unloaded_is_gone_and_comes_back(encoder, images):
     np.testing.assert_array_equal(lazy.encode_images(images), first)
 
 
+@example(texts=[[5] * 5], context=6, closed=False, in_front=True, end=2)  # loses the mark alone
 @given(
     texts=st.lists(st.lists(st.integers(5, 9), max_size=12), min_size=1, max_size=5),
     context=st.integers(3, 9),

@@ -37,6 +37,7 @@ def test_a_plain_run_prints_the_table_and_writes_the_folder(filled):
     files = {file.name for file in folder.iterdir()}
     assert files == {
         "run.json",
+        "digests.json",
         "ranks.parquet",
         "judgments.parquet",
         "metrics.csv",
