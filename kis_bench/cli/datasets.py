@@ -71,8 +71,8 @@ def add_dataset_commands(commands: Commands) -> None:
         type=parse_phash,
         default=6,
         metavar="phash:BITS",
-        help="pictures of the same colours are alike up to so many different bits of 64; they "
-        "differ in even numbers, so 5 is as 4 (default: phash:6)",
+        help="pictures of the same colours are near-duplicates if at most so many of the 64 bits of "
+        "their hashes differ; the number is always even, so 5 means 4 (default: phash:6)",
     )
     add_session_option(checking, "max-pixels", default=None)
     add_session_option(checking, "skip-unreadable")

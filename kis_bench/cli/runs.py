@@ -186,8 +186,8 @@ def add_run_commands(commands: Commands) -> None:
     exporting.add_argument(
         "--scores",
         choices=("similarity", "places"),
-        help="rankings: scores are similarities, or places as whole numbers from 1, positive and exact "
-        "in any tool (default: similarity; places without vectors)",
+        help="rankings: scores are similarities, or whole numbers that tell only places, from 1 for the "
+        "last item up, positive and exact in any tool (default: similarity; places without vectors)",
     )
     exporting.add_argument(
         "--names",
