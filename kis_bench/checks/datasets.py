@@ -27,6 +27,7 @@ from kis_bench.checks.texts import (
     make_notes,
     show_text,
 )
+from kis_bench.datasets.captions import read_texts
 from kis_bench.datasets.flat_pictures import place_study
 from kis_bench.datasets.folder import (
     OWN_TABLES,
@@ -36,7 +37,7 @@ from kis_bench.datasets.folder import (
     read_images,
     read_study_in,
 )
-from kis_bench.datasets.labels import find_label_files, read_labels
+from kis_bench.datasets.labels import find_label_files
 from kis_bench.datasets.layouts import Layout, choose_layout
 from kis_bench.datasets.left_out import count_by_kind, describe_left_out, describe_unreadable
 from kis_bench.datasets.nearly import find_unread_tables
@@ -113,7 +114,7 @@ def examine(
             return
         pictures = read_images(name, root, layout, only=list_wanted_images(study, files))
         collection = pictures.collection
-        subject = ExaminedDataset(collection, read_labels(files, collection))
+        subject = ExaminedDataset(collection, read_texts(files, pictures.captions, collection))
     except (KisBenchError, OSError) as error:
         yield Check(
             "images",
@@ -127,7 +128,7 @@ def examine(
         yield check_missing_pictures(place_study(study, collection.position.keys()), collection)
     if files or study is None:
         yield from check_labels(subject)
-    yield from check_unread_tables(root, bool(files))
+    yield from check_unread_tables(root, bool(files or subject.queries))
     yield from check_table_forms(root, files)
     if subject.queries:
         for topic, look, show in IN_EACH_SET:
@@ -176,7 +177,7 @@ def check_labels(subject: ExaminedDataset) -> Iterator[Check]:
     for file, problems in wrong.items():
         said = f"{file}, problems: {len(problems)}; nothing is measured until they are mended"
         yield Check("labels", False, "\n".join([said, *problems]))
-    if not subject.labels.problems:
+    if not subject.labels.problems and not subject.queries:
         said = "no label files; known-item search is skipped; write labels.csv with query_id,item_id,label_set,text"
         yield Check("labels", None, said)
     elif not wrong:
@@ -184,6 +185,8 @@ def check_labels(subject: ExaminedDataset) -> Iterator[Check]:
         yield Check(
             "labels", True, f"{len(subject.queries)} queries: {list_first(sets, len(sets))}"
         )
+    if subject.labels.unread:
+        yield Check("texts that are no queries", None, "; ".join(subject.labels.unread))
 
 
 def check_pictures(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from kis_bench.datasets import openmoji, reset
+from kis_bench.datasets.captions import read_caption_sets
 from kis_bench.datasets.catalogue import BUILT_IN, EMBEDDED, DatasetRow
-from kis_bench.datasets.folder import explain_no_folder, read_dataset
+from kis_bench.datasets.folder import explain_no_folder, find_picture_folder, read_dataset
+from kis_bench.datasets.image_lists import IMAGE_LIST
 from kis_bench.datasets.labels import find_label_files
 from kis_bench.datasets.labels import read_label_sets as label_sets_of_files
 from kis_bench.datasets.layouts import GENERAL_LAYOUTS, LAYOUTS, choose_layout
+from kis_bench.datasets.listing import walk
 from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.reset import find_triplet_file, is_study
 from kis_bench.errors import KisBenchError, NotReady, UnknownName, spell_option
@@ -139,17 +143,29 @@ def explain_no_queries(row: DatasetRow) -> NotReady:
 
 
 def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
-    """The label sets of a dataset that is ready; reads no image, and is empty without label files."""
+    """The label sets of a dataset that is ready; reads no image, and is empty if there are no texts."""
     if row.name == "openmoji" and row.folder is None:
         known: tuple[str, ...] = ("short", "long")
     elif row.folder is None:
         return ()
     else:
-        known = label_sets_of_files(find_label_files(row.folder))
+        files = find_label_files(row.folder)
+        known = label_sets_of_files(files) if files else list_caption_sets(row.folder)
     for name in row.label_sets or ():
         if name not in known:
             raise UnknownName("label set", name, known, f"Dataset: {row.name}.")
     return row.label_sets or known
+
+
+def list_caption_sets(root: Path) -> tuple[str, ...]:
+    """The label sets that texts in Parquet tables of a dataset folder are; reads no picture. Raises BadFile."""
+    if (root / IMAGE_LIST).is_file():  # which lists files alone
+        return ()
+    folder = find_picture_folder(root)
+    tables = sorted(path for path in walk(folder, Counter()) if path.lower().endswith(".parquet"))
+    return tuple(
+        dict.fromkeys(name for path in tables for name in read_caption_sets(folder / path))
+    )
 
 
 def load(

@@ -6,14 +6,15 @@ import difflib
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from kis_bench.datasets.captions import Caption, read_texts
 from kis_bench.datasets.digests import Digests
 from kis_bench.datasets.flat_pictures import name_flat, place_study
 from kis_bench.datasets.image_lists import IMAGE_LIST, read_image_list
-from kis_bench.datasets.labels import find_label_files, read_labels
+from kis_bench.datasets.labels import find_label_files
 from kis_bench.datasets.layouts import Groups, Layout, NamedGroups, Times, require_all_groups
 from kis_bench.datasets.left_out import STRAYS, UNLISTED, UNREADABLE_PICTURES, count_by_kind
 from kis_bench.datasets.listing import Listing, PictureFiles, list_pictures, walk
@@ -74,7 +75,7 @@ def read_dataset(
     collection = pictures.collection
     left_out = {} if study is not None and not files else count_by_kind(pictures.ignored)
     study = place_study(study or Study(), collection.position.keys())
-    labels = read_labels(files, collection)
+    labels = read_texts(files, pictures.captions, collection)
     strays = [pictures.strays] * bool(pictures.strays)
     wrong = [
         BadFile(file, [*problems, *strays])
@@ -99,7 +100,7 @@ def read_dataset(
         note,
         (*study.remarks, *note_missing_images(study.images, collection)),
         left_out,
-        (*strays, *find_unread_tables(root, labelled=bool(files))),
+        (*strays, *labels.unread, *find_unread_tables(root, labelled=bool(files or queries))),
         unreadable,
         unasked,
     )
@@ -144,9 +145,8 @@ class ListedPictures:
 
     collection: Collection
     ignored: Counter[str]  # suffix -> how many files are not searched
-    strays: (
-        str  # names the images that the layout can't place, and says why; empty if there are none
-    )
+    strays: str  # names the images that the layout can't place, and why; empty if there are none
+    captions: Mapping[str, Sequence[Caption]]  # item id -> texts in tables that may be queries
 
 
 def read_images(
@@ -157,7 +157,7 @@ def read_images(
     Nothing is read of an image until its digest is asked for. ``only``: the images of these ids alone, as far
     as they are there, perhaps none.
     """
-    table, strays = root / IMAGE_LIST, ""
+    table, strays, captions = root / IMAGE_LIST, "", dict[str, list[Caption]]()
     groups: Groups
     if table.is_file():
         listing, groups, times = select_ids(only, *read_image_list(table, root, PICTURE_FOLDERS))
@@ -165,6 +165,7 @@ def read_images(
             listing.ignored = count_unlisted(root, listing)
     else:
         listing = list_pictures(name, find_picture_folder(root), only=only)
+        captions = listing.captions if only is None else {}
         named, times = layout.read(root, listing)
         if listing.groups is not None:
             groups = require_all_groups(root, listing, listing.groups)
@@ -181,7 +182,7 @@ def read_images(
             listing.ignored[entry.suffix.lower()] -= entry.name.startswith(OWN_DATABASES)
     digests = Digests(name, listing.pictures)
     collection = Collection(name, tuple(listing.ids), listing.pictures, digests, groups, times)
-    return ListedPictures(collection, listing.ignored, strays)
+    return ListedPictures(collection, listing.ignored, strays, captions)
 
 
 def count_unlisted(root: Path, listing: Listing) -> Counter[str]:

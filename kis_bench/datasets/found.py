@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kis_bench.datasets.captions import Caption
 from kis_bench.records import Part
 
 #: Thumbnails and deleted files of network disks and systems; names that begin with a dot aren't looked at anyway.
@@ -31,6 +32,7 @@ class Found:
     group: str | None = None
     time_s: float | None = None
     suffix: str = ""  # of its file, where that has one
+    captions: list[Caption] = field(default_factory=list)
 
 
 def is_hidden(name: str) -> bool:

@@ -84,6 +84,7 @@ class Labels:
     queries: list[Query] = field(default_factory=list)
     places: list[str] = field(default_factory=list)  # of each query: file and line
     problems: dict[Path, list[str]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)  # texts that are no queries, and why
 
 
 def read_labels(files: Sequence[Path], collection: Collection) -> Labels:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import overload
 
 from kis_bench.datasets.archives import find_in_archive
+from kis_bench.datasets.captions import Caption
 from kis_bench.datasets.found import SPECIAL_FILES, Found, is_encodable, is_hidden
 from kis_bench.datasets.parquet import ParquetCell, is_same_picture
 from kis_bench.errors import BadFile, KisBenchError
@@ -74,6 +75,7 @@ class Listing:
     pictures: PictureFiles
     groups: list[str | None] | None = None  # where a table gives some
     times_s: list[float | None] | None = None
+    captions: dict[str, list[Caption]] = field(default_factory=dict)  # of each item that has some
     ignored: Counter[str] = field(
         default_factory=Counter
     )  # suffix -> how many files are no pictures
@@ -98,10 +100,13 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
     def add(item: str, one: str | Found) -> None:
         if only is not None and item not in only:
             return
-        if item not in found:
-            found[item] = one
-        elif not is_same_picture(*map(get_entry, (found[item], one))):
-            twins.setdefault(item, [found[item]]).append(one)
+        earlier = found.setdefault(item, one)
+        if earlier is one:
+            return
+        if not is_same_picture(get_entry(earlier), get_entry(one)):
+            twins.setdefault(item, [earlier]).append(one)
+        elif isinstance(earlier, Found) and isinstance(one, Found):
+            earlier.captions.extend(one.captions)
 
     for path in track_each(walk(root, ignored), f"{name}: listing", unit="file"):
         stem, suffix = os.path.splitext(path)
@@ -145,13 +150,16 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
 
 
 def tell_from_tables(found: Sequence[str | Found], listing: Listing) -> None:
-    """Notes groups and times where tables tell some."""
+    """Notes groups, times and captions where tables tell some."""
     groups = [one.group if isinstance(one, Found) else None for one in found]
     times_s = [one.time_s if isinstance(one, Found) else None for one in found]
     if any(group is not None for group in groups):
         listing.groups = groups
     if any(time is not None for time in times_s):
         listing.times_s = times_s
+    for item, one in zip(listing.ids, found, strict=True):
+        if isinstance(one, Found) and one.captions:
+            listing.captions[item] = sorted(one.captions, key=lambda each: each[:2])  # table, row
 
 
 def get_entry(one: str | Found) -> str | Part:

@@ -51,7 +51,7 @@ def open_table(archive: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(archive) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadFile(archive, [f"not a readable Parquet file: {error}"]) from error
 
 

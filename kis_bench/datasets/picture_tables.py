@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kis_bench.datasets.captions import Caption, find_caption_columns, take_captions
 from kis_bench.datasets.found import NO_IMAGE, Found
 from kis_bench.datasets.parquet import (
     ParquetCell,
@@ -40,6 +41,7 @@ class PictureRow:
     cell: ParquetCell
     group: str | None
     time_s: float | None
+    captions: list[Caption]
 
 
 def find_in_parquet(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
@@ -78,10 +80,11 @@ def read_picture_rows(
     archive: Path, file: Any, image: str, columns: tuple[str, str], ignored: Counter[str]
 ) -> list[PictureRow]:
     schema = file.schema_arrow
-    about = [*columns, *(c for c in ("group", "time_s") if c in schema.names)]
+    captions = find_caption_columns(schema)
+    about = [*columns, *captions, *(c for c in ("group", "time_s") if c in schema.names)]
     rows: list[PictureRow] = []
     problems: list[str] = []
-    lacking = 0
+    lacking = n_before = 0
     for number in range(file.num_row_groups):
         without = find_rows_without_image(file, number, image)
         lacking += len(without)
@@ -94,9 +97,10 @@ def read_picture_rows(
                     problems.append(f"{place}: {columns[0]} is empty; give each picture a name")
                 part = ParquetCell(archive, image, number, row, name[0])
                 time_s = take_seconds(cell, place, problems)
-                rows.append(
-                    PictureRow(name, file_name, part, take_cell(cell, "group") or None, time_s)
-                )
+                group = take_cell(cell, "group") or None
+                texts = take_captions(cell, captions, archive, n_before + row + 1)
+                rows.append(PictureRow(name, file_name, part, group, time_s, texts))
+        n_before += len(cells)
     if rows and not any(row.name[0] for row in rows):
         remedy = "on all rows; add a column item_id with a name for each picture"
         problems = [f"nothing tells what the pictures are called: {columns[0]} is empty {remedy}"]
@@ -170,12 +174,12 @@ def drop_repeated(archive: Path, rows: list[PictureRow], column: str) -> Iterato
     if wrong := ["".join(name) for name, digests in contents.items() if len(digests) > 1]:
         said = f"{column} calls different pictures the same, such as {', '.join(wrong[:3])}"
         raise BadFile(archive, [f"{said}; add a column item_id with a name of its own for each"])
-    seen = set()
+    first: dict[Name, Found] = {}
     for row, name in zip(rows, names, strict=True):
-        if name not in seen:
-            cell = replace(row.cell, name=name[0])
-            yield Found(name[0], cell, row.group, row.time_s, name[1])
-        seen.add(name)
+        cell = replace(row.cell, name=name[0])
+        found = first.setdefault(name, Found(name[0], cell, row.group, row.time_s, name[1]))
+        found.captions.extend(row.captions)
+    yield from first.values()
 
 
 def digest_repeated(
