@@ -11,7 +11,7 @@ SEGMENT_S = 10.0  #: seconds before and after the target; segments at the Video 
 
 # Told by other modules at the cost of importing them: tests/plugin/test_options.py compares.
 MODEL_FORMS = (  #: of kis_bench.encoders.back_ends.list_forms
-    "extractor:NAME, openclip:ARCH/TAG, openclip:local-dir:PATH, hf-hub:ORG/NAME, "
+    "extractor:NAME, m3rt:NAME, openclip:ARCH/TAG, openclip:local-dir:PATH, hf-hub:ORG/NAME, "
     "sentence-transformers:ORG/NAME, sentence-transformers:PATH, timm:NAME, transformers:ORG/NAME, "
     "module:function"
 )

@@ -89,6 +89,7 @@ def write_report(
             report is whole then, unless files of it couldn't be replaced: it has no report.md any more.
     """
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         remove_strays(folder)
         with claim_hidden(folder / "report", folder=True) as hidden, track("drawing the report"):
             if gate := show_gate(run):
