@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.errors import BadFile
+from kis_bench.errors import BadFile, spell_option
 from kis_bench.files.jpeg_ends import load_pixels
 from kis_bench.files.orientation import turn_upright
 from kis_bench.files.picture_formats import find_format, open_image
@@ -48,7 +48,8 @@ def read_image(picture: Picture) -> Image.Image:
             return upright(file)
     except UNREADABLE as error:
         problem = (
-            f"not a readable image ({explain(error)}); replace it or remove it from the collection"
+            f"not a readable image ({explain(error)}); replace it or remove it from the collection, "
+            f"or leave it out with {spell_option('skip-unreadable')}"
         )
         raise BadFile(picture, [problem]) from error
 
