@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,8 @@ def split_arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
     >>> split_arguments(["mine", "-k", "long", "--labels", "short", "-x"])
     (['mine', '--labels', 'short'], ['-k', 'long', '-x'])
+    >>> split_arguments(["--kis-labels", "short", "--kis-other", "x"])  # as pytest is given ours
+    (['--labels', 'short'], ['--kis-other', 'x'])
     """
     flags = {f"--{no}{one.name}" for one in OPTIONS if one.flag for no in ("", "no-")}
     valued = {f"--{one.name}" for one in OPTIONS if not one.flag}
@@ -95,7 +98,8 @@ def split_arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
     rest: Iterator[str] = iter(words)
     last = ours
     for word in rest:
-        name, equals, _ = word.partition("=")
+        short = re.sub("^--(no-)?kis-", r"--\1", word)
+        name, equals, _ = short.partition("=")
         if word == "--":
             others += rest
         elif not word.startswith("-") or word == "-":
@@ -103,7 +107,7 @@ def split_arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
             last = ours
         elif word in ("-h", "--help") or name in flags | valued:
             last = ours
-            ours.append(word)
+            ours.append(short)
             if name in valued and not equals:
                 ours += [value] if (value := next(rest, None)) is not None else []
         else:

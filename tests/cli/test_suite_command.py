@@ -37,7 +37,8 @@ def started(monkeypatch):
         ("-n 4 mine", "mine", "-n 4"),
         ("--maxfail=2 mine --lf", "mine", "--maxfail=2 --lf"),
         ("mine -- --labels short", "mine", "--labels short"),
-        ("--kis-model demo", "", "--kis-model demo"),
+        ("--kis-model demo --no-kis-strict", "--model demo --no-strict", ""),
+        ("--kis-dataset=a=b --kis-xyz 1", "--dataset=a=b", "--kis-xyz 1"),
         ("--lab short", "", "--lab short"),
     ],
 )
@@ -76,6 +77,8 @@ def test_datasets_are_named_first_or_by_option(started):
         "--kis-dataset=other=there",
     ]
     assert rest[-3:] == ["--no-kis-strict", "-k", "a or b"]
+    cli.main(["run", "--kis-dataset", "/photos"])  # after a blank pytest would take it for its root
+    assert commands[1][-1] == "--kis-dataset=/photos"
 
 
 def test_the_suite_is_that_of_the_clone_or_of_the_package(monkeypatch, tmp_path, started):
