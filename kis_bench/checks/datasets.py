@@ -183,7 +183,9 @@ def check_labels(subject: ExaminedDataset) -> Iterator[Check]:
     elif not wrong:
         sets = [f"{len(queries)} in {name}" for name, queries in subject.sets.items()]
         yield Check(
-            "labels", True, f"{len(subject.queries)} queries: {list_first(sets, len(sets))}"
+            "labels",
+            True,
+            f"{count_things(len(subject.queries), 'query')}: {list_first(sets, len(sets))}",
         )
     if subject.labels.unread:
         yield Check("texts that are no queries", None, "; ".join(subject.labels.unread))

@@ -130,5 +130,8 @@ def ask_captions(captions: Mapping[str, Sequence[Caption]], collection: Collecti
             seen.add((one.label_set, one.text))
     counted = [f"{n:,} empty of {name}" for name, n in empty.items()]
     counted += [f"{n:,} of {name} that their picture has already" for name, n in repeated.items()]
+    lost = [texts for item, texts in captions.items() if item not in collection.position]
+    if n_lost := sum(bool(one.text) for texts in lost for one in texts):
+        counted.append(f"{n_lost:,} of pictures that are left out")
     labels.unread += [f"texts in Parquet tables: {', '.join(counted)}"] if counted else []
     return labels

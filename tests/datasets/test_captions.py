@@ -162,3 +162,12 @@ def test_texts_that_are_not_utf8_are_named(tmp_path):
     for read in (lambda: datasets.load("mine", tmp_path), lambda: datasets.list_label_sets(row)):
         with pytest.raises(BadFile, match=r"(?s)x\.parquet.*utf-8"):
             read()
+
+
+def test_texts_of_pictures_that_are_left_out_are_counted(tmp_path):
+    paths = ["20190101_100000_000", "20190102_100000_000", "stray"]
+    cells = [{"bytes": png(i), "path": f"{path}.png"} for i, path in enumerate(paths)]
+    pq.write_table(pa.table({"image": cells, "text": ["A", "B", "C"]}), tmp_path / "x.parquet")
+    found = datasets.load("mine", tmp_path, layout="lsc")
+    assert [query.text for query in found.all_queries] == ["A", "B"]
+    assert found.unread[1] == "texts in Parquet tables: 1 of pictures that are left out"
