@@ -80,7 +80,7 @@ def read_picture_rows(
     archive: Path, file: Any, image: str, columns: tuple[str, str], ignored: Counter[str]
 ) -> list[PictureRow]:
     schema = file.schema_arrow
-    captions = find_caption_columns(schema)
+    captions, distinct = find_caption_columns(schema), set(columns)
     about = [*columns, *captions, *(c for c in ("group", "time_s") if c in schema.names)]
     rows: list[PictureRow] = []
     problems: list[str] = []
@@ -92,7 +92,8 @@ def read_picture_rows(
         for row, cell in enumerate(cells):
             if row not in without:
                 place = f"row {row + 1} of row group {number}"
-                name, file_name = (name_picture(cell, column) for column in columns)
+                names = {column: name_picture(cell, column) for column in distinct}
+                name, file_name = (names[column] for column in columns)
                 if not name[0]:
                     problems.append(f"{place}: {columns[0]} is empty; give each picture a name")
                 part = ParquetCell(archive, image, number, row, name[0])
