@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 END_MARK = b"\xff\xd9"
 SCAN_MARK, RESTART_MARKS = 0xDA, range(0xD0, 0xD8)
@@ -60,6 +60,8 @@ def end_jpeg(content: bytes) -> Image.Image | None:
 
 
 def decode_jpeg(content: bytes) -> Image.Image:
+    from PIL import JpegImagePlugin  # not before there is a picture
+
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
     image.load()
     return image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import os
@@ -10,19 +11,11 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-    features,
-)
+from PIL import Image, features
 
 from kis_bench.choices import LIMIT_VARIABLE, MOST_PIXELS
 from kis_bench.errors import explain_install, spell_option
@@ -57,19 +50,24 @@ def has_avif() -> bool:
 def open_avif(stream: IO[bytes]) -> Image.Image:
     if not has_avif():
         raise ValueError(f"AVIF; {explain_install('photos')}")
-    from PIL import AvifImagePlugin
+    return open_with("AvifImagePlugin.AvifImageFile", stream)
 
-    return AvifImagePlugin.AvifImageFile(stream)
+
+def open_with(name: str, stream: IO[bytes]) -> Image.Image:
+    """Opens a picture with a class or function of Pillow, whose plugins aren't imported before there is a picture."""
+    module, _, opener = name.partition(".")
+    image: Image.Image = getattr(importlib.import_module(f"PIL.{module}"), opener)(stream)
+    return image
 
 
 #: Nothing else is tried: some formats that Pillow knows are programs, which other programs run.
 OPENERS: dict[str, Opener] = {
-    "JPEG": JpegImagePlugin.jpeg_factory,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
+    "JPEG": partial(open_with, "JpegImagePlugin.jpeg_factory"),
+    "PNG": partial(open_with, "PngImagePlugin.PngImageFile"),
+    "WEBP": partial(open_with, "WebPImagePlugin.WebPImageFile"),
+    "GIF": partial(open_with, "GifImagePlugin.GifImageFile"),
+    "BMP": partial(open_with, "BmpImagePlugin.BmpImageFile"),
+    "TIFF": partial(open_with, "TiffImagePlugin.TiffImageFile"),
     "AVIF": open_avif,
     "HEIF": open_heif,
 }
