@@ -20,6 +20,7 @@ import numpy as np
 
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.csv_tables import parse_line_number, parse_rows, read_rows, read_sheet
+from kis_bench.files.text import list_first_names
 from kis_bench.records import Float64s, Judgment, Participant, Triplet
 
 PARTICIPANTS_FILE, JUDGMENTS_FILE = "participants.csv", "triplet_judgements.csv"
@@ -263,9 +264,8 @@ def parse_distances(
     if lacking := {
         name: n for name, own in found.items() if (n := int(np.isnan(own[:, :2]).any(axis=1).sum()))
     }:
-        shown = ", ".join(f"{name} {n:,}" for name, n in list(lacking.items())[:MOST_IDS_NAMED])
-        more = f" and {len(lacking) - MOST_IDS_NAMED} more" if len(lacking) > MOST_IDS_NAMED else ""
-        remarks.append(f"distances that are missing, by extractor: {shown}{more}")
+        shown = list_first_names([f"{name} {n:,}" for name, n in lacking.items()], MOST_IDS_NAMED)
+        remarks.append(f"distances that are missing, by extractor: {shown}")
     if marked:
         remarks.append(
             f"images marked as missing by {MISSING_MARK}, over all triplets and extractors: {marked:,}"

@@ -57,9 +57,10 @@ def find_changed(
     Raises:
         BadFile: a file has its size and other content, so that it is damaged; or it can't be read.
     """
+    if digests is None:
+        return ()
     changed = []
-    for name in names if digests is not None else ():
-        assert digests is not None
+    for name in names:
         written, file = digests.get(name), folder / name
         try:
             if written is None or file.stat().st_size != written.bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kis_bench.analysis.models import ALPHA, look_up_figures, select_measure, tiers, win_tie_loss
+from kis_bench.files.text import list_first_names
 from kis_bench.metrics import (
     KNOWN,
     LEADING_MEASURES,
@@ -226,9 +227,7 @@ def show_relevances(
 def show_truncations(rows: pd.DataFrame) -> list[str]:
     lines = []
     for model, cut in rows[rows["truncated"].eq(True)].groupby("model")["query_id"]:
-        shown = ", ".join(map(str, cut[:MOST_NAMED])) + (
-            f" and {len(cut) - MOST_NAMED:,} more" if len(cut) > MOST_NAMED else ""
-        )
+        shown = list_first_names([*map(str, cut)], MOST_NAMED)
         lines.append(
             f"- {escape(model)} did not read {count_things(len(cut), 'text')} to the end: {escape(shown)}."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from kis_bench.files.text import make_plain, shorten
+from kis_bench.files.text import list_first_names, make_plain, shorten
 from kis_bench.report.plots.shares import Share
 from kis_bench.report.tables import escape
 from kis_bench.triplets.summary import Record
@@ -24,8 +24,7 @@ def list_point(text: object) -> str:
 
 
 def name_some(names: Sequence[str], limit: int = NAMED) -> str:
-    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return ", ".join(shorten(make_plain(name), 34) for name in names[:limit]) + more
+    return list_first_names([shorten(make_plain(name), 34) for name in names], limit)
 
 
 def count_pictures(n: int) -> str:
