@@ -248,7 +248,8 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         )
 
     few, many = peak(300), peak(900)
-    assert many - few < 300, (few, many)  # MiB; 600 images more would be 3,000
+    # MiB; 600 images more would be 3,000. How many of the 128 that are held ahead are there at a time is up to chance.
+    assert many - few < 900, (few, many)
 
 
 def test_what_made_the_vectors_comes_back_with_them(collection, tmp_path):
