@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from itertools import islice
 
 import numpy as np
 
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
 from kis_bench.encoders.encoding import CheckedModel, Input, TextVectors
+from kis_bench.encoders.feeding import DECODERS, feed_pictures
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError
-from kis_bench.files.images import read_image
-from kis_bench.files.parallel import map_ahead
 from kis_bench.files.progress import Step, track
 from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
 from kis_bench.store import Encoded, Entry, Shard, Store
-
-DECODERS = 2  #: threads; Pillow decodes without the interpreter's lock
 
 
 def embed_collection(
@@ -50,23 +45,17 @@ def embed_collection(
         checked, batches = CheckedModel(model), Batches(model, batch_size)
         first = first_of_content(collection)
         own = [[i for i in range(shard.start, shard.stop) if first[i] == i] for shard in missing]
-        places = (i for some in own for i in some)
-
-        def prepare(place: int) -> Input:
-            return checked.prepared(collection.ids[place], read_image(collection.paths[place]))
-
+        pictures = ((collection.ids[i], collection.paths[i]) for some in own for i in some)
         what = f"{collection.name}: images with {encoder.name}"
         with (
-            ThreadPoolExecutor(decoders) as pool,
             track_missing(what, "image", len(entry.ids), missing) as step,
+            feed_pictures(checked, pictures, batch_size=batches.size, decoders=decoders) as feed,
         ):
-            # Twice a batch: while one is encoded, the next is made ready.
-            prepared = map_ahead(pool, prepare, places, 2 * batches.size)
             for shard, encoded in zip(missing, own, strict=True):
                 vectors: list[Vectors] = []
                 left = len(encoded)
                 while left:
-                    batch = list(islice(prepared, min(batches.size, left)))
+                    batch = feed.take(min(batches.size, left))
                     vectors += batches.run(checked.images, batch, step.advance)
                     left -= len(batch)
                 found = dict(zip(encoded, np.concatenate(vectors), strict=True)) if encoded else {}

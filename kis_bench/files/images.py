@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,14 +38,20 @@ UNREADABLE: tuple[type[Exception], ...] = (
 )
 
 
-def read_image(picture: Picture) -> Image.Image:
+def read_image(
+    picture: Picture, admit: Callable[[tuple[int, int]], object] = lambda _: None
+) -> Image.Image:
     """Reads a picture as upright RGB, transparency on white; of an animation, the first frame.
 
+    Args:
+        admit: is told its width and height before the pixels are decoded, and may wait.
+
     Raises:
-        BadFile: it can't be read, or has no defined colours.
+        BadFile: it can't be read, or has no defined colours, or memory doesn't hold it.
     """
     try:
         with open_image(picture) as file:
+            admit(file.size)
             return upright(file)
     except UNREADABLE as error:
         problem = (
@@ -66,12 +73,17 @@ def find_fault(picture: Picture) -> str:
 
 def explain(error: BaseException) -> str:
     """Why a picture can't be read, in a line, without its path."""
+    if isinstance(error, MemoryError):
+        return "memory doesn't hold its pixels"
     said = make_plain(getattr(error, "strerror", None) or error)
     return said if any(map(str.isalpha, said)) else f"{type(error).__name__} {said}".strip()
 
 
 def upright(image: Image.Image) -> Image.Image:
     """The picture as a viewer shows it: turned as its metadata say, on white where it is transparent, RGB.
+
+    Returns:
+        The picture itself where it is shown as it is.
 
     Raises:
         ValueError: its numbers have no defined colours (32 bits a pixel, floating point, CIELAB).
@@ -81,7 +93,7 @@ def upright(image: Image.Image) -> Image.Image:
         on_white = Image.new("RGBA", turned.size, "white")
         on_white.alpha_composite(turned.convert("RGBA"))
         turned = on_white
-    return turned.convert("RGB")
+    return turned if turned.mode == "RGB" else turned.convert("RGB")
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ Out = TypeVar("Out")
 
 def map_ahead(
     pool: Executor, function: Callable[[In], Out], inputs: Iterable[In], most: int
-) -> Iterator[Out]:
+) -> Generator[Out, None, None]:
     """``map`` in the pool's threads, in order, with at most ``most`` results waiting."""
     waiting: deque[Future[Out]] = deque()
     try:

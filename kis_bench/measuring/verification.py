@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from kis_bench import encoders
-from kis_bench.embed import DECODERS, list_texts
+from kis_bench.embed import list_texts
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
 from kis_bench.encoders.encoding import CheckedModel, Input
+from kis_bench.encoders.feeding import DECODERS
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import read_image
 from kis_bench.records import Collection, Embeddings, Float64s, Query, Vectors

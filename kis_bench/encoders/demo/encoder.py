@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kis_bench.encoders.demo import DEMO_WEIGHTS
-from kis_bench.encoders.demo.network import CONTEXT_LENGTH, DIM, DualEncoder, pixels, split_words
+from kis_bench.encoders.demo.network import (
+    CONTEXT_LENGTH,
+    DIM,
+    DualEncoder,
+    scale_levels,
+    shrink,
+    split_words,
+)
 from kis_bench.encoders.device import choose
 from kis_bench.errors import KisBenchError
 from kis_bench.files.images import upright
@@ -39,9 +46,16 @@ class DemoEncoder:
             network.text.float().eval(),
         )
 
-    @torch.inference_mode()
+    def prepare_image(self, image: Image.Image) -> NDArray[np.uint8]:
+        """An upright RGB picture -> its pixels ``[64, 64, 3]``."""
+        return shrink(image)
+
     def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
-        vectors = self.image(pixels([upright(image) for image in images]).to(self.device))
+        return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
+
+    @torch.inference_mode()
+    def encode_prepared(self, prepared: Sequence[NDArray[np.uint8]]) -> Float32s:
+        vectors = self.image(scale_levels(prepared).to(self.device))
         array: Float32s = vectors.cpu().numpy()[:, None, :]
         return array
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,13 +37,15 @@ def pieces(word: str) -> list[str]:
     return [marked[i : i + n] for n in (3, 4) for i in range(max(1, len(marked) - n + 1))]
 
 
-def pixels(images: Sequence[Image.Image]) -> Tensor:
-    """RGB pictures -> float32 ``[n, 3, 64, 64]`` in -1..1, squashed to a square."""
+def shrink(image: Image.Image) -> NDArray[np.uint8]:
+    """An RGB picture, squashed to a square: ``[64, 64, 3]``."""
     size = (PICTURE_SIZE, PICTURE_SIZE)
-    small = [
-        np.asarray(im.resize(size, Image.Resampling.BICUBIC, reducing_gap=None)) for im in images
-    ]
-    return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=None))
+
+
+def scale_levels(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Pictures as `shrink` makes them -> float32 ``[n, 3, 64, 64]`` in -1..1."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 class ImageTower(nn.Module):
