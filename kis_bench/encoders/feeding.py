@@ -12,8 +12,8 @@ from PIL import Image
 from kis_bench.encoders.encoding import CheckedModel, Input
 from kis_bench.files.held_bytes import HeldBytes
 from kis_bench.files.images import read_image
-from kis_bench.files.parallel import map_ahead
 from kis_bench.records import Picture
+from kis_bench.threads import map_ahead
 
 DECODERS = 2  #: threads; Pillow decodes without the interpreter's lock
 HELD_BYTES = (

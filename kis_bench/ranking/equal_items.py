@@ -14,6 +14,12 @@ from kis_bench.records import Float32s, Int64s
 QUERIES_A_PATTERN = (
     8  #: that have to be 0 in the same places for the items to be compared once for all
 )
+PROBES = 8  #: coordinates that tell whether items may be copies of one another
+#: Whole numbers without a pattern, to mix the probes with.
+ODD_NUMBERS = np.random.default_rng(8).integers(2**62, 2**63, PROBES, dtype=np.uint64) | np.uint64(
+    1
+)
+SHARE_OF_COPIES = 1 / 16  #: of a block of items, from which on it is worth while to know them
 MOST_NUMBERS = 2**23  #: of all items, which are held at once
 
 
@@ -57,19 +63,40 @@ class EqualItems:
         """Numbers of the items under each pattern, ``[p, n]``."""
         return np.stack([number for _, number in self.numbers]).astype(np.int32)
 
-    def find_equal(self, rows: slice, items: Int64s, start: int, width: int) -> NDArray[np.bool_]:
-        """Which items of a block, so many from ``start`` on, some queries can't tell from one of theirs, ``[q, b]``.
+    def find_equal(self, rows: Int64s, others: Int64s, items: Int64s) -> NDArray[np.bool_]:
+        """Whether some queries can't tell items from others: bool ``[p]``.
 
         Args:
-            rows: the queries.
-            items: the item of each of them ``[q]``.
+            rows: the queries ``[p]``.
+            others: an item for each of them ``[p]``.
+            items: the item that is compared with it ``[p]``.
         """
         pattern = self.patterns[1][rows]
-        number = self.own_numbers[pattern, items]
         equal: NDArray[np.bool_] = (
-            self.own_numbers[pattern, start : start + width] == number[:, None]
+            self.own_numbers[pattern, items] == self.own_numbers[pattern, others]
         )
         return equal
+
+
+def find_copies(
+    block: Float32s, columns: NDArray[np.bool_] | None = None
+) -> tuple[Int64s, Int64s] | None:
+    """What `number_equal` says of items ``[b, v, d]``, or None where hardly any is a copy.
+
+    Some coordinates of each tell whether to look at all.
+    """
+    flat = block.reshape(len(block), -1)
+    used = np.arange(block.shape[2]) if columns is None else np.flatnonzero(columns)
+    probes = used[np.linspace(0, len(used) - 1, PROBES).astype(np.int64)] if len(used) else used
+    shown = np.ascontiguousarray(flat[:, probes] + np.float32(0)).view(np.uint32)
+    mixed = np.sort(shown.astype(np.uint64) @ ODD_NUMBERS[: len(probes)])
+    fewest = len(block) * SHARE_OF_COPIES
+    if np.count_nonzero(mixed[1:] == mixed[:-1]) < fewest:
+        return None
+    first, number = number_equal(
+        block, np.ones(block.shape[2], bool) if columns is None else columns
+    )
+    return (first, number) if len(block) - len(first) >= fewest else None
 
 
 def number_equal(block: Float32s, columns: NDArray[np.bool_]) -> tuple[Int64s, Int64s]:

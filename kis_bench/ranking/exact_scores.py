@@ -18,6 +18,7 @@ from kis_bench.records import Float32s, Float64s, Int64s
 
 U32, U64 = 2.0**-24, 2.0**-53
 SLACK = 1 + 2.0**-20  # more than what computing a bound in float64 can round away
+CHUNK_VECTORS = 256  #: that are looked at in float64 together, so that they stay in the cache
 LARGEST_LENGTH = (
     2.0**126
 )  # float32 scores stay finite as long as the product of two lengths is below
@@ -31,10 +32,21 @@ def gamma(d: int, u: float) -> float:
 def bound_lengths(vectors: Float32s) -> Float64s:
     """Upper bounds of the Euclidean lengths of ``[n, d]``, exactly 0 for zero vectors: float64 ``[n]``.
 
-    The squares are exact in float64 and can't over- or underflow there.
+    The squares are summed in float32. All of them are positive, so in whatever order, the sum is at least
+    ``1 - gamma_d`` times the real one (Higham 2002, section 3.1), but for squares and sums that a processor flushes to
+    zero, which lack less than ``2^-126`` each. Where sums are so small that this counts, or overflow, or are none,
+    float64 does it again, in which squares are exact and can't over- or underflow.
     """
-    wide = vectors.astype(np.float64)  # once: einsum would convert piece by piece, which is slow
-    bound: Float64s = np.sqrt(np.einsum("ij,ij->i", wide, wide)) * SLACK
+    d = vectors.shape[1]
+    squares = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
+    bound: Float64s = (
+        np.sqrt((squares + d * 2.0**-125) * (1 + 2 * gamma(min(d, 2**20), U32))) * SLACK
+    )
+    plain = (squares > 2.0**-60) & (squares < 2.0**100) & (d < 2**20)  # gamma is below 1/2
+    for i in range(0, 0 if plain.all() else len(bound), CHUNK_VECTORS):
+        some = i + np.flatnonzero(~plain[i : i + CHUNK_VECTORS])
+        wide = vectors[some].astype(np.float64)
+        bound[some] = np.sqrt(np.einsum("ij,ij->i", wide, wide)) * SLACK
     return bound
 
 
@@ -43,6 +55,17 @@ def require_finite(bounds: Float64s, what: str, positions: Int64s) -> None:
     bad = np.flatnonzero(~np.isfinite(bounds))
     if len(bad):
         raise BadVector(f"{what} {positions[bad[0]]}: its vector has NaN or infinity")
+
+
+def require_no_overflow(query_lengths: Any, item_lengths: Any, queries: Any, items: Any) -> None:
+    """Raises BadVector for the first pair whose score could overflow float32; the last two are names ``[p]``."""
+    product = np.atleast_1d(query_lengths * item_lengths)
+    worst = int(product.argmax()) if len(product) else 0
+    if len(product) and product[worst] >= LARGEST_LENGTH:
+        query, item = np.atleast_1d(queries)[worst], np.atleast_1d(items)[worst]
+        raise BadVector(
+            f"query {query} and item {item}: their score could overflow float32; normalise the vectors"
+        )
 
 
 def float32_bound(query_lengths: Float64s, longest: float, d: int) -> Float64s:
@@ -119,10 +142,13 @@ def to_block(items: Any) -> Float32s:
 
 
 def gather(items: Any, positions: Int64s) -> Float32s:
-    """The items at these positions, float32 ``[p, v, d]``; sources that only know slices are read one by one."""
+    """The items at these positions, float32 ``[p, v, d]``; sources that only know slices are read run by run."""
     if isinstance(items, np.ndarray):
         return to_block(items[positions])
-    return to_block(np.concatenate([items[i : i + 1] for i in positions.tolist()]))
+    starts = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
+    firsts, lasts = positions[starts], positions[np.append(starts[1:], len(positions)) - 1]
+    runs = zip(firsts.tolist(), lasts.tolist(), strict=True)
+    return to_block(np.concatenate([items[first : last + 1] for first, last in runs]))
 
 
 class ExactScores:

@@ -2,87 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kis_bench.errors import BadVector
+from kis_bench.ranking.blocks import Block, read_block
+from kis_bench.ranking.decisions import Decided, Mark, decide_pairs, join_vectors
+from kis_bench.ranking.engines import BlockScores, Compared, Engine, MakeEngine
 from kis_bench.ranking.equal_items import EqualItems
-from kis_bench.ranking.exact_scores import (
-    LARGEST_LENGTH,
-    SLACK,
-    U64,
-    ExactScores,
-    bound_lengths,
-    exact_signs,
-    float32_bound,
-    gamma,
-    gather,
-    require_finite,
-    round_down,
-    round_up,
-    to_block,
-)
-from kis_bench.ranking.single_scores import rounded_sums
+from kis_bench.ranking.exact_scores import float32_bound
+from kis_bench.ranking.group_marks import GroupMarks
+from kis_bench.ranking.marks import ItemSets, find_mark, split_groups
 from kis_bench.ranking.top_items import TopItems
 from kis_bench.records import Float32s, Float64s, Int64s, Ranks
+from kis_bench.threads import count_shares, share_out
 
-BLOCK_VECTORS, BLOCK_QUERIES = 4096, 1024
-PAIR_NUMBERS = 2**20  #: of the vectors of undecided pairs that are looked at together
+BLOCK_QUERIES = 1024
+BLOCK_VECTORS, MOST_VECTORS = 512, 4096  #: of a block of items, for many queries and for few
+BLOCK_SCORES = 2**17  #: that few queries have in a block at least
 MANY_PAIRS = 2**14  #: undecided, from which on it pays to look for equal items first
-MARK_ABOVE, MARK_LEVEL = (
-    2,
-    1,
-)  #: marks of a group with an item above, or level with, the target's group
-
-
-@dataclass(frozen=True)
-class Mark:
-    """The vector of each query that the items are compared with."""
-
-    vectors: Float32s  # [q, d]
-    scores: Float64s  # [q], the real score correctly rounded
-    items: Int64s  # [q] the item it belongs to
-
-    rounding: Float64s  # [q] how far ``scores`` may be off
-
-    def thresholds(self, error: Float64s, rows: slice) -> tuple[Float32s, Float32s]:
-        """Float32 scores below the first are surely below the mark, those above the second surely above: ``[q, 1]``."""
-        slack = (error + self.rounding[rows]) * SLACK
-        return round_down(self.scores[rows] - slack)[:, None], round_up(self.scores[rows] + slack)[
-            :, None
-        ]
-
-
-class Wider:
-    """Counts of what stands above and level with the best item of each query's wider set."""
-
-    def __init__(self, mark: Mark, sets: list[tuple[int, ...]], n: int) -> None:
-        self.mark, self.sets, self.n = mark, sets, n
-        self.members = np.array(
-            sorted(q * n + item for q, some in enumerate(sets) for item in some), np.int64
-        )
-        self.above, self.tied = (np.zeros(len(sets), np.int64) for _ in range(2))
-
-    def count(self, rows: slice, higher: NDArray[np.bool_], ties: Int64s, items: Int64s) -> None:
-        """Counts the items of a block that are above, bool ``[q, b]``, and level, as (row, item)."""
-        self.above[rows] += [np.count_nonzero(row) for row in higher]
-        if len(ties) == 0:
-            return
-        keys = (rows.start + ties) * self.n + items
-        place = np.minimum(
-            np.searchsorted(self.members, keys), len(self.members) - 1
-        )  # members are in order
-        rivals = self.members[place] != keys
-        self.tied[rows] += np.bincount(ties[rivals], minlength=len(higher))
-
-    def places(self) -> tuple[Int64s, Int64s]:
-        """Best and worst rank ``[q]``; 0 for a query without a wider set."""
-        known = np.array([len(some) > 0 for some in self.sets], dtype=bool)
-        return np.where(known, 1 + self.above, 0), np.where(known, 1 + self.above + self.tied, 0)
 
 
 class Panel:
@@ -93,101 +33,32 @@ class Panel:
         queries: Float32s,
         query_lengths: Float64s,
         items: Any,
-        targets: list[tuple[int, ...]],
-        wider: list[list[tuple[int, ...]]],
+        targets: ItemSets,
+        wider: list[ItemSets],
         codes: Int64s | None,
         first: int,
+        make_engine: MakeEngine,
     ) -> None:
-        self.queries, self.query_lengths, self.items, self.codes = (
-            queries,
-            query_lengths,
-            items,
-            codes,
-        )
+        self.queries, self.query_lengths, self.items = queries, query_lengths, items
         self.first = first  # position of the first query, for messages
+        self.engine: Engine = make_engine(queries)
         self.equal = EqualItems(queries, items)
-        self.target = self.find_best_of_sets(targets)
-        # Sets that are no wider than a single target need no counting of their own.
-        alone = all(len(some) == 1 for some in targets)
-        self.wider = [
-            None
-            if alone and some == targets
-            else Wider(self.find_best_of_sets(some), some, len(items))
-            for some in wider
-        ]
-        self.group: Mark | None = None
+        self.used = (queries != 0).any(axis=0)
+        self.suspects_copies = False
+
+        def find(few: Any, pools: Any) -> Mark:
+            return find_mark(queries, query_lengths, items, few, pools, first)
+
+        self.marks = [find(*targets.split())]
+        self.wider = []  # which mark is that of each wider set
+        for some in wider:
+            if not some.equal(targets):
+                self.marks.append(find(*some.split()))
+            self.wider.append(0 if some.equal(targets) else len(self.marks) - 1)
+        self.codes = codes
+        self.counted = len(self.marks)  # the mark behind these is that of groups
         if codes is not None:
-            by_group = np.argsort(codes, kind="stable")
-            members = np.split(by_group, np.cumsum(np.bincount(codes))[:-1])
-            keys = [tuple(sorted({int(codes[t]) for t in some})) for some in targets]
-            self.group = self.find_best(
-                keys, {key: np.concatenate([members[g] for g in key]) for key in set(keys)}
-            )
-
-    def find_best_of_sets(self, sets: list[tuple[int, ...]]) -> Mark:
-        return self.find_best(sets, {key: np.array(key) for key in set(sets)})
-
-    def find_best(
-        self, keys: list[tuple[int, ...]], positions: dict[tuple[int, ...], Int64s]
-    ) -> Mark:
-        """For each query the best-scoring vector of the items ``positions[keys[query]]``, decided exactly.
-
-        Queries that look at the same items share one matrix product.
-        """
-        vectors, chosen = np.zeros_like(self.queries), np.zeros(len(keys), np.int64)
-        one_vector = len(self.items.shape) == 2 or self.items.shape[1] == 1
-        single = [one_vector and len(positions[key]) == 1 for key in keys]
-        for start in range(0, len(keys), BLOCK_QUERIES):  # where nothing has to be compared
-            some = start + np.flatnonzero(single[start : start + BLOCK_QUERIES])
-            if len(some):
-                chosen[some] = [positions[keys[i]][0] for i in some]
-                vectors[some] = gather(self.items, chosen[some])[:, 0]
-                require_finite(bound_lengths(vectors[some]), "item", chosen[some])
-        rows: dict[tuple[int, ...], list[int]] = {}
-        for i in np.flatnonzero(~np.array(single, bool)).tolist():
-            rows.setdefault(keys[i], []).append(i)
-        for key, together in rows.items():
-            if not key:
-                continue  # a query that has no wider set: its places are told to be unknown
-            for start in range(0, len(positions[key]), BLOCK_VECTORS):
-                some = positions[key][start : start + BLOCK_VECTORS]
-                items, best = self.find_winners(together, some)
-                if start:  # those of the blocks before may be better
-                    kept = [
-                        is_better(self.queries[i], vectors[i], vector)
-                        for i, vector in zip(together, best, strict=True)
-                    ]
-                    items = np.where(kept, items, chosen[together])
-                    best = np.where(np.array(kept)[:, None], best, vectors[together])
-                chosen[together], vectors[together] = items, best
-        scores = np.zeros(len(keys))
-        for start in range(0, len(keys), BLOCK_QUERIES):
-            part = slice(start, start + BLOCK_QUERIES)
-            terms = self.queries[part].astype(np.float64) * vectors[part]
-            scores[part] = rounded_sums(terms) + 0.0  # never -0
-        return Mark(
-            vectors, scores, chosen, gamma(1, U64) * self.query_lengths * bound_lengths(vectors)
-        )
-
-    def find_winners(self, rows: list[int], some: Int64s) -> tuple[Int64s, Float32s]:
-        """Of the items ``some`` the best for each query of ``rows``, and its best vector; of equals the first."""
-        block = gather(self.items, some)
-        flat = block.reshape(-1, block.shape[2])
-        owner = np.repeat(some, block.shape[1])
-        sizes = bound_lengths(flat)
-        require_finite(sizes, "item", owner)
-        queries = self.queries[rows]
-        rough = queries.astype(np.float64) @ flat.astype(np.float64).T
-        bound = gamma(flat.shape[1], U64) * self.query_lengths[rows] * sizes.max() * SLACK
-        close = rough >= (rough.max(axis=1) - 2 * bound * SLACK)[:, None]
-        winners = close.argmax(axis=1)  # the first; where the bound is 0 all scores are
-        for j in np.flatnonzero((close.sum(axis=1) > 1) & (bound > 0)).tolist():
-            rivals, exact = np.flatnonzero(close[j]), ExactScores(queries[j])
-            shown = flat[rivals][:, queries[j] != 0]
-            if not (shown == shown[0]).all():  # else there is nothing to sum
-                keys = [exact.vector_key(flat[i]) for i in rivals]
-                winners[j] = rivals[keys.index(max(keys))]
-        return owner[winners], flat[winners]
+            self.marks.append(find(*split_groups(targets, codes)))
 
     def ranks(
         self,
@@ -197,145 +68,130 @@ class Panel:
         advance: Callable[[int], None] | None = None,
     ) -> Ranks:
         """The pass over the items."""
-        q, (n, *inner, _) = len(self.queries), self.items.shape
+        q, (n, *inner, d) = len(self.queries), self.items.shape
         v = inner[0] if inner else 1
-        height, width = (
-            block_queries or BLOCK_QUERIES,
-            min(block_items or max(1, BLOCK_VECTORS // v), max(1, n)),
-        )
-        panels = [slice(i, min(i + height, q)) for i in range(0, q, height)]
-        tops = [TopItems(self.equal, rows, min(top_k, n)) for rows in panels]
-        above, tied = np.zeros(q, np.int64), np.zeros(q, np.int64)
-        marks = (
-            None
-            if self.codes is None
-            else np.zeros((q, int(self.codes.max(initial=-1)) + 1), np.uint8)
-        )
-        buffer = np.empty(min(height, q) * width * v, np.float32)
-        best = np.empty(min(height, q) * width if v > 1 else 0, np.float32)
-        for start in range(0, n, width):
-            block = to_block(self.items[start : start + width])
-            longest = self.find_longest(block, start)
-            for rows, top in zip(panels, tops, strict=True):
-                scores = compute_block_scores(self.queries[rows], block, buffer, best)
-                error = float32_bound(self.query_lengths[rows], longest, block.shape[2])
-                higher, (ties, _) = self.compare(self.target, scores, error, block, rows, start)
-                above[rows] += [np.count_nonzero(row) for row in higher]  # faster than axis=1
-                tied[rows] += np.bincount(ties, minlength=len(higher))
-                top.add(start, scores, error)
-                for wide in (w for w in self.wider if w is not None and len(w.members)):
-                    higher, (ties, columns) = self.compare(
-                        wide.mark, scores, error, block, rows, start
-                    )
-                    wide.count(rows, higher, ties, start + columns)
-                if self.group is not None and self.codes is not None and marks is not None:
-                    higher, level = self.compare(self.group, scores, error, block, rows, start)
-                    add_marks(marks[rows], self.codes[start : start + width], higher, level)
-                if advance is not None:
-                    advance(scores.size)
-        found = [top.ordered() for top in tops]
-        named = np.concatenate([np.zeros((0, min(top_k, n)), np.int64), *found])
-        strict = 1 + above, above + tied
-        places = [strict if wide is None else wide.places() for wide in self.wider]
-        both = np.array(places, np.int64).reshape(len(self.wider), 2, q)
-        group_best = None if marks is None else 1 + (marks >= MARK_ABOVE).sum(axis=1)
-        group_worst = None if marks is None else (marks >= MARK_LEVEL).sum(axis=1)
-        middle = (
-            None if group_best is None or group_worst is None else (group_best + group_worst) / 2
-        )
+        height = block_queries or BLOCK_QUERIES
+        self.panels = [slice(i, min(i + height, q)) for i in range(0, q, height)]
+        self.tops = [TopItems(self.equal, rows, min(top_k, n)) for rows in self.panels]
+        self.lock = threading.Lock()
+        counts = np.zeros((len(self.marks), 2, q), np.int64)
+        terms, threads = q * n * v * d, self.engine.threads
+        width = block_items or choose_width(q, n, v, count_shares(terms, threads))
+        self.width = min(width, max(1, n))
+        self.groups = None if self.codes is None else GroupMarks(self.codes, self.width, q)
+        starts = range(0, n, self.width)
+        for found, size in share_out(self.count_block, starts, terms, threads):
+            counts += found
+            if advance is not None:
+                advance(size * q)
+        return self.make_ranks(counts, min(top_k, n))
+
+    def make_ranks(self, counts: Int64s, k: int) -> Ranks:
+        q, (above, level) = len(self.queries), counts[0]
+        found = [top.ordered() for top in self.tops]
+        named = np.concatenate([np.zeros((0, k), np.int64), *found])
+        best, worst = 1 + above, above + level
+        places = np.zeros((len(self.wider), 2, q), np.int64)  # 0: the query has no wider set
+        for place, m in zip(places, self.wider, strict=True):
+            known, (higher, alike) = self.marks[m].items >= 0, counts[m]
+            own = self.marks[m].level  # which are no rivals of one another
+            place[0, known] = (1 + higher)[known]
+            place[1, known] = (1 + higher + alike - own)[known]
+        group_best = group_worst = middle = None
+        if self.groups is not None:
+            group_above, group_level = counts[-1] + self.groups.count()
+            group_best, group_worst = 1 + group_above, group_above + group_level
+            middle = (group_best + group_worst) / 2
         return Ranks(
-            *strict,
-            (1 + 2 * above + tied) / 2,
+            best,
+            worst,
+            (best + worst) / 2,
             middle,
             named,
-            self.target.scores.astype(np.float32),
+            self.marks[0].round_scores(self.queries),
             group_best,
             group_worst,
-            both[:, 0].T,
-            both[:, 1].T,
+            places[:, 0].T,
+            places[:, 1].T,
         )
 
-    def find_longest(self, block: Float32s, start: int) -> float:
-        """Length of the longest vector of ``block [b, v, d]``. Raises BadVector for one that could overflow."""
-        sizes = bound_lengths(block.reshape(-1, block.shape[2]))
-        owner = start + np.arange(len(sizes)) // block.shape[1]
-        require_finite(sizes, "item", owner)
-        if len(self.queries) and self.query_lengths.max() * sizes.max() >= LARGEST_LENGTH:
-            query, item = self.first + int(self.query_lengths.argmax()), owner[sizes.argmax()]
-            raise BadVector(
-                f"query {query} and item {item}: their score could overflow float32; normalise the vectors"
-            )
-        return float(sizes.max())
+    def count_block(self, start: int) -> tuple[Int64s, int]:
+        """How many items of a block are above each mark of each query, and level with it, ``[m, 2, q]``; its size."""
+        part = slice(start, start + self.width)
+        block = read_block(self.items, part, self.query_lengths, self.first)
+        if self.suspects_copies:
+            block = block.join_copies(self.used)
+        counts = np.zeros((len(self.marks), 2, len(self.queries)), np.int64)
+        for number, rows in enumerate(self.panels):
+            error = float32_bound(self.query_lengths[rows], block.longest, block.vectors.shape[2])
+            scores, compared = self.compare(block, rows, error)
+            if block.number is None and max(len(each.rows) for each in compared) > MANY_PAIRS:
+                self.suspects_copies = True  # in the blocks to come, too
+                block = block.join_copies(self.used)
+                if block.number is not None:
+                    scores, compared = self.compare(block, rows, error)
+            for m, (mark, one) in enumerate(zip(self.marks, compared, strict=True)):
+                decided = self.decide(mark, block, rows, one)
+                if m < self.counted or self.groups is None:
+                    counts[m, :, rows] = count_items(block, one, decided)
+                else:
+                    counts[m, :, rows] = self.groups.add(block, rows, one.above, decided)
+            if self.tops[number].k:
+                best = scores.read()
+                with self.lock:
+                    self.tops[number].add(
+                        start, best if block.number is None else best[block.number], error
+                    )
+        return counts, block.size
 
     def compare(
-        self,
-        mark: Mark,
-        scores: Float32s,
-        error: Float64s,
-        block: Float32s,
-        rows: slice,
-        start: int,
-    ) -> tuple[NDArray[np.bool_], tuple[Int64s, Int64s]]:
-        """Items above the mark, bool ``[q, b]``, and (row, column) of those level with it.
+        self, block: Block, rows: slice, error: Float64s
+    ) -> tuple[BlockScores, list[Compared]]:
+        """Float32 scores of a block, and what they say under each mark."""
+        scores = self.engine.multiply(rows, block.vectors)
+        return scores, [
+            scores.compare(*mark.limits(error, rows), block.weights, keep=m >= self.counted)
+            for m, mark in enumerate(self.marks)
+        ]
 
-        The ``block`` of items begins with that of position ``start``.
-        """
-        low, high = mark.thresholds(error, rows)
-        above = scores > high
-        open_ = scores >= low
-        open_ ^= above
-        level = np.zeros_like(open_)
-        if np.count_nonzero(open_) > MANY_PAIRS and self.equal.few:
-            # Most are copies of the mark's item, as a rule.
-            level = self.equal.find_equal(rows, mark.items[rows], start, scores.shape[1])
-            level &= open_
-            open_ ^= level
-        row, column = np.divmod(np.flatnonzero(open_), scores.shape[1])
-        signs = np.zeros(len(row), np.int8)
-        _, v, d = block.shape
-        step = max(1, PAIR_NUMBERS // (v * d))
-        for i in range(0, len(row), step):
-            some = slice(i, i + step)
-            who = np.repeat(rows.start + row[some], v)
-            rivals = block[column[some]].reshape(len(who), -1)
-            signs[some] = (
-                exact_signs(self.queries[who], rivals, mark.vectors[who]).reshape(-1, v).max(axis=1)
-            )
-        above[row, column] = signs > 0
-        level[row, column] = signs == 0
-        row, column = np.divmod(np.flatnonzero(level), scores.shape[1])
-        return above, (row, column)
+    def decide(self, mark: Mark, block: Block, rows: slice, left: Compared) -> Decided:
+        """Which of the pairs of a block that float32 scores left open are above or level with a mark."""
+        _, v, d = block.vectors.shape
+        items, who = left.vectors // v, rows.start + left.rows
+        same = block.place(mark.items[rows])
+        same = np.where(same < 0, -1, same * v + mark.inner[rows])[left.rows] == left.vectors
+        if len(who) > MANY_PAIRS and self.equal.few:
+            shown = items if block.first is None else block.first[items]
+            same |= self.equal.find_equal(who, mark.items[who], block.start + shown)
+        signs = decide_pairs(
+            self.queries,
+            self.query_lengths,
+            mark,
+            block.vectors.reshape(-1, d),
+            block.longest,
+            left.vectors,
+            who,
+            same,
+        )
+        return join_vectors(items, left.rows, signs)
 
 
-def is_better(query: Float32s, before: Float32s, vector: Float32s) -> bool:
-    """Whether the real score of ``vector`` is above that of the one before."""
-    return bool(exact_signs(query[None], vector[None], before[None])[0] > 0)
+def count_items(block: Block, compared: Compared, decided: Decided) -> Int64s:
+    """Items of a block above the mark and level with it, ``[2, q]``."""
+    q = len(compared.counts)
+    weights = None if block.weights is None else block.weights[decided.items].astype(np.float64)
+    found = np.zeros((2, q), np.int64)
+    for i, sign in enumerate((1, 0)):
+        some = decided.signs == sign
+        found[i] = np.bincount(
+            decided.rows[some], None if weights is None else weights[some], minlength=q
+        )
+    found[0] += compared.counts
+    return found
 
 
-def compute_block_scores(
-    queries: Float32s, block: Float32s, buffer: Float32s, best: Float32s
-) -> Float32s:
-    """Float32 scores ``[q, b]`` of ``block [b, v, d]``, each item's best vector, written into the flat buffers."""
-    b, v, d = block.shape
-    q = len(queries)
-    every = buffer[: q * b * v].reshape(q, b * v)
-    np.matmul(queries, block.reshape(-1, d).T, out=every)
-    if v == 1:
-        return every
-    scores = best[: q * b].reshape(q, b)
-    np.maximum(every[:, 0::v], every[:, 1::v], out=scores)
-    for j in range(2, v):
-        np.maximum(scores, every[:, j::v], out=scores)
-    return scores
-
-
-def add_marks(
-    marks: NDArray[np.uint8], codes: Int64s, above: NDArray[np.bool_], level: tuple[Int64s, Int64s]
-) -> None:
-    """Notes in ``marks [q, groups]`` which groups have an item above or level, from ``above [q, b]`` and pairs."""
-    order = np.argsort(codes, kind="stable")
-    present, starts = np.unique(codes[order], return_index=True)
-    marks[:, present] |= np.logical_or.reduceat(above[:, order], starts, axis=1) * np.uint8(
-        MARK_ABOVE
-    )
-    marks[level[0], codes[level[1]]] |= MARK_LEVEL
+def choose_width(q: int, n: int, v: int, threads: int) -> int:
+    """Items in a block: scores that stay in the cache, and several blocks for each thread."""
+    vectors = min(max(BLOCK_VECTORS, BLOCK_SCORES // max(1, q)), MOST_VECTORS)
+    shared = -(-n * v // (4 * threads)) if threads > 1 else n * v
+    return max(1, min(vectors, max(shared, BLOCK_VECTORS // 4)) // v)

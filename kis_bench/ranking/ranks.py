@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from kis_bench.ranking.engines import MakeEngine, NumpyEngine
 from kis_bench.ranking.exact_scores import (
     bound_lengths,
     require_finite,
 )
-from kis_bench.ranking.panel import BLOCK_QUERIES, BLOCK_VECTORS, Panel
+from kis_bench.ranking.marks import ItemSets
+from kis_bench.ranking.panel import Panel
 from kis_bench.records import Float32s, Int64s, Ranks
-from kis_bench.threads import one_blas_thread
 
+ENGINES: dict[str, MakeEngine] = {"numpy": NumpyEngine}
 GROUP_MARK_BYTES = 256 * 2**20  #: for one byte per query and group
 
 
@@ -35,7 +37,7 @@ def target_ranks(
     top_k: int = 0,
     block_queries: int | None = None,
     block_items: int | None = None,
-    engine: str = "numpy",
+    engine: str | MakeEngine = "numpy",
     advance: Callable[[int], None] | None = None,
 ) -> Ranks:
     """Ranks each query's target among all items.
@@ -55,41 +57,41 @@ def target_ranks(
         top_k: how many of the best items to name; equal scores in the order of the items.
         block_queries: queries in a block of scores. It changes speed and memory, never a result.
         block_items: items in a block of scores, likewise.
-        engine: ``"numpy"``.
+        engine: ``"numpy"``, or what makes another engine (`kis_bench.ranking.engines`); ranks are the same.
         advance: is told the number of scores in each block that is done; there are q x n.
 
     Raises:
         ValueError: shapes, targets or groups that don't fit.
         BadVector: NaN or infinity, or vectors so long that a float32 score could overflow.
     """
-    if engine != "numpy":
-        raise ValueError(f"unknown engine {engine!r}: known is 'numpy'")
+    make_engine = ENGINES.get(engine) if isinstance(engine, str) else engine
+    if make_engine is None:
+        raise ValueError(f"unknown engine {engine!r}: known is {', '.join(map(repr, ENGINES))}")
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     check_shapes(queries.shape, tuple(items.shape), groups, top_k, block_queries, block_items)
-    wanted = check_targets(targets, len(queries), len(items))
-    wider = [check_targets(some, len(queries), len(items), may_lack=True) for some in relevant]
+    q, n = len(queries), len(items)
+    wanted = ItemSets.check(targets, q, n)
+    wider = [ItemSets.check(some, q, n, may_lack=True) for some in relevant]
     query_lengths = bound_lengths(queries)
-    require_finite(query_lengths, "query", np.arange(len(queries)))
+    require_finite(query_lengths, "query", np.arange(q))
     codes = None if groups is None else number_groups(groups)
-    panel = max(1, len(queries))
+    panel = max(1, q)
     if codes is not None:
         panel = min(panel, max(1, GROUP_MARK_BYTES // max(1, int(codes.max(initial=0)) + 1)))
     parts = []
-    height, width = block_queries or BLOCK_QUERIES, block_items or BLOCK_VECTORS
-    terms = min(len(queries), height) * min(len(items), width) * queries.shape[1]
-    with one_blas_thread(terms):
-        for first in range(0, max(1, len(queries)), panel):
-            some = slice(first, first + panel)
-            job = Panel(
-                queries[some],
-                query_lengths[some],
-                items,
-                wanted[some],
-                [w[some] for w in wider],
-                codes,
-                first,
-            )
-            parts.append(job.ranks(top_k, block_queries, block_items, advance))
+    for first in range(0, max(1, q), panel):
+        some = slice(first, first + panel)
+        job = Panel(
+            queries[some],
+            query_lengths[some],
+            items,
+            wanted.slice(first, min(first + panel, q)),
+            [sets.slice(first, min(first + panel, q)) for sets in wider],
+            codes,
+            first,
+            make_engine,
+        )
+        parts.append(job.ranks(top_k, block_queries, block_items, advance))
     return parts[0] if len(parts) == 1 else join_ranks(parts)
 
 
@@ -112,23 +114,6 @@ def check_shapes(
         raise ValueError(f"{len(groups)} groups for {items[0]} items")
     if top_k < 0 or any(size is not None and size < 1 for size in blocks):
         raise ValueError("top_k can't be negative, and a block holds at least 1")
-
-
-def check_targets(
-    targets: Sequence[Sequence[int]], q: int, n: int, *, may_lack: bool = False
-) -> list[tuple[int, ...]]:
-    """The distinct targets of each query, in order."""
-    if len(targets) != q:
-        raise ValueError(f"{len(targets)} lists of targets for {q} queries")
-    checked = []
-    for i, some in enumerate(targets):
-        if len(some) == 0 and not may_lack:
-            raise ValueError(f"query {i} has no target")
-        for target in some:
-            if not 0 <= target < n:
-                raise ValueError(f"query {i}: target {target} is not among the {n} items")
-        checked.append(tuple(sorted({int(target) for target in some})))
-    return checked
 
 
 def number_groups(groups: Sequence[Hashable]) -> Int64s:

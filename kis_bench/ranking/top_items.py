@@ -55,20 +55,19 @@ class TopItems:
         self.whole = suits_whole_order(equal, k)
 
     def add(self, start: int, scores: Float32s, error: Float64s) -> None:
-        """Takes the float32 ``scores [q, b]`` of the items from ``start`` on, each good to ``error [q]``."""
-        b = scores.shape[1]
-        if self.k == 0 or len(self.queries) == 0 or self.whole:
+        """Takes the float32 ``scores [b, q]`` of the items from ``start`` on, each good to ``error [q]``."""
+        b, q = scores.shape
+        if self.k == 0 or q == 0 or self.whole:
             return
         if (
             b >= self.k and not np.isfinite(self.floor).any()
         ):  # else a first block would be kept whole
-            self.floor = np.partition(scores, b - self.k, axis=1)[:, b - self.k] - error * (
+            self.floor = np.partition(scores, b - self.k, axis=0)[b - self.k] - error * (
                 1 + 2.0**-20
             )
             self.floor = round_down(self.floor).astype(np.float64)
-        hopeful = scores >= round_down(self.floor - error)[:, None]
-        row, column = np.divmod(np.flatnonzero(hopeful), b)
-        found, slack = scores[row, column].astype(np.float64), error[row]
+        column, row = np.divmod(np.flatnonzero(scores >= round_down(self.floor - error)), q)
+        found, slack = scores[column, row].astype(np.float64), error[row]
         # Outward steps, because the sums of score and error are rounded.
         low = np.nextafter(found - slack, -np.inf)
         high = np.nextafter(found + slack, np.inf)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kis_bench.encoders.batching import Batches
-from kis_bench.files.parallel import map_ahead
+from kis_bench.threads import map_ahead
 
 
 class Small:

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 import pytest
 
 from kis_bench.files.held_bytes import HeldBytes
-from kis_bench.files.parallel import map_ahead
+from kis_bench.threads import map_ahead
 
 MOST = 100
 

@@ -24,14 +24,16 @@ def test_equal_is_what_is_the_same_wherever_the_query_is_not_zero(vectors):
     queries, items = draw(vectors)
     equal = EqualItems(queries, items)
     assert equal.few
-    block, mine = items.reshape(70, vectors, 6), np.arange(5, 45) % 70
-    found = equal.find_equal(slice(15, 55), mine, 30, 25)
+    rng = np.random.default_rng(7)
+    rows, others, own = rng.integers(0, 60, 900), rng.integers(0, 70, 900), rng.integers(0, 70, 900)
+    block = items.reshape(70, vectors, 6)
     expected = [
-        [(block[item] == block[own])[:, query != 0].all() for item in range(30, 55)]
-        for query, own in zip(queries[15:55], mine, strict=True)
+        (block[item] == block[other])[:, queries[row] != 0].all()
+        for row, item, other in zip(rows, own, others, strict=True)
     ]
+    found = equal.find_equal(rows, others, own)
     assert found.tolist() == expected
-    assert 0 < found[8:].sum() < found[8:].size
+    assert 0 < found[rows >= 20].sum() < np.count_nonzero(rows >= 20)
 
 
 @pytest.mark.parametrize("vectors", [1, 2])

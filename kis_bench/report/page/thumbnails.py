@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from kis_bench.errors import BadFile
 from kis_bench.files import cache
 from kis_bench.files.images import UNREADABLE, upright
-from kis_bench.files.parallel import map_ahead
 from kis_bench.files.picture_formats import open_image
 from kis_bench.files.progress import track_each
+from kis_bench.threads import map_ahead
 
 if TYPE_CHECKING:
     from kis_bench.records import Collection, Picture

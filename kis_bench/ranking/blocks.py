@@ -1,0 +1,71 @@
+"""Blocks of items as they are multiplied: checked, and equal items once where they are many."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench.ranking.equal_items import find_copies
+from kis_bench.ranking.exact_scores import (
+    bound_lengths,
+    require_finite,
+    require_no_overflow,
+    to_block,
+)
+from kis_bench.records import Float32s, Float64s, Int64s
+
+
+class Block(NamedTuple):
+    """Some items of the collection, equal ones once where they are many."""
+
+    start: int
+    size: int  # items, with all copies
+    vectors: Float32s  # [b, v, d]
+    longest: float
+    first: Int64s | None  # [b] place of each among all items of the block; None: it has no copies
+    number: Int64s | None  # [size] which of the vectors each item has
+    weights: Int64s | None  # [b] items that have them
+
+    def place(self, items: Int64s) -> Int64s:
+        """The places of items of the collection in the block's vectors; -1 for those of other blocks."""
+        inside = items - self.start
+        outside = (inside < 0) | (inside >= self.size)
+        inside[outside] = 0
+        if self.number is not None:
+            inside = self.number[inside]
+        inside[outside] = -1
+        return inside
+
+    def join_copies(self, used: NDArray[np.bool_]) -> Block:
+        """The block with equal items once, if many are; only the coordinates ``used [d]`` are compared."""
+        copies = find_copies(self.vectors, used)
+        if copies is None:
+            return self
+        first, number = copies
+        return self._replace(
+            vectors=self.vectors[first], first=first, number=number, weights=np.bincount(number)
+        )
+
+
+def read_block(items: Any, part: slice, query_lengths: Float64s, first: int) -> Block:
+    """Some of the items ``[n, (v,) d]``.
+
+    Args:
+        query_lengths: of the queries they will be multiplied by, ``[q]``.
+        first: position of the first of these, for messages.
+
+    Raises:
+        BadVector: NaN or infinity, or vectors so long that a float32 score could overflow.
+    """
+    vectors = to_block(items[part])
+    b, v, d = vectors.shape
+    sizes = bound_lengths(vectors.reshape(-1, d))
+    owner = part.start + np.arange(len(sizes)) // v
+    require_finite(sizes, "item", owner)
+    longest = sizes.argmax()
+    if len(query_lengths):
+        query = query_lengths.argmax()
+        require_no_overflow(query_lengths[query], sizes[longest], first + query, owner[longest])
+    return Block(part.start, b, vectors, float(sizes[longest]), None, None, None)

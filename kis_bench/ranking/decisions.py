@@ -1,0 +1,126 @@
+"""Decides what float32 scores can't: the one routine that the ranks of every engine go through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench.ranking.exact_scores import (
+    CHUNK_VECTORS,
+    SLACK,
+    U64,
+    exact_signs,
+    gamma,
+    round_down,
+    round_up,
+)
+from kis_bench.ranking.single_scores import rounded_sums
+from kis_bench.records import Float32s, Float64s, Int64s
+
+PAIRS_AT_ONCE = 64  #: whose vectors are held in float64
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The score of each query that items are compared with: that of the best item of some."""
+
+    scores: Float64s  # [q] off by at most ``rounding``; infinite for a query that has none
+    rounding: Float64s  # [q]
+    vectors: Float32s  # [q, d] whose score it is
+    items: Int64s  # [q] to which they belong; -1: none
+    inner: Int64s  # [q] which of the item's vectors they are
+    level: Int64s  # [q] how many of the items it is the best of have this very score
+
+    def limits(self, error: Float64s, rows: slice) -> tuple[Float32s, Float32s]:
+        """Float32 scores below the first are surely below the mark, those above the second surely above: ``[q]``."""
+        slack = (error + self.rounding[rows]) * SLACK
+        return round_down(self.scores[rows] - slack), round_up(self.scores[rows] + slack)
+
+    def round_scores(self, queries: Float32s) -> Float32s:
+        """The scores as float32 ``[q]``: of the real ones, correctly rounded to float64."""
+        low, high = (
+            np.nextafter(self.scores + sign * self.rounding, sign * np.inf).astype(np.float32)
+            for sign in (-1, 1)
+        )
+        rounded = low + np.float32(0)  # never -0
+        some = np.flatnonzero(low != high)
+        for start in range(0, len(some), CHUNK_VECTORS):
+            part = some[start : start + CHUNK_VECTORS]
+            terms = queries[part].astype(np.float64) * self.vectors[part]
+            rounded[part] = (rounded_sums(terms) + 0.0).astype(np.float32)
+        return rounded
+
+
+class Decided(NamedTuple):
+    """Items that float32 scores left open, and where they stand: parallel arrays."""
+
+    items: Int64s  # place in the block
+    rows: Int64s  # query within the block of queries
+    signs: NDArray[np.int8]  # 1: above the mark, 0: level with it, -1: below
+
+
+def decide_pairs(
+    queries: Float32s,
+    lengths: Float64s,
+    mark: Mark,
+    block: Float32s,
+    longest: float,
+    vectors: Int64s,
+    rows: Int64s,
+    own: NDArray[np.bool_],
+) -> NDArray[np.int8]:
+    """Signs of the real scores of pairs of a vector and a query minus the query's mark: int8 ``[p]``.
+
+    The mark's score is known, so that one product in float64 decides nearly all: two scores that are off by at most
+    ``gamma_d |query| |vector|`` and by the mark's own rounding differ as they seem to, if by more than both together.
+
+    Args:
+        queries: ``[q, d]``, with their lengths ``[q]``.
+        block: the vectors ``[b, d]``, with the length of the longest.
+        vectors: which of them, ``[p]``.
+        rows: and which query, ``[p]``.
+        own: where the vector is a copy of the mark's, which needs no look, ``[p]``.
+    """
+    signs = np.zeros(len(rows), np.int8)
+    left = np.flatnonzero(~own)
+    vectors, rows = vectors[left], rows[left]
+    bound = (gamma(block.shape[1], U64) * lengths * longest + mark.rounding) * SLACK**2
+    difference = score_pairs(queries, block, rows, vectors) - mark.scores[rows]
+    signs[left] = np.sign(difference)
+    open_ = np.flatnonzero(np.abs(difference) <= bound[rows])
+    for start in range(0, len(open_), CHUNK_VECTORS):
+        some = open_[start : start + CHUNK_VECTORS]
+        who = rows[some]
+        signs[left[some]] = exact_signs(queries[who], block[vectors[some]], mark.vectors[who])
+    return signs
+
+
+def score_pairs(queries: Float32s, block: Float32s, rows: Int64s, vectors: Int64s) -> Float64s:
+    """Scores of pairs of a row of ``queries [q, d]`` and one of ``block [b, d]``, good to gamma_d(2^-53): ``[p]``."""
+    scores, d = np.empty(len(rows)), block.shape[1]
+    size = min(len(rows), PAIRS_AT_ONCE)
+    left, right = np.empty((2, size, d), np.float32)
+    wide_left, wide_right = np.empty((2, size, d))
+    for start in range(0, len(rows), max(1, size)):
+        part = slice(start, start + size)
+        k = len(rows[part])
+        # Into buffers that are kept: fresh memory would cost more than the sums.
+        np.take(queries, rows[part], axis=0, out=left[:k], mode="clip")
+        np.take(block, vectors[part], axis=0, out=right[:k], mode="clip")
+        wide_left[:k], wide_right[:k] = left[:k], right[:k]
+        np.einsum("ij,ij->i", wide_left[:k], wide_right[:k], out=scores[part])
+    return scores
+
+
+def join_vectors(items: Int64s, rows: Int64s, signs: NDArray[np.int8]) -> Decided:
+    """Where items stand, from pairs of one of their vectors and a query: the best of an item's vectors counts."""
+    order = np.lexsort((rows, items))
+    items, rows, signs = items[order], rows[order], signs[order]
+    new = (np.diff(items, prepend=-1) != 0) | (np.diff(rows, prepend=-1) != 0)
+    starts = np.flatnonzero(new)
+    if len(starts) == len(signs):
+        return Decided(items, rows, signs)
+    return Decided(items[starts], rows[starts], np.maximum.reduceat(signs, starts))
