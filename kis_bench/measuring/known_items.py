@@ -16,9 +16,9 @@ from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import NotReady
 from kis_bench.files.progress import track
 from kis_bench.measuring.arguments import check_arguments, check_one_space, check_targets
-from kis_bench.measuring.fused_ranks import TopList, make_top_list
 from kis_bench.measuring.provenance import describe_model, describe_searched
 from kis_bench.measuring.steps import Steps
+from kis_bench.measuring.top_lists import TopList, make_top_list
 from kis_bench.measuring.wider_sets import ONLY_IDENTICAL, WIDER, find_wider_sets
 from kis_bench.metrics import recall_at_k
 from kis_bench.ranking import relevance, target_ranks
@@ -55,7 +55,7 @@ class KnownItems:
         columns: the same as columns of ranks.parquet, lists of q plain values.
         provenance: what a run folder says of model and dataset.
         timings: seconds of each step, rows of timings.csv.
-        top_list: the first items of each list for `kis_bench.measuring.fused_ranks.fused_ranks`;
+        top_list: the first items of each list for `kis_bench.measuring.fused_ranks.fuse_ranks`;
             None unless they were asked for.
     """
 

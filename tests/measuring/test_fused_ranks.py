@@ -3,12 +3,13 @@
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from kis_bench.fusion import rank_scores
+from kis_bench.measuring import fused_places
 from kis_bench.measuring import fused_ranks as module
-from kis_bench.measuring.fused_ranks import FUSED, LIST_WEIGHTS, fuse_ranks, make_top_list
+from kis_bench.measuring.fused_ranks import FUSED, LIST_WEIGHTS, fuse_ranks
+from kis_bench.measuring.top_lists import TopList, make_top_list
 from kis_bench.ranking import target_ranks
 from kis_bench.statistics.clusters import link_sets
 from kis_bench.statistics.cross_validation import assign_parts, choose_on_others
@@ -42,16 +43,22 @@ def fused_ranks(texts, items, targets, names, queries, *, depth=1000, **choices)
 
 
 def brute(texts, items, targets, chosen, method, depth, weight=None):
+    """Best and worst ranks by vectors."""
+    scores = [
+        [np.round((own.astype(float) @ text.astype(float)).max(axis=1), 12) for text in rows]
+        for own, rows in zip(items, texts, strict=True)
+    ]
+    return brute_by_scores(scores, targets, chosen, method, depth, weight)
+
+
+def brute_by_scores(scores, targets, chosen, method, depth, weight=None):
     """Best and worst ranks, query by query, item by item."""
     found = []
-    n = len(items[0])
+    n = len(scores[0][0])
     for q, wanted in enumerate(targets):
         totals, counts = np.zeros(n), np.zeros(n)
-        every = [
-            np.round((items[i].astype(float) @ texts[i][q].astype(float)).max(axis=1), 12)
-            for i in chosen
-        ]
-        held = [first(scores, depth) for scores in every]
+        every = [scores[i][q] for i in chosen]
+        held = [first(own, depth) for own in every]
         telling = [place for place, (order, _) in enumerate(held) if order]
         if weight in (0, 1) or len(telling) == 1:
             alone = {None: telling[0] if telling else None, 1: 0, 0: 1}[
@@ -59,14 +66,12 @@ def brute(texts, items, targets, chosen, method, depth, weight=None):
             ]
             found.append(stands(every[alone], wanted))
             continue
-        for place, scores in enumerate(every):
+        for place, own in enumerate(every):
             order, low = held[place]
-            high = scores.max()
+            high = own.max()
             for item in order:
-                rank = np.mean(
-                    [p + 1 for p, other in enumerate(order) if scores[other] == scores[item]]
-                )
-                scaled = (scores[item] - low) / (high - low) if high > low else 0.0
+                rank = np.flatnonzero(own[order] == own[item]).mean() + 1
+                scaled = (own[item] - low) / (high - low) if high > low else 0.0
                 share = {None: 1.0, 0: weight, 1: 1 - (weight or 0)}[
                     place if method == "weighted" else None
                 ]
@@ -89,10 +94,9 @@ def first(scores, depth):
 
 
 def stands(totals, wanted):
-    target = max(totals[item] for item in wanted)
-    others = [item for item in range(len(totals)) if item not in wanted]
-    above = sum(totals[item] > target + 1e-13 for item in others)
-    level = sum(abs(totals[item] - target) <= 1e-13 for item in others)
+    target = totals[wanted].max()
+    others = np.delete(totals, wanted)
+    above, level = np.count_nonzero(others > target), np.count_nonzero(others == target)
     return above + 1, above + level + 1
 
 
@@ -221,7 +225,7 @@ def test_the_order_of_the_collection_changes_nothing(depth):
 
 def test_blocks_change_nothing(monkeypatch):
     whole = fused_ranks(*models(q=20))
-    monkeypatch.setattr(module, "MOST_BYTES", 3_000)
+    monkeypatch.setattr(module, "LISTED_AT_ONCE", 300)
     small = fused_ranks(*models(q=20))
     assert whole.equals(small)
 
@@ -268,14 +272,51 @@ def test_parts_keep_equal_keys_together():
     assert choose_on_others(values, np.array([0, 1, 2])).tolist() == [1, 1, 0]
 
 
-@pytest.mark.parametrize("depth", [8, 20, 1000])
-def test_columns_for_all_items_and_for_those_in_lists_come_to_the_same(monkeypatch, depth):
-    given = models(seed=5, m=3, q=12, n=30)
-    tables = []
-    for times in (0, 100):
-        monkeypatch.setattr(module, "WHOLE_LISTS", times)
-        tables.append(fused_ranks(*given, depth=depth))
-    pd.testing.assert_frame_equal(*tables)
+def list_by_scores(scores, targets, depth):
+    """A `TopList` of made-up scores ``[q, n]``."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, : depth + 1]
+    best, worst = np.array([stands(row, own) for row, own in zip(scores, targets, strict=True)]).T
+    return TopList(
+        order.astype(np.int32),
+        np.take_along_axis(scores, order, axis=1),
+        best,
+        worst,
+        (best + worst) / 2,
+    )
+
+
+@pytest.mark.parametrize(("depth", "at_once"), [(25, 1), (59, 2**13), (100, 2**13)])
+def test_like_the_definition_by_whatever_scores_to_the_last_bit(monkeypatch, depth, at_once):
+    """Few levels, levels as close as rounding leaves them, lists without the targets, up to three targets, n 60."""
+    monkeypatch.setattr(fused_places, "FUSED_AT_ONCE", at_once)
+    rng = np.random.default_rng(depth)
+    q, n, names = 16, 60, ["m0", "m1", "m2", "m3"]
+    levels = rng.uniform(-0.2, 0.9, 12).round(12)
+    close = (0.5 + 1e-12 * np.arange(12)).round(12)
+    scores = [
+        rng.choice(levels, (q, n)),
+        rng.uniform(-1, 1, (q, n)).round(12),
+        np.where(rng.random((q, 1)) < 0.5, rng.choice(close, (q, n)), rng.choice(levels, (q, n))),
+        rng.uniform(-1, 1, (q, n)).round(1),
+    ]
+    scores[1][:5] = scores[0][:5]  # models that agree in all, on some queries
+    scores[3][5:8] = 0.25  # one that knows nothing
+    targets = [rng.choice(n, rng.integers(1, 4), replace=False).tolist() for _ in range(q)]
+    lists = [list_by_scores(each, targets, depth) for each in scores]
+    queries = [str(i) for i in range(q)]
+    table = fuse_ranks(lists, targets, names, queries, n_items=n, depth=depth)
+    by_cell = table.groupby(["model_1", "model_2", "model_3", "method"], dropna=False)
+    assert len(by_cell) == 6 * 4 + 4 * 3
+    for (*models_, method), rows in by_cell:
+        chosen = [names.index(model) for model in models_ if isinstance(model, str)]
+        places = list(zip(rows.rank_best, rows.rank_worst, strict=True))
+        if method != "weighted":
+            assert places == brute_by_scores(scores, targets, chosen, method, depth)
+            continue
+        for weight in set(rows.parameter):
+            at = np.flatnonzero(rows.parameter == weight)
+            some = [each[at] for each in scores], [targets[i] for i in at]
+            assert [places[i] for i in at] == brute_by_scores(*some, chosen, method, depth, weight)
 
 
 def test_places_in_lists_are_ranks_of_scores_also_where_rounding_changed_their_order():
@@ -284,6 +325,6 @@ def test_places_in_lists_are_ranks_of_scores_also_where_rounding_changed_their_o
     scores[3, 4:6] = scores[3, 5] - 0.5, scores[3, 5]
     lengths = rng.integers(1, 10, 20)
     held = np.arange(9) < lengths[:, None]
-    found = module.rank_lists(scores, held)
+    found = fused_places.rank_lists(scores, held)
     for row, n, own in zip(scores, lengths, found, strict=True):
         assert own[:n].tolist() == rank_scores(row[:n]).tolist()

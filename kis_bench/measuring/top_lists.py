@@ -1,0 +1,64 @@
+"""The first items of a model's lists, which fused lists are made of, with the scores that they are fused by."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench.ranking.exact_scores import gather
+from kis_bench.records import Float32s, Float64s, Int64s, Ranks
+from kis_bench.statistics.cross_validation import DECIMALS
+
+Number = TypeVar("Number", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class TopList:
+    """The first k items of one model's list for q queries, and where the targets stand in the whole list."""
+
+    items: NDArray[np.int32]  # [q, k] positions in the collection, best first
+    scores: Float64s  # [q, k], rounded
+    best: Int64s  # [q] ranks
+    worst: Int64s
+    rank: Float64s
+
+    def move_to_file(self) -> TopList:
+        """Returns the same list, mapped from a file without a name, so that many lists take no memory."""
+        return replace(self, items=map_copy(self.items), scores=map_copy(self.scores))
+
+
+def map_copy(array: NDArray[Number]) -> NDArray[Number]:
+    """Returns an array's values in a temporary file that vanishes with it."""
+    if not array.size:
+        return array
+    with tempfile.TemporaryFile() as file:
+        mapped = np.memmap(file, array.dtype, "w+", shape=array.shape)
+    mapped[:] = array
+    return mapped
+
+
+def make_top_list(texts: Float32s, items: Any, ranks: Ranks) -> TopList:
+    """Returns the first items that ranks name, with their scores.
+
+    Args:
+        texts: unit vectors of the queries ``[q, d]``.
+        items: unit vectors of the items ``[n, v, d]``, in memory or mapped.
+        ranks: with ``top_items [q, k]``.
+    """
+    scores = np.empty(ranks.top_items.shape)
+    for query, positions, row in zip(
+        texts.astype(np.float64), ranks.top_items, scores, strict=True
+    ):
+        row[:] = (gather(items, positions).astype(np.float64) @ query).max(axis=1)
+    np.round(scores, DECIMALS, out=scores)  # what differs less is equal, as identical pictures are
+    return TopList(ranks.top_items.astype(np.int32), scores, ranks.best, ranks.worst, ranks.rank)
+
+
+def count_fused(scores: Float64s, depth: int) -> Int64s:
+    """Counts the items of each list ``[q]`` that are fused, of descending scores ``[q, at most depth + 1]``."""
+    above = np.count_nonzero(scores > scores[:, -1:], axis=1)
+    return above if scores.shape[1] > depth else np.where(above > 0, scores.shape[1], 0)
