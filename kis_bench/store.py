@@ -377,10 +377,13 @@ class ShardedVectors(np.lib.mixins.NDArrayOperatorsMixin):
         start, stop, step = wanted.indices(len(self))
         if step != 1:
             return self[np.arange(start, stop, step)] if start != stop else self.parts[0][:0]
+        first, last = np.searchsorted(self.starts, [start, max(start, stop - 1)], side="right") - 1
         pieces = [
             part[max(start - offset, 0) : max(stop - offset, 0)]
-            for part, offset in zip(self.parts, self.starts[:-1], strict=True)
-            if start < offset + len(part) and stop > offset
+            for part, offset in zip(
+                self.parts[first : last + 1], self.starts[first : last + 1], strict=False
+            )
+            if start < stop
         ]
         if len(pieces) == 1:
             return pieces[0]

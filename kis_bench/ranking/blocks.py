@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,10 +63,17 @@ def read_block(items: Any, part: slice, query_lengths: Float64s, first: int) -> 
     vectors = to_block(items[part])
     b, v, d = vectors.shape
     sizes = bound_lengths(vectors.reshape(-1, d))
-    owner = part.start + np.arange(len(sizes)) // v
-    require_finite(sizes, "item", owner)
-    longest = sizes.argmax()
+    longest = sizes.argmax()  # of NaN, too
+    if not np.isfinite(sizes[longest]):
+        require_finite(sizes, "item", part.start + np.arange(len(sizes)) // v)
     if len(query_lengths):
         query = query_lengths.argmax()
-        require_no_overflow(query_lengths[query], sizes[longest], first + query, owner[longest])
-    return Block(part.start, b, vectors, float(sizes[longest]), None, None, None)
+        item = part.start + longest // v
+        require_no_overflow(query_lengths[query], sizes[longest], first + query, item)
+    return Block(part.start, b, vectors, round_length(sizes[longest]), None, None, None)
+
+
+def round_length(length: float) -> float:
+    """A length that is no shorter and at most a thousandth longer, one for many: what follows from it is known then."""
+    mantissa, exponent = math.frexp(length)
+    return math.ldexp(math.ceil(mantissa * 2**10), exponent - 10)

@@ -115,12 +115,10 @@ def score_pairs(queries: Float32s, block: Float32s, rows: Int64s, vectors: Int64
     return scores
 
 
-def join_vectors(items: Int64s, rows: Int64s, signs: NDArray[np.int8]) -> Decided:
-    """Where items stand, from pairs of one of their vectors and a query: the best of an item's vectors counts."""
-    order = np.lexsort((rows, items))
-    items, rows, signs = items[order], rows[order], signs[order]
+def join_vectors(decided: Decided) -> Decided:
+    """Where items stand, from decided pairs of one of their vectors and a query: the best of these counts."""
+    order = np.lexsort((decided.rows, decided.items))
+    items, rows, signs = decided.items[order], decided.rows[order], decided.signs[order]
     new = (np.diff(items, prepend=-1) != 0) | (np.diff(rows, prepend=-1) != 0)
     starts = np.flatnonzero(new)
-    if len(starts) == len(signs):
-        return Decided(items, rows, signs)
     return Decided(items[starts], rows[starts], np.maximum.reduceat(signs, starts))

@@ -8,17 +8,18 @@ sums of float32, in any order, with or without fused operations, but in no narro
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.records import Float32s, Int64s
 
-BAND_ITEMS = (
-    128  #: of a block of scores that are compared at once; at most 255, for counts of uint8
-)
+CALLS_TO_TURN = 4  #: with the same queries; before, it costs more than it saves
+BAND_ROWS = 248  #: of scores that are compared at once; uint8 has to count them
+ROW_NUMBERS = 1024  #: of a row
 
 
 class Compared(NamedTuple):
@@ -64,45 +65,51 @@ MakeEngine = Callable[[Float32s], Engine]  #: from all queries ``[q, d]``
 
 
 class NumpyEngine:
-    """Scores laid out items by queries, which adds up whole rows where counts are taken.
-
-    The buffers of each thread are kept from block to block.
-    """
+    """Scores laid out items by queries, so that counts add up whole rows; buffers are kept for each thread."""
 
     threads: int | None = None
 
     def __init__(self, queries: Float32s) -> None:
-        self.queries, self.turned = queries, dict[tuple[int, int], Float32s]()
-        self.buffers = threading.local()
+        self.queries, self.kept = queries, threading.local()
+        self.calls, self.turned = Counter[int](), dict[int, Float32s]()  # of each first row
 
-    def multiply(self, rows: slice, block: Float32s) -> BlockScores:
+    def multiply(self, rows: slice, block: Float32s) -> NumpyScores:
         b, v, d = block.shape
-        name = (rows.start, rows.stop)
-        turned = self.turned.get(name)
-        if turned is None:  # threads that come at once make the same
-            turned = self.turned[name] = np.ascontiguousarray(self.queries[rows].T)
+        turned = self.turn(rows)
         q = turned.shape[1]
-        every = self.take_buffer("every", b * v * q).reshape(b * v, q)
+        every = self.take_buffer("every", np.float32, b * v * q).reshape(b * v, q)
         np.matmul(block.reshape(-1, d), turned, out=every)
+        size = min(b * q, BAND_ROWS * max(q, ROW_NUMBERS))
+        flags = (self.take_buffer(name, np.bool_, size) for name in ("above", "open"))
         if v == 1:
-            return NumpyScores(every, every)
-        best = self.take_buffer("best", b * q).reshape(b, q)
+            return NumpyScores(every, every, *flags)
+        best = self.take_buffer("best", np.float32, b * q).reshape(b, q)
         np.max(every.reshape(b, v, q), axis=1, out=best)
-        return NumpyScores(every, best)
+        return NumpyScores(every, best, *flags)
 
-    def take_buffer(self, name: str, size: int) -> Float32s:
-        kept: Float32s | None = getattr(self.buffers, name, None)
+    def turn(self, rows: slice) -> Float32s:
+        """Some queries as columns ``[d, q]``; they are copied, which makes products quicker, once that pays."""
+        self.calls[rows.start] += 1
+        if self.calls[rows.start] == CALLS_TO_TURN:
+            self.turned[rows.start] = np.ascontiguousarray(self.queries[rows].T)
+        return self.turned.get(rows.start, self.queries[rows].T)
+
+    def take_buffer(self, name: str, kind: type, size: int) -> NDArray[Any]:
+        """An array in memory that was used before, as a rule: fresh memory costs as much as what is done in it."""
+        kept: NDArray[Any] | None = getattr(self.kept, name, None)
         if kept is None or len(kept) < size:
-            kept = np.empty(size, np.float32)
-            setattr(self.buffers, name, kept)
+            kept = np.empty(size, kind)
+            setattr(self.kept, name, kept)
         return kept[:size]
 
 
 class NumpyScores:
-    """Scores of vectors ``every [b v, q]`` and of items, their ``best [b, q]``."""
+    """Scores of vectors ``every [b v, q]`` and the best of each item's, ``[b, q]``; two buffers for bands."""
 
-    def __init__(self, every: Float32s, best: Float32s) -> None:
-        self.every, self.best = every, best
+    def __init__(
+        self, every: Float32s, best: Float32s, above: NDArray[np.bool_], open_: NDArray[np.bool_]
+    ) -> None:
+        self.every, self.best, self.flags = every, best, (above, open_)
 
     def read(self) -> Float32s:
         return self.best
@@ -112,38 +119,49 @@ class NumpyScores:
     ) -> Compared:
         b, q = self.best.shape
         counts, places = np.zeros(q, np.int64), []
-        kept = np.empty((b if keep else min(b, BAND_ITEMS), q), bool)
-        padded = np.zeros(-(-min(b, BAND_ITEMS) * q // 8) * 8, bool)  # read by eight below
-        for start in range(0, b, BAND_ITEMS):
-            scores = self.best[start : start + BAND_ITEMS]
-            above = kept[start if keep else 0 :][: len(scores)]
-            open_ = padded[: scores.size].reshape(scores.shape)
-            np.greater(scores, high, out=above)
-            np.greater_equal(scores, low, out=open_)
+        kept = np.empty((b if keep else 0, q), bool)
+        # Some rows of few queries as one, for what is done with a row costs as much as 100 numbers in it.
+        fold = choose_fold(b, q)
+        low_row, high_row = np.tile(low, fold), np.tile(high, fold)
+        for start in range(0, b, BAND_ROWS * fold):
+            scores = self.best[start : start + BAND_ROWS * fold].reshape(-1, fold * q)
+            above, open_ = (flags[: scores.size].reshape(scores.shape) for flags in self.flags)
+            np.greater(scores, high_row, out=above)
+            np.greater_equal(scores, low_row, out=open_)
             np.not_equal(above, open_, out=open_)  # what is above is not below
+            places.append(find_true(open_) + start * q)
+            part = slice(start, start + BAND_ROWS * fold)
             if weights is None:
-                counts += np.add.reduce(above.view(np.uint8), axis=0, dtype=np.uint8)
-            else:
-                counts += weights[start : start + len(scores)] @ above
-            found = find_true(padded, scores.size)
-            if len(found):
-                places.append(found + start * q)
-        items, rows = np.divmod(np.concatenate([np.zeros(0, np.int64), *places]), q)
-        v = len(self.every) // max(1, b)
-        if v > 1:
+                sums = np.add.reduce(above.view(np.uint8), axis=0, dtype=np.uint8)
+                counts += sums.reshape(fold, q).sum(axis=0, dtype=np.int64)
+            else:  # exact, for they are small; BLAS has no product of whole numbers
+                flags = above.reshape(-1, q).astype(np.float32)
+                counts += (weights[part].astype(np.float32) @ flags).astype(np.int64)
+            if keep:
+                kept[part] = above.reshape(-1, q)
+        items, rows = np.divmod(np.concatenate(places), q)
+        if len(self.every) > b:
+            v = len(self.every) // b
             vectors = (items[:, None] * v + np.arange(v)).ravel()
             rows = np.repeat(rows, v)
             near = self.every[vectors, rows] >= low[rows]
             items, rows = vectors[near], rows[near]
-        return Compared(counts, kept if keep else kept[:0], items, rows)
+        return Compared(counts, kept, items, rows)
 
 
-def find_true(flags: NDArray[np.bool_], size: int) -> Int64s:
-    """Where the first ``size`` of some flags are True, which few are; the number of all is a multiple of 8."""
-    words = np.flatnonzero(flags[: -(-size // 8) * 8].view(np.uint64))
+def choose_fold(b: int, q: int) -> int:
+    """A power of two that divides the rows ``b``, of which so many make one of `ROW_NUMBERS` at most."""
+    fold = 1
+    while 2 * fold * q <= ROW_NUMBERS and b % (2 * fold) == 0:
+        fold *= 2
+    return fold
+
+
+def find_true(flags: NDArray[np.bool_]) -> Int64s:
+    """Where some flags, which lie together, are True: faster than flatnonzero where hardly any is."""
+    flat = flags.reshape(-1)
+    whole = len(flat) // 8 * 8
+    words = np.flatnonzero(flat[:whole].view(np.uint64) != 0)
     places = (words[:, None] * 8 + np.arange(8)).ravel()
-    places = places[flags[places]]
-    inside: Int64s = places[
-        : np.searchsorted(places, size)
-    ]  # behind it lies what an earlier band left
-    return inside
+    found = places[flat[places]]
+    return found if whole == len(flat) else np.append(found, whole + np.flatnonzero(flat[whole:]))

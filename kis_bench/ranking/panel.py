@@ -20,9 +20,13 @@ from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 from kis_bench.threads import count_shares, share_out
 
 BLOCK_QUERIES = 1024
-BLOCK_VECTORS, MOST_VECTORS = 512, 4096  #: of a block of items, for many queries and for few
-BLOCK_SCORES = 2**17  #: that few queries have in a block at least
-MANY_PAIRS = 2**14  #: undecided, from which on it pays to look for equal items first
+BLOCK_VECTORS, LEAST_VECTORS = 2048, 256  #: of a block of items; the latter where threads share few
+MANY_PAIRS = (
+    2**10
+)  #: that float32 leaves open in a block, from which on there may be many equal items ...
+SHARE_OF_PAIRS = (
+    1 / 256
+)  #: ... if they are as many of all; four times what targets drawn at random leave open
 
 
 class Panel:
@@ -45,6 +49,7 @@ class Panel:
         self.equal = EqualItems(queries, items)
         self.used = (queries != 0).any(axis=0)
         self.suspects_copies = False
+        self.limits: dict[int, tuple[float, list[tuple[Float32s, Float32s]]]] = {}
 
         def find(few: Any, pools: Any) -> Mark:
             return find_mark(queries, query_lengths, items, few, pools, first)
@@ -76,7 +81,7 @@ class Panel:
         self.lock = threading.Lock()
         counts = np.zeros((len(self.marks), 2, q), np.int64)
         terms, threads = q * n * v * d, self.engine.threads
-        width = block_items or choose_width(q, n, v, count_shares(terms, threads))
+        width = block_items or choose_width(n, v, count_shares(terms, threads))
         self.width = min(width, max(1, n))
         self.groups = None if self.codes is None else GroupMarks(self.codes, self.width, q)
         starts = range(0, n, self.width)
@@ -123,13 +128,14 @@ class Panel:
             block = block.join_copies(self.used)
         counts = np.zeros((len(self.marks), 2, len(self.queries)), np.int64)
         for number, rows in enumerate(self.panels):
-            error = float32_bound(self.query_lengths[rows], block.longest, block.vectors.shape[2])
-            scores, compared = self.compare(block, rows, error)
-            if block.number is None and max(len(each.rows) for each in compared) > MANY_PAIRS:
+            scores, compared = self.compare(block, rows)
+            many = len(block.vectors) * (rows.stop - rows.start) * SHARE_OF_PAIRS
+            many = max(MANY_PAIRS, many)
+            if block.number is None and max(len(each.rows) for each in compared) > many:
                 self.suspects_copies = True  # in the blocks to come, too
                 block = block.join_copies(self.used)
                 if block.number is not None:
-                    scores, compared = self.compare(block, rows, error)
+                    scores, compared = self.compare(block, rows)
             for m, (mark, one) in enumerate(zip(self.marks, compared, strict=True)):
                 decided = self.decide(mark, block, rows, one)
                 if m < self.counted or self.groups is None:
@@ -138,25 +144,38 @@ class Panel:
                     counts[m, :, rows] = self.groups.add(block, rows, one.above, decided)
             if self.tops[number].k:
                 best = scores.read()
+                best = best if block.number is None else best[block.number]
                 with self.lock:
-                    self.tops[number].add(
-                        start, best if block.number is None else best[block.number], error
-                    )
+                    self.tops[number].add(start, best, self.find_error(rows, block.longest))
         return counts, block.size
 
-    def compare(
-        self, block: Block, rows: slice, error: Float64s
-    ) -> tuple[BlockScores, list[Compared]]:
+    def compare(self, block: Block, rows: slice) -> tuple[BlockScores, list[Compared]]:
         """Float32 scores of a block, and what they say under each mark."""
+        limits = self.find_limits(rows, block.longest)
         scores = self.engine.multiply(rows, block.vectors)
         return scores, [
-            scores.compare(*mark.limits(error, rows), block.weights, keep=m >= self.counted)
-            for m, mark in enumerate(self.marks)
+            scores.compare(*limit, block.weights, keep=m >= self.counted)
+            for m, limit in enumerate(limits)
         ]
+
+    def find_error(self, rows: slice, longest: float) -> Float64s:
+        """How far float32 scores with vectors up to a length may be off ``[q]``."""
+        return float32_bound(self.query_lengths[rows], longest, self.queries.shape[1])
+
+    def find_limits(self, rows: slice, longest: float) -> list[tuple[Float32s, Float32s]]:
+        """What `Mark.limits` says under each mark; as a rule what it said of the block before."""
+        known, limits = self.limits.get(rows.start, (-1.0, []))
+        if known != longest:
+            error = self.find_error(rows, longest)
+            limits = [mark.limits(error, rows) for mark in self.marks]
+            self.limits[rows.start] = longest, limits
+        return limits
 
     def decide(self, mark: Mark, block: Block, rows: slice, left: Compared) -> Decided:
         """Which of the pairs of a block that float32 scores left open are above or level with a mark."""
         _, v, d = block.vectors.shape
+        if len(left.rows) == 0:
+            return Decided(left.vectors, left.rows, np.zeros(0, np.int8))
         items, who = left.vectors // v, rows.start + left.rows
         same = block.place(mark.items[rows])
         same = np.where(same < 0, -1, same * v + mark.inner[rows])[left.rows] == left.vectors
@@ -173,25 +192,22 @@ class Panel:
             who,
             same,
         )
-        return join_vectors(items, left.rows, signs)
+        decided = Decided(items, left.rows, signs)
+        return decided if v == 1 else join_vectors(decided)
 
 
 def count_items(block: Block, compared: Compared, decided: Decided) -> Int64s:
     """Items of a block above the mark and level with it, ``[2, q]``."""
     q = len(compared.counts)
-    weights = None if block.weights is None else block.weights[decided.items].astype(np.float64)
-    found = np.zeros((2, q), np.int64)
-    for i, sign in enumerate((1, 0)):
-        some = decided.signs == sign
-        found[i] = np.bincount(
-            decided.rows[some], None if weights is None else weights[some], minlength=q
-        )
+    some = decided.signs >= 0
+    places = decided.rows[some] + q * (decided.signs[some] == 0)
+    weights = None if block.weights is None else block.weights[decided.items[some]]
+    found = np.bincount(places, weights, minlength=2 * q).astype(np.int64).reshape(2, q)
     found[0] += compared.counts
     return found
 
 
-def choose_width(q: int, n: int, v: int, threads: int) -> int:
-    """Items in a block: scores that stay in the cache, and several blocks for each thread."""
-    vectors = min(max(BLOCK_VECTORS, BLOCK_SCORES // max(1, q)), MOST_VECTORS)
+def choose_width(n: int, v: int, threads: int) -> int:
+    """Items in a block: few enough for the cache, and for several blocks for each thread."""
     shared = -(-n * v // (4 * threads)) if threads > 1 else n * v
-    return max(1, min(vectors, max(shared, BLOCK_VECTORS // 4)) // v)
+    return max(1, min(BLOCK_VECTORS, max(shared, LEAST_VECTORS)) // v)

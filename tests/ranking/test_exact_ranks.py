@@ -1,5 +1,6 @@
 """Ranks against exact rational arithmetic: planted ties, near-ties, blocks, threads, wrong input."""
 
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -7,11 +8,64 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from threadpoolctl import threadpool_limits
 
-from kis_bench.errors import BadVector
-from kis_bench.ranking import target_ranks, top_items
+from kis_bench import threads
+from kis_bench.errors import BadVector, KisBenchError
+from kis_bench.ranking import panel, target_ranks, top_items
+from kis_bench.ranking.engines import Compared, NumpyEngine
+from kis_bench.ranking.exact_scores import bound_lengths, float32_bound
 
 UP = np.float32(np.inf)
+
+
+class ThreeThreads(NumpyEngine):
+    threads = 3
+
+
+class WorstEngine:
+    """Scores that are off by nearly as much as an engine's may be, upwards or downwards by chance."""
+
+    threads = 1
+
+    def __init__(self, queries):
+        self.queries, self.rng = queries, np.random.default_rng(3)
+
+    def multiply(self, rows, block):
+        b, v, d = block.shape
+        flat, queries = block.reshape(-1, d), self.queries[rows]
+        bound = float32_bound(bound_lengths(queries), bound_lengths(flat).max(), d)
+        real = flat.astype(np.float64) @ queries.T.astype(np.float64)
+        room = np.maximum(bound - 2.0**-24 * np.abs(real), 0)  # which rounding the sum may take
+        off = self.rng.choice([-0.99, 0.0, 0.99], real.shape) * room
+        return WorstScores((real + off).astype(np.float32).reshape(b, v, -1))
+
+
+class WorstScores:
+    def __init__(self, scores):
+        self.scores = scores
+
+    def read(self):
+        return self.scores.max(axis=1)
+
+    def compare(self, low, high, weights, *, keep):
+        above = self.read() > high
+        left = (self.scores >= low) & ~above[:, None]
+        vectors, rows = np.nonzero(left.reshape(-1, len(low)))
+        weights = np.ones(len(above), np.int64) if weights is None else weights
+        return Compared(weights @ above, above[: len(above) if keep else 0], vectors, rows)
+
+
+ENGINES = ["numpy", ThreeThreads, WorstEngine]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def many_threads_and_early_looks_for_copies():
+    """Small products are shared out, too, and few undecided pairs make items be compared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "MANY_TERMS", 0)
+        patch.setattr(panel, "MANY_PAIRS", 1)
+        yield
 
 
 def exact_scores(queries, items):
@@ -28,9 +82,15 @@ def exact_scores(queries, items):
     ]
 
 
-def check(queries, items, targets, groups=None, k=3, **blocks):
-    ranks = target_ranks(queries, items, targets, groups=groups, top_k=k, **blocks)
+def check(queries, items, targets, groups=None, k=3, wider=(), **blocks):
+    ranks = target_ranks(queries, items, targets, groups=groups, top_k=k, relevant=wider, **blocks)
     for i, scores in enumerate(exact_scores(queries, items)):
+        for r, sets in enumerate(wider):
+            mark = max((scores[t] for t in sets[i]), default=None)
+            best = 0 if mark is None else 1 + sum(s > mark for s in scores)
+            rivals = [s for j, s in enumerate(scores) if j not in sets[i]]
+            found = ranks.relevant_best[i, r], ranks.relevant_worst[i, r]
+            assert found == (best, best and best + sum(s == mark for s in rivals))
         mark = max(scores[t] for t in targets[i])
         best, worst = 1 + sum(s > mark for s in scores), sum(s >= mark for s in scores)
         assert (ranks.best[i], ranks.worst[i], ranks.rank[i]) == (best, worst, (best + worst) / 2)
@@ -78,13 +138,20 @@ def cases(draw):
         st.lists(st.lists(st.integers(0, n - 1), min_size=1, max_size=4), min_size=q, max_size=q)
     )
     groups = draw(st.none() | st.lists(st.sampled_from("abcd"), min_size=n, max_size=n))
-    return queries, items, targets, groups
+    some = st.lists(st.integers(0, n - 1), max_size=12)
+    wider = [[draw(some) for _ in range(q)] for _ in range(draw(st.integers(0, 2)))]
+    return queries, items, targets, groups, draw(st.integers(0, 13)), wider
 
 
-@given(cases(), st.integers(0, 13), st.none() | st.integers(1, 5), st.none() | st.integers(1, 13))
-@settings(deadline=None, max_examples=300)
-def test_ranks_are_those_of_rational_arithmetic(case, k, block_queries, block_items):
-    check(*case, k=k, block_queries=block_queries, block_items=block_items)
+@given(
+    cases(),
+    st.none() | st.integers(1, 5),
+    st.none() | st.integers(1, 13),
+    st.sampled_from(ENGINES),
+)
+@settings(deadline=None, max_examples=400)
+def test_ranks_are_those_of_rational_arithmetic(case, block_queries, block_items, engine):
+    check(*case, block_queries=block_queries, block_items=block_items, engine=engine)
 
 
 def planted(seed=0, n=400, q=12, d=48, v=None):
@@ -116,15 +183,56 @@ def test_planted_ties_do_not_depend_on_blocks(v):
             np.testing.assert_array_equal(getattr(other, name), value)
 
 
+def copies(kind, v, n=60, d=5):
+    """Items that are copies of a few, and queries, one of which sees but two coordinates."""
+    rng = np.random.default_rng(4)
+    distinct = {"constant": 1, "seven": 7, "half": n // 2}[kind]
+    items = rng.standard_normal((distinct, v, d)).astype(np.float32)
+    items = items[rng.integers(0, distinct, n)]
+    items[::2] *= np.where(items[::2] == 0, np.float32(-1), np.float32(1))  # -0 is 0
+    if kind == "half":  # others differ in the last place only
+        items[1::5, 0, 0] = np.nextafter(items[1::5, 0, 0], UP)
+    queries = rng.standard_normal((9, d)).astype(np.float32)
+    queries[3, 2:] = 0
+    targets = [rng.choice(n, 1 + i % 2, replace=False).tolist() for i in range(9)]
+    wider = [[rng.choice(n, 11 * (i % 3), replace=False).tolist() for i in range(9)]]
+    return queries, items[:, 0] if v == 1 else items, targets, wider
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("v", [1, 32])
+@pytest.mark.parametrize("kind", ["constant", "seven", "half"])
+def test_many_equal_items(kind, v, engine):
+    queries, items, targets, wider = copies(kind, v)
+    for groups, width in [([i // 7 for i in range(60)], 16), ([i % 9 for i in range(60)], 60)]:
+        check(queries, items, targets, groups, 4, wider, block_items=width, engine=engine)
+    check(queries, items, targets, list(range(60)), 0, wider, block_items=33, engine=engine)
+
+
 def test_threads_do_not_change_ranks():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
     case = planted(n=3000, q=64, d=256)
-    results = []
-    for threads in (1, 2):
-        with threadpoolctl.threadpool_limits(threads):
-            results.append(target_ranks(*case[:3], groups=case[3], top_k=5))
-    for name, value in vars(results[0]).items():
-        np.testing.assert_array_equal(getattr(results[1], name), value)
+    first = target_ranks(*case[:3], groups=case[3], top_k=5)
+    for count in (1, 2):
+        with threadpool_limits(count):
+            other = target_ranks(*case[:3], groups=case[3], top_k=5, block_items=100)
+        for name, value in vars(first).items():
+            np.testing.assert_array_equal(getattr(other, name), value)
+
+
+def test_progress_is_told_by_the_thread_that_asked():
+    queries, items, targets, _ = planted()
+    told = []
+    target_ranks(
+        queries,
+        items,
+        targets,
+        block_items=7,
+        engine=ThreeThreads,
+        advance=lambda scores: told.append((scores, threading.get_ident())),
+    )
+    assert sum(scores for scores, _ in told) == len(queries) * len(items)
+    assert {thread for _, thread in told} == {threading.get_ident()}
+    assert len(told) == -(-len(items) // 7)
 
 
 def test_cancellation_needs_exact_sums():
@@ -179,15 +287,32 @@ class Sliced:
     """Knows its length, its shape and slices, and nothing else."""
 
     def __init__(self, array):
-        self.array, self.shape, self.longest = array, array.shape, 0
+        self.array, self.shape = array, array.shape
 
     def __len__(self):
         return len(self.array)
 
     def __getitem__(self, part):
         assert isinstance(part, slice)
-        self.longest = max(self.longest, part.stop - part.start)
         return self.array[part]
+
+
+class Vanishing(Sliced):
+    def __getitem__(self, part):
+        if part.start == 200:  # a whole block
+            raise KisBenchError("000200.arrow vanished; run again")
+        return super().__getitem__(part)
+
+
+def test_what_a_thread_cannot_read_ends_all_as_it_was_said():
+    queries, items, targets, _ = planted()
+    before, blas = threading.active_count(), threads.read_blas_threads()
+    with pytest.raises(KisBenchError, match="000200.arrow vanished; run again"):
+        target_ranks(queries, Vanishing(items), targets, block_items=10, engine=ThreeThreads)
+    assert (threading.active_count(), threads.read_blas_threads()) == (before, blas)
+    items[[250, 333], 0] = np.nan
+    with pytest.raises(BadVector, match="item 250"):  # the first, whatever thread meets it when
+        target_ranks(queries, items, targets, block_items=10, engine=ThreeThreads)
 
 
 def test_items_are_read_in_slices(tmp_path):
