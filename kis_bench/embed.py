@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
-
-from kis_bench.encoders import LazyEncoder
-from kis_bench.encoders.batching import Batches
-from kis_bench.encoders.encoding import CheckedModel, Input, TextVectors
-from kis_bench.encoders.feeding import DECODERS, feed_pictures
+from kis_bench.encoders.feeding import DECODERS
+from kis_bench.encoders.passes import ImagePass, Pass, TextPass
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError
-from kis_bench.files.progress import Step, track
-from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
-from kis_bench.store import Encoded, Entry, Shard, Store
+from kis_bench.records import Collection, Embeddings, Query, digest
+from kis_bench.store import Entry, Store
 
 
 def embed_collection(
@@ -38,34 +33,9 @@ def embed_collection(
             finished before stays, and nothing of the batch is kept.
     """
 
-    def encode(
-        missing: list[Shard], look_up: Callable[[int], Vectors]
-    ) -> Generator[Encoded, None, None]:
-        model = load_encoder(encoder)
-        checked, batches = CheckedModel(model), Batches(model, batch_size)
-        first = first_of_content(collection)
-        own = [[i for i in range(shard.start, shard.stop) if first[i] == i] for shard in missing]
-        pictures = ((collection.ids[i], collection.paths[i]) for some in own for i in some)
-        what = f"{collection.name}: images with {encoder.name}"
-        with (
-            track_missing(what, "image", len(entry.ids), missing) as step,
-            feed_pictures(checked, pictures, batch_size=batches.size, decoders=decoders) as feed,
-        ):
-            for shard, encoded in zip(missing, own, strict=True):
-                vectors: list[Vectors] = []
-                left = len(encoded)
-                while left:
-                    batch = feed.take(min(batches.size, left))
-                    vectors += batches.run(checked.images, batch, step.advance)
-                    left -= len(batch)
-                found = dict(zip(encoded, np.concatenate(vectors), strict=True)) if encoded else {}
-                copies = (first[i] for i in range(shard.start, shard.stop))
-                whole = np.stack([found[i] if i in found else look_up(i) for i in copies])
-                step.advance(len(whole) - len(encoded))  # copies of other pictures
-                yield whole, None, checked.made()
-
     entry = images_entry(collection, encoder.key, store)
-    return entry.fill(encode, describe(encoder))
+    with ImagePass(collection, encoder, batch_size, decoders) as work:
+        return fill_entry(entry, work)
 
 
 def embed_texts(
@@ -79,53 +49,25 @@ def embed_texts(
     """The vectors of texts, ``[n, 1, d]``, and which were longer than the encoder's context."""
     entry, texts = texts_entry(queries, encoder.key, store, name)
 
-    def encode(
-        missing: list[Shard], look_up: Callable[[int], Vectors]
-    ) -> Generator[Encoded, None, None]:
-        model = load_encoder(encoder)
-        checked, batches = CheckedModel(model), Batches(model, batch_size)
-        inputs = [Input(*pair) for pair in zip(entry.ids, texts, strict=True)]
-        with track_missing(
-            f"{name}: texts with {encoder.name}", "text", len(texts), missing
-        ) as step:
-            for shard in missing:
-                some = inputs[shard.start : shard.stop]
-                parts: list[TextVectors] = batches.run(checked.texts, some, step.advance)
-                vectors, cut = (np.concatenate(part) for part in zip(*parts, strict=True))
-                yield vectors, cut, checked.made()
-
-    return entry.fill(encode, describe(encoder))
+    with TextPass(name, entry.ids, texts, encoder, batch_size) as work:
+        return fill_entry(entry, work)
 
 
-def load_encoder(encoder: Encoder) -> Encoder:
-    """The encoder, ready to encode."""
-    if not isinstance(encoder, LazyEncoder):
-        return encoder
-    with track(f"loading {encoder.name}"):
-        return encoder.encoder
-
-
-def track_missing(
-    what: str, unit: str, n: int, missing: Sequence[Shard]
-) -> AbstractContextManager[Step]:
-    """A step over n items, of which those of some shards are missing."""
-    done = n - sum(shard.stop - shard.start for shard in missing)
-    return track(what, unit=unit, total=n, done=done)
+def fill_entry(entry: Entry, work: Pass[Any]) -> Embeddings:
+    """All vectors; in a new entry, shards hold what the model does in about a minute."""
+    if entry.shard_items is None:
+        entry = entry.settle(work.choose_shard_items())
+    return entry.fill(
+        lambda missing, copies: work.encode(
+            [range(one.start, one.stop) for one in missing], copies
+        ),
+        describe(work.encoder),
+    )
 
 
 def describe(encoder: Encoder) -> Callable[[], dict[str, object]]:
     """What a manifest says of an encoder; its context may be known only once it is loaded, hence a function."""
     return lambda: {"encoder": encoder.name, "context_length": encoder.context_length}
-
-
-def first_of_content(collection: Collection) -> list[int]:
-    """For each item the first one whose file is the same.
-
-    Only that one is encoded: a model's numbers may differ in the last bit from batch to batch, and identical pictures
-    must tie exactly.
-    """
-    first: dict[str, int] = {}
-    return [first.setdefault(digest, i) for i, digest in enumerate(collection.content)]
 
 
 def images_entry(collection: Collection, key: str, store: Store) -> Entry:

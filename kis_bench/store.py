@@ -11,13 +11,14 @@ write the same shard at once, and interrupted work goes on at the first missing 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +34,8 @@ from kis_bench.records import Embeddings, Vectors
 
 STORE_VERSION = 1
 KEYS = 2  #: of what keys are made: 2: those of functions cover their code
-SHARD_ITEMS = 512  #: what a killed run loses at most
+SHARD_ITEMS = 512  #: where nobody chose another number
+MANIFEST, SHARD_NAME = "manifest.json", re.compile(r"(\d+)-(\d+)\.arrow")
 READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
 
 
@@ -54,10 +56,10 @@ class Store:
 
     Args:
         path: the folder; made when something is written.
-        shard_items: items in a shard.
+        shard_items: items in a shard of new entries; None: chosen by who fills them.
     """
 
-    def __init__(self, path: str | Path, *, shard_items: int = SHARD_ITEMS) -> None:
+    def __init__(self, path: str | Path, *, shard_items: int | None = None) -> None:
         self.path, self.shard_items = Path(path), shard_items
 
     def entry(
@@ -74,7 +76,8 @@ class Store:
                 "be a text that changes whenever the vectors could"
             )
         folder = self.path / f"{safe(dataset)}-{fingerprint[:16]}" / safe(key) / safe(role)
-        return Entry(folder, key, tuple(ids), self.shard_items)
+        chosen = find_shard_items(folder, len(ids)) or self.shard_items
+        return Entry(folder, key, tuple(ids), chosen)
 
 
 def default_store() -> Path:
@@ -114,11 +117,25 @@ class Entry:
     folder: Path
     key: str
     ids: tuple[str, ...]
-    shard_items: int
+    shard_items: int | None  # None: it is new, and nobody chose yet
 
     def shards(self) -> list[Shard]:
-        n = len(self.ids)
-        return [Shard(i, min(i + self.shard_items, n)) for i in range(0, n, self.shard_items)]
+        n, items = len(self.ids), self.shard_items or SHARD_ITEMS
+        return [Shard(i, min(i + items, n)) for i in range(0, n, items)]
+
+    def settle(self, shard_items: int) -> Entry:
+        """The entry with so many items in a shard, or as many as another process chose that was faster.
+
+        It is recorded in the manifest, and all who write to the entry keep to it.
+        """
+        found = find_shard_items(self.folder, len(self.ids))
+        if found is None:
+            content = self.make_manifest({"shard_items": shard_items}, {})
+            if not write_first(self.folder / MANIFEST, content):
+                found = find_shard_items(self.folder, len(self.ids))
+                if found is None:  # it is damaged
+                    write_whole(self.folder / MANIFEST, content)
+        return replace(self, shard_items=found or shard_items)
 
     def missing(self) -> list[Shard]:
         """Shards that are not there, or damaged; damaged ones will be written over."""
@@ -140,14 +157,17 @@ class Entry:
             BadVector, KisBenchError: see `write_shard`; what was finished before stays.
         """
         remove_strays(self.folder)
-        shards = self.shards()
+        settled = self.settle(self.shard_items or SHARD_ITEMS)
+        if settled.shard_items != self.shard_items:
+            return settled.fill(encode, about)
+        shards, items = self.shards(), settled.shard_items or SHARD_ITEMS
         found = {shard: self.find_shard(shard) for shard in shards}
         missing = [shard for shard in shards if found[shard] is None]
 
         def look_up(item: int) -> Vectors:
-            stored = found[shards[item // self.shard_items]]
+            stored = found[shards[item // items]]
             assert stored is not None  # shards come in their order
-            vector: Vectors = take_vectors(stored.table)[item % self.shard_items]
+            vector: Vectors = take_vectors(stored.table)[item % items]
             return vector
 
         if missing:
@@ -155,7 +175,7 @@ class Entry:
                 for shard in missing:
                     found[shard] = self.write_shard(shard, *next(encoded))
         whole = {shard: stored for shard, stored in found.items() if stored is not None}
-        if missing or not (self.folder / "manifest.json").exists():
+        if missing:
             self.write_manifest(about(), {shard: one.digest for shard, one in whole.items()})
         return self.join([stored.table for stored in whole.values()])
 
@@ -298,6 +318,12 @@ class Entry:
 
     def write_manifest(self, encoder: Mapping[str, Any], digests: Mapping[Shard, str]) -> None:
         """What the shards are, their digests, and about the encoder."""
+        write_whole(
+            self.folder / MANIFEST,
+            self.make_manifest({**encoder, "shard_items": self.shard_items}, digests),
+        )
+
+    def make_manifest(self, about: Mapping[str, Any], digests: Mapping[Shard, str]) -> bytes:
         shards = [
             {"file": shard.file_name, "start": shard.start, "stop": shard.stop, "sha256": digest}
             for shard, digest in digests.items()
@@ -307,12 +333,31 @@ class Entry:
             "keys": KEYS,
             "key": self.key,
             "n": len(self.ids),
-            **encoder,
+            **about,
             "shards": shards,
         }
-        write_whole(
-            self.folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode()
-        )
+        return json.dumps(manifest, indent=1, sort_keys=True).encode()
+
+
+def find_shard_items(folder: Path, n: int) -> int | None:
+    """How many items a shard of an entry holds: as its manifest says, else as the names of its shards do.
+
+    Args:
+        n: items of the dataset.
+
+    Returns:
+        None for a new entry, of which there is neither.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        said = json.loads((folder / MANIFEST).read_bytes())["shard_items"]
+        if isinstance(said, int) and said > 0:
+            return said
+    names = [SHARD_NAME.fullmatch(file.name) for file in folder.glob("*.arrow")]
+    places = [(int(name[1]), int(name[2])) for name in names if name]
+    whole = [stop - start for start, stop in places if stop < n]
+    if not places:
+        return None
+    return min(whole) if whole else SHARD_ITEMS
 
 
 def about(table: pa.Table) -> dict[str, Any]:

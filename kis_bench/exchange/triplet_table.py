@@ -19,7 +19,7 @@ from kis_bench.datasets.reset import (
     TRIPLET_FILES,
     parse_item_id,
 )
-from kis_bench.embed import first_of_content
+from kis_bench.encoders.passes import find_first_of_content
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.reset_csv import format_csv, read_cells
 from kis_bench.files.progress import track
@@ -70,7 +70,7 @@ def sample_triplets(
         KisBenchError: bins that are none, too few pictures, no triplet at all.
     """
     pool = np.array(
-        [i for i, first in enumerate(first_of_content(collection)) if i == first], np.int64
+        [i for i, first in enumerate(find_first_of_content(collection)) if i == first], np.int64
     )
     if len(pool) < LEAST_PICTURES:
         raise KisBenchError(

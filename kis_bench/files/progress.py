@@ -31,6 +31,7 @@ class Step:
     total: int | None = None
     done: int = 0
     began_with: int = 0  # of done, what was there before
+    limit: str = ""  # the stage that it waits for longest, where somebody measures that
     started_s: float = field(default_factory=time.time)
     watcher: Watcher | None = None
 

@@ -1,0 +1,263 @@
+"""One pass of a dataset's images or texts through a model: batch by batch, timed by what it waits for."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.batching import Batches
+from kis_bench.encoders.encoding import CheckedModel, Input
+from kis_bench.encoders.feeding import DECODERS, Feed, feed_pictures
+from kis_bench.encoders.protocol import Encoder
+from kis_bench.files.progress import track
+from kis_bench.records import Collection, Vectors
+
+SHARD_SECONDS = 60.0  #: of work that a shard should hold, for that is what a killed run loses
+TRIAL_SECONDS = 2.0  #: in which a model's speed is found; one batch at least, and one more after it
+MOST_SHARDS = 4096  #: of a dataset; each is a file that is mapped
+MOST_SHARD_BYTES = 64 * 2**20  #: of the vectors of a shard
+
+Row = TypeVar("Row")  # what a model says of one item
+Copies = Callable[[int], Vectors]  # gives the vectors of an item that is stored already
+Encoded = tuple[Vectors, NDArray[np.bool_] | None, dict[str, str | None]]
+
+
+class Pass(ABC, Generic[Row]):
+    """The items of a dataset on their way through a model; a context manager.
+
+    Batches begin at multiples of their size, wherever shards end, so that the last bits of vectors don't depend on
+    how fast the model is.
+
+    Args:
+        what: is done, in the line that shows how far it is.
+        n: items of the dataset.
+    """
+
+    unit: str  # of what is counted
+
+    def __init__(self, encoder: Encoder, what: str, n: int, batch_size: int | None) -> None:
+        self.encoder, self.what, self.n, self.batch_size = encoder, what, n, batch_size
+        self.found: dict[int, Row] = {}  # by position; not stored yet
+        self.ahead: list[int] = []  # positions that are on their way
+        self.seconds = dict.fromkeys(("decode", "forward", "disk"), 0.0)
+        self.opened = ExitStack()
+
+    def __enter__(self) -> Pass[Row]:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.opened.__exit__(*error)  # type: ignore[arg-type]
+
+    @property
+    def limit(self) -> str | None:
+        """Which stage it waited for longest: decode, forward or disk; None: nothing had to be encoded."""
+        return (
+            max(self.seconds, key=self.seconds.__getitem__) if any(self.seconds.values()) else None
+        )
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] += time.perf_counter() - started
+        self.step.limit = self.limit or ""
+
+    def choose_shard_items(self) -> int:
+        """How many items a shard should hold, from the speed of the first batches, which are kept for `encode`."""
+        self.begin(range(self.n))
+        started = warm = time.perf_counter()
+        warmed = 0  # items of the first batch, which tells only where it is alone
+        for start in range(0, self.n, self.batch):
+            self.encode_batch(start, self.n)
+            now = time.perf_counter()
+            if not start:
+                warm, warmed = now, len(self.found)
+                pace_s = (now - started) / max(warmed, 1)
+                if pace_s * self.batch >= SHARD_SECONDS:
+                    break
+            elif len(self.found) > warmed:
+                pace_s = (now - warm) / (len(self.found) - warmed)
+                if now - started >= TRIAL_SECONDS:
+                    break
+        return choose_shard_items(
+            self.n, pace_s, self.batch, 4 * self.encoder.vectors_per_item * self.encoder.dim
+        )
+
+    def encode(self, missing: Sequence[range], copies: Copies) -> Generator[Encoded, None, None]:
+        """What shards hold, which lie at some positions; see `kis_bench.store.Entry.fill`."""
+        self.begin([i for shard in missing for i in shard])
+        for shard in missing:
+            for start in range(shard.start, shard.stop, self.batch):
+                self.encode_batch(start, shard.stop)
+            vectors, flags = self.join(shard, copies)
+            for i in shard:
+                self.found.pop(i, None)
+            with self.time("disk"):
+                yield vectors, flags, self.checked.made()
+
+    def begin(self, positions: Sequence[int]) -> None:
+        """Loads the model and makes items at these positions ready, unless just that was begun before."""
+        own = [*self.choose(positions)]
+        if own == self.ahead:
+            return
+        self.opened.close()
+        model = load_encoder(self.encoder)
+        self.checked, self.batches = CheckedModel(model), Batches(model, self.batch_size)
+        self.batch, self.ahead = self.batches.size, own
+        left = [i for i in own if i not in self.found]
+        done = self.n - len(positions) + len(own) - len(left)
+        self.step = self.opened.enter_context(
+            track(self.what, unit=self.unit, total=self.n, done=done)
+        )
+        self.open(left)
+
+    def encode_batch(self, start: int, stop: int) -> None:
+        """Encodes one batch, or what is left of it before ``stop``."""
+        positions = range(start, min(start + self.batch, stop))
+        left = [i for i in self.choose(positions) if i not in self.found]
+        n_copies = sum(1 for i in positions if i not in self.found) - len(left)
+        while left:
+            with self.time("decode"):
+                inputs = self.take(left)
+            with self.time("forward"):
+                rows = self.run(inputs)
+            self.found.update(zip(left, rows, strict=False))
+            left = left[len(inputs) :]
+        self.step.advance(n_copies)
+
+    @abstractmethod
+    def choose(self, positions: Iterable[int]) -> Iterator[int]:
+        """Those that have to be encoded."""
+
+    def open(self, positions: Sequence[int]) -> None:
+        """Makes them ready."""
+
+    @abstractmethod
+    def take(self, positions: Sequence[int]) -> list[Input]:
+        """The first of them as inputs, one at least."""
+
+    @abstractmethod
+    def run(self, inputs: list[Input]) -> Iterable[Row]: ...
+
+    @abstractmethod
+    def join(self, shard: range, copies: Copies) -> tuple[Vectors, NDArray[np.bool_] | None]:
+        """Vectors of a shard, and which of its texts were cut."""
+
+
+class ImagePass(Pass[Vectors]):
+    """Of pictures, those that are decoded and prepared while the model computes."""
+
+    unit = "image"
+
+    def __init__(
+        self,
+        collection: Collection,
+        encoder: Encoder,
+        batch_size: int | None = None,
+        decoders: int = DECODERS,
+    ) -> None:
+        what = f"{collection.name}: images with {encoder.name}"
+        super().__init__(encoder, what, len(collection), batch_size)
+        self.collection, self.decoders = collection, decoders
+        self.first = find_first_of_content(collection)
+
+    def choose(self, positions: Iterable[int]) -> Iterator[int]:
+        return (i for i in positions if self.first[i] == i)
+
+    def open(self, positions: Sequence[int]) -> None:
+        ids, paths = self.collection.ids, self.collection.paths
+        self.feed: Feed = self.opened.enter_context(
+            feed_pictures(
+                self.checked,
+                ((ids[i], paths[i]) for i in positions),
+                batch_size=self.batch,
+                decoders=self.decoders,
+            )
+        )
+
+    def take(self, positions: Sequence[int]) -> list[Input]:
+        return self.feed.take(len(positions))
+
+    def run(self, inputs: list[Input]) -> Vectors:
+        return np.concatenate(self.batches.run(self.checked.images, inputs, self.step.advance))
+
+    def join(self, shard: range, copies: Copies) -> tuple[Vectors, None]:
+        firsts = (self.first[i] for i in shard)
+        return np.stack([self.found[i] if i in self.found else copies(i) for i in firsts]), None
+
+
+class TextPass(Pass[tuple[Vectors, np.bool_]]):
+    unit = "text"
+
+    def __init__(
+        self,
+        name: str,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        encoder: Encoder,
+        batch_size: int | None = None,
+    ) -> None:
+        super().__init__(encoder, f"{name}: texts with {encoder.name}", len(texts), batch_size)
+        self.inputs = [Input(*pair) for pair in zip(ids, texts, strict=True)]
+
+    def choose(self, positions: Iterable[int]) -> Iterator[int]:
+        return iter(positions)
+
+    def take(self, positions: Sequence[int]) -> list[Input]:
+        return [self.inputs[i] for i in positions]
+
+    def run(self, inputs: list[Input]) -> Iterable[tuple[Vectors, np.bool_]]:
+        for vectors, cut in self.batches.run(self.checked.texts, inputs, self.step.advance):
+            yield from zip(vectors, cut, strict=True)
+
+    def join(self, shard: range, copies: Copies) -> tuple[Vectors, NDArray[np.bool_]]:
+        vectors, cut = zip(*(self.found[i] for i in shard), strict=True)
+        return np.stack(vectors), np.array(cut, dtype=bool)
+
+
+def choose_shard_items(n: int, pace_s: float, batch_size: int, item_bytes: int) -> int:
+    """How many items a shard should hold: about a minute of work.
+
+    A multiple of the batch size by a power of two, or, where a batch takes more than a minute, a power of two. Not so
+    few that there are more than `MOST_SHARDS`, nor so many that their vectors take more than `MOST_SHARD_BYTES`.
+
+    Args:
+        n: items of the dataset.
+        pace_s: seconds that an item takes.
+        item_bytes: of its vectors.
+
+    >>> [choose_shard_items(10_000, pace_s, 16, 2048) for pace_s in (0.001, 0.075, 1, 20)]
+    [32768, 1024, 64, 2]
+    """
+    wanted = SHARD_SECONDS / max(pace_s, 1e-6)
+    wanted = min(wanted, max(batch_size, MOST_SHARD_BYTES // item_bytes))
+    wanted = max(wanted, n / MOST_SHARDS, 1)
+    unit = batch_size if wanted >= batch_size else 1
+    items: int = unit * 2 ** math.floor(math.log2(wanted / unit))
+    return items if n <= items * MOST_SHARDS else 2 * items
+
+
+def load_encoder(encoder: Encoder) -> Encoder:
+    """The encoder, ready to encode."""
+    if not isinstance(encoder, LazyEncoder):
+        return encoder
+    with track(f"loading {encoder.name}"):
+        return encoder.encoder
+
+
+def find_first_of_content(collection: Collection) -> list[int]:
+    """For each item the first one whose file is the same.
+
+    Only that one is encoded: a model's numbers may differ in the last bit from batch to batch, and identical pictures
+    must tie exactly.
+    """
+    first: dict[str, int] = {}
+    return [first.setdefault(digest, i) for i, digest in enumerate(collection.content)]
