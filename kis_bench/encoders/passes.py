@@ -25,12 +25,12 @@ TRIAL_SECONDS = 2.0  #: in which a model's speed is found; one batch at least, a
 MOST_SHARDS = 4096  #: of a dataset; each is a file that is mapped
 MOST_SHARD_BYTES = 64 * 2**20  #: of the vectors of a shard
 
-Row = TypeVar("Row")  # what a model says of one item
+Answer = TypeVar("Answer")  # what a model says of one item
 Copies = Callable[[int], Vectors]  # gives the vectors of an item that is stored already
-Encoded = tuple[Vectors, NDArray[np.bool_] | None, dict[str, str | None]]
+ShardRows = tuple[Vectors, NDArray[np.bool_] | None, dict[str, str | None]]
 
 
-class Pass(ABC, Generic[Row]):
+class Pass(ABC, Generic[Answer]):
     """The items of a dataset on their way through a model; a context manager.
 
     Batches begin at multiples of their size, wherever shards end, so that the last bits of vectors don't depend on
@@ -45,12 +45,12 @@ class Pass(ABC, Generic[Row]):
 
     def __init__(self, encoder: Encoder, what: str, n: int, batch_size: int | None) -> None:
         self.encoder, self.what, self.n, self.batch_size = encoder, what, n, batch_size
-        self.found: dict[int, Row] = {}  # by position; not stored yet
+        self.found: dict[int, Answer] = {}  # by position; not stored yet
         self.ahead: list[int] = []  # positions that are on their way
         self.seconds = dict.fromkeys(("decode", "forward", "disk"), 0.0)
         self.opened = ExitStack()
 
-    def __enter__(self) -> Pass[Row]:
+    def __enter__(self) -> Pass[Answer]:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -91,7 +91,7 @@ class Pass(ABC, Generic[Row]):
             self.n, pace_s, self.batch, 4 * self.encoder.vectors_per_item * self.encoder.dim
         )
 
-    def encode(self, missing: Sequence[range], copies: Copies) -> Generator[Encoded, None, None]:
+    def encode(self, missing: Sequence[range], copies: Copies) -> Generator[ShardRows, None, None]:
         """What shards hold, which lie at some positions; see `kis_bench.store.Entry.fill`."""
         self.begin([i for shard in missing for i in shard])
         for shard in missing:
@@ -145,7 +145,7 @@ class Pass(ABC, Generic[Row]):
         """The first of them as inputs, one at least."""
 
     @abstractmethod
-    def run(self, inputs: list[Input]) -> Iterable[Row]: ...
+    def run(self, inputs: list[Input]) -> Iterable[Answer]: ...
 
     @abstractmethod
     def join(self, shard: range, copies: Copies) -> tuple[Vectors, NDArray[np.bool_] | None]:
@@ -224,7 +224,7 @@ class TextPass(Pass[tuple[Vectors, np.bool_]]):
 
 
 def choose_shard_items(n: int, pace_s: float, batch_size: int, item_bytes: int) -> int:
-    """How many items a shard should hold: about a minute of work.
+    """How many items a shard should hold: half a minute to a minute of work.
 
     A multiple of the batch size by a power of two, or, where a batch takes more than a minute, a power of two. Not so
     few that there are more than `MOST_SHARDS`, nor so many that their vectors take more than `MOST_SHARD_BYTES`.
@@ -235,7 +235,7 @@ def choose_shard_items(n: int, pace_s: float, batch_size: int, item_bytes: int) 
         item_bytes: of its vectors.
 
     >>> [choose_shard_items(10_000, pace_s, 16, 2048) for pace_s in (0.001, 0.075, 1, 20)]
-    [32768, 1024, 64, 2]
+    [32768, 512, 32, 4]
     """
     wanted = SHARD_SECONDS / max(pace_s, 1e-6)
     wanted = min(wanted, max(batch_size, MOST_SHARD_BYTES // item_bytes))

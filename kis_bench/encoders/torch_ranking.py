@@ -40,12 +40,12 @@ class TorchEngine:
 
     def __init__(self, queries: Float32s, device: torch.device) -> None:
         self.device = device
-        self.queries = move(queries, device)
+        self.queries = make_tensor(queries, device)
 
     def multiply(self, rows: slice, block: Float32s) -> TorchScores:
         b, v, d = block.shape
         with compute_float32(self.device):
-            every = move(block.reshape(b * v, d), self.device) @ self.queries[rows].T
+            every = make_tensor(block.reshape(b * v, d), self.device) @ self.queries[rows].T
             best = every if v == 1 else every.reshape(b, v, -1).amax(dim=1)
         return TorchScores(every, best)
 
@@ -65,12 +65,12 @@ class TorchScores:
         self, low: Float32s, high: Float32s, weights: Int64s | None, *, keep: bool
     ) -> Compared:
         device, (b, q) = self.best.device, self.best.shape
-        floor = move(low, device)
-        above = self.best > move(high, device)
+        floor = make_tensor(low, device)
+        above = self.best > make_tensor(high, device)
         if weights is None:
             counts = above.sum(dim=0)
         else:
-            counts = torch.where(above, move(weights, device)[:, None], 0).sum(dim=0)
+            counts = torch.where(above, make_tensor(weights, device)[:, None], 0).sum(dim=0)
         items, rows = torch.nonzero((self.best >= floor) & ~above, as_tuple=True)
         v = len(self.every) // max(1, b)
         if v > 1:
@@ -82,7 +82,7 @@ class TorchScores:
         return Compared(counts.cpu().numpy(), kept, items.cpu().numpy(), rows.cpu().numpy())
 
 
-def move(array: Any, device: torch.device) -> torch.Tensor:
+def make_tensor(array: Any, device: torch.device) -> torch.Tensor:
     """An array on the device; one that can't be written, such as a mapped one, is copied."""
     writable = np.require(array, requirements=["C", "W"])
     return torch.from_numpy(writable).to(device)
@@ -113,7 +113,7 @@ def compute_float32(device: torch.device) -> Iterator[None]:
 def require_float32(device: torch.device) -> None:
     """Raises KisBenchError unless a product keeps all bits of float32."""
     numbers = np.float32(1) + np.arange(PROBE_SIZE**2, dtype=np.float32) * np.float32(2**-23)
-    probe = move(numbers.reshape(PROBE_SIZE, PROBE_SIZE), device)
+    probe = make_tensor(numbers.reshape(PROBE_SIZE, PROBE_SIZE), device)
     with compute_float32(device):
         product = probe @ torch.eye(PROBE_SIZE, device=device)
     if not torch.equal(product, probe):
