@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.choices import (
+    ENGINE_MODULES,
     IDENTICAL,
     LIMIT_VARIABLE,
+    LOCAL_ENGINE,
     MODEL_FORMS,
     MOST_PIXELS,
     NEAR_DUPLICATE_METHODS,
@@ -176,6 +178,13 @@ OPTIONS = (
         "arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)",
         default="fp32",
         choices=PRECISIONS,
+    ),
+    Option(
+        "engine",
+        "what multiplies vectors for ranks: local is numpy, torch takes the device of the models; ranks are the same "
+        "(default: local)",
+        default=LOCAL_ENGINE,
+        choices=(LOCAL_ENGINE, *ENGINE_MODULES),
     ),
     Option(
         "batch-size",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from kis_bench.records import Float32s, Int64s
 PROBE_SIZE = 256  #: of the product that shows whether float32 is computed as such
 
 
-def make_torch_engine(device: str = "auto") -> MakeEngine:
+def make_engine(device: str = "auto") -> MakeEngine:
     """What ``target_ranks(engine=...)`` takes to multiply with torch.
 
     A block of items is on the device at a time. It was tested on the CPU; no GPU was at hand.
@@ -30,7 +31,22 @@ def make_torch_engine(device: str = "auto") -> MakeEngine:
     """
     chosen = choose(device)
     require_float32(chosen)
-    return lambda queries: TorchEngine(queries, chosen)
+    return TorchFactory(chosen)
+
+
+@dataclass(frozen=True)
+class TorchFactory:
+    """Makes engines for one device."""
+
+    place: torch.device
+    name = "torch"
+
+    @property
+    def device(self) -> str:
+        return str(self.place)
+
+    def __call__(self, queries: Float32s, /) -> TorchEngine:
+        return TorchEngine(queries, self.place)
 
 
 class TorchEngine:

@@ -10,6 +10,7 @@ import numpy as np
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import BadVector, KisBenchError
+from kis_bench.ranking.engines import MakeEngine, find_engine
 from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Collection, Dataset, Embeddings, Query, Vectors
 from kis_bench.store import Store
@@ -25,6 +26,14 @@ def check_arguments(encoder: object, dataset: object, store: object) -> None:
     for name, given, kinds, remedy in wanted:
         if isinstance(given, type) or not isinstance(given, kinds):
             raise KisBenchError(f"{name} is {describe(given)}; {remedy} gives one")
+
+
+def require_engine(engine: str | MakeEngine) -> MakeEngine:
+    """Returns what makes an engine. Raises KisBenchError where nobody knows it, or it isn't installed."""
+    try:
+        return find_engine(engine) if isinstance(engine, str) else engine
+    except ValueError as error:
+        raise KisBenchError(str(error)) from None
 
 
 def describe(given: object) -> str:

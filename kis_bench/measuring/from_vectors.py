@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 
 from kis_bench.errors import KisBenchError
-from kis_bench.measuring.arguments import as_float32, as_ids, check_unit_vectors, find_items
+from kis_bench.measuring.arguments import (
+    as_float32,
+    as_ids,
+    check_unit_vectors,
+    find_items,
+    require_engine,
+)
 from kis_bench.measuring.known_items import NAMED_ITEMS, KnownItems, make_columns, rank_queries
+from kis_bench.measuring.provenance import describe_engine
 from kis_bench.measuring.wider_sets import WIDER
+from kis_bench.ranking.engines import MakeEngine, NumpyEngine
 from kis_bench.records import Collection, Embeddings, Query
 
 
@@ -27,6 +35,7 @@ def rank(
     dataset: str = "dataset",
     label_set: str = "queries",
     top_k: int = NAMED_ITEMS,
+    engine: str | MakeEngine = NumpyEngine.name,
 ) -> KnownItems:
     """Ranks images for texts by vectors that were made elsewhere.
 
@@ -45,11 +54,13 @@ def rank(
         dataset: name of the dataset in tables.
         label_set: name of the label set in tables.
         top_k: how many of the best images to name for each text.
+        engine: what multiplies for ranks, as `kis_bench.ranking.target_ranks` takes it; ranks are the same.
 
     Raises:
         BadVector: NaN, infinity, or a vector that isn't of unit length; names the image or the text.
-        KisBenchError: shapes, ids, targets or groups that don't fit.
+        KisBenchError: shapes, ids, targets or groups that don't fit, an engine that isn't known or installed.
     """
+    make_engine = require_engine(engine)
     images = as_float32(image_vectors, "image_vectors")
     texts = as_float32(text_vectors, "text_vectors")
     if images.ndim not in (2, 3) or texts.ndim != 2 or images.shape[-1] != texts.shape[1]:
@@ -77,12 +88,15 @@ def rank(
         for query, some in zip(queries, targets, strict=True)
     )
     items, embedded = Embeddings(ids, images, ""), Embeddings(queries, texts, "")
-    ranks = rank_queries(collection, asked, items, embedded, (), top_k=top_k)
+    ranks = rank_queries(
+        collection, asked, items, embedded, (), top_k=top_k, make_engine=make_engine
+    )
     none = np.zeros((len(asked), len(WIDER)), np.int64)
     ranks = replace(ranks, relevant_best=none, relevant_worst=none)
     columns = make_columns(model, dataset, collection, asked, embedded, ranks)
+    about = {"dim": images.shape[2], "note": "Vectors were made elsewhere."}
     provenance = {
-        "models": {model: {"dim": images.shape[2], "note": "Vectors were made elsewhere."}},
+        "models": {model: {**about, **describe_engine(make_engine)}},
         "datasets": {
             dataset: {
                 "n_items": len(ids),

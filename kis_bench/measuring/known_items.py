@@ -15,13 +15,19 @@ from kis_bench.choices import SEGMENT_S
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import NotReady
 from kis_bench.files.progress import track
-from kis_bench.measuring.arguments import check_arguments, check_one_space, check_targets
-from kis_bench.measuring.provenance import describe_model, describe_searched
+from kis_bench.measuring.arguments import (
+    check_arguments,
+    check_one_space,
+    check_targets,
+    require_engine,
+)
+from kis_bench.measuring.provenance import describe_engine, describe_model, describe_searched
 from kis_bench.measuring.steps import Steps
 from kis_bench.measuring.top_lists import TopList, make_top_list
 from kis_bench.measuring.wider_sets import ONLY_IDENTICAL, WIDER, find_wider_sets
 from kis_bench.metrics import recall_at_k
 from kis_bench.ranking import relevance, target_ranks
+from kis_bench.ranking.engines import MakeEngine, NumpyEngine
 from kis_bench.ranking.relevance import NearDuplicates, Sets
 from kis_bench.records import (
     Collection,
@@ -105,6 +111,7 @@ def measure_known_items(
     top_k: int = NAMED_ITEMS,
     fused_depth: int = 0,
     batch_size: int | None = None,
+    engine: str | MakeEngine = NumpyEngine.name,
     privacy: bool = False,
     steps: Steps | None = None,
 ) -> KnownItems:
@@ -125,6 +132,7 @@ def measure_known_items(
         top_k: how many of the best items to name for each query.
         fused_depth: how many of the best items to keep for fused lists; 0: none.
         batch_size: images encoded at once; None: what suits the encoder.
+        engine: what multiplies for ranks, as `kis_bench.ranking.target_ranks` takes it; ranks are the same.
         privacy: leaves texts, annotators and names of groups out of the columns.
         steps: what happens around the steps; None: they are timed.
 
@@ -133,12 +141,13 @@ def measure_known_items(
         NotReady: the encoder has no text side.
         BadVector: the encoder returned NaN, infinity or a vector that isn't of unit length.
         BadFile: an image can't be read.
-        KisBenchError: an argument of another type, a query whose target isn't in the collection, a store
-            that can't be read or written, an encoder that failed.
+        KisBenchError: an argument of another type, a query whose target isn't in the collection, an engine that
+            isn't known or installed, a store that can't be read or written, an encoder that failed.
     """
     check_arguments(encoder, dataset, store)
     chosen = tuple(dataset.queries(label_set) if queries is None else queries)
     check_targets(chosen, dataset)
+    make_engine = require_engine(engine)
     if getattr(encoder, "image_only", False):
         raise NotReady(
             f"model {encoder.name}", "has no text side", "It serves image similarity only"
@@ -167,7 +176,9 @@ def measure_known_items(
     with steps.time("rank", n, *about):
         deepest = max(top_k, fused_depth and fused_depth + 1)
         ranks = steps.rank(
-            lambda: rank_queries(collection, chosen, items, texts, wider, top_k=deepest)
+            lambda: rank_queries(
+                collection, chosen, items, texts, wider, top_k=deepest, make_engine=make_engine
+            )
         )
     top_list = make_top_list(texts.vectors[:, 0], items.vectors, ranks) if fused_depth else None
     ranks = replace(ranks, top_items=ranks.top_items[:, :top_k])
@@ -175,8 +186,12 @@ def measure_known_items(
     columns = make_columns(
         encoder.name, dataset.name, collection, shown, texts, ranks, privacy=privacy
     )
+    about_model = {
+        **describe_model(encoder, items, privacy=privacy),
+        **describe_engine(make_engine),
+    }
     provenance = {
-        "models": {encoder.name: describe_model(encoder, items, privacy=privacy)},
+        "models": {encoder.name: about_model},
         "datasets": {
             dataset.name: describe_searched(
                 dataset, segment_s=segment_s, alike=alike, privacy=privacy
@@ -204,6 +219,7 @@ def rank_queries(
     wider: Sequence[Sets],
     *,
     top_k: int = NAMED_ITEMS,
+    make_engine: MakeEngine = NumpyEngine,
 ) -> Ranks:
     """Ranks the queries' items, groups and ``wider`` sets in one pass."""
     wanted = relevance.find_target_positions(collection, queries)
@@ -216,6 +232,7 @@ def rank_queries(
             groups=collection.groups,
             relevant=wider,
             top_k=top_k,
+            engine=make_engine,
             advance=step.advance,
         )
 

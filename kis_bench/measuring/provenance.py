@@ -7,6 +7,7 @@ from typing import Any
 from kis_bench import encoders
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
+from kis_bench.ranking.engines import MakeEngine
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Dataset, Embeddings
 
@@ -41,6 +42,11 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
         "licence": checkpoint.licence,
         "paper": show("paper"),
     }
+
+
+def describe_engine(make_engine: MakeEngine) -> dict[str, Any]:
+    """Returns what multiplied for the ranks of a model, and where."""
+    return {"ranking": {"engine": make_engine.name, "device": make_engine.device}}
 
 
 def describe_dataset(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:

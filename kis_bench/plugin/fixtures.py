@@ -33,6 +33,7 @@ from kis_bench.plugin.items import will_be_fused
 from kis_bench.plugin.session import (
     TIMED,
     QuerySet,
+    choose_engine,
     line_up,
     of_the_study,
     searching_models,
@@ -235,6 +236,7 @@ class KnownItemSearch(Measurement):
                 near_duplicates=NearDuplicates.parse(self.option.kis_near_duplicates),
                 fused_depth=DEPTH if fused else 0,
                 batch_size=self.option.kis_batch_size,
+                engine=choose_engine(self.config),
                 privacy=self.option.kis_privacy,
                 steps=steps,
             )

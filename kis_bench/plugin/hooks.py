@@ -27,6 +27,7 @@ from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder, require_report
 from kis_bench.plugin.session import (
     TIMED,
     asked_by_name,
+    choose_engine,
     hide_private,
     line_up,
     problems,
@@ -68,6 +69,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         query_sets(session.config)
         if not session.config.option.collectonly:
             gate(session.config)
+            choose_engine(session.config)
             if (
                 getattr(session.config.option, "dist", "no") != "no"
             ):  # others collect, this one writes

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import pytest
 
 from kis_bench import datasets, encoders
+from kis_bench.choices import LOCAL_ENGINE
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady, spell_option
 from kis_bench.plugin.lineup import LineUp
 from kis_bench.plugin.stopping import stop
+from kis_bench.ranking.engines import MakeEngine, NumpyEngine, find_engine
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Checkpoint, Dataset, Query
 
@@ -19,6 +21,7 @@ TIMED = pytest.StashKey[bool]()  #: of a test: pytest-benchmark waits for its fi
 NOT_FOR_ALL = "Other models may use it; leave it out for this one"
 PROBLEMS = pytest.StashKey[list[KisBenchError]]()
 LINE_UP = pytest.StashKey[LineUp]()
+ENGINE = pytest.StashKey[MakeEngine]()
 LOADED = pytest.StashKey[dict[DatasetRow, Dataset]]()
 
 
@@ -156,3 +159,15 @@ def choose_device(config: pytest.Config) -> str:
     return (
         f"{device}@{worker.removeprefix('gw')}" if worker and device in ("auto", "cuda") else device
     )
+
+
+def choose_engine(config: pytest.Config) -> MakeEngine:
+    """What multiplies for ranks; a library or a device that isn't here ends the session with exit code 2."""
+    if ENGINE not in config.stash:
+        asked = config.option.kis_engine
+        name = NumpyEngine.name if asked == LOCAL_ENGINE else asked
+        try:
+            config.stash[ENGINE] = find_engine(name, choose_device(config))
+        except KisBenchError as error:
+            stop(config, f"{spell_option('engine')} {asked}: {error}; nothing was measured")
+    return config.stash[ENGINE]

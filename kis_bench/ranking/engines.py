@@ -7,14 +7,16 @@ sums of float32, in any order, with or without fused operations, but in no narro
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.choices import ENGINE_MODULES
+from kis_bench.errors import KisBenchError, explain_install, unknown
 from kis_bench.records import Float32s, Int64s
 
 CALLS_TO_TURN = 4  #: with the same queries; before, it costs more than it saves
@@ -61,12 +63,25 @@ class Engine(Protocol):
         """Scores of the items ``block [b, v, d]`` for some of the queries that the engine was made with."""
 
 
-MakeEngine = Callable[[Float32s], Engine]  #: from all queries ``[q, d]``
+class MakeEngine(Protocol):
+    """Makes an engine for some queries."""
+
+    @property
+    def name(self) -> str:
+        """That of a library, as runs record it."""
+
+    @property
+    def device(self) -> str:
+        """Where products are computed, as runs record it."""
+
+    def __call__(self, queries: Float32s, /) -> Engine:
+        """An engine for ``queries [q, d]``."""
 
 
 class NumpyEngine:
     """Scores laid out items by queries, so that counts add up whole rows; buffers are kept for each thread."""
 
+    name, device = "numpy", "cpu"
     threads: int | None = None
 
     def __init__(self, queries: Float32s) -> None:
@@ -165,3 +180,34 @@ def find_true(flags: NDArray[np.bool_]) -> Int64s:
     places = (words[:, None] * 8 + np.arange(8)).ravel()
     found = places[flat[places]]
     return found if whole == len(flat) else np.append(found, whole + np.flatnonzero(flat[whole:]))
+
+
+def find_engine(name: str, device: str = "auto") -> MakeEngine:
+    """What ``target_ranks(engine=...)`` takes, by name.
+
+    Other libraries than numpy are imported here only, by the table of `kis_bench.choices`.
+
+    Args:
+        name: ``"numpy"``, or a library of that table.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for libraries that know several.
+
+    Raises:
+        ValueError: the name is unknown.
+        KisBenchError: the library isn't installed, or the device isn't there.
+    """
+    if name == NumpyEngine.name:
+        return NumpyEngine
+    if name not in ENGINE_MODULES:
+        raise ValueError(unknown("engine", name, [NumpyEngine.name, *ENGINE_MODULES]))
+    try:
+        module = importlib.import_module(ENGINE_MODULES[name])
+    except (ImportError, OSError) as error:  # OSError: a library that it was built with is missing
+        missing = isinstance(error, ModuleNotFoundError) and error.name == name
+        why = (
+            f"is not installed; {explain_install('demo')}"
+            if missing
+            else f"can't be imported: {error}"
+        )
+        raise KisBenchError(f"{name} {why}") from error
+    made: MakeEngine = module.make_engine(device)
+    return made

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kis_bench.ranking.engines import MakeEngine, NumpyEngine
+from kis_bench.ranking.engines import MakeEngine, find_engine
 from kis_bench.ranking.exact_scores import (
     bound_lengths,
     require_finite,
@@ -23,7 +23,6 @@ from kis_bench.ranking.marks import ItemSets
 from kis_bench.ranking.panel import Panel
 from kis_bench.records import Float32s, Int64s, Ranks
 
-ENGINES: dict[str, MakeEngine] = {"numpy": NumpyEngine}
 GROUP_MARK_BYTES = 256 * 2**20  #: for one byte per query and group
 
 
@@ -57,16 +56,16 @@ def target_ranks(
         top_k: how many of the best items to name; equal scores in the order of the items.
         block_queries: queries in a block of scores. It changes speed and memory, never a result.
         block_items: items in a block of scores, likewise.
-        engine: ``"numpy"``, or what makes another engine (`kis_bench.ranking.engines`); ranks are the same.
+        engine: ``"numpy"``, ``"torch"`` (on a GPU where there is one), or what makes an engine, such as
+            `kis_bench.ranking.engines.find_engine` for a device; ranks are the same.
         advance: is told the number of scores in each block that is done; there are q x n.
 
     Raises:
-        ValueError: shapes, targets or groups that don't fit.
+        ValueError: shapes, targets or groups that don't fit, an unknown engine.
+        KisBenchError: the library of an engine isn't installed.
         BadVector: NaN or infinity, or vectors so long that a float32 score could overflow.
     """
-    make_engine = ENGINES.get(engine) if isinstance(engine, str) else engine
-    if make_engine is None:
-        raise ValueError(f"unknown engine {engine!r}: known is {', '.join(map(repr, ENGINES))}")
+    make_engine = find_engine(engine) if isinstance(engine, str) else engine
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     check_shapes(queries.shape, tuple(items.shape), groups, top_k, block_queries, block_items)
     q, n = len(queries), len(items)

@@ -7,9 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from kis_bench.encoders.torch_ranking import compute_float32, make_torch_engine  # noqa: E402
+from kis_bench.encoders.torch_ranking import compute_float32, make_engine  # noqa: E402
 from kis_bench.errors import KisBenchError  # noqa: E402
 from kis_bench.ranking import target_ranks  # noqa: E402
+from kis_bench.ranking.engines import find_engine  # noqa: E402
 
 
 def make_case(kind, v):
@@ -54,7 +55,7 @@ def test_ranks_are_those_of_numpy(kind, v, blocks):
         "block_items": blocks[1],
     }
     plain = target_ranks(queries, items, targets, **options)
-    found = target_ranks(queries, items, targets, engine=make_torch_engine("cpu"), **options)
+    found = target_ranks(queries, items, targets, engine=make_engine("cpu"), **options)
     require_equal(found, plain)
 
 
@@ -62,7 +63,7 @@ def test_read_only_vectors():
     queries, items, targets = make_case("plain", 1)
     items.setflags(write=False)
     queries.setflags(write=False)
-    found = target_ranks(queries, items, targets, engine=make_torch_engine("cpu"))
+    found = target_ranks(queries, items, targets, engine=make_engine("cpu"))
     require_equal(found, target_ranks(queries, items, targets))
 
 
@@ -76,7 +77,7 @@ def test_narrow_formats_are_not_taken_and_settings_stay():
     torch.set_float32_matmul_precision("medium")
     try:
         with torch.autocast("cpu", torch.bfloat16):
-            found = target_ranks(queries, items, targets, engine=make_torch_engine("cpu"))
+            found = target_ranks(queries, items, targets, engine=make_engine("cpu"))
             product = torch.ones(2, 2) @ torch.ones(2, 2)
         assert product.dtype == torch.bfloat16  # as it was set
         assert torch.get_float32_matmul_precision() == "medium"
@@ -90,9 +91,17 @@ def test_narrow_formats_are_not_taken_and_settings_stay():
     require_equal(found, plain)
 
 
+def test_it_is_found_by_its_name():
+    queries, items, targets = make_case("plain", 5)
+    found = target_ranks(queries, items, targets, engine="torch")
+    require_equal(found, target_ranks(queries, items, targets, engine="numpy"))
+    made = find_engine("torch", "cpu")
+    assert (made.name, made.device) == ("torch", "cpu")
+
+
 def test_a_gpu_that_is_not_there():
     with pytest.raises(KisBenchError, match="'cuda:99' was asked for, but torch finds"):
-        make_torch_engine("cuda:99")
+        make_engine("cuda:99")
 
 
 def test_a_device_that_rounds_is_refused(monkeypatch):
@@ -100,7 +109,7 @@ def test_a_device_that_rounds_is_refused(monkeypatch):
     eye = torch.eye
     monkeypatch.setattr(torch, "eye", lambda n, device: Rounding(eye(n)))
     with pytest.raises(KisBenchError, match="'cpu' multiplies float32 in a narrower format"):
-        make_torch_engine("cpu")
+        make_engine("cpu")
 
 
 class Rounding:

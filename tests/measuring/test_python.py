@@ -79,6 +79,24 @@ def test_known_items(toy, store, encoder):
     ]
 
 
+def test_an_engine_gives_the_same_ranks_and_is_recorded(toy, store, encoder, tmp_path):
+    pytest.importorskip("torch")
+    plain = measure_known_items(encoder, toy, "short", store)
+    found = measure_known_items(encoder, toy, "short", store, engine="torch", privacy=True)
+    assert found.to_frame()["rank_best"].equals(plain.to_frame()["rank_best"])
+    assert plain.provenance["models"]["colour-words"]["ranking"] == {
+        "engine": "numpy",
+        "device": "cpu",
+    }
+    run = read_run(write_run(tmp_path / "runs", [found], privacy=True))
+    assert run.provenance["models"]["colour-words"]["ranking"]["engine"] == "torch"
+    vectors = np.eye(4, dtype=np.float32)
+    ranked = rank(vectors, vectors, range(4), engine="torch")
+    assert ranked.provenance["models"]["model"]["ranking"]["engine"] == "torch"
+    with pytest.raises(KisBenchError, match="unknown engine 'numby': did you mean numpy"):
+        rank(vectors, vectors, range(4), engine="numby")
+
+
 def test_a_part_of_the_queries_and_privacy(toy, store, encoder):
     some = toy.queries("short")[1:2]
     found = measure_known_items(encoder, toy, "short", store, queries=some, privacy=True)

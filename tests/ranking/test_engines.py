@@ -6,7 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from kis_bench.ranking.engines import NumpyEngine, find_true
+from kis_bench.errors import KisBenchError
+from kis_bench.ranking import engines
+from kis_bench.ranking.engines import NumpyEngine, find_engine, find_true
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,24 @@ def test_compared_as_plainly(b, v, q, share):
 def test_flags_are_found(size):
     flags = np.random.default_rng(size).random(size) < 0.3
     assert find_true(flags).tolist() == np.flatnonzero(flags).tolist()
+
+
+def test_another_library_is_imported_when_it_is_asked_for(monkeypatch):
+    """As where torch isn't installed, or doesn't fit the machine."""
+    assert find_engine("numpy") is NumpyEngine
+    with pytest.raises(ValueError, match="unknown engine 'touch': did you mean torch"):
+        find_engine("touch")
+    monkeypatch.delitem(sys.modules, "kis_bench.encoders.torch_ranking", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(KisBenchError, match="torch is not installed; .*pip install .*demo"):
+        find_engine("torch")
+
+    def refuse(name):
+        raise OSError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(engines.importlib, "import_module", refuse)
+    with pytest.raises(KisBenchError, match=r"torch can't be imported: libgomp\.so"):
+        find_engine("torch")
 
 
 PASS = """

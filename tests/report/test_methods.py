@@ -69,6 +69,19 @@ def test_queries_of_one_target_are_no_independent_observations():
     assert "whole targets are resampled" in said
 
 
+def test_engines_are_named_with_the_models_where_they_differ():
+    run = make_run(Path("r"), make_ranks(PLACES), make_ranks(PLACES, model="b"))
+    assert "products were computed" not in tell(run)
+    run.provenance["models"] = {name: {"source": "colour-words:"} for name in "ab"}
+    run.provenance["versions"] = {"numpy": "2.9.9", "torch": "9.8.7"}
+    run.provenance["models"]["a"]["ranking"] = {"engine": "numpy", "device": "cpu"}
+    assert "computed in float32 with numpy on cpu. Comparisons" in tell(run)
+    assert "torch 9.8.7" not in tell(run)
+    run.provenance["models"]["b"]["ranking"] = {"engine": "torch", "device": "cuda:1"}
+    assert "with numpy on cpu (**a**) and torch on cuda:1 (**b**). Comparisons" in tell(run)
+    assert "torch 9.8.7" in tell(run)
+
+
 def test_what_a_run_does_not_say_was_not_recorded():
     said = tell(make_run(Path("r"), make_ranks(PLACES)))
     assert "the number of resamples and the seed were not recorded" in said

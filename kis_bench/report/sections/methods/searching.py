@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kis_bench.analysis.imported import is_imported
@@ -39,8 +40,9 @@ def tell_ranking(run: Run) -> list[str]:
             f"image, that is by cosine similarity.{best}",
             "With s the score of the target, its best rank is 1 plus the number of images that score more than s, its "
             "worst rank the number of images that score at least s, and its rank the middle of both.",
-            "Comparisons that float32 cannot decide were decided in float64 and, where that could err, by exact "
-            "summation, so that ranks depend neither on the number of threads nor on the order of the collection.",
+            f"{tell_engines(run, models)}Comparisons that float32 cannot decide were decided in float64 and, where "
+            "that could err, by exact summation, so that ranks depend neither on the number of threads nor on the "
+            "order of the collection.",
         ]
     if imported:
         said.append(
@@ -58,6 +60,23 @@ def tell_ranking(run: Run) -> list[str]:
             f"Texts longer than a model reads were truncated (number of texts: {enumerate_words(each)})."
         )
     return [" ".join(said)]
+
+
+def tell_engines(run: Run, models: Sequence[str]) -> str:
+    """What multiplied vectors for ranks, as far as it was recorded: a sentence with a space behind it, or nothing."""
+    used: dict[tuple[str, str], list[str]] = {}
+    for name in models:
+        about = find_facts(run, "models", name).get("ranking")
+        if isinstance(about, Mapping) and about.get("engine"):
+            used.setdefault((str(about["engine"]), str(about.get("device") or "")), []).append(name)
+    if not used:
+        return ""
+    ways = [
+        f"{escape(engine)}{' on ' + escape(device) if device else ''}"
+        + (f" ({enumerate_words(map(name_in_bold, names))})" if len(used) > 1 else "")
+        for (engine, device), names in used.items()
+    ]
+    return f"The products were computed in float32 with {enumerate_words(ways)}. "
 
 
 def several_targets(ranks: pd.DataFrame) -> bool:

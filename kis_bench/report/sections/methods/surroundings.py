@@ -59,5 +59,5 @@ def list_used_packages(about: Mapping[str, Any]) -> set[str] | None:
         back_end = back_ends().get(source.kind)
         if back_end is None or source.kind == "python":  # a function may use anything
             return None
-        used |= {*back_end.packages}
+        used |= {*back_end.packages, str(((facts or {}).get("ranking") or {}).get("engine"))}
     return used
