@@ -32,7 +32,8 @@ def embed_collection(
         KisBenchError: the encoder failed, or returned other than it has to; the store can't be written. What was
             finished before stays, and nothing of the batch is kept.
     """
-
+    if not len(collection):
+        raise KisBenchError(f"{collection.name}: there are no pictures to embed")
     entry = images_entry(collection, encoder.key, store)
     with ImagePass(collection, encoder, batch_size, decoders) as work:
         return fill_entry(entry, work)
@@ -48,7 +49,6 @@ def embed_texts(
 ) -> Embeddings:
     """The vectors of texts, ``[n, 1, d]``, and which were longer than the encoder's context."""
     entry, texts = texts_entry(queries, encoder.key, store, name)
-
     with TextPass(name, entry.ids, texts, encoder, batch_size) as work:
         return fill_entry(entry, work)
 

@@ -11,7 +11,6 @@ write the same shard at once, and interrupted work goes on at the first missing 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -26,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.strays import hold_lock, remove_strays
 from kis_bench.files.whole import write_first, write_whole
 from kis_bench.ranking.unit_vectors import require_unit_vectors
@@ -69,6 +68,7 @@ class Store:
 
         Raises:
             KisBenchError: the key says nothing.
+            BadFile: its manifest is damaged.
         """
         if not key.strip():
             raise KisBenchError(
@@ -127,14 +127,15 @@ class Entry:
         """The entry with so many items in a shard, or as many as another process chose that was faster.
 
         It is recorded in the manifest, and all who write to the entry keep to it.
+
+        Raises:
+            BadFile: see `find_shard_items`.
         """
         found = find_shard_items(self.folder, len(self.ids))
         if found is None:
             content = self.make_manifest({"shard_items": shard_items}, {})
             if not write_first(self.folder / MANIFEST, content):
                 found = find_shard_items(self.folder, len(self.ids))
-                if found is None:  # it is damaged
-                    write_whole(self.folder / MANIFEST, content)
         return replace(self, shard_items=found or shard_items)
 
     def missing(self) -> list[Shard]:
@@ -175,8 +176,9 @@ class Entry:
                 for shard in missing:
                     found[shard] = self.write_shard(shard, *next(encoded))
         whole = {shard: stored for shard, stored in found.items() if stored is not None}
-        if missing:
-            self.write_manifest(about(), {shard: one.digest for shard, one in whole.items()})
+        if missing or not (self.folder / MANIFEST).exists():
+            said = about() if missing else {}  # a model isn't loaded for it
+            self.write_manifest(said, {shard: one.digest for shard, one in whole.items()})
         return self.join([stored.table for stored in whole.values()])
 
     def write_shard(
@@ -347,17 +349,49 @@ def find_shard_items(folder: Path, n: int) -> int | None:
 
     Returns:
         None for a new entry, of which there is neither.
+
+    Raises:
+        BadFile: the manifest is damaged, or says what can't be.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        said = json.loads((folder / MANIFEST).read_bytes())["shard_items"]
-        if isinstance(said, int) and said > 0:
-            return said
+    said = read_shard_items(folder / MANIFEST)
+    if said is not None and (folder / Shard(0, min(said, n)).file_name).exists():
+        return said
     names = [SHARD_NAME.fullmatch(file.name) for file in folder.glob("*.arrow")]
     places = [(int(name[1]), int(name[2])) for name in names if name]
-    whole = [stop - start for start, stop in places if stop < n]
-    if not places:
+    sizes = {stop - start for start, stop in places if stop < n}
+    if said is not None and sizes and said not in sizes:
+        raise BadFile(
+            folder / MANIFEST,
+            [
+                f"shard_items is {said}, but the shards beside it hold {min(sizes)}: delete {MANIFEST}, and they count"
+            ],
+        )
+    if said is not None or not places:
+        return said
+    return min(sizes) if sizes else SHARD_ITEMS
+
+
+def read_shard_items(manifest: Path) -> int | None:
+    """The number that a manifest records; None: there is no manifest, or it is of a version that recorded none.
+
+    Raises:
+        BadFile: it can't be read, or the number can't be one.
+    """
+    remedy = f"delete {MANIFEST}: the vectors beside it stay"
+    try:
+        about = json.loads(manifest.read_bytes())
+    except FileNotFoundError:
         return None
-    return min(whole) if whole else SHARD_ITEMS
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadFile(manifest, [f"can't be read: {error}; {remedy}"]) from error
+    if not isinstance(about, dict):
+        raise BadFile(manifest, [f"is no JSON object; {remedy}"])
+    said = about.get("shard_items")
+    if said is None or (isinstance(said, int) and not isinstance(said, bool) and said > 0):
+        return said
+    raise BadFile(
+        manifest, [f"shard_items is {said!r}; a whole number of at least 1 is needed; {remedy}"]
+    )
 
 
 def about(table: pa.Table) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -17,13 +17,11 @@ from kis_bench.encoders.batching import Batches
 from kis_bench.encoders.encoding import CheckedModel, Input
 from kis_bench.encoders.feeding import DECODERS, Feed, feed_pictures
 from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.shard_sizes import SHARD_SECONDS, count_shard_items
 from kis_bench.files.progress import track
 from kis_bench.records import Collection, Vectors
 
-SHARD_SECONDS = 60.0  #: of work that a shard should hold, for that is what a killed run loses
 TRIAL_SECONDS = 2.0  #: in which a model's speed is found; one batch at least, and one more after it
-MOST_SHARDS = 4096  #: of a dataset; each is a file that is mapped
-MOST_SHARD_BYTES = 64 * 2**20  #: of the vectors of a shard
 
 Answer = TypeVar("Answer")  # what a model says of one item
 Copies = Callable[[int], Vectors]  # gives the vectors of an item that is stored already
@@ -33,8 +31,8 @@ ShardRows = tuple[Vectors, NDArray[np.bool_] | None, dict[str, str | None]]
 class Pass(ABC, Generic[Answer]):
     """The items of a dataset on their way through a model; a context manager.
 
-    Batches begin at multiples of their size, wherever shards end, so that the last bits of vectors don't depend on
-    how fast the model is.
+    Batches begin at multiples of their size, for shards hold whole ones, so that the last bits of vectors don't
+    depend on how fast the model is. Only where a batch takes longer than a shard may, it is cut at the shard's end.
 
     Args:
         what: is done, in the line that shows how far it is.
@@ -46,7 +44,8 @@ class Pass(ABC, Generic[Answer]):
     def __init__(self, encoder: Encoder, what: str, n: int, batch_size: int | None) -> None:
         self.encoder, self.what, self.n, self.batch_size = encoder, what, n, batch_size
         self.found: dict[int, Answer] = {}  # by position; not stored yet
-        self.ahead: list[int] = []  # positions that are on their way
+        self.ahead: list[int] | None = None  # positions that are on their way
+        self.counted = 0  # up to which position what needs no encoding was counted as done
         self.seconds = dict.fromkeys(("decode", "forward", "disk"), 0.0)
         self.opened = ExitStack()
 
@@ -74,7 +73,7 @@ class Pass(ABC, Generic[Answer]):
         """How many items a shard should hold, from the speed of the first batches, which are kept for `encode`."""
         self.begin(range(self.n))
         started = warm = time.perf_counter()
-        warmed = 0  # items of the first batch, which tells only where it is alone
+        pace_s, warmed = 0.0, 0  # items of the first batch, which tells only where it is alone
         for start in range(0, self.n, self.batch):
             self.encode_batch(start, self.n)
             now = time.perf_counter()
@@ -87,9 +86,8 @@ class Pass(ABC, Generic[Answer]):
                 pace_s = (now - warm) / (len(self.found) - warmed)
                 if now - started >= TRIAL_SECONDS:
                     break
-        return choose_shard_items(
-            self.n, pace_s, self.batch, 4 * self.encoder.vectors_per_item * self.encoder.dim
-        )
+        most_bytes = 4 * self.encoder.vectors_per_item * self.encoder.dim  # texts have one vector
+        return count_shard_items(self.n, pace_s, self.batch, most_bytes)
 
     def encode(self, missing: Sequence[range], copies: Copies) -> Generator[ShardRows, None, None]:
         """What shards hold, which lie at some positions; see `kis_bench.store.Entry.fill`."""
@@ -111,7 +109,7 @@ class Pass(ABC, Generic[Answer]):
         self.opened.close()
         model = load_encoder(self.encoder)
         self.checked, self.batches = CheckedModel(model), Batches(model, self.batch_size)
-        self.batch, self.ahead = self.batches.size, own
+        self.batch, self.ahead, self.counted = self.batches.size, own, 0
         left = [i for i in own if i not in self.found]
         done = self.n - len(positions) + len(own) - len(left)
         self.step = self.opened.enter_context(
@@ -123,7 +121,9 @@ class Pass(ABC, Generic[Answer]):
         """Encodes one batch, or what is left of it before ``stop``."""
         positions = range(start, min(start + self.batch, stop))
         left = [i for i in self.choose(positions) if i not in self.found]
-        n_copies = sum(1 for i in positions if i not in self.found) - len(left)
+        uncounted = range(max(start, self.counted), positions.stop)
+        n_copies = len(uncounted) - sum(1 for _ in self.choose(uncounted))
+        self.counted = max(self.counted, positions.stop)
         while left:
             with self.time("decode"):
                 inputs = self.take(left)
@@ -167,7 +167,10 @@ class ImagePass(Pass[Vectors]):
         what = f"{collection.name}: images with {encoder.name}"
         super().__init__(encoder, what, len(collection), batch_size)
         self.collection, self.decoders = collection, decoders
-        self.first = find_first_of_content(collection)
+
+    @cached_property
+    def first(self) -> list[int]:
+        return find_first_of_content(self.collection)
 
     def choose(self, positions: Iterable[int]) -> Iterator[int]:
         return (i for i in positions if self.first[i] == i)
@@ -221,28 +224,6 @@ class TextPass(Pass[tuple[Vectors, np.bool_]]):
     def join(self, shard: range, copies: Copies) -> tuple[Vectors, NDArray[np.bool_]]:
         vectors, cut = zip(*(self.found[i] for i in shard), strict=True)
         return np.stack(vectors), np.array(cut, dtype=bool)
-
-
-def choose_shard_items(n: int, pace_s: float, batch_size: int, item_bytes: int) -> int:
-    """How many items a shard should hold: half a minute to a minute of work.
-
-    A multiple of the batch size by a power of two, or, where a batch takes more than a minute, a power of two. Not so
-    few that there are more than `MOST_SHARDS`, nor so many that their vectors take more than `MOST_SHARD_BYTES`.
-
-    Args:
-        n: items of the dataset.
-        pace_s: seconds that an item takes.
-        item_bytes: of its vectors.
-
-    >>> [choose_shard_items(10_000, pace_s, 16, 2048) for pace_s in (0.001, 0.075, 1, 20)]
-    [32768, 512, 32, 4]
-    """
-    wanted = SHARD_SECONDS / max(pace_s, 1e-6)
-    wanted = min(wanted, max(batch_size, MOST_SHARD_BYTES // item_bytes))
-    wanted = max(wanted, n / MOST_SHARDS, 1)
-    unit = batch_size if wanted >= batch_size else 1
-    items: int = unit * 2 ** math.floor(math.log2(wanted / unit))
-    return items if n <= items * MOST_SHARDS else 2 * items
 
 
 def load_encoder(encoder: Encoder) -> Encoder:
