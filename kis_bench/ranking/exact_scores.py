@@ -157,7 +157,7 @@ class ExactScores:
     """Exact comparison of items under one query, with each distinct vector summed once."""
 
     def __init__(self, query: Float32s) -> None:
-        self.query, self.length = query, float(bound_lengths(query[None])[0])
+        self.query = query
         self.known: dict[bytes, tuple[float, ...]] = {}
 
     def key(self, vectors: Float32s) -> tuple[float, ...]:
@@ -170,31 +170,19 @@ class ExactScores:
             self.known[name] = exact_key(self.query, vector)
         return self.known[name]
 
-    def order(self, positions: Int64s, block: Float32s) -> Int64s:
-        """``positions [p]`` of the items ``block [p, v, d]``, best first and equals by position."""
-        p, v, d = block.shape
-        flat = block.reshape(-1, d)
-        wide = flat.astype(np.float64)
-        scores = (wide @ self.query.astype(np.float64)).reshape(p, v).max(axis=1)
-        longest = math.sqrt(np.einsum("ij,ij->i", wide, wide).max(initial=0)) * SLACK
-        bound = gamma(d, U64) * self.length * longest * SLACK
-        by_score = np.lexsort((positions, -scores))
-        scores = scores[by_score]
-        ordered = positions[by_score]
-        # Neighbours within twice the bound are not separated; each such run is ordered exactly.
-        cuts = np.flatnonzero(scores[:-1] - scores[1:] > 2 * bound * SLACK) + 1
-        starts, ends = np.concatenate([[0], cuts]), np.concatenate([cuts, [p]])
-        close = (ends - starts > 1) & (bound > 0)
-        for start, end in zip(starts[close].tolist(), ends[close].tolist(), strict=True):
-            run = range(start, end)
-            seen = block[by_score[start:end]][..., self.query != 0]
-            if (
-                seen == seen[0]
-            ).all():  # nothing to sum, however many they are: a query that all score the same for
-                ordered[start:end] = np.sort(ordered[start:end])
-                continue
-            keys = {i: tuple(-part for part in self.key(block[by_score[i]])) for i in run}
-            ordered[start:end] = ordered[
-                sorted(keys, key=lambda i: (keys[i], int(positions[by_score[i]])))
-            ]
-        return ordered
+
+class ItemKeys:
+    """What sorts as the real scores of items for some queries ``[q, d]`` do."""
+
+    def __init__(self, queries: Float32s, items: Any) -> None:
+        self.queries, self.items = queries, items
+        self.known: dict[int, ExactScores] = {}
+
+    def find(self, row: int, positions: Int64s) -> list[tuple[float, ...]] | None:
+        """Of some items for one query; None: they are the same wherever it isn't 0, which needs no sums."""
+        vectors, query = gather(self.items, positions), self.queries[row]
+        seen = vectors[:, :, query != 0]
+        if (seen == seen[0]).all():
+            return None
+        exact = self.known.setdefault(row, ExactScores(query))
+        return [exact.key(each) for each in vectors]

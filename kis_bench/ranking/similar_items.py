@@ -9,7 +9,7 @@ import numpy as np
 
 from kis_bench.ranking.exact_scores import SLACK, U64, ExactScores, bound_lengths, gamma
 from kis_bench.ranking.relevance import average_vectors
-from kis_bench.ranking.whole_order import iterate_runs
+from kis_bench.ranking.score_order import order_scores
 from kis_bench.records import Float32s, Int64s
 
 HELD_SCORES = 2**22  #: of some targets with all pictures, in float64
@@ -41,15 +41,16 @@ def order_by_similarity(vectors: Any, targets: Int64s, pool: Int64s) -> Int64s:
         block = take_lines(vectors, pool[start : start + HELD_LINES])
         scores[:, start : start + len(block)] = wide @ block.astype(np.float64).T
         longest = max(longest, float(bound_lengths(block).max()))
-    scores[np.arange(len(targets)), np.searchsorted(pool, targets)] = np.inf  # comes first
-    order = np.argsort(-scores, axis=1, kind="stable")
-    scores = np.take_along_axis(scores, order, axis=1)
-    bound = gamma(queries.shape[1], U64) * lengths * longest * SLACK
-    for row, start, end in iterate_runs(scores, bound):
-        exact, run = ExactScores(queries[row]), order[row, start:end]
-        lines = take_lines(vectors, pool[run])
-        keys = [tuple(-part for part in exact.vector_key(line)) for line in lines]
-        order[row, start:end] = run[sorted(range(len(run)), key=lambda i: (keys[i], run[i]))]
+    scores[np.arange(len(targets)), np.searchsorted(pool, targets)] = (
+        scores.max(axis=1) + 1
+    )  # comes first
+    bounds = gamma(queries.shape[1], U64) * lengths * longest * SLACK
+
+    def find_keys(row: int, columns: Int64s) -> list[tuple[float, ...]]:
+        exact = ExactScores(queries[row])
+        return [exact.vector_key(line) for line in take_lines(vectors, pool[columns])]
+
+    order = order_scores(scores, bounds, len(pool), find_keys)
     return np.asarray(pool[order[:, 1:]], np.int64)
 
 

@@ -9,11 +9,16 @@ import numpy as np
 
 from kis_bench.ranking.equal_items import EqualItems
 from kis_bench.ranking.exact_scores import (
-    ExactScores,
+    SLACK,
+    U64,
+    ItemKeys,
+    bound_lengths,
+    gamma,
     gather,
     round_down,
 )
-from kis_bench.ranking.whole_order import order_whole, suits_whole_order
+from kis_bench.ranking.score_order import order_scores
+from kis_bench.ranking.whole_order import SCORES_AT_ONCE, order_whole, suits_whole_order
 from kis_bench.records import Float32s, Float64s, Int64s
 
 SPARE_CANDIDATES = (
@@ -100,10 +105,34 @@ class TopItems:
         if self.whole:
             return order_whole(self.equal, self.rows, self.k)
         found = np.zeros((len(self.queries), self.k), np.int64)
-        rows = np.argsort(self.kept.row, kind="stable")
-        ends = np.cumsum(np.bincount(self.kept.row, minlength=len(self.queries)))
-        for i, positions in enumerate(np.split(self.kept.item[rows], ends[:-1]) if self.k else []):
-            found[i] = ExactScores(self.queries[i]).order(positions, gather(self.items, positions))[
-                : self.k
-            ]
+        order = np.lexsort((self.kept.item, self.kept.row))
+        items = self.kept.item[order]
+        counts = np.bincount(self.kept.row, minlength=len(self.queries))
+        starts = np.cumsum(counts) - counts
+        # Rows of about as many candidates together, in bounded memory.
+        left = np.argsort(-counts) if self.k else np.zeros(0, np.int64)
+        while len(left):
+            some, left = np.split(left, [max(1, SCORES_AT_ONCE // max(1, int(counts[left[0]])))])
+            found[some] = self.order_some(some, items, starts[some], counts[some])
         return found
+
+    def order_some(self, rows: Int64s, items: Int64s, starts: Int64s, counts: Int64s) -> Int64s:
+        """The best k of candidates that lie together in ``items``, of each row ascending: ``[r, k]``."""
+        width, d = int(counts.max()), self.queries.shape[1]
+        places = np.minimum(starts[:, None] + np.arange(width), len(items) - 1)
+        positions, scores = items[places], np.zeros((len(rows), width))
+        longest = np.zeros(len(rows))
+        for i, (row, count) in enumerate(zip(rows.tolist(), counts.tolist(), strict=True)):
+            block = gather(self.items, positions[i, :count])
+            flat = block.reshape(-1, d)
+            wide = flat.astype(np.float64) @ self.queries[row].astype(np.float64)
+            scores[i, :count] = wide.reshape(count, -1).max(axis=1)
+            longest[i] = bound_lengths(flat).max()
+        bounds = gamma(d, U64) * bound_lengths(self.queries[rows]) * longest * SLACK
+        keys = ItemKeys(self.queries[rows], self.items)
+
+        def find_keys(row: int, columns: Int64s) -> list[tuple[float, ...]] | None:
+            return keys.find(row, positions[row, columns])
+
+        best = order_scores(scores, bounds, self.k, find_keys, counts=counts)
+        return np.take_along_axis(positions, best, axis=1)

@@ -2,6 +2,7 @@
 
 import threading
 from fractions import Fraction
+from operator import mul
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from kis_bench.ranking.engines import Compared, NumpyEngine
 from kis_bench.ranking.exact_scores import bound_lengths, float32_bound
 
 UP = np.float32(np.inf)
+UNIT = Fraction(1, 2**298)  #: of products of float32s
 
 
 class ThreeThreads(NumpyEngine):
@@ -69,17 +71,14 @@ def many_threads_and_early_looks_for_copies():
 
 
 def exact_scores(queries, items):
-    """Rational scores [q][n]; the slow and obvious way."""
+    """Scores [q][n] as whole multiples of `UNIT`; the slow and obvious way."""
 
-    def rational(array):
-        return [[Fraction(float(x)) for x in vector] for vector in array]
+    def scale(array):
+        return [[int(Fraction(x) * 2**149) for x in vector] for vector in array.tolist()]
 
     items = items[:, None] if items.ndim == 2 else items
-    vectors = [rational(item) for item in items]
-    return [
-        [max(sum(a * b for a, b in zip(q, x, strict=True)) for x in item) for item in vectors]
-        for q in rational(queries)
-    ]
+    vectors = [scale(item) for item in items]
+    return [[max(sum(map(mul, q, x)) for x in item) for item in vectors] for q in scale(queries)]
 
 
 def check(queries, items, targets, groups=None, k=3, wider=(), **blocks):
@@ -96,7 +95,7 @@ def check(queries, items, targets, groups=None, k=3, wider=(), **blocks):
         assert (ranks.best[i], ranks.worst[i], ranks.rank[i]) == (best, worst, (best + worst) / 2)
         order = sorted(range(len(scores)), key=lambda j, s=scores: (-s[j], j))
         assert ranks.top_items[i].tolist() == order[:k]
-        assert ranks.target_score[i] == np.float32(float(mark))
+        assert ranks.target_score[i] == np.float32(float(mark * UNIT))
         if groups is not None:
             of_group = {
                 g: max(s for s, h in zip(scores, groups, strict=True) if h == g)
@@ -120,11 +119,16 @@ TINY_AND_HUGE = st.sampled_from(
 
 @st.composite
 def cases(draw):
-    n, q, d = draw(st.integers(1, 12)), draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    numbers = draw(st.sampled_from([WHOLE, ANY, TINY_AND_HUGE, None]))
+    most = (40, 6, 12) if numbers is None else (12, 4, 5)
+    n, q, d = (draw(st.integers(1, each)) for each in most)
     shape = (n, draw(st.integers(1, 3)), d) if draw(st.booleans()) else (n, d)
-    numbers = draw(st.sampled_from([WHOLE, ANY, TINY_AND_HUGE]))
-    items = draw(hnp.arrays(np.float32, shape, elements=numbers))
-    queries = draw(hnp.arrays(np.float32, (q, d), elements=numbers))
+    if numbers is None:
+        rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        items, queries = (rng.standard_normal(each, np.float32) for each in (shape, (q, d)))
+    else:
+        items = draw(hnp.arrays(np.float32, shape, elements=numbers))
+        queries = draw(hnp.arrays(np.float32, (q, d), elements=numbers))
     for source, goal in draw(
         st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=4)
     ):

@@ -1,17 +1,24 @@
-"""The order of all items at once against the order of one query after the other."""
+"""The order of all items at once against fractions."""
+
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from kis_bench.ranking.equal_items import MOST_NUMBERS, EqualItems
-from kis_bench.ranking.exact_scores import ExactScores, to_block
+from kis_bench.ranking.exact_scores import to_block
 from kis_bench.ranking.whole_order import order_whole, suits_whole_order
 
 
-def order_one_by_one(queries, items, k):
-    block = to_block(items)
-    everything = np.arange(len(block))
-    return np.stack([ExactScores(query).order(everything, block)[:k] for query in queries])
+def order_slowly(queries, items, k):
+    orders = []
+    for query in queries.tolist():
+        scores = [
+            max(sum(Fraction(a) * Fraction(b) for a, b in zip(query, x, strict=True)) for x in item)
+            for item in to_block(items).tolist()
+        ]
+        orders.append(sorted(range(len(scores)), key=lambda i, s=scores: (-s[i], i))[:k])
+    return orders
 
 
 def draw(kind):
@@ -39,7 +46,7 @@ def draw(kind):
 @pytest.mark.parametrize("k", [1, 7, 40])
 def test_it_equals_the_order_of_each_query(kind, k):
     queries, items = draw(kind)
-    equal, expected = EqualItems(queries, items), order_one_by_one(queries, items, k).tolist()
+    equal, expected = EqualItems(queries, items), order_slowly(queries, items, k)
     halves = [order_whole(equal, rows, k).tolist() for rows in (slice(0, 5), slice(5, 9))]
     assert [*halves[0], *halves[1]] == expected
 
