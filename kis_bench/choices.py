@@ -1,6 +1,7 @@
 """What options of pytest and of the command line choose from, as plain values: reading their help needs no numpy."""
 
 PRECISIONS = ("fp32", "bf16", "fp16")
+FULL, SCALED = DECODINGS = ("full", "scaled")  #: how large JPEGs are decoded for a model
 LOCAL_ENGINE = "local"  #: what the option calls numpy
 #: Libraries beside numpy that multiply for ranks -> modules whose ``make_engine(device)`` gives their engines.
 ENGINE_MODULES = {"torch": "kis_bench.encoders.torch_ranking"}

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.choices import (
+    DECODINGS,
     ENGINE_MODULES,
+    FULL,
     IDENTICAL,
     LIMIT_VARIABLE,
     LOCAL_ENGINE,
@@ -178,6 +180,13 @@ OPTIONS = (
         "arithmetic of the models; bf16 and fp16 need a GPU (default: fp32)",
         default="fp32",
         choices=PRECISIONS,
+    ),
+    Option(
+        "decode",
+        "how JPEGs are decoded for models: full, or scaled to a half, a quarter or an eighth where both sides keep at "
+        "least twice what the model shrinks them to; its vectors are stored apart (default: full)",
+        default=FULL,
+        choices=DECODINGS,
     ),
     Option(
         "engine",

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from kis_bench import datasets
+from kis_bench.choices import FULL, SCALED
 from kis_bench.cli.arguments import (
     add_dataset,
     add_folders,
@@ -90,6 +91,7 @@ def add_dataset_commands(commands: Commands) -> None:
     add_session_option(embedding, "device")
     add_session_option(embedding, "batch-size", type=parse_positive)
     add_session_option(embedding, "precision")
+    add_session_option(embedding, "decode")
     add_session_option(embedding, "verify", type=parse_natural)
     add_old_name(embedding, "kis-verify", "verify", type=parse_natural)
     add_session_option(embedding, "download")
@@ -209,12 +211,18 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
     """Embeds a dataset's images and texts into the store; goes on where it was stopped."""
     from kis_bench.embed import embed_collection, embed_texts
     from kis_bench.encoders import LazyEncoder
+    from kis_bench.encoders.decoding import UNTOLD_SIDE
     from kis_bench.measuring.verification import sample_size, verify_collection, verify_texts
     from kis_bench.store import Store, default_store
 
     model = partial(require_usable, arguments.model, download=arguments.download)
     checkpoint, dataset = run_every([model, partial(load_chosen_dataset, arguments)])
-    encoder = LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
+    encoder = LazyEncoder(
+        checkpoint,
+        device=arguments.device,
+        precision=arguments.precision,
+        decode=arguments.decode,
+    )
     store = Store(arguments.store or default_store())
     items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
     verify = sample_size(encoder, arguments.verify, judged=False)
@@ -222,6 +230,8 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
     print(
         f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}"
     )
+    if arguments.decode == SCALED and items.made.get("decode", FULL) == FULL:
+        print(f"{encoder.name}: JPEGs were decoded in full, for {UNTOLD_SIDE}")
     if encoder.image_only and dataset.label_sets:
         print(f"{encoder.name} has no text side; no texts are embedded")
     for label_set in () if encoder.image_only else dataset.label_sets:

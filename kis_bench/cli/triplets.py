@@ -98,7 +98,7 @@ def add_triplet_commands(commands: Commands) -> None:
     drawing.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where triplets.csv goes (default: the dataset)"
     )
-    for name in ("store", "device", "precision", "download"):
+    for name in ("store", "device", "precision", "decode", "download"):
         add_session_option(drawing, name)
     add_session_option(drawing, "batch-size", type=parse_positive)
     add_judging(commands)
@@ -236,7 +236,12 @@ def write_new_triplets(arguments: argparse.Namespace) -> int:
     require_writable(folder, "the triplets can't be written")
     collection = read_images(row.name, root, choose_layout(row.name, row.layout)).collection
     encoders = [
-        LazyEncoder(checkpoint, device=arguments.device, precision=arguments.precision)
+        LazyEncoder(
+            checkpoint,
+            device=arguments.device,
+            precision=arguments.precision,
+            decode=arguments.decode,
+        )
         for checkpoint in checkpoints
     ]
     store = Store(arguments.store or default_store())

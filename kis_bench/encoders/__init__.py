@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.choices import PRECISIONS
+from kis_bench.choices import DECODINGS, FULL, PRECISIONS, SCALED
 from kis_bench.encoders.back_ends import back_ends, find_back_end, list_packages
 from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
+from kis_bench.encoders.decoding import name_scaled, scale_decoding
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.files.images import upright
@@ -92,13 +93,20 @@ def unused(checkpoint: Checkpoint, device: str, precision: str) -> str:
 
 
 def load(
-    name: str | Checkpoint, *, device: str = "auto", precision: str = "fp32", download: bool = False
+    name: str | Checkpoint,
+    *,
+    device: str = "auto",
+    precision: str = "fp32",
+    decode: str = FULL,
+    download: bool = False,
 ) -> Encoder:
     """The encoder of a name, ready to encode.
 
     Args:
         device: ``auto`` (the first GPU, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``fp32``; on a GPU also ``bf16`` or ``fp16``.
+        decode: ``full``, or ``scaled``: `kis_bench.embed.embed_collection` decodes large JPEGs at a part of their size,
+            and stores their vectors apart. It does so for models that tell how large pictures have to be.
         download: fetch what is missing.
 
     Raises:
@@ -110,12 +118,15 @@ def load(
         raise KisBenchError(
             f"precision {precision!r} is not offered; choose one of {', '.join(PRECISIONS)}"
         )
+    if decode not in DECODINGS:
+        raise KisBenchError(f"decode {decode!r} is not offered; choose {' or '.join(DECODINGS)}")
     if problem := unused(checkpoint, device, precision):
         raise KisBenchError(f"model {checkpoint.name}: {problem}")
     if download:
         fetch(checkpoint)
     require(checkpoint)
-    return find_back_end(checkpoint).load(checkpoint, device, precision)
+    encoder = find_back_end(checkpoint).load(checkpoint, device, precision)
+    return scale_decoding(encoder, find_back_end(checkpoint)) if decode == SCALED else encoder
 
 
 class LazyEncoder:
@@ -128,21 +139,35 @@ class LazyEncoder:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "fp32"
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        decode: str = FULL,
     ) -> None:
         if problem := unused(checkpoint, device, precision):
             raise KisBenchError(f"model {checkpoint.name}: {problem}")
         self.checkpoint, self.device, self.precision = checkpoint, device, precision
+        self.decode = decode
         self.name = checkpoint.name  # a function's object may have one of its own
         self.own_key = ""  # and a key, which is a part of ours
         self._image_only = checkpoint.image_only
         self._encoder: Encoder | None = None
-        self._key: str | None = find_back_end(checkpoint).key(checkpoint, precision)
+        back_end = find_back_end(checkpoint)
+        self._key: str | None = back_end.key(checkpoint, precision)
+        if self._key is not None and decode == SCALED and back_end.tells_side:
+            self._key = name_scaled(self._key)
 
     @property
     def encoder(self) -> Encoder:
         if self._encoder is None:
-            self._encoder = load(self.checkpoint, device=self.device, precision=self.precision)
+            self._encoder = load(
+                self.checkpoint,
+                device=self.device,
+                precision=self.precision,
+                decode=self.decode,
+            )
             self._key = self._encoder.key
             self.name = self._encoder.name
             self.own_key = getattr(self._encoder, "own_key", "")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kis_bench.encoders.batching import out_of_memory
+from kis_bench.encoders.decoding import describe_decoding, find_least_side
 from kis_bench.encoders.protocol import Encoder, PreparingEncoder
 from kis_bench.errors import BadVector, KisBenchError, raised
 from kis_bench.ranking.unit_vectors import name_ids, require_unit_vectors
@@ -40,6 +41,7 @@ class CheckedModel:
         self.encoder = encoder
         self.prepares = isinstance(encoder, PreparingEncoder)
         self.shape = encoder.vectors_per_item, encoder.dim
+        self.least_side = find_least_side(encoder)  # of a picture, for `read_image`
 
     def prepared(self, item: str, picture: Image.Image) -> Input:
         """What is done to one picture in the decoding threads."""
@@ -95,11 +97,12 @@ class CheckedModel:
         return found
 
     def made(self) -> dict[str, str | None]:
-        """Device, precision and threads as used; None: nobody knows."""
+        """Device, precision, threads and decoding as used; None: nobody knows, or nobody asked."""
         found = {name: getattr(self.encoder, name, None) for name in ("device", "precision")}
         return {
             **{name: None if one is None else str(one) for name, one in found.items()},
             "threads": str(threads()),
+            "decode": describe_decoding(self.encoder),
         }
 
     def refuse(self, problem: str) -> None:

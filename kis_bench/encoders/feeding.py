@@ -80,7 +80,7 @@ def feed_pictures(
             def admit(size: tuple[int, int]) -> None:
                 take_bytes(DECODING_COPIES * PIXEL_BYTES * size[0] * size[1])
 
-            image = read_image(picture, admit)
+            image = read_image(picture, admit, least_side=model.least_side)
             prepared = model.prepared(item, image)
             take_bytes(measure_bytes(prepared.content, image))
             return number, prepared

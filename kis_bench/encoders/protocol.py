@@ -75,5 +75,8 @@ class BackEnd:
     # Which texts CLIP's own tokenizer cuts, bool [n]; needs no files of any model.
     find_cut_by_clip: Callable[[Sequence[str]], NDArray[np.bool_]] | None = None
     image_only: bool = False  # what is written without a row has no text side
+    tells_side: bool = (
+        False  # its encoders have an ``input_side``, so that JPEGs may be decoded scaled
+    )
     cpu_only: bool = False  # has no use for a GPU, and needs no torch
     fp32_only: bool = False

@@ -55,6 +55,9 @@ class TorchEncoder(ABC):
     """
 
     vectors_per_item: int = 1
+    input_side: int | None = (
+        None  #: pixels; a picture of which no side is shorter is only ever shrunk; None: not known
+    )
     context_length: int | None
     image_only: ClassVar[bool] = False
     quick_gelu: bool | None = (

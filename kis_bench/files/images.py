@@ -39,18 +39,25 @@ UNREADABLE: tuple[type[Exception], ...] = (
 
 
 def read_image(
-    picture: Picture, admit: Callable[[tuple[int, int]], object] = lambda _: None
+    picture: Picture,
+    admit: Callable[[tuple[int, int]], object] = lambda _: None,
+    *,
+    least_side: int | None = None,
 ) -> Image.Image:
     """Reads a picture as upright RGB, transparency on white; of an animation, the first frame.
 
     Args:
         admit: is told its width and height before the pixels are decoded, and may wait.
+        least_side: a JPEG comes at a half, a quarter or an eighth of its size, the smallest of them that leaves each
+            side at least so many pixels; None: at its own size. One without its end mark always does.
 
     Raises:
         BadFile: it can't be read, or has no defined colours, or memory doesn't hold it.
     """
     try:
         with open_image(picture) as file:
+            if least_side is not None:
+                file.draft("RGB", (least_side, least_side))  # which other formats don't heed
             admit(file.size)
             return upright(file)
     except UNREADABLE as error:

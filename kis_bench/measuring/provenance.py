@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kis_bench import encoders
+from kis_bench.choices import FULL
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.ranking.engines import MakeEngine
@@ -21,6 +22,8 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
         "vectors_per_item": several,
         **items.made,
     }
+    if getattr(encoder, "decode", FULL) != FULL:
+        own.setdefault("decode", FULL)  # where it was asked for in vain
     if not isinstance(encoder, LazyEncoder):  # nobody knows where it is from
         return own
     checkpoint = encoder.checkpoint

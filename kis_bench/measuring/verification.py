@@ -52,12 +52,13 @@ def verify_collection(
         return 0
     model = CheckedModel(encoder.encoder)
     chosen = sample(items, n)
+
+    def prepare(i: int) -> Input:
+        image = read_image(collection.paths[i], least_side=model.least_side)
+        return model.prepared(collection.ids[i], image)
+
     with ThreadPoolExecutor(DECODERS) as pool:
-        inputs = [
-            *pool.map(
-                lambda i: model.prepared(collection.ids[i], read_image(collection.paths[i])), chosen
-            )
-        ]
+        inputs = [*pool.map(prepare, chosen)]
     compare_vectors(
         encoder, items, chosen, inputs, lambda some: run(model.images, some, model), "picture"
     )

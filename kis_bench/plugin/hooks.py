@@ -30,6 +30,7 @@ from kis_bench.plugin.session import (
     choose_engine,
     hide_private,
     line_up,
+    list_full_decoding,
     problems,
     query_sets,
     searching_models,
@@ -57,7 +58,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lined = line_up(config)
     if problems(config):  # of which the session ends
         return []
-    lines = lined.header(detailed=config.get_verbosity() > 0)
+    lines = lined.header(detailed=config.get_verbosity() > 0) + list_full_decoding(config)
     header = [hide_private(config, line) for line in lines]
     return header + ([f"kis-bench gate: {judge.about()}"] if judge else [])
 

@@ -10,7 +10,6 @@ import pytest
 
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
-from kis_bench.encoders import LazyEncoder
 from kis_bench.errors import KisBenchError, NotReady, in_one_line
 from kis_bench.plugin.entry import REFUSED
 from kis_bench.plugin.items import find_model, has_no_text_side
@@ -23,6 +22,7 @@ from kis_bench.plugin.session import (
     hide_private,
     line_up,
     load_dataset,
+    make_encoder,
     problems,
     query_sets,
 )
@@ -139,9 +139,7 @@ def is_all_stored(
     lacks: Callable[[Entry], object],
 ) -> bool:
     """Whether tests of a model would find every vector; ``lacks`` tells whether an entry of the store is incomplete."""
-    encoder = LazyEncoder(
-        checkpoint, device=choose_device(config), precision=config.option.kis_precision
-    )
+    encoder = make_encoder(config, checkpoint)
     if not encoder.key_known or not own:
         return False
     from kis_bench.embed import images_entry, texts_entry

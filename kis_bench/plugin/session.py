@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import pytest
 
 from kis_bench import datasets, encoders
-from kis_bench.choices import LOCAL_ENGINE
+from kis_bench.choices import LOCAL_ENGINE, SCALED
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.back_ends import find_back_end
+from kis_bench.encoders.decoding import UNTOLD_SIDE
 from kis_bench.errors import KisBenchError, NotReady, spell_option
 from kis_bench.plugin.lineup import LineUp
 from kis_bench.plugin.stopping import stop
@@ -134,12 +136,32 @@ def usable_model(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
         encoders.fetch(checkpoint)
     if problem := encoders.unused(checkpoint, choose_device(config), option.kis_precision):
         raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
-    encoder = LazyEncoder(checkpoint, device=choose_device(config), precision=option.kis_precision)
+    encoder = make_encoder(config, checkpoint)
     if not encoder.key_known:  # else all that is asked of it may lie in the store
         state = encoders.readiness(checkpoint)
         if not state.ready:
             raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
     return encoder
+
+
+def list_full_decoding(config: pytest.Config) -> list[str]:
+    """Lines for the top of a session: for which models scaled decoding is asked for in vain, as far as is known yet."""
+    if config.option.kis_decode != SCALED:
+        return []
+    known = (model for model in line_up(config).models if model.origin.kind != "python")
+    names = [model.name for model in known if not find_back_end(model).tells_side]
+    return [f"kis-bench: JPEGs are decoded in full for {name}: {UNTOLD_SIDE}" for name in names]
+
+
+def make_encoder(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
+    """A model as this session asks for it, which isn't loaded yet."""
+    option = config.option
+    return LazyEncoder(
+        checkpoint,
+        device=choose_device(config),
+        precision=option.kis_precision,
+        decode=option.kis_decode,
+    )
 
 
 def hide_private(config: pytest.Config, text: str) -> str:

@@ -38,6 +38,7 @@ PUBLIC_FACTS = frozenset(
 OF_MODELS = frozenset(
     {
         "batch_size",
+        "decode",
         "device",
         "dim",
         "key",
@@ -82,6 +83,7 @@ PUBLIC_OPTIONS = frozenset(
     {
         "alpha",
         "batch-size",
+        "decode",
         "device",
         "download",
         "drift",

@@ -53,6 +53,8 @@ def test_every_option_of_the_table_can_be_given(started):
         "query-factor": "3",
         "max-pixels": "1000",
         "precision": "bf16",
+        "decode": "scaled",
+        "engine": "torch",
         "image-similarity": "max",
         "plots": "svg,pdf",
     }

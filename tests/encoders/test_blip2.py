@@ -43,6 +43,7 @@ def test_from_an_empty_cache(hub, images):
     assert (vectors.shape, texts.shape) == ((4, 32, 256), (4, 1, 256))
     assert (encoder.dim, encoder.vectors_per_item, encoder.context_length) == (256, 32, 32)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=2), 1, atol=1e-6)
+    assert encoder.input_side == encoder.prepare_image(images[0]).shape[-1]
     assert not truncated.any()
     thesis = encoders.load("blip2-thesis", device="cpu")
     assert (thesis.encode_images(images).shape, thesis.dim, thesis.vectors_per_item) == (

@@ -60,6 +60,7 @@ def test_vectors_are_those_of_the_documented_usage(name, hub, images):
     row = find(name)
     assert (encoder.dim, vectors.shape, texts.shape) == (row.dim, (4, 1, row.dim), (4, 1, row.dim))
     assert encoder.context_length == row.context_length
+    assert encoder.input_side == encoder.prepare_image(images[0]).shape[-1]
     assert not truncated.any()
     assert hub.commit(repository(name))[:12] in encoder.key
 

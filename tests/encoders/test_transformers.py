@@ -74,6 +74,9 @@ def test_vectors_of_two_towers(source, hub, images):
     np.testing.assert_allclose(texts[:, 0], expected_texts, atol=1e-6)
     assert np.ptp(vectors, axis=0).max() > 1e-3
     assert encoder.dim == vectors.shape[2] == texts.shape[2]
+    side = encoder.prepare_image(images[0])["pixel_values"].shape[-1]
+    told = {"align": 346, "siglip2": None}  # the one crops it, the other's pictures vary in size
+    assert encoder.input_side == told.get(model.config.model_type, side)
     assert encoder.context_length == {"clip": 77}.get(model.config.model_type, 64)
     assert not truncated.any()
     growing = ["cat" + " cat" * n for n in range(80)]
@@ -202,6 +205,7 @@ def test_features_of_timm(hub, images):
     assert encoder.name == "timm.test_vit.r160_in1k"
     assert encoder.image_only
     assert encoder.dim == 64
+    assert encoder.input_side == 169  # 160 of it are left by the crop, which takes 0.95
     with pytest.raises(KisBenchError, match="image-only"):
         encoder.encode_texts(["cat"])
 

@@ -48,6 +48,7 @@ def write(tmp_path, monkeypatch):
         ("vectors_per_item='1'", "vectors_per_item '1'"),
         ("batch_size=0", "batch_size 0, which is no whole number"),
         ("batch_size=None", "batch_size None"),
+        ("input_side=-4", "input_side -4, which is no whole number"),
         ("key=''", "key '', which is no text"),
         ("key=' '", "key ' '"),
         ("key=7", "key 7"),

@@ -244,3 +244,79 @@ def test_damage_beside_the_pixels_hides_no_png(tmp_path):
     (tmp_path / "a.png").write_bytes(content[:at] + b"\0\0" + content[at + 2 :])
     with pytest.raises(BadFile):
         read_image(tmp_path / "a.png")
+
+
+@pytest.fixture(scope="module")
+def gradient():
+    """A picture of 1600 x 1200 whose colours change slowly."""
+    x, y = np.meshgrid(np.linspace(0, 250, 1600), np.linspace(0, 250, 1200))
+    return Image.fromarray(np.stack([x, y, 250 - x], axis=2).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("least_side", "size"),
+    [
+        (150, (200, 150)),
+        (151, (400, 300)),
+        (300, (400, 300)),
+        (301, (800, 600)),
+        (601, (1600, 1200)),
+    ],
+)
+def test_a_jpeg_is_scaled_as_far_as_both_sides_keep_enough(tmp_path, gradient, least_side, size):
+    admitted = []
+    file = saved(tmp_path, "large.jpg", gradient, quality=90)
+    scaled = read_image(file, admitted.append, least_side=least_side)
+    assert admitted == [scaled.size] == [size]
+    full = read_image(file)
+    if size == full.size:
+        assert scaled.tobytes() == full.tobytes()
+    small = [
+        np.asarray(image.resize((75, 75), Image.Resampling.BICUBIC)) for image in (full, scaled)
+    ]
+    off = np.abs(small[0].astype(int) - small[1])
+    assert off.max() <= 2
+
+
+@pytest.mark.parametrize("least_side", [None, 2, 9, 601])
+@pytest.mark.parametrize("size", [(1, 1), (17, 9), (8, 1200)])
+def test_small_jpegs_are_as_they_are(tmp_path, gradient, size, least_side):
+    file = saved(tmp_path, "small.jpg", gradient.resize(size))
+    scaled = read_image(file, least_side=least_side)
+    if least_side is None or min(size) < 2 * least_side:
+        assert scaled.tobytes() == read_image(file).tobytes()
+    assert min(scaled.size) >= min(least_side or 1, *size)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_scaled_jpegs_are_turned(tmp_path, gradient, turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    file = saved(tmp_path, "turned.jpg", gradient, exif=exif)
+    scaled, full = read_image(file, least_side=150), read_image(file)
+    assert scaled.size == (full.width // 8, full.height // 8)
+    off = np.asarray(scaled).astype(int) - np.asarray(full.resize(scaled.size))
+    assert np.abs(off).mean() < 2
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB", "progressive", "two", "without end"])
+def test_all_kinds_of_jpegs_are_scaled(tmp_path, gradient, mode):
+    colours = gradient.convert(mode) if mode in ("L", "CMYK") else gradient
+    more = {
+        "progressive": {"progressive": True},
+        "two": {"format": "MPO", "save_all": True, "append_images": [gradient.rotate(180)]},
+    }
+    file = saved(tmp_path, "kind.jpg", colours, **more.get(mode, {}))
+    if mode == "without end":
+        file.write_bytes(file.read_bytes().removesuffix(b"\xff\xd9"))
+    scaled, full = read_image(file, least_side=150), read_image(file)
+    assert scaled.mode == "RGB"
+    assert scaled.size == (full.size if mode == "without end" else (200, 150))
+    off = np.asarray(scaled.resize((50, 50))).astype(int) - np.asarray(full.resize((50, 50)))
+    assert np.abs(off).max() <= 3
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tif", "gif"])
+def test_other_formats_are_decoded_in_full(tmp_path, gradient, suffix):
+    file = saved(tmp_path, f"large.{suffix}", gradient.resize((400, 300)))
+    assert read_image(file, least_side=20).tobytes() == read_image(file).tobytes()

@@ -39,12 +39,14 @@ def run(tmp_path):
     return run
 
 
-def test_ranks_by_torch_say_so(run, tmp_path):
-    code, said = run("--kis-engine=torch", "--kis-device=auto")
+def test_engine_and_decoding_are_recorded(run, tmp_path):
+    code, said = run("--kis-engine=torch", "--kis-device=auto", "--kis-decode=scaled")
     assert code == 0, said
+    assert "kis-bench: JPEGs are decoded in full for colour-words: it doesn't tell" in said
     file = tmp_path / "reports" / "latest" / "run.json"
     about = json.loads(file.read_text(encoding="utf-8"))["models"]
     assert about["colour-words"]["ranking"]["engine"] == "torch"
+    assert about["colour-words"]["decode"] == "full"
 
 
 def test_a_device_that_is_not_there_is_told_before_anything_is_embedded(run, tmp_path):

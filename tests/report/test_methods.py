@@ -69,6 +69,16 @@ def test_queries_of_one_target_are_no_independent_observations():
     assert "whole targets are resampled" in said
 
 
+def test_scaled_decoding_is_told_where_it_was_asked_for():
+    run = make_run(Path("r"), make_ranks(PLACES))
+    run.provenance["models"]["a"] = {"source": "colour-words:"}
+    assert "JPEG" not in tell(run)
+    run.provenance["models"]["a"]["decode"] = "scaled to 448 pixels a side or more"
+    assert "; JPEG files decoded scaled to 448 pixels a side or more; device" in tell(run)
+    run.provenance["models"]["a"]["decode"] = "full"
+    assert "; JPEG files decoded in full, for it doesn't tell what size it shrinks" in tell(run)
+
+
 def test_engines_are_named_with_the_models_where_they_differ():
     run = make_run(Path("r"), make_ranks(PLACES), make_ranks(PLACES, model="b"))
     assert "products were computed" not in tell(run)

@@ -29,6 +29,7 @@ WITHOUT_LAVIS, LAVIS = ("open_clip_torch>=3.3", "transformers>=5"), "salesforce-
 VARIANTS = ("pretrain_vitL", "pretrain_vitL+unprojected")
 URL = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
 BLIP2_CONTEXT = 32  #: tokens
+BLIP2_SIDE = 224  #: pixels that pictures are squashed to
 READ_BY_THESIS = (
     512  #: tokens that M3RT, which cut none, let the network read: all positions that it has
 )
@@ -162,5 +163,6 @@ BACK_END = BackEnd(
     key=key,
     weights=weights,
     load=load,
+    tells_side=True,
     fetch=fetch,
 )

@@ -13,7 +13,7 @@ from lavis.models import load_model_and_preprocess
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders.blip2 import Files, clean_caption, find_context
+from kis_bench.encoders.blip2 import BLIP2_SIDE, Files, clean_caption, find_context
 from kis_bench.encoders.blip2.state import UNUSED_WEIGHTS, read_weights, require_names
 from kis_bench.encoders.torch_encoder import TorchEncoder, loading
 from kis_bench.records import Checkpoint
@@ -21,6 +21,8 @@ from kis_bench.records import Checkpoint
 
 class LavisBlip2(TorchEncoder):
     """``extract_features`` of LAVIS' feature extractor, projected or not; texts are cut where training cut them."""
+
+    input_side = BLIP2_SIDE
 
     def __init__(
         self,

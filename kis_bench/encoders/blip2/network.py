@@ -13,12 +13,11 @@ from open_clip.transformer import LayerNorm, QuickGELU, VisionTransformer
 from PIL import Image
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel, Blip2TextEmbeddings
 
-from kis_bench.encoders.blip2 import BLIP2_CONTEXT, Files, clean_caption, find_context
+from kis_bench.encoders.blip2 import BLIP2_CONTEXT, BLIP2_SIDE, Files, clean_caption, find_context
 from kis_bench.encoders.blip2.state import LAYERS, VISION, State, read_weights, require_names
 from kis_bench.encoders.torch_encoder import TorchEncoder, loading
 from kis_bench.records import Checkpoint
 
-SIZE = 224  #: pixels
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 
@@ -37,7 +36,7 @@ class Network(torch.nn.Module):
         tokens, hidden = weights["query_tokens"].shape[1:]
         dim = len(weights["vision_proj.weight"])
         self.visual_encoder = VisionTransformer(
-            image_size=SIZE,
+            image_size=BLIP2_SIDE,
             patch_size=patch,
             width=width,
             layers=LAYERS,
@@ -105,6 +104,8 @@ def our_name(name: str) -> str:
 class NativeBlip2(TorchEncoder):
     """BLIP-2 with ViT-L, projected into its joint space or, to explain a published curve, not."""
 
+    input_side = BLIP2_SIDE
+
     def __init__(
         self,
         checkpoint: Checkpoint,
@@ -138,7 +139,10 @@ class NativeBlip2(TorchEncoder):
 
     def prepare_image(self, image: Image.Image) -> torch.Tensor:
         squashed = (
-            np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC), dtype=np.float32) / 255
+            np.asarray(
+                image.resize((BLIP2_SIDE, BLIP2_SIDE), Image.Resampling.BICUBIC), dtype=np.float32
+            )
+            / 255
         )
         return torch.from_numpy((squashed - MEAN) / STD).permute(2, 0, 1)
 

@@ -55,5 +55,6 @@ BACK_END = BackEnd(
     key=key,
     weights=weights,
     load=load,
+    tells_side=True,
     fp32_only=True,
 )

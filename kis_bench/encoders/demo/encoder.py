@@ -14,6 +14,7 @@ from kis_bench.encoders.demo import DEMO_WEIGHTS
 from kis_bench.encoders.demo.network import (
     CONTEXT_LENGTH,
     DIM,
+    PICTURE_SIZE,
     DualEncoder,
     scale_levels,
     shrink,
@@ -29,6 +30,7 @@ class DemoEncoder:
     dim, vectors_per_item = DIM, 1
     context_length: int | None = CONTEXT_LENGTH
     precision = "fp32"
+    input_side = PICTURE_SIZE
 
     def __init__(self, checkpoint: Checkpoint, device: str, key: str) -> None:
         self.name, self.key = checkpoint.name, key

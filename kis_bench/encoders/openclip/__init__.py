@@ -175,6 +175,7 @@ BACK_END = BackEnd(
     key=key,
     weights=weights,
     load=load,
+    tells_side=True,
     fetch=fetch,
     find_cut_by_clip=find_cut_by_clip,
 )

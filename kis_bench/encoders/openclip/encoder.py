@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from kis_bench.encoders.decoding import find_largest_side
 from kis_bench.encoders.openclip.tags import Tag, find_quick_gelu
 from kis_bench.encoders.torch_encoder import TorchEncoder, find_cut_texts, loading
 from kis_bench.records import Checkpoint
@@ -36,6 +37,7 @@ class OpenClipEncoder(TorchEncoder):
         super().__init__(checkpoint, key, device, precision, dim, model)
         self.model, self.preprocess, self.tokenizer = model, preprocess, tokenizer
         self.context_length: int = tokenizer.context_length
+        self.input_side = find_largest_side(getattr(model.visual, "image_size", None))
         self.quick_gelu = quick_gelu
         self.empty = tokenizer([""], context_length=self.context_length + 1)[0]
 

@@ -70,6 +70,7 @@ BACK_END = BackEnd(
     key=key,
     weights=weights,
     load=load,
+    tells_side=True,
     fetch=fetch,
     image_only=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import timm
@@ -26,6 +27,7 @@ class TimmEncoder(ImageOnlyTorchEncoder):
         dim = int(getattr(model, "head_hidden_size", None) or model.num_features)
         super().__init__(checkpoint, key, device, precision, dim, model)
         self.model = model
+        self.input_side = math.ceil(max(config["input_size"][1:]) / config["crop_pct"])
 
     def prepare_image(self, image: Image.Image) -> torch.Tensor:
         pixels: torch.Tensor = self.preprocess(image)

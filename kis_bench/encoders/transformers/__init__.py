@@ -84,5 +84,6 @@ BACK_END = BackEnd(
     key=key,
     weights=weights,
     load=load,
+    tells_side=True,
     fetch=fetch,
 )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer, normalizers
 
+from kis_bench.encoders.decoding import find_largest_side
 from kis_bench.encoders.torch_encoder import (
     Prepared,
     TorchEncoder,
@@ -51,6 +52,9 @@ class TransformersEncoder(TorchEncoder):
             self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
             if needs_lower_case(folder):
                 fold_case(self.tokenizer.backend_tokenizer)
+        if getattr(self.processor, "do_resize", False):
+            size = getattr(self.processor, "size", None)  # pairs of names and lengths
+            self.input_side = find_largest_side(dict(size or {}))
         limits = [self.tokenizer.model_max_length, TRAINED_CONTEXT.get(config.model_type)]
         limits.append(
             getattr(getattr(config, "text_config", None), "max_position_embeddings", None)

@@ -24,7 +24,7 @@ WANTED = ("name", "dim", "vectors_per_item", "encode_images")
 OF_TEXTS = ("context_length", "encode_texts")
 DEFAULTS = ("auto", "fp32")  #: of device and precision: nobody asked for anything
 PRECISION_NAMES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  #: as torch says it
-OPTIONAL = ("prepare_image", "encode_prepared", "batch_size")
+OPTIONAL = ("prepare_image", "encode_prepared", "batch_size", "input_side")
 
 
 def split_source(checkpoint: Checkpoint) -> tuple[str, str]:
@@ -218,7 +218,7 @@ def check_object(checkpoint: Checkpoint, function: str, own: Any) -> None:
         raise KisBenchError(f"{returned} ({type(own).__name__}) lacks {', '.join(absent)}")
     wrong = [
         f"{part} {getattr(own, part)!r}, which is no whole number of at least 1"
-        for part in ("dim", "vectors_per_item", "batch_size")
+        for part in ("dim", "vectors_per_item", "batch_size", "input_side")
         if not is_count(getattr(own, part, 1))
     ]
     texts = {part: getattr(own, part) for part in ("name", "key") if hasattr(own, part)}

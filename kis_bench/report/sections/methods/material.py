@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kis_bench.choices import FULL
 from kis_bench.datasets.left_out import describe_unreadable, explain_left_out
+from kis_bench.encoders.decoding import UNTOLD_SIDE
 from kis_bench.records import count_things
 from kis_bench.report.sections.methods.wording import UNRECORDED, enumerate_words, name_in_bold
 from kis_bench.report.tables import escape
@@ -111,7 +113,7 @@ def tell_models(run: Run) -> list[str]:
 
 
 def tell_model(run: Run, name: str, about: Facts) -> str:
-    """Source, weights, size of the vectors, key, and on what they were computed, as far as it was recorded."""
+    """Source, weights, vectors, key, decoding if not the usual one, and what computed, as far as it was recorded."""
     source, revision = about.get("source"), about.get("revision")
     said = [
         f"source {escape(str(source).removesuffix(':'))}" if source else f"its source {UNRECORDED}"
@@ -129,6 +131,9 @@ def tell_model(run: Run, name: str, about: Facts) -> str:
         many = f"{several} vectors" if several > 1 else "vectors"
         said.append(f"{many} of {int(about['dim']):,} dimensions")
     said.append(f"key {escape(about['key'])}" if about.get("key") else f"its key {UNRECORDED}")
+    if decode := about.get("decode"):
+        how = f"in full, for {UNTOLD_SIDE}" if decode == FULL else escape(decode)
+        said.append(f"JPEG files decoded {how}")
     said.append(tell_computing(run.timings[run.timings["model"] == name], about))
     return "; ".join(said) + "."
 
