@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kis_bench.encoders.feeding import DECODERS
@@ -57,12 +58,13 @@ def fill_entry(entry: Entry, work: Pass[Any]) -> Embeddings:
     """All vectors; in a new entry, shards hold what the model does in about a minute."""
     if entry.shard_items is None:
         entry = entry.settle(work.choose_shard_items())
-    return entry.fill(
+    found = entry.fill(
         lambda missing, copies: work.encode(
             [range(one.start, one.stop) for one in missing], copies
         ),
         describe(work.encoder),
     )
+    return replace(found, limit=work.limit)
 
 
 def describe(encoder: Encoder) -> Callable[[], dict[str, object]]:

@@ -260,6 +260,9 @@ class Embeddings:
     made: Mapping[str, str] = field(
         default_factory=dict
     )  # device, precision, threads that computed them, where known
+    limit: str | None = (
+        None  # stage that encoding waited for longest: decode, forward or disk; None: all was stored
+    )
 
     def __repr__(self) -> str:
         shape = " x ".join(f"{n:,}" for n in self.vectors.shape)

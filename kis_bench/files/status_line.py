@@ -155,11 +155,14 @@ def count_columns(file: int) -> int:
 
 
 def describe_steps(steps: Sequence[Step], now_s: float, width: int | None = None) -> str:
-    """One line for some steps, with counts, rate and time left of those that count the same.
+    """One line for some steps, with counts, rate, time left, and what they wait for, of those that count the same.
 
     >>> one = Step("photos: images with demo", "image", 1617, 1024, started_s=0)
     >>> describe_steps([one], 64.0)
     'photos: images with demo: 1,024/1,617 images, 16/s, 0:37 left'
+    >>> one.limit = "decode"
+    >>> describe_steps([one], 64.0)
+    'photos: images with demo: 1,024/1,617 images, 16/s, 0:37 left, waits for decode'
     """
     first, many = next((one for one in steps if one.unit), steps[0]), len(steps) > 1
     same = [one for one in steps if one.unit == first.unit]
@@ -190,6 +193,8 @@ def describe_counts(steps: Sequence[Step], now_s: float) -> str:
             if one.total is not None
         ]
         parts.append(f"{write_time(max(left))} left")
+    if limits := dict.fromkeys(one.limit for one in steps if one.limit):
+        parts.append(f"waits for {' and '.join(limits)}")
     return ", ".join(part for part in parts if part)
 
 

@@ -122,8 +122,14 @@ def measure_image_similarity(
     if vector_rule not in VECTOR_RULES:
         raise KisBenchError(f"vector_rule {vector_rule!r}: choose {' or '.join(VECTOR_RULES)}")
     steps = steps or Steps()
-    with steps.time("embed images", len(dataset.collection), encoder, dataset, ""):
-        items = embed.embed_collection(dataset.collection, encoder, store, batch_size=batch_size)
+    items = steps.embed(
+        "embed images",
+        encoder,
+        dataset,
+        "",
+        len(dataset.collection),
+        lambda: embed.embed_collection(dataset.collection, encoder, store, batch_size=batch_size),
+    )
     steps.check_images(encoder, dataset, items)
     with steps.time("compare", len(dataset.triplets), encoder, dataset, ""):
         places = triplets.positions(dataset.triplets, dataset.collection)

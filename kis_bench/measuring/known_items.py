@@ -159,12 +159,20 @@ def measure_known_items(
         else near_duplicates
     )
     about = (encoder, dataset, label_set)
-    with steps.time("embed images", len(collection), *about):
-        items = embed.embed_collection(collection, encoder, store, batch_size=batch_size)
+    items = steps.embed(
+        "embed images",
+        *about,
+        len(collection),
+        lambda: embed.embed_collection(collection, encoder, store, batch_size=batch_size),
+    )
     steps.check_images(encoder, dataset, items)
     name = f"{dataset.name}-{label_set}"
-    with steps.time("embed texts", n, *about):
-        texts = embed.embed_texts(chosen, encoder, store, name=name)
+    texts = steps.embed(
+        "embed texts",
+        *about,
+        n,
+        lambda: embed.embed_texts(chosen, encoder, store, name=name),
+    )
     steps.check_texts(encoder, name, chosen, texts)
     check_one_space(encoder.name, items, texts)
     own = encoder.name if alike.method == "cosine" else ""  # else they are the same for all models

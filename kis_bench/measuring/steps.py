@@ -23,14 +23,9 @@ class Steps:
         self, step: str, n: int, encoder: Encoder | None, dataset: Dataset, label_set: str | None
     ) -> Iterator[None]:
         """Adds a row to the timings; ``encoder`` is None where a step takes several."""
-        started, loaded = time.perf_counter(), getattr(encoder, "loaded", None)
+        started = time.perf_counter()
         yield
         seconds = time.perf_counter() - started
-        from_store: bool | None = False
-        if encoder is not None and step.startswith("embed"):
-            # One that was loaded before doesn't tell whether it had to encode.
-            after = getattr(encoder, "loaded", None)
-            from_store = None if loaded is None else not (loaded or after)
         self.timings.append(
             {
                 "model": encoder.name if encoder else "",
@@ -40,9 +35,25 @@ class Steps:
                 "seconds": seconds,
                 "n": n,
                 "per_second": n / seconds if seconds else None,
-                "cached": from_store,
+                "cached": False,
+                "limit": None,
             }
         )
+
+    def embed(
+        self,
+        step: str,
+        encoder: Encoder,
+        dataset: Dataset,
+        label_set: str,
+        n: int,
+        embed: Callable[[], Embeddings],
+    ) -> Embeddings:
+        """Returns the vectors, and adds a row that says whether they were stored, and what encoding waited for."""
+        with self.time(step, n, encoder, dataset, label_set):
+            found = embed()
+        self.timings[-1] |= {"cached": found.limit is None, "limit": found.limit}
+        return found
 
     def check_images(self, encoder: Encoder, dataset: Dataset, items: Embeddings) -> None:
         """Called with the vectors of a dataset's images before anything is done with them."""

@@ -23,7 +23,7 @@ FOLDER = (
     "kis_bench_progress"  #: under which a process of pytest-xdist is told where to write its steps
 )
 WRITTEN_EVERY_S = 0.5
-STEP_FIELDS = ("what", "unit", "total", "done", "began_with", "started_s")
+STEP_FIELDS = ("what", "unit", "total", "done", "began_with", "limit", "started_s")
 
 
 class StepFile:

@@ -232,6 +232,15 @@ _TIMINGS = (
         PUBLIC,
         nullable=True,
     ),
+    Column(
+        "limit",
+        "string",
+        "what embedding waited for longest: `decode` (reading and preparing pictures), `forward` (the model) or `disk` "
+        "(writing vectors); empty where nothing was encoded",
+        PUBLIC,
+        nullable=True,
+        since="0.1.0",
+    ),
 )
 _VERDICTS = (
     Column("model", "string", "which model was judged", PUBLIC),

@@ -18,7 +18,7 @@ from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.progress import watch
 from kis_bench.files.whole import digest_content
 from kis_bench.records import Collection
-from kis_bench.store import MANIFEST, SHARD_ITEMS, Shard, Store
+from kis_bench.store import MANIFEST, SHARD_ITEMS, Entry, Shard, Store
 
 N, BATCH = 40, 2
 
@@ -295,7 +295,7 @@ class Counts:
     """Watches how far steps say they are."""
 
     def __init__(self):
-        self.seen = []
+        self.seen, self.limits = [], []
 
     def begin(self, step):
         self.update(step)
@@ -303,6 +303,7 @@ class Counts:
     def update(self, step):
         if step.unit:
             self.seen.append((step.done, step.total))
+            self.limits.append(step.limit)
 
     end = update
 
@@ -331,6 +332,29 @@ def test_a_shard_of_copies_alone_is_made_again(collection, tmp_path, clock):
     model.sizes = []
     np.testing.assert_array_equal(embed_collection(longer, model, store).vectors, before)
     assert model.sizes == []
+
+
+@pytest.mark.parametrize("slow", ["decode", "forward", "disk"])
+def test_the_stage_that_is_waited_for_is_told(collection, tmp_path, clock, monkeypatch, slow):
+    def slow_down(owner, name):
+        own = getattr(owner, name)
+
+        def take_long(*arguments):
+            clock.now_s += 7.0
+            return own(*arguments)
+
+        monkeypatch.setattr(owner, name, take_long)
+
+    slow_down(
+        *{"decode": (passes.ImagePass, "take"), "disk": (Entry, "write_shard")}.get(
+            slow, (Paced, "encode_images")
+        )
+    )
+    store, model, counts = Store(tmp_path / "store", shard_items=4), Paced(clock, 0.5), Counts()
+    with watch(counts):
+        assert embed_collection(collection, model, store, batch_size=4).limit == slow
+    assert counts.limits[-1] == slow
+    assert embed_collection(collection, model, store).limit is None
 
 
 if __name__ == "__main__":

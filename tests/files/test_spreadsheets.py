@@ -39,7 +39,9 @@ def test_names_of_a_run_come_back(tmp_path, name):
         tmp_path,
         ranks=make_ranks([1], **named, **about, top_item_ids=[[]]),
         judgments=pd.DataFrame(columns=JUDGMENTS),
-        timings=pd.DataFrame([(name, name, name, "rank", 1.0, 1, 1.0, False)], columns=TIMINGS),
+        timings=pd.DataFrame(
+            [(name, name, name, "rank", 1.0, 1, 1.0, False, None)], columns=TIMINGS
+        ),
         verdicts=pd.DataFrame(columns=VERDICTS),
         provenance={},
     )

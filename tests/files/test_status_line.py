@@ -157,3 +157,16 @@ def test_many_processes_are_one_line():
 )
 def test_what_a_line_says(step, shown):
     assert describe_steps([step], 100.0) == shown
+
+
+def test_what_steps_wait_for_is_said_once():
+    steps = [
+        Step(what, "image", 10, 5, limit=limit, started_s=0.0)
+        for what, limit in (("a", "decode"), ("b", "decode"), ("c", "forward"), ("d", ""))
+    ]
+    assert describe_steps(steps[:2], 5.0).endswith("20 images, 2.0/s, 0:05 left, waits for decode")
+    assert describe_steps(steps, 5.0).endswith("left, waits for decode and forward")
+    assert describe_steps(steps[3:], 5.0).endswith("left")
+    narrow = describe_steps(steps, 5.0, 60)
+    assert "20/40 images" in narrow
+    assert "0:05 left" in narrow

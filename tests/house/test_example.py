@@ -66,7 +66,7 @@ def made(tmp_path_factory, example):
         ranks=make_ranks(places),
         judgments=pd.DataFrame(columns=JUDGMENTS),
         timings=pd.DataFrame(
-            [("a", "mine", "", "embed images", 1.5, 9, 6, False)], columns=TIMINGS
+            [("a", "mine", "", "embed images", 1.5, 9, 6, False, None)], columns=TIMINGS
         ),
         verdicts=pd.DataFrame(columns=ALL_VERDICTS),
         provenance={

@@ -18,7 +18,7 @@ from kis_bench.measuring import (
 )
 from kis_bench.ranking import target_ranks
 from kis_bench.results import read_run
-from kis_bench.results.columns import ALL_RANKS, JUDGMENTS, METRICS
+from kis_bench.results.columns import ALL_RANKS, JUDGMENTS, METRICS, TIMINGS
 from kis_bench.store import Store
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (30, 60, 200)}
@@ -77,6 +77,27 @@ def test_known_items(toy, store, encoder):
         "relevance",
         "rank",
     ]
+
+
+def test_timings_say_what_embedding_waited_for(toy, tmp_path, encoder):
+    """The stages are told by a clock in tests of passes; here any of them may be the slowest."""
+    first = measure_known_items(encoder, toy, "short", Store(tmp_path / "new"))
+    again = measure_known_items(encoder, toy, "short", Store(tmp_path / "new"))
+    folder = write_run(tmp_path / "runs", [first])
+    made, stored = ([row["limit"] for row in found.timings] for found in (first, again))
+    assert {*made[:2]} <= {"decode", "forward", "disk"}
+    assert made[2:] == [None, None]
+    assert stored == [None] * 4
+    assert [row["cached"] for row in first.timings] == [False] * 4
+    assert [row["cached"] for row in again.timings] == [True, True, False, False]
+    assert read_run(folder).timings["limit"].tolist()[:2] == made[:2]
+
+    table = pd.read_csv(folder / "timings.csv")
+    assert table.columns[-1] == "limit"
+    table.drop(columns="limit").to_csv(folder / "timings.csv", index=False)  # as it was before
+    older = read_run(folder).timings
+    assert list(older.columns) == TIMINGS
+    assert older["limit"].isna().all()
 
 
 def test_an_engine_gives_the_same_ranks_and_is_recorded(toy, store, encoder, tmp_path):

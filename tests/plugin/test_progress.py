@@ -39,9 +39,9 @@ PROJECT = {
         class Slow(colour_words.ColourWords):
             batch_size = 1
 
-            def encode_images(self, images):
+            def encode_prepared(self, prepared):
                 time.sleep(0.1)
-                return super().encode_images(images)
+                return super().encode_prepared(prepared)
 
         def load1():
             return Slow("slow1", "slow1-1")
@@ -165,6 +165,8 @@ def test_processes_are_shown_in_one_line_which_goes(project):
     assert any(pattern.match(line) for lines in screens for line in lines)
     assert all(sum(map(bool, map(pattern.match, lines))) <= 1 for lines in screens)
     assert not any(map(pattern.match, screens[-1]))
+    waiting = re.compile(r"^(2 processes: )?colours: im.*/\d+ images.*, waits for forward")
+    assert any(waiting.match(line) for lines in screens for line in lines)
 
 
 def test_a_log_has_lines_of_their_own_and_a_quiet_session_none(project):
@@ -182,11 +184,12 @@ def test_a_log_has_lines_of_their_own_and_a_quiet_session_none(project):
 
 def test_a_process_that_was_killed_is_shown_no_more(tmp_path):
     file = StepFile(tmp_path / "gw0.json", clock=lambda: 1.0)
-    step = Step("colours: images", "image", 10, watcher=file)
+    step = Step("colours: images", "image", 10, limit="decode", watcher=file)
     file.begin(step)
     step.advance(3)  # too soon to be written
     (shown,) = read_steps(tmp_path)
     assert (shown.what, shown.total, shown.done) == ("colours: images", 10, 0)
+    assert shown.limit == "decode"
     (tmp_path / "gw1.json").write_text("{")
     assert len(read_steps(tmp_path)) == 1
     progress = SessionProgress(None)

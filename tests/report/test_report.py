@@ -58,7 +58,9 @@ def sample_run(folder: Path) -> Run:
         for model in MODELS
         for label_set in ("short", "long")
     ).reset_index(drop=True)
-    timings = pd.DataFrame([("alpha|1", "toy", "", "embed", 1.5, 40, 26.7, False)], columns=TIMINGS)
+    timings = pd.DataFrame(
+        [("alpha|1", "toy", "", "embed", 1.5, 40, 26.7, False, None)], columns=TIMINGS
+    )
     judgments, verdicts = pd.DataFrame(columns=JUDGMENTS), pd.DataFrame(columns=VERDICTS)
     provenance = {
         "time": "2026-11-24T02:15:00Z",

@@ -26,7 +26,9 @@ def written(tmp_path_factory):
         tmp_path_factory.mktemp("reports"),
         ranks=pd.concat([make_ranks(range(1, 31)), make_ranks(range(30, 0, -1), model="b")]),
         judgments=pd.DataFrame(columns=JUDGMENTS),
-        timings=pd.DataFrame([("a", "mine", "", "rank", 1.5, 40, 26.7, False)], columns=TIMINGS),
+        timings=pd.DataFrame(
+            [("a", "mine", "", "rank", 1.5, 40, 26.7, False, None)], columns=TIMINGS
+        ),
         verdicts=pd.DataFrame(columns=VERDICTS),
         provenance={"models": {"a": {"key": "a"}}, "datasets": {"mine": {"fingerprint": "f"}}},
     )

@@ -20,7 +20,7 @@ from kis_bench.results.columns import (
 )
 
 PLACES = np.arange(1, 13) * 7 % 40 + 1
-TIMES = [("a", "mine", "", "embed images", 1.5, 40, 26.7, False)]
+TIMES = [("a", "mine", "", "embed images", 1.5, 40, 26.7, False, None)]
 FUSED = {
     "dataset": "mine",
     "label_set": "short",

@@ -41,7 +41,7 @@ def tables() -> dict[str, Any]:
         "ranks": ranks,
         "judgments": pd.DataFrame(columns=JUDGMENTS),
         "timings": pd.DataFrame(
-            [("NA", "toy", "short", "rank", 0.1, 5, 50.0, True)], columns=TIMINGS
+            [("NA", "toy", "short", "rank", 0.1, 5, 50.0, True, None)], columns=TIMINGS
         ),
         "verdicts": pd.DataFrame(columns=VERDICTS),
         "provenance": {"device": "cpu", "models": {"NA": {"note": "n"}}},
