@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ STORE_VERSION = 1
 KEYS = 2  #: of what keys are made: 2: those of functions cover their code
 SHARD_ITEMS = 512  #: where nobody chose another number
 MANIFEST, SHARD_NAME = "manifest.json", re.compile(r"(\d+)-(\d+)\.arrow")
+SETTLED_S = 2.0  #: age of a file from which on a change of its bytes changes its times
+SHARD_DIGESTS: dict[Path, tuple[tuple[int, ...], str]] = {}  #: of shards that this process has read
 READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
 
 
@@ -248,7 +251,7 @@ class Entry:
         try:
             with hold_lock(self.folder, wait=True):
                 # Looked for first: what another process puts where nothing is has to stay.
-                if os.path.lexists(file) and self.find_shard(shard) is None:
+                if os.path.lexists(file) and self.find_shard(shard, anew=True) is None:
                     file.unlink()
         except OSError as error:
             raise KisBenchError(f"{file} is damaged and can't be removed: {error}") from error
@@ -270,13 +273,15 @@ class Entry:
                 f"{self.folder / shard.file_name} vanished or was damaged meanwhile; run again"
             ) from error
 
-    def find_shard(self, shard: Shard) -> StoredShard | None:
-        """The mapped shard, or None if it is missing, damaged or of other items."""
+    def find_shard(self, shard: Shard, *, anew: bool = False) -> StoredShard | None:
+        """The mapped shard, or None if it is missing, damaged or of other items.
+
+        Args:
+            anew: reads all of its bytes, which is done once in a process else, as long as the file seems the same.
+        """
         file = self.folder / shard.file_name
         try:
-            with pa.memory_map(str(file)) as source:
-                mapped = source.read_buffer()
-            digest = hashlib.sha256(mapped).hexdigest()
+            digest, mapped = digest_shard(file, anew)
             # Of an older version the digest stands in a file of one name.
             known = (
                 self.digest_file(shard, digest).exists()
@@ -339,6 +344,36 @@ class Entry:
             "shards": shards,
         }
         return json.dumps(manifest, indent=1, sort_keys=True).encode()
+
+
+def digest_shard(file: Path, anew: bool) -> tuple[str, pa.Buffer]:
+    """SHA-256 of a shard's bytes, and the bytes, mapped.
+
+    The digest of a file that was read before in this process is remembered, for each label set reads it again.
+    What changes its bytes and leaves inode, size and times as they were, such as a failing disk, isn't seen until the
+    next process reads it.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    before = identify_shard(file)
+    with pa.memory_map(str(file)) as source:
+        mapped = source.read_buffer()
+    known, digest = SHARD_DIGESTS.get(file, ((), ""))
+    if anew or known != before or identify_shard(file) != before:
+        digest = hashlib.sha256(mapped).hexdigest()
+        now_ns = time.time_ns()
+        if identify_shard(file) == before and now_ns - max(before[2:]) > SETTLED_S * 1e9:
+            SHARD_DIGESTS[file] = (before, digest)
+        else:
+            SHARD_DIGESTS.pop(file, None)
+    return digest, mapped
+
+
+def identify_shard(file: Path) -> tuple[int, ...]:
+    """What changes when another file takes its place, or something writes into it; the last two are times in ns."""
+    found = os.stat(file)
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def find_shard_items(folder: Path, n: int) -> int | None:

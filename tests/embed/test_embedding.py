@@ -1,6 +1,7 @@
 """From images to stored vectors: resuming, damage, races, bad input."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from kis_bench.encoders import load
 from kis_bench.errors import BadFile, BadVector, KisBenchError
 from kis_bench.files.images import read_image
 from kis_bench.records import Collection
-from kis_bench.store import Store
+from kis_bench.store import SHARD_DIGESTS, Store
 
 
 class Colour:
@@ -297,6 +298,7 @@ def test_the_digest_of_each_shard_is_computed_once(collection, tmp_path, monkeyp
             return hashlib.sha256(content)
 
     monkeypatch.setattr(module, "hashlib", Counting)
+    monkeypatch.setattr(module, "SETTLED_S", -3600.0)  # files of the test are new
     store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
     embed_collection(collection, encoder, store)
     entry = images_entry(collection, encoder.key, store)
@@ -311,5 +313,80 @@ def test_the_digest_of_each_shard_is_computed_once(collection, tmp_path, monkeyp
     sizes.clear()
     shards[1].unlink()
     embed_collection(collection, encoder, store)
-    assert sorted(sizes) == sorted(lengths)
+    assert sizes == [lengths[1]]  # what is written; the others are known
     assert encoder.seen == 20 + 7
+    sizes.clear()
+    for _ in range(3):  # as each model and label set of a session asks
+        assert entry.missing() == []
+        assert entry.read() is not None
+        embed_collection(collection, encoder, store)
+    assert sizes == [lengths[1]]
+    entry.remove_damaged(entry.shards()[0])  # never trusts what is remembered
+    assert sizes == [lengths[1], lengths[0]]
+    assert shards[0].exists()
+    sizes.clear()
+    module.SETTLED_S = 3600.0
+    module.SHARD_DIGESTS.clear()
+    for _ in range(2):  # files so new that a change may leave their times as they are
+        entry.read()
+    assert sizes == 2 * lengths
+
+
+def flip_byte(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed_ns = file.stat().st_mtime_ns + 10**9  # clocks of file systems may tick slowly
+    file.write_bytes(content)
+    os.utime(file, ns=(changed_ns, changed_ns))
+
+
+def flip_in_a_copy(file):
+    """Another file of the same size and time of change takes its place."""
+    copy, times = file.with_suffix(".copy"), file.stat()
+    copy.write_bytes(file.read_bytes())
+    flip_byte(copy)
+    os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+    copy.replace(file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        flip_byte,
+        flip_in_a_copy,
+        lambda file: file.write_bytes(file.read_bytes()[:-8]),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.unlink(),
+    ],
+    ids=["a bit", "another file", "shorter", "empty", "gone"],
+)
+def test_a_shard_that_changes_between_two_reads_is_seen(collection, tmp_path, monkeypatch, change):
+    """Both in one process, in which its digest was known."""
+    monkeypatch.setattr("kis_bench.store.SETTLED_S", -3600.0)
+    store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
+    whole = np.array(embed_collection(collection, encoder, store).vectors)
+    entry = images_entry(collection, encoder.key, store)
+    assert entry.missing() == []
+    assert {entry.folder / shard.file_name for shard in entry.shards()} <= {*SHARD_DIGESTS}
+    second = entry.shards()[1]
+    change(entry.folder / second.file_name)
+    assert entry.missing() == [second]
+    assert entry.read() is None
+    encoder.seen = 0
+    np.testing.assert_array_equal(embed_collection(collection, encoder, store).vectors, whole)
+    assert encoder.seen == 7
+    assert entry.missing() == []
+
+
+def test_a_known_digest_of_a_damaged_shard_does_not_count_for_a_new_one(
+    collection, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("kis_bench.store.SETTLED_S", -3600.0)
+    store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
+    embed_collection(collection, encoder, store)
+    entry = images_entry(collection, encoder.key, store)
+    for _ in range(3):
+        flip_in_a_copy(entry.folder / entry.shards()[0].file_name)
+        assert len(entry.missing()) == 1
+        embed_collection(collection, encoder, store)
+        assert entry.missing() == []
