@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kis_bench.fusion import RRF_K, normalise, rank_scores
+from kis_bench.fusion import RRF_K, normalise
 from kis_bench.records import Float64s, Int64s
 
 #: Scores that differ by this share are in one order in a list and, added to others that are in no other order, in the
@@ -73,7 +73,7 @@ def rank_lists(scores: Float64s, held: NDArray[np.bool_]) -> Float64s:
     """Returns `kis_bench.fusion.rank_scores` of the beginnings of descending lists ``[b, k]``.
 
     Args:
-        scores: in which an item may stand before one that rounding has put above it.
+        scores: descending.
         held: the items that are ranked ``[b, k]``; those behind them have any rank.
     """
     own = np.where(held, scores, -np.inf)
@@ -83,8 +83,6 @@ def rank_lists(scores: Float64s, held: NDArray[np.bool_]) -> Float64s:
     last = np.where(np.pad(changes, ((0, 0), (0, 1)), constant_values=True), place, len(place))
     ends = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
     found: Float64s = (starts + ends) / 2 + 1
-    for i in np.flatnonzero((own[:, 1:] > own[:, :-1]).any(axis=1)):
-        found[i] = rank_scores(np.where(held[i], scores[i], np.nan))
     return found
 
 

@@ -67,8 +67,7 @@ def fuse_ranks(
     Of more than `MOST_IN_PAIRS` models, and for triples `MOST_IN_TRIPLES`, only those with the best MRR are
     combined. Methods are ``rrf`` (reciprocal rank fusion, k = 60), ``comb_sum`` and ``comb_mnz`` (over scores that are
     scaled to 0 ... 1 within each list), and for pairs ``weighted``: comb_sum with that weight of model_1
-    (``parameter``) of 0, 0.1 ... 1 that has the best MRR. Scores are rounded to 12 decimals, so that identical pictures
-    tie.
+    (``parameter``) of 0, 0.1 ... 1 that has the best MRR. Identical pictures tie.
 
     Args:
         lists: of each model the first ``depth + 1`` items, or all if there are fewer.

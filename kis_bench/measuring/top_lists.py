@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kis_bench.ranking.exact_scores import gather
+from kis_bench.ranking.equal_items import MOST_NUMBERS, number_equal
+from kis_bench.ranking.exact_scores import (
+    SLACK,
+    U64,
+    bound_lengths,
+    gamma,
+    gather,
+    to_block,
+)
+from kis_bench.ranking.single_scores import true_scores
 from kis_bench.records import Float32s, Float64s, Int64s, Ranks
-from kis_bench.statistics.cross_validation import DECIMALS
+
+#: Up to so many times the named items all are multiplied, which is quicker than gathering.
+NAMED_SHARE = 12
+GATHERED_ITEMS = 128  #: at once, into memory that stays in the cache
+SCORES_HELD = 2**20  #: in float64
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -21,7 +36,7 @@ class TopList:
     """The first k items of one model's list for q queries, and where the targets stand in the whole list."""
 
     items: NDArray[np.int32]  # [q, k] positions in the collection, best first
-    scores: Float64s  # [q, k], rounded
+    scores: Float64s  # [q, k], descending
     best: Int64s  # [q] ranks
     worst: Int64s
     rank: Float64s
@@ -44,18 +59,66 @@ def map_copy(array: NDArray[Number]) -> NDArray[Number]:
 def make_top_list(texts: Float32s, items: Any, ranks: Ranks) -> TopList:
     """Returns the first items that ranks name, with their scores.
 
+    Scores are good to ``gamma_d(2^-53)`` (`kis_bench.ranking.exact_scores`). Where neighbours are closer than that
+    tells, they are the real ones, rounded once: so they never ascend, and are equal where the real ones are.
+
     Args:
         texts: unit vectors of the queries ``[q, d]``.
         items: unit vectors of the items ``[n, v, d]``, in memory or mapped.
         ranks: with ``top_items [q, k]``.
     """
-    scores = np.empty(ranks.top_items.shape)
-    for query, positions, row in zip(
-        texts.astype(np.float64), ranks.top_items, scores, strict=True
-    ):
-        row[:] = (gather(items, positions).astype(np.float64) @ query).max(axis=1)
-    np.round(scores, DECIMALS, out=scores)  # what differs less is equal, as identical pictures are
-    return TopList(ranks.top_items.astype(np.int32), scores, ranks.best, ranks.worst, ranks.rank)
+    named = ranks.top_items
+    scores, longest = score_named(texts, items, named)
+    bounds = gamma(texts.shape[1], U64) * bound_lengths(texts) * longest * SLACK
+    close = scores[:, :-1] - scores[:, 1:] <= (2 * SLACK * bounds)[:, None]
+    for row, start, end in find_close_runs(close):
+        vectors = gather(items, named[row, start:end])
+        first, number = number_equal(vectors, texts[row] != 0)
+        real = true_scores(texts[row], vectors[first])
+        scores[row, start:end] = real[number]
+    return TopList(named.astype(np.int32), scores, ranks.best, ranks.worst, ranks.rank)
+
+
+def score_named(texts: Float32s, items: Any, named: Int64s) -> tuple[Float64s, float]:
+    """Returns scores ``[q, k]`` of the named items in float64, and more than any of their vectors is long."""
+    if not named.size:
+        return np.empty(named.shape), 0.0
+    small = int(np.prod(items.shape)) <= MOST_NUMBERS
+    if small and len(items) <= NAMED_SHARE * named.shape[1]:
+        return score_among_all(texts, to_block(items[:]), named)
+    scores, longest = np.empty(named.shape), 0.0
+    wide = np.empty((GATHERED_ITEMS, *to_block(items[:1]).shape[1:]))
+    for query, positions, row in zip(texts.astype(np.float64), named, scores, strict=True):
+        for start in range(0, len(row), GATHERED_ITEMS):
+            part = slice(start, start + GATHERED_ITEMS)
+            vectors = wide[: len(row[part])]
+            vectors[:] = gather(items, positions[part])
+            row[part] = (vectors @ query).max(axis=1)
+            numbers = vectors.reshape(-1)
+            longest = max(longest, math.sqrt(numbers @ numbers) * SLACK)  # no vector is longer
+    return scores, longest
+
+
+def score_among_all(texts: Float32s, block: Float32s, named: Int64s) -> tuple[Float64s, float]:
+    """Returns what `score_named` does, by products of all items ``block [n, v, d]``."""
+    n, _, d = block.shape
+    vectors, scores = block.reshape(-1, d), np.empty(named.shape)
+    wide = vectors.astype(np.float64).T
+    step = max(1, SCORES_HELD // wide.shape[1])
+    for start in range(0, len(texts), step):
+        some = slice(start, start + step)
+        every = texts[some].astype(np.float64) @ wide
+        best = every.reshape(len(every), n, -1).max(axis=2)
+        scores[some] = np.take_along_axis(best, named[some], axis=1)
+    return scores, float(bound_lengths(vectors).max())
+
+
+def find_close_runs(close: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
+    """Yields row, start and end of what is close ``[q, k - 1]`` to the next one, and of that one."""
+    edges = np.diff(np.pad(close, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    (rows, starts), (_, ends) = np.nonzero(edges == 1), np.nonzero(edges == -1)
+    for row, start, end in zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        yield row, start, end + 1
 
 
 def count_fused(scores: Float64s, depth: int) -> Int64s:
