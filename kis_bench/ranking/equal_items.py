@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,6 @@ QUERIES_A_PATTERN = (
     8  #: that have to be 0 in the same places for the items to be compared once for all
 )
 PROBES = 8  #: coordinates that tell whether items may be copies of one another
-#: Whole numbers without a pattern, to mix the probes with.
-ODD_NUMBERS = np.random.default_rng(8).integers(2**62, 2**63, PROBES, dtype=np.uint64) | np.uint64(
-    1
-)
 SHARE_OF_COPIES = 1 / 16  #: of a block of items, from which on it is worth while to know them
 MOST_NUMBERS = 2**23  #: of all items, which are held at once
 
@@ -35,9 +31,13 @@ class EqualItems:
     @cached_property
     def patterns(self) -> tuple[NDArray[np.bool_], Int64s]:
         """The different patterns, True where a query isn't 0, ``[p, d]``, and which one each query has ``[q]``."""
-        packed = np.packbits(self.queries != 0, axis=1)
+        q, d = self.queries.shape
+        used = self.queries != 0
+        if q and used.all():  # as vectors of models are, as a rule
+            return np.ones((1, d), bool), np.zeros(q, np.int64)
+        packed = np.packbits(used, axis=1)
         seen, pattern = np.unique(packed, axis=0, return_inverse=True)
-        columns = np.unpackbits(seen, axis=1, count=self.queries.shape[1]).astype(bool)
+        columns = np.unpackbits(seen, axis=1, count=d).astype(bool)
         return columns, pattern.reshape(-1)
 
     @cached_property
@@ -89,7 +89,7 @@ def find_copies(
     used = np.arange(block.shape[2]) if columns is None else np.flatnonzero(columns)
     probes = used[np.linspace(0, len(used) - 1, PROBES).astype(np.int64)] if len(used) else used
     shown = np.ascontiguousarray(flat[:, probes] + np.float32(0)).view(np.uint32)
-    mixed = np.sort(shown.astype(np.uint64) @ ODD_NUMBERS[: len(probes)])
+    mixed = np.sort(mix_rows(shown))
     fewest = len(block) * SHARE_OF_COPIES
     if np.count_nonzero(mixed[1:] == mixed[:-1]) < fewest:
         return None
@@ -109,6 +109,22 @@ def number_equal(block: Float32s, columns: NDArray[np.bool_]) -> tuple[Int64s, I
     flat = flat + np.float32(0)  # never -0, which has other bytes
     if not flat.shape[1] or not len(flat):
         return np.zeros(min(1, len(flat)), np.int64), np.zeros(len(flat), np.int64)
-    whole = flat.view(np.dtype((np.void, flat.itemsize * flat.shape[1]))).reshape(-1)
-    _, first, number = np.unique(whole, return_index=True, return_inverse=True)
+    words = flat.view(np.uint32)
+    _, first, number = np.unique(mix_rows(words), return_index=True, return_inverse=True)
+    if len(first) < len(flat) and (words[first][number] != words).any():  # mixed alike by chance
+        whole = flat.view(np.dtype((np.void, flat.itemsize * flat.shape[1]))).reshape(-1)
+        _, first, number = np.unique(whole, return_index=True, return_inverse=True)
     return first, number.reshape(-1)
+
+
+def mix_rows(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """A number for each row of ``words [n, m]``; those of different rows are different, but for chance."""
+    mixed: NDArray[np.uint64] = np.einsum("ij,j->i", words, draw_odd_numbers(words.shape[1]))
+    return mixed
+
+
+@lru_cache(maxsize=4)
+def draw_odd_numbers(size: int) -> NDArray[np.uint64]:
+    """Whole numbers without a pattern."""
+    drawn = np.random.default_rng(8).integers(2**62, 2**63, size, dtype=np.uint64)
+    return drawn | np.uint64(1)

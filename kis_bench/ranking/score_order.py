@@ -74,12 +74,12 @@ def order_few(
 ) -> Int64s:
     """What `order_scores` does, of rows that are held in the cache."""
     keys, shift = make_keys(scores, bounds, counts)
-    keys = sort_first(keys, k, shift)
+    two = keys.dtype.type(2 << shift)  # keys whose scores' numbers differ by one differ by less
+    keys = sort_first(keys, k, two)
     width = keys.shape[1]
-    level = keys >> keys.dtype.type(shift)
     columns = (keys & keys.dtype.type(2**shift - 1)).astype(np.int64)
     close = np.zeros(keys.shape, bool)  # to the next one; the last of a row to none
-    np.less_equal(level[:, 1:] - level[:, :-1], 1, out=close[:, :-1])
+    np.less(keys[:, 1:] - keys[:, :-1], two, out=close[:, :-1])
     if counts is not None:
         close[:, :-1] &= np.arange(1, width) < counts[:, None]
     starts, ends = find_runs(close.reshape(-1), columns.reshape(-1), number)
@@ -114,21 +114,21 @@ def make_keys(
     return keys, shift
 
 
-def sort_first(keys: NDArray[Any], k: int, shift: int) -> NDArray[Any]:
+def sort_first(keys: NDArray[Any], k: int, two: Any) -> NDArray[Any]:
     """The lowest of each row in order, among them all that may belong to the first ``k``: ``[m, k or more]``."""
-    n = keys.shape[1]
-    if 0 < k < FULL_SORT * n:
+    few = 0 < k < FULL_SORT * keys.shape[1]
+    if few:
         keys.partition(k - 1, axis=1)
-        last = (keys[:, k - 1] >> keys.dtype.type(shift)) + keys.dtype.type(2)
-        width = int(
-            np.count_nonzero(keys < (last << keys.dtype.type(shift))[:, None], axis=1).max(
-                initial=k
-            )
-        )
-        if width > k:
-            keys.partition(width - 1, axis=1)
-        keys = np.ascontiguousarray(keys[:, :width])
-    keys.sort(axis=1)
+    else:
+        keys.sort(axis=1)
+    if 0 < k < keys.shape[1]:  # what differs by two or more from the k-th is surely below k others
+        near = keys[:, k:] < keys[:, k - 1 : k] + two
+        more = int(np.count_nonzero(near, axis=1).max(initial=0))
+        if few and more:
+            keys.partition(k + more - 1, axis=1)
+        keys = keys[:, : k + more]
+    if few:
+        keys.sort(axis=1)
     return keys
 
 
@@ -141,13 +141,13 @@ def find_runs(
         numbers = number[columns]
         differ = close.copy()
         differ[:-1] &= numbers[1:] != numbers[:-1]
-    if not differ.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    at = find_true(close)
-    new = np.flatnonzero(np.diff(at, prepend=-2) != 1)
-    starts, ends = at[new], at[np.append(new[1:], len(at)) - 1] + 2
-    some = np.logical_or.reduceat(differ[at], new)
-    return starts[some], ends[some]
+    at = find_true(close) if differ.any() else np.zeros(0, np.int64)
+    new = np.diff(at, prepend=-2) != 1
+    starts, ends = at[new], at[np.append(new[1:], True)[: len(at)]] + 2
+    if number is not None and len(at):
+        some = np.logical_or.reduceat(differ[at], np.flatnonzero(new))
+        starts, ends = starts[some], ends[some]
+    return starts, ends
 
 
 def sort_runs(

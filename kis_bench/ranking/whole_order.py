@@ -9,13 +9,17 @@ from kis_bench.ranking.exact_scores import SLACK, U64, ItemKeys, bound_lengths, 
 from kis_bench.ranking.score_order import order_scores
 from kis_bench.records import Int64s
 
-SHARE_WANTED = 1 / 8  #: of the items, from which on looking for candidates first costs more
+#: Looking for candidates first costs a query as much as so many multiplications for each that is wanted, and for
+#: some more; a score costs some to be sorted, too.
+TERMS_A_CANDIDATE, MORE_CANDIDATES, TERMS_TO_SORT = 2**15, 40, 128
 SCORES_AT_ONCE = 2**18  #: which stay in the cache
 
 
 def suits_whole_order(equal: EqualItems, k: int) -> bool:
     """Whether `order_whole` is the quick way to the ``k`` best of the items."""
-    if k == 0 or len(equal.queries) == 0 or k < SHARE_WANTED * len(equal.items):
+    n, *inner, d = equal.items.shape
+    terms = n * (int(np.prod(inner)) * d + TERMS_TO_SORT)
+    if k == 0 or len(equal.queries) == 0 or terms > TERMS_A_CANDIDATE * (k + MORE_CANDIDATES):
         return False
     return equal.few
 

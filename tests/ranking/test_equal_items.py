@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kis_bench.ranking import panel, target_ranks
+from kis_bench.ranking import equal_items, panel, target_ranks
 from kis_bench.ranking.equal_items import EqualItems
 
 
@@ -62,3 +62,14 @@ def test_looking_for_equal_items_changes_no_rank(vectors, monkeypatch):
     assert find(0) == plain
     assert asked
     assert max(np.subtract(plain["worst"], plain["best"])) > 30
+
+
+@pytest.mark.parametrize("chance", [False, True])
+def test_numbers_are_those_of_bytes_even_if_all_mix_alike(chance, monkeypatch):
+    if chance:
+        monkeypatch.setattr(equal_items, "mix_rows", lambda words: np.zeros(len(words), np.uint64))
+    items = np.random.default_rng(9).integers(0, 3, (60, 2, 2)).astype(np.float32)
+    first, number = equal_items.number_equal(items, np.ones(2, bool))
+    same = (items[:, None] == items[None]).all(axis=(2, 3))
+    assert ((number[:, None] == number) == same).all()
+    assert first.tolist() == [number.tolist().index(i) for i in range(len(first))]

@@ -52,13 +52,16 @@ def test_it_equals_the_order_of_each_query(kind, k):
 
 
 def test_few_of_many_items_and_large_collections_are_left_to_candidates():
-    queries = np.ones((20, 4), np.float32)
-    few = EqualItems(queries, np.ones((100, 4), np.float32))
-    assert suits_whole_order(few, 50)
-    assert not suits_whole_order(few, 10)
-    assert not suits_whole_order(few, 0)
-    many = np.broadcast_to(np.float32(1), (MOST_NUMBERS, 4))
-    assert not suits_whole_order(EqualItems(queries, many), MOST_NUMBERS)
+    def suits(n, d, k):
+        items = np.broadcast_to(np.float32(1), (n, d))
+        return suits_whole_order(EqualItems(np.ones((20, d), np.float32), items), k)
+
+    assert suits(100, 4, 1)
+    assert not suits(100, 4, 0)
+    assert suits(10_000, 128, 100)
+    assert not suits(10_000, 512, 100)
+    assert suits(10_000, 512, 1_000)
+    assert not suits(MOST_NUMBERS, 4, MOST_NUMBERS)
 
 
 def test_queries_that_are_zero_in_places_of_their_own_are_ordered_one_by_one():
