@@ -43,7 +43,7 @@ def measure(name):
         return int(re.search(name + r":\\s+(\\d+)", file.read())[1]) / 1024
 
 folder, store, n = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-encoder = encoders.load("demo", device="cpu")
+encoder = encoders.load("demo", device="cpu", decode=sys.argv[4])
 encoder.encode_images([Image.new("RGB", (64, 64))])
 before = measure("VmRSS")
 paths = sorted(folder.glob("*.jpg"))
@@ -167,9 +167,9 @@ class EmbeddingCase:
         return rows
 
 
-def measure_embedding_memory(folder: Path, store: Path, n: int) -> float:
+def measure_embedding_memory(folder: Path, store: Path, n: int, decode: str) -> float:
     """MiB beyond the model that embedding n pictures takes at most in a process of its own; NaN but on Linux."""
     if not sys.platform.startswith("linux"):
         return math.nan
-    command = [sys.executable, "-c", MEASURE_EMBEDDING, str(folder), str(store), str(n)]
+    command = [sys.executable, "-c", MEASURE_EMBEDDING, *map(str, (folder, store, n, decode))]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
