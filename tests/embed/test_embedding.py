@@ -15,7 +15,8 @@ from kis_bench.encoders import load
 from kis_bench.errors import BadFile, BadVector, KisBenchError
 from kis_bench.files.images import read_image
 from kis_bench.records import Collection
-from kis_bench.store import SHARD_DIGESTS, Store
+from kis_bench.store import Store
+from kis_bench.store.shards import SHARD_DIGESTS
 
 
 class Colour:
@@ -129,7 +130,7 @@ def test_texts_say_which_were_cut(tmp_path):
 def test_several_large_shards_read_as_one_array(collection, tmp_path, monkeypatch):
     store, encoder = Store(tmp_path / "store", shard_items=6), Colour()
     expected = np.asarray(embed_collection(collection, encoder, store).vectors)
-    monkeypatch.setattr("kis_bench.store.READ_AT_ONCE", 0)
+    monkeypatch.setattr("kis_bench.store.arrays.READ_AT_ONCE", 0)
     mapped = embed_collection(collection, encoder, store).vectors
     assert mapped.shape == expected.shape
     np.testing.assert_array_equal(np.asarray(mapped), expected)
@@ -287,7 +288,8 @@ def test_shards_of_older_versions_are_read(collection, tmp_path):
 def test_the_digest_of_each_shard_is_computed_once(collection, tmp_path, monkeypatch):
     import hashlib
 
-    from kis_bench import store as module
+    from kis_bench.store import entry as filling
+    from kis_bench.store import shards as module
 
     sizes = []
 
@@ -297,7 +299,8 @@ def test_the_digest_of_each_shard_is_computed_once(collection, tmp_path, monkeyp
             sizes.append(len(content))
             return hashlib.sha256(content)
 
-    monkeypatch.setattr(module, "hashlib", Counting)
+    for place in (module, filling):
+        monkeypatch.setattr(place, "hashlib", Counting)
     monkeypatch.setattr(module, "SETTLED_S", -3600.0)  # files of the test are new
     store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
     embed_collection(collection, encoder, store)
@@ -362,7 +365,7 @@ def flip_in_a_copy(file):
 )
 def test_a_shard_that_changes_between_two_reads_is_seen(collection, tmp_path, monkeypatch, change):
     """Both in one process, in which its digest was known."""
-    monkeypatch.setattr("kis_bench.store.SETTLED_S", -3600.0)
+    monkeypatch.setattr("kis_bench.store.shards.SETTLED_S", -3600.0)
     store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
     whole = np.array(embed_collection(collection, encoder, store).vectors)
     entry = images_entry(collection, encoder.key, store)
@@ -381,7 +384,7 @@ def test_a_shard_that_changes_between_two_reads_is_seen(collection, tmp_path, mo
 def test_a_known_digest_of_a_damaged_shard_does_not_count_for_a_new_one(
     collection, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("kis_bench.store.SETTLED_S", -3600.0)
+    monkeypatch.setattr("kis_bench.store.shards.SETTLED_S", -3600.0)
     store, encoder = Store(tmp_path / "store", shard_items=7), Colour()
     embed_collection(collection, encoder, store)
     entry = images_entry(collection, encoder.key, store)

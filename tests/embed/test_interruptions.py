@@ -8,12 +8,11 @@ import pytest
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench import store as module
 from kis_bench.cli import main
 from kis_bench.embed import embed_collection, images_entry
 from kis_bench.encoders import colour_words, passes
 from kis_bench.ranking import target_ranks
-from kis_bench.store import Store
+from kis_bench.store import Store, arrays, entry
 
 N, BATCH, LARGE = 12, 2, 8
 
@@ -86,26 +85,26 @@ class Vanishing(colour_words.ColourWords):
 def test_vectors_that_vanish_while_others_are_made(collection, tmp_path, whole):
     """The session has all vectors; the next one makes again what is missing, and nothing else."""
     store = Store(tmp_path / "store", shard_items=BATCH)
-    entry = images_entry(collection, "vanishing-1", store)
-    first = entry.folder / entry.shards()[0].file_name
+    place = images_entry(collection, "vanishing-1", store)
+    first = place.folder / place.shards()[0].file_name
     model = Vanishing(lambda: shutil.rmtree(store.path) if whole else first.unlink())
     found = np.array(embed_collection(collection, model, store, batch_size=BATCH).vectors)
     expected = embed_collection(collection, model, Store(tmp_path / "other")).vectors
     np.testing.assert_array_equal(found, expected)
-    lost = entry.missing()
-    assert lost == entry.shards()[: 2 if whole else 1]
+    lost = place.missing()
+    assert lost == place.shards()[: 2 if whole else 1]
     model.sizes = []
     again = embed_collection(collection, model, store, batch_size=BATCH).vectors
     np.testing.assert_array_equal(again, expected)
     assert sum(model.sizes) == BATCH * len(lost)
-    assert entry.missing() == []
+    assert place.missing() == []
 
 
 def test_vectors_that_vanish_before_they_are_read_again(
     folder, tmp_path, small_shards, monkeypatch, capsys
 ):
     """Another process clears the store between the writing of a shard and its use."""
-    own, calls = module.write_first, []
+    own, calls = entry.write_first, []
 
     def write_and_lose(file, content):
         written = own(file, content)
@@ -115,7 +114,7 @@ def test_vectors_that_vanish_before_they_are_read_again(
                 file.unlink()
         return written
 
-    monkeypatch.setattr(module, "write_first", write_and_lose)
+    monkeypatch.setattr(entry, "write_first", write_and_lose)
     store = tmp_path / "store"
     command = ["embed", f"colours={folder}", "--model", "colour-words", "--store", str(store)]
     assert main([*command, "--batch-size", str(BATCH)]) == 2
@@ -132,7 +131,7 @@ def test_vectors_that_vanish_before_they_are_read_again(
 @pytest.mark.parametrize("at_once", [0, 64 * 2**20], ids=["in parts", "as one array"])
 def test_vectors_that_vanish_while_they_are_ranked(collection, tmp_path, monkeypatch, at_once):
     """They are mapped, so the system keeps their bytes until the session ends; the next one embeds again."""
-    monkeypatch.setattr(module, "READ_AT_ONCE", at_once)
+    monkeypatch.setattr(arrays, "READ_AT_ONCE", at_once)
     store, model = Store(tmp_path / "store", shard_items=BATCH), Vanishing(lambda: None)
     items = embed_collection(collection, model, store).vectors
     queries = np.array(items)[:, 0]

@@ -18,7 +18,9 @@ from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.progress import watch
 from kis_bench.files.whole import digest_content
 from kis_bench.records import Collection
-from kis_bench.store import MANIFEST, SHARD_ITEMS, Entry, Shard, Store
+from kis_bench.store import Entry, Store
+from kis_bench.store.manifest import MANIFEST
+from kis_bench.store.shards import SHARD_ITEMS, Shard
 
 N, BATCH = 40, 2
 
