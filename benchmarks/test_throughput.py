@@ -98,13 +98,13 @@ def test_ranking(work, keep):
 def test_torch_engine(keep):
     """Ranks by the products of torch on the CPU, against those of numpy."""
     torch = pytest.importorskip("torch", reason="needs kis-bench[demo]")
-    from kis_bench.encoders.torch_ranking import make_torch_engine
+    from kis_bench.encoders.torch_ranking import make_engine
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         work = Work("engine torch on the CPU", 1_000, SOME, 1024)
-        row = Case(work).compare(engine=make_torch_engine("cpu"))
+        row = Case(work).compare(engine=make_engine("cpu"))
     finally:
         torch.set_num_threads(threads)
     keep(replace(row, made_with=describe_software("numpy", "torch")))
