@@ -79,8 +79,7 @@ def write_machine(rows: Rows) -> str:
     )
     parts = sorted({part for each in software for part in each.split("; ")})
     return (
-        f"Measured on {' and '.join(machines)}, on {' and '.join(days)}, with {', '.join(parts)}. "
-        "The machine was shared with other work, which slows caches and memory down for both sides."
+        f"Measured on {' and '.join(machines)}, on {' and '.join(days)}, with {', '.join(parts)}."
     )
 
 
