@@ -39,6 +39,19 @@ class Block(NamedTuple):
         inside[outside] = -1
         return inside
 
+    def list_first(self, k: int) -> tuple[Int64s, Int64s | slice]:
+        """Items of the collection among which the best ``k`` of the block are, and their places in its vectors.
+
+        Of equal items those are the first: each that comes later has k before it that score the same.
+        """
+        if self.number is None:
+            return self.start + np.arange(self.size), slice(None)
+        order = np.argsort(self.number, kind="stable")
+        ascending = self.number[order]
+        before = np.arange(self.size) - np.searchsorted(ascending, ascending)
+        first = np.sort(order[before < k])
+        return self.start + first, self.number[first]
+
     def join_copies(self, used: NDArray[np.bool_]) -> Block:
         """The block with equal items once, if many are; only the coordinates ``used [d]`` are compared."""
         copies = find_copies(self.vectors, used)

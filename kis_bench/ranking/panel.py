@@ -143,10 +143,10 @@ class Panel:
                 else:
                     counts[m, :, rows] = self.groups.add(block, rows, one.above, decided)
             if self.tops[number].k:
-                best = scores.read()
-                best = best if block.number is None else best[block.number]
+                items, places = block.list_first(self.tops[number].k)
+                best, error = scores.read()[places], self.find_error(rows, block.longest)
                 with self.lock:
-                    self.tops[number].add(start, best, self.find_error(rows, block.longest))
+                    self.tops[number].add(items, best, error)
         return counts, block.size
 
     def compare(self, block: Block, rows: slice) -> tuple[BlockScores, list[Compared]]:

@@ -59,8 +59,8 @@ class TopItems:
         self.kept = Candidates()
         self.whole = suits_whole_order(equal, k)
 
-    def add(self, start: int, scores: Float32s, error: Float64s) -> None:
-        """Takes the float32 ``scores [b, q]`` of the items from ``start`` on, each good to ``error [q]``."""
+    def add(self, items: Int64s, scores: Float32s, error: Float64s) -> None:
+        """Takes float32 ``scores [b, q]`` of some ``items [b]``, each good to ``error [q]``."""
         b, q = scores.shape
         if self.k == 0 or q == 0 or self.whole:
             return
@@ -76,7 +76,7 @@ class TopItems:
         # Outward steps, because the sums of score and error are rounded.
         low = np.nextafter(found - slack, -np.inf)
         high = np.nextafter(found + slack, np.inf)
-        self.kept = self.kept.join(Candidates(row, start + column, low, high))
+        self.kept = self.kept.join(Candidates(row, items[column], low, high))
         wanted = len(self.queries) * self.k
         if len(self.kept.row) > min(wanted * LOOSE, wanted + SPARE_CANDIDATES):
             self.prune()

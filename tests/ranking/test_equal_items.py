@@ -5,6 +5,7 @@ import pytest
 
 from kis_bench.ranking import equal_items, panel, target_ranks
 from kis_bench.ranking.equal_items import EqualItems
+from kis_bench.ranking.top_items import TopItems
 
 
 def draw(vectors=1):
@@ -73,3 +74,24 @@ def test_numbers_are_those_of_bytes_even_if_all_mix_alike(chance, monkeypatch):
     same = (items[:, None] == items[None]).all(axis=(2, 3))
     assert ((number[:, None] == number) == same).all()
     assert first.tolist() == [number.tolist().index(i) for i in range(len(first))]
+
+
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_of_equal_items_the_first_are_named_and_no_others_kept(vectors, monkeypatch):
+    """2,048 items with 5 different sets of vectors; queries are 0 in different places, so nothing is ordered whole."""
+    rng = np.random.default_rng(9)
+    queries = rng.integers(-9, 10, (8, 512)).astype(np.float32)
+    drawn = rng.integers(-9, 10, (5, vectors, 512)).astype(np.float32)
+    items = drawn[rng.integers(0, 5, 2048)]
+    given = []
+    monkeypatch.setattr(
+        TopItems,
+        "add",
+        lambda top, some, *rest, own=TopItems.add: given.append(some) or own(top, some, *rest),
+    )
+    asked = items[:, 0] if vectors == 1 else items
+    ranks = target_ranks(queries, asked, [[i] for i in range(8)], top_k=20, block_items=1024)
+    scores = (items.astype(np.int64) @ queries.T.astype(np.int64)).max(axis=1)  # [n, q], exact
+    expected = np.argsort(-scores, axis=0, kind="stable")[:20].T
+    assert ranks.top_items.tolist() == expected.tolist()
+    assert [len(some) for some in given] == [100, 100]
