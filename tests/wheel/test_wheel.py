@@ -132,7 +132,7 @@ def package_files():
     suite.remove(
         "kis_bench/suite/test_labelling_throughput.py"
     )  # its people are those of the tests
-    assert len(suite) == 5
+    assert len(suite) == 6
     return {name for name in own if "__pycache__" not in name} - {
         "kis_bench/suite/conftest.py"
     } | suite
@@ -210,7 +210,11 @@ def test_suite_is_found_in_a_wheel_and_in_an_editable_install(run_anywhere, exam
     }
     # No dataset of the example is for image similarity.
     assert found == {
-        *("test_complementarity", "test_known_item_search", "test_overhead", "test_throughput")
+        "test_complementarity",
+        "test_decoding",
+        "test_known_item_search",
+        "test_overhead",
+        "test_throughput",
     }
 
 
