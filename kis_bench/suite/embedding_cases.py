@@ -75,9 +75,12 @@ def make_network(name: str) -> Any:
     class Negligible(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.encode_image = torch.nn.Sequential(
+            self.visual = torch.nn.Sequential(
                 torch.nn.Conv2d(3, 16, 32, 32), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
             )
+
+        def encode_image(self, pixels: torch.Tensor) -> Any:
+            return self.visual(pixels)
 
     large = name == "vit-b-32"
     return OpenClipEncoder(
