@@ -120,3 +120,17 @@ def make_run(folder, *ranks, judgments=(), datasets=None, **head):
         about.setdefault(name, {}).update(more)
     models = {name: {"key": f"{name}-fp32"} for name in names["model"]}
     return run_of(folder, {"models": models, "datasets": about, **head}, **tables)
+
+
+class Sliced:
+    """Knows its length, its shape and slices, and nothing else."""
+
+    def __init__(self, array):
+        self.array, self.shape = array, array.shape
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, part):
+        assert isinstance(part, slice)
+        return self.array[part]

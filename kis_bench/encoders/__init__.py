@@ -125,8 +125,9 @@ def load(
     if download:
         fetch(checkpoint)
     require(checkpoint)
-    encoder = find_back_end(checkpoint).load(checkpoint, device, precision)
-    return scale_decoding(encoder, find_back_end(checkpoint)) if decode == SCALED else encoder
+    back_end = find_back_end(checkpoint)
+    encoder = back_end.load(checkpoint, device, precision)
+    return scale_decoding(encoder, back_end) if decode == SCALED else encoder
 
 
 class LazyEncoder:

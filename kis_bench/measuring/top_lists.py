@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from kis_bench.ranking.exact_scores import (
     gather,
     to_block,
 )
+from kis_bench.ranking.score_order import find_runs
 from kis_bench.ranking.single_scores import true_scores
 from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 
@@ -70,12 +70,17 @@ def make_top_list(texts: Float32s, items: Any, ranks: Ranks) -> TopList:
     named = ranks.top_items
     scores, longest = score_named(texts, items, named)
     bounds = gamma(texts.shape[1], U64) * bound_lengths(texts) * longest * SLACK
-    close = scores[:, :-1] - scores[:, 1:] <= (2 * SLACK * bounds)[:, None]
-    for row, start, end in find_close_runs(close):
-        vectors = gather(items, named[row, start:end])
+    close = np.zeros(scores.shape, bool)  # to the next one; the last of a row to none
+    gaps = scores[:, :-1] - scores[:, 1:]
+    np.less_equal(gaps, (2 * SLACK * bounds)[:, None], out=close[:, :-1])
+    flat_named, flat_scores = named.reshape(-1), scores.reshape(-1)
+    runs = find_runs(close.reshape(-1), flat_named, None)
+    for start, end in zip(*(each.tolist() for each in runs), strict=True):
+        row = start // named.shape[1]
+        vectors = gather(items, flat_named[start:end])
         first, number = number_equal(vectors, texts[row] != 0)
         real = true_scores(texts[row], vectors[first])
-        scores[row, start:end] = real[number]
+        flat_scores[start:end] = real[number]
     return TopList(named.astype(np.int32), scores, ranks.best, ranks.worst, ranks.rank)
 
 
@@ -111,14 +116,6 @@ def score_among_all(texts: Float32s, block: Float32s, named: Int64s) -> tuple[Fl
         best = every.reshape(len(every), n, -1).max(axis=2)
         scores[some] = np.take_along_axis(best, named[some], axis=1)
     return scores, float(bound_lengths(vectors).max())
-
-
-def find_close_runs(close: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
-    """Yields row, start and end of what is close ``[q, k - 1]`` to the next one, and of that one."""
-    edges = np.diff(np.pad(close, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    (rows, starts), (_, ends) = np.nonzero(edges == 1), np.nonzero(edges == -1)
-    for row, start, end in zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True):
-        yield row, start, end + 1
 
 
 def count_fused(scores: Float64s, depth: int) -> Int64s:

@@ -142,7 +142,7 @@ class Panel:
                     counts[m, :, rows] = count_items(block, one, decided)
                 else:
                     counts[m, :, rows] = self.groups.add(block, rows, one.above, decided)
-            if self.tops[number].k:
+            if self.tops[number].wants_scores:
                 items, places = block.list_first(self.tops[number].k)
                 best, error = scores.read()[places], self.find_error(rows, block.longest)
                 with self.lock:

@@ -59,11 +59,14 @@ class TopItems:
         self.kept = Candidates()
         self.whole = suits_whole_order(equal, k)
 
+    @property
+    def wants_scores(self) -> bool:
+        """Whether `add` has to be called: not where nothing is named, or all items are ordered in the end."""
+        return self.k > 0 and not self.whole
+
     def add(self, items: Int64s, scores: Float32s, error: Float64s) -> None:
         """Takes float32 ``scores [b, q]`` of some ``items [b]``, each good to ``error [q]``."""
         b, q = scores.shape
-        if self.k == 0 or q == 0 or self.whole:
-            return
         if (
             b >= self.k and not np.isfinite(self.floor).any()
         ):  # else a first block would be kept whole

@@ -4,24 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from builders import Sliced
 
 from kis_bench.measuring import top_lists
 from kis_bench.measuring.top_lists import count_fused, make_top_list
 from kis_bench.ranking import target_ranks
-
-
-class Sliced:
-    """Items that know slices only."""
-
-    def __init__(self, vectors):
-        self.vectors, self.shape = vectors, vectors.shape
-
-    def __len__(self):
-        return len(self.vectors)
-
-    def __getitem__(self, part):
-        assert isinstance(part, slice)
-        return self.vectors[part]
 
 
 def plant(rng, n, v, d):

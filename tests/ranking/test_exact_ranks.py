@@ -6,6 +6,7 @@ from operator import mul
 
 import numpy as np
 import pytest
+from builders import Sliced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -285,20 +286,6 @@ def test_top_items_of_very_many_ties_are_settled_on_the_way(monkeypatch):
         k=11,
         block_items=8,
     )
-
-
-class Sliced:
-    """Knows its length, its shape and slices, and nothing else."""
-
-    def __init__(self, array):
-        self.array, self.shape = array, array.shape
-
-    def __len__(self):
-        return len(self.array)
-
-    def __getitem__(self, part):
-        assert isinstance(part, slice)
-        return self.array[part]
 
 
 class Vanishing(Sliced):
