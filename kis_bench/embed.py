@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kis_bench.encoders.feeding import DECODERS
 from kis_bench.encoders.passes import ImagePass, Pass, TextPass
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError
@@ -20,13 +19,14 @@ def embed_collection(
     store: Store,
     *,
     batch_size: int | None = None,
-    decoders: int = DECODERS,
+    decoders: int | None = None,
 ) -> Embeddings:
     """The vectors of all items, from the store where they are there, else computed and stored.
 
     Args:
         batch_size: images encoded at once; None: what suits the encoder. Halved while memory doesn't suffice.
-        decoders: threads that read and prepare images while the model computes.
+        decoders: threads that read and prepare images while the model computes; None: two, or beside a GPU as many
+            as there are cores for, less one.
 
     Raises:
         BadFile: an image can't be read. BadVector: the encoder returned NaN, infinity or no length.
@@ -62,12 +62,12 @@ def fill_entry(entry: Entry, work: Pass[Any]) -> Embeddings:
         lambda missing, copies: work.encode(
             [range(one.start, one.stop) for one in missing], copies
         ),
-        describe(work.encoder),
+        describe_encoder(work.encoder),
     )
     return replace(found, limit=work.limit)
 
 
-def describe(encoder: Encoder) -> Callable[[], dict[str, object]]:
+def describe_encoder(encoder: Encoder) -> Callable[[], dict[str, object]]:
     """What a manifest says of an encoder; its context may be known only once it is loaded, hence a function."""
     return lambda: {"encoder": encoder.name, "context_length": encoder.context_length}
 

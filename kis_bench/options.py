@@ -170,8 +170,8 @@ OPTIONS = (
     ),
     Option(
         "device",
-        "auto, cpu, cuda or cuda:N; with -n, processes under auto or cuda take GPUs in turn "
-        "(default: auto)",
+        "auto, cpu, cuda, cuda:N, or cuda:0,cuda:1 to share each batch out to several GPUs; with "
+        "-n, processes under auto or cuda take GPUs in turn (default: auto)",
         "DEVICE",
         default="auto",
     ),

@@ -19,6 +19,7 @@ from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
 from kis_bench.encoders.decoding import name_scaled, scale_decoding
 from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.replicas import join_replicas, split_devices
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Float32s, Readiness
@@ -103,7 +104,8 @@ def load(
     """The encoder of a name, ready to encode.
 
     Args:
-        device: ``auto`` (the first GPU, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto`` (the first GPU, else the CPU), ``cpu``, ``cuda``, ``cuda:N``, or several GPUs that share each
+            batch out among them, as in ``cuda:0,cuda:1``.
         precision: ``fp32``; on a GPU also ``bf16`` or ``fp16``.
         decode: ``full``, or ``scaled``: `kis_bench.embed.embed_collection` decodes large JPEGs at a part of their size,
             and stores their vectors apart. It does so for models that tell how large pictures have to be.
@@ -126,7 +128,9 @@ def load(
         fetch(checkpoint)
     require(checkpoint)
     back_end = find_back_end(checkpoint)
-    encoder = back_end.load(checkpoint, device, precision)
+    encoder = join_replicas(
+        [back_end.load(checkpoint, one, precision) for one in split_devices(device)]
+    )
     return scale_decoding(encoder, back_end) if decode == SCALED else encoder
 
 

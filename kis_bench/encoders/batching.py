@@ -11,26 +11,35 @@ from kis_bench.errors import KisBenchError
 
 T = TypeVar("T")
 DEFAULT = 64  #: for encoders that suggest nothing
+FITTING: dict[
+    tuple[str, ...], int
+] = {}  #: batches that fitted where larger ones didn't, in this process
 SAID = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
 
 
 class Batches:
     """Splits work into batches and halves their size when memory runs out; the results don't depend on it.
 
+    The size that was found is kept: what the same model encodes next on the same device begins with it.
+
     Args:
         size: what to begin with; None: what the encoder suggests as ``batch_size``, else 64.
+        unit: what is encoded, for pictures and texts take different memory.
 
     Raises:
         KisBenchError: a size that can't be.
     """
 
-    def __init__(self, encoder: object, size: int | None = None) -> None:
+    def __init__(self, encoder: object, size: int | None = None, unit: str = "") -> None:
         self.size = getattr(encoder, "batch_size", DEFAULT) if size is None else size
         if not isinstance(self.size, Integral) or isinstance(self.size, bool) or self.size < 1:
             raise KisBenchError(
                 f"model {getattr(encoder, 'name', '')}: batch_size is {self.size!r}; it has to be a "
                 "whole number of at least 1"
             )
+        known = [str(getattr(encoder, name, "")) for name in ("key", "device")]
+        self.fitting = (*known, unit)
+        self.size = min(self.size, FITTING.get(self.fitting, self.size))
 
     def run(
         self,
@@ -61,6 +70,8 @@ class Batches:
                 continue
             # Outside of the handler, whose traceback would keep the failed batch alive.
             self.size = len(batch) // 2
+            if self.fitting[0] and self.fitting[-1]:
+                FITTING[self.fitting] = self.size
             free()
         return results
 

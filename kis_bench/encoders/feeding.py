@@ -9,16 +9,17 @@ from typing import Any
 
 from PIL import Image
 
-from kis_bench.encoders.encoding import CheckedModel, Input
+from kis_bench.encoders.encoding import CheckedModel, Input, threads
 from kis_bench.files.held_bytes import HeldBytes
 from kis_bench.files.images import read_image
 from kis_bench.records import Picture
 from kis_bench.threads import map_ahead
 
-DECODERS = 2  #: threads; Pillow decodes without the interpreter's lock
+DECODERS = 2  #: threads, beside a model that needs the cores itself; Pillow decodes without the interpreter's lock
 HELD_BYTES = (
     192 * 2**20
 )  #: of pictures that wait for the model, and again of those that it encodes at once
+MOST_HELD_BYTES = 480 * 2**20  #: that wait for the model, however many threads there are
 PIXEL_BYTES = 4  #: of a pixel in Pillow's memory, in which RGB has a fourth byte
 DECODING_COPIES = 2  #: of a picture that is being decoded: it is turned, or put on white
 
@@ -68,10 +69,12 @@ def feed_pictures(
         pictures: names of items, and their pictures.
         decoders: threads.
         most_bytes: that pictures may take which wait for the model, each with what it needs while it is decoded, and
-            again those of a batch; None: `HELD_BYTES`. A picture that takes more waits until no other does.
+            again those of a batch; None: `HELD_BYTES`, and for those that wait, what suits the number of threads, up to
+            `MOST_HELD_BYTES`. A picture that takes more waits until no other does.
     """
+    suited = min(max(DECODERS, decoders) * HELD_BYTES // DECODERS, MOST_HELD_BYTES)
+    held = HeldBytes(suited if most_bytes is None else most_bytes)
     most_bytes = HELD_BYTES if most_bytes is None else most_bytes
-    held = HeldBytes(most_bytes)
 
     def prepare(numbered: tuple[int, tuple[str, Picture]]) -> tuple[int, Input]:
         number, (item, picture) = numbered
@@ -93,6 +96,12 @@ def feed_pictures(
         finally:
             held.close()
             ahead.close()
+
+
+def count_decoders(encoder: object) -> int:
+    """Threads that decode for an encoder: `DECODERS`, or where it computes on a GPU, one for each core but one."""
+    beside_gpu = "cuda" in str(getattr(encoder, "device", ""))
+    return max(DECODERS, threads() - 1) if beside_gpu else DECODERS
 
 
 def measure_bytes(prepared: Any, image: Image.Image) -> int:

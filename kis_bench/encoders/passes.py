@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.batching import Batches
 from kis_bench.encoders.encoding import CheckedModel, Input
-from kis_bench.encoders.feeding import DECODERS, Feed, feed_pictures
+from kis_bench.encoders.feeding import Feed, count_decoders, feed_pictures
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.encoders.shard_sizes import SHARD_SECONDS, count_shard_items
 from kis_bench.files.progress import track
@@ -99,7 +99,7 @@ class Pass(ABC, Generic[Answer]):
             for i in shard:
                 self.found.pop(i, None)
             with self.time("disk"):
-                yield vectors, flags, self.checked.made()
+                yield vectors, flags, self.checked.made() | {"batch_size": str(self.batches.size)}
 
     def begin(self, positions: Sequence[int]) -> None:
         """Loads the model and makes items at these positions ready, unless just that was begun before."""
@@ -108,7 +108,7 @@ class Pass(ABC, Generic[Answer]):
             return
         self.opened.close()
         model = load_encoder(self.encoder)
-        self.checked, self.batches = CheckedModel(model), Batches(model, self.batch_size)
+        self.checked, self.batches = CheckedModel(model), Batches(model, self.batch_size, self.unit)
         self.batch, self.ahead, self.counted = self.batches.size, own, 0
         left = [i for i in own if i not in self.found]
         done = self.n - len(positions) + len(own) - len(left)
@@ -162,7 +162,7 @@ class ImagePass(Pass[Vectors]):
         collection: Collection,
         encoder: Encoder,
         batch_size: int | None = None,
-        decoders: int = DECODERS,
+        decoders: int | None = None,
     ) -> None:
         what = f"{collection.name}: images with {encoder.name}"
         super().__init__(encoder, what, len(collection), batch_size)
@@ -182,7 +182,7 @@ class ImagePass(Pass[Vectors]):
                 self.checked,
                 ((ids[i], paths[i]) for i in positions),
                 batch_size=self.batch,
-                decoders=self.decoders,
+                decoders=self.decoders or count_decoders(self.checked.encoder),
             )
         )
 

@@ -12,6 +12,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.encoders.decoding import UNTOLD_SIDE
+from kis_bench.encoders.replicas import split_devices
 from kis_bench.errors import KisBenchError, NotReady, spell_option
 from kis_bench.plugin.lineup import LineUp
 from kis_bench.plugin.stopping import stop
@@ -59,6 +60,7 @@ def line_up(config: pytest.Config) -> LineUp:
             said = f"{spell_option('batch-size')} {option.kis_batch_size}"
             stop(config, f"{said}: must be at least 1")
         try:
+            split_devices(option.kis_device)
             NearDuplicates.parse(option.kis_near_duplicates)
             config.stash[LINE_UP] = LineUp.choose(
                 models=[
@@ -189,7 +191,7 @@ def choose_engine(config: pytest.Config) -> MakeEngine:
         asked = config.option.kis_engine
         name = NumpyEngine.name if asked == LOCAL_ENGINE else asked
         try:
-            config.stash[ENGINE] = find_engine(name, choose_device(config))
+            config.stash[ENGINE] = find_engine(name, choose_device(config).partition(",")[0])
         except KisBenchError as error:
             stop(config, f"{spell_option('engine')} {asked}: {error}; nothing was measured")
     return config.stash[ENGINE]

@@ -79,15 +79,19 @@ def show_timings(run: Run) -> list[str]:
     if not len(run.timings):
         return []
     head = ["model", "dataset", "label set", "step", "seconds", "n", "per second", "from cache"]
+    limits = run.timings["limit"]
     timings: Any = run.timings.itertuples()
     steps = [
-        (
+        [
             *("" if pd.isna(x) else x for x in (t.model, t.dataset, t.label_set, t.step)),
             number(t.seconds, 2),
             number(t.n, 0),
             number(t.per_second),
             "" if pd.isna(t.cached) else "yes" if t.cached else "no",
-        )
+        ]
         for t in timings
     ]
+    if limits.notna().any():
+        head.append("waited for")
+        steps = [[*step, one] for step, one in zip(steps, limits.fillna(""), strict=True)]
     return ["## Timings", "", table(head, steps, right=[4, 5, 6]), ""]

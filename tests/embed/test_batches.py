@@ -45,6 +45,21 @@ def test_batches_are_halved_until_they_fit(error):
     assert batches.size == 4  # remembered for what comes next
 
 
+def test_a_size_that_fits_is_kept_for_the_same_model_device_and_kind(monkeypatch):
+    monkeypatch.setattr("kis_bench.encoders.batching.FITTING", {})
+    model = Small(MemoryError())
+    model.key, model.device = "small", "cuda:0"
+    Batches(model, unit="image").run(model.encode, range(50))
+    assert Batches(model, unit="image").size == 4
+    assert Batches(model, 100, "image").size == 4
+    assert Batches(model, 2, "image").size == 2
+    assert Batches(model, unit="text").size == 32
+    model.device = "cuda:1"
+    assert Batches(model, unit="image").size == 32
+    model.device, model.key = "cuda:0", "another"
+    assert Batches(model, unit="image").size == 32
+
+
 def test_other_errors_and_single_inputs_are_not_hidden():
     model = Small(RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="shapes differ"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from kis_bench.options import PLOT_FORMS
 from kis_bench.records import Collection
 from kis_bench.report import write_report
+from kis_bench.report.markdown import show_timings
 from kis_bench.report.page.thumbnails import BUDGET
 from kis_bench.report.writing import BESIDES_BYTES, PAGE_BYTES, find_room
 from kis_bench.results import Run
@@ -92,6 +94,18 @@ def test_pictures_get_the_room_that_plots_leave_of_a_page(tmp_path: Path) -> Non
     assert find_room(tmp_path) == PAGE_BYTES - BESIDES_BYTES - 400_000
     (tmp_path / "plots" / "grid.png").write_bytes(bytes(2_000_000))
     assert find_room(tmp_path) == BUDGET
+
+
+def test_report_says_what_embedding_waited_for(tmp_path: Path) -> None:
+    run = sample_run(tmp_path)
+    assert "waited for" not in "\n".join(show_timings(run))  # all was stored
+    embedded = run.timings.assign(step="embed images", limit="decode")
+    ranked = run.timings.assign(step="rank")
+    head, _, first, second = show_timings(
+        replace(run, timings=pd.concat([embedded, ranked], ignore_index=True))
+    )[2].splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (head, first, second)]
+    assert [row[-1] for row in cells] == ["waited for", "decode", ""]
 
 
 def test_report_names_everything(tmp_path: Path, pictures: dict[str, Collection]) -> None:
