@@ -27,20 +27,22 @@ from kis_bench.checks.texts import (
     make_notes,
     show_text,
 )
-from kis_bench.datasets.captions import read_texts
 from kis_bench.datasets.flat_pictures import place_study
 from kis_bench.datasets.folder import (
     OWN_TABLES,
     ListedPictures,
     explain_no_folder,
     list_wanted_images,
+    narrow_collection,
     read_images,
     read_study_in,
 )
-from kis_bench.datasets.labels import find_label_files
+from kis_bench.datasets.label_formats import FoundLabels, find_labels
+from kis_bench.datasets.label_formats.label_format import Purpose
 from kis_bench.datasets.layouts import Layout, choose_layout
 from kis_bench.datasets.left_out import count_by_kind, describe_left_out, describe_unreadable
 from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.datasets.picture_folder import find_split
 from kis_bench.datasets.unreadable import leave_out_unreadable
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.errors import BadFile, KisBenchError, explain_install, spell_option
@@ -109,12 +111,15 @@ def examine(
     try:
         if not os.path.isdir(root):
             raise KisBenchError(explain_no_folder(root))
-        files = find_label_files(root)
-        if unread and not files:
+        found = find_labels(root, beside=study is not None or unread)
+        if unread and not found.beside:
             return
-        pictures = read_images(name, root, layout, only=list_wanted_images(study, files))
-        collection = pictures.collection
-        subject = ExaminedDataset(collection, read_texts(files, pictures.captions, collection))
+        wanted = list_wanted_images(study, found)
+        pictures = read_images(name, root, layout, only=wanted, labels=found)
+        listed, split = pictures.collection, find_split(name)
+        labels = found.read(Purpose(listed, pictures.captions, split, skip_unreadable))
+        collection = narrow_collection(listed, labels.searched)
+        subject = ExaminedDataset(collection, labels)
     except (KisBenchError, OSError) as error:
         yield Check(
             "images",
@@ -123,13 +128,13 @@ def examine(
         )
         return
     if len(collection):
-        yield from check_images(pictures)
+        yield from check_images(replace(pictures, collection=collection))
     if study is not None:
         yield check_missing_pictures(place_study(study, collection.position.keys()), collection)
-    if files or study is None:
+    if found.beside or study is None:
         yield from check_labels(subject)
-    yield from check_unread_tables(root, bool(files or subject.queries))
-    yield from check_table_forms(root, files)
+    yield from check_unread_tables(root, found, bool(subject.queries))
+    yield from check_table_forms(root, found.files)
     if subject.queries:
         for topic, look, show in IN_EACH_SET:
             yield from make_notes(topic, subject.check_each_set(look, show))
@@ -154,8 +159,8 @@ def check_images(pictures: ListedPictures) -> Iterator[Check]:
         yield Check("pictures left out", None, pictures.strays)
 
 
-def check_unread_tables(root: Path, labelled: bool) -> Iterator[Check]:
-    if unread := find_unread_tables(root, labelled=labelled):
+def check_unread_tables(root: Path, found: FoundLabels, labelled: bool) -> Iterator[Check]:
+    if unread := find_unread_tables(root, found.files, labelled):
         yield Check("tables not read", None, "; ".join(unread))
 
 
@@ -163,7 +168,8 @@ def check_table_forms(root: Path, labels: Sequence[Path]) -> Iterator[Check]:
     """Tables that are read but aren't written as most programs read them."""
     own = [root / name for name in sorted(OWN_TABLES - {"labels.csv"})]
     forms = {}
-    for file in filter(os.path.isfile, (*labels, *own)):
+    sheets = (file for file in labels if file.suffix.lower() == ".csv")
+    for file in filter(os.path.isfile, (*sheets, *own)):
         with contextlib.suppress(BadFile):  # told by those who need it
             forms[file] = read_sheet(file, []).form
     said = [f"{file.name} is read as {form}" for file, form in forms.items() if form]
@@ -187,6 +193,8 @@ def check_labels(subject: ExaminedDataset) -> Iterator[Check]:
             True,
             f"{count_things(len(subject.queries), 'query')}: {list_first(sets, len(sets))}",
         )
+    if subject.labels.remarks:
+        yield Check("captions", None, "; ".join(subject.labels.remarks))
     if subject.labels.unread:
         yield Check("texts that are no queries", None, "; ".join(subject.labels.unread))
 

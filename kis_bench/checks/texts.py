@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kis_bench.analysis.label_sets import UNSPACED
 from kis_bench.checks.check import Check
-from kis_bench.datasets.labels import Labels
+from kis_bench.datasets.label_formats.label_format import Labels
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.files.text import make_plain, shorten
 from kis_bench.records import Collection, Query
@@ -66,8 +66,8 @@ class ExaminedDataset:
         """Lists where queries stand and what ``show`` says of each."""
         said, last = list[str](), ""
         for i in which[:MOST_PLACES]:
-            file, _, line = self.labels.places[i].rpartition(" line ")
-            said.append(f"{'' if file == last else f'{file} '}line {line} {show(self.queries[i])}")
+            file, where = self.labels.places[i]
+            said.append(f"{'' if file == last else f'{file} '}{where} {show(self.queries[i])}")
             last = file
         return list_first(said, len(which))
 

@@ -256,6 +256,8 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
         print(f"left out of {dataset.name}: {describe_left_out(dataset.left_out)}")
     for line in (*describe_unreadable(dataset.unreadable, dataset.unasked), *dataset.unread):
         print(f"left out of {dataset.name}: {line}")
+    for line in dataset.remarks:
+        print(f"read of {dataset.name}: {line}")
     print(f"store: {store.path}")
     return 0
 

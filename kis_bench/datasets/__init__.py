@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from kis_bench.datasets import openmoji, reset
-from kis_bench.datasets.captions import read_caption_sets
 from kis_bench.datasets.catalogue import BUILT_IN, EMBEDDED, DatasetRow
-from kis_bench.datasets.folder import explain_no_folder, find_picture_folder, read_dataset
-from kis_bench.datasets.image_lists import IMAGE_LIST
-from kis_bench.datasets.labels import find_label_files
-from kis_bench.datasets.labels import read_label_sets as label_sets_of_files
+from kis_bench.datasets.folder import explain_no_folder, read_dataset
+from kis_bench.datasets.label_formats import find_labels
 from kis_bench.datasets.layouts import GENERAL_LAYOUTS, LAYOUTS, choose_layout
-from kis_bench.datasets.listing import walk
 from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.datasets.picture_folder import find_split
 from kis_bench.datasets.reset import find_triplet_file, is_study
 from kis_bench.errors import KisBenchError, NotReady, UnknownName, spell_option
 from kis_bench.files import cache
@@ -136,8 +132,8 @@ def find_readiness(row: DatasetRow) -> Readiness:
 
 def explain_no_queries(row: DatasetRow) -> NotReady:
     """The error for a dataset without queries: its unread tables, else how to write labels."""
-    unread = [] if row.folder is None else find_unread_tables(row.folder, labelled=False)
-    if row.folder is not None and (files := find_label_files(row.folder)):
+    unread = [] if row.folder is None else find_unread_tables(row.folder)
+    if row.folder is not None and (files := find_labels(row.folder, beside=True).files):
         unread = [f"{file.name} has no rows; add one per query" for file in files]
     return NotReady(f"dataset {row.name}", "no queries", "; ".join(unread) or NO_LABELS)
 
@@ -149,23 +145,11 @@ def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
     elif row.folder is None:
         return ()
     else:
-        files = find_label_files(row.folder)
-        known = label_sets_of_files(files) if files else list_caption_sets(row.folder)
+        known = find_labels(row.folder).list_sets(find_split(row.name))
     for name in row.label_sets or ():
         if name not in known:
             raise UnknownName("label set", name, known, f"Dataset: {row.name}.")
     return row.label_sets or known
-
-
-def list_caption_sets(root: Path) -> tuple[str, ...]:
-    """The label sets that texts in Parquet tables of a dataset folder are; reads no picture. Raises BadFile."""
-    if (root / IMAGE_LIST).is_file():  # which lists files alone
-        return ()
-    folder = find_picture_folder(root)
-    tables = sorted(path for path in walk(folder, Counter()) if path.lower().endswith(".parquet"))
-    return tuple(
-        dict.fromkeys(name for path in tables for name in read_caption_sets(folder / path))
-    )
 
 
 def load(
@@ -231,7 +215,9 @@ def has_triplets(row: DatasetRow) -> bool:
 
 def has_queries(row: DatasetRow) -> bool:
     """Whether a dataset has queries; one about image similarity has if there are label files beside its tables."""
-    return not has_triplets(row) or (row.folder is not None and bool(find_label_files(row.folder)))
+    return not has_triplets(row) or (
+        row.folder is not None and find_labels(row.folder, beside=True).beside
+    )
 
 
 def list_extractors(row: DatasetRow) -> tuple[str, ...]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-from kis_bench.datasets.labels import Labels, read_labels
 from kis_bench.datasets.parquet import find_image_column, find_rows_without_image, open_table
-from kis_bench.files.text import list_first_names
-from kis_bench.records import Collection, Query
 
 #: Columns of texts in any case, perhaps numbered as ``caption_0`` to ``caption_4``, which are texts of one kind.
 CAPTION_COLUMN = re.compile(
@@ -20,12 +16,18 @@ CAPTION_COLUMN = re.compile(
 
 
 class Caption(NamedTuple):
-    """A text in a table, perhaps an empty one."""
+    """A text about a picture in a file, perhaps an empty one."""
 
-    table: str
-    row: int  # of the table, from 1
+    file: str
+    number: int  # of its row or record
     label_set: str
     text: str
+    where: str = "line {}"  # around the number, in messages
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The name of the file, and the place in it."""
+        return PurePath(self.file).name, self.where.format(self.number)
 
 
 def find_caption_columns(schema: Any) -> dict[str, str]:
@@ -53,7 +55,16 @@ def flatten_texts(cell: Any) -> Iterator[str]:
         for one in cell:
             yield from flatten_texts(one)
     else:
-        yield " ".join(filter(None, map(str.strip, (cell or "").splitlines())))
+        yield put_on_one_line(cell or "")
+
+
+def put_on_one_line(text: str) -> str:
+    """A text without line breaks and outer blanks.
+
+    >>> put_on_one_line(" a dog \\n runs ")
+    'a dog runs'
+    """
+    return " ".join(filter(None, map(str.strip, text.splitlines())))
 
 
 def take_captions(
@@ -87,51 +98,3 @@ def has_captions(file: Any, column: str, image: str) -> bool:
         if any(any(flatten_texts(cell)) for row, cell in enumerate(cells) if row not in without):
             return True
     return False
-
-
-def read_texts(
-    files: Sequence[Path], captions: Mapping[str, Sequence[Caption]], collection: Collection
-) -> Labels:
-    """The queries in label files; where there are none, those that captions of pictures make.
-
-    Args:
-        captions: item id -> the texts in its rows, in their order.
-    """
-    if not files:
-        return ask_captions(captions, collection)
-    labels = read_labels(files, collection)
-    if names := list(dict.fromkeys(one.label_set for texts in captions.values() for one in texts)):
-        said = f"texts of {list_first_names(names, 5)} in Parquet tables"
-        labels.unread.append(f"{said}, because there is {files[0].name}")
-    return labels
-
-
-def ask_captions(captions: Mapping[str, Sequence[Caption]], collection: Collection) -> Labels:
-    """A query ``ITEM#n`` of each caption, where n counts those of the picture in the label set from 0.
-
-    Empty captions and those that a picture has already count, so that no other query changes its id when they are
-    mended, but are no queries; ``unread`` says how many there are.
-    """
-    labels = Labels()
-    empty, repeated = Counter[str](), Counter[str]()
-    for item in collection.ids:
-        numbers, seen = Counter[str](), set[tuple[str, str]]()
-        for one in captions.get(item, ()):
-            number = numbers[one.label_set]
-            numbers[one.label_set] += 1
-            if not one.text:
-                empty[one.label_set] += 1
-            elif (one.label_set, one.text) in seen:
-                repeated[one.label_set] += 1
-            else:
-                query = Query(f"{item}#{number}", (item,), one.label_set, one.text)
-                labels.queries.append(query)
-                labels.places.append(f"{Path(one.table).name} line {one.row}")
-            seen.add((one.label_set, one.text))
-    counted = [f"{n:,} empty of {name}" for name, n in empty.items()]
-    counted += [f"{n:,} of {name} that their picture has already" for name, n in repeated.items()]
-    lost = [texts for item, texts in captions.items() if item not in collection.position]
-    if n_lost := sum(bool(one.text) for texts in lost for one in texts):
-        counted.append(f"{n_lost:,} of pictures that are left out")
-    labels.unread += [f"texts in Parquet tables: {', '.join(counted)}"] if counted else []
-    return labels

@@ -46,3 +46,17 @@ def place_study(study: Study, items: Set[str]) -> Study:
     )
     said = f"images that lie without their folders, found by the rest of their names: {len(flat):,}"
     return replace(study, triplets=triplets, remarks=(*study.remarks, said))
+
+
+def note_missing_images(named: Set[str], items: Set[str]) -> list[str]:
+    """A remark on images that triplets name and that are missing."""
+    absent = sorted(named - items)
+    if not absent:
+        return []
+    if len(absent) == len(named):
+        return [
+            f"none of the {len(named):,} images that the triplets name is there; put them into keyframes/"
+        ]
+    return [
+        f"{len(absent):,} of {len(named):,} images that the triplets name are missing, such as {', '.join(absent[:3])}"
+    ]

@@ -10,27 +10,28 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from kis_bench.datasets.captions import Caption, read_texts
+from kis_bench.datasets.captions import Caption
 from kis_bench.datasets.digests import Digests
-from kis_bench.datasets.flat_pictures import name_flat, place_study
+from kis_bench.datasets.flat_pictures import name_flat, note_missing_images, place_study
 from kis_bench.datasets.image_lists import IMAGE_LIST, read_image_list
-from kis_bench.datasets.labels import find_label_files
+from kis_bench.datasets.label_formats import FoundLabels, find_labels
+from kis_bench.datasets.label_formats.label_format import Purpose
 from kis_bench.datasets.layouts import Groups, Layout, NamedGroups, Times, require_all_groups
 from kis_bench.datasets.left_out import STRAYS, UNLISTED, UNREADABLE_PICTURES, count_by_kind
 from kis_bench.datasets.listing import Listing, PictureFiles, list_pictures, walk
 from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.datasets.picture_folder import PICTURE_FOLDERS, find_picture_folder, find_split
 from kis_bench.datasets.reset import JUDGMENTS_DATABASE, TRIPLET_FILES, Study, is_study, read_study
-from kis_bench.datasets.unreadable import leave_out_queries, leave_out_unreadable
+from kis_bench.datasets.unreadable import (
+    leave_out_queries,
+    leave_out_unreadable,
+    select_items,
+)
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.files.text import list_first_names
 from kis_bench.records import Collection, Dataset
 
-PICTURE_FOLDERS = (
-    "images",
-    "keyframes",
-    "data",
-)  #: the first that is there; else the dataset folder itself
 OWN_TABLES = {
     IMAGE_LIST,
     "labels.csv",
@@ -69,13 +70,14 @@ def read_dataset(
     """
     if not os.path.isdir(root):
         raise KisBenchError(f"dataset {name}: {explain_no_folder(root)}")
-    files = find_label_files(root)
     study = read_study_in(root, layout)
-    pictures = read_images(name, root, layout, only=list_wanted_images(study, files))
+    found = find_labels(root, beside=study is not None)
+    pictures = read_images(name, root, layout, only=list_wanted_images(study, found), labels=found)
     collection = pictures.collection
-    left_out = {} if study is not None and not files else count_by_kind(pictures.ignored)
+    left_out = {} if study is not None and not found.beside else count_by_kind(pictures.ignored)
     study = place_study(study or Study(), collection.position.keys())
-    labels = read_texts(files, pictures.captions, collection)
+    purpose = Purpose(collection, pictures.captions, find_split(name), skip_unreadable)
+    labels = found.read(purpose)
     strays = [pictures.strays] * bool(pictures.strays)
     wrong = [
         BadFile(file, [*problems, *strays])
@@ -84,6 +86,7 @@ def read_dataset(
     ]
     if wrong:
         raise wrong[0] if len(wrong) == 1 else KisBenchError("\n".join(map(str, wrong)))
+    collection = narrow_collection(collection, labels.searched)
     queries, unreadable, unasked = tuple(labels.queries), dict[str, str](), tuple[str, ...]()
     if skip_unreadable:
         collection, unreadable = leave_out_unreadable(collection)
@@ -98,9 +101,13 @@ def read_dataset(
         study.participants,
         study.distances,
         note,
-        (*study.remarks, *note_missing_images(study.images, collection)),
+        (
+            *study.remarks,
+            *note_missing_images(study.images, collection.position.keys()),
+            *labels.remarks,
+        ),
         left_out,
-        (*strays, *labels.unread, *find_unread_tables(root, labelled=bool(files or queries))),
+        (*strays, *labels.unread, *find_unread_tables(root, found.files, bool(queries))),
         unreadable,
         unasked,
     )
@@ -115,28 +122,24 @@ def read_study_in(root: Path, layout: Layout) -> Study | None:
     )
 
 
-def list_wanted_images(study: Study | None, labels: Sequence[Path]) -> Set[str] | None:
-    """The ids that images of a study may have; None if there are label files, whose queries search all images.
+def narrow_collection(collection: Collection, searched: Set[str] | None) -> Collection:
+    """The items that are searched, where labels are about a part of what lies in the folder."""
+    if searched is None or len(searched) == len(collection):
+        return collection
+    pictures = collection.paths
+    assert isinstance(pictures, PictureFiles)  # as `read_images` makes them
+    places = [i for i, item in enumerate(collection.ids) if item in searched]
+    return select_items(collection, pictures, places)
+
+
+def list_wanted_images(study: Study | None, labels: FoundLabels) -> Set[str] | None:
+    """The ids that images of a study may have; None if there are labels, whose queries search all images.
 
     A study without queries is about few of a million keyframes.
     """
-    if study is None or labels:
+    if study is None or labels.beside:
         return None
     return study.images | name_flat(study.images).keys()
-
-
-def note_missing_images(named: Set[str], collection: Collection) -> list[str]:
-    """A remark on images that triplets name and that are missing."""
-    absent = sorted(named - collection.position.keys())
-    if not absent:
-        return []
-    if len(absent) == len(named):
-        return [
-            f"none of the {len(named):,} images that the triplets name is there; put them into keyframes/"
-        ]
-    return [
-        f"{len(absent):,} of {len(named):,} images that the triplets name are missing, such as {', '.join(absent[:3])}"
-    ]
 
 
 @dataclass(frozen=True)
@@ -150,12 +153,20 @@ class ListedPictures:
 
 
 def read_images(
-    name: str, root: Path, layout: Layout, *, only: Set[str] | None = None
+    name: str,
+    root: Path,
+    layout: Layout,
+    *,
+    only: Set[str] | None = None,
+    labels: FoundLabels | None = None,
 ) -> ListedPictures:
     """The images of a dataset folder, but for the few that its layout can't place.
 
-    Nothing is read of an image until its digest is asked for. ``only``: the images of these ids alone, as far
-    as they are there, perhaps none.
+    Nothing is read of an image until its digest is asked for.
+
+    Args:
+        only: the images of these ids alone, as far as they are there, perhaps none.
+        labels: of the folder; their files aren't counted as files that lie among the pictures.
     """
     table, strays, captions = root / IMAGE_LIST, "", dict[str, list[Caption]]()
     groups: Groups
@@ -173,13 +184,15 @@ def read_images(
             listing, groups, times, strays = leave_strays_out(root, layout, listing, named, times)
         if listing.times_s is not None:
             times = tuple(math.nan if time is None else time for time in listing.times_s)
+    own_tables: set[Path] = set()
     if find_picture_folder(root) == root:  # there, the tables lie among the pictures
-        own = sum(entry.name in OWN_TABLES for entry in root.glob("*.csv"))
-        listing.ignored[".csv"] -= own + len(
-            [file for file in find_label_files(root) if file.name not in OWN_TABLES]
-        )
+        own_tables = {entry for entry in root.glob("*.csv") if entry.name in OWN_TABLES}
+        listing.ignored[".csv"] -= len(own_tables)
         for entry in root.glob("*.sqlite*"):
             listing.ignored[entry.suffix.lower()] -= entry.name.startswith(OWN_DATABASES)
+    for file in labels.files if labels is not None and labels.beside else ():
+        if find_picture_folder(root) in file.parents and file not in own_tables:
+            listing.ignored[file.suffix.lower()] -= 1
     digests = Digests(name, listing.pictures)
     collection = Collection(name, tuple(listing.ids), listing.pictures, digests, groups, times)
     return ListedPictures(collection, listing.ignored, strays, captions)
@@ -198,10 +211,6 @@ def count_unlisted(root: Path, listing: Listing) -> Counter[str]:
             suffix = os.path.splitext(path)[1].lower()
             found[UNLISTED if suffix in IMAGE_SUFFIXES else suffix] += 1
     return found
-
-
-def find_picture_folder(root: Path) -> Path:
-    return next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), root)
 
 
 def select_ids(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from kis_bench.datasets.reset import find_triplet_file, is_study
@@ -46,17 +47,25 @@ TABLE_SUFFIXES = (*COMMA_SUFFIXES, *SHEET_SUFFIXES, *OTHER_SUFFIXES)
 LEAST_LIKENESS = 0.83  #: of a misspelt name: one letter too many, too few or swapped
 
 
-def find_unread_tables(root: Path, *, labelled: bool) -> list[str]:
+def find_unread_tables(
+    root: Path, labels: Collection[Path] = (), labelled: bool = False
+) -> list[str]:
     """The tables in a dataset folder that seem meant for us but aren't read, each with its remedy.
 
     Args:
-        labelled: whether label files are read there; then only names that begin like those are meant, because
-            ``metadata.csv`` beside ``labels.csv`` may be anything.
+        labels: files of labels that are read.
+        labelled: whether there are queries; then, as where there are label files, only names that begin like those
+            are meant, because ``metadata.csv`` beside ``labels.csv`` may be anything.
     """
     found = []
+    labelled = labelled or bool(labels)
     for folder, name in list_tables(root, labelled):
         right = guess_meant_name(folder, name, labelled)
-        if right and not is_same_file(root / folder / name, root / right):
+        if (
+            right
+            and root / folder / name not in labels
+            and not is_same_file(root / folder / name, root / right)
+        ):
             found.append(f"{folder}{name} is not read; {suggest_remedy(name, right)}")
     if (triplets := find_triplet_file(root)) and not is_study(root):
         found.append(

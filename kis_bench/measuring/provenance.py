@@ -55,6 +55,7 @@ def describe_engine(make_engine: MakeEngine) -> dict[str, Any]:
 def describe_dataset(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:
     """Returns what any measurement over a dataset says of it."""
     lost = {"unreadable": dict(dataset.unreadable), "queries_left_out": [*dataset.unasked]}
+    remarks = [] if privacy else [*dataset.remarks]
     return {
         "fingerprint": dataset.fingerprint,
         "contents": dataset.contents,
@@ -62,7 +63,7 @@ def describe_dataset(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:
         "note": dataset.note,
         "left_out": dict(dataset.left_out),
         "unread": [] if privacy else [*dataset.unread],
-        **{fact: what for fact, what in lost.items() if what},
+        **{fact: what for fact, what in (lost | {"remarks": remarks}).items() if what},
     }
 
 

@@ -109,6 +109,8 @@ def tell_files_left_out(recorder: Recorder, reporter: pytest.TerminalReporter) -
         lost = describe_unreadable(about.get("unreadable", {}), about.get("queries_left_out", ()))
         for line in (*said, *lost, *about.get("unread", ())):
             write_wrapped(reporter, f"left out of {name}: {line}", yellow=True)
+        for line in about.get("remarks", ()):
+            write_wrapped(reporter, f"read of {name}: {line}")
 
 
 def tell_failed(own: Sequence[pytest.TestReport], reporter: pytest.TerminalReporter) -> None:

@@ -180,10 +180,10 @@ def test_without_a_list_of_images_nothing_else_is_checked(folder, kind):
 
 
 def test_a_folder_that_refuses_is_a_finding(folder, monkeypatch):
-    def refuse(root):
+    def refuse(root, **_):
         raise PermissionError(13, "Permission denied", str(root))
 
-    monkeypatch.setattr(datasets, "find_label_files", refuse)
+    monkeypatch.setattr(datasets, "find_labels", refuse)
     assert "Permission denied" in only(folder, "images", False)
 
 

@@ -50,7 +50,7 @@ def test_a_table_of_nearly_the_right_name_is_named_where_there_are_no_labels(fol
     (folder / "labels.csv").unlink()
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text(LABELS)
-    assert find_unread_tables(folder, labelled=False) == [f"{name} is not read; {said}"]
+    assert find_unread_tables(folder) == [f"{name} is not read; {said}"]
     error = str(datasets.explain_no_queries(datasets.DatasetRow("mine", folder)))
     assert error == f"dataset mine: no queries. {name} is not read; {said}"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench.datasets.labels import read_labels
+from kis_bench.datasets.label_formats.label_files import read_labels
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.vbs import tasks as vbs_tasks
 from kis_bench.exchange.vbs.label_files import import_tasks, make_label_rows, write_labels

@@ -8,8 +8,11 @@ from itertools import combinations
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "kis_bench"
-#: A back end has these by contract; there, and only there, they may repeat.
-CONTRACT = {"fetch", "key", "load", "readiness", "weights"}
+#: What back ends and forms of labels have by contract; there, and only there, they may repeat.
+CONTRACTS = {
+    "encoders": {"fetch", "key", "load", "readiness", "weights"},
+    "label_formats": {"FORMAT"},
+}
 MOST_REPEATED = 30
 #: Functions that are still named by a bare participle or end in _of; it may only fall.
 MOST_MISNAMED = 14
@@ -42,8 +45,8 @@ def bound(statements):
             yield from bound([*node.body, *node.orelse])
 
 
-def is_of_a_back_end(module):
-    return module.parts[0] == "encoders"
+def list_contract(module):
+    return {name for part in module.parts for name in CONTRACTS.get(part, ())}
 
 
 def repeated(trees):
@@ -51,7 +54,7 @@ def repeated(trees):
     found = defaultdict(list)
     for module, tree in sorted(trees.items()):
         for name in {*bound(tree.body)} - {"__all__"}:
-            if not (name in CONTRACT and is_of_a_back_end(module)):
+            if name not in list_contract(module):
                 found[name].append(module.as_posix())
     return {name: places for name, places in sorted(found.items()) if len(places) > 1}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kis_bench.datasets.labels import parse_number
+from kis_bench.datasets.label_formats.label_files import parse_number
 from kis_bench.encoders.m3rt import make_key
 from kis_bench.errors import KisBenchError
 from kis_bench.exchange.m3rt.ranks import Say, list_some

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kis_bench.datasets import load
-from kis_bench.datasets.labels import find_label_files, read_labels
+from kis_bench.datasets.label_formats.label_files import find_label_files, read_labels
 from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.exchange.m3rt.ranks import Say
 from kis_bench.exchange.m3rt.saves import LAYOUT_NAMES, Save, find_saves_folder

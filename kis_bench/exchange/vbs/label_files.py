@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from kis_bench.datasets.labels import LONG_FORM, RANGE_COLUMNS
+from kis_bench.datasets.label_formats.label_files import LONG_FORM, RANGE_COLUMNS
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.vbs.image_targets import ImageTarget, make_image_finder
 from kis_bench.exchange.vbs.tasks import Task, make_remarks, read_tasks

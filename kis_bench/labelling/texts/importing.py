@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kis_bench.datasets.labels import LONG_FORM
+from kis_bench.datasets.label_formats.label_files import LONG_FORM
 from kis_bench.errors import BadFile
 from kis_bench.files.csv_tables import find_unexpected_columns, read_rows
 from kis_bench.files.whole import digest_content

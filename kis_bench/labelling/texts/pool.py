@@ -9,10 +9,11 @@ from pathlib import Path
 
 from kis_bench.datasets import DatasetRow, explain_no_folder
 from kis_bench.datasets.archives import find_in_archive
-from kis_bench.datasets.folder import find_picture_folder, read_images
+from kis_bench.datasets.folder import read_images
 from kis_bench.datasets.found import is_encodable
 from kis_bench.datasets.layouts import choose_layout
 from kis_bench.datasets.listing import ARCHIVES, list_pictures, walk
+from kis_bench.datasets.picture_folder import find_picture_folder
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.files.progress import track_each

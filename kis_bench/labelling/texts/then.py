@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kis_bench import encoders
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.labels import read_labels
+from kis_bench.datasets.label_formats.label_files import read_labels
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.labelling.texts.pool import read_whole_collection
 from kis_bench.records import Dataset

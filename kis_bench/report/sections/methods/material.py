@@ -81,7 +81,8 @@ def tell_unsearched(about: Facts) -> list[str]:
     )
     said += [f"Left out: {escape(one, 20_000)}." for one in lost]
     said += [f"Not read: {escape(one, 1000)}." for one in about.get("unread") or ()]
-    return said or ["No file of its folder was left out."]
+    said = said or ["No file of its folder was left out."]
+    return said + [f"{escape(one, 1000)}." for one in about.get("remarks") or ()]
 
 
 def describe_queries(rows: pd.DataFrame) -> str:

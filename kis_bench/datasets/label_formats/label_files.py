@@ -1,13 +1,14 @@
-"""Reads label files; an error names all problems of a file at once."""
+"""``labels.csv`` and its like; an error names all problems of a file at once."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
+from kis_bench.datasets.label_formats.label_format import LabelFormat, Labels
 from kis_bench.datasets.near_ids import NearIds
 from kis_bench.errors import BadFile
 from kis_bench.files.csv_tables import (
@@ -27,6 +28,8 @@ LABEL_FORMS = (
     "or M3RT's ID,short_label,long_label or ID,label"
 )
 
+FilePlace = tuple[str, str]  #: the name of a file, and the line
+
 
 def find_wide_label_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
     """The label sets of M3RT's wide form: one column ``NAME_label`` each, or a single ``label``, which is ``short``."""
@@ -35,11 +38,8 @@ def find_wide_label_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
     if header == ("ID", "label"):
         return ("short",)
     names = tuple(column.removesuffix("_label") for column in header[1:])
-    return (
-        names
-        if all(name and name != column for name, column in zip(names, header[1:], strict=True))
-        else None
-    )
+    told = all(name and name != c for name, c in zip(names, header[1:], strict=True))
+    return names if told else None
 
 
 def find_label_files(root: Path) -> list[Path]:
@@ -77,23 +77,13 @@ def name_label_set(row: dict[str, str]) -> str:
     return f"{name}-stage-{stage}" if name else f"stage-{stage}"
 
 
-@dataclass
-class Labels:
-    """The content of label files, as far as it can be read, and their problems."""
-
-    queries: list[Query] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)  # of each query: file and line
-    problems: dict[Path, list[str]] = field(default_factory=dict)
-    unread: list[str] = field(default_factory=list)  # texts that are no queries, and why
-
-
 def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
     """The queries of all label files of a dataset.
 
     Rows of one query id, label set, annotator and text are one query with several targets. Where several annotators
     wrote a text for one query id in one label set, each is a query ``query_id/annotator``.
     """
-    merged: dict[tuple[str, str, str | None], tuple[Query, str]] = {}
+    merged: dict[tuple[str, str, str | None], tuple[Query, FilePlace]] = {}
     labels, near = Labels(), NearIds(collection.ids)
     for file in files:
         problems = labels.problems[file] = []
@@ -110,7 +100,7 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
             continue
         before = len(merged)
         for line, row in rows:
-            add_row(row, line, f"{file.name} line {line}", merged, problems, collection, near)
+            add_row(row, line, (file.name, f"line {line}"), merged, problems, collection, near)
         problems[:] = sorted(dict.fromkeys(problems), key=parse_line_number)
         if len(merged) == before and not problems:
             problems.append("no queries; add one row per query")
@@ -124,7 +114,8 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
     named = Counter((query.label_set, query.query_id) for query in labels.queries)
     for query, place in zip(labels.queries, labels.places, strict=True):
         if named[query.label_set, query.query_id] > 1:
-            said = f"{place}: query {query.query_id!r} would be there twice, as the annotators' names show; rename one"
+            twice = f"query {query.query_id!r} would be there twice, as the annotators' names show"
+            said = f"{' '.join(place)}: {twice}; rename one"
             labels.problems.setdefault(files[0], []).append(said)
     return labels
 
@@ -132,8 +123,8 @@ def read_labels(files: Sequence[Path], collection: Collection) -> Labels:
 def add_row(
     row: dict[str, str],
     line: int,
-    place: str,
-    merged: dict[tuple[str, str, str | None], tuple[Query, str]],
+    place: FilePlace,
+    merged: dict[tuple[str, str, str | None], tuple[Query, FilePlace]],
     problems: list[str],
     collection: Collection,
     near: NearIds,
@@ -174,7 +165,7 @@ def add_row(
     earlier, first = merged[key]
     if earlier.text != text:
         problems.append(
-            f"line {line}: query {query_id!r} of label set {name!r} has another text in {first}; "
+            f"line {line}: query {query_id!r} of label set {name!r} has another text in {' '.join(first)}; "
             "give it another query_id, or both an annotator (in the long form)"
         )
     elif item in earlier.item_ids:
@@ -183,7 +174,7 @@ def add_row(
         )
     elif earlier.range_s != span:
         problems.append(
-            f"line {line}: query {query_id!r} has another range in {first}; make them the same"
+            f"line {line}: query {query_id!r} has another range in {' '.join(first)}; make them the same"
         )
     else:
         merged[key] = replace(earlier, item_ids=(*earlier.item_ids, item)), first
@@ -248,3 +239,13 @@ def lengthen(
 def parse_number(name: str) -> int | None:
     """The number that a name such as ``00042`` stands for; None for other names and for 20 digits or more."""
     return int(name) if name.isascii() and name.isdigit() and len(name) < 20 else None
+
+
+FORMAT = LabelFormat(
+    "labels",
+    "labels.csv",
+    0,
+    lambda folder: find_label_files(folder.root),
+    lambda files, split: read_label_sets(files),
+    lambda files, purpose: read_labels(files, purpose.collection),
+)

@@ -4,7 +4,11 @@ import csv
 
 import pytest
 
-from kis_bench.datasets.labels import find_label_files, read_label_sets, read_labels
+from kis_bench.datasets.label_formats.label_files import (
+    find_label_files,
+    read_label_sets,
+    read_labels,
+)
 from kis_bench.records import Collection
 
 ITEMS = ("a", "b", "c", "00042", "7", "day/00042x")
@@ -98,7 +102,9 @@ def test_all_label_files_of_a_folder_are_read(tmp_path):
     assert [file.name for file in files] == ["labels.csv", "labels-vbs.csv", "more.csv"]
     labels = read_labels(files, PLAIN)
     assert [q.label_set for q in labels.queries] == ["short", "stage-1", "z"]
-    assert labels.places == ["labels.csv line 2", "labels-vbs.csv line 2", "more.csv line 2"]
+    assert labels.places == [
+        (name, "line 2") for name in ("labels.csv", "labels-vbs.csv", "more.csv")
+    ]
     (tmp_path / "labels-again.csv").write_text(f"{HEADER}\nq1,a,short,other\n")
     problems = read_labels(find_label_files(tmp_path), PLAIN).problems
     assert "has another text in labels.csv line 2" in problems[tmp_path / "labels-again.csv"][0]

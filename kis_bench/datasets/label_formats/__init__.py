@@ -1,0 +1,82 @@
+"""The forms in which texts about pictures lie beside them: one module each, which has its form as ``FORMAT``.
+
+What a dataset folder has is found here alone; a new form is a new module and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kis_bench.datasets.label_formats.label_format import (
+    DatasetFolder,
+    LabelFormat,
+    Labels,
+    Purpose,
+)
+from kis_bench.files.text import list_first_names
+
+
+@functools.cache
+def list_label_formats() -> tuple[LabelFormat, ...]:
+    """All forms of labels, those that go before others first."""
+    modules = pkgutil.iter_modules(__path__, f"{__name__}.")
+    found = [getattr(importlib.import_module(one.name), "FORMAT", None) for one in modules]
+    return tuple(sorted((one for one in found if one is not None), key=lambda one: one.turn))
+
+
+@dataclass(frozen=True)
+class FoundLabels:
+    """The files of one form from which the queries of a dataset folder are read, perhaps none."""
+
+    root: Path
+    form: LabelFormat | None = None
+    files: tuple[Path, ...] = ()
+    others: tuple[str, ...] = ()  # what else is there and isn't read, in words
+
+    @property
+    def beside(self) -> bool:
+        """Whether there are files of texts, which lie beside the pictures and not in the same archives."""
+        return self.form is not None and not self.form.packed
+
+    def list_sets(self, split: str) -> tuple[str, ...]:
+        """The names of the label sets, in order; reads no picture. Raises BadFile."""
+        return () if self.form is None else self.form.list_sets(self.files, split)
+
+    def read(self, purpose: Purpose) -> Labels:
+        """The queries, with the problems of the files."""
+        labels = Labels() if self.form is None else self.form.read(self.files, purpose)
+        labels.unread += self.others
+        names = dict.fromkeys(one.label_set for texts in purpose.packed.values() for one in texts)
+        if names and self.beside:
+            said = f"texts of {list_first_names([*names], 5)} in archives of pictures"
+            labels.unread.append(f"{said}, because there is {self.files[0].name}")
+        return labels
+
+
+def find_labels(root: Path, *, beside: bool = False) -> FoundLabels:
+    """The labels of a dataset folder: of the forms that are there, the one that goes before the others.
+
+    Args:
+        beside: don't look into archives of pictures.
+    """
+    folder = DatasetFolder(root)
+    found: FoundLabels | None = None
+    others: list[str] = []
+    for form in list_label_formats():
+        if form.packed and (found is not None or beside):
+            continue
+        if files := form.find(folder):
+            if found is None:
+                found = FoundLabels(root, form, tuple(files))
+            elif not form.packed:
+                names = list_first_names([file.name for file in files], 3)
+                others.append(f"{names} ({form.about}), because there is {found.files[0].name}")
+    return (
+        FoundLabels(root)
+        if found is None
+        else FoundLabels(root, found.form, found.files, tuple(others))
+    )

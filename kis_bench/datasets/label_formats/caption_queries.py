@@ -1,0 +1,228 @@
+"""Queries of captions: whatever form they were handed out in, each is a query ``ITEM#n`` for its picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from kis_bench.datasets.captions import Caption
+from kis_bench.datasets.label_formats.label_format import (
+    DatasetFolder,
+    LabelFormat,
+    Labels,
+    Purpose,
+)
+from kis_bench.datasets.label_formats.picture_names import PictureNames
+from kis_bench.datasets.near_ids import NearIds
+from kis_bench.errors import BadFile, spell_option
+from kis_bench.records import Collection, Query, count_things
+
+CAPTIONS = "captions"  #: the label set of what a file says of pictures
+MOST_MISSING = 0.01  #: of the pictures that are named, where missing ones may be left out
+MOST_SUGGESTED = 20  #: missing pictures for which near names are looked for
+
+
+@dataclass
+class CaptionTable:
+    """What one file says of pictures, before it is known which of them are there."""
+
+    file: Path
+    texts: dict[str, list[Caption]] = field(default_factory=dict)  # name of a picture -> its texts
+    pictures: Sequence[str] | None = (
+        None  # those of the split; None: all in the folder are searched
+    )
+    within: str = ""  # a folder of pictures; if it is there, its pictures alone are searched
+    folders_count: bool = True  # else the last part of a name tells the picture
+    problems: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def make_caption_labels(
+    table: CaptionTable, collection: Collection, *, skip_missing: bool = False
+) -> Labels:
+    """The queries of a file of captions, joined with the pictures by name.
+
+    Args:
+        skip_missing: leave out pictures that aren't there, where they are few.
+    """
+    items, problems, missing = join_pictures(table, collection)
+    remarks = list(table.remarks)
+    named = len(items) + len(missing)
+    if missing and skip_missing and len(missing) <= MOST_MISSING * named:
+        which = ", ".join(missing)
+        remarks.append(f"{table.file.name} names pictures that aren't there: {which}")
+    elif missing:
+        problems += name_missing(table, missing, collection, named)
+    captions: dict[str, list[Caption]] = {}
+    for name, texts in table.texts.items():
+        if name in items:
+            captions.setdefault(items[name], []).extend(texts)
+    searched = find_searched(table, items, collection)
+    labels = ask_captions(captions, collection, table.file.name)
+    labels.problems[table.file] = [*table.problems, *problems]
+    labels.searched = searched
+    labels.unread += table.unread
+    labels.remarks = [*remarks, *count_captions(table, labels, searched, collection)]
+    if not labels.queries and not labels.problems[table.file]:
+        labels.problems[table.file].append("it has no texts about pictures; take one that has")
+    return labels
+
+
+def join_pictures(
+    table: CaptionTable, collection: Collection
+) -> tuple[dict[str, str], list[str], list[str]]:
+    """Name -> item of the pictures that are there; problems of names that several have; names that none has."""
+    names = PictureNames(collection.ids, folders_count=table.folders_count)
+    items: dict[str, str] = {}
+    problems: list[str] = []
+    missing: list[str] = []
+    for name in dict.fromkeys((*table.texts, *(table.pictures or ()))):
+        found = names.find(name)
+        if table.within and len(found) > 1:
+            found = [item for item in found if item.startswith(f"{table.within}/")] or found
+        if len(found) == 1:
+            items[name] = found[0]
+        elif found:
+            many = f"{name!r} may be {' or '.join(found[:3])}"
+            problems.append(f"{find_first_mention(table, name)}: {many}; write it with its folder")
+        else:
+            missing.append(name)
+    return items, problems, missing
+
+
+def find_first_mention(table: CaptionTable, name: str) -> str:
+    """Where the file first speaks of a picture."""
+    texts = table.texts.get(name)
+    return texts[0].place[1] if texts else "pictures"
+
+
+def name_missing(
+    table: CaptionTable, missing: Sequence[str], collection: Collection, named: int
+) -> Iterator[str]:
+    near = NearIds(collection.ids)
+    option = spell_option("skip-unreadable")
+    yield (
+        f"{len(missing):,} of {named:,} pictures that it names aren't there; add them"
+        + f", or leave them out with {option}" * (len(missing) <= MOST_MISSING * named)
+    )
+    for i, name in enumerate(missing):
+        meant = near.suggest(name) if i < MOST_SUGGESTED else ""
+        yield f"{find_first_mention(table, name)}: picture {name!r} is not in the collection{meant}"
+
+
+def find_searched(
+    table: CaptionTable, items: Mapping[str, str], collection: Collection
+) -> frozenset[str] | None:
+    """The items of the split that a file is about; None if all are searched."""
+    if table.pictures is not None:
+        return frozenset(items[name] for name in table.pictures if name in items)
+    if not table.within:
+        return None
+    inside = frozenset(i for i in collection.ids if table.within in i.split("/")[:-1])
+    return inside if inside and inside.issuperset(items.values()) else None
+
+
+def count_captions(
+    table: CaptionTable, labels: Labels, searched: frozenset[str] | None, collection: Collection
+) -> Iterator[str]:
+    """What a reader of figures has to know: pictures, texts, and how many of the ones have how many of the others."""
+    n_searched = len(collection if searched is None else searched)
+    each = Counter(Counter(query.item_ids[0] for query in labels.queries).values())
+    spread = ", ".join(f"{n:,} of {pictures:,}" for n, pictures in each.most_common(4))
+    said = f"{count_things(n_searched, 'picture')}, {count_things(len(labels.queries), 'text')}"
+    yield f"{table.file.name}: {said} (texts of a picture: {spread or 'none'})"
+    if without := n_searched - each.total():
+        yield f"{count_things(without, 'picture')} without a text, which are searched all the same"
+    owners = Counter(text for text, _ in {(q.text, q.item_ids[0]) for q in labels.queries})
+    if shared := sum(n > 1 for n in owners.values()):
+        yield f"{count_things(shared, 'text')} of several pictures, each of which is asked for"
+    if searched is not None and n_searched < len(collection):
+        rest = len(collection) - n_searched
+        yield f"{count_things(rest, 'picture')} of other parts of the dataset, which are not searched"
+
+
+def ask_captions(
+    captions: Mapping[str, Sequence[Caption]], collection: Collection, source: str
+) -> Labels:
+    """A query ``ITEM#n`` of each caption, where n counts those of the picture in the label set from 0.
+
+    Empty captions and those that a picture has already count, so that no other query changes its id when they are
+    mended, but are no queries; ``unread`` says how many there are.
+
+    Args:
+        captions: item id -> its texts, in their order.
+        source: what they are from, in words.
+    """
+    labels = Labels()
+    empty, repeated = Counter[str](), Counter[str]()
+    for item in collection.ids:
+        numbers, seen = Counter[str](), set[tuple[str, str]]()
+        for one in captions.get(item, ()):
+            number = numbers[one.label_set]
+            numbers[one.label_set] += 1
+            if not one.text:
+                empty[one.label_set] += 1
+            elif (one.label_set, one.text) in seen:
+                repeated[one.label_set] += 1
+            else:
+                query = Query(f"{item}#{number}", (item,), one.label_set, one.text)
+                labels.queries.append(query)
+                labels.places.append(one.place)
+            seen.add((one.label_set, one.text))
+    counted = [f"{n:,} empty of {name}" for name, n in empty.items()]
+    counted += [f"{n:,} of {name} that their picture has already" for name, n in repeated.items()]
+    lost = [texts for item, texts in captions.items() if item not in collection.position]
+    if n_lost := sum(bool(one.text) for texts in lost for one in texts):
+        counted.append(f"{n_lost:,} of pictures that are left out")
+    labels.unread += [f"texts in {source}: {', '.join(counted)}"] if counted else []
+    return labels
+
+
+#: Reads what files of a form say, of a split, if the form has some; raises BadFile.
+ReadCaptions = Callable[[Sequence[Path], str], CaptionTable]
+
+
+def make_caption_format(
+    name: str,
+    about: str,
+    turn: int,
+    find: Callable[[DatasetFolder], list[Path]],
+    read: ReadCaptions,
+) -> LabelFormat:
+    """A form whose texts are captions: one label set, one query each."""
+    remembered = remember_last(read)
+
+    def read_queries(files: Sequence[Path], purpose: Purpose) -> Labels:
+        table = remembered(files, purpose.split)
+        return make_caption_labels(table, purpose.collection, skip_missing=purpose.skip_missing)
+
+    def list_sets(files: Sequence[Path], split: str) -> tuple[str, ...]:
+        table = remembered(files, split)
+        sets = dict.fromkeys(one.label_set for texts in table.texts.values() for one in texts)
+        return tuple(sets) or (CAPTIONS,)
+
+    return LabelFormat(name, about, turn, find, list_sets, read_queries)
+
+
+def remember_last(read: ReadCaptions) -> ReadCaptions:
+    """The same, but files that haven't changed since are not read again for the tests of a session."""
+
+    @lru_cache(maxsize=1)
+    def read_state(
+        files: tuple[Path, ...], split: str, states: tuple[tuple[int, int], ...]
+    ) -> CaptionTable:
+        return read(files, split)
+
+    def read_again(files: Sequence[Path], split: str) -> CaptionTable:
+        try:
+            about = [file.stat() for file in files]
+        except OSError as error:
+            raise BadFile(error.filename, [f"can't be read: {error.strerror}"]) from error
+        states = tuple((one.st_size, one.st_mtime_ns) for one in about)
+        return read_state(tuple(files), split, states)
+
+    return read_again

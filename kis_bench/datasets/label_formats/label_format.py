@@ -1,0 +1,86 @@
+"""What a form of labels is made of: how its files are found, and how they become queries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from kis_bench.datasets.captions import Caption
+from kis_bench.datasets.found import is_hidden
+from kis_bench.datasets.picture_folder import find_picture_folder
+from kis_bench.errors import BadFile
+from kis_bench.files.picture_formats import IMAGE_SUFFIXES
+from kis_bench.records import Collection, Query
+
+ANNOTATION_FOLDERS = ("annotations", "captions")  #: of a dataset folder, where labels may lie
+
+
+@dataclass
+class Labels:
+    """The content of label files, as far as it can be read, and their problems."""
+
+    queries: list[Query] = field(default_factory=list)
+    places: list[tuple[str, str]] = field(default_factory=list)  # of each query: file, and where
+    problems: dict[Path, list[str]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)  # texts that are no queries, and why
+    remarks: list[str] = field(default_factory=list)  # what was counted
+    searched: frozenset[str] | None = None  # items of the split that is read; None: all there are
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """A dataset folder in which labels are looked for."""
+
+    root: Path
+
+    @cached_property
+    def pictures(self) -> Path:
+        return find_picture_folder(self.root)
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The files that are no pictures in the folder itself and in folders of annotations, sorted. Raises BadFile."""
+        found: list[Path] = []
+        try:
+            for folder in (self.root, *(self.root / name for name in ANNOTATION_FOLDERS)):
+                if folder.is_dir():  # one that isn't there is named by those who list pictures
+                    with os.scandir(folder) as entries:  # of perhaps a million files
+                        found += [
+                            folder / entry.name
+                            for entry in entries
+                            if not is_hidden(entry.name)
+                            and os.path.splitext(entry.name)[1].lower() not in IMAGE_SUFFIXES
+                            and entry.is_file()
+                        ]
+        except OSError as error:
+            raise BadFile(self.root, [f"can't be read: {error.strerror}"]) from error
+        return sorted(found)
+
+    def list_files(self, *suffixes: str) -> list[Path]:
+        return [file for file in self.files if file.suffix.lower() in suffixes]
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What labels are read for."""
+
+    collection: Collection
+    packed: Mapping[str, Sequence[Caption]] = field(default_factory=dict)  # item id -> its texts
+    split: str = ""  # the part of the dataset that was asked for; "": the usual one
+    skip_missing: bool = False  # few pictures that are named and aren't there may be left out
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """A form in which texts about pictures are handed out."""
+
+    name: str
+    about: str  # what its files are, in words
+    turn: int  # forms of lower turns go first where files of several are there
+    find: Callable[[DatasetFolder], list[Path]]  # its files, told by their names and first bytes
+    list_sets: Callable[[Sequence[Path], str], tuple[str, ...]]  # of files and a split
+    read: Callable[[Sequence[Path], Purpose], Labels]
+    packed: bool = False  # the texts lie in the archives of the pictures

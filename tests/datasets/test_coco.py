@@ -1,0 +1,182 @@
+"""Captions as COCO hands them out, and what all forms of captions have in common."""
+
+import json
+
+import pytest
+from builders import call_cli
+from PIL import Image
+
+from kis_bench import datasets
+from kis_bench.errors import BadFile
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def draw(folder, *names):
+    for i, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / name)
+
+
+def write_coco(file, images, captions, **more):
+    """As the published files are: images in no order, captions by the number of the image."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "info": {"year": 2017},
+        "licenses": [],
+        "images": [{"id": number, "file_name": name} for number, name in images.items()],
+        "annotations": [
+            {"image_id": number, "id": i, "caption": text} for i, (number, text) in captions
+        ],
+        **more,
+    }
+    file.write_text(json.dumps(content))
+
+
+def ask(dataset):
+    return [(query.query_id, query.item_ids, query.text) for query in dataset.all_queries]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three pictures, of which the second has no text; the texts of the first stand apart."""
+    draw(tmp_path / "val2017", "000000397133.jpg", "000000000139.jpg", "000000000285.jpg")
+    images = {397133: "000000397133.jpg", 139: "000000000139.jpg", 285: "000000000285.jpg"}
+    texts = [(397133, "A man is \n cooking. "), (285, "A bear"), (397133, "None")]
+    write_coco(tmp_path / "annotations/captions_val2017.json", images, enumerate(texts))
+    return tmp_path
+
+
+def test_captions_are_queries_in_the_order_of_the_file(folder):
+    dataset = datasets.load("coco", folder)
+    man, bear = "val2017/000000397133", "val2017/000000000285"
+    assert ask(dataset) == [
+        (f"{bear}#0", (bear,), "A bear"),
+        (f"{man}#0", (man,), "A man is cooking."),
+        (f"{man}#1", (man,), "None"),
+    ]
+    assert datasets.list_label_sets(datasets.DatasetRow("coco", folder)) == ("captions",)
+    assert dataset.remarks == (
+        "captions_val2017.json: 3 pictures, 3 texts (texts of a picture: 1 of 1, 2 of 1)",
+        "1 picture without a text, which are searched all the same",
+    )
+    assert (dataset.left_out, dataset.unread) == ({}, ())
+
+
+def test_the_folder_of_the_file_is_searched_and_the_others_are_counted(folder):
+    draw(folder / "train2017", "1.jpg", "2.jpg")
+    dataset = datasets.load("coco", folder)
+    assert len(dataset.collection) == 3
+    assert dataset.remarks[-1] == (
+        "2 pictures of other parts of the dataset, which are not searched"
+    )
+    write_coco(folder / "annotations/captions_train2017.json", {1: "1.jpg"}, [(0, (1, "A"))])
+    with pytest.raises(BadFile) as error:
+        datasets.list_label_sets(datasets.DatasetRow("coco", folder))
+    assert "captions_train2017.json, captions_val2017.json; say which is meant" in str(error.value)
+    assert "NAME@train2017 or NAME@val2017" in str(error.value)
+    dataset = datasets.load("coco@train", folder)
+    assert (dataset.name, dataset.collection.ids) == ("coco@train", ("train2017/1", "train2017/2"))
+    with pytest.raises(BadFile, match="'test' is none of them"):
+        datasets.load("coco@test", folder)
+
+
+def test_pictures_of_the_folder_are_searched_though_the_file_has_only_some(tmp_path):
+    draw(tmp_path / "images", "a.jpg", "b.jpg", "deep/c.png")
+    write_coco(tmp_path / "mine.json", {7: "c.png"}, enumerate([(7, "C"), (7, "C"), (7, " ")]))
+    dataset = datasets.load("mine", tmp_path)
+    assert ask(dataset) == [("deep/c#0", ("deep/c",), "C")]
+    assert dataset.collection.ids == ("a", "b", "deep/c")
+    said = "1 empty of captions, 1 of captions that their picture has already"
+    assert dataset.unread == (f"texts in mine.json: {said}",)
+    assert "2 pictures without a text, which are searched all the same" in dataset.remarks
+
+
+def test_a_text_of_several_pictures_is_kept_and_counted(folder):
+    images = {1: "000000397133.jpg", 2: "000000000139.jpg"}
+    write_coco(
+        folder / "annotations/captions_val2017.json", images, enumerate([(1, "x"), (2, "x")])
+    )
+    dataset = datasets.load("coco", folder)
+    assert len(dataset.all_queries) == 2
+    assert "1 text of several pictures, each of which is asked for" in dataset.remarks
+
+
+def test_pictures_that_are_missing_are_all_named(folder):
+    images = {1: "000000397133.jpg", 2: "139.jpg", 3: "nowhere.jpg", 4: "000000000285.jpg"}
+    write_coco(folder / "annotations/captions_val2017.json", images, enumerate([(2, "two")]))
+    with pytest.raises(BadFile) as error:
+        datasets.load("coco", folder)
+    assert error.value.problems == [
+        "2 of 4 pictures that it names aren't there; add them",
+        "annotations[0]: picture '139.jpg' is not in the collection"
+        " (did you mean 'val2017/000000000139'?)",
+        "pictures: picture 'nowhere.jpg' is not in the collection",
+    ]
+
+
+def test_few_missing_pictures_are_left_out_where_somebody_asks(tmp_path):
+    names = [f"{i}.png" for i in range(100)]
+    draw(tmp_path / "images", *names[1:])
+    images = dict(enumerate(names))
+    write_coco(tmp_path / "captions.json", images, [(i, (i, f"text {i}")) for i in images])
+    with pytest.raises(BadFile, match="1 of 100 .* or leave them out with --kis-skip-unreadable"):
+        datasets.load("mine", tmp_path)
+    dataset = datasets.load("mine", tmp_path, skip_unreadable=True)
+    assert len(dataset.all_queries) == 99
+    assert dataset.remarks[0] == "captions.json names pictures that aren't there: 0.png"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('"image_id": 285', "annotations[1]: image_id 999 is the id of none of the images"),
+        ('"caption": "A bear"', "annotations[1]: caption is not a text"),
+        ('"file_name": "000000000285.jpg"', "images[2]: file_name is missing"),
+        ('"id": 139', "images[1]: id 397133 is there twice"),
+        ('"000000000139.jpg"', "images[2]: '000000000285.jpg' is images[1] as well"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_said_with_its_place(folder, change, said):
+    new = {
+        '"image_id": 285': '"image_id": 999',
+        '"caption": "A bear"': '"caption": 5',
+        '"file_name": "000000000285.jpg"': '"file": "000000000285.jpg"',
+        '"id": 139': '"id": 397133',
+        '"000000000139.jpg"': '"000000000285.jpg"',
+    }[change]
+    file = folder / "annotations/captions_val2017.json"
+    file.write_text(file.read_text().replace(change, new))
+    with pytest.raises(BadFile) as error:
+        datasets.load("coco", folder)
+    assert any(problem.startswith(said) for problem in error.value.problems)
+
+
+def test_a_file_that_is_cut_off_is_named_with_its_line(folder):
+    file = folder / "annotations/captions_val2017.json"
+    file.write_text(file.read_text()[:-30])
+    with pytest.raises(BadFile, match=r"captions_val2017.json:\n  line 1, column \d+: .*cut off"):
+        datasets.load("coco", folder)
+
+
+def test_labels_go_first_and_the_captions_are_named(folder):
+    header = "query_id,item_id,label_set,text\n"
+    (folder / "labels.csv").write_text(f"{header}q,val2017/000000000139,short,cat\n")
+    dataset = datasets.load("coco", folder)
+    assert dataset.label_sets == ("short",)
+    said = "captions_val2017.json (captions of COCO), because there is labels.csv"
+    assert dataset.unread == (said,)
+
+
+def test_the_check_says_what_is_read_and_where(folder):
+    same = [(139, "A bear"), (285, "a bear")]
+    images = {139: "000000000139.jpg", 285: "000000000285.jpg"}
+    write_coco(folder / "annotations/captions_val2017.json", images, enumerate(same))
+    found = call_cli("datasets", "check", f"coco={folder}", cwd=folder)
+    assert found.returncode == 0, found.stderr
+    assert "pass  labels: 2 queries: 2 in captions" in found.stdout
+    assert "note  captions: captions_val2017.json: 3 pictures, 2 texts" in found.stdout
+    assert "captions_val2017.json annotations[0] " in found.stdout, found.stdout
