@@ -19,9 +19,12 @@ from kis_bench.choices import ENGINE_MODULES
 from kis_bench.errors import KisBenchError, explain_install, unknown
 from kis_bench.records import Float32s, Int64s
 
-CALLS_TO_TURN = 4  #: with the same queries; before, it costs more than it saves
+CALLS_TO_TURN = 2  #: with the same queries; before, it costs more than it saves
+TURNED_AT_ONCE = 8  #: queries, so that what is written fits the cache
+MULTIPLIED_VECTORS = 512  #: of a block at once, likewise
 BAND_ROWS = 248  #: of scores that are compared at once; uint8 has to count them
-ROW_NUMBERS = 1024  #: of a row
+ROW_NUMBERS = 2048  #: of a row
+SPARSE = 1 / 128  #: of scores that reach a limit, up to which it is quicker to look at each
 
 
 class Compared(NamedTuple):
@@ -93,7 +96,11 @@ class NumpyEngine:
         turned = self.turn(rows)
         q = turned.shape[1]
         every = self.take_buffer("every", np.float32, b * v * q).reshape(b * v, q)
-        np.matmul(block.reshape(-1, d), turned, out=every)
+        flat = block.reshape(-1, d)
+        with np.errstate(over="ignore", invalid="ignore"):  # the vectors may not be checked yet
+            for start in range(0, b * v, MULTIPLIED_VECTORS):
+                part = slice(start, start + MULTIPLIED_VECTORS)
+                np.matmul(flat[part], turned, out=every[part])
         size = min(b * q, BAND_ROWS * max(q, ROW_NUMBERS))
         flags = (self.take_buffer(name, np.bool_, size) for name in ("above", "open"))
         if v == 1:
@@ -106,7 +113,7 @@ class NumpyEngine:
         """Some queries as columns ``[d, q]``; they are copied, which makes products quicker, once that pays."""
         self.calls[rows.start] += 1
         if self.calls[rows.start] == CALLS_TO_TURN:
-            self.turned[rows.start] = np.ascontiguousarray(self.queries[rows].T)
+            self.turned[rows.start] = turn_rows(self.queries[rows])
         return self.turned.get(rows.start, self.queries[rows].T)
 
     def take_buffer(self, name: str, kind: type, size: int) -> NDArray[Any]:
@@ -116,6 +123,15 @@ class NumpyEngine:
             kept = np.empty(size, kind)
             setattr(self.kept, name, kept)
         return kept[:size]
+
+
+def turn_rows(rows: Float32s) -> Float32s:
+    """Rows ``[q, d]`` as columns ``[d, q]`` that lie together."""
+    turned = np.empty(rows.shape[::-1], np.float32)
+    for start in range(0, len(rows), TURNED_AT_ONCE):
+        part = slice(start, start + TURNED_AT_ONCE)
+        turned[:, part] = rows[part].T
+    return turned
 
 
 class NumpyScores:
@@ -133,25 +149,36 @@ class NumpyScores:
         self, low: Float32s, high: Float32s, weights: Int64s | None, *, keep: bool
     ) -> Compared:
         b, q = self.best.shape
-        counts, places = np.zeros(q, np.int64), []
-        kept = np.empty((b if keep else 0, q), bool)
+        counts, places = np.zeros(q, np.int64), [np.zeros(0, np.int64)]
+        kept = np.zeros((b if keep else 0, q), bool)
         # Some rows of few queries as one, for what is done with a row costs as much as 100 numbers in it.
         fold = choose_fold(b, q)
         low_row, high_row = np.tile(low, fold), np.tile(high, fold)
         for start in range(0, b, BAND_ROWS * fold):
-            scores = self.best[start : start + BAND_ROWS * fold].reshape(-1, fold * q)
+            part = slice(start, start + BAND_ROWS * fold)
+            alike = None if weights is None else weights[part]
+            scores = self.best[part].reshape(-1, fold * q)
             above, open_ = (flags[: scores.size].reshape(scores.shape) for flags in self.flags)
-            np.greater(scores, high_row, out=above)
             np.greater_equal(scores, low_row, out=open_)
+            if np.count_nonzero(open_) <= scores.size * SPARSE:
+                found = find_true(open_)
+                item, row = np.divmod(found, q)
+                surely = scores.reshape(-1)[found] > high[row]
+                some = None if alike is None else alike[item[surely]]
+                counts += np.bincount(row[surely], some, minlength=q).astype(np.int64)
+                places.append(found[~surely] + start * q)
+                if keep:
+                    kept[part][item[surely], row[surely]] = True
+                continue
+            np.greater(scores, high_row, out=above)
             np.not_equal(above, open_, out=open_)  # what is above is not below
             places.append(find_true(open_) + start * q)
-            part = slice(start, start + BAND_ROWS * fold)
-            if weights is None:
+            if alike is None:
                 sums = np.add.reduce(above.view(np.uint8), axis=0, dtype=np.uint8)
                 counts += sums.reshape(fold, q).sum(axis=0, dtype=np.int64)
             else:  # exact, for they are small; BLAS has no product of whole numbers
                 flags = above.reshape(-1, q).astype(np.float32)
-                counts += (weights[part].astype(np.float32) @ flags).astype(np.int64)
+                counts += (alike.astype(np.float32) @ flags).astype(np.int64)
             if keep:
                 kept[part] = above.reshape(-1, q)
         items, rows = np.divmod(np.concatenate(places), q)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kis_bench.ranking.blocks import Block, read_block
+from kis_bench.ranking.blocks import Block, find_longest, read_block
 from kis_bench.ranking.decisions import Decided, Mark, decide_pairs, join_vectors
 from kis_bench.ranking.engines import BlockScores, Compared, Engine, MakeEngine
 from kis_bench.ranking.equal_items import EqualItems
@@ -123,39 +123,44 @@ class Panel:
     def count_block(self, start: int) -> tuple[Int64s, int]:
         """How many items of a block are above each mark of each query, and level with it, ``[m, 2, q]``; its size."""
         part = slice(start, start + self.width)
-        block = read_block(self.items, part, self.query_lengths, self.first)
+        block, longest = read_block(self.items, part), None
         if self.suspects_copies:
+            longest = find_longest(block, self.query_lengths, self.first)
             block = block.join_copies(self.used)
         counts = np.zeros((len(self.marks), 2, len(self.queries)), np.int64)
         for number, rows in enumerate(self.panels):
-            scores, compared = self.compare(block, rows)
+            scores = self.engine.multiply(rows, block.vectors)
+            if longest is None:
+                longest = find_longest(block, self.query_lengths, self.first)
+            compared = self.compare(scores, block, rows, longest)
             many = len(block.vectors) * (rows.stop - rows.start) * SHARE_OF_PAIRS
             many = max(MANY_PAIRS, many)
             if block.number is None and max(len(each.rows) for each in compared) > many:
                 self.suspects_copies = True  # in the blocks to come, too
                 block = block.join_copies(self.used)
                 if block.number is not None:
-                    scores, compared = self.compare(block, rows)
+                    scores = self.engine.multiply(rows, block.vectors)
+                    compared = self.compare(scores, block, rows, longest)
             for m, (mark, one) in enumerate(zip(self.marks, compared, strict=True)):
-                decided = self.decide(mark, block, rows, one)
+                decided = self.decide(mark, block, rows, one, longest)
                 if m < self.counted or self.groups is None:
                     counts[m, :, rows] = count_items(block, one, decided)
                 else:
                     counts[m, :, rows] = self.groups.add(block, rows, one.above, decided)
             if self.tops[number].wants_scores:
                 items, places = block.list_first(self.tops[number].k)
-                best, error = scores.read()[places], self.find_error(rows, block.longest)
+                best, error = scores.read()[places], self.find_error(rows, longest)
                 with self.lock:
                     self.tops[number].add(items, best, error)
         return counts, block.size
 
-    def compare(self, block: Block, rows: slice) -> tuple[BlockScores, list[Compared]]:
-        """Float32 scores of a block, and what they say under each mark."""
-        limits = self.find_limits(rows, block.longest)
-        scores = self.engine.multiply(rows, block.vectors)
-        return scores, [
+    def compare(
+        self, scores: BlockScores, block: Block, rows: slice, longest: float
+    ) -> list[Compared]:
+        """What float32 scores of a block say under each mark, if its vectors are no longer than ``longest``."""
+        return [
             scores.compare(*limit, block.weights, keep=m >= self.counted)
-            for m, limit in enumerate(limits)
+            for m, limit in enumerate(self.find_limits(rows, longest))
         ]
 
     def find_error(self, rows: slice, longest: float) -> Float64s:
@@ -171,7 +176,9 @@ class Panel:
             self.limits[rows.start] = longest, limits
         return limits
 
-    def decide(self, mark: Mark, block: Block, rows: slice, left: Compared) -> Decided:
+    def decide(
+        self, mark: Mark, block: Block, rows: slice, left: Compared, longest: float
+    ) -> Decided:
         """Which of the pairs of a block that float32 scores left open are above or level with a mark."""
         _, v, d = block.vectors.shape
         if len(left.rows) == 0:
@@ -187,7 +194,7 @@ class Panel:
             self.query_lengths,
             mark,
             block.vectors.reshape(-1, d),
-            block.longest,
+            longest,
             left.vectors,
             who,
             same,
