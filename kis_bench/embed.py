@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.passes import ImagePass, Pass, TextPass
-from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.protocol import Encoder, SavedEncoder
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection, Embeddings, Query, digest
 from kis_bench.store import Entry, Store
@@ -23,6 +24,8 @@ def embed_collection(
 ) -> Embeddings:
     """The vectors of all items, from the store where they are there, else computed and stored.
 
+    Those of a `kis_bench.encoders.protocol.SavedEncoder` are read where they lie.
+
     Args:
         batch_size: images encoded at once; None: what suits the encoder. Halved while memory doesn't suffice.
         decoders: threads that read and prepare images while the model computes; None: two, or beside a GPU as many
@@ -35,6 +38,8 @@ def embed_collection(
     """
     if not len(collection):
         raise KisBenchError(f"{collection.name}: there are no pictures to embed")
+    if (saved := find_saved(encoder)) is not None:
+        return saved.find_images(collection)
     entry = images_entry(collection, encoder.key, store)
     with ImagePass(collection, encoder, batch_size, decoders) as work:
         return fill_entry(entry, work)
@@ -50,8 +55,17 @@ def embed_texts(
 ) -> Embeddings:
     """The vectors of texts, ``[n, 1, d]``, and which were longer than the encoder's context."""
     entry, texts = texts_entry(queries, encoder.key, store, name)
+    if (saved := find_saved(encoder)) is not None:
+        return saved.find_texts(queries)
     with TextPass(name, entry.ids, texts, encoder, batch_size) as work:
         return fill_entry(entry, work)
+
+
+def find_saved(encoder: Encoder) -> SavedEncoder | None:
+    """The encoder where its vectors lie on disk under ids; None: it encodes."""
+    if isinstance(encoder, LazyEncoder):
+        return encoder.saved
+    return encoder if isinstance(encoder, SavedEncoder) else None
 
 
 def fill_entry(entry: Entry, work: Pass[Any]) -> Embeddings:

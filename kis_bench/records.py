@@ -294,7 +294,7 @@ class Ranks:
 
 #: Where a path begins in a source: behind a mark, or by its own first characters.
 PATH_IN_SOURCE = re.compile(
-    r":local-dir:|=|(^|(?<=[:@]))(?=(?:[A-Za-z]:)?[\\/]|~|\.{1,2}(?:[\\/]|$))"
+    r"^vectors(?:-of-more)?:|:local-dir:|=|(^|(?<=[:@]))(?=(?:[A-Za-z]:)?[\\/]|~|\.{1,2}(?:[\\/]|$))"
 )
 
 
@@ -302,8 +302,8 @@ PATH_IN_SOURCE = re.compile(
 class Source:
     """Where a model comes from, written ``KIND:REST``.
 
-    A file or folder of this machine is what follows ``local-dir:`` or ``=``, or what begins like a path. Back ends
-    get paths from here only, so that whatever they read is left out of what others may see.
+    A file or folder of this machine is what follows ``vectors:``, ``local-dir:`` or ``=``, or what begins like a
+    path. Back ends get paths from here only, so that whatever they read is left out of what others may see.
     """
 
     text: str  # as written

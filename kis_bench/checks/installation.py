@@ -15,6 +15,7 @@ from kis_bench import datasets, encoders
 from kis_bench.checks.check import Check
 from kis_bench.checks.models import ExaminedModel, check_model, run_check
 from kis_bench.checks.routes import compare_preparations, prepare_samples
+from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.encoders.catalogue import find_other_routes
 from kis_bench.encoders.m3rt import SAVED_BY_M3RT, find_saved_model
 from kis_bench.encoders.protocol import Encoder
@@ -106,6 +107,9 @@ def check_named_model(
         remedy = f"kis-bench doctor {ours} checks the model that reads its texts" if texts else ""
         said = f"model {name} has imported image features and encodes no picture: nothing to check"
         raise KisBenchError("; ".join(filter(None, (said, remedy))))
+    if find_back_end(checkpoint).saved:
+        said = "is vectors on disk and encodes no picture: nothing to check but what a run checks"
+        raise KisBenchError(f"model {name} {said}")
     others = [encoders.find(other) for other in against]
     for other in others:
         encoders.require(other)

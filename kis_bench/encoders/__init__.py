@@ -18,7 +18,7 @@ from kis_bench.encoders.back_ends import back_ends, find_back_end, list_packages
 from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
 from kis_bench.encoders.decoding import name_scaled, scale_decoding
-from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.protocol import Encoder, SavedEncoder
 from kis_bench.encoders.replicas import join_replicas, split_devices
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.files.images import upright
@@ -191,6 +191,14 @@ class LazyEncoder:
             free()
 
     @property
+    def saved(self) -> SavedEncoder | None:
+        """The same where its vectors lie on disk under ids; None: it encodes."""
+        if not find_back_end(self.checkpoint).saved:
+            return None
+        assert isinstance(self.encoder, SavedEncoder)
+        return self.encoder
+
+    @property
     def is_function(self) -> bool:
         """Whether it is a user's object, which has to be built before anything of it is known."""
         return self.checkpoint.origin.kind == "python"
@@ -205,6 +213,8 @@ class LazyEncoder:
     @property
     def checkable(self) -> bool:
         """Whether stored vectors can be compared with new ones without loading torch where it isn't loaded."""
+        if find_back_end(self.checkpoint).saved:  # they are what is measured
+            return False
         if self.loaded or self.is_function:
             return True
         light = find_back_end(self.checkpoint).cpu_only

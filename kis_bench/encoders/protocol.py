@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.records import Checkpoint, Float32s, Readiness
+from kis_bench.records import (
+    Checkpoint,
+    Collection,
+    Embeddings,
+    Float32s,
+    Query,
+    Readiness,
+)
 
 
 @runtime_checkable
@@ -53,6 +60,23 @@ class PreparingEncoder(Encoder, Protocol):
     def encode_prepared(self, prepared: Sequence[Any]) -> Float32s: ...
 
 
+@runtime_checkable
+class SavedEncoder(Encoder, Protocol):
+    """An encoder whose vectors lie on disk under ids: no picture is opened, and nothing is copied into the store."""
+
+    def find_images(self, collection: Collection) -> Embeddings:
+        """The unit vectors of all items. Raises KisBenchError where ids don't fit, BadVector where vectors can't be."""
+        ...
+
+    def find_texts(self, queries: Sequence[Query] | Sequence[str]) -> Embeddings:
+        """The unit vectors of queries; errors as of pictures."""
+        ...
+
+    def describe_vectors(self) -> list[str]:
+        """What was read and what was done to it, in lines for runs and terminals."""
+        ...
+
+
 @dataclass(frozen=True)
 class BackEnd:
     """A family of models that are loaded alike. Only ``load`` and ``fetch`` may import more than is light.
@@ -74,6 +98,9 @@ class BackEnd:
     )
     # Which texts CLIP's own tokenizer cuts, bool [n]; needs no files of any model.
     find_cut_by_clip: Callable[[Sequence[str]], NDArray[np.bool_]] | None = None
+    # What its files tell of a model, such as that it has no text side, added to the row.
+    fill_in: Callable[[Checkpoint], Checkpoint] | None = None
+    saved: bool = False  # its encoders are each a `SavedEncoder`
     image_only: bool = False  # what is written without a row has no text side
     tells_side: bool = (
         False  # its encoders have an ``input_side``, so that JPEGs may be decoded scaled

@@ -6,6 +6,7 @@ from typing import Any
 
 from kis_bench import encoders
 from kis_bench.choices import FULL
+from kis_bench.embed import find_saved
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.ranking.engines import MakeEngine
@@ -22,6 +23,8 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
         "vectors_per_item": several,
         **items.made,
     }
+    if (saved := find_saved(encoder)) is not None:
+        own["read"] = saved.describe_vectors()
     if getattr(encoder, "decode", FULL) != FULL:
         own.setdefault("decode", FULL)  # where it was asked for in vain
     if not isinstance(encoder, LazyEncoder):  # nobody knows where it is from

@@ -10,6 +10,7 @@ import pytest
 
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
+from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.errors import KisBenchError, NotReady, in_one_line
 from kis_bench.plugin.entry import REFUSED
 from kis_bench.plugin.items import find_model, has_no_text_side
@@ -125,6 +126,28 @@ def require_model(
         encoders.require(checkpoint)
     if own and all(map(has_no_text_side, own)):
         raise explain_no_text_side(checkpoint)
+    if find_back_end(checkpoint).saved and not config.option.collectonly:
+        require_saved_vectors(config, checkpoint, own)
+
+
+def require_saved_vectors(
+    config: pytest.Config, checkpoint: Checkpoint, own: Sequence[pytest.Item]
+) -> None:
+    """Returns if a model that is vectors on disk has those of all pictures and queries that its tests are over.
+
+    Raises:
+        KisBenchError: it doesn't, or some can't be taken; the message names them.
+    """
+    saved = make_encoder(config, checkpoint).saved
+    assert saved is not None  # its back end says so
+    for item in own:
+        parameters = item.callspec.params  # type: ignore[attr-defined]  # only such have a model
+        row, query_set = parameters.get("dataset"), parameters.get("query_set")
+        if isinstance(row, DatasetRow) and datasets.find_readiness(row).ready:
+            dataset = load_dataset(config, row)
+            saved.find_images(dataset.collection)
+            if isinstance(query_set, QuerySet) and not checkpoint.image_only:
+                saved.find_texts(query_set.read(dataset).queries)
 
 
 def explain_no_text_side(checkpoint: Checkpoint) -> NotReady:

@@ -61,6 +61,7 @@ def tell_all(recorder: Recorder, reporter: pytest.TerminalReporter, exitstatus: 
     """Everything, what was measured last."""
     tell_skipped(recorder, reporter)
     tell_files_left_out(recorder, reporter)
+    tell_read_vectors(recorder, reporter)
     tell_failed(recorder.own_reports.own, reporter)
     tell_figures(recorder, reporter)
     tell_gate(recorder, reporter)
@@ -111,6 +112,13 @@ def tell_files_left_out(recorder: Recorder, reporter: pytest.TerminalReporter) -
             write_wrapped(reporter, f"left out of {name}: {line}", yellow=True)
         for line in about.get("remarks", ()):
             write_wrapped(reporter, f"read of {name}: {line}")
+
+
+def tell_read_vectors(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
+    """What was read of models that are vectors on disk, and what was done to it."""
+    for name, about in recorder.provenance["models"].items():
+        for line in about.get("read", ()):
+            write_wrapped(reporter, f"read for {name}: {line}")
 
 
 def tell_failed(own: Sequence[pytest.TestReport], reporter: pytest.TerminalReporter) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from kis_bench.errors import BadVector, KisBenchError
 
+LENGTH_ROUNDING = 1e-5  #: lengths of float32 unit vectors are nearer to 1 than that
 LENGTH_TOLERANCE = 1e-3  #: by how much the length of a unit vector may differ from 1
 
 

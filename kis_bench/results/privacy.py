@@ -47,6 +47,7 @@ OF_MODELS = frozenset(
         "paper",
         "precision",
         "ranking",
+        "read",
         "revision",
         "row",
         "source",

@@ -71,9 +71,12 @@ def unite_facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str
     """What two processes, or two runs, say of one model or dataset; the second goes first.
 
     ``verified`` counts vectors that each verified of its own: what both say of it is kept, in the order of names.
+    So are the lines of ``read``, on vectors that lay on disk.
     """
     united = {**first, **second}
     if "verified" in united:
         each = {**(first.get("verified") or {}), **(second.get("verified") or {})}
         united["verified"] = dict(sorted(each.items()))
+    if "read" in united:  # of several datasets, each process knows of its own
+        united["read"] = [*dict.fromkeys([*first.get("read", ()), *united["read"]])]
     return united

@@ -27,12 +27,16 @@ SOURCES = {
     "sentence-transformers": "sentence-transformers:{here}/sentence",
     "timm": "timm:timm/test_vit.r160_in1k",
     "transformers": "transformers:google/siglip-base-patch16-224",
+    "vectors": "vectors:{here}/vectors",
+    "vectors-of-more": "vectors-of-more:{here}/vectors",
 }
 #: The same with something wrong, which errors tell.
 WRONG = {
     "extractor": "extractor:vlad-sift={here}/wrong.npy",
     "openclip": "openclip:local-dir:{here}/broken-openclip",
     "sentence-transformers": "sentence-transformers:{here}/broken-sentence",
+    "vectors": "vectors:{here}/broken-vectors",
+    "vectors-of-more": "vectors-of-more:{here}/broken-vectors",
 }
 ABSENT = {
     kind: source.replace("wrong", "no").replace("broken", "no") for kind, source in WRONG.items()
@@ -70,7 +74,10 @@ def test_no_back_end_is_forgotten():
     with_path = {
         kind
         for kind, back_end in encoders.back_ends().items()
-        if any(form.startswith(f"{kind}:") and "PATH" in form for form in back_end.forms)
+        if any(
+            form.startswith(f"{kind}:") and ("PATH" in form or "FOLDER" in form)
+            for form in back_end.forms
+        )
     }
     assert with_path <= by_path == set(WRONG)
 
@@ -105,6 +112,11 @@ def write_project(folder: Path, here: Path) -> None:
         broken = Path(shutil.copytree(here / kind, here / f"broken-{kind}"))
         for file in (broken / inside).glob("*.safetensors"):
             file.write_bytes(b"nothing")
+    for name in ("vectors", "broken-vectors"):
+        (here / name).mkdir()
+        np.save(here / name / "images.npy", np.eye(6, dtype=np.float16))
+        ids = ["red", "green", "blue", "yellow", "white", "black"][: 6 if name == "vectors" else 5]
+        (here / name / "ids.txt").write_text("\n".join(ids), encoding="utf-8")
     words = np.random.default_rng(1).standard_normal((4, 128)).astype(np.float32)
     np.save(here / "words.npy", words)
     (here / "wrong.npy").write_bytes(b"nothing")

@@ -12,10 +12,9 @@ from kis_bench.encoders.m3rt import make_key
 from kis_bench.errors import KisBenchError
 from kis_bench.exchange.m3rt.ranks import Say, list_some
 from kis_bench.exchange.m3rt.saves import Save
+from kis_bench.ranking.unit_vectors import LENGTH_ROUNDING
 from kis_bench.records import Collection, Vectors, digest
 from kis_bench.store import Entry, Store
-
-LENGTH_ROUNDING = 1e-5  #: lengths of float32 vectors are nearer to 1 than that
 
 
 def store_saved_features(

@@ -26,6 +26,10 @@ class TargetRanks:
         self.encoder = encoders.load(model)
         if getattr(self.encoder, "image_only", False):
             raise KisBenchError(f"--show-rank {model}: it has no text side")
+        if embed.find_saved(self.encoder) is not None:
+            raise KisBenchError(
+                f"--show-rank {model}: it has vectors on disk and reads no new text"
+            )
         self.collection, store = read_whole_collection(row), Store(default_store())
         if embed.images_entry(self.collection, self.encoder.key, store).missing():
             get = f"kis-bench embed {row.name}={row.folder} --model {model}"

@@ -135,7 +135,12 @@ def tell_model(run: Run, name: str, about: Facts) -> str:
     if decode := about.get("decode"):
         how = f"in full, for {UNTOLD_SIDE}" if decode == FULL else escape(decode)
         said.append(f"JPEG files decoded {how}")
-    said.append(tell_computing(run.timings[run.timings["model"] == name], about))
+    if read := about.get("read"):
+        said.append(
+            f"vectors made elsewhere, read from files: {enumerate_words(map(escape, read))}"
+        )
+    else:
+        said.append(tell_computing(run.timings[run.timings["model"] == name], about))
     return "; ".join(said) + "."
 
 
