@@ -42,7 +42,7 @@ from kis_bench.datasets.label_formats.label_format import Purpose
 from kis_bench.datasets.layouts import Layout, choose_layout
 from kis_bench.datasets.left_out import count_by_kind, describe_left_out, describe_unreadable
 from kis_bench.datasets.nearly import find_unread_tables
-from kis_bench.datasets.picture_folder import find_split
+from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.unreadable import leave_out_unreadable
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.errors import BadFile, KisBenchError, explain_install, spell_option
@@ -116,8 +116,8 @@ def examine(
             return
         wanted = list_wanted_images(study, found)
         pictures = read_images(name, root, layout, only=wanted, labels=found)
-        listed, split = pictures.collection, find_split(name)
-        labels = found.read(Purpose(listed, pictures.captions, split, skip_unreadable))
+        listed, part = pictures.collection, DatasetPart.parse(name)
+        labels = found.read(Purpose(listed, pictures.captions, part, skip_unreadable))
         collection = narrow_collection(listed, labels.searched)
         subject = ExaminedDataset(collection, labels)
     except (KisBenchError, OSError) as error:

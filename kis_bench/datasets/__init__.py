@@ -14,7 +14,7 @@ from kis_bench.datasets.folder import explain_no_folder, read_dataset
 from kis_bench.datasets.label_formats import find_labels
 from kis_bench.datasets.layouts import GENERAL_LAYOUTS, LAYOUTS, choose_layout
 from kis_bench.datasets.nearly import find_unread_tables
-from kis_bench.datasets.picture_folder import find_split
+from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.reset import find_triplet_file, is_study
 from kis_bench.errors import KisBenchError, NotReady, UnknownName, spell_option
 from kis_bench.files import cache
@@ -60,8 +60,8 @@ def parse_row(
 ) -> DatasetRow:
     """The row of a dataset as users name it: ``NAME``, ``NAME=FOLDER``, or a folder, which then gives its own name.
 
-    A name is that of a declared row, of a built-in one or of a folder below ``data`` or ``KIS_DATA``, else that
-    of a folder right here.
+    Behind a name or a folder may stand the part that is meant, as in ``coco:val2017``. A name is that of a declared
+    row, of a built-in one or of a folder below ``data`` or ``KIS_DATA``, else that of a folder right here.
 
     Raises:
         KisBenchError: a name or a folder is missing. UnknownName: nothing has this name.
@@ -69,22 +69,29 @@ def parse_row(
     name, equals, folder = text.partition("=")
     if is_folder(text):
         place = Path(text).expanduser()
+        whole_place = place.parent / DatasetPart.parse(place.name).whole
+        if not place.is_dir() and whole_place.is_dir() and place.name:
+            part = place.name.removeprefix(whole_place.name)
+            return DatasetRow(f"{whole_place.resolve().name}{part}", whole_place, layout=layout)
         return DatasetRow(place.resolve().name, place, layout=layout)
     if not name or (equals and not folder):
         raise KisBenchError(f"dataset {text!r}: write NAME, NAME=FOLDER, or a folder")
     by_name = {row.name: row for row in declared}
-    row = by_name.get(name, DatasetRow(name, layout=layout))
+    whole = DatasetPart.parse(name).whole
+    own = by_name.get(name) or by_name.get(whole) or DatasetRow(name, layout=layout)
+    row = replace(own, name=name)
     if equals:
         return replace(row, folder=Path(folder).expanduser())
     row = resolve(row, data)
     if (
-        name in by_name
-        or name in BUILT_IN
+        not by_name.keys().isdisjoint({name, whole})
+        or whole in BUILT_IN
         or (row.folder is not None and os.path.isdir(row.folder))
     ):
         return row
-    if Path(name).is_dir():
-        return replace(row, folder=Path(name))
+    for right_here in (Path(name), Path(whole)):
+        if right_here.is_dir():
+            return replace(row, folder=right_here)
     if row.folder is not None:  # the message says where it was looked for
         return row
     known = {*by_name, *BUILT_IN}
@@ -107,7 +114,9 @@ def resolve(row: DatasetRow, data: Path | None = None) -> DatasetRow:
     """The row with its folder filled in from the folder of datasets, ``data`` or ``KIS_DATA``."""
     data = find_data_folder(data)
     if row.folder is None and row.name not in EMBEDDED and data is not None:
-        return replace(row, folder=data / row.name)
+        whole = data / DatasetPart.parse(row.name).whole
+        own = data / row.name
+        return replace(row, folder=whole if whole.is_dir() and not own.is_dir() else own)
     return row
 
 
@@ -145,7 +154,7 @@ def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
     elif row.folder is None:
         return ()
     else:
-        known = find_labels(row.folder).list_sets(find_split(row.name))
+        known = find_labels(row.folder).list_sets(DatasetPart.parse(row.name).split)
     for name in row.label_sets or ():
         if name not in known:
             raise UnknownName("label set", name, known, f"Dataset: {row.name}.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kis_bench.datasets.parquet import find_image_column, find_rows_without_image, open_table
@@ -27,7 +28,7 @@ class Caption(NamedTuple):
     @property
     def place(self) -> tuple[str, str]:
         """The name of the file, and the place in it."""
-        return PurePath(self.file).name, self.where.format(self.number)
+        return os.path.basename(self.file), self.where.format(self.number)
 
 
 def find_caption_columns(schema: Any) -> dict[str, str]:
@@ -64,6 +65,8 @@ def put_on_one_line(text: str) -> str:
     >>> put_on_one_line(" a dog \\n runs ")
     'a dog runs'
     """
+    if text.isprintable():  # as nearly all are, and then there is no line break
+        return text.strip()
     return " ".join(filter(None, map(str.strip, text.splitlines())))
 
 

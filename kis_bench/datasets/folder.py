@@ -20,7 +20,8 @@ from kis_bench.datasets.layouts import Groups, Layout, NamedGroups, Times, requi
 from kis_bench.datasets.left_out import STRAYS, UNLISTED, UNREADABLE_PICTURES, count_by_kind
 from kis_bench.datasets.listing import Listing, PictureFiles, list_pictures, walk
 from kis_bench.datasets.nearly import find_unread_tables
-from kis_bench.datasets.picture_folder import PICTURE_FOLDERS, find_picture_folder, find_split
+from kis_bench.datasets.parts import DatasetPart
+from kis_bench.datasets.picture_folder import PICTURE_FOLDERS, find_picture_folder
 from kis_bench.datasets.reset import JUDGMENTS_DATABASE, TRIPLET_FILES, Study, is_study, read_study
 from kis_bench.datasets.unreadable import (
     leave_out_queries,
@@ -76,7 +77,7 @@ def read_dataset(
     collection = pictures.collection
     left_out = {} if study is not None and not found.beside else count_by_kind(pictures.ignored)
     study = place_study(study or Study(), collection.position.keys())
-    purpose = Purpose(collection, pictures.captions, find_split(name), skip_unreadable)
+    purpose = Purpose(collection, pictures.captions, DatasetPart.parse(name), skip_unreadable)
     labels = found.read(purpose)
     strays = [pictures.strays] * bool(pictures.strays)
     wrong = [
@@ -126,10 +127,7 @@ def narrow_collection(collection: Collection, searched: Set[str] | None) -> Coll
     """The items that are searched, where labels are about a part of what lies in the folder."""
     if searched is None or len(searched) == len(collection):
         return collection
-    pictures = collection.paths
-    assert isinstance(pictures, PictureFiles)  # as `read_images` makes them
-    places = [i for i, item in enumerate(collection.ids) if item in searched]
-    return select_items(collection, pictures, places)
+    return select_items(collection, [i for i, x in enumerate(collection.ids) if x in searched])
 
 
 def list_wanted_images(study: Study | None, labels: FoundLabels) -> Set[str] | None:

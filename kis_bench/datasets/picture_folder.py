@@ -10,12 +10,3 @@ PICTURE_FOLDERS = ("images", "keyframes", "data")
 
 def find_picture_folder(root: Path) -> Path:
     return next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), root)
-
-
-def find_split(name: str) -> str:
-    """The part of a dataset that its name asks for behind ``@``; empty where it doesn't.
-
-    >>> find_split("flickr30k@val"), find_split("flickr30k")
-    ('val', '')
-    """
-    return name.partition("@")[2]

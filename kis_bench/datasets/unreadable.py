@@ -42,13 +42,13 @@ def leave_out_unreadable(collection: Collection) -> tuple[Collection, dict[str, 
             f"{pictures[0]} ({faults[0]})"
         )
     unreadable = {collection.ids[i]: fault for i, fault in enumerate(faults) if fault}
-    return (select_items(collection, pictures, kept) if unreadable else collection), unreadable
+    return (select_items(collection, kept) if unreadable else collection), unreadable
 
 
-def select_items(
-    collection: Collection, pictures: PictureFiles, places: Sequence[int]
-) -> Collection:
-    """The items at some places of a collection."""
+def select_items(collection: Collection, places: Sequence[int]) -> Collection:
+    """The items at some places of a collection that was read from a folder."""
+    pictures = collection.paths
+    assert isinstance(pictures, PictureFiles)
     groups, times = collection.groups, collection.times_s
     kept = PictureFiles(pictures.root, [pictures.entries[i] for i in places])
     return replace(

@@ -77,11 +77,11 @@ def test_the_folder_of_the_file_is_searched_and_the_others_are_counted(folder):
     with pytest.raises(BadFile) as error:
         datasets.list_label_sets(datasets.DatasetRow("coco", folder))
     assert "captions_train2017.json, captions_val2017.json; say which is meant" in str(error.value)
-    assert "NAME@train2017 or NAME@val2017" in str(error.value)
-    dataset = datasets.load("coco@train", folder)
-    assert (dataset.name, dataset.collection.ids) == ("coco@train", ("train2017/1", "train2017/2"))
+    assert "NAME:train2017 or NAME:val2017" in str(error.value)
+    dataset = datasets.load("coco:train", folder)
+    assert (dataset.name, dataset.collection.ids) == ("coco:train", ("train2017/1", "train2017/2"))
     with pytest.raises(BadFile, match="'test' is none of them"):
-        datasets.load("coco@test", folder)
+        datasets.load("coco:test", folder)
 
 
 def test_pictures_of_the_folder_are_searched_though_the_file_has_only_some(tmp_path):

@@ -50,6 +50,10 @@ class FoundLabels:
         """The queries, with the problems of the files."""
         labels = Labels() if self.form is None else self.form.read(self.files, purpose)
         labels.unread += self.others
+        part = purpose.part
+        if self.form is not None and not self.form.parts and (part.split or part.most_texts):
+            said = f"{self.form.about} has no parts, so that all of it is read"
+            labels.remarks.append(f"{said}, whatever the dataset's name asks for")
         names = dict.fromkeys(one.label_set for texts in purpose.packed.values() for one in texts)
         if names and self.beside:
             said = f"texts of {list_first_names([*names], 5)} in archives of pictures"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.datasets.label_formats.label_format import DatasetFolder
+from kis_bench.datasets.parts import ALL
 from kis_bench.errors import BadFile
 
 PEEKED_BYTES = 1 << 16  #: at each end of a file
@@ -67,7 +68,7 @@ def choose_file(files: Sequence[Path], split: str, splits: Sequence[str], about:
     Raises:
         BadFile: it has to be said which.
     """
-    if len(files) == 1:
+    if len(files) == 1 and split in ("", ALL):
         return files[0]
     right = [
         file for file, own in zip(files, splits, strict=True) if split and own.startswith(split)
@@ -75,6 +76,6 @@ def choose_file(files: Sequence[Path], split: str, splits: Sequence[str], about:
     if len(right) == 1:
         return right[0]
     names = ", ".join(file.name for file in files)
-    known = " or ".join(f"NAME@{own}" for own in splits)
+    known = " or ".join(f"NAME:{own}" for own in splits)
     asked = f"{split!r} is none of them, or several" if split else "say which is meant"
-    raise BadFile(files[0].parent, [f"several files of {about}: {names}; {asked}: {known}"])
+    raise BadFile(files[0].parent, [f"files of {about}: {names}; {asked}: {known}"])

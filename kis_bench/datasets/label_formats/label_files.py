@@ -248,4 +248,5 @@ FORMAT = LabelFormat(
     lambda folder: find_label_files(folder.root),
     lambda files, split: read_label_sets(files),
     lambda files, purpose: read_labels(files, purpose.collection),
+    parts=False,
 )

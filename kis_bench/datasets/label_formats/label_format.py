@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kis_bench.datasets.captions import Caption
 from kis_bench.datasets.found import is_hidden
+from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.picture_folder import find_picture_folder
 from kis_bench.errors import BadFile
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
@@ -68,9 +69,9 @@ class Purpose:
     """What labels are read for."""
 
     collection: Collection
-    packed: Mapping[str, Sequence[Caption]] = field(default_factory=dict)  # item id -> its texts
-    split: str = ""  # the part of the dataset that was asked for; "": the usual one
-    skip_missing: bool = False  # few pictures that are named and aren't there may be left out
+    packed: Mapping[str, Sequence[Caption]]  # item id -> the texts in its archive
+    part: DatasetPart
+    skip_missing: bool  # few pictures that are named and aren't there may be left out
 
 
 @dataclass(frozen=True)
@@ -83,4 +84,5 @@ class LabelFormat:
     find: Callable[[DatasetFolder], list[Path]]  # its files, told by their names and first bytes
     list_sets: Callable[[Sequence[Path], str], tuple[str, ...]]  # of files and a split
     read: Callable[[Sequence[Path], Purpose], Labels]
+    parts: bool = True  # part of its queries can be asked for, as by ``coco:val2017:5``
     packed: bool = False  # the texts lie in the archives of the pictures

@@ -40,5 +40,6 @@ FORMAT = LabelFormat(
     find_packed_texts,
     list_packed_sets,
     read_packed_texts,
+    parts=False,
     packed=True,
 )

@@ -25,6 +25,10 @@ class PictureNames:
 
     def find(self, written: str) -> list[str]:
         """The items that a name may mean: as it is, or below other folders; where it leads elsewhere, by its end."""
+        if written in self.known:
+            return [written]
+        if (usual := strip_picture_suffix(written)) in self.known:
+            return [usual]
         parts = PurePosixPath(written.replace("\\", "/")).parts
         if not parts:
             return []
