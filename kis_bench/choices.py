@@ -5,6 +5,8 @@ FULL, SCALED = DECODINGS = ("full", "scaled")  #: how large JPEGs are decoded fo
 LOCAL_ENGINE = "local"  #: what the option calls numpy
 #: Libraries beside numpy that multiply for ranks -> modules whose ``make_engine(device)`` gives their engines.
 ENGINE_MODULES = {"torch": "kis_bench.encoders.torch_ranking"}
+#: Experiment trackers, by the names of their packages and extras -> what they call themselves.
+TRACKERS = {"mlflow": "MLflow", "wandb": "Weights & Biases"}
 VECTOR_RULES = ("mean", "max")  #: similarity of two images with several vectors each
 IDENTICAL = "identical"
 NEAR_DUPLICATE_METHODS = (

@@ -22,6 +22,7 @@ from kis_bench.choices import (
     SEGMENT_S,
     TESTABLE_MEASURES,
     TESTED_MEASURES,
+    TRACKERS,
     VECTOR_RULES,
 )
 
@@ -224,6 +225,12 @@ OPTIONS = (
     ),
     Option("download", "download the weights of models that are not here yet", default=False),
     Option("report", "where run folders are written (default: reports/)", "DIR", Path),
+    Option(
+        "log",
+        "also log figures, report and run folder to an experiment tracker, as its own environment variables say; "
+        "kis-bench export does so later",
+        choices=tuple(TRACKERS),
+    ),
     Option("plots", PLOTS_HELP, "FORMS", parse_forms, DEFAULT_PLOT_FORMS),
     Option(
         "strict",

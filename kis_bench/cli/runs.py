@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kis_bench.choices import TRACKERS
 from kis_bench.cli.arguments import (
     add_folders,
     add_session_option,
@@ -24,6 +25,9 @@ from kis_bench.records import Collection
 
 if TYPE_CHECKING:
     from kis_bench.results import Run
+
+#: Forms of a run's own tables, which need neither vectors nor pictures.
+TABLE_FORMS = ("latex", "xlsx")
 
 
 def add_run_commands(commands: Commands) -> None:
@@ -165,12 +169,14 @@ def add_run_commands(commands: Commands) -> None:
         "export csv reports/latest",
         "export trec reports/latest --depth 100 --out trec",
         "export latex reports/latest",
+        "export mlflow reports/latest",
     )
     exporting.add_argument(
         "form",
-        choices=("trec", "csv", "parquet", "reset-csv", "latex", "xlsx"),
+        choices=("trec", "csv", "parquet", "reset-csv", *TABLE_FORMS, *TRACKERS),
         help="which form: rankings and targets (trec, csv, parquet), RESET's triplets with distances "
-        "(reset-csv), tables for a paper (latex), or all tables as one workbook (xlsx)",
+        "(reset-csv), tables for a paper (latex), all tables as one workbook (xlsx), or figures, report and run folder "
+        "in an experiment tracker (mlflow, wandb)",
     )
     exporting.add_argument(
         "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
@@ -335,6 +341,12 @@ def export_tables(arguments: argparse.Namespace) -> int:
 
     refuse_others(arguments)
     run = tell_remarks(read_run(arguments.run))
+    if arguments.form in TRACKERS:
+        from kis_bench.exchange.tracking import log_run
+
+        for line in log_run(arguments.form, run):
+            print(line)
+        return 0
     out = arguments.out or run.folder / f"export-{arguments.form}"
     folders = match_to_run(parse_folders(arguments.dataset), run)
     if arguments.form == "reset-csv":
@@ -363,10 +375,6 @@ def export_tables(arguments: argparse.Namespace) -> int:
     return 0
 
 
-#: Forms of a run's own tables, which need neither vectors nor pictures.
-TABLE_FORMS = ("latex", "xlsx")
-
-
 def export_for_readers(form: str, run: Run, out: Path) -> list[str]:
     """Writes the tables of a run into a folder, as LaTeX or as one workbook; returns a line for each."""
     from kis_bench.files.whole import fill_folder
@@ -384,7 +392,9 @@ def export_for_readers(form: str, run: Run, out: Path) -> list[str]:
 def refuse_others(arguments: argparse.Namespace) -> None:
     """Raises KisBenchError for options that mean nothing for the chosen form."""
     rankings = ("depth", "store", "scores")
-    others = {"reset-csv": rankings, **dict.fromkeys(TABLE_FORMS, (*rankings, "names", "dataset"))}
+    tables = (*rankings, "names", "dataset")
+    others = {"reset-csv": rankings, **dict.fromkeys(TABLE_FORMS, tables)}
+    others |= dict.fromkeys(TRACKERS, (*tables, "out"))
     for option in others.get(arguments.form, ("names",)):
         if getattr(arguments, option):
             raise KisBenchError(f"--{option} has no meaning for {arguments.form}; leave it out")

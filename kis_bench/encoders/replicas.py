@@ -15,7 +15,7 @@ from kis_bench.encoders.protocol import Encoder, PreparingEncoder
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Float32s
 
-Share = TypeVar("Share")
+OfCopy = TypeVar("OfCopy")
 
 
 class Replicas:
@@ -40,8 +40,8 @@ class Replicas:
         return getattr(self.copies[0], name)
 
     def share_out(
-        self, encode: Callable[[Any], Callable[[Sequence[Any]], Share]], inputs: Sequence[Any]
-    ) -> list[Share]:
+        self, encode: Callable[[Any], Callable[[Sequence[Any]], OfCopy]], inputs: Sequence[Any]
+    ) -> list[OfCopy]:
         """What each copy makes of its part of the inputs, in their order.
 
         Raises:

@@ -23,7 +23,7 @@ from kis_bench.plugin.items import (
 from kis_bench.plugin.named import offer, refuse
 from kis_bench.plugin.order import put_files_together
 from kis_bench.plugin.progress import SessionProgress
-from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder, require_reports
+from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder, require_log, require_reports
 from kis_bench.plugin.session import (
     TIMED,
     asked_by_name,
@@ -71,6 +71,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if not session.config.option.collectonly:
             gate(session.config)
             choose_engine(session.config)
+            require_log(session.config)
             if (
                 getattr(session.config.option, "dist", "no") != "no"
             ):  # others collect, this one writes

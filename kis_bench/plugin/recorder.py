@@ -67,6 +67,8 @@ class Recorder:
         self.findings: Findings | None = None  # of that run
         self.error: KisBenchError | None = None  # why it was not
         self.not_drawn: KisBenchError | None = None  # why there is no report of it
+        self.logged: list[str] = []  # where an experiment tracker has it
+        self.not_logged = ""  # why it hasn't
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -144,6 +146,8 @@ class Recorder:
             session.exitstatus = 2
         else:
             self.draw(session, self.run)
+            if tracker := self.config.option.kis_log:
+                self.log(session, self.run, tracker)
 
     def record(self, session: pytest.Session, exitstatus: int) -> RunRecord:
         """All that was measured, for `kis_bench.measuring.run.write_measured`."""
@@ -196,6 +200,20 @@ class Recorder:
             self.not_drawn = NotDrawn(run.folder, "it was stopped")
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         if self.not_drawn is not None and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = 2
+
+    def log(self, session: pytest.Session, run: Run, tracker: str) -> None:
+        """Hands a run on to an experiment tracker; if that fails, a session that passed ends with 2."""
+        from kis_bench.exchange.tracking import log_run
+
+        try:
+            self.logged = log_run(tracker, run)
+        except KisBenchError as error:
+            self.not_logged = str(error)
+        except KeyboardInterrupt:
+            self.not_logged = "it was stopped"
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+        if self.not_logged and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = 2
 
     def judge_the_rest(self, session: pytest.Session, exitstatus: int) -> None:
@@ -295,6 +313,18 @@ def require_reports(config: pytest.Config) -> None:
             )
     except KisBenchError as error:
         stop(config, hide_private(config, str(error)))
+
+
+def require_log(config: pytest.Config) -> None:
+    """Ends a session whose run could not be logged, before it measures anything, with exit code 2."""
+    if not config.option.kis_log or hasattr(config, "workerinput"):
+        return
+    from kis_bench.exchange.tracking import require_tracker
+
+    try:
+        require_tracker(config.option.kis_log)
+    except KisBenchError as error:
+        stop(config, f"{error} ({spell_option('log')}); nothing was measured")
 
 
 def join_columns(tables: Sequence[Mapping[str, list[Any]]]) -> pd.DataFrame:

@@ -165,6 +165,12 @@ def tell_report(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
     """Links to the report, which terminals and the pages of build servers open."""
     if recorder.run is None:
         return
+    for line in recorder.logged:
+        reporter.write_line(f"\n{line}")
+    if recorder.not_logged:
+        again = f"kis-bench export {recorder.config.option.kis_log} {recorder.run.folder}"
+        said = f"kis-bench: the run was not logged: {recorder.not_logged}. It is whole; to log it: {again}"
+        reporter.write_line(f"\n{said}", red=True)
     if recorder.not_drawn is not None:
         reporter.write_line(f"\nkis-bench: {recorder.not_drawn}", red=True)
         return
