@@ -74,7 +74,7 @@ def make_top_list(texts: Float32s, items: Any, ranks: Ranks) -> TopList:
     gaps = scores[:, :-1] - scores[:, 1:]
     np.less_equal(gaps, (2 * SLACK * bounds)[:, None], out=close[:, :-1])
     flat_named, flat_scores = named.reshape(-1), scores.reshape(-1)
-    runs = find_runs(close.reshape(-1), flat_named, None)
+    runs = find_runs(close.reshape(-1))
     for start, end in zip(*(each.tolist() for each in runs), strict=True):
         row = start // named.shape[1]
         vectors = gather(items, flat_named[start:end])

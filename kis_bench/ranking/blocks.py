@@ -54,9 +54,10 @@ class Block(NamedTuple):
     def join_copies(self, used: NDArray[np.bool_]) -> Block:
         """The block with equal items once, if many are; only the coordinates ``used [d]`` are compared."""
         copies = find_copies(self.vectors, used)
-        if copies is None:
-            return self
-        first, number = copies
+        return self if copies is None else self.replace_copies(*copies)
+
+    def replace_copies(self, first: Int64s, number: Int64s) -> Block:
+        """The block with equal items once, which share a ``number [size]``; ``first [b]`` of each is where."""
         return self._replace(
             vectors=self.vectors[first], first=first, number=number, weights=np.bincount(number)
         )

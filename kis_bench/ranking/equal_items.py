@@ -85,11 +85,8 @@ def find_copies(
 
     Some coordinates of each tell whether to look at all.
     """
-    flat = block.reshape(len(block), -1)
     used = np.arange(block.shape[2]) if columns is None else np.flatnonzero(columns)
-    probes = used[np.linspace(0, len(used) - 1, PROBES).astype(np.int64)] if len(used) else used
-    shown = np.ascontiguousarray(flat[:, probes] + np.float32(0)).view(np.uint32)
-    mixed = np.sort(mix_rows(shown))
+    mixed = np.sort(mix_probes(block, used)) if len(used) else np.zeros(len(block), np.uint64)
     fewest = len(block) * SHARE_OF_COPIES
     if np.count_nonzero(mixed[1:] == mixed[:-1]) < fewest:
         return None
@@ -105,10 +102,31 @@ def number_equal(block: Float32s, columns: NDArray[np.bool_]) -> tuple[Int64s, I
     Returns:
         The first item of each number ``[u]``, and the number of each item ``[n]``.
     """
-    flat = np.ascontiguousarray(block[:, :, columns]).reshape(len(block), -1)
-    flat = flat + np.float32(0)  # never -0, which has other bytes
-    if not flat.shape[1] or not len(flat):
-        return np.zeros(min(1, len(flat)), np.int64), np.zeros(len(flat), np.int64)
+    used = np.flatnonzero(columns)
+    if not len(used) or not len(block):
+        return np.zeros(min(1, len(block)), np.int64), np.zeros(len(block), np.int64)
+    _, kind, counts = np.unique(mix_probes(block, used), return_inverse=True, return_counts=True)
+    alone = counts[kind.reshape(-1)] == 1
+    single, some = np.flatnonzero(alone), np.flatnonzero(~alone)
+    rows = block[some] if columns.all() else block[some][:, :, used]
+    own, shared = number_rows(rows.reshape(len(some), rows.shape[1] * len(used)))
+    number = np.empty(len(block), np.int64)
+    number[single], number[some] = np.arange(len(single)), shared + len(single)
+    return np.append(single, some[own]), number
+
+
+def mix_probes(block: Float32s, used: Int64s) -> NDArray[np.uint64]:
+    """`mix_rows` of some coordinates of the items ``[n, v, d]``, by which most that differ are told apart ``[n]``."""
+    probes = used[np.linspace(0, len(used) - 1, PROBES).astype(np.int64)]
+    shown = block[:, 0, probes] + np.float32(0)  # never -0, which has other bytes
+    return mix_rows(np.ascontiguousarray(shown).view(np.uint32))
+
+
+def number_rows(rows: Float32s) -> tuple[Int64s, Int64s]:
+    """The first of the equal ``rows [n, m]`` for each number ``[u]``, and the number of each row ``[n]``."""
+    if not len(rows):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    flat = np.ascontiguousarray(rows) + np.float32(0)
     words = flat.view(np.uint32)
     _, first, number = np.unique(mix_rows(words), return_index=True, return_inverse=True)
     if len(first) < len(flat) and (words[first][number] != words).any():  # mixed alike by chance

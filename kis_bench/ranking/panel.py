@@ -10,12 +10,13 @@ import numpy as np
 
 from kis_bench.ranking.blocks import Block, find_longest, read_block
 from kis_bench.ranking.decisions import Decided, Mark, decide_pairs, join_vectors
-from kis_bench.ranking.engines import BlockScores, Compared, Engine, MakeEngine
+from kis_bench.ranking.engines import BlockScores, Compared, Engine, MakeEngine, NumpyEngine
 from kis_bench.ranking.equal_items import EqualItems
 from kis_bench.ranking.exact_scores import float32_bound
 from kis_bench.ranking.group_marks import GroupMarks
 from kis_bench.ranking.marks import ItemSets, find_mark, split_groups
 from kis_bench.ranking.top_items import TopItems
+from kis_bench.ranking.whole_order import WholeOrder, suits_whole_order
 from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 from kis_bench.threads import count_shares, share_out
 
@@ -72,28 +73,37 @@ class Panel:
         block_items: int | None,
         advance: Callable[[int], None] | None = None,
     ) -> Ranks:
-        """The pass over the items."""
+        """The pass over the items, or over the queries where all items are ordered."""
         q, (n, *inner, d) = len(self.queries), self.items.shape
-        v = inner[0] if inner else 1
+        v, k = inner[0] if inner else 1, min(top_k, n)
+        terms, threads = q * n * v * d, self.engine.threads
         height = block_queries or BLOCK_QUERIES
         self.panels = [slice(i, min(i + height, q)) for i in range(0, q, height)]
-        self.tops = [TopItems(self.equal, rows, min(top_k, n)) for rows in self.panels]
+        self.tops = [TopItems(self.equal, rows, k) for rows in self.panels]
         self.lock = threading.Lock()
+        self.whole: WholeOrder | None = None
         counts = np.zeros((len(self.marks), 2, q), np.int64)
-        terms, threads = q * n * v * d, self.engine.threads
         width = block_items or choose_width(n, v, count_shares(terms, threads))
+        starts, count = range(0, n, max(1, width)), self.count_block
+        own = isinstance(
+            self.engine, NumpyEngine
+        )  # no other library makes scores in float64 for us
+        if own and block_queries is block_items is None and suits_whole_order(self.equal, k):
+            block = read_block(self.items, slice(0, n))
+            longest = find_longest(block, self.query_lengths, self.first)
+            self.whole = WholeOrder(self.equal, block, self.query_lengths, longest, k)
+            width, starts, count = n, range(0, q, self.whole.step), self.count_queries
         self.width = min(width, max(1, n))
         self.groups = None if self.codes is None else GroupMarks(self.codes, self.width, q)
-        starts = range(0, n, self.width)
-        for found, size in share_out(self.count_block, starts, terms, threads):
+        for found, scores in share_out(count, starts, terms, threads):
             counts += found
             if advance is not None:
-                advance(size * q)
-        return self.make_ranks(counts, min(top_k, n))
+                advance(scores)
+        return self.make_ranks(counts, k)
 
     def make_ranks(self, counts: Int64s, k: int) -> Ranks:
         q, (above, level) = len(self.queries), counts[0]
-        found = [top.ordered() for top in self.tops]
+        found = [top.ordered() for top in self.tops] if self.whole is None else [self.whole.named]
         named = np.concatenate([np.zeros((0, k), np.int64), *found])
         best, worst = 1 + above, above + level
         places = np.zeros((len(self.wider), 2, q), np.int64)  # 0: the query has no wider set
@@ -121,7 +131,7 @@ class Panel:
         )
 
     def count_block(self, start: int) -> tuple[Int64s, int]:
-        """How many items of a block are above each mark of each query, and level with it, ``[m, 2, q]``; its size."""
+        """How many items of a block are above each mark of each query, and level, ``[m, 2, q]``; of how many scores."""
         part = slice(start, start + self.width)
         block, longest = read_block(self.items, part), None
         if self.suspects_copies:
@@ -141,18 +151,41 @@ class Panel:
                 if block.number is not None:
                     scores = self.engine.multiply(rows, block.vectors)
                     compared = self.compare(scores, block, rows, longest)
-            for m, (mark, one) in enumerate(zip(self.marks, compared, strict=True)):
-                decided = self.decide(mark, block, rows, one, longest)
-                if m < self.counted or self.groups is None:
-                    counts[m, :, rows] = count_items(block, one, decided)
-                else:
-                    counts[m, :, rows] = self.groups.add(block, rows, one.above, decided)
+            counts[:, :, rows] = self.count_marks(block, rows, compared, longest)
             if self.tops[number].wants_scores:
                 items, places = block.list_first(self.tops[number].k)
                 best, error = scores.read()[places], self.find_error(rows, longest)
                 with self.lock:
                     self.tops[number].add(items, best, error)
-        return counts, block.size
+        return counts, block.size * len(self.queries)
+
+    def count_queries(self, start: int) -> tuple[Int64s, int]:
+        """What `count_block` returns, of all items and some queries, whose first items are put in order as well."""
+        assert self.whole is not None
+        rows = slice(start, min(start + self.whole.step, len(self.queries)))
+        block, error = self.whole.block, self.whole.bounds[rows]
+        counts = np.zeros((len(self.marks), 2, len(self.queries)), np.int64)
+        scores = self.whole.multiply(rows)
+        compared = [
+            scores.compare(*mark.limits(error, rows), block.weights, keep=m >= self.counted)
+            for m, mark in enumerate(self.marks)
+        ]
+        counts[:, :, rows] = self.count_marks(block, rows, compared, self.whole.longest)
+        self.whole.order(rows, scores.best)
+        return counts, block.size * (rows.stop - rows.start)
+
+    def count_marks(
+        self, block: Block, rows: slice, compared: list[Compared], longest: float
+    ) -> Int64s:
+        """How many items of a block are above each mark of some queries, and level with it, ``[m, 2, r]``."""
+        counts = np.empty((len(compared), 2, rows.stop - rows.start), np.int64)
+        for m, (mark, one) in enumerate(zip(self.marks, compared, strict=True)):
+            decided = self.decide(mark, block, rows, one, longest)
+            if m < self.counted or self.groups is None:
+                counts[m] = count_items(block, one, decided)
+            else:
+                counts[m] = self.groups.add(block, rows, one.above, decided)
+        return counts
 
     def compare(
         self, scores: BlockScores, block: Block, rows: slice, longest: float

@@ -18,12 +18,12 @@ from kis_bench.ranking.exact_scores import (
     round_down,
 )
 from kis_bench.ranking.score_order import order_scores
-from kis_bench.ranking.whole_order import SCORES_AT_ONCE, order_whole, suits_whole_order
 from kis_bench.records import Float32s, Float64s, Int64s
 
 SPARE_CANDIDATES = (
     2**20
 )  #: candidates of a block of queries, beyond k each, before they are settled exactly
+ALIGNED_SCORES = 2**18  #: which stay in the cache
 LOOSE = 1.25  #: so many times k candidates are kept before they are sorted again
 
 
@@ -57,12 +57,11 @@ class TopItems:
         self.queries, self.items = equal.queries[rows], equal.items
         self.floor = np.full(len(self.queries), -np.inf)
         self.kept = Candidates()
-        self.whole = suits_whole_order(equal, k)
 
     @property
     def wants_scores(self) -> bool:
-        """Whether `add` has to be called: not where nothing is named, or all items are ordered in the end."""
-        return self.k > 0 and not self.whole
+        """Whether `add` has to be called: not where nothing is named."""
+        return self.k > 0
 
     def add(self, items: Int64s, scores: Float32s, error: Float64s) -> None:
         """Takes float32 ``scores [b, q]`` of some ``items [b]``, each good to ``error [q]``."""
@@ -105,8 +104,6 @@ class TopItems:
 
     def ordered(self) -> Int64s:
         """Positions of the best k items, best first and equals by position: ``[q, k]``."""
-        if self.whole:
-            return order_whole(self.equal, self.rows, self.k)
         found = np.zeros((len(self.queries), self.k), np.int64)
         order = np.lexsort((self.kept.item, self.kept.row))
         items = self.kept.item[order]
@@ -115,7 +112,7 @@ class TopItems:
         # Rows of about as many candidates together, in bounded memory.
         left = np.argsort(-counts) if self.k else np.zeros(0, np.int64)
         while len(left):
-            some, left = np.split(left, [max(1, SCORES_AT_ONCE // max(1, int(counts[left[0]])))])
+            some, left = np.split(left, [max(1, ALIGNED_SCORES // max(1, int(counts[left[0]])))])
             found[some] = self.order_some(some, items, starts[some], counts[some])
         return found
 

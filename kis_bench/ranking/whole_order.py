@@ -1,22 +1,24 @@
-"""The exact order of all items of a small collection, or its beginning, for many queries at once."""
+"""All items of a small collection at once, for many queries: one product in float64 says where each item stands."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from kis_bench.ranking.blocks import Block
+from kis_bench.ranking.engines import Compared, find_true
 from kis_bench.ranking.equal_items import EqualItems
-from kis_bench.ranking.exact_scores import SLACK, U64, ItemKeys, bound_lengths, gamma
+from kis_bench.ranking.exact_scores import SLACK, U64, ItemKeys, gamma
 from kis_bench.ranking.score_order import order_scores
-from kis_bench.records import Int64s
+from kis_bench.records import Float32s, Float64s, Int64s
 
 #: Looking for candidates first costs a query as much as so many multiplications for each that is wanted, and for
 #: some more; a score costs some to be sorted, too.
 TERMS_A_CANDIDATE, MORE_CANDIDATES, TERMS_TO_SORT = 2**15, 40, 128
-SCORES_AT_ONCE = 2**18  #: which stay in the cache
+PRODUCT_SCORES, LEAST_QUERIES = 2**18, 128  #: of a product; fewer queries would cost more each
 
 
 def suits_whole_order(equal: EqualItems, k: int) -> bool:
-    """Whether `order_whole` is the quick way to the ``k`` best of the items."""
+    """Whether `WholeOrder` is the quick way to the ``k`` best of the items."""
     n, *inner, d = equal.items.shape
     terms = n * (int(np.prod(inner)) * d + TERMS_TO_SORT)
     if k == 0 or len(equal.queries) == 0 or terms > TERMS_A_CANDIDATE * (k + MORE_CANDIDATES):
@@ -24,31 +26,82 @@ def suits_whole_order(equal: EqualItems, k: int) -> bool:
     return equal.few
 
 
-def order_whole(equal: EqualItems, rows: slice, k: int) -> Int64s:
-    """Returns the positions of the ``k`` best items for some queries, best first and equals by position: ``[q, k]``.
+class WholeOrder:
+    """Scores of all items in float64, and the order of their ``k`` best.
 
-    Items that are the same where a query isn't 0 are multiplied once and have one score, whatever a product of
-    matrices makes of them.
+    Items that are the same where a query isn't 0 are multiplied once, where that holds of all queries, and have one
+    score, whatever a product of matrices makes of them.
+
+    Args:
+        equal: the queries and the items.
+        block: all items.
+        lengths: of the queries, or more ``[q]``.
+        longest: of the items' vectors, or more.
+        k: at most n.
     """
-    queries, block = equal.queries[rows], equal.block
-    n, v, d = block.shape
-    lengths = bound_lengths(queries)
-    found = np.empty((len(queries), k), np.int64)
-    own = equal.patterns[1][rows]
-    for pattern in np.unique(own).tolist():
-        first, number = equal.numbers[pattern]
-        some = np.flatnonzero(own == pattern)
-        copies = len(first) < n
-        vectors = (block[first] if copies else block).reshape(-1, d)
-        wide = vectors.astype(np.float64).T
-        bounds = gamma(d, U64) * lengths * bound_lengths(vectors).max() * SLACK
-        step = max(1, SCORES_AT_ONCE // n)
-        products = np.empty((min(step, len(some)), wide.shape[1]))
-        for start in range(0, len(some), step):
-            few = some[start : start + step]
-            scores = np.matmul(queries[few].astype(np.float64), wide, out=products[: len(few)])
-            scores = scores if v == 1 else scores.reshape(len(few), -1, v).max(axis=2)
-            scores = np.take(scores, number, axis=1) if copies else scores
-            find = ItemKeys(queries[few], block).find
-            found[few] = order_scores(scores, bounds[few], k, find, number if copies else None)
-    return found
+
+    def __init__(
+        self, equal: EqualItems, block: Block, lengths: Float64s, longest: float, k: int
+    ) -> None:
+        self.equal, self.longest, self.k = equal, longest, k
+        first, number = equal.numbers[0]
+        if len(equal.numbers) == 1 and len(first) < block.size:
+            block = block.replace_copies(first, number)
+        self.block = block
+        #: Positions of the best items ``[q, k]``, best first and equals by position, of rows that were put in order.
+        self.named = np.empty((len(lengths), k), np.int64)
+        b, v, d = block.vectors.shape
+        self.wide = block.vectors.reshape(b * v, d).astype(np.float64).T
+        self.bounds = gamma(d, U64) * lengths * longest * SLACK
+        self.step = max(LEAST_QUERIES, PRODUCT_SCORES // max(1, b * v, block.size))
+
+    def multiply(self, rows: slice) -> WideScores:
+        """Scores of the block's items for some queries, good to their ``bounds``."""
+        every = self.equal.queries[rows].astype(np.float64) @ self.wide
+        return WideScores(every, self.block.vectors.shape[1])
+
+    def order(self, rows: slice, scores: Float64s) -> None:
+        """Fills some rows of ``named``, by scores ``[r, b]``."""
+        queries, bounds, own = (
+            each[rows] for each in (self.equal.queries, self.bounds, self.equal.patterns[1])
+        )
+        found = self.named[rows]
+        for pattern in np.unique(own).tolist():
+            some = own == pattern
+            first, number = self.equal.numbers[pattern]
+            copies = len(first) < len(number)
+            few = scores if some.all() else scores[some]
+            if copies:
+                few = np.take(
+                    few, number if self.block.number is not None else first[number], axis=1
+                )
+            find = ItemKeys(queries[some], self.equal.block).find
+            alike = number if copies else None
+            found[some] = order_scores(few, bounds[some], self.k, find, alike)
+
+
+class WideScores:
+    """Scores of vectors ``every [q, b v]`` in float64 and the best of each item's, ``[q, b]``."""
+
+    def __init__(self, every: Float64s, v: int) -> None:
+        self.every, self.v = every, v
+        self.best = every if v == 1 else every.reshape(len(every), -1, v).max(axis=2)
+
+    def compare(
+        self, low: Float32s, high: Float32s, weights: Int64s | None, *, keep: bool
+    ) -> Compared:
+        """Compares each item's highest score with the limits of each query, as `BlockScores.compare` does."""
+        q, b = self.best.shape
+        above = self.best > high.astype(np.float64)[:, None]
+        open_ = self.best >= low.astype(np.float64)[:, None]
+        open_ ^= above  # what is above is not below
+        rows, items = np.divmod(find_true(open_), b)
+        if self.v > 1:
+            items = (items[:, None] * self.v + np.arange(self.v)).ravel()
+            rows = np.repeat(rows, self.v)
+            near = self.every[rows, items] >= low[rows]
+            rows, items = rows[near], items[near]
+        counts = np.array([np.count_nonzero(row) for row in above], np.int64)
+        if weights is not None:
+            counts = above @ weights
+        return Compared(counts, above.T if keep else np.empty((0, q), bool), items, rows)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from kis_bench import threads
 from kis_bench.errors import BadVector, KisBenchError
-from kis_bench.ranking import panel, target_ranks, top_items
+from kis_bench.ranking import panel, target_ranks, top_items, whole_order
 from kis_bench.ranking.engines import Compared, NumpyEngine
 from kis_bench.ranking.exact_scores import bound_lengths, float32_bound
 
@@ -64,10 +64,12 @@ ENGINES = ["numpy", ThreeThreads, WorstEngine]
 
 @pytest.fixture(scope="module", autouse=True)
 def many_threads_and_early_looks_for_copies():
-    """Small products are shared out, too, and few undecided pairs make items be compared."""
+    """Small products are shared out, too, few queries at once, and few undecided pairs make items be compared."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "MANY_TERMS", 0)
         patch.setattr(panel, "MANY_PAIRS", 1)
+        patch.setattr(whole_order, "PRODUCT_SCORES", 0)
+        patch.setattr(whole_order, "LEAST_QUERIES", 3)
         yield
 
 

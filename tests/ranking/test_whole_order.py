@@ -5,9 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from kis_bench.ranking.blocks import find_longest, read_block
 from kis_bench.ranking.equal_items import MOST_NUMBERS, EqualItems
-from kis_bench.ranking.exact_scores import to_block
-from kis_bench.ranking.whole_order import order_whole, suits_whole_order
+from kis_bench.ranking.exact_scores import bound_lengths, to_block
+from kis_bench.ranking.whole_order import WholeOrder, suits_whole_order
 
 
 def order_slowly(queries, items, k):
@@ -47,8 +48,12 @@ def draw(kind):
 def test_it_equals_the_order_of_each_query(kind, k):
     queries, items = draw(kind)
     equal, expected = EqualItems(queries, items), order_slowly(queries, items, k)
-    halves = [order_whole(equal, rows, k).tolist() for rows in (slice(0, 5), slice(5, 9))]
-    assert [*halves[0], *halves[1]] == expected
+    lengths = bound_lengths(queries)
+    block = read_block(items, slice(0, 40))
+    whole = WholeOrder(equal, block, lengths, find_longest(block, lengths, 0), k)
+    for rows in (slice(0, 5), slice(5, 9)):
+        whole.order(rows, whole.multiply(rows).best)
+    assert whole.named.tolist() == expected
 
 
 def test_few_of_many_items_and_large_collections_are_left_to_candidates():
