@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kis_bench.results import Run
 
 #: Forms of a run's own tables, which need neither vectors nor pictures.
-TABLE_FORMS = ("latex", "xlsx")
+TABLE_FORMS = ("latex", "xlsx", "model-card")
 
 
 def add_run_commands(commands: Commands) -> None:
@@ -175,7 +175,8 @@ def add_run_commands(commands: Commands) -> None:
         "form",
         choices=("trec", "csv", "parquet", "reset-csv", *TABLE_FORMS, *TRACKERS),
         help="which form: rankings and targets (trec, csv, parquet), RESET's triplets with distances "
-        "(reset-csv), tables for a paper (latex), all tables as one workbook (xlsx), or figures, report and run folder "
+        "(reset-csv), tables for a paper (latex), all tables as one workbook (xlsx), heads of model cards "
+        "for the Hugging Face hub (model-card), or figures, report and run folder "
         "in an experiment tracker (mlflow, wandb)",
     )
     exporting.add_argument(
@@ -376,12 +377,16 @@ def export_tables(arguments: argparse.Namespace) -> int:
 
 
 def export_for_readers(form: str, run: Run, out: Path) -> list[str]:
-    """Writes the tables of a run into a folder, as LaTeX or as one workbook; returns a line for each."""
+    """Writes the tables of a run into a folder: LaTeX, a workbook, or heads of model cards; returns a line for each."""
     from kis_bench.files.whole import fill_folder
     from kis_bench.report.latex import export_latex
     from kis_bench.report.view import make_view
     from kis_bench.report.workbook import export_workbook
 
+    if form == "model-card":
+        from kis_bench.exchange.model_cards import export_model_cards
+
+        return export_model_cards(run, out)
     view = make_view(run, out)
     with fill_folder(out) as hidden:
         if form == "latex":

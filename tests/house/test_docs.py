@@ -50,6 +50,6 @@ def test_help_says_what_a_command_does(command, capsys):
 def test_tables_have_every_option():
     assert docs["write_pytest_options"]().count("\n| `--kis-") == len(OPTIONS)
     written = docs["write_arguments"](docs["COMMANDS"]["kis-bench export"])
-    forms = r"`trec\|csv\|parquet\|reset-csv\|latex\|xlsx\|mlflow\|wandb`"
+    forms = r"`trec\|csv\|parquet\|reset-csv\|latex\|xlsx\|model-card\|mlflow\|wandb`"
     assert f"\n| {forms} | which form: " in written
     assert written.startswith("```\nkis-bench export csv reports/latest\n")
