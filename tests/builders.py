@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from kis_bench.results.columns import RANKS
 from kis_bench.results.folder import run_of
@@ -75,6 +76,13 @@ def chdir(folder):
         yield
     finally:
         os.chdir(before)
+
+
+def draw_pictures(folder, *names):
+    """Small pictures of these names below a folder, each of another colour."""
+    for i, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / name)
 
 
 def read_page_data(file):

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from builders import call_cli
-from PIL import Image
+from builders import call_cli, draw_pictures
 
 from kis_bench import datasets
 from kis_bench.errors import BadFile
@@ -13,12 +12,6 @@ from kis_bench.errors import BadFile
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("KIS_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def draw(folder, *names):
-    for i, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / name)
 
 
 def write_coco(file, images, captions, **more):
@@ -43,7 +36,7 @@ def ask(dataset):
 @pytest.fixture
 def folder(tmp_path):
     """Three pictures, of which the second has no text; the texts of the first stand apart."""
-    draw(tmp_path / "val2017", "000000397133.jpg", "000000000139.jpg", "000000000285.jpg")
+    draw_pictures(tmp_path / "val2017", "000000397133.jpg", "000000000139.jpg", "000000000285.jpg")
     images = {397133: "000000397133.jpg", 139: "000000000139.jpg", 285: "000000000285.jpg"}
     texts = [(397133, "A man is \n cooking. "), (285, "A bear"), (397133, "None")]
     write_coco(tmp_path / "annotations/captions_val2017.json", images, enumerate(texts))
@@ -67,7 +60,7 @@ def test_captions_are_queries_in_the_order_of_the_file(folder):
 
 
 def test_the_folder_of_the_file_is_searched_and_the_others_are_counted(folder):
-    draw(folder / "train2017", "1.jpg", "2.jpg")
+    draw_pictures(folder / "train2017", "1.jpg", "2.jpg")
     dataset = datasets.load("coco", folder)
     assert len(dataset.collection) == 3
     assert dataset.remarks[-1] == (
@@ -85,7 +78,7 @@ def test_the_folder_of_the_file_is_searched_and_the_others_are_counted(folder):
 
 
 def test_pictures_of_the_folder_are_searched_though_the_file_has_only_some(tmp_path):
-    draw(tmp_path / "images", "a.jpg", "b.jpg", "deep/c.png")
+    draw_pictures(tmp_path / "images", "a.jpg", "b.jpg", "deep/c.png")
     write_coco(tmp_path / "mine.json", {7: "c.png"}, enumerate([(7, "C"), (7, "C"), (7, " ")]))
     dataset = datasets.load("mine", tmp_path)
     assert ask(dataset) == [("deep/c#0", ("deep/c",), "C")]
@@ -120,7 +113,7 @@ def test_pictures_that_are_missing_are_all_named(folder):
 
 def test_few_missing_pictures_are_left_out_where_somebody_asks(tmp_path):
     names = [f"{i}.png" for i in range(100)]
-    draw(tmp_path / "images", *names[1:])
+    draw_pictures(tmp_path / "images", *names[1:])
     images = dict(enumerate(names))
     write_coco(tmp_path / "captions.json", images, [(i, (i, f"text {i}")) for i in images])
     with pytest.raises(BadFile, match="1 of 100 .* or leave them out with --kis-skip-unreadable"):

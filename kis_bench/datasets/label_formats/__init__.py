@@ -71,12 +71,12 @@ def find_labels(root: Path, *, beside: bool = False) -> FoundLabels:
     found: FoundLabels | None = None
     others: list[str] = []
     for form in list_label_formats():
-        if form.packed and (found is not None or beside):
+        if (form.deep and found is not None) or (form.packed and beside):
             continue
         if files := form.find(folder):
             if found is None:
                 found = FoundLabels(root, form, tuple(files))
-            elif not form.packed:
+            else:
                 names = list_first_names([file.name for file in files], 3)
                 others.append(f"{names} ({form.about}), because there is {found.files[0].name}")
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ class CaptionTable:
         None  # those of the split; None: all in the folder are searched
     )
     within: str = ""  # a folder of pictures; if it is there, its pictures alone are searched
+    only_within: bool = False  # texts of other pictures aren't read, and the folder has to be there
     folders_count: bool = True  # else the last part of a name tells the picture
     problems: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
@@ -59,6 +61,12 @@ def make_caption_labels(table: CaptionTable, purpose: Purpose) -> Labels:
         if name in items:
             captions.setdefault(items[name], []).extend(texts[:most])
     searched = find_searched(table, items, collection)
+    if table.only_within:
+        if searched is None:
+            problems.append(
+                f"no folder of its pictures is called {table.within!r}; ask for another"
+            )
+        captions = {item: texts for item, texts in captions.items() if item in (searched or ())}
     labels = ask_captions(captions, collection, table.file.name)
     labels.problems[table.file] = [*table.problems, *problems]
     labels.searched = searched
@@ -75,7 +83,8 @@ def join_pictures(
     table: CaptionTable, collection: Collection
 ) -> tuple[dict[str, str], list[str], list[str]]:
     """Name -> item of the pictures that are there; problems of names that several have; names that none has."""
-    names = PictureNames(collection.ids, folders_count=table.folders_count)
+    root = os.path.abspath(getattr(collection.paths, "root", ""))
+    names = PictureNames(collection.ids, root, folders_count=table.folders_count)
     items: dict[str, str] = {}
     problems: list[str] = []
     missing: list[str] = []
@@ -109,8 +118,11 @@ def name_missing(
         + f", or leave them out with {option}" * (len(missing) <= MOST_MISSING * named)
     )
     for i, name in enumerate(missing):
+        place = find_first_mention(table, name)
         meant = near.suggest(name) if i < MOST_SUGGESTED else ""
-        yield f"{find_first_mention(table, name)}: picture {name!r} is not in the collection{meant}"
+        if os.path.isabs(name):
+            name = os.path.relpath(name, table.file.parent)
+        yield f"{place}: picture {name!r} is not in the collection{meant}"
 
 
 def find_searched(
@@ -122,7 +134,8 @@ def find_searched(
     if not table.within:
         return None
     inside = frozenset(i for i in collection.ids if table.within in i.split("/")[:-1])
-    return inside if inside and inside.issuperset(items.values()) else None
+    fits = table.only_within or inside.issuperset(items.values())
+    return inside if inside and fits else None
 
 
 def count_captions(
@@ -191,6 +204,8 @@ def make_caption_format(
     turn: int,
     find: Callable[[DatasetFolder], list[Path]],
     read: ReadCaptions,
+    *,
+    deep: bool = False,
 ) -> LabelFormat:
     """A form whose texts are captions: one label set, one query each."""
     remembered = remember_last(read)
@@ -205,7 +220,7 @@ def make_caption_format(
         sets = dict.fromkeys(one.label_set for texts in table.texts.values() for one in texts)
         return tuple(sets) or (CAPTIONS,)
 
-    return LabelFormat(name, about, turn, find, list_sets, read_queries)
+    return LabelFormat(name, about, turn, find, list_sets, read_queries, deep=deep)
 
 
 @contextmanager

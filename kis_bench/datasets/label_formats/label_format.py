@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +11,14 @@ from pathlib import Path
 
 from kis_bench.datasets.captions import Caption
 from kis_bench.datasets.found import is_hidden
+from kis_bench.datasets.listing import walk
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.picture_folder import find_picture_folder
 from kis_bench.errors import BadFile
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.records import Collection, Query
 
+MOST_TABLES = 100  #: of one kind in a folder, which are looked into
 ANNOTATION_FOLDERS = ("annotations", "captions")  #: of a dataset folder, where labels may lie
 
 
@@ -61,7 +64,16 @@ class DatasetFolder:
         return sorted(found)
 
     def list_files(self, *suffixes: str) -> list[Path]:
-        return [file for file in self.files if file.suffix.lower() in suffixes]
+        """Files of these suffixes, if they aren't so many that each is of one picture."""
+        found = [file for file in self.files if file.suffix.lower() in suffixes]
+        return found if len(found) <= MOST_TABLES else []
+
+    @cached_property
+    def inside(self) -> list[Path]:
+        """Files that are no pictures in the folder of pictures and below, sorted. Raises BadFile."""
+        paths = walk(self.pictures, Counter())
+        others = (p for p in paths if os.path.splitext(p)[1].lower() not in IMAGE_SUFFIXES)
+        return [self.pictures / path for path in sorted(others)]
 
 
 @dataclass(frozen=True)
@@ -85,4 +97,5 @@ class LabelFormat:
     list_sets: Callable[[Sequence[Path], str], tuple[str, ...]]  # of files and a split
     read: Callable[[Sequence[Path], Purpose], Labels]
     parts: bool = True  # part of its queries can be asked for, as by ``coco:val2017:5``
+    deep: bool = False  # all folders of pictures have to be looked into to find its files
     packed: bool = False  # the texts lie in the archives of the pictures

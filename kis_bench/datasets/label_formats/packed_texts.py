@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,14 +14,12 @@ from kis_bench.datasets.label_formats.label_format import (
     Labels,
     Purpose,
 )
-from kis_bench.datasets.listing import walk
 
 
 def find_packed_texts(folder: DatasetFolder) -> list[Path]:
     if (folder.root / IMAGE_LIST).is_file():  # which lists files alone
         return []
-    inside = walk(folder.pictures, Counter())
-    return sorted(folder.pictures / path for path in inside if path.lower().endswith(".parquet"))
+    return [file for file in folder.inside if file.suffix.lower() == ".parquet"]
 
 
 def list_packed_sets(files: Sequence[Path], split: str) -> tuple[str, ...]:
@@ -41,5 +38,6 @@ FORMAT = LabelFormat(
     list_packed_sets,
     read_packed_texts,
     parts=False,
+    deep=True,
     packed=True,
 )

@@ -13,8 +13,9 @@ from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 class PictureNames:
     """Finds items by the names of their files, as tables write them."""
 
-    def __init__(self, ids: Sequence[str], *, folders_count: bool) -> None:
+    def __init__(self, ids: Sequence[str], root: str, *, folders_count: bool) -> None:
         self.ids, self.known, self.folders_count = ids, frozenset(ids), folders_count
+        self.above = f"{root}{os.sep}"  # of the folder of pictures
 
     @cached_property
     def by_last_name(self) -> dict[str, list[str]]:
@@ -29,6 +30,9 @@ class PictureNames:
             return [written]
         if (usual := strip_picture_suffix(written)) in self.known:
             return [usual]
+        if written.startswith(self.above):
+            below = os.path.normpath(written)[len(self.above) :].replace(os.sep, "/")
+            return [form for form in (below, strip_picture_suffix(below)) if form in self.known][:1]
         parts = PurePosixPath(written.replace("\\", "/")).parts
         if not parts:
             return []

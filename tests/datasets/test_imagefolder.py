@@ -1,0 +1,126 @@
+"""Metadata of the hub's image folders, beside pictures and below."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from builders import draw_pictures
+
+from kis_bench import datasets
+from kis_bench.datasets.label_formats import find_labels
+from kis_bench.errors import BadFile
+
+ROWS = [
+    {"file_name": "0001.png", "text": "A cat"},
+    {"file_name": "train-station.png", "text": " None "},
+    {"file_name": "0001.png", "text": "1e3"},
+    {"file_name": "deep/0001.png", "text": None},
+]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def write(file, rows):
+    """As the documentation of the library ``datasets`` has them, with its own writer of Parquet."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif file.suffix == ".jsonl":
+        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        cells = [",".join(row[c] or "" for c in rows[0]) for row in rows]
+        file.write_text("\n".join([",".join(rows[0]), *cells]))
+
+
+def ask(found):
+    return [(query.query_id, query.label_set, query.text) for query in found.all_queries]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("folder", ["", "images"])
+def test_all_pictures_are_searched_and_ids_stay_words(tmp_path, suffix, folder):
+    draw_pictures(tmp_path / folder, "0001.png", "train-station.png", "deep/0001.png", "e.png")
+    write(tmp_path / folder / f"metadata.{suffix}", ROWS)
+    found = datasets.load("mine", tmp_path)
+    assert ask(found) == [
+        ("0001#0", "text", "A cat"),
+        ("0001#1", "text", "1e3"),
+        ("train-station#0", "text", "None"),
+    ]
+    assert found.collection.ids == ("0001", "deep/0001", "e", "train-station")
+    assert found.unread == (f"texts in metadata.{suffix}: 1 empty of text",)
+    assert found.left_out == {}
+    assert "2 pictures without a text, which are searched all the same" in found.remarks
+
+
+def test_lists_are_several_captions_and_each_column_is_a_label_set(tmp_path):
+    draw_pictures(tmp_path / "images", "a.png", "b.png")
+    rows = [{"image_file_name": "images/a.png", "captions": ["A", "B"], "text": "T", "label": 3}]
+    write(tmp_path / "metadata.jsonl", rows)
+    found = datasets.load("mine", tmp_path)
+    expected = [("a#0", "captions", "A"), ("a#1", "captions", "B"), ("a#0", "text", "T")]
+    assert ask(found) == expected
+    assert set(datasets.list_label_sets(datasets.DatasetRow("mine", tmp_path))) == {
+        "captions",
+        "text",
+    }
+
+
+def test_the_nearest_file_goes_first_and_a_folder_may_be_asked_for(tmp_path):
+    draw_pictures(tmp_path / "images", "train/a.png", "val/a.png", "val/b.png")
+    outer = [{"file_name": f"{name}.png", "text": f"outer {name}"} for name in ("train/a", "val/a")]
+    write(tmp_path / "images" / "metadata.csv", outer)
+    write(tmp_path / "images/val/metadata.jsonl", [{"file_name": "a.png", "text": "inner"}])
+    found = datasets.load("mine", tmp_path)
+    assert ask(found) == [("train/a#0", "text", "outer train/a"), ("val/a#0", "text", "inner")]
+    assert found.remarks[0].startswith("1 picture named by metadata of outer folders, too")
+    val = datasets.load("mine:val", tmp_path)
+    assert val.collection.ids == ("val/a", "val/b")
+    assert ask(val) == [("val/a#0", "text", "inner")]
+    with pytest.raises(BadFile, match="no folder of its pictures is called 'test'"):
+        datasets.load("mine:test", tmp_path)
+
+
+def test_a_path_is_no_name(tmp_path):
+    """A picture of another folder isn't the one that is meant."""
+    draw_pictures(tmp_path / "images", "val/a.png")
+    write(tmp_path / "images" / "metadata.csv", [{"file_name": "train/a.png", "text": "A"}])
+    with pytest.raises(BadFile) as error:
+        datasets.load("mine", tmp_path)
+    assert error.value.problems[1] == (
+        "line 2: picture 'train/a.png' is not in the collection (did you mean 'val/a'?)"
+    )
+
+
+def test_two_files_of_one_folder_are_an_error(tmp_path):
+    draw_pictures(tmp_path, "0001.png", "train-station.png", "deep/0001.png")
+    write(tmp_path / "metadata.csv", ROWS)
+    write(tmp_path / "metadata.jsonl", ROWS)
+    with pytest.raises(BadFile, match="metadata.csv and metadata.jsonl lie beside each other"):
+        datasets.load("mine", tmp_path)
+
+
+def test_lines_that_are_no_objects_are_named(tmp_path):
+    draw_pictures(tmp_path, "a.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "A"}\n[1]\n\n{\n')
+    with pytest.raises(BadFile) as error:
+        datasets.load("mine", tmp_path)
+    assert [one.partition(":")[0] for one in error.value.problems] == ["line 2", "line 4"]
+    rows = [{"file_name": 1, "text": "A"}, {"file_name": "a.png", "text": {"en": "A"}}]
+    write(tmp_path / "metadata.jsonl", rows)
+    with pytest.raises(BadFile) as error:
+        datasets.load("mine", tmp_path)
+    assert error.value.problems == [
+        "line 1: file_name is empty or no text; name the picture's file",
+        "line 2: text is neither a text nor a list of texts",
+    ]
+
+
+def test_metadata_without_texts_are_no_labels(tmp_path):
+    draw_pictures(tmp_path / "images", "a.png")
+    write(tmp_path / "images" / "metadata.csv", [{"file_name": "a.png", "label": "cat"}])
+    assert find_labels(tmp_path).form is None
