@@ -30,24 +30,25 @@ class EqualItems:
 
     @cached_property
     def patterns(self) -> tuple[NDArray[np.bool_], Int64s]:
-        """The different patterns, True where a query isn't 0, ``[p, d]``, and which one each query has ``[q]``."""
+        """The different patterns, True where a query isn't 0, ``[p, d]``, and which one each query has ``[q]``.
+
+        Where nearly each query has its own, all have the one that is True where any isn't 0.
+        """
         q, d = self.queries.shape
         used = self.queries != 0
         if q and used.all():  # as vectors of models are, as a rule
             return np.ones((1, d), bool), np.zeros(q, np.int64)
         packed = np.packbits(used, axis=1)
         seen, pattern = np.unique(packed, axis=0, return_inverse=True)
+        if len(seen) * QUERIES_A_PATTERN > max(q, QUERIES_A_PATTERN):
+            return used.any(axis=0, keepdims=True), np.zeros(q, np.int64)
         columns = np.unpackbits(seen, axis=1, count=d).astype(bool)
         return columns, pattern.reshape(-1)
 
-    @cached_property
+    @property
     def few(self) -> bool:
-        """Whether the patterns are few, and the items as well, so that looking for equal ones costs little."""
-        if int(np.prod(tuple(self.items.shape))) > MOST_NUMBERS:
-            return False
-        return len(self.patterns[0]) * QUERIES_A_PATTERN <= max(
-            len(self.queries), QUERIES_A_PATTERN
-        )
+        """Whether the items are few, so that looking for equal ones costs little."""
+        return int(np.prod(tuple(self.items.shape))) <= MOST_NUMBERS
 
     @cached_property
     def block(self) -> Float32s:

@@ -22,12 +22,9 @@ from kis_bench.threads import count_shares, share_out
 
 BLOCK_QUERIES = 1024
 BLOCK_VECTORS, LEAST_VECTORS = 2048, 256  #: of a block of items; the latter where threads share few
-MANY_PAIRS = (
-    2**10
-)  #: that float32 leaves open in a block, from which on there may be many equal items ...
-SHARE_OF_PAIRS = (
-    1 / 256
-)  #: ... if they are as many of all; four times what targets drawn at random leave open
+#: Pairs that float32 leaves open in a block, from which on there may be many equal items, if they are this share of
+#: all, too: four times what targets drawn at random leave open.
+MANY_PAIRS, SHARE_OF_PAIRS = 2**10, 1 / 256
 
 
 class Panel:
@@ -79,7 +76,7 @@ class Panel:
         terms, threads = q * n * v * d, self.engine.threads
         height = block_queries or BLOCK_QUERIES
         self.panels = [slice(i, min(i + height, q)) for i in range(0, q, height)]
-        self.tops = [TopItems(self.equal, rows, k) for rows in self.panels]
+        self.tops = [TopItems(self.equal, self.query_lengths, rows, k) for rows in self.panels]
         self.lock = threading.Lock()
         self.whole: WholeOrder | None = None
         counts = np.zeros((len(self.marks), 2, q), np.int64)
@@ -156,7 +153,7 @@ class Panel:
                 items, places = block.list_first(self.tops[number].k)
                 best, error = scores.read()[places], self.find_error(rows, longest)
                 with self.lock:
-                    self.tops[number].add(items, best, error)
+                    self.tops[number].add(items, best, error, longest)
         return counts, block.size * len(self.queries)
 
     def count_queries(self, start: int) -> tuple[Int64s, int]:

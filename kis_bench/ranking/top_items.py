@@ -7,24 +7,32 @@ from typing import Any
 
 import numpy as np
 
-from kis_bench.ranking.equal_items import EqualItems
+from kis_bench.ranking.blocks import Block
+from kis_bench.ranking.decisions import score_pairs
+from kis_bench.ranking.engines import find_true
+from kis_bench.ranking.equal_items import MOST_NUMBERS, EqualItems
 from kis_bench.ranking.exact_scores import (
     SLACK,
     U64,
     ItemKeys,
-    bound_lengths,
     gamma,
     gather,
     round_down,
 )
 from kis_bench.ranking.score_order import order_scores
+from kis_bench.ranking.whole_order import WholeOrder
 from kis_bench.records import Float32s, Float64s, Int64s
 
 SPARE_CANDIDATES = (
     2**20
 )  #: candidates of a block of queries, beyond k each, before they are settled exactly
 ALIGNED_SCORES = 2**18  #: which stay in the cache
-LOOSE = 1.25  #: so many times k candidates are kept before they are sorted again
+LOOSE = 2  #: so many times k candidates are kept before they are sorted again
+PARTS = 4  #: times k, of a first block, of which the best scores say how high the k best are
+BAND_NUMBERS = 2**18  #: of scores that are compared at once
+#: Up to so many times the candidates of a query all queries' candidates are multiplied by it, which is quicker.
+ALL_SHARE = 12
+SCORED_VECTORS = 2**10  #: at once, where each query has its own candidates
 
 
 @dataclass
@@ -52,28 +60,28 @@ class TopItems:
     An item stays a candidate while its score can reach the floor: the k-th highest lower bound seen so far.
     """
 
-    def __init__(self, equal: EqualItems, rows: slice, k: int) -> None:
-        self.equal, self.rows, self.k = equal, rows, k
-        self.queries, self.items = equal.queries[rows], equal.items
+    def __init__(self, equal: EqualItems, lengths: Float64s, rows: slice, k: int) -> None:
+        self.k, self.items, self.queries, self.lengths = (
+            k,
+            equal.items,
+            equal.queries[rows],
+            lengths[rows],
+        )
         self.floor = np.full(len(self.queries), -np.inf)
-        self.kept = Candidates()
+        self.kept, self.longest = Candidates(), 0.0
 
     @property
     def wants_scores(self) -> bool:
         """Whether `add` has to be called: not where nothing is named."""
         return self.k > 0
 
-    def add(self, items: Int64s, scores: Float32s, error: Float64s) -> None:
-        """Takes float32 ``scores [b, q]`` of some ``items [b]``, each good to ``error [q]``."""
-        b, q = scores.shape
-        if (
-            b >= self.k and not np.isfinite(self.floor).any()
-        ):  # else a first block would be kept whole
-            self.floor = np.partition(scores, b - self.k, axis=0)[b - self.k] - error * (
-                1 + 2.0**-20
-            )
-            self.floor = round_down(self.floor).astype(np.float64)
-        column, row = np.divmod(np.flatnonzero(scores >= round_down(self.floor - error)), q)
+    def add(self, items: Int64s, scores: Float32s, error: Float64s, longest: float) -> None:
+        """Takes float32 ``scores [b, q]`` of some ``items [b]``, each good to ``error [q]``, up to a length."""
+        q = scores.shape[1]
+        self.longest = max(self.longest, longest)
+        if not np.isfinite(self.floor).any():  # else a first block would be kept whole
+            self.floor = find_floor(scores, self.k, error)
+        column, row = np.divmod(find_high(scores, round_down(self.floor - error)), q)
         found, slack = scores[column, row].astype(np.float64), error[row]
         # Outward steps, because the sums of score and error are rounded.
         low = np.nextafter(found - slack, -np.inf)
@@ -104,35 +112,82 @@ class TopItems:
 
     def ordered(self) -> Int64s:
         """Positions of the best k items, best first and equals by position: ``[q, k]``."""
-        found = np.zeros((len(self.queries), self.k), np.int64)
+        if self.k == 0 or len(self.queries) == 0:
+            return np.zeros((len(self.queries), self.k), np.int64)
+        every, kept = np.unique(self.kept.item), len(self.kept.row)
+        numbers = len(every) * int(np.prod(self.items.shape[1:]))
+        if numbers <= MOST_NUMBERS and len(every) * len(self.queries) <= ALL_SHARE * kept:
+            return self.order_all(every)
         order = np.lexsort((self.kept.item, self.kept.row))
-        items = self.kept.item[order]
-        counts = np.bincount(self.kept.row, minlength=len(self.queries))
+        row, items = self.kept.row[order], self.kept.item[order]
+        scores = self.score(row, items)
+        counts = np.bincount(row, minlength=len(self.queries))
         starts = np.cumsum(counts) - counts
         # Rows of about as many candidates together, in bounded memory.
-        left = np.argsort(-counts) if self.k else np.zeros(0, np.int64)
+        found, left = np.empty((len(counts), self.k), np.int64), np.argsort(-counts)
         while len(left):
-            some, left = np.split(left, [max(1, ALIGNED_SCORES // max(1, int(counts[left[0]])))])
-            found[some] = self.order_some(some, items, starts[some], counts[some])
+            some, left = np.split(left, [max(1, ALIGNED_SCORES // int(counts[left[0]]))])
+            width = np.arange(counts[some[0]])
+            places = np.minimum(starts[some, None] + width, len(items) - 1)
+            found[some] = self.order_some(some, items[places], scores[places], counts[some])
         return found
 
-    def order_some(self, rows: Int64s, items: Int64s, starts: Int64s, counts: Int64s) -> Int64s:
-        """The best k of candidates that lie together in ``items``, of each row ascending: ``[r, k]``."""
-        width, d = int(counts.max()), self.queries.shape[1]
-        places = np.minimum(starts[:, None] + np.arange(width), len(items) - 1)
-        positions, scores = items[places], np.zeros((len(rows), width))
-        longest = np.zeros(len(rows))
-        for i, (row, count) in enumerate(zip(rows.tolist(), counts.tolist(), strict=True)):
-            block = gather(self.items, positions[i, :count])
-            flat = block.reshape(-1, d)
-            wide = flat.astype(np.float64) @ self.queries[row].astype(np.float64)
-            scores[i, :count] = wide.reshape(count, -1).max(axis=1)
-            longest[i] = bound_lengths(flat).max()
-        bounds = gamma(d, U64) * bound_lengths(self.queries[rows]) * longest * SLACK
+    def order_all(self, items: Int64s) -> Int64s:
+        """What `ordered` returns, of items among which all candidates are: what is none is surely no better."""
+        block = Block(0, len(items), gather(self.items, items), None, None, None)
+        whole = WholeOrder(
+            EqualItems(self.queries, block.vectors), block, self.lengths, self.longest, self.k
+        )
+        for start in range(0, len(self.queries), whole.step):
+            rows = slice(start, start + whole.step)
+            whole.order(rows, whole.multiply(rows).best)
+        named: Int64s = items[whole.named]
+        return named
+
+    def score(self, rows: Int64s, items: Int64s) -> Float64s:
+        """The scores of pairs of a query and an item in float64 ``[c]``."""
+        v, d = int(np.prod(self.items.shape[1:-1])), self.queries.shape[1]
+        scores, step = np.empty(len(rows)), max(1, SCORED_VECTORS // v)
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            block = gather(self.items, items[part]).reshape(-1, d)
+            own = score_pairs(self.queries, block, rows[part].repeat(v), np.arange(len(block)))
+            scores[part] = own.reshape(-1, v).max(axis=1)
+        return scores
+
+    def order_some(self, rows: Int64s, items: Int64s, scores: Float64s, counts: Int64s) -> Int64s:
+        """The best k of some queries' candidates ``[r, w]``, of each row ascending, as many as count: ``[r, k]``."""
+        bounds = gamma(self.queries.shape[1], U64) * self.lengths[rows] * self.longest * SLACK
         keys = ItemKeys(self.queries[rows], self.items)
 
         def find_keys(row: int, columns: Int64s) -> list[tuple[float, ...]] | None:
-            return keys.find(row, positions[row, columns])
+            return keys.find(row, items[row, columns])
 
         best = order_scores(scores, bounds, self.k, find_keys, counts=counts)
-        return np.take_along_axis(positions, best, axis=1)
+        return np.take_along_axis(items, best, axis=1)
+
+
+def find_floor(scores: Float32s, k: int, error: Float64s) -> Float64s:
+    """What at least ``k`` real scores of each query reach surely, by float32 ``scores [b, q]``, ``[q]``; or -inf.
+
+    Each is the best of some items, which differ.
+    """
+    b, q = scores.shape
+    if b < k:
+        return np.full(q, -np.inf)
+    size = max(1, b // max(1, PARTS * k))
+    best = scores[: b // size * size].reshape(-1, size, q).max(axis=1)
+    found = np.partition(best, len(best) - k, axis=0)[len(best) - k] - error * (1 + 2.0**-20)
+    return round_down(found).astype(np.float64)
+
+
+def find_high(scores: Float32s, floor: Float32s) -> Int64s:
+    """Where scores ``[b, q]`` reach the floors ``[q]``, in the flat array."""
+    b, q = scores.shape
+    step = max(1, BAND_NUMBERS // max(1, q))
+    flags, found = np.empty((min(b, step), q), bool), [np.zeros(0, np.int64)]
+    for start in range(0, b, step):
+        band = scores[start : start + step]
+        np.greater_equal(band, floor, out=flags[: len(band)])
+        found.append(find_true(flags[: len(band)]) + start * q)
+    return np.concatenate(found)

@@ -78,7 +78,7 @@ def test_numbers_are_those_of_bytes_even_if_all_mix_alike(chance, monkeypatch):
 
 @pytest.mark.parametrize("vectors", [1, 2])
 def test_of_equal_items_the_first_are_named_and_no_others_kept(vectors, monkeypatch):
-    """2,048 items with 5 different sets of vectors; queries are 0 in different places, so nothing is ordered whole."""
+    """2,048 items with 5 different sets of vectors, in blocks; queries are 0 in different places."""
     rng = np.random.default_rng(9)
     queries = rng.integers(-9, 10, (8, 512)).astype(np.float32)
     drawn = rng.integers(-9, 10, (5, vectors, 512)).astype(np.float32)

@@ -155,10 +155,13 @@ def cases(draw):
     st.none() | st.integers(1, 5),
     st.none() | st.integers(1, 13),
     st.sampled_from(ENGINES),
+    st.sampled_from([0, top_items.ALL_SHARE]),
 )
 @settings(deadline=None, max_examples=400)
-def test_ranks_are_those_of_rational_arithmetic(case, block_queries, block_items, engine):
-    check(*case, block_queries=block_queries, block_items=block_items, engine=engine)
+def test_ranks_are_those_of_rational_arithmetic(case, block_queries, block_items, engine, share):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(top_items, "ALL_SHARE", share)  # candidates query by query, or all at once
+        check(*case, block_queries=block_queries, block_items=block_items, engine=engine)
 
 
 def planted(seed=0, n=400, q=12, d=48, v=None):
@@ -178,11 +181,12 @@ def planted(seed=0, n=400, q=12, d=48, v=None):
 
 
 @pytest.mark.parametrize("v", [None, 2])
-def test_planted_ties_do_not_depend_on_blocks(v):
+def test_planted_ties_do_not_depend_on_blocks(v, monkeypatch):
     queries, items, targets, groups = planted(v=v)
     first = check(queries, items, targets, groups, k=7)
     assert (first.worst > first.best).all()
     for rows, columns in [(1, 1), (5, 7), (12, 64), (100, 399), (3, 1000)]:
+        monkeypatch.setattr(top_items, "ALL_SHARE", 12 * (rows % 2))
         other = target_ranks(
             queries, items, targets, groups=groups, top_k=7, block_queries=rows, block_items=columns
         )
@@ -277,8 +281,10 @@ def test_groups_in_several_panels(monkeypatch):
     check(queries, items, targets, groups, k=4)
 
 
-def test_top_items_of_very_many_ties_are_settled_on_the_way(monkeypatch):
+@pytest.mark.parametrize("share", [0, 12])
+def test_top_items_of_very_many_ties_are_settled_on_the_way(share, monkeypatch):
     monkeypatch.setattr(top_items, "SPARE_CANDIDATES", 10)
+    monkeypatch.setattr(top_items, "ALL_SHARE", share)
     rng = np.random.default_rng(2)
     items = rng.integers(-1, 2, (90, 3)).astype(np.float32)
     check(

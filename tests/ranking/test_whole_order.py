@@ -31,8 +31,8 @@ def draw(kind):
         items = items[rng.integers(0, 7, 40)]
     if kind == "several vectors":
         return queries, items[rng.integers(0, 9, (40, 3))]
-    if kind == "zeros":
-        queries[:, 2:] *= rng.integers(0, 2, (9, 1))
+    if kind in ("zeros", "own zeros"):
+        queries[:, 2:] *= rng.integers(0, 2, (9, 4 if kind == "own zeros" else 1))
         queries[0] = 0
         items[:20, :2] = items[20:, :2]
         items[:, 0] = np.where(items[:, 0] > 0, 0.0, -0.0)
@@ -43,7 +43,9 @@ def draw(kind):
     return queries, items
 
 
-@pytest.mark.parametrize("kind", ["plain", "copies", "several vectors", "zeros", "close"])
+@pytest.mark.parametrize(
+    "kind", ["plain", "copies", "several vectors", "zeros", "own zeros", "close"]
+)
 @pytest.mark.parametrize("k", [1, 7, 40])
 def test_it_equals_the_order_of_each_query(kind, k):
     queries, items = draw(kind)
@@ -67,8 +69,3 @@ def test_few_of_many_items_and_large_collections_are_left_to_candidates():
     assert not suits(10_000, 512, 100)
     assert suits(10_000, 512, 1_000)
     assert not suits(MOST_NUMBERS, 4, MOST_NUMBERS)
-
-
-def test_queries_that_are_zero_in_places_of_their_own_are_ordered_one_by_one():
-    queries = np.eye(20, dtype=np.float32)
-    assert not suits_whole_order(EqualItems(queries, np.ones((100, 20), np.float32)), 50)
