@@ -294,7 +294,7 @@ class Ranks:
 
 #: Where a path begins in a source: behind a mark, or by its own first characters.
 PATH_IN_SOURCE = re.compile(
-    r"^vectors(?:-of-more)?:|:local-dir:|=|(^|(?<=[:@]))(?=(?:[A-Za-z]:)?[\\/]|~|\.{1,2}(?:[\\/]|$))"
+    r"^vectors(?:-of-more)?:|:local-dir:|^openclip:[^/:@]+/(?=.*\.(?:pt|pth|ckpt|bin|safetensors)$)|=|(^|(?<=[:@]))(?=(?:[A-Za-z]:)?[\\/]|~|\.{1,2}(?:[\\/]|$))"
 )
 
 
@@ -302,8 +302,9 @@ PATH_IN_SOURCE = re.compile(
 class Source:
     """Where a model comes from, written ``KIND:REST``.
 
-    A file or folder of this machine is what follows ``vectors:``, ``local-dir:`` or ``=``, or what begins like a
-    path. Back ends get paths from here only, so that whatever they read is left out of what others may see.
+    A file or folder of this machine is what follows ``vectors:``, ``local-dir:``, ``openclip:ARCH/`` where it ends as
+    files of weights do, or ``=``, or what begins like a path. Back ends get paths from here only, so that whatever they
+    read is left out of what others may see.
     """
 
     text: str  # as written
@@ -317,8 +318,8 @@ class Source:
         """
         >>> Source.read("openclip:local-dir:/home/me/ours").public, Source.read("vlad=~/x/c.npz").public
         ('openclip:local-dir:ours', 'vlad=c.npz')
-        >>> Source.read("hf-hub:org/name").folder is None
-        True
+        >>> Source.read("openclip:ViT-B-32/runs/epoch_3.pt").public, Source.read("hf-hub:org/name").folder is None
+        ('openclip:ViT-B-32/epoch_3.pt', True)
         """
         kind, _, rest = text.partition(":")
         found = PATH_IN_SOURCE.search(text)

@@ -54,7 +54,7 @@ def read_models(file: Path) -> list[Checkpoint]:
             problems.append(f"[[model]] {number}: {name} is there twice")
         elif "source" in row:
             source = Source.read(row["source"]).starting_at(file.parent)
-            found.append(complete_row(Checkpoint(**{**row, "source": source.text})))
+            found.append(complete_row(Checkpoint(**{**row, "source": source.text}), file.parent))
         elif name in catalogue():
             found.append(dataclasses.replace(catalogue()[name], **row))
         else:
@@ -75,16 +75,16 @@ def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
     if back_end and any(form.startswith(f"{source.kind}:") for form in back_end.forms):
         if source.rest:
             row = Checkpoint(source.short_name, source.text, image_only=back_end.image_only)
-            return complete_row(row)
+            return complete_row(row, Path())
     elif all(part.isidentifier() for part in (*source.kind.split("."), source.rest)):
         return Checkpoint(name.replace(":", "."), f"python:{name}")
     raise UnknownName("model", name, known, f"Without a row, a model is named {list_forms()}.")
 
 
-def complete_row(row: Checkpoint) -> Checkpoint:
-    """The row with what its files tell."""
+def complete_row(row: Checkpoint, start: Path) -> Checkpoint:
+    """The row with what its files tell, which are looked for from a folder."""
     back_end = back_ends().get(row.origin.kind)
-    return row if back_end is None or back_end.fill_in is None else back_end.fill_in(row)
+    return row if back_end is None or back_end.fill_in is None else back_end.fill_in(row, start)
 
 
 def find_other_routes(checkpoint: Checkpoint) -> dict[str, list[Checkpoint]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -98,8 +99,8 @@ class BackEnd:
     )
     # Which texts CLIP's own tokenizer cuts, bool [n]; needs no files of any model.
     find_cut_by_clip: Callable[[Sequence[str]], NDArray[np.bool_]] | None = None
-    # What its files tell of a model, such as that it has no text side, added to the row.
-    fill_in: Callable[[Checkpoint], Checkpoint] | None = None
+    # The row with what its files tell, such as that there is no text side; relative paths start at the folder.
+    fill_in: Callable[[Checkpoint, Path], Checkpoint] | None = None
     saved: bool = False  # its encoders are each a `SavedEncoder`
     image_only: bool = False  # what is written without a row has no text side
     tells_side: bool = (

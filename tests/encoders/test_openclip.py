@@ -271,3 +271,94 @@ def test_a_text_side_of_transformers_brings_its_configuration(hub):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "48 (2, 1, 48) [False, True]" in done.stdout, done.stderr
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """ViT-B-32 of a few narrow layers, its folder of weights, and what `open_clip_train` saves of it."""
+    import safetensors.torch
+    import torch
+
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "small").mkdir()
+    shrunk("ViT-B-32", tmp_path, monkeypatch)
+    (weights,) = (tmp_path / "small").glob("open_clip_model.safetensors")
+    tensors = safetensors.torch.load_file(weights)
+    distributed = {f"module.{name}": tensor for name, tensor in tensors.items()}
+    optimizer = {"state": {}, "param_groups": [{"lr": 5e-4, "betas": (0.9, 0.98)}]}
+    checkpoint = {"epoch": 3, "name": "ours", "state_dict": distributed, "optimizer": optimizer}
+    torch.save(checkpoint, tmp_path / "epoch_3.pt")
+    torch.save(tensors, tmp_path / "plain.bin")
+    safetensors.torch.save_file(tensors, tmp_path / "plain.safetensors")
+    return tmp_path
+
+
+def test_files_of_training_are_loaded_as_they_lie_on_disk(trained, images):
+    expected = encoders.load(f"openclip:local-dir:{trained / 'small'}", device="cpu")
+    keys = set()
+    for name in ("epoch_3.pt", "plain.bin", "plain.safetensors"):
+        source = f"openclip:ViT-B-32-quickgelu/{trained / name}"
+        with pytest.raises(KisBenchError, match="can't be loaded"):
+            encoders.load(source, device="cpu")  # weights of another width
+        encoder = encoders.load(f"openclip:ViT-B-32/{trained / name}", device="cpu")
+        assert encoder.name == f"openclip.ViT-B-32.{name}"
+        assert encoder.encode_images(images).shape == expected.encode_images(images).shape
+        np.testing.assert_allclose(
+            encoder.prepare_image(images[0]), expected.prepare_image(images[0]), atol=1e-6
+        )
+        keys.add(encoder.key)
+        again = find(f"openclip:ViT-B-32/{trained / name}")
+        assert encoders.LazyEncoder(again).key == encoder.key
+        assert encoders.weights(again).keys() == {name}
+        assert str(trained) not in again.origin.public
+    assert len(keys) == 3
+
+
+def test_files_of_training_give_the_vectors_of_their_weights(trained, images):
+    """The one with prefixes, against the library's own loading of the same tensors."""
+    import open_clip
+    import torch
+
+    model, preprocess = open_clip.create_model_from_pretrained(
+        "ViT-B-32", pretrained=str(trained / "plain.bin")
+    )
+    encoder = encoders.load(f"openclip:ViT-B-32/{trained / 'epoch_3.pt'}", device="cpu")
+    with torch.no_grad():
+        pictures = torch.stack([preprocess(image) for image in images])
+        expected = model.eval().encode_image(pictures, normalize=True).numpy()
+        tokens = open_clip.get_tokenizer("ViT-B-32")(TEXTS)
+        texts = model.encode_text(tokens, normalize=True).numpy()
+    np.testing.assert_allclose(encoder.encode_images(images)[:, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS)[0][:, 0], texts, atol=1e-6)
+
+
+def test_an_architecture_without_weights_of_its_own_is_known(trained, monkeypatch):
+    import open_clip
+
+    untagged = {*open_clip.list_models()} - {name for name, _ in open_clip.list_pretrained()}
+    assert "ViT-S-32-alt" in untagged
+    file = trained / "plain.safetensors"
+    state = encoders.readiness(find(f"openclip:ViT-S-32-alt/{file}"))
+    assert state.ready
+    with pytest.raises(UnknownName, match="did you mean .*ViT-B-32"):
+        encoders.load(f"openclip:ViT-B-23/{file}")
+    with pytest.raises(NotReady, match="no such file. looked for .*nothing.pt"):
+        encoders.load(f"openclip:ViT-B-32/{trained / 'nothing.pt'}")
+
+
+def test_a_file_of_training_that_holds_code_is_not_read(trained):
+    import torch
+
+    torch.save({"state_dict": Evil(trained / "owned")}, trained / "evil.pt")
+    with pytest.raises(KisBenchError, match="could run code"):
+        encoders.load(f"openclip:ViT-B-32/{trained / 'evil.pt'}", device="cpu")
+    assert not (trained / "owned").exists()
+
+
+def test_pictures_are_prepared_as_all_weights_of_an_architecture_want(tmp_path):
+    from kis_bench.encoders.openclip.tags import find_weights_file
+
+    siglip = find_weights_file("ViT-B-16-SigLIP", tmp_path / "ours.pt").preprocessing
+    assert [*siglip["image_mean"]] == [0.5, 0.5, 0.5]
+    assert siglip["image_resize_mode"] == "squash"
+    assert find_weights_file("ViT-S-32-alt", tmp_path / "ours.pt").preprocessing == {}

@@ -280,12 +280,18 @@ def test_a_repository_of_another_library_is_refused(hub, monkeypatch):
         encoders.fetch(encoders.find(source))
 
 
-def test_a_folder_of_the_name_of_a_repository_is_pointed_out(hub, tmp_path, monkeypatch):
+def test_a_folder_of_the_name_of_a_repository_is_taken_where_that_is_not_here(
+    hub, tmp_path, monkeypatch
+):
     monkeypatch.setattr(hub_module, "installed", lambda need: True)
     (tmp_path / "org" / "name").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    state = encoders.readiness(encoders.find("sentence-transformers:org/name"))
-    assert "write sentence-transformers:./org/name" in state.remedy
+    found = encoders.find("sentence-transformers:org/name")
+    assert (found.name, found.source) == (
+        "sentence-transformers.name",
+        "sentence-transformers:./org/name",
+    )
+    assert encoders.readiness(found).remedy.startswith("looked in org")
 
 
 @pytest.mark.slow

@@ -297,3 +297,69 @@ def test_a_repository_with_code_of_its_own_is_not_run(hub, tmp_path):
     with pytest.raises(KisBenchError, match="can't be loaded"):
         encoders.load("transformers:some/code", device="cpu", download=True)
     assert not (tmp_path / "owned").exists()
+
+
+CLIP = "openai/clip-vit-base-patch32"
+
+
+@pytest.fixture
+def saved(hub, tmp_path, monkeypatch):
+    """A model as the library's own `save_pretrained` writes it, and the repository that it came from."""
+    from transformers import AutoModel, AutoProcessor
+
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path / "cache"))
+    source = files(hub, f"transformers:{CLIP}")
+    AutoModel.from_pretrained(source).save_pretrained(tmp_path / "out" / "ours")
+    AutoProcessor.from_pretrained(source).save_pretrained(tmp_path / "out" / "ours")
+    return tmp_path / "out" / "ours"
+
+
+def test_a_folder_of_save_pretrained(saved, images):
+    by_folder = encoders.load(f"transformers:{saved}", device="cpu")
+    by_name = encoders.load(f"transformers:{CLIP}", device="cpu", download=True)
+    np.testing.assert_array_equal(by_folder.encode_images(images), by_name.encode_images(images))
+    np.testing.assert_array_equal(by_folder.encode_texts(TEXTS)[0], by_name.encode_texts(TEXTS)[0])
+    assert by_folder.name == "transformers.ours"
+    checkpoint = encoders.find(f"transformers:{saved}")
+    before = encoders.LazyEncoder(checkpoint).key
+    assert before == by_folder.key
+    assert before.startswith("transformers-local-")
+    assert {"config.json", "model.safetensors"} <= encoders.weights(checkpoint).keys()
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps(config, indent=4) + "\n\n")
+    assert encoders.LazyEncoder(checkpoint).key != before
+
+
+def test_a_folder_of_the_name_is_tried_before_it_is_not_downloaded(saved, hub, monkeypatch):
+    monkeypatch.chdir(saved.parents[1])
+    found = encoders.find("transformers:out/ours")
+    assert (found.name, found.source) == ("transformers.ours", "transformers:./out/ours")
+    assert encoders.readiness(found).ready
+    assert encoders.find("transformers:out/others").source == "transformers:out/others"
+    (saved.parents[1] / "models").mkdir()
+    table = saved.parents[1] / "models" / "models.toml"
+    table.write_text('[[model]]\nname = "a"\nsource = "transformers:../out/ours"\n')
+    (row,) = encoders.read_models(table)
+    assert encoders.readiness(row).ready
+    saved.rename(table.with_name("ours"))
+    table.write_text('[[model]]\nname = "a"\nsource = "transformers:ours"\n')
+    (row,) = encoders.read_models(table)
+    assert (row.name, encoders.readiness(row).ready) == ("a", True)
+    (saved.parents[1] / "openai").mkdir()
+    (saved.parents[1] / CLIP).mkdir()
+    hub.offer(CLIP)
+    encoders.fetch(encoders.find("clip-vit-b-32").__class__("x", f"transformers:{CLIP}"))
+    assert encoders.find(f"transformers:{CLIP}").source == f"transformers:{CLIP}"
+
+
+@pytest.mark.parametrize("lost", ["config.json", "model.safetensors", "processor", "tokenizer"])
+def test_a_folder_says_what_it_lacks(saved, lost):
+    for file in saved.iterdir():
+        if lost in file.name or (lost == "tokenizer" and file.name in ("vocab.json", "merges.txt")):
+            file.unlink()
+    said = {
+        "processor": r"preprocessor_config.json. looked in .*processor.save_pretrained",
+        "tokenizer": r"tokenizer.json. looked in .*processor.save_pretrained",
+    }
+    with pytest.raises(NotReady, match=f"no {said.get(lost, lost + '. looked in .*ours')}"):
+        encoders.load(f"transformers:{saved}")

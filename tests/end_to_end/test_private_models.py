@@ -26,7 +26,7 @@ SOURCES = {
     "python": "python:own_model:load",
     "sentence-transformers": "sentence-transformers:{here}/sentence",
     "timm": "timm:timm/test_vit.r160_in1k",
-    "transformers": "transformers:google/siglip-base-patch16-224",
+    "transformers": "transformers:{here}/clip",
     "vectors": "vectors:{here}/vectors",
     "vectors-of-more": "vectors-of-more:{here}/vectors",
 }
@@ -35,6 +35,7 @@ WRONG = {
     "extractor": "extractor:vlad-sift={here}/wrong.npy",
     "openclip": "openclip:local-dir:{here}/broken-openclip",
     "sentence-transformers": "sentence-transformers:{here}/broken-sentence",
+    "transformers": "transformers:{here}/broken-clip",
     "vectors": "vectors:{here}/broken-vectors",
     "vectors-of-more": "vectors-of-more:{here}/broken-vectors",
 }
@@ -108,7 +109,8 @@ def write_project(folder: Path, here: Path) -> None:
     here.mkdir()
     miniatures.write("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", here / "openclip")
     miniatures.write("sentence-transformers/clip-ViT-B-32", here / "sentence")
-    for kind, inside in (("openclip", "."), ("sentence", "0_CLIPModel")):
+    miniatures.write("openai/clip-vit-base-patch32", here / "clip")
+    for kind, inside in (("openclip", "."), ("sentence", "0_CLIPModel"), ("clip", ".")):
         broken = Path(shutil.copytree(here / kind, here / f"broken-{kind}"))
         for file in (broken / inside).glob("*.safetensors"):
             file.write_bytes(b"nothing")
@@ -144,7 +146,6 @@ def test_under_privacy_no_output_names_a_folder_of_a_model(hub, tmp_path):
     hub.offer(
         "bert-base-uncased",
         "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
-        "google/siglip-base-patch16-224",
         "timm/test_vit.r160_in1k",
     )
     command = ["-m", "pytest", "-p", "no:cacheprovider", "-rA", "--kis-privacy", "--kis-download"]

@@ -1,6 +1,7 @@
 """Back ends ``hf-hub:ORG/NAME`` and ``openclip:``: models of open_clip.
 
-``openclip:ARCH/TAG`` names a built-in architecture with one of its weights, ``openclip:local-dir:PATH`` a
+``openclip:ARCH/TAG`` names a built-in architecture with one of its weights, ``openclip:ARCH/FILE.pt`` with a file of
+your own (a state dictionary, or a checkpoint of open_clip's training that has one), ``openclip:local-dir:PATH`` a
 folder with ``open_clip_config.json`` and weights. Loading reads files that are already here, and no network.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kis_bench.encoders import hub
-from kis_bench.encoders.openclip.tags import Tag, find_tag
+from kis_bench.encoders.openclip.tags import Tag, find_tag, find_weights_file
 from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError, explain_install
 from kis_bench.files.cache import digest_file
@@ -44,12 +45,14 @@ def origin(checkpoint: Checkpoint) -> hub.Repository | Path | Tag:
     source = checkpoint.origin
     if source.kind == "hf-hub":
         return hub.find_repository(checkpoint)
-    if source.folder is not None:
+    if source.folder is not None and source.rest.startswith("local-dir:"):
         return source.folder
+    if source.folder is not None and source.rest.partition("/")[1]:
+        return find_weights_file(source.rest.partition("/")[0], source.folder)
     architecture, slash, tag = source.rest.rpartition("/")
-    if not slash:
+    if not slash or source.folder is not None:
         raise KisBenchError(
-            f"model {checkpoint.name}: write openclip:ARCH/TAG or openclip:local-dir:PATH"
+            f"model {checkpoint.name}: write openclip:ARCH/TAG, openclip:ARCH/FILE.pt or openclip:local-dir:PATH"
         )
     return find_tag(architecture.replace("/", "-"), tag)
 
@@ -71,8 +74,9 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
         return Readiness(
             not lacks, f"no {lacks[0]}" if lacks else "ready", f"looked in {found}" if lacks else ""
         )
-    here = found.weights.snapshot
-    complete = here is not None and any((here / file).is_file() for file in found.files)
+    complete = found.find_weights() is not None
+    if isinstance(found.weights, Path) and not complete:
+        return Readiness(False, "no such file", f"looked for {found.weights}")
     complete &= all(one.snapshot is not None for one in found.repositories)
     return Readiness(True, "ready") if complete else hub.not_downloaded(checkpoint)
 
@@ -85,9 +89,11 @@ def fetch(checkpoint: Checkpoint) -> None:
         if text_model is not None:
             text_model.fetch(hub.small_files)
     elif isinstance(found, Tag):
-        found.weights.fetch(lambda files: [file for file in found.files if file in files][:1])
-        for extra in found.repositories[1:]:
-            extra.fetch(hub.small_files)
+        for one in found.repositories:
+            if one is found.weights:
+                one.fetch(lambda files: [file for file in found.files if file in files][:1])
+            else:
+                one.fetch(hub.small_files)
 
 
 def find_text_model(folder: Path) -> hub.Repository | None:
@@ -124,6 +130,8 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
     contents = weights(checkpoint).values()
     if isinstance(found, Path):
         return f"openclip-local-{digest(contents)[:16]}-{precision}"
+    if isinstance(found.weights, Path):
+        return f"openclip-{found.architecture}-local-{digest(contents)[:16]}-{precision}"
     return f"openclip-{found.architecture}-{found.tag}-{'-'.join(commit[:12] for commit in contents)}-{precision}"
 
 
@@ -132,9 +140,10 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
     if isinstance(found, hub.Repository):
         return found.weights()
     if isinstance(found, Tag):
-        return {
-            name: commit for one in found.repositories for name, commit in one.weights().items()
-        }
+        file = found.weights
+        own = {file.name: digest_file(file)} if isinstance(file, Path) and file.is_file() else {}
+        commits = [pair for one in found.repositories for pair in one.weights().items()]
+        return {**own, **dict(commits)}
     chosen = next((name for name in OPENCLIP_WEIGHTS if (found / name).is_file()), None)
     if chosen is None:
         return {}
@@ -169,7 +178,12 @@ def find_cut_by_clip(texts: Sequence[str]) -> NDArray[np.bool_]:
 
 BACK_END = BackEnd(
     kinds=("openclip", "hf-hub"),
-    forms=("openclip:ARCH/TAG", "openclip:local-dir:PATH", "hf-hub:ORG/NAME"),
+    forms=(
+        "openclip:ARCH/TAG",
+        "openclip:ARCH/FILE.pt",
+        "openclip:local-dir:PATH",
+        "hf-hub:ORG/NAME",
+    ),
     packages=("open_clip_torch", "transformers", "tokenizers", "timm", "torch", "torchvision"),
     readiness=readiness,
     key=key,

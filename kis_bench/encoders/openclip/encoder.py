@@ -74,18 +74,18 @@ class OpenClipEncoder(TorchEncoder):
         cls, checkpoint: Checkpoint, key: str, device: str, precision: str, tag: Tag
     ) -> OpenClipEncoder:
         """A built-in architecture; activation and preprocessing are those of the weights, whatever its name says."""
-        folder = tag.weights.snapshot
-        assert folder is not None  # it is ready
-        weights = next(folder / file for file in tag.files if (folder / file).is_file())
+        weights = tag.find_weights()
+        assert weights is not None  # it is ready
         with loading(checkpoint.name, weights):
-            preprocessing = {
+            preprocessing: dict[str, Any] = {
                 name: tuple(v) if isinstance(v, list) else v
                 for name, v in tag.preprocessing.items()
             }
+            if tag.quick_gelu is not None:
+                preprocessing["quick_gelu"] = tag.quick_gelu
             model, preprocess = open_clip.create_model_from_pretrained(
                 tag.architecture,
                 pretrained=str(weights),
-                quick_gelu=tag.quick_gelu,
                 **preprocessing,
             )
             if tag.tokenizer is None:

@@ -1,19 +1,25 @@
 """Back end ``sentence-transformers:ORG/NAME`` or ``sentence-transformers:PATH``: models for pictures and texts.
 
 A model is a list of modules (``modules.json``), each with a folder of its own or the model's. A path begins with
-``/``, ``./``, ``../`` or ``~``; whatever else is written is a repository of the hub, also where a folder has its name.
+``/``, ``./``, ``../`` or ``~``; what else is written is a repository of the hub, or, while the hub's cache has none of
+this name, a folder.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kis_bench.encoders import hub
+from kis_bench.encoders.own_folders import (
+    digest_read_files,
+    list_read_files,
+    locate_model,
+    prefer_folder,
+)
 from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import KisBenchError, explain_install
-from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
 
 #: Before 6, a folder's own Python code was run without a question.
@@ -28,11 +34,6 @@ WEIGHTS = (
     "pytorch_model.bin.index.json",
 )
 WITH_WEIGHTS = ("Dense", "LayerNorm")  #: modules that have weights, beside the first one
-
-
-def locate(checkpoint: Checkpoint) -> hub.Repository | Path:
-    """The user's folder, or the repository."""
-    return checkpoint.origin.folder or hub.find_repository(checkpoint)
 
 
 def read_modules(folder: Path) -> list[tuple[str, str]]:
@@ -68,18 +69,14 @@ def find_missing(folder: Path) -> list[str]:
 
 
 def readiness(checkpoint: Checkpoint) -> Readiness:
-    place = locate(checkpoint)
+    place = locate_model(checkpoint)
     if absent := [need for need in NEEDS if not hub.installed(need)]:
         return Readiness(False, f"needs {' and '.join(absent)}", explain_install(EXTRA))
     if isinstance(place, hub.Repository):
         snapshot = place.snapshot
         if snapshot is not None and not find_missing(snapshot):
             return Readiness(True, "ready")
-        state = hub.not_downloaded(checkpoint)
-        if not Path(checkpoint.origin.rest).is_dir():
-            return state
-        hint = f"{state.remedy}; for the folder of this name write {EXTRA}:./{place.name}"
-        return Readiness(False, state.state, hint, downloadable=True)
+        return hub.not_downloaded(checkpoint)
     missing = find_missing(place)
     return Readiness(
         not missing,
@@ -119,33 +116,20 @@ def choose_table(files: Sequence[str]) -> list[str]:
     return [MODULES]
 
 
-def list_read_files(folder: Path) -> Iterator[str]:
-    """Names of the files that make the vectors, below the folder: configurations, tokenizers, weights."""
-    places = dict.fromkeys(["", *(path for path, _ in read_modules(folder))])
-    for path in places:
-        place = folder / path
-        inside = sorted(one.name for one in place.iterdir()) if place.is_dir() else []
-        chosen = next((name for name in WEIGHTS if name in inside), "")
-        for name in inside:
-            # An index names the parts; a set of weights that isn't read doesn't count.
-            part = chosen.endswith(".index.json") and name.endswith(chosen.split(".")[-3])
-            if hub.SMALL_FILES.fullmatch(name) or name == chosen or part:
-                yield f"{path}/{name}".lstrip("/")
-
-
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
     """The commit of a repository; of a folder a digest of each file that is read, ``MODULE:FILE``."""
-    place = locate(checkpoint)
+    place = locate_model(checkpoint)
     if isinstance(place, hub.Repository):
         return place.weights()
     if find_missing(place):
         return {}
-    return {name.replace("/", ":"): digest_file(place / name) for name in list_read_files(place)}
+    places = dict.fromkeys(["", *(path for path, _ in read_modules(place))])
+    return digest_read_files(place, list_read_files(place, WEIGHTS, places))
 
 
 def key(checkpoint: Checkpoint, precision: str) -> str | None:
     """Known as soon as the files are here, without loading them."""
-    place = locate(checkpoint)
+    place = locate_model(checkpoint)
     if isinstance(place, hub.Repository):
         return f"{EXTRA}-{place.key()}-{precision}" if place.commit else None
     contents = weights(checkpoint)
@@ -155,7 +139,7 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     from kis_bench.encoders.sentence_transformers.encoder import SentenceTransformersEncoder
 
-    place, made_under = locate(checkpoint), key(checkpoint, precision)
+    place, made_under = locate_model(checkpoint), key(checkpoint, precision)
     folder = place.snapshot if isinstance(place, hub.Repository) else place
     assert folder is not None  # it is ready
     assert made_under is not None
@@ -171,4 +155,5 @@ BACK_END = BackEnd(
     weights=weights,
     load=load,
     fetch=fetch,
+    fill_in=prefer_folder,
 )

@@ -58,7 +58,7 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     return Readiness(True, "ready")
 
 
-def note_text_side(checkpoint: Checkpoint) -> Checkpoint:
+def note_text_side(checkpoint: Checkpoint, start: Path) -> Checkpoint:
     """The row, which says that there are no texts where there are none."""
     folder = checkpoint.origin.folder
     if folder is None or not folder.is_dir() or find_side(folder, "images") is None:
