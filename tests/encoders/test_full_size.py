@@ -2,7 +2,8 @@
 
 import pytest
 
-from kis_bench.encoders.catalogue import find
+from kis_bench.encoders.catalogue import catalogue, find
+from kis_bench.encoders.openclip.tags import find_tag
 
 ARCHITECTURES = {
     "clip-vit-b-32": "ViT-B-32-quickgelu",
@@ -19,13 +20,45 @@ def millions(module):
     return sum(parameter.numel() for parameter in module.parameters()) / 1e6
 
 
+#: Rows that name architecture and weights in open_clip's own table.
+TAGGED = {
+    row.name: row.origin.rest.split("/")
+    for row in catalogue().values()
+    if row.origin.kind == "openclip"
+}
+
+
+@pytest.mark.parametrize("name", TAGGED)
+def test_tags_of_open_clip(name):
+    """What is told of a model without loading it; and QuickGELU exactly where the weights were trained with it."""
+    import open_clip
+
+    row, (architecture, tag) = find(name), TAGGED[name]
+    known, config = find_tag(architecture, tag), open_clip.get_model_config(architecture)
+    assert (known.dim, known.context_length) == (row.dim, row.context_length)
+    assert known.quick_gelu == bool(config.get("quick_gelu"))
+    assert {*known.preprocessing} >= {"image_mean", "image_interpolation", "image_resize_mode"}
+    assert row.paper
+    assert row.licence
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_open_clip(name):
+    check_architecture(name, ARCHITECTURES[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TAGGED)
+def test_tagged_architectures(name):
+    check_architecture(name, TAGGED[name][0])
+
+
+def check_architecture(name, architecture):
     import open_clip
     import torch
     from open_clip.model import CLIP, CustomTextCLIP
 
-    config, row = open_clip.get_model_config(ARCHITECTURES[name]), find(name)
+    config, row = open_clip.get_model_config(architecture), find(name)
     size, context = config["vision_cfg"]["image_size"], config["text_cfg"].get("context_length", 77)
     made = CustomTextCLIP if config.pop("custom_text", False) else CLIP
     with torch.device("meta"), torch.no_grad():
