@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,8 @@ class TorchEngine:
         self.device = device
         self.queries = make_tensor(queries, device)
 
-    def multiply(self, rows: slice, block: Float32s) -> TorchScores:
+    def multiply(self, rows: slice, pieces: Sequence[Float32s]) -> TorchScores:
+        block = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         b, v, d = block.shape
         with compute_float32(self.device):
             every = make_tensor(block.reshape(b * v, d), self.device) @ self.queries[rows].T

@@ -3,30 +3,67 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kis_bench.ranking.equal_items import find_copies
 from kis_bench.ranking.exact_scores import (
+    LARGEST_LENGTH,
+    LEAST_SQUARES,
+    MOST_SQUARES,
     bound_lengths,
+    bound_roots,
     require_finite,
     require_no_overflow,
+    sum_squares,
     to_block,
 )
 from kis_bench.records import Float32s, Float64s, Int64s
 
+SHARE_OF_FEW = 1 / 4  #: of the vectors of a block, which are copied alone
 
-class Block(NamedTuple):
+
+@dataclass(frozen=True)
+class Block:
     """Some items of the collection, equal ones once where they are many."""
 
     start: int
     size: int  # items, with all copies
-    vectors: Float32s  # [b, v, d]
-    first: Int64s | None  # [b] place of each among all items of the block; None: it has no copies
-    number: Int64s | None  # [size] which of the vectors each item has
-    weights: Int64s | None  # [b] items that have them
+    pieces: list[Float32s]  # [b, v, d] in parts, as they lie in the source
+    first: Int64s | None = None  # [b] place of each in the whole block; None: it has no copies
+    number: Int64s | None = None  # [size] which of the vectors each item has
+    weights: Int64s | None = None  # [b] items that have them
+
+    @cached_property
+    def vectors(self) -> Float32s:
+        """All of them, ``[b, v, d]``; copied if they lie in several pieces."""
+        return self.pieces[0] if len(self.pieces) == 1 else np.concatenate(self.pieces)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """That of the vectors: ``(b, v, d)``."""
+        _, v, d = self.pieces[0].shape
+        return sum(map(len, self.pieces)), v, d
+
+    def find_vectors(self, places: Int64s) -> tuple[Float32s, Int64s]:
+        """Vectors ``[n, d]`` and where those of some ``places [p]`` are among them: in the whole block, or they alone.
+
+        A block of several pieces isn't copied for the sake of a few.
+        """
+        b, v, d = self.shape
+        if len(self.pieces) == 1 or len(places) > b * v * SHARE_OF_FEW:
+            return self.vectors.reshape(-1, d), places
+        ends = v * np.cumsum([len(piece) for piece in self.pieces])
+        number = np.searchsorted(ends, places, side="right")
+        found = np.empty((len(places), d), np.float32)
+        for i in np.unique(number).tolist():
+            some, flat = number == i, self.pieces[i].reshape(-1, d)
+            found[some] = flat[places[some] - (ends[i] - len(flat))]
+        return found, np.arange(len(places))
 
     def place(self, items: Int64s) -> Int64s:
         """The places of items of the collection in the block's vectors; -1 for those of other blocks."""
@@ -58,15 +95,18 @@ class Block(NamedTuple):
 
     def replace_copies(self, first: Int64s, number: Int64s) -> Block:
         """The block with equal items once, which share a ``number [size]``; ``first [b]`` of each is where."""
-        return self._replace(
-            vectors=self.vectors[first], first=first, number=number, weights=np.bincount(number)
-        )
+        pieces, weights = [self.vectors[first]], np.bincount(number)
+        return Block(self.start, self.size, pieces, first, number, weights)
 
 
 def read_block(items: Any, part: slice) -> Block:
     """Some of the items ``[n, (v,) d]``, not checked yet."""
-    vectors = to_block(items[part])
-    return Block(part.start, len(vectors), vectors, None, None, None)
+    if hasattr(items, "list_pieces"):  # as a store has them
+        stop = min(part.stop, len(items))
+        pieces = [to_block(piece) for piece in items.list_pieces(part.start, stop)]
+    else:
+        pieces = [to_block(items[part])]
+    return Block(part.start, sum(map(len, pieces)), pieces)
 
 
 def find_longest(block: Block, query_lengths: Float64s, first: int) -> float:
@@ -81,16 +121,20 @@ def find_longest(block: Block, query_lengths: Float64s, first: int) -> float:
     Raises:
         BadVector: NaN or infinity, or vectors so long that a float32 score could overflow.
     """
-    _, v, d = block.vectors.shape
+    _, v, d = block.shape
+    squares = [sum_squares(piece.reshape(-1, d)) for piece in block.pieces]
+    most = np.max([each.max(initial=0) for each in squares])  # NaN, if one is
+    if LEAST_SQUARES < most < MOST_SQUARES:
+        longest = float(bound_roots(np.float64(most), d))
+        if longest * query_lengths.max(initial=0) < LARGEST_LENGTH:
+            return round_length(longest)
     sizes = bound_lengths(block.vectors.reshape(-1, d))
-    longest = sizes.argmax()  # of NaN, too
-    if not np.isfinite(sizes[longest]):
-        require_finite(sizes, "item", block.start + np.arange(len(sizes)) // v)
+    require_finite(sizes, "item", block.start + np.arange(len(sizes)) // v)
     if len(query_lengths):
-        query = query_lengths.argmax()
-        item = block.start + longest // v
-        require_no_overflow(query_lengths[query], sizes[longest], first + query, item)
-    return round_length(sizes[longest])
+        query, at = query_lengths.argmax(), sizes.argmax()
+        item = block.start + at // v
+        require_no_overflow(query_lengths[query], sizes[at], first + query, item)
+    return round_length(sizes.max())
 
 
 def round_length(length: float) -> float:

@@ -71,7 +71,6 @@ def decide_pairs(
     longest: float,
     vectors: Int64s,
     rows: Int64s,
-    own: NDArray[np.bool_],
 ) -> NDArray[np.int8]:
     """Signs of the real scores of pairs of a vector and a query minus the query's mark: int8 ``[p]``.
 
@@ -84,23 +83,20 @@ def decide_pairs(
         block: the vectors ``[b, d]``, with the length of the longest.
         vectors: which of them, ``[p]``.
         rows: and which query, ``[p]``.
-        own: where the vector is a copy of the mark's, which needs no look, ``[p]``.
     """
     signs = np.zeros(len(rows), np.int8)
-    left = np.flatnonzero(~own)
-    vectors, rows = vectors[left], rows[left]
-    open_, d = np.arange(len(left)), block.shape[1]
+    open_, d = np.arange(len(rows)), block.shape[1]
     rough, fine = bound_rough_scores(lengths, longest, d), gamma(d, U64) * lengths * longest
     for is_rough, error in ((True, rough), (False, fine)):
         bound, who = (error + mark.rounding) * SLACK**2, rows[open_]
         scores = score_pairs(queries, block, who, vectors[open_], rough=is_rough)
         difference = scores - mark.scores[who]
-        signs[left[open_]] = np.sign(difference)
+        signs[open_] = np.sign(difference)
         open_ = open_[np.abs(difference) <= bound[who]]
     for start in range(0, len(open_), CHUNK_VECTORS):
         some = open_[start : start + CHUNK_VECTORS]
         who = rows[some]
-        signs[left[some]] = exact_signs(queries[who], block[vectors[some]], mark.vectors[who])
+        signs[some] = exact_signs(queries[who], block[vectors[some]], mark.vectors[who])
     return signs
 
 

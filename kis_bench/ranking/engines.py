@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -62,8 +63,11 @@ class Engine(Protocol):
         int | None
     )  #: that may call it at once; None: as many as the library of numpy's products would use
 
-    def multiply(self, rows: slice, block: Float32s) -> BlockScores:
-        """Scores of the items ``block [b, v, d]`` for some of the queries that the engine was made with."""
+    def multiply(self, rows: slice, pieces: Sequence[Float32s]) -> BlockScores:
+        """Scores of the items of some ``pieces [p, v, d]`` for some of the queries that the engine was made with.
+
+        The items aren't checked yet; scores of NaN or infinity are read by nobody.
+        """
 
 
 class MakeEngine(Protocol):
@@ -91,16 +95,18 @@ class NumpyEngine:
         self.queries, self.kept = queries, threading.local()
         self.calls, self.turned = Counter[int](), dict[int, Float32s]()  # of each first row
 
-    def multiply(self, rows: slice, block: Float32s) -> NumpyScores:
-        b, v, d = block.shape
+    def multiply(self, rows: slice, pieces: Sequence[Float32s]) -> NumpyScores:
+        b, (_, v, d) = sum(map(len, pieces)), pieces[0].shape
         turned = self.turn(rows)
         q = turned.shape[1]
         every = self.take_buffer("every", np.float32, b * v * q).reshape(b * v, q)
-        flat = block.reshape(-1, d)
+        step, left = max(1, MULTIPLIED_VECTORS // v), every
         with np.errstate(over="ignore", invalid="ignore"):  # the vectors may not be checked yet
-            for start in range(0, b * v, MULTIPLIED_VECTORS):
-                part = slice(start, start + MULTIPLIED_VECTORS)
-                np.matmul(flat[part], turned, out=every[part])
+            for piece in pieces:
+                for start in range(0, len(piece), step):
+                    flat = piece[start : start + step].reshape(-1, d)
+                    np.matmul(flat, turned, out=left[: len(flat)])
+                    left = left[len(flat) :]
         size = min(b * q, BAND_ROWS * max(q, ROW_NUMBERS))
         flags = (self.take_buffer(name, np.bool_, size) for name in ("above", "open"))
         if v == 1:

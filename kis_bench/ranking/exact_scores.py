@@ -18,6 +18,7 @@ from kis_bench.records import Float32s, Float64s, Int64s
 
 U32, U64 = 2.0**-24, 2.0**-53
 SLACK = 1 + 2.0**-20  # more than what computing a bound in float64 can round away
+LEAST_SQUARES, MOST_SQUARES = 2.0**-60, 2.0**100  #: between which float32 bounds lengths
 CHUNK_VECTORS = 256  #: that are looked at in float64 together, so that they stay in the cache
 LARGEST_LENGTH = (
     2.0**126
@@ -37,19 +38,30 @@ def bound_lengths(vectors: Float32s) -> Float64s:
     zero, which lack less than ``2^-126`` each. Where sums are so small that this counts, or overflow, or are none,
     float64 does it again, in which squares are exact and can't over- or underflow.
     """
-    d = vectors.shape[1]
-    with np.errstate(over="ignore", invalid="ignore"):  # of which float64 tells
-        dots = np.matmul(vectors[:, None], vectors[:, :, None])  # by BLAS, quicker than einsum
-    squares = dots.reshape(-1).astype(np.float64)
-    bound: Float64s = (
-        np.sqrt((squares + d * 2.0**-125) * (1 + 2 * gamma(min(d, 2**20), U32))) * SLACK
-    )
-    plain = (squares > 2.0**-60) & (squares < 2.0**100) & (d < 2**20)  # gamma is below 1/2
+    d, squares = vectors.shape[1], sum_squares(vectors).astype(np.float64)
+    bound: Float64s = bound_roots(squares, d)
+    plain = (squares > LEAST_SQUARES) & (squares < MOST_SQUARES) & (d < 2**20)  # gamma < 1/2
     for i in range(0, 0 if plain.all() else len(bound), CHUNK_VECTORS):
         some = i + np.flatnonzero(~plain[i : i + CHUNK_VECTORS])
         wide = vectors[some].astype(np.float64)
         bound[some] = np.sqrt(np.einsum("ij,ij->i", wide, wide)) * SLACK
     return bound
+
+
+def sum_squares(vectors: Float32s) -> Float32s:
+    """Sums of the squares of ``[n, d]`` in float32, in any order: ``[n]``."""
+    with np.errstate(over="ignore", invalid="ignore"):  # of which float64 tells
+        # By BLAS, quicker than einsum.
+        dots: Float32s = np.matmul(vectors[:, None], vectors[:, :, None])
+    return dots.reshape(-1)
+
+
+def bound_roots(squares: Any, d: int) -> Any:
+    """Upper bounds of lengths, as `bound_lengths` proves them, from what `sum_squares` said of vectors of length d.
+
+    One that is smaller belongs to a smaller sum, so that of the largest sum bounds all.
+    """
+    return np.sqrt((squares + d * 2.0**-125) * (1 + 2 * gamma(min(d, 2**20), U32))) * SLACK
 
 
 def require_finite(bounds: Float64s, what: str, positions: Int64s) -> None:

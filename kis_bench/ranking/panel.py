@@ -136,17 +136,17 @@ class Panel:
             block = block.join_copies(self.used)
         counts = np.zeros((len(self.marks), 2, len(self.queries)), np.int64)
         for number, rows in enumerate(self.panels):
-            scores = self.engine.multiply(rows, block.vectors)
+            scores = self.engine.multiply(rows, block.pieces)
             if longest is None:
                 longest = find_longest(block, self.query_lengths, self.first)
             compared = self.compare(scores, block, rows, longest)
-            many = len(block.vectors) * (rows.stop - rows.start) * SHARE_OF_PAIRS
+            many = block.shape[0] * (rows.stop - rows.start) * SHARE_OF_PAIRS
             many = max(MANY_PAIRS, many)
             if block.number is None and max(len(each.rows) for each in compared) > many:
                 self.suspects_copies = True  # in the blocks to come, too
                 block = block.join_copies(self.used)
                 if block.number is not None:
-                    scores = self.engine.multiply(rows, block.vectors)
+                    scores = self.engine.multiply(rows, block.pieces)
                     compared = self.compare(scores, block, rows, longest)
             counts[:, :, rows] = self.count_marks(block, rows, compared, longest)
             if self.tops[number].wants_scores:
@@ -210,7 +210,7 @@ class Panel:
         self, mark: Mark, block: Block, rows: slice, left: Compared, longest: float
     ) -> Decided:
         """Which of the pairs of a block that float32 scores left open are above or level with a mark."""
-        _, v, d = block.vectors.shape
+        _, v, _ = block.shape
         if len(left.rows) == 0:
             return Decided(left.vectors, left.rows, np.zeros(0, np.int8))
         items, who = left.vectors // v, rows.start + left.rows
@@ -219,16 +219,11 @@ class Panel:
         if len(who) > MANY_PAIRS and self.equal.few:
             shown = items if block.first is None else block.first[items]
             same |= self.equal.find_equal(who, mark.items[who], block.start + shown)
-        signs = decide_pairs(
-            self.queries,
-            self.query_lengths,
-            mark,
-            block.vectors.reshape(-1, d),
-            longest,
-            left.vectors,
-            who,
-            same,
-        )
+        signs = np.zeros(len(who), np.int8)
+        if not same.all():
+            flat, places = block.find_vectors(left.vectors[~same])
+            lengths, who = self.query_lengths, who[~same]
+            signs[~same] = decide_pairs(self.queries, lengths, mark, flat, longest, places, who)
         decided = Decided(items, left.rows, signs)
         return decided if v == 1 else join_vectors(decided)
 

@@ -134,7 +134,7 @@ class TopItems:
 
     def order_all(self, items: Int64s) -> Int64s:
         """What `ordered` returns, of items among which all candidates are: what is none is surely no better."""
-        block = Block(0, len(items), gather(self.items, items), None, None, None)
+        block = Block(0, len(items), [gather(self.items, items)])
         whole = WholeOrder(
             EqualItems(self.queries, block.vectors), block, self.lengths, self.longest, self.k
         )

@@ -63,17 +63,16 @@ class ShardedVectors(np.lib.mixins.NDArrayOperatorsMixin):
         start, stop, step = wanted.indices(len(self))
         if step != 1:
             return self[np.arange(start, stop, step)] if start != stop else self.parts[0][:0]
-        first, last = np.searchsorted(self.starts, [start, max(start, stop - 1)], side="right") - 1
-        pieces = [
-            part[max(start - offset, 0) : max(stop - offset, 0)]
-            for part, offset in zip(
-                self.parts[first : last + 1], self.starts[first : last + 1], strict=False
-            )
-            if start < stop
-        ]
-        if len(pieces) == 1:
-            return pieces[0]
-        return np.concatenate(pieces) if pieces else self.parts[0][:0]
+        pieces = self.list_pieces(start, stop)
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def list_pieces(self, start: int, stop: int) -> list[Vectors]:
+        """The items from one to before another where they lie, mapped, one array or more: nothing is copied."""
+        if start >= stop:
+            return [self.parts[0][:0]]
+        first, last = np.searchsorted(self.starts, [start, stop - 1], side="right") - 1
+        parts = zip(self.parts[first : last + 1], self.starts[first : last + 1], strict=True)
+        return [part[max(start - offset, 0) : stop - offset] for part, offset in parts]
 
     def __iter__(self) -> Iterator[Vectors]:
         for part in self.parts:

@@ -23,7 +23,7 @@ def test_compared_as_plainly(b, v, q, share):
     )
     engine, weights = NumpyEngine(queries), rng.integers(1, 90, b)
     for _ in range(6):  # the later ones with queries that were turned
-        scores = engine.multiply(slice(0, q), block)
+        scores = engine.multiply(slice(0, q), np.split(block, [b // 3]) if b > 1 else [block])
     best = scores.read().copy()
     np.testing.assert_allclose(
         best, np.einsum("qd,bvd->bvq", queries, block).max(axis=1), rtol=1e-5, atol=1e-5

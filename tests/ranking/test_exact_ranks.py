@@ -17,6 +17,7 @@ from kis_bench.errors import BadVector, KisBenchError
 from kis_bench.ranking import panel, target_ranks, top_items, whole_order
 from kis_bench.ranking.engines import Compared, NumpyEngine
 from kis_bench.ranking.exact_scores import bound_lengths, float32_bound
+from kis_bench.store.arrays import ShardedVectors
 
 UP = np.float32(np.inf)
 UNIT = Fraction(1, 2**298)  #: of products of float32s
@@ -34,7 +35,8 @@ class WorstEngine:
     def __init__(self, queries):
         self.queries, self.rng = queries, np.random.default_rng(3)
 
-    def multiply(self, rows, block):
+    def multiply(self, rows, pieces):
+        block = np.concatenate(pieces)
         b, v, d = block.shape
         flat, queries = block.reshape(-1, d), self.queries[rows]
         bound = float32_bound(bound_lengths(queries), bound_lengths(flat).max(), d)
@@ -322,6 +324,28 @@ def test_items_are_read_in_slices(tmp_path):
         found = target_ranks(queries, source, targets, groups=groups, top_k=3, block_items=32)
         for name, value in vars(wanted).items():
             np.testing.assert_array_equal(getattr(found, name), value)
+
+
+@pytest.mark.parametrize("v", [1, 2])
+def test_items_in_shards_are_read_where_they_lie(v):
+    """Blocks of several shards, of which few or all vectors are decided, and one that is bad."""
+    queries, items, targets, groups = planted(v=v)
+    sources = [items, ShardedVectors(np.split(items, [5, 6, 130, 399]))]
+    for width in (7, 128, 1000):
+        wanted, found = (
+            target_ranks(queries, some, targets, groups=groups, top_k=3, block_items=width)
+            for some in sources
+        )
+        for name, value in vars(wanted).items():
+            np.testing.assert_array_equal(getattr(found, name), value)
+        alike = [
+            target_ranks(queries, some, targets, block_items=width, engine=WorstEngine)
+            for some in sources
+        ]
+        assert [some.worst.tolist() for some in alike] == [wanted.worst.tolist()] * 2
+    items[[131, 140], 0] = np.inf
+    with pytest.raises(BadVector, match="item 131"):
+        target_ranks(queries, ShardedVectors(np.split(items, [5, 6, 130, 399])), targets)
 
 
 def test_no_queries():
