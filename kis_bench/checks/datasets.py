@@ -128,7 +128,8 @@ def examine(
         )
         return
     if len(collection):
-        yield from check_images(replace(pictures, collection=collection))
+        ignored = pictures.ignored - labels.used
+        yield from check_images(replace(pictures, collection=collection, ignored=ignored))
     if study is not None:
         yield check_missing_pictures(place_study(study, collection.position.keys()), collection)
     if found.beside or study is None:

@@ -75,10 +75,11 @@ def read_dataset(
     found = find_labels(root, beside=study is not None)
     pictures = read_images(name, root, layout, only=list_wanted_images(study, found), labels=found)
     collection = pictures.collection
-    left_out = {} if study is not None and not found.beside else count_by_kind(pictures.ignored)
-    study = place_study(study or Study(), collection.position.keys())
     purpose = Purpose(collection, pictures.captions, DatasetPart.parse(name), skip_unreadable)
     labels = found.read(purpose)
+    ignored = pictures.ignored - labels.used
+    left_out = {} if study is not None and not found.beside else count_by_kind(ignored)
+    study = place_study(study or Study(), collection.position.keys())
     strays = [pictures.strays] * bool(pictures.strays)
     wrong = [
         BadFile(file, [*problems, *strays])

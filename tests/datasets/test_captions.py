@@ -124,7 +124,7 @@ def test_label_files_go_first_and_that_is_said(tmp_path):
     (tmp_path / "labels.csv").write_text("query_id,item_id,label_set,text\nq,a,long,red\n")
     found = datasets.load("mine", tmp_path)
     assert [(query.query_id, query.text) for query in found.all_queries] == [("q", "red")]
-    said = "texts of caption, text in archives of pictures, because there is labels.csv"
+    said = "texts of caption, text in Parquet tables, because there is labels.csv"
     assert found.unread == (said,)
     assert check(tmp_path)["texts that are no queries"] == (None, said)
 

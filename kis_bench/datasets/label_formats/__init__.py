@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kis_bench.datasets.label_formats.label_format import (
+    IN_TABLES,
     DatasetFolder,
     LabelFormat,
     Labels,
@@ -55,8 +56,8 @@ class FoundLabels:
             said = f"{self.form.about} has no parts, so that all of it is read"
             labels.remarks.append(f"{said}, whatever the dataset's name asks for")
         names = dict.fromkeys(one.label_set for texts in purpose.packed.values() for one in texts)
-        if names and self.beside:
-            said = f"texts of {list_first_names([*names], 5)} in archives of pictures"
+        if names and self.form is not None and self.form.name != IN_TABLES:
+            said = f"texts of {list_first_names([*names], 5)} in Parquet tables"
             labels.unread.append(f"{said}, because there is {self.files[0].name}")
         return labels
 

@@ -18,6 +18,7 @@ from kis_bench.errors import BadFile
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.records import Collection, Query
 
+IN_TABLES = "packed"  #: the form that is read with the pictures
 MOST_TABLES = 100  #: of one kind in a folder, which are looked into
 ANNOTATION_FOLDERS = ("annotations", "captions")  #: of a dataset folder, where labels may lie
 
@@ -31,6 +32,7 @@ class Labels:
     problems: dict[Path, list[str]] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)  # texts that are no queries, and why
     remarks: list[str] = field(default_factory=list)  # what was counted
+    used: Counter[str] = field(default_factory=Counter)  # suffix -> files with texts in archives
     searched: frozenset[str] | None = None  # items of the split that is read; None: all there are
 
 

@@ -9,6 +9,7 @@ from kis_bench.datasets.captions import read_caption_sets
 from kis_bench.datasets.image_lists import IMAGE_LIST
 from kis_bench.datasets.label_formats.caption_queries import ask_captions
 from kis_bench.datasets.label_formats.label_format import (
+    IN_TABLES,
     DatasetFolder,
     LabelFormat,
     Labels,
@@ -31,7 +32,7 @@ def read_packed_texts(files: Sequence[Path], purpose: Purpose) -> Labels:
 
 
 FORMAT = LabelFormat(
-    "packed",
+    IN_TABLES,
     "Parquet tables of pictures",
     99,
     find_packed_texts,
