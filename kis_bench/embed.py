@@ -8,6 +8,7 @@ from typing import Any
 
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.passes import ImagePass, Pass, TextPass
+from kis_bench.encoders.prompts import strip_prompts
 from kis_bench.encoders.protocol import Encoder, SavedEncoder
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection, Embeddings, Query, digest
@@ -87,7 +88,9 @@ def describe_encoder(encoder: Encoder) -> Callable[[], dict[str, object]]:
 
 
 def images_entry(collection: Collection, key: str, store: Store) -> Entry:
-    return store.entry(collection.name, collection.fingerprint, key, "images", collection.ids)
+    """The place of a collection's vectors; models that differ in their prompts share it."""
+    own = strip_prompts(key)
+    return store.entry(collection.name, collection.fingerprint, own, "images", collection.ids)
 
 
 def texts_entry(

@@ -121,6 +121,13 @@ OPTIONS = (
         many=True,
     ),
     Option(
+        "prompt",
+        'also measure each model with this prompt around its texts, as MODEL+NAME, such as photo="a photo of {}"; '
+        "repeatable; several of one NAME are averaged",
+        "NAME=PROMPT",
+        many=True,
+    ),
+    Option(
         "dataset",
         "search this dataset: a name, a folder, or NAME=FOLDER; repeatable (default: all declared); exit "
         "code 2 if it isn't there",

@@ -361,6 +361,9 @@ class Checkpoint:
         False  # left out unless it is named, or a dataset with people's judgments is here
     )
     thesis_name: str = ""  # what M3RT calls it in code and figures
+    prompts: tuple[
+        str, ...
+    ] = ()  # what stands around each text, with {} for it; several are averaged
 
     @cached_property
     def origin(self) -> Source:

@@ -18,6 +18,7 @@ from kis_bench.encoders.back_ends import back_ends, find_back_end, list_packages
 from kis_bench.encoders.batching import free
 from kis_bench.encoders.catalogue import catalogue, find, nameless, read_models
 from kis_bench.encoders.decoding import name_scaled, scale_decoding
+from kis_bench.encoders.prompts import name_prompted, use_prompts
 from kis_bench.encoders.protocol import Encoder, SavedEncoder
 from kis_bench.encoders.replicas import join_replicas, split_devices
 from kis_bench.errors import KisBenchError, NotReady
@@ -131,7 +132,9 @@ def load(
     encoder = join_replicas(
         [back_end.load(checkpoint, one, precision) for one in split_devices(device)]
     )
-    return scale_decoding(encoder, back_end) if decode == SCALED else encoder
+    if decode == SCALED:
+        encoder = scale_decoding(encoder, back_end)
+    return use_prompts(encoder, checkpoint)
 
 
 class LazyEncoder:
@@ -163,6 +166,8 @@ class LazyEncoder:
         self._key: str | None = back_end.key(checkpoint, precision)
         if self._key is not None and decode == SCALED and back_end.tells_side:
             self._key = name_scaled(self._key)
+        if self._key is not None and not checkpoint.image_only:
+            self._key = name_prompted(self._key, checkpoint.prompts)
 
     @property
     def encoder(self) -> Encoder:

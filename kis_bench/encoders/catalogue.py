@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.encoders.back_ends import back_ends, list_forms
+from kis_bench.encoders.prompts import check_prompt
 from kis_bench.errors import BadFile, UnknownName
 from kis_bench.files.toml_tables import read_toml
 from kis_bench.records import Checkpoint, Source
@@ -27,7 +28,8 @@ NUMBERS = {
     "with_judgments": bool,
 }
 TYPES: dict[str, Any] = {
-    field.name: NUMBERS.get(field.name, str) for field in dataclasses.fields(Checkpoint)
+    **{field.name: NUMBERS.get(field.name, str) for field in dataclasses.fields(Checkpoint)},
+    "prompts": tuple,
 }
 
 
@@ -42,6 +44,8 @@ def read_models(file: Path) -> list[Checkpoint]:
     found: list[Checkpoint] = []
     for number, row in enumerate(read_toml(file).get("model", []), start=1):
         name, unknown = row.get("name"), sorted(set(row) - set(TYPES))
+        if isinstance(row.get("prompts"), list):
+            row = {**row, "prompts": tuple(map(str, row["prompts"]))}
         if not isinstance(name, str) or not name:
             problems.append(f"[[model]] {number}: name is missing")
         elif unknown:
@@ -52,11 +56,13 @@ def read_models(file: Path) -> list[Checkpoint]:
             )
         elif any(earlier.name == name for earlier in found):
             problems.append(f"[[model]] {number}: {name} is there twice")
+        elif said := list(filter(None, map(check_prompt, map(str, row.get("prompts", ()))))):
+            problems.append(f"[[model]] {number} ({name}): {said[0]}")
         elif "source" in row:
             source = Source.read(row["source"]).starting_at(file.parent)
             found.append(complete_row(Checkpoint(**{**row, "source": source.text}), file.parent))
-        elif name in catalogue():
-            found.append(dataclasses.replace(catalogue()[name], **row))
+        elif (base := name if "prompts" not in row else name.rpartition("+")[0]) in catalogue():
+            found.append(dataclasses.replace(catalogue()[base], **row))
         else:
             problems.append(f"[[model]] {number}: {name} is not in the catalogue; give its source")
     if problems:

@@ -37,6 +37,8 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
         text: str = getattr(checkpoint, fact)
         return "" if privacy and text != getattr(known, fact, None) else text
 
+    if checkpoint.prompts:
+        own["prompts"] = [] if privacy else [*checkpoint.prompts]
     function = {"own_key": encoder.own_key, "row": checkpoint.name} if encoder.is_function else {}
     return {
         "source": checkpoint.source,

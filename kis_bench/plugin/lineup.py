@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ from typing import TypeVar
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.datasets.layouts import choose_layout
+from kis_bench.encoders.prompts import add_prompts, prompt_model
 from kis_bench.errors import BadFile, KisBenchError, UnknownName, spell_option
 from kis_bench.records import Checkpoint
 
@@ -35,6 +36,7 @@ class LineUp:
         model_names: Sequence[str] = (),
         dataset_names: Sequence[str] = (),
         label_sets: Sequence[str] = (),
+        prompts: Mapping[str, Sequence[str]] | None = None,
         data: Path | None = None,
         problems: list[KisBenchError] | None = None,
     ) -> LineUp:
@@ -44,6 +46,7 @@ class LineUp:
         people's judgments is here.
 
         Args:
+            prompts: by name; with each of them each model takes part as ``MODEL+NAME``, too.
             problems: takes what is wrong with single names, which then don't take part; None: the first one raises.
 
         Raises:
@@ -53,7 +56,11 @@ class LineUp:
         """
         wrong: list[KisBenchError] = []
         chosen = [
-            *make_each(dict.fromkeys(model_names), lambda name: encoders.find(name, models), wrong)
+            *make_each(
+                dict.fromkeys(model_names),
+                lambda name: find_prompted(name, models, prompts or {}),
+                wrong,
+            )
         ]
         if not model_names:
             chosen = [*models] or list_default_models()
@@ -62,10 +69,8 @@ class LineUp:
         rows = [*make_each(rows, check_row_layout, wrong)]
         if not model_names and not dataset_names and not any(map(is_judged, rows)):
             chosen = [one for one in chosen if not one.with_judgments] or chosen
-        kept_models, kept_rows = (
-            drop_twins("models", chosen, wrong),
-            drop_twins("datasets", rows, wrong),
-        )
+        kept_models = add_prompts(drop_twins("models", chosen, wrong), prompts or {})
+        kept_rows = drop_twins("datasets", rows, wrong)
         if wrong and problems is None:
             raise wrong[0]
         if problems is not None:
@@ -155,6 +160,16 @@ class LineUp:
         if absent and not detailed:
             lines.append(f"kis-bench: not here: {' and '.join(absent)}; -v says how to get them")
         return lines
+
+
+def find_prompted(
+    name: str, models: Sequence[Checkpoint], prompts: Mapping[str, Sequence[str]]
+) -> Checkpoint:
+    """The model of a name, which may be ``MODEL+NAME`` with one of the prompts."""
+    base, _, prompt = name.rpartition("+")
+    if base and prompt in prompts and all(row.name != name for row in models):
+        return prompt_model(encoders.find(base, models), prompt, prompts[prompt])
+    return encoders.find(name, models)
 
 
 def list_that_fit(start: str, names: Sequence[str], width: int = HEADER_CELLS) -> str:

@@ -12,6 +12,7 @@ from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.encoders.decoding import UNTOLD_SIDE
+from kis_bench.encoders.prompts import parse_prompts
 from kis_bench.encoders.replicas import split_devices
 from kis_bench.errors import KisBenchError, NotReady, spell_option
 from kis_bench.plugin.lineup import LineUp
@@ -70,6 +71,7 @@ def line_up(config: pytest.Config) -> LineUp:
                     row for rows in config.hook.pytest_kis_datasets(config=config) for row in rows
                 ],
                 model_names=option.kis_model,
+                prompts=parse_prompts(option.kis_prompt),
                 dataset_names=option.kis_dataset,
                 label_sets=option.kis_labels,
                 data=option.kis_data,

@@ -135,6 +135,10 @@ def tell_model(run: Run, name: str, about: Facts) -> str:
     if decode := about.get("decode"):
         how = f"in full, for {UNTOLD_SIDE}" if decode == FULL else escape(decode)
         said.append(f"JPEG files decoded {how}")
+    if prompts := about.get("prompts"):
+        averaged = ", whose vectors were averaged and scaled to length 1" * (len(prompts) > 1)
+        shown = enumerate_words(f'"{escape(prompt)}"' for prompt in prompts)
+        said.append(f"texts put into {shown}{averaged}")
     if read := about.get("read"):
         said.append(
             f"vectors made elsewhere, read from files: {enumerate_words(map(escape, read))}"
