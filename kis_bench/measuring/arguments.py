@@ -71,7 +71,7 @@ def check_unit_vectors(ids: Sequence[str], vectors: Vectors, kind: str) -> None:
     try:
         require_unit_vectors(ids, vectors, kind=kind)
     except BadVector as error:
-        remedy = "v / np.linalg.norm(v, axis=-1, keepdims=True) has length 1 unless v is 0"
+        remedy = "normalise=True divides by the length, unless that is 0"
         raise BadVector(f"{error}; {remedy}") from None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kis_bench.encoders.vectors.unit_rows import describe_lengths, scale_to_unit
 from kis_bench.errors import KisBenchError
 from kis_bench.measuring.arguments import (
     as_float32,
@@ -34,6 +35,7 @@ def rank(
     model: str = "model",
     dataset: str = "dataset",
     label_set: str = "queries",
+    normalise: bool = False,
     top_k: int = NAMED_ITEMS,
     engine: str | MakeEngine = NumpyEngine.name,
 ) -> KnownItems:
@@ -43,7 +45,7 @@ def rank(
     highest one.
 
     Args:
-        image_vectors: unit vectors, ``[n, d]`` or ``[n, v, d]``.
+        image_vectors: unit vectors of any type of numbers, ``[n, d]`` or ``[n, v, d]``.
         text_vectors: unit vectors, ``[q, d]``.
         targets: for each text the position of its image, or, with ``item_ids``, its id; or several of them,
             the best-placed of which counts.
@@ -53,6 +55,8 @@ def rank(
         model: name of the model in tables.
         dataset: name of the dataset in tables.
         label_set: name of the label set in tables.
+        normalise: divides vectors by their lengths first, as float32, so that they may have any, and float16 ones lose
+            what rounding left; what was done stands in ``provenance``.
         top_k: how many of the best images to name for each text.
         engine: what multiplies for ranks, as `kis_bench.ranking.target_ranks` takes it; ranks are the same.
 
@@ -72,6 +76,15 @@ def rank(
         raise KisBenchError(f"{len(images)} images and {len(texts)} texts; one of each is needed")
     images, texts = images.reshape(len(images), -1, images.shape[-1]), texts[:, None]
     ids, queries = as_ids(item_ids, len(images), "item"), as_ids(query_ids, len(texts), "query")
+    read = []
+    if normalise:
+        images, lengths = scale_to_unit(images)
+        texts, of_texts = scale_to_unit(texts)
+        both = (("image_vectors", image_vectors, lengths), ("text_vectors", text_vectors, of_texts))
+        for name, given, own in both:
+            kind = np.asarray(given).dtype
+            numbers = f"{len(own):,} vectors of {images.shape[2]:,} numbers, {kind}"
+            read.append(f"{name}: {numbers}, {describe_lengths(own)}")
     check_unit_vectors(ids, images, "image")
     check_unit_vectors(queries, texts, "text")
     if groups is not None and len(groups) != len(ids):
@@ -95,6 +108,7 @@ def rank(
     ranks = replace(ranks, relevant_best=none, relevant_worst=none)
     columns = make_columns(model, dataset, collection, asked, embedded, ranks)
     about = {"dim": images.shape[2], "note": "Vectors were made elsewhere."}
+    about |= {"read": read} if read else {}
     provenance = {
         "models": {model: {**about, **describe_engine(make_engine)}},
         "datasets": {

@@ -163,6 +163,31 @@ def test_ranks_of_vectors_from_elsewhere(v):
     assert mrr == pytest.approx(np.mean(1 / own.rank))
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_vectors_of_any_length_are_made_unit_vectors(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    images, texts = (7 * rng.standard_normal((n, 2, 16)).astype(kind) for n in (40, 9))
+    texts = texts[:, 0]
+    found = rank(images, texts, range(9), normalise=True)
+    unit = [
+        each.astype(np.float32) / np.linalg.norm(each.astype(np.float32), axis=-1, keepdims=True)
+        for each in (images, texts)
+    ]
+    scores = np.einsum("nvd,qd->qnv", *(each.astype(np.float64) for each in unit)).max(axis=2)
+    own = scores[np.arange(9), np.arange(9)]
+    assert found.ranks.rank.tolist() == (1 + (scores > own[:, None]).sum(axis=1)).tolist()
+    np.testing.assert_allclose(found.ranks.target_score, own, atol=1e-6)
+    said = found.provenance["models"]["model"]["read"]
+    assert said[0].startswith(f"image_vectors: 40 vectors of 16 numbers, {kind}, all made length 1")
+    run = read_run(write_run(tmp_path, found))
+    assert run.provenance["models"]["model"]["read"] == said
+    again = rank(*unit, range(9), normalise=True)
+    assert "taken as they are" in again.provenance["models"]["model"]["read"][0]
+    images[3] = 0
+    with pytest.raises(BadVector, match="image '3' has length zero; normalise=True divides"):
+        rank(images, texts, range(9), normalise=True)
+
+
 def test_a_run_of_vectors_from_elsewhere(tmp_path):
     vectors = unit(np.random.default_rng(0).standard_normal((6, 4)))
     names = ("one", "two")
@@ -187,7 +212,7 @@ EYE = np.eye(4, dtype=np.float32)
             (EYE, EYE * 2, [0] * 4),
             {},
             BadVector,
-            r"text '0' has a length other than 1.*linalg\.norm",
+            "text '0' has a length other than 1.*normalise=True",
         ),
         ((EYE, EYE, [0]), {}, KisBenchError, "1 targets for 4 texts"),
         ((EYE, EYE, [0, 1, 2, 4]), {}, KisBenchError, r"query '3': target 4 \(int\).*0 to 3"),

@@ -17,6 +17,7 @@ from kis_bench.encoders.vectors.unit_rows import (
     LEAST_LENGTH,
     MOST_LENGTH,
     UnitRows,
+    describe_lengths,
     measure_lengths,
 )
 from kis_bench.errors import BadFile, BadVector, KisBenchError
@@ -77,13 +78,7 @@ class Side:
             files[0].name if len(files) == 1 else f"{files[0].parent.name} ({len(files):,} files)"
         )
         types = " and ".join(sorted({str(part.dtype) for part in parts}))
-        finite = self.lengths[np.isfinite(self.lengths)]
-        off = f"{np.abs(finite - 1).max(initial=0):.2g}"
-        done = (
-            f"taken as they are, lengths differ from 1 by at most {off}"
-            if self.scales is None
-            else f"all made length 1, from which they differed by at most {off}"
-        )
+        done = describe_lengths(self.lengths)
         return f"{name}: {m:,} vectors of {self.table.dim:,} numbers, {types}, {done}"
 
 

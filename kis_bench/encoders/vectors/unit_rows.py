@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.ranking.unit_vectors import LENGTH_ROUNDING
 from kis_bench.records import Float32s, Float64s, Int64s
 
 READ_BYTES = 4 * 2**20  #: of float32 that are looked at in one go
@@ -65,6 +66,31 @@ class UnitRows(np.lib.mixins.NDArrayOperatorsMixin):
                 some = places == place
                 found[some] = take_from_part(self.parts[place], rows[some] - self.starts[place])
         return found if self.lengths is None else found / self.lengths[rows][:, :, None]
+
+
+def scale_to_unit(vectors: Float32s) -> tuple[Float32s, Float64s]:
+    """Vectors ``[n, v, d]`` divided by their lengths, unless all are 1 already; also these lengths ``[n, v]``.
+
+    Those that have no length, or more than can be divided by, stay as they are.
+    """
+    lengths = measure_lengths([vectors])
+    if np.abs(lengths - 1).max(initial=0) <= LENGTH_ROUNDING:
+        return vectors, lengths
+    fit = (lengths >= LEAST_LENGTH) & (lengths <= MOST_LENGTH)
+    scales = np.where(fit, lengths, 1).astype(np.float32)
+    return vectors / scales[:, :, None], lengths
+
+
+def describe_lengths(lengths: Float64s) -> str:
+    """What is done to vectors of these lengths, in words for runs and terminals.
+
+    >>> describe_lengths(np.array([[0.5], [2.0]]))
+    'all made length 1, from which they differed by at most 1'
+    """
+    off = np.abs(lengths[np.isfinite(lengths)] - 1).max(initial=0)
+    if off <= LENGTH_ROUNDING:
+        return f"taken as they are, lengths differ from 1 by at most {off:.2g}"
+    return f"all made length 1, from which they differed by at most {off:.2g}"
 
 
 def take_from_part(part: NDArray[Any], rows: Int64s) -> Float32s:
