@@ -24,6 +24,7 @@ class Caption(NamedTuple):
     label_set: str
     text: str
     where: str = "line {}"  # around the number, in messages
+    annotator: str | None = None
 
     @property
     def place(self) -> tuple[str, str]:

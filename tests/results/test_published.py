@@ -114,3 +114,19 @@ def test_what_will_be_measured_of_queries_is_known_by_their_number():
         sizes = pd.DataFrame([cell] * n).groupby(["model", "dataset", "label_set"]).size()
         figures = list_figures(sizes)
         assert len(comparable(published, figures)) == kept
+
+
+@pytest.mark.parametrize(
+    ("dataset", "n_items", "n"), [("flickr30k", 1000, 5000), ("coco", 5000, 25_010)]
+)
+def test_recall_of_the_usual_test_splits_is_known(dataset, n_items, n):
+    """Of seven models at three cut-offs; another split, or five texts of each picture, is another set."""
+    file = FILE.with_name("openclip.csv")
+    published = read_published([file], {dataset: {"n_items": n_items}})
+    assert len(published) == 3 * published.model.nunique() == 21
+    assert len(read_published([file], {dataset: {"n_items": n_items + 1}})) == 0
+    for model in published.model.unique():
+        cell = {"model": model, "dataset": dataset, "label_set": "captions"}
+        for queries, kept in ((n, 3), (n - 10, 0)):
+            sizes = pd.DataFrame([cell] * queries).groupby(["model", "dataset", "label_set"]).size()
+            assert len(comparable(published, list_figures(sizes))) == kept

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +19,7 @@ from kis_bench.datasets.label_formats.label_format import (
 from kis_bench.datasets.label_formats.picture_names import PictureNames
 from kis_bench.datasets.near_ids import NearIds
 from kis_bench.errors import BadFile, spell_option
+from kis_bench.files.garbage import collecting_no_garbage
 from kis_bench.records import Collection, Query, count_things
 
 CAPTIONS = "captions"  #: the label set of what a file says of pictures
@@ -40,6 +39,7 @@ class CaptionTable:
     within: str = ""  # a folder of pictures; if it is there, its pictures alone are searched
     only_within: bool = False  # texts of other pictures aren't read, and the folder has to be there
     folders_count: bool = True  # else the last part of a name tells the picture
+    aliases: dict[str, list[str]] = field(default_factory=dict)  # other names it may have
     problems: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -89,7 +89,7 @@ def join_pictures(
     problems: list[str] = []
     missing: list[str] = []
     for name in dict.fromkeys((*table.texts, *(table.pictures or ()))):
-        found = names.find(name)
+        found = names.find_first((name, *table.aliases.get(name, ())))
         if table.within and len(found) > 1:
             found = [item for item in found if item.startswith(f"{table.within}/")] or found
         if len(found) == 1:
@@ -172,19 +172,20 @@ def ask_captions(
     labels = Labels()
     empty, repeated = Counter[str](), Counter[str]()
     for item in collection.ids:
-        numbers, seen = Counter[str](), set[tuple[str, str]]()
+        numbers, seen = Counter[str](), set[tuple[str, str | None, str]]()
         for one in captions.get(item, ()):
             number = numbers[one.label_set]
             numbers[one.label_set] += 1
             if not one.text:
                 empty[one.label_set] += 1
-            elif (one.label_set, one.text) in seen:
+            elif (one.label_set, one.annotator, one.text) in seen:
                 repeated[one.label_set] += 1
             else:
-                query = Query(f"{item}#{number}", (item,), one.label_set, one.text)
+                about = (one.label_set, one.text, one.annotator)
+                query = Query(f"{item}#{number}", (item,), *about)
                 labels.queries.append(query)
                 labels.places.append(one.place)
-            seen.add((one.label_set, one.text))
+            seen.add((one.label_set, one.annotator, one.text))
     counted = [f"{n:,} empty of {name}" for name, n in empty.items()]
     counted += [f"{n:,} of {name} that their picture has already" for name, n in repeated.items()]
     lost = [texts for item, texts in captions.items() if item not in collection.position]
@@ -221,18 +222,6 @@ def make_caption_format(
         return tuple(sets) or (CAPTIONS,)
 
     return LabelFormat(name, about, turn, find, list_sets, read_queries, deep=deep)
-
-
-@contextmanager
-def collecting_no_garbage() -> Iterator[None]:
-    """Looks for no cycles, of which tables have none, while millions of records are made: half the time."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 def remember_last(read: ReadCaptions) -> ReadCaptions:

@@ -242,9 +242,7 @@ def parse_number(name: str) -> int | None:
 
 
 FORMAT = LabelFormat(
-    "labels",
-    "labels.csv",
-    0,
+    *("labels", "labels.csv", 0),
     lambda folder: find_label_files(folder.root),
     lambda files, split: read_label_sets(files),
     lambda files, purpose: read_labels(files, purpose.collection),

@@ -24,6 +24,10 @@ class PictureNames:
             found.setdefault(item.rpartition("/")[2], []).append(item)
         return found
 
+    def find_first(self, names: Sequence[str]) -> list[str]:
+        """The items that the first of several names may mean by which there is one."""
+        return next(filter(None, map(self.find, names)), [])
+
     def find(self, written: str) -> list[str]:
         """The items that a name may mean: as it is, or below other folders; where it leads elsewhere, by its end."""
         if written in self.known:

@@ -1,0 +1,107 @@
+"""What people wrote in Label Studio, as its exports have it."""
+
+import json
+
+import pytest
+from builders import draw_pictures
+
+from kis_bench import datasets
+from kis_bench.errors import BadFile
+
+UPLOADED = "/data/upload/1/0a1b2c3d-my_cat.png"
+LOCAL = "/data/local-files/?d=pictures/a%20dog.png"
+
+
+@pytest.fixture
+def folder(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    draw_pictures(tmp_path / "images", "my_cat.png", "a dog.png", "ffffffff-x.png")
+    return tmp_path
+
+
+def record(picture, value, annotator=1, **more):
+    """As JSON-MIN has it: of a task that nobody annotated, too."""
+    keys = {"annotator": annotator, "annotation_id": annotator and annotator + 10}
+    answer = {} if value is None else {"caption": value}
+    return {"id": 1, "captioning": picture, **keys, **answer, "lead_time": 2.5, **more}
+
+
+def task(picture, *annotations):
+    """As the full export has it."""
+    return {
+        "id": 1,
+        "data": {"captioning": picture, "caption": "prefilled"},
+        "annotations": [
+            {
+                "id": i,
+                "completed_by": by,
+                "was_cancelled": cancelled,
+                "result": [
+                    {
+                        "type": "textarea",
+                        "from_name": "caption",
+                        "to_name": "image",
+                        "value": {"text": texts},
+                    }
+                ]
+                * bool(texts),
+            }
+            for i, (by, texts, cancelled) in enumerate(annotations)
+        ],
+        "predictions": [],
+    }
+
+
+def load(folder):
+    found = datasets.load("mine", folder)
+    asked = [(q.query_id, q.text, q.annotator, q.label_set) for q in found.all_queries]
+    return found, asked
+
+
+def test_records_of_json_min_are_read_with_their_annotators(folder):
+    records = [
+        record(UPLOADED, "a cat"),
+        record(UPLOADED, "the  cat ", 2),
+        record(LOCAL, {"text": ["a dog", "runs"]}),
+        record("s3://bucket/ffffffff-x.png", None),
+    ]
+    (folder / "project-1-at-2026-11-29.json").write_text(json.dumps(records))
+    found, asked = load(folder)
+    assert asked == [
+        ("a dog#0", "a dog", "1", "caption"),
+        ("a dog#1", "runs", "1", "caption"),
+        ("my_cat#0", "a cat", "1", "caption"),
+        ("my_cat#1", "the  cat", "2", "caption"),
+    ]
+    assert found.remarks[0] == "project-1-at-2026-11-29.json: 1 record without an answer"
+    assert "1 picture without a text, which are searched all the same" in found.remarks
+
+
+def test_a_text_of_a_task_that_nobody_annotated_is_no_query(folder):
+    records = [record(UPLOADED, "a cat"), record(LOCAL, "prefilled", None)]
+    (folder / "export.json").write_text(json.dumps(records))
+    found, asked = load(folder)
+    assert asked == [("my_cat#0", "a cat", "1", "caption")]
+    assert found.remarks[0].startswith("export.json: 1 record that nobody annotated has a text all")
+
+
+def test_the_full_export_goes_first_and_has_no_prefilled_texts(folder):
+    tasks = [
+        task(UPLOADED, (1, ["a cat"], False), (2, ["cancelled"], True), ({"id": 3}, ["b"], False)),
+        task(LOCAL, (1, [], False)),
+    ]
+    (folder / "full.json").write_text(json.dumps(tasks))
+    (folder / "min.json").write_text(json.dumps([record(UPLOADED, "a cat")]))
+    found, asked = load(folder)
+    assert asked == [("my_cat#0", "a cat", "1", "caption"), ("my_cat#1", "b", "3", "caption")]
+    assert found.remarks[0] == "full.json: 1 record without an answer"
+
+
+def test_what_cannot_be_told_is_asked(folder):
+    records = [record(UPLOADED, None, title="a", note="b")]
+    (folder / "export.json").write_text(json.dumps(records))
+    with pytest.raises(BadFile, match="isn't told by title, note; export the project as JSON"):
+        load(folder)
+    (folder / "export.json").write_text(json.dumps([record("no picture", "a")]))
+    with pytest.raises(BadFile, match=r"\[0\]: no value is the path of a picture"):
+        load(folder)
