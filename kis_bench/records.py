@@ -285,6 +285,9 @@ class Ranks:
         np.int64
     ]  # [q, r] of the best-placed item of each wider set; 0: the query has none
     relevant_worst: Int64s
+    top_scores: Float64s | None = (
+        None  # [q, k] of the best items, good to rounding in float64; where they are asked for
+    )
 
     def __repr__(self) -> str:
         n = len(self.rank)

@@ -185,11 +185,18 @@ def measure_known_items(
         deepest = max(top_k, fused_depth and fused_depth + 1)
         ranks = steps.rank(
             lambda: rank_queries(
-                collection, chosen, items, texts, wider, top_k=deepest, make_engine=make_engine
+                collection,
+                chosen,
+                items,
+                texts,
+                wider,
+                top_k=deepest,
+                top_scores=bool(fused_depth),
+                make_engine=make_engine,
             )
         )
-    top_list = make_top_list(texts.vectors[:, 0], items.vectors, ranks) if fused_depth else None
-    ranks = replace(ranks, top_items=ranks.top_items[:, :top_k])
+    top_list = make_top_list(ranks) if fused_depth else None
+    ranks = replace(ranks, top_items=ranks.top_items[:, :top_k], top_scores=None)
     shown = hide_queries(chosen, dataset.all_queries) if privacy else chosen
     columns = make_columns(
         encoder.name, dataset.name, collection, shown, texts, ranks, privacy=privacy
@@ -227,6 +234,7 @@ def rank_queries(
     wider: Sequence[Sets],
     *,
     top_k: int = NAMED_ITEMS,
+    top_scores: bool = False,
     make_engine: MakeEngine = NumpyEngine,
 ) -> Ranks:
     """Ranks the queries' items, groups and ``wider`` sets in one pass."""
@@ -240,6 +248,7 @@ def rank_queries(
             groups=collection.groups,
             relevant=wider,
             top_k=top_k,
+            top_scores=top_scores,
             engine=make_engine,
             advance=step.advance,
         )

@@ -24,6 +24,7 @@ from kis_bench.ranking.exact_scores import (
 )
 from kis_bench.records import Float32s, Float64s, Int64s
 
+BLOCK_VECTORS, LEAST_VECTORS = 2048, 256  #: of a block of items; the latter where threads share few
 SHARE_OF_FEW = 1 / 4  #: of the vectors of a block, which are copied alone
 
 
@@ -141,3 +142,9 @@ def round_length(length: float) -> float:
     """A length that is no shorter and at most a thousandth longer, one for many: what follows from it is known then."""
     mantissa, exponent = math.frexp(length)
     return math.ldexp(math.ceil(mantissa * 2**10), exponent - 10)
+
+
+def choose_width(n: int, v: int, threads: int) -> int:
+    """Items in a block: few enough for the cache, and for several blocks for each thread."""
+    shared = -(-n * v // (4 * threads)) if threads > 1 else n * v
+    return max(1, min(BLOCK_VECTORS, max(shared, LEAST_VECTORS)) // v)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kis_bench.ranking.blocks import Block, find_longest, read_block
+from kis_bench.ranking.blocks import Block, choose_width, find_longest, read_block
 from kis_bench.ranking.decisions import Decided, Mark, decide_pairs, join_vectors
 from kis_bench.ranking.engines import BlockScores, Compared, Engine, MakeEngine, NumpyEngine
 from kis_bench.ranking.equal_items import EqualItems
@@ -21,7 +21,6 @@ from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 from kis_bench.threads import count_shares, share_out
 
 BLOCK_QUERIES = 1024
-BLOCK_VECTORS, LEAST_VECTORS = 2048, 256  #: of a block of items; the latter where threads share few
 #: Pairs that float32 leaves open in a block, from which on there may be many equal items, if they are this share of
 #: all, too: four times what targets drawn at random leave open.
 MANY_PAIRS, SHARE_OF_PAIRS = 2**10, 1 / 256
@@ -69,6 +68,8 @@ class Panel:
         block_queries: int | None,
         block_items: int | None,
         advance: Callable[[int], None] | None = None,
+        *,
+        scored: bool,
     ) -> Ranks:
         """The pass over the items, or over the queries where all items are ordered."""
         q, (n, *inner, d) = len(self.queries), self.items.shape
@@ -88,7 +89,9 @@ class Panel:
         if own and block_queries is block_items is None and suits_whole_order(self.equal, k):
             block = read_block(self.items, slice(0, n))
             longest = find_longest(block, self.query_lengths, self.first)
-            self.whole = WholeOrder(self.equal, block, self.query_lengths, longest, k)
+            self.whole = WholeOrder(
+                self.equal, block, self.query_lengths, longest, k, scored=scored
+            )
             width, starts, count = n, range(0, q, self.whole.step), self.count_queries
         self.width = min(width, max(1, n))
         self.groups = None if self.codes is None else GroupMarks(self.codes, self.width, q)
@@ -96,12 +99,13 @@ class Panel:
             counts += found
             if advance is not None:
                 advance(scores)
-        return self.make_ranks(counts, k)
+        return self.make_ranks(counts, k, scored)
 
-    def make_ranks(self, counts: Int64s, k: int) -> Ranks:
+    def make_ranks(self, counts: Int64s, k: int, scored: bool) -> Ranks:
         q, (above, level) = len(self.queries), counts[0]
-        found = [top.ordered() for top in self.tops] if self.whole is None else [self.whole.named]
-        named = np.concatenate([np.zeros((0, k), np.int64), *found])
+        found = [(np.zeros((0, k), np.int64), np.zeros((0, k)))]
+        found += [top.list_best() for top in self.tops] if self.whole is None else [self.whole.best]
+        named, named_scores = (np.concatenate(each) for each in zip(*found, strict=True))
         best, worst = 1 + above, above + level
         places = np.zeros((len(self.wider), 2, q), np.int64)  # 0: the query has no wider set
         for place, m in zip(places, self.wider, strict=True):
@@ -125,6 +129,7 @@ class Panel:
             group_worst,
             places[:, 0].T,
             places[:, 1].T,
+            named_scores if scored else None,
         )
 
     def count_block(self, start: int) -> tuple[Int64s, int]:
@@ -237,9 +242,3 @@ def count_items(block: Block, compared: Compared, decided: Decided) -> Int64s:
     found = np.bincount(places, weights, minlength=2 * q).astype(np.int64).reshape(2, q)
     found[0] += compared.counts
     return found
-
-
-def choose_width(n: int, v: int, threads: int) -> int:
-    """Items in a block: few enough for the cache, and for several blocks for each thread."""
-    shared = -(-n * v // (4 * threads)) if threads > 1 else n * v
-    return max(1, min(BLOCK_VECTORS, max(shared, LEAST_VECTORS)) // v)

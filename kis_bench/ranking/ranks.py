@@ -34,6 +34,7 @@ def target_ranks(
     groups: Sequence[Hashable] | None = None,
     relevant: Sequence[Sequence[Sequence[int]]] = (),
     top_k: int = 0,
+    top_scores: bool = False,
     block_queries: int | None = None,
     block_items: int | None = None,
     engine: str | MakeEngine = "numpy",
@@ -54,6 +55,7 @@ def target_ranks(
             or near-duplicates; empty for a query that has none. Ranked in the same pass by the same formulas, but
             items of one set are no rivals of one another: only others that tie count for ``worst``.
         top_k: how many of the best items to name; equal scores in the order of the items.
+        top_scores: whether their scores are wanted, too.
         block_queries: queries in a block of scores. It changes speed and memory, never a result.
         block_items: items in a block of scores, likewise.
         engine: ``"numpy"``, ``"torch"`` (on a GPU where there is one), or what makes an engine, such as
@@ -90,7 +92,7 @@ def target_ranks(
             first,
             make_engine,
         )
-        parts.append(job.ranks(top_k, block_queries, block_items, advance))
+        parts.append(job.ranks(top_k, block_queries, block_items, advance, scored=top_scores))
     return parts[0] if len(parts) == 1 else join_ranks(parts)
 
 

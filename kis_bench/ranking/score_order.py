@@ -46,10 +46,12 @@ def order_scores(
     the order of the scores themselves.
 
     Args:
-        scores: ``[m, n]``.
+        scores: ``[m, n]``. Where they can't tell the order they are overwritten by the real ones, rounded once: so
+            they don't ascend in what is returned, and are equal where the real ones are.
         bounds: how far they may be off, ``[m]``; where that is 0 all real scores of a row are 0.
         k: at most n, or the least count.
-        find_keys: of a row and some columns what sorts as their real scores do; None: these are all equal.
+        find_keys: of a row and some columns what sorts as their real scores do, as `exact_scores.exact_key` says it;
+            None: these are all equal.
         number: columns that share one have equal scores, in float64, too, ``[n]``; None: none are known.
         counts: how many columns of each row are meant, the first ones, ``[m]``; None: all.
         alone: whether others may be as high as the last of a row, which are then ordered with it.
@@ -75,8 +77,10 @@ def order_scores(
         def find_more(row: int, columns: Int64s) -> list[Any] | None:
             return find_keys(int(more[row]), columns)
 
-        rows = scores[more], bounds[more], wide, find_more, number, asked
+        again = scores[more]
+        rows = again, bounds[more], wide, find_more, number, asked
         found[more] = order_scores(*rows, alone=False)[:, :k]
+        scores[more] = again
     return found
 
 
@@ -208,8 +212,9 @@ def sort_runs(
     close[:-1] = near & (run[1:] == run[:-1])
     pairs = find_runs(close, None if number is None else number[own])
     for start, end in zip(*(each.tolist() for each in pairs), strict=True):
-        some = np.sort(own[start:end])
-        keys = find_keys(int(rows[start]), some)
+        some, row = np.sort(own[start:end]), int(rows[start])
+        keys = find_keys(row, some)
+        scores[row, some] = scores[row, some[0]] if keys is None else [key[0] for key in keys]
         if keys is not None:
             lowest = sorted(range(len(some)), key=keys.__getitem__, reverse=True)  # stable
             some = some[lowest]

@@ -104,16 +104,18 @@ class TopItems:
 
     def settle(self) -> None:
         """Keeps only the exact best k of what was seen: bounded memory when very many items score the same."""
-        best = self.ordered()
+        best, _ = self.list_best()
         row = np.repeat(np.arange(len(best)), best.shape[1])
         wanted = row * len(self.items) + best.ravel()
         have = self.kept.row * len(self.items) + self.kept.item
         self.kept = self.kept.take(np.isin(have, wanted))
 
-    def ordered(self) -> Int64s:
-        """Positions of the best k items, best first and equals by position: ``[q, k]``."""
+    def list_best(self) -> tuple[Int64s, Float64s]:
+        """Positions of the best k items, best first and equals by position, and their scores: ``[q, k]``."""
         if self.k == 0 or len(self.queries) == 0:
-            return np.zeros((len(self.queries), self.k), np.int64)
+            return np.zeros((len(self.queries), self.k), np.int64), np.zeros(
+                (len(self.queries), self.k)
+            )
         every, kept = np.unique(self.kept.item), len(self.kept.row)
         numbers = len(every) * int(np.prod(self.items.shape[1:]))
         if numbers <= MOST_NUMBERS and len(every) * len(self.queries) <= ALL_SHARE * kept:
@@ -124,25 +126,32 @@ class TopItems:
         counts = np.bincount(row, minlength=len(self.queries))
         starts = np.cumsum(counts) - counts
         # Rows of about as many candidates together, in bounded memory.
-        found, left = np.empty((len(counts), self.k), np.int64), np.argsort(-counts)
+        shape, left = (len(counts), self.k), np.argsort(-counts)
+        found, best = np.empty(shape, np.int64), np.empty(shape)
         while len(left):
             some, left = np.split(left, [max(1, ALIGNED_SCORES // int(counts[left[0]]))])
             width = np.arange(counts[some[0]])
             places = np.minimum(starts[some, None] + width, len(items) - 1)
-            found[some] = self.order_some(some, items[places], scores[places], counts[some])
-        return found
+            found[some], best[some] = self.order_some(
+                some, items[places], scores[places], counts[some]
+            )
+        return found, best
 
-    def order_all(self, items: Int64s) -> Int64s:
-        """What `ordered` returns, of items among which all candidates are: what is none is surely no better."""
+    def order_all(self, items: Int64s) -> tuple[Int64s, Float64s]:
+        """What `list_best` returns, of items among which all candidates are: what is none is surely no better."""
         block = Block(0, len(items), [gather(self.items, items)])
         whole = WholeOrder(
-            EqualItems(self.queries, block.vectors), block, self.lengths, self.longest, self.k
+            EqualItems(self.queries, block.vectors),
+            block,
+            self.lengths,
+            self.longest,
+            self.k,
+            scored=True,
         )
         for start in range(0, len(self.queries), whole.step):
             rows = slice(start, start + whole.step)
             whole.order(rows, whole.multiply(rows).best)
-        named: Int64s = items[whole.named]
-        return named
+        return items[whole.named], whole.scores
 
     def score(self, rows: Int64s, items: Int64s) -> Float64s:
         """The scores of pairs of a query and an item in float64 ``[c]``."""
@@ -155,7 +164,9 @@ class TopItems:
             scores[part] = own.reshape(-1, v).max(axis=1)
         return scores
 
-    def order_some(self, rows: Int64s, items: Int64s, scores: Float64s, counts: Int64s) -> Int64s:
+    def order_some(
+        self, rows: Int64s, items: Int64s, scores: Float64s, counts: Int64s
+    ) -> tuple[Int64s, Float64s]:
         """The best k of some queries' candidates ``[r, w]``, of each row ascending, as many as count: ``[r, k]``."""
         bounds = gamma(self.queries.shape[1], U64) * self.lengths[rows] * self.longest * SLACK
         keys = ItemKeys(self.queries[rows], self.items)
@@ -164,7 +175,7 @@ class TopItems:
             return keys.find(row, items[row, columns])
 
         best = order_scores(scores, bounds, self.k, find_keys, counts=counts)
-        return np.take_along_axis(items, best, axis=1)
+        return np.take_along_axis(items, best, axis=1), np.take_along_axis(scores, best, axis=1)
 
 
 def find_floor(scores: Float32s, k: int, error: Float64s) -> Float64s:

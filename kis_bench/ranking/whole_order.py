@@ -38,10 +38,18 @@ class WholeOrder:
         lengths: of the queries, or more ``[q]``.
         longest: of the items' vectors, or more.
         k: at most n.
+        scored: whether the scores of the best are wanted.
     """
 
     def __init__(
-        self, equal: EqualItems, block: Block, lengths: Float64s, longest: float, k: int
+        self,
+        equal: EqualItems,
+        block: Block,
+        lengths: Float64s,
+        longest: float,
+        k: int,
+        *,
+        scored: bool,
     ) -> None:
         self.equal, self.longest, self.k = equal, longest, k
         first, number = equal.numbers[0]
@@ -50,10 +58,16 @@ class WholeOrder:
         self.block = block
         #: Positions of the best items ``[q, k]``, best first and equals by position, of rows that were put in order.
         self.named = np.empty((len(lengths), k), np.int64)
+        self.scores = np.empty((len(lengths) if scored else 0, k))  # theirs
         b, v, d = block.vectors.shape
         self.wide = block.vectors.reshape(b * v, d).astype(np.float64).T
         self.bounds = gamma(d, U64) * lengths * longest * SLACK
         self.step = max(LEAST_QUERIES, PRODUCT_SCORES // max(1, b * v, block.size))
+
+    @property
+    def best(self) -> tuple[Int64s, Float64s]:
+        """What is named, and its scores."""
+        return self.named, self.scores
 
     def multiply(self, rows: slice) -> WideScores:
         """Scores of the block's items for some queries, good to their ``bounds``."""
@@ -61,7 +75,7 @@ class WholeOrder:
         return WideScores(every, self.block.vectors.shape[1])
 
     def order(self, rows: slice, scores: Float64s) -> None:
-        """Fills some rows of ``named``, by scores ``[r, b]``."""
+        """Fills some rows of ``named`` and ``scores``, by scores ``[r, b]``, which may be overwritten."""
         queries, bounds, own = (
             each[rows] for each in (self.equal.queries, self.bounds, self.equal.patterns[1])
         )
@@ -77,7 +91,9 @@ class WholeOrder:
                 )
             find = ItemKeys(queries[some], self.equal.block).find
             alike = number if copies else None
-            found[some] = order_scores(few, bounds[some], self.k, find, alike)
+            best = found[some] = order_scores(few, bounds[some], self.k, find, alike)
+            if self.scores.size:
+                self.scores[rows][some] = np.take_along_axis(few, best, axis=1)
 
 
 class WideScores:

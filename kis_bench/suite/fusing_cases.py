@@ -9,7 +9,7 @@ import pandas as pd
 
 from kis_bench.fusion import comb_sum, normalise, rank_scores, reciprocal_rank_fusion
 from kis_bench.measuring.fused_ranks import DEPTH, fuse_ranks
-from kis_bench.measuring.top_lists import TopList, make_top_list
+from kis_bench.measuring.top_lists import make_top_list
 from kis_bench.ranking import target_ranks
 from kis_bench.records import Float32s, Ranks
 from kis_bench.suite.measured_rows import SpeedRow, find_spread, measure_seconds
@@ -33,7 +33,6 @@ class FusingCase:
         self.queries = [self.blur(rng, own[self.targets]) for own in self.items]
         self.models = [f"model-{i}" for i in range(models)]
         self.found: list[Ranks] = []
-        self.lists: list[TopList] = []
 
     @staticmethod
     def blur(rng: np.random.Generator, vectors: Float32s) -> Float32s:
@@ -46,29 +45,20 @@ class FusingCase:
 
         def rank_all() -> None:
             self.found = [
-                target_ranks(queries, items, [[t] for t in self.targets], top_k=top_k)
+                target_ranks(
+                    queries, items, [[t] for t in self.targets], top_k=top_k, top_scores=top_k > 0
+                )
                 for queries, items in zip(self.queries, self.items, strict=True)
             ]
 
         return measure_seconds(rank_all)
-
-    def list_scores(self) -> float:
-        """Returns the CPU seconds of the scores of what is named."""
-
-        def list_all() -> None:
-            self.lists = [
-                make_top_list(queries, items[:, None], ranks)
-                for queries, items, ranks in zip(self.queries, self.items, self.found, strict=True)
-            ]
-
-        return measure_seconds(list_all)
 
     def fuse(self) -> float:
         """Returns the CPU seconds of the ranks in all fused lists."""
 
         def fuse_all() -> None:
             self.table = fuse_ranks(
-                self.lists,
+                [make_top_list(ranks) for ranks in self.found],
                 [[t] for t in self.targets],
                 self.models,
                 [str(i) for i in range(len(self.targets))],
@@ -78,13 +68,11 @@ class FusingCase:
         return measure_seconds(fuse_all)
 
     def compare(self, rounds: int) -> list[SpeedRow]:
-        """Rows of ranks alone to the first 1,001 items with their scores, and to fused lists of them."""
+        """Rows of ranks alone to the first 1,001 items, with their scores, and to fused lists of them."""
         n = len(self.items[0])
         depth = min(DEPTH + 1, n)
-        measured = [
-            (self.rank(0), self.rank(depth), self.list_scores(), self.fuse()) for _ in range(rounds)
-        ]
-        alone, named, scored, fused = np.array(measured).T
+        measured = [(self.rank(0), self.rank(depth), self.fuse()) for _ in range(rounds)]
+        alone, named, fused = np.array(measured).T
         verified = self.verify()
         each = 1000 / (len(self.targets) * len(self.models))
         return [
@@ -104,9 +92,8 @@ class FusingCase:
             )
             for work, seconds in (
                 (f"the first {depth:,} named", named - alone),
-                ("their scores", scored),
                 ("fused lists", fused),
-                ("all of it", named - alone + scored + fused),
+                ("all of it", named - alone + fused),
             )
         ]
 

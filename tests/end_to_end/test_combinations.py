@@ -108,10 +108,10 @@ COUNTED = """
     from kis_bench.ranking import ranks
 
     class CountedPanel(ranks.Panel):
-        def ranks(self, top_k, *blocks):
+        def ranks(self, top_k, *blocks, **options):
             with (HERE / "passes").open("a") as file:
                 print(top_k, file=file)
-            return super().ranks(top_k, *blocks)
+            return super().ranks(top_k, *blocks, **options)
 
     ranks.Panel = CountedPanel
 """

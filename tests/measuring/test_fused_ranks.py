@@ -36,7 +36,7 @@ def models(seed=0, m=3, q=12, n=30, v=1, twins=True):
 def fused_ranks(texts, items, targets, names, queries, *, depth=1000, **choices):
     n = len(items[0])
     lists = [
-        make_top_list(t, i, target_ranks(t, i, targets, top_k=min(depth + 1, n)))
+        make_top_list(target_ranks(t, i, targets, top_k=min(depth + 1, n), top_scores=True))
         for t, i in zip(texts, items, strict=True)
     ]
     return fuse_ranks(lists, targets, names, queries, n_items=n, depth=depth, **choices)
@@ -256,7 +256,7 @@ def test_one_target_for_all_leaves_nothing_to_learn_on():
 def test_lists_of_another_depth_are_refused():
     texts, items, targets, names, queries = models(m=2)
     lists = [
-        make_top_list(t, i, target_ranks(t, i, targets, top_k=5))
+        make_top_list(target_ranks(t, i, targets, top_k=5, top_scores=True))
         for t, i in zip(texts, items, strict=True)
     ]
     with pytest.raises(ValueError, match=r"m0: lists of shape \[12, 5\]; \[12, 11\] is needed"):

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from builders import Sliced
 
-from kis_bench.measuring import top_lists
 from kis_bench.measuring.top_lists import count_fused, make_top_list
-from kis_bench.ranking import target_ranks
+from kis_bench.ranking import target_ranks, top_items
 
 
 def plant(rng, n, v, d):
@@ -38,14 +37,14 @@ def sum_exactly(query, vectors):
 
 
 @pytest.mark.parametrize("source", [np.asarray, Sliced])
-@pytest.mark.parametrize("share", [0, 12])
+@pytest.mark.parametrize(("width", "share"), [(None, 12), (90, 0), (90, 12)])
 @pytest.mark.parametrize(("v", "d"), [(1, 37), (3, 24)])
-def test_scores_are_in_the_exact_order(v, d, share, source, monkeypatch):
-    monkeypatch.setattr(top_lists, "NAMED_SHARE", share)
-    monkeypatch.setattr(top_lists, "SCORES_HELD", 1000)
+def test_scores_are_in_the_exact_order(v, d, width, share, source, monkeypatch):
+    monkeypatch.setattr(top_items, "ALL_SHARE", share)
     queries, items = plant(np.random.default_rng(v), 700, v, d)
-    ranks = target_ranks(queries, items, [[0]] * len(queries), top_k=600)
-    made = make_top_list(queries, source(items), ranks)
+    targets = [[0]] * len(queries)
+    given = {"top_k": 600, "top_scores": True, "block_items": width}
+    made = make_top_list(target_ranks(queries, source(items), targets, **given))
     ties = 0
     for query, named, scores in zip(queries, made.items, made.scores, strict=True):
         real = np.array([sum_exactly(query, items[i]) for i in named])
@@ -59,16 +58,18 @@ def test_scores_are_in_the_exact_order(v, d, share, source, monkeypatch):
 def test_many_equal_items():
     kinds = np.random.default_rng(0).standard_normal((4, 1, 300)).astype(np.float32)
     items = kinds[np.random.default_rng(1).integers(0, 4, 1500)]
-    ranks = target_ranks(kinds[:, 0], items, [[0]] * 4, top_k=1001)
-    made = make_top_list(kinds[:, 0], items, ranks)
+    ranks = target_ranks(kinds[:, 0], items, [[0]] * 4, top_k=1001, top_scores=True)
+    made = make_top_list(ranks)
     for query, scores in zip(kinds[:, 0], made.scores, strict=True):
-        assert {*scores.tolist()} <= {sum_exactly(query, kind) for kind in kinds}
+        real = [sum_exactly(query, kind) for kind in kinds]
+        assert len({*scores.tolist()}) <= len(kinds)
+        assert np.abs(scores[:, None] - real).min(axis=1).max() < 1e-12
     assert (count_fused(made.scores, 1000) < 1001).all()
 
 
 @pytest.mark.parametrize(("q", "k"), [(0, 3), (2, 0), (2, 1)])
 def test_next_to_nothing(q, k):
     queries, items = plant(np.random.default_rng(0), 200, 1, 16)
-    ranks = target_ranks(queries[:q], items, [[0]] * q, top_k=k)
-    made = make_top_list(queries[:q], items, ranks)
+    ranks = target_ranks(queries[:q], items, [[0]] * q, top_k=k, top_scores=True)
+    made = make_top_list(ranks)
     assert made.scores.shape == made.items.shape == (q, k)

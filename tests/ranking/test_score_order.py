@@ -37,14 +37,14 @@ def rounded_scores(draw):
         scores[row] = moved
         most = max(abs(Fraction(a) - b) for a, b in zip(moved, exact, strict=True))
         bounds[row] = np.nextafter(float(most), np.inf)
-    return real, scores * scale, bounds * scale
+    return real, scores * scale, bounds * scale, scale
 
 
 @pytest.mark.parametrize("short_bits", [12, 0])  # numbers of 32 bits, and of 64
 @given(rounded_scores(), st.integers(1, 30), st.booleans(), st.booleans())
 @settings(deadline=None, max_examples=150)
 def test_the_order_is_that_of_the_real_scores(short_bits, case, k, padded, numbered):
-    real, scores, bounds = case
+    real, scores, bounds, scale = case
     n, counts, number = scores.shape[1], None, None
     asked = []
     if numbered:  # columns that copy others
@@ -60,15 +60,21 @@ def test_the_order_is_that_of_the_real_scores(short_bits, case, k, padded, numbe
     def find_keys(row, columns):
         asked.append(row)
         assert (np.diff(columns) > 0).all()
-        return [real[row][column] for column in columns.tolist()]
+        return [(real[row][column] * Fraction(scale),) for column in columns.tolist()]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(score_order, "SHORT_BITS", short_bits)
-        found = order_scores(scores, bounds, k, find_keys, number, counts)
-        turned = order_scores(np.asfortranarray(scores), bounds, k, find_keys, number, counts)
-    assert (turned == found).all()
+        turned = scores.copy("F")
+        found = order_scores(turned, bounds, k, find_keys, number, counts)
+        assert (order_scores(scores, bounds, k, find_keys, number, counts) == found).all()
+    assert (turned == scores).all()
+    best = np.take_along_axis(scores, found, axis=1)
+    assert (best[:, 1:] <= best[:, :-1]).all()
     for row, one in zip(found.tolist(), real, strict=True):
         assert row == sorted(range(n), key=lambda i, one=one: (-one[i], i))[:k]
+    for row, own, one in zip(found.tolist(), best.tolist(), real, strict=True):
+        pairs = zip(row, row[1:], own, own[1:], strict=False)
+        assert all(high == low for a, b, high, low in pairs if one[a] == one[b])
 
 
 def refuse(row, columns):
@@ -92,7 +98,7 @@ def test_only_what_rounded_scores_leave_open_is_asked_for(n):
 
     def find_keys(row, columns):
         asked.append((row, columns.tolist()))
-        return [1, 0]
+        return [(1,), (0,)]
 
     bounds = np.full(40, 1e-13)
     wanted = np.argsort(-scores, axis=1)

@@ -52,7 +52,7 @@ def test_it_equals_the_order_of_each_query(kind, k):
     equal, expected = EqualItems(queries, items), order_slowly(queries, items, k)
     lengths = bound_lengths(queries)
     block = read_block(items, slice(0, 40))
-    whole = WholeOrder(equal, block, lengths, find_longest(block, lengths, 0), k)
+    whole = WholeOrder(equal, block, lengths, find_longest(block, lengths, 0), k, scored=True)
     for rows in (slice(0, 5), slice(5, 9)):
         whole.order(rows, whole.multiply(rows).best)
     assert whole.named.tolist() == expected
