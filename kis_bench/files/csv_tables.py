@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kis_bench.errors import BadFile
 from kis_bench.files.encodings import decode_any
+from kis_bench.files.workbooks import WORKBOOK_SUFFIX, read_workbook_rows
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}  #: as spreadsheets write them
 SEPARATOR_LINE = re.compile(
@@ -53,6 +54,8 @@ def read_rows(
 ) -> tuple[tuple[str, ...], Iterator[NumberedRow]]:
     """The header of a CSV file (RFC 4180, or as spreadsheets write it) and its rows with the line that each begins on.
 
+    A spreadsheet of Excel's form (.xlsx) is read likewise, row by row.
+
     Empty rows, and empty columns at the end, are left out.
 
     Args:
@@ -63,8 +66,12 @@ def read_rows(
         BadFile: no table can be read.
     """
     wrong: list[str] = [] if problems is None else problems
-    table = read_sheet(file, wrong)
-    found = list(drop_empty(parse_rows(table, wrong)))
+    if file.suffix.lower() == WORKBOOK_SUFFIX:
+        table = SheetText("", "utf-8", ",")
+        found = list(drop_empty(row for row in read_workbook_rows(file) if row[1]))
+    else:
+        table = read_sheet(file, wrong)
+        found = list(drop_empty(parse_rows(table, wrong)))
     line, cells = found.pop(0) if found else (0, [])
     header = tuple(cell.strip() for cell in cells) if line == table.first_line else ()
     if index and header and header[0] in UNNAMED:

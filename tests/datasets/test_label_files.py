@@ -2,6 +2,7 @@
 
 import csv
 
+import openpyxl
 import pytest
 
 from kis_bench.datasets.label_formats.label_files import (
@@ -287,3 +288,53 @@ def test_where_several_or_none_may_be_meant_nothing_is_guessed(read, written):
     ids = ("0001", "beach/0042", "a/twin", "b/twin")
     _, problems = read(f"{HEADER}\nq1,{written},short,red\n", Collection("mine", ids, ids, ids))
     assert "did you mean" not in problems[0]
+
+
+def write_sheets(file, **sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    file.parent.mkdir(exist_ok=True)
+    book.save(file)
+
+
+def test_spreadsheets_are_read_as_they_are_typed(tmp_path):
+    rows = [
+        [*HEADER.split(","), "annotator", None],
+        ["q1", 7, "short", "a red, plain square", "anna"],
+        [None, None],
+        [2.0, "00042", "short", "None", 5],
+    ]
+    write_sheets(tmp_path / "labels.xlsx", Labels=rows, Empty=[])
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "~$more.xlsx").write_bytes(b"a lock")
+    files = find_label_files(tmp_path)
+    assert [file.name for file in files] == ["labels.xlsx"]
+    labels = read_labels(files, PLAIN)
+    assert not any(labels.problems.values())
+    assert [(q.query_id, q.item_ids, q.text, q.annotator) for q in labels.queries] == [
+        ("q1", ("7",), "a red, plain square", "anna"),
+        ("2", ("00042",), "None", "5"),
+    ]
+    assert labels.places[1] == ("labels.xlsx", "line 4")
+    assert read_label_sets(files) == ("short",)
+
+
+def test_what_is_wrong_with_a_spreadsheet_is_said(tmp_path):
+    file = tmp_path / "labels-more.xlsx"
+    rows = [HEADER.split(","), ["q1", 42, "short", "x"], ["q2", "a", "short", None]]
+    write_sheets(file, One=rows)
+    assert read_labels([file], PLAIN).problems[file] == [
+        "line 2: item '42' is not in the collection (did you mean '00042'?); correct item_id or add the image",
+        "line 3: text is empty; fill it in or delete the row",
+    ]
+    write_sheets(file, One=rows, Two=rows)
+    assert (
+        "several sheets have rows: One, Two; leave one"
+        in read_labels([file], PLAIN).problems[file][0]
+    )
+    file.write_bytes(b"PK\3\4 cut off")
+    assert "not a readable spreadsheet" in read_labels([file], PLAIN).problems[file][0]

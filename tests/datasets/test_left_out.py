@@ -29,7 +29,7 @@ def folder(tmp_path):
         ("labels.csv.txt", "call it labels.csv"),
         ("labels .csv", "call it labels.csv"),
         ("labels.tsv", "save it as labels.csv, with commas, in UTF-8"),
-        ("labels.xlsx", "save it as labels.csv, with commas, in UTF-8"),
+        ("labels.ods", "save it as labels.csv, with commas, in UTF-8"),
         ("labels.csv.gz", "unpack it as labels.csv"),
         ("labels.json", "only CSV is; write labels.csv"),
         ("labels_long.csv", "call it labels-long.csv"),

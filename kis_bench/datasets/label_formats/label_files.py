@@ -43,16 +43,16 @@ def find_wide_label_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
 
 
 def find_label_files(root: Path) -> list[Path]:
-    """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder: all of its label files."""
-    first = root / "labels.csv"
+    """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder, and spreadsheets so called."""
+    found: list[Path] = []
     try:
-        return (
-            [first] * first.is_file()
-            + sorted(root.glob("labels-*.csv"))
-            + sorted(root.glob("labels/*.csv"))
-        )
+        for pattern in ("labels", "labels-*", "labels/*"):
+            some = [file for suffix in (".csv", ".xlsx") for file in root.glob(pattern + suffix)]
+            named = [file for file in some if file.name[0] != "~"]  # as a spreadsheet's lock is
+            found += sorted(file for file in named if pattern != "labels" or file.is_file())
     except OSError as error:
         raise BadFile(root, [f"can't be read: {error.strerror}"]) from error
+    return found
 
 
 def read_label_sets(files: Iterable[Path]) -> tuple[str, ...]:
