@@ -22,7 +22,9 @@ from kis_bench.records import Float32s, Int64s
 
 CALLS_TO_TURN = 2  #: with the same queries; before, it costs more than it saves
 TURNED_AT_ONCE = 8  #: queries, so that what is written fits the cache
-MULTIPLIED_VECTORS = 512  #: of a block at once, likewise
+#: Queries up to which a block is multiplied where it lies, piece by piece of so many numbers; for more, all at once is
+#: quicker by a twentieth, even if it has to be copied.
+FEW_QUERIES, FEW_NUMBERS = 128, 2**19
 BAND_ROWS = 248  #: of scores that are compared at once; uint8 has to count them
 ROW_NUMBERS = 2048  #: of a row
 SPARSE = 1 / 128  #: of scores that reach a limit, up to which it is quicker to look at each
@@ -100,7 +102,13 @@ class NumpyEngine:
         turned = self.turn(rows)
         q = turned.shape[1]
         every = self.take_buffer("every", np.float32, b * v * q).reshape(b * v, q)
-        step, left = max(1, MULTIPLIED_VECTORS // v), every
+        step = max(1, FEW_NUMBERS // (v * d))
+        if q > FEW_QUERIES:
+            step = b
+            if len(pieces) > 1:
+                copied = self.take_buffer("block", np.float32, b * v * d).reshape(b, v, d)
+                pieces = [np.concatenate(pieces, out=copied)]
+        left = every
         with np.errstate(over="ignore", invalid="ignore"):  # the vectors may not be checked yet
             for piece in pieces:
                 for start in range(0, len(piece), step):

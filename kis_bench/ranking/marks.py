@@ -25,7 +25,8 @@ from kis_bench.ranking.exact_scores import (
 )
 from kis_bench.records import Float32s, Float64s, Int64s
 
-FEW_ITEMS = 8  #: of a set, up to which each is looked at in float64 at once
+#: Items of a set up to which each is looked at in float64 at once, and pairs of an item and a query that has the set.
+FEW_ITEMS, FEW_PAIRS = 8, 96
 POOL_VECTORS = 4096  #: of larger sets, multiplied together
 HELD_NUMBERS = 2**20  #: of vectors of small sets
 
@@ -71,17 +72,21 @@ class ItemSets:
     def split(self) -> tuple[Contenders, list[SharedSet]]:
         """The items of small sets, and the larger ones, each with all queries that have it."""
         sizes = np.bincount(self.owner, minlength=self.q)
-        small = sizes[self.owner] <= FEW_ITEMS
+        few = sizes <= FEW_ITEMS
         pools: dict[bytes, tuple[list[int], Int64s]] = {}
         ends = np.cumsum(sizes)
-        for i in np.flatnonzero(sizes > FEW_ITEMS).tolist():
+        for i in np.flatnonzero(~few).tolist():
             some = self.positions[ends[i] - sizes[i] : ends[i]]
             pools.setdefault(some.tobytes(), ([], some))[0].append(i)
+        shared = []
+        for rows, some in pools.values():
+            if len(rows) * len(some) > FEW_PAIRS:
+                shared.append(SharedSet(np.array(rows), some))
+            else:
+                few[rows] = True
+        small = few[self.owner]
         owner, positions = self.owner[small], self.positions[small]
-        return (
-            Contenders(owner, positions, np.ones(len(owner), np.int64)),
-            [SharedSet(np.array(rows), some) for rows, some in pools.values()],
-        )
+        return Contenders(owner, positions, np.ones(len(owner), np.int64)), shared
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,9 @@ def split_groups(sets: ItemSets, codes: Int64s) -> tuple[Contenders, list[Shared
     owner, code = np.divmod(np.unique(sets.owner * groups + codes[sets.positions]), max(1, groups))
     sizes = np.bincount(codes, minlength=groups)
     ends, members = np.cumsum(sizes), np.argsort(codes, kind="stable")
-    small = sizes[code] <= FEW_ITEMS
+    queries = np.bincount(code, minlength=groups)  # that have one of the group
+    few_pairs = sizes * queries <= FEW_PAIRS
+    small = ((sizes <= FEW_ITEMS) | few_pairs)[code]
     counts = sizes[code[small]]
     inner = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     places = np.repeat((ends - sizes)[code[small]], counts) + inner

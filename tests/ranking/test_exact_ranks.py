@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from kis_bench import threads
 from kis_bench.errors import BadVector, KisBenchError
-from kis_bench.ranking import panel, target_ranks, top_items, whole_order
+from kis_bench.ranking import marks, panel, target_ranks, top_items, whole_order
 from kis_bench.ranking.engines import Compared, NumpyEngine
 from kis_bench.ranking.exact_scores import bound_lengths, float32_bound
 from kis_bench.store.arrays import ShardedVectors
@@ -70,6 +70,7 @@ def many_threads_and_early_looks_for_copies():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "MANY_TERMS", 0)
         patch.setattr(panel, "MANY_PAIRS", 1)
+        patch.setattr(marks, "FEW_PAIRS", 10)  # larger sets are narrowed
         patch.setattr(whole_order, "PRODUCT_SCORES", 0)
         patch.setattr(whole_order, "LEAST_QUERIES", 3)
         yield
