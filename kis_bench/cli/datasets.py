@@ -239,10 +239,10 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
             dataset.queries(label_set), encoder, store, name=f"{dataset.name}-{label_set}"
         )
         checked.append(verify_texts(dataset.queries(label_set), texts, encoder, verify))
-        cut = int(texts.truncated.sum()) if texts.truncated is not None else 0
-        print(
-            f"{dataset.name} {label_set}: {len(texts.ids)} texts, {cut} longer than the model reads"
-        )
+        said = "nobody knows which are longer than its model reads"
+        if texts.truncated is not None:
+            said = f"{int(texts.truncated.sum())} longer than the model reads"
+        print(f"{dataset.name} {label_set}: {len(texts.ids)} texts, {said}")
     if sum(checked):
         print(f"encoded anew and found the same: {sum(checked)}")
     elif arguments.verify:
@@ -252,6 +252,8 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
         )
     if not dataset.label_sets and not dataset.triplets:
         print(f"{dataset.name}: no label files, so no texts are embedded")
+    for line in encoder.saved.describe_vectors() if encoder.saved else ():
+        print(f"read for {encoder.name}: {line}")
     if dataset.left_out:
         print(f"left out of {dataset.name}: {describe_left_out(dataset.left_out)}")
     for line in (*describe_unreadable(dataset.unreadable, dataset.unasked), *dataset.unread):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kis_bench import embed
@@ -273,7 +272,7 @@ def make_columns(
     q, ids = len(queries), collection.ids
     both = zip(WIDER, ranks.relevant_best.T, ranks.relevant_worst.T, strict=True)
     others = [("group", ranks.group_best, ranks.group_worst), *both]
-    cut = np.zeros(q, bool) if texts.truncated is None else texts.truncated
+    cut = [None] * q if texts.truncated is None else texts.truncated.tolist()
     groups: list[str | None] = [None] * q
     if collection.groups is not None and not privacy:
         group_of = collection.groups, collection.position
@@ -298,7 +297,7 @@ def make_columns(
             for column, values in make_places(name, best, worst, q).items()
         },
         "n_items": [len(collection)] * q,
-        "truncated": cut.tolist(),
+        "truncated": cut,
         "target_score": ranks.target_score.tolist(),
         "top_item_ids": [[ids[i] for i in top] for top in ranks.top_items.tolist()],
         "annotator": [query.annotator for query in queries],

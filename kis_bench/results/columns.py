@@ -43,7 +43,7 @@ _RANKS = (
     Column(
         "truncated",
         "bool",
-        "the text was longer than the model reads; empty in runs that were imported",
+        "the text was longer than the model reads; empty in runs that were imported, and of vectors made elsewhere",
         PUBLIC,
         nullable=True,
     ),
