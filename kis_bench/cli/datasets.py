@@ -32,6 +32,11 @@ from kis_bench.datasets.layouts import LAYOUTS
 from kis_bench.datasets.left_out import describe_left_out, describe_unreadable
 from kis_bench.encoders.back_ends import list_forms
 from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.exchange.caption_files import (
+    CAPTION_FORMS,
+    export_captions,
+    list_caption_forms,
+)
 from kis_bench.records import count_things
 
 
@@ -44,7 +49,7 @@ def add_dataset_commands(commands: Commands) -> None:
         "datasets --data path/to/collections",
     )
     add_session_option(listing, "data")
-    inner = listing.add_commands(required=False, metavar="check [NAME=]FOLDER")
+    inner = listing.add_commands(required=False, metavar="{check,export} …")
     checking = add_command(
         inner,
         "check",
@@ -78,6 +83,25 @@ def add_dataset_commands(commands: Commands) -> None:
     add_session_option(checking, "max-pixels", default=None)
     add_session_option(checking, "skip-unreadable")
     add_old_name(checking, "near", "near_duplicates", type=int)
+    writing = add_command(
+        inner,
+        "export",
+        export_queries,
+        "datasets export coco path/to/mine --out path/to/mine/captions_mine.json",
+        "datasets export imagefolder path/to/mine --labels long --out path/to/mine/images/metadata.jsonl",
+    )
+    writing.add_argument("form", choices=CAPTION_FORMS, help=list_caption_forms())
+    add_dataset(writing, "its name, NAME=FOLDER, or a folder")
+    writing.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help="the file to write, which isn't there",
+    )
+    writing.add_argument(
+        "--labels", metavar="NAME", help="this label set alone; csv can hold all of them"
+    )
     embedding = add_command(
         commands,
         "embed",
@@ -171,6 +195,13 @@ def list_datasets(arguments: argparse.Namespace) -> int:
                 state = replace(state, state="unreadable", remedy=str(error))
         rows.append((row.name, state.state, label_sets, row.folder or "", state.remedy))
     print_table(rows, ("dataset", "state", "label sets", "where", "how to get it"))
+    return 0
+
+
+def export_queries(arguments: argparse.Namespace) -> int:
+    """Writes the queries of a dataset in a form that other programs read; its pictures stay where they are."""
+    dataset = load_chosen_dataset(arguments)
+    print(export_captions(dataset, arguments.form, arguments.out, arguments.labels))
     return 0
 
 

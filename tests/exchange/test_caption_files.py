@@ -1,0 +1,65 @@
+"""Queries written in the forms in which others hand out captions, and read again."""
+
+import json
+
+import pytest
+from builders import call_cli, draw_pictures
+
+from kis_bench import datasets
+
+LABELS = """\
+query_id,item_id,label_set,text,annotator,stage
+q1,a,short,"red, plain",anna,
+q1,deep/b,short,"red, plain",anna,
+q2,0001,short,NA,,
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    draw_pictures(tmp_path / "mine" / "images", "a.png", "deep/b.png", "0001.png", "c.png")
+    (tmp_path / "mine" / "labels.csv").write_text(LABELS)
+    return tmp_path / "mine"
+
+
+def export(form, folder, file, *more):
+    return call_cli("datasets", "export", form, folder, "--out", file, *more, cwd=folder)
+
+
+@pytest.mark.parametrize(
+    ("form", "name"), [("coco", "captions_mine.json"), ("imagefolder", "images/metadata.jsonl")]
+)
+def test_what_is_written_is_read_again(folder, form, name):
+    done = export(form, folder, folder / name)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = "2 texts for 4 pictures; query ids are not kept"
+    assert done.stdout == f"{folder / name}: {said}\n"
+    before = datasets.load("mine", folder)
+    (folder / "labels.csv").unlink()
+    found = datasets.load("mine", folder)
+    asked = {(query.item_ids[0], query.text) for query in found.all_queries}
+    assert asked == {("a", "red, plain"), ("deep/b", "red, plain"), ("0001", "NA")}
+    assert found.collection.fingerprint == before.collection.fingerprint
+    again = export(form, folder, folder / name)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
+def test_a_label_file_keeps_everything(folder):
+    done = export("csv", folder, folder / "written.csv")
+    assert done.returncode == 0, done.stderr
+    before = datasets.load("mine", folder)
+    (folder / "written.csv").replace(folder / "labels.csv")
+    assert datasets.load("mine", folder).fingerprint == before.fingerprint
+
+
+def test_one_label_set_is_chosen(folder):
+    (folder / "labels-long.csv").write_text(LABELS.replace("short", "long"))
+    done = export("coco", folder, folder / "x.json")
+    assert done.returncode == 2
+    assert "there are short, long; choose one with --labels" in done.stderr
+    done = export("coco", folder, folder / "x.json", "--labels", "long")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads((folder / "x.json").read_text())["annotations"]) == 3
+    done = export("coco", folder, folder / "y.json", "--labels", "lnog")
+    assert (done.returncode, "did you mean long?" in done.stderr) == (2, True)
