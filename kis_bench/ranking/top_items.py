@@ -156,6 +156,12 @@ class TopItems:
     def score(self, rows: Int64s, items: Int64s) -> Float64s:
         """The scores of pairs of a query and an item in float64 ``[c]``."""
         v, d = int(np.prod(self.items.shape[1:-1])), self.queries.shape[1]
+        if is_plain(self.items):
+            vectors = (items[:, None] * v + np.arange(v)).ravel()
+            flat = np.asarray(self.items).reshape(-1, d)
+            every = score_pairs(self.queries, flat, rows.repeat(v), vectors)
+            best: Float64s = every.reshape(-1, v).max(axis=1)
+            return best
         scores, step = np.empty(len(rows)), max(1, SCORED_VECTORS // v)
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
@@ -176,6 +182,12 @@ class TopItems:
 
         best = order_scores(scores, bounds, self.k, find_keys, counts=counts)
         return np.take_along_axis(items, best, axis=1), np.take_along_axis(scores, best, axis=1)
+
+
+def is_plain(items: Any) -> bool:
+    """Whether items are one array of float32 in memory, or mapped, from which vectors can be taken as they are."""
+    plain = isinstance(items, np.ndarray) and items.dtype == np.float32
+    return plain and bool(items.flags.c_contiguous)
 
 
 def find_floor(scores: Float32s, k: int, error: Float64s) -> Float64s:

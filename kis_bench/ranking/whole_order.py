@@ -11,9 +11,9 @@ from kis_bench.ranking.exact_scores import SLACK, U64, ItemKeys, gamma
 from kis_bench.ranking.score_order import order_scores
 from kis_bench.records import Float32s, Float64s, Int64s
 
-#: Looking for candidates first costs a query as much as so many multiplications for each that is wanted, and for
-#: some more; a score costs some to be sorted, too.
-TERMS_A_CANDIDATE, MORE_CANDIDATES, TERMS_TO_SORT = 2**15, 40, 128
+#: Looking for candidates first costs a query as much as so many multiplications for each that is wanted; a score costs
+#: some to be sorted, too.
+TERMS_A_CANDIDATE, TERMS_TO_SORT = 2**16, 128
 PRODUCT_SCORES, LEAST_QUERIES = 2**18, 128  #: of a product; fewer queries would cost more each
 
 
@@ -21,7 +21,7 @@ def suits_whole_order(equal: EqualItems, k: int) -> bool:
     """Whether `WholeOrder` is the quick way to the ``k`` best of the items."""
     n, *inner, d = equal.items.shape
     terms = n * (int(np.prod(inner)) * d + TERMS_TO_SORT)
-    if k == 0 or len(equal.queries) == 0 or terms > TERMS_A_CANDIDATE * (k + MORE_CANDIDATES):
+    if k == 0 or len(equal.queries) == 0 or terms > TERMS_A_CANDIDATE * k:
         return False
     return equal.few
 

@@ -66,6 +66,6 @@ def test_few_of_many_items_and_large_collections_are_left_to_candidates():
     assert suits(100, 4, 1)
     assert not suits(100, 4, 0)
     assert suits(10_000, 128, 100)
-    assert not suits(10_000, 512, 100)
-    assert suits(10_000, 512, 1_000)
+    assert not suits(10_000, 512, 50)
+    assert suits(10_000, 512, 200)
     assert not suits(MOST_NUMBERS, 4, MOST_NUMBERS)
