@@ -612,6 +612,22 @@ REPOSITORIES: dict[str, Callable[[Path], None]] = {
     "apple/DFN5B-CLIP-ViT-H-14-378": clip(
         1024, OPENAI | SQUASHED, quick_gelu=True, safe=False, size=42
     ),
+    **{
+        f"timm/{name}": siglip(f"timm/{name}", dim, gemma_tokenizer)
+        for name, dim in (
+            ("ViT-B-16-SigLIP2", 768),
+            ("ViT-B-16-SigLIP2-512", 768),
+            ("ViT-L-16-SigLIP2-384", 1024),
+            ("ViT-SO400M-16-SigLIP2-384", 1152),
+            ("ViT-gopt-16-SigLIP2-384", 1536),
+        )
+    },
+    "timm/vit_large_patch14_clip_224.metaclip_2pt5b": clip(768, OPENAI, quick_gelu=True),
+    "timm/vit_huge_patch14_clip_224.metaclip_2pt5b": clip(1024, OPENAI, quick_gelu=True),
+    "timm/vit_large_patch14_clip_336.openai": clip(768, OPENAI, quick_gelu=True, size=42),
+    "apple/DFN2B-CLIP-ViT-L-14": clip(768, OPENAI, quick_gelu=True, safe=False),
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": clip(512, OPENAI),
+    "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K": clip(768, OPENAI),
     "laion/CLIP-ViT-g-14-laion2B-s34B-b88K": clip(1024, OPENAI),
     "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": clip(1024, OPENAI),
     "kakaobrain/align-base": align,

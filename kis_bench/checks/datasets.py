@@ -50,13 +50,14 @@ from kis_bench.files.csv_tables import read_sheet
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
 from kis_bench.files.jpeg_damage import find_damaged_jpegs, has_strict_decoder
 from kis_bench.files.progress import track_each
-from kis_bench.files.text import make_plain
+from kis_bench.files.text import list_first_names, make_plain
 from kis_bench.ranking.relevance import NearDuplicates, looks_like
 from kis_bench.records import Checkpoint, Collection, count_things
 
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
 COMPARED_BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64
 CLIP_CONTEXT = 77
+WITHOUT_CLIPS_TOKENIZER = ("metaclip2-vit-h-14",)  #: of those that read as many tokens as CLIP
 MOST_UNREADABLE_NAMED = 100  #: of pictures that can't be read
 UNLIMITED_MODELS = "colour-words:"  #: a source of models that read texts of any length
 
@@ -342,7 +343,11 @@ def check_contexts(subject: ExaminedDataset, models: Sequence[Checkpoint]) -> It
         row for row in known if not row.image_only and row.source != UNLIMITED_MODELS
     ]
     # By source, because a row of a user's own may have CLIP's length and another tokenizer.
-    sources = {row.source for row in known if row.context_length == CLIP_CONTEXT}
+    sources = {
+        row.source
+        for row in known
+        if row.context_length == CLIP_CONTEXT and row.name not in WITHOUT_CLIPS_TOKENIZER
+    }
     clip = [row for row in chosen if row.source in sources]
     rest = [row for row in chosen if row.source not in sources]
     for rows in ([clip] if clip else []) + [
@@ -362,7 +367,7 @@ def check_context(
     subject: ExaminedDataset, rows: Sequence[Checkpoint], *, clip: bool
 ) -> Iterator[Check]:
     """Counts for models with one tokenizer; CLIP's comes with open_clip, even without the weights."""
-    row, topic = rows[0], f"context of {', '.join(row.name for row in rows)}"
+    row, topic = rows[0], f"context of {list_first_names([one.name for one in rows], 4)}"
     limit = row.context_length if clip or row.source == "demo:" else None
     texts = sorted(
         {
