@@ -24,7 +24,7 @@ CALLS_TO_TURN = 2  #: with the same queries; before, it costs more than it saves
 TURNED_AT_ONCE = 8  #: queries, so that what is written fits the cache
 #: Queries up to which a block is multiplied where it lies, piece by piece of so many numbers; for more, all at once is
 #: quicker by a twentieth, even if it has to be copied.
-FEW_QUERIES, FEW_NUMBERS = 128, 2**19
+FEW_QUERIES, FEW_NUMBERS = 256, 2**19
 BAND_ROWS = 248  #: of scores that are compared at once; uint8 has to count them
 ROW_NUMBERS = 2048  #: of a row
 SPARSE = 1 / 128  #: of scores that reach a limit, up to which it is quicker to look at each
