@@ -54,7 +54,7 @@ def test_captions_are_queries_in_the_order_of_the_file(folder):
     assert datasets.list_label_sets(datasets.DatasetRow("coco", folder)) == ("captions",)
     assert dataset.remarks == (
         "captions_val2017.json: 3 pictures, 3 texts (texts of a picture: 1 of 1, 2 of 1)",
-        "1 picture without a text, which are searched all the same",
+        "pictures without a text, searched all the same: 1",
     )
     assert (dataset.left_out, dataset.unread) == ({}, ())
 
@@ -85,7 +85,7 @@ def test_pictures_of_the_folder_are_searched_though_the_file_has_only_some(tmp_p
     assert dataset.collection.ids == ("a", "b", "deep/c")
     said = "1 empty of captions, 1 of captions that their picture has already"
     assert dataset.unread == (f"texts in mine.json: {said}",)
-    assert "2 pictures without a text, which are searched all the same" in dataset.remarks
+    assert "pictures without a text, searched all the same: 2" in dataset.remarks
 
 
 def test_a_text_of_several_pictures_is_kept_and_counted(folder):

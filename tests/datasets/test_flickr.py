@@ -66,7 +66,7 @@ def test_kaggles_results_are_read_though_a_separator_is_missing(folder):
         ("2#0", "A dog runs across the grass ."),
     ]
     assert found.remarks[0] == "results.csv: the second | is missing on line 4, read without it"
-    assert found.remarks[2] == "1 picture without a text, which are searched all the same"
+    assert found.remarks[2] == "pictures without a text, searched all the same: 1"
 
 
 def test_kaggles_captions_are_read(folder):

@@ -54,7 +54,7 @@ def test_all_pictures_are_searched_and_ids_stay_words(tmp_path, suffix, folder):
     assert found.collection.ids == ("0001", "deep/0001", "e", "train-station")
     assert found.unread == (f"texts in metadata.{suffix}: 1 empty of text",)
     assert found.left_out == {}
-    assert "2 pictures without a text, which are searched all the same" in found.remarks
+    assert "pictures without a text, searched all the same: 2" in found.remarks
 
 
 def test_lists_are_several_captions_and_each_column_is_a_label_set(tmp_path):

@@ -87,7 +87,7 @@ def test_a_name_asks_for_a_split_and_for_the_first_texts(folder, name, ids, text
     assert (found.name, found.collection.ids, len(asked)) == (name, tuple(ids), texts)
     row = datasets.DatasetRow(name, folder)
     assert datasets.list_label_sets(row) == found.label_sets == ("captions",)
-    limited = "of the texts of a picture the first 1 are read, as the name asks"
+    limited = "texts read of each picture, as the name asks: the first 1"
     assert (limited in found.remarks) == name.endswith(":1")
 
 

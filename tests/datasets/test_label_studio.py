@@ -74,7 +74,7 @@ def test_records_of_json_min_are_read_with_their_annotators(folder):
         ("my_cat#1", "the  cat", "2", "caption"),
     ]
     assert found.remarks[0] == "project-1-at-2026-11-29.json: 1 record without an answer"
-    assert "1 picture without a text, which are searched all the same" in found.remarks
+    assert "pictures without a text, searched all the same: 1" in found.remarks
 
 
 def test_a_text_of_a_task_that_nobody_annotated_is_no_query(folder):

@@ -80,7 +80,7 @@ def test_texts_belong_to_the_picture_of_their_key_anywhere_in_the_shard(tmp_path
     assert found.unread == (f"texts in archives: {said}",)
     assert found.left_out == {".txt": 1}
     assert found.remarks == (
-        "1 picture without a text, which are searched all the same",
+        "pictures without a text, searched all the same: 1",
         "1 picture of which .txt and .json say different things: .txt is read",
         "2 pictures in archives with a dot in the name: webdataset would take what follows it for a suffix",
     )

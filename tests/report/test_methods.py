@@ -113,6 +113,7 @@ def test_what_a_run_says_of_itself_is_said_whole():
             "mine": {
                 "left_out": {".heic": 12, ".csv": 1},
                 "unread": ["labels2.csv: no header"],
+                "remarks": ["pictures without a text, searched all the same: 3"],
                 "unreadable": {f"i{n}": "cut off" for n in range(101)},
                 "queries_left_out": ["short/q9"],
             }
@@ -147,6 +148,7 @@ def test_what_a_run_says_of_itself_is_said_whole():
     assert "commit c0ffee, with changes that were not committed" in said
     assert "12 .heic (a format that is not read) and 1 .csv (no pictures)" in said
     assert "Not read: labels2.csv: no header." in said
+    assert "Read: pictures without a text, searched all the same: 3." in said
     assert "Left out: 101 pictures can't be read: i0 (cut off), i1 (cut off)" in said
     assert "i99 (cut off), …; run.json names all." in said
     assert "Left out: 1 query of which no target can be read: short/q9." in said

@@ -72,7 +72,7 @@ def make_caption_labels(table: CaptionTable, purpose: Purpose) -> Labels:
     labels.searched = searched
     labels.unread += table.unread
     if most is not None:
-        remarks.append(f"of the texts of a picture the first {most:,} are read, as the name asks")
+        remarks.append(f"texts read of each picture, as the name asks: the first {most:,}")
     labels.remarks = [*remarks, *count_captions(table, labels, searched, collection)]
     if not labels.queries and not labels.problems[table.file]:
         labels.problems[table.file].append("it has no texts about pictures; take one that has")
@@ -148,7 +148,7 @@ def count_captions(
     said = f"{count_things(n_searched, 'picture')}, {count_things(len(labels.queries), 'text')}"
     yield f"{table.file.name}: {said} (texts of a picture: {spread or 'none'})"
     if without := n_searched - each.total():
-        yield f"{count_things(without, 'picture')} without a text, which are searched all the same"
+        yield f"pictures without a text, searched all the same: {without:,}"
     owners = Counter(text for text, _ in {(q.text, q.item_ids[0]) for q in labels.queries})
     if shared := sum(n > 1 for n in owners.values()):
         yield f"{count_things(shared, 'text')} of several pictures, each of which is asked for"

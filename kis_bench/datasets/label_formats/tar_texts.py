@@ -115,8 +115,7 @@ def read_shards(files: Sequence[Path], purpose: Purpose) -> Labels:
     labels.problems, labels.used = problems, used
     without = len(purpose.collection) - len({query.item_ids for query in labels.queries})
     if without:
-        said = f"{count_things(without, 'picture')} without a text, which are searched all the same"
-        labels.remarks.append(said)
+        labels.remarks.append(f"pictures without a text, searched all the same: {without:,}")
     if differing:
         said = f"{count_things(differing, 'picture')} of which .txt and .json say different things"
         labels.remarks.append(f"{said}: .txt is read")

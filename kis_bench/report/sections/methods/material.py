@@ -82,7 +82,7 @@ def tell_unsearched(about: Facts) -> list[str]:
     said += [f"Left out: {escape(one, 20_000)}." for one in lost]
     said += [f"Not read: {escape(one, 1000)}." for one in about.get("unread") or ()]
     said = said or ["No file of its folder was left out."]
-    return said + [f"{escape(one, 1000)}." for one in about.get("remarks") or ()]
+    return said + [f"Read: {escape(one, 1000)}." for one in about.get("remarks") or ()]
 
 
 def describe_queries(rows: pd.DataFrame) -> str:
