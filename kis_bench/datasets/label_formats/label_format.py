@@ -73,6 +73,8 @@ class DatasetFolder:
     @cached_property
     def inside(self) -> list[Path]:
         """Files that are no pictures in the folder of pictures and below, sorted. Raises BadFile."""
+        if not self.pictures.is_dir():
+            return []
         paths = walk(self.pictures, Counter())
         others = (p for p in paths if os.path.splitext(p)[1].lower() not in IMAGE_SUFFIXES)
         return [self.pictures / path for path in sorted(others)]
