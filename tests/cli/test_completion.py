@@ -31,8 +31,8 @@ def ask(line, folder):
     [
         ("kis-bench re", {"report"}),
         ("kis-bench report --no", {"--no-pictures"}),
-        ("kis-bench fetch vit-l-16", {"vit-l-16-siglip-384"}),
-        ("kis-bench run --model clip-", {"clip-vit-b-32"}),
+        ("kis-bench fetch vit-l-16-siglip-", {"vit-l-16-siglip-384"}),
+        ("kis-bench run --model clip-vit-b", {"clip-vit-b-32"}),
         ("kis-bench embed mv", {"mvk"}),
         ("kis-bench export xl", {"xlsx"}),
         ("kis-bench import m", {"m3rt"}),
