@@ -79,7 +79,7 @@ def show_timings(run: Run) -> list[str]:
     if not len(run.timings):
         return []
     head = ["model", "dataset", "label set", "step", "seconds", "n", "per second", "from cache"]
-    limits = run.timings["limit"]
+    limits = run.timings["limit"].fillna("")  # empty where all was stored
     timings: Any = run.timings.itertuples()
     steps = [
         [
@@ -91,7 +91,7 @@ def show_timings(run: Run) -> list[str]:
         ]
         for t in timings
     ]
-    if limits.notna().any():
+    if limits.any():
         head.append("waited for")
-        steps = [[*step, one] for step, one in zip(steps, limits.fillna(""), strict=True)]
+        steps = [[*step, one] for step, one in zip(steps, limits, strict=True)]
     return ["## Timings", "", table(head, steps, right=[4, 5, 6]), ""]

@@ -336,6 +336,16 @@ def test_a_shard_of_copies_alone_is_made_again(collection, tmp_path, clock):
     assert model.sizes == []
 
 
+def test_texts_wait_for_the_model(tmp_path, clock, monkeypatch):
+    def take_long(self, texts):
+        clock.now_s += 7.0
+        return np.full((len(texts), 1, 4), 0.5, np.float32), np.zeros(len(texts), bool)
+
+    model = Paced(clock, 0.01)
+    monkeypatch.setattr(Paced, "encode_texts", take_long)
+    assert embed_texts(["a", "b", "c"], model, Store(tmp_path)).limit == "forward"
+
+
 @pytest.mark.parametrize("slow", ["decode", "forward", "disk"])
 def test_the_stage_that_is_waited_for_is_told(collection, tmp_path, clock, monkeypatch, slow):
     def slow_down(owner, name):
