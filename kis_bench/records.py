@@ -175,6 +175,8 @@ class Dataset:
     # item id -> why its picture can't be read; these were left out, as somebody asked
     unreadable: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     unasked: tuple[str, ...] = ()  # LABEL_SET/QUERY_ID of queries of which no target can be read
+    # Label set -> texts that their picture has already, each a query only once; papers count them all.
+    repeated: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     _sets: dict[str, tuple[Query, ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )

@@ -112,6 +112,7 @@ def read_dataset(
         (*strays, *labels.unread, *find_unread_tables(root, found.files, bool(queries))),
         unreadable,
         unasked,
+        labels.repeated,
     )
 
 

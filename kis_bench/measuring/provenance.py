@@ -79,6 +79,7 @@ def describe_searched(
     return {
         **describe_dataset(dataset, privacy=privacy),
         "n_queries": {name: len(dataset.queries(name)) for name in dataset.label_sets},
+        **({"n_repeated": dict(dataset.repeated)} if dataset.repeated else {}),
         "n_groups": len(set(dataset.collection.groups or ())),
         "segment_s": segment_s,
         "near_duplicates": str(alike),

@@ -70,6 +70,7 @@ OF_DATASETS = frozenset(
         "n_judgments",
         "n_participants",
         "n_queries",
+        "n_repeated",
         "n_targets",
         "n_triplets",
         "near_duplicates",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -72,7 +73,11 @@ def as_large(row: Mapping[str, object], datasets: Container[str]) -> bool:
     return not isinstance(about, Mapping) or about.get("n_items") == row[ITEMS]
 
 
-def comparable(published: pd.DataFrame, obtained: pd.DataFrame) -> pd.DataFrame:
+def comparable(
+    published: pd.DataFrame,
+    obtained: pd.DataFrame,
+    repeated: Mapping[tuple[str, str], int] = MappingProxyType({}),
+) -> pd.DataFrame:
     """The published figures of which the same was measured here: on a set of as many queries, triplets or judgments.
 
     A name alone tells nothing: everybody's own photos may be called ``photos``. A figure that doesn't say of how many
@@ -80,9 +85,14 @@ def comparable(published: pd.DataFrame, obtained: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         obtained: a run's table of metrics, columns ``results.METRICS``.
+        repeated: dataset and label set -> texts that are queries once here, and count each time in papers.
     """
     keys = ["dataset", "label_set", "metric", "k", "n"]
-    known = {(*key(row, keys), str(row["model"])) for row in obtained.to_dict("records")}
+    rows = obtained.to_dict("records")
+    known = {(*key(row, keys), str(row["model"])) for row in rows}
+    for row in rows:
+        more = repeated.get((str(row["dataset"]), str(row["label_set"])), 0)
+        known.add((*key({**row, "n": row["n"] + more}, keys), str(row["model"])))
     kept = [
         not pd.isna(row["n"])
         and any(

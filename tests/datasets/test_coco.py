@@ -85,6 +85,7 @@ def test_pictures_of_the_folder_are_searched_though_the_file_has_only_some(tmp_p
     assert dataset.collection.ids == ("a", "b", "deep/c")
     said = "1 empty of captions, 1 of captions that their picture has already"
     assert dataset.unread == (f"texts in mine.json: {said}",)
+    assert dataset.repeated == {"captions": 1}
     assert "pictures without a text, searched all the same: 2" in dataset.remarks
 
 

@@ -170,7 +170,7 @@ def ask_captions(
         source: what they are from, in words.
     """
     labels = Labels()
-    empty, repeated = Counter[str](), Counter[str]()
+    empty, repeated = Counter[str](), labels.repeated
     for item in collection.ids:
         numbers, seen = Counter[str](), set[tuple[str, str | None, str]]()
         for one in captions.get(item, ()):

@@ -32,6 +32,9 @@ class Labels:
     problems: dict[Path, list[str]] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)  # texts that are no queries, and why
     remarks: list[str] = field(default_factory=list)  # what was counted
+    repeated: Counter[str] = field(
+        default_factory=Counter
+    )  # label set -> texts that were no second query
     used: Counter[str] = field(default_factory=Counter)  # suffix -> files with texts in archives
     searched: frozenset[str] | None = None  # items of the split that is read; None: all there are
 

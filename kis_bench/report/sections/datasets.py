@@ -77,7 +77,9 @@ def show_condition(view: View, key: Key) -> list[str]:
     lines += show_truncations(found.rows(key))
     others = run.published
     lines += show_published(
-        others[(others["dataset"] == dataset) & (others["label_set"] == label_set)], metrics
+        others[(others["dataset"] == dataset) & (others["label_set"] == label_set)],
+        metrics,
+        run.provenance,
     )
     if comparisons is not None:
         lines += [f"#### {escape(title_differences(*key))}", ""]

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from kis_bench.analysis.models import select_measure
+from kis_bench.choices import SCALED
 from kis_bench.metrics import KNOWN, measure_words
+from kis_bench.records import count_things
 from kis_bench.report.numbers import change, count, figure
 from kis_bench.report.tables import escape, table
 from kis_bench.results.published import comparable
 
 
-def show_published(rows: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
-    """Figures of others, beside those measured here on the same queries of the same dataset."""
-    known = comparable(rows[rows["metric"].isin([*KNOWN])], metrics)
-    cells = []
+def show_published(
+    rows: pd.DataFrame, metrics: pd.DataFrame, provenance: Mapping[str, Any]
+) -> list[str]:
+    """Figures of others, beside those measured here on the same queries of the same dataset.
+
+    Args:
+        rows: of ``published.csv``, about one dataset and label set.
+        metrics: of the same.
+        provenance: of the run, whose facts are told where a published figure is outside the interval.
+    """
+    repeated = {
+        (name, label_set): n
+        for name, about in provenance.get("datasets", {}).items()
+        for label_set, n in about.get("n_repeated", {}).items()
+    }
+    known = comparable(rows[rows["metric"].isin([*KNOWN])], metrics, repeated)
+    cells, outside = [], dict[str, int]()
     for _, row in known.iterrows():
         metric, k = str(row["metric"]), None if pd.isna(row["k"]) else int(row["k"])
         obtained = select_measure(metrics, metric, k).set_index("model")
         names = [name for name in (row["model"], row["published_as"]) if name in obtained.index]
         own = obtained.loc[names[0]]
+        inside = own["ci_low"] <= row["value"] <= own["ci_high"]
+        if not inside:
+            outside[names[0]] = outside.get(names[0], 0) + 1
         cells.append(
             [
                 names[0],
@@ -28,6 +49,7 @@ def show_published(rows: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
                 figure(metric, row["value"]),
                 figure(metric, own["value"], own["ci_low"], own["ci_high"]),
                 change(metric, own["value"] - row["value"]),
+                "yes" if inside else "no",
                 count(row["n"]),
             ]
         )
@@ -40,7 +62,35 @@ def show_published(rows: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
         "published",
         "obtained",
         "difference, points",
+        "within its interval",
         "queries",
     ]
     sources = "; ".join(escape(source, 1000) for source in known["source"].unique())
-    return [f"Published figures, from {sources}:", "", table(head, cells, right=range(3, 7)), ""]
+    said = [f"Published figures, from {sources}:", "", table(head, cells, right=(3, 4, 5, 7)), ""]
+    sets = zip(known["dataset"], known["label_set"], strict=True)
+    for n in (repeated[one] for one in dict.fromkeys(sets) if one in repeated):
+        said += [
+            f"Of the published queries {n:,} repeat a text of their picture, and count once here.",
+            "",
+        ]
+    return said + [
+        line for model, n in outside.items() for line in (tell_outside(model, n, provenance), "")
+    ]
+
+
+def tell_outside(model: str, n: int, provenance: Mapping[str, Any]) -> str:
+    """What is known of a model's run that may explain published figures outside its intervals."""
+    about = provenance.get("models", {}).get(model, {})
+    facts = []
+    if about.get("prompts"):
+        facts.append("prompts were put around the texts")
+    if (precision := about.get("precision", "fp32")) != "fp32":
+        facts.append(f"it computed in {precision}")
+    if str(about.get("decode", "")).startswith(SCALED):
+        facts.append("JPEGs were decoded scaled")
+    known = f" Known of this run: {', '.join(facts)}." if facts else ""
+    return (
+        f"{count_things(n, 'published figure')} of **{escape(model)}** {'is' if n == 1 else 'are'} outside the "
+        "interval of what was obtained on as many pictures and texts, which chance doesn't explain."
+        f"{known} Other reasons, and how to find them: docs/reproducing.md."
+    )

@@ -1,0 +1,64 @@
+"""Figures of others beside those measured on the same pictures and texts, and what may explain a difference."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from builders import make_ranks, make_run
+
+from kis_bench.report.sections.published import show_published
+from kis_bench.results.columns import PUBLISHED
+from kis_bench.results.figures import metrics_table
+
+N = 40
+
+
+@pytest.fixture
+def run(tmp_path):
+    ranks = make_ranks([*range(1, N + 1)], model="clip", dataset="flickr", label_set="captions")
+    found = make_run(tmp_path, ranks)
+    return replace(found, metrics=metrics_table(found.ranks))
+
+
+def publish(value, n=N, model="clip"):
+    row = ("flickr", "captions", model, "recall", 10, value, n, 0.0, "CLIP", "a paper")
+    return pd.DataFrame([row], columns=PUBLISHED).astype({"k": "Int64", "n": "Int64"})
+
+
+def show(run, rows):
+    text = "\n".join(show_published(rows, run.metrics, run.provenance))
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
+    return text, [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+
+
+def test_a_figure_within_the_interval_needs_no_explanation(run):
+    text, (row,) = show(run, publish(0.26))
+    assert (row["published"], row["within its interval"]) == ("26.0%", "yes")
+    assert row["difference, points"] == "\u22121.0"
+    assert "outside" not in text
+
+
+def test_a_figure_outside_is_counted_with_what_is_known_of_the_run(run):
+    run.provenance["models"]["clip"] |= {"precision": "bf16", "decode": "scaled to 448 pixels"}
+    text, (row,) = show(run, publish(0.9))
+    assert row["within its interval"] == "no"
+    assert "1 published figure of **clip** is outside the interval" in text
+    assert "Known of this run: it computed in bf16, JPEGs were decoded scaled." in text
+    assert "docs/reproducing.md" in text
+    plain = {**run.provenance, "models": {"clip": {"prompts": ["a photo of {}"]}}}
+    text, _ = show(replace(run, provenance=plain), publish(0.9))
+    assert "Known of this run: prompts were put around the texts." in text
+
+
+def test_texts_that_repeat_are_queries_in_papers(run):
+    assert show_published(publish(0.26, n=N + 2), run.metrics, run.provenance) == []
+    run.provenance["datasets"]["flickr"]["n_repeated"] = {"captions": 2}
+    text, (row,) = show(run, publish(0.26, n=N + 2))
+    assert row["queries"] == str(N + 2)
+    assert "Of the published queries 2 repeat a text of their picture, and count once here." in text
+
+
+def test_another_set_has_nothing_published(run):
+    assert show_published(publish(0.26, n=N - 1), run.metrics, run.provenance) == []
+    assert show_published(publish(0.26, model="x"), run.metrics, run.provenance) == []
