@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from builders import run_python
 
+from kis_bench.encoders.catalogue import find, read_models
 from kis_bench.results import read_run
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +86,13 @@ def test_anything_that_makes_vectors(folder):
     assert (done.returncode, "FAIL" in said) == (0, False), said
 
 
+def test_an_ensemble_of_prompts(tmp_path):
+    (tmp_path / "prompts.toml").write_text(FILES["prompts.toml"], encoding="utf-8")
+    (row,) = read_models(tmp_path / "prompts.toml")
+    assert (row.name, row.source) == ("clip-vit-b-32+ensemble", find("clip-vit-b-32").source)
+    assert len(row.prompts) == 3
+
+
 def test_the_page_has_no_example_that_is_not_run():
     assert set(FILES) == {
         "models.toml",
@@ -92,5 +100,6 @@ def test_the_page_has_no_example_that_is_not_run():
         "test_ours.py",
         "our_model.py",
         "mean_colour.py",
+        "prompts.toml",
     }
     assert PAGE.count("```python") + PAGE.count("```toml") == len(FILES)
