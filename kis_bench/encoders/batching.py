@@ -69,8 +69,11 @@ class Batches:
                 advance(len(batch))
                 continue
             # Outside of the handler, whose traceback would keep the failed batch alive.
+            whole = (
+                len(batch) == self.size
+            )  # fewer, as of large pictures or at the end, tell nothing of others
             self.size = len(batch) // 2
-            if self.fitting[0] and self.fitting[-1]:
+            if whole and self.fitting[0] and self.fitting[-1]:
                 FITTING[self.fitting] = self.size
             free()
         return results

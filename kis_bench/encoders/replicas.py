@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,11 +50,13 @@ class Replicas:
         """
         size = -(-len(inputs) // len(self.copies))
         parts = [inputs[i : i + size] for i in range(0, len(inputs), size)]
-        futures = [
-            self.pool.submit(encode(copy), part)
-            for copy, part in zip(self.copies, parts, strict=False)
-        ]
-        wait(futures)
+        # Whether cuDNN may round is set for the whole process: copies find it set, and leave it so for each other.
+        with getattr(self.copies[0], "computing", nullcontext)():
+            futures = [
+                self.pool.submit(encode(copy), part)
+                for copy, part in zip(self.copies, parts, strict=False)
+            ]
+            wait(futures)
         return [future.result() for future in futures]
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float32s:

@@ -70,6 +70,7 @@ class LineUp:
         if not model_names and not dataset_names and not any(map(is_judged, rows)):
             chosen = [one for one in chosen if not one.with_judgments] or chosen
         kept_models = add_prompts(drop_twins("models", chosen, wrong), prompts or {})
+        refuse_other_prompts(kept_models, models)
         kept_rows = drop_twins("datasets", rows, wrong)
         if wrong and problems is None:
             raise wrong[0]
@@ -170,6 +171,17 @@ def find_prompted(
     if base and prompt in prompts and all(row.name != name for row in models):
         return prompt_model(encoders.find(base, models), prompt, prompts[prompt])
     return encoders.find(name, models)
+
+
+def refuse_other_prompts(kept: Sequence[Checkpoint], declared: Sequence[Checkpoint]) -> None:
+    """Raises KisBenchError if the name of a model with prompts is declared for other ones."""
+    known = {row.name: row.prompts for row in declared if row.prompts}
+    for model in kept:
+        if model.prompts != known.get(model.name, model.prompts):
+            option, name = spell_option("prompt"), model.name.rpartition("+")[2]
+            raise KisBenchError(
+                f"{option} {name}: model {model.name} is declared with other prompts; give yours another name"
+            )
 
 
 def list_that_fit(start: str, names: Sequence[str], width: int = HEADER_CELLS) -> str:

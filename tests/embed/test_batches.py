@@ -60,6 +60,25 @@ def test_a_size_that_fits_is_kept_for_the_same_model_device_and_kind(monkeypatch
     assert Batches(model, unit="image").size == 32
 
 
+def test_a_few_inputs_that_do_not_fit_tell_nothing_of_whole_batches(monkeypatch):
+    """Such as those of large pictures, or the last ones while another program takes memory."""
+    monkeypatch.setattr("kis_bench.encoders.batching.FITTING", {})
+    failed = []
+
+    def encode(inputs):
+        if len(inputs) == 2 and not failed:
+            failed.append(True)
+            raise MemoryError
+        return np.asarray(inputs)
+
+    model = Small(MemoryError())
+    model.key = "small"
+    batches = Batches(model, unit="image")
+    assert len(np.concatenate(batches.run(encode, range(34)))) == 34
+    assert batches.size == 1  # for the rest of this pass
+    assert Batches(model, unit="image").size == 32
+
+
 def test_other_errors_and_single_inputs_are_not_hidden():
     model = Small(RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="shapes differ"):

@@ -1,6 +1,7 @@
 """Prompts around texts: what is encoded, what is averaged, and which vectors are shared."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +113,18 @@ def test_prompts_that_are_none(given, said):
 def test_prompts_of_one_name_are_kept_together():
     given = ["p=a {}", "q=x=y {}", "p=the {}", "p=a {}"]
     assert parse_prompts(given) == {"p": ("a {}", "the {}"), "q": ("x=y {}",)}
+
+
+def test_a_name_that_is_declared_for_other_prompts_is_refused():
+    demo = find("demo")
+    declared = [demo, replace(demo, name="demo+photo", prompts=("a drawing of {}",))]
+    prompts = {"photo": ("a photo of {}",)}
+    for names in ([], ["demo"]):
+        with pytest.raises(KisBenchError, match=r"demo\+photo is declared with other prompts"):
+            LineUp.choose(models=declared, datasets=[], model_names=names, prompts=prompts)
+    same = [demo, replace(demo, name="demo+photo", prompts=("a photo of {}",))]
+    found = LineUp.choose(models=same, datasets=[], model_names=[], prompts=prompts)
+    assert [one.name for one in found.models] == ["demo", "demo+photo"]
 
 
 def test_line_up_has_each_model_plain_and_with_each_prompt(tmp_path):

@@ -1,6 +1,7 @@
 """One model on several devices; there is no GPU here, so copies compute on the CPU and torch is told of GPUs."""
 
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -119,6 +120,36 @@ class NoPreparing:
 
     def encode_texts(self, texts):
         return self.encode_images(texts), np.zeros(len(texts), bool)
+
+
+def test_copies_share_what_is_set_for_the_whole_process():
+    """As cuDNN's rounding: a copy that is done first must not set it back while the other computes."""
+    state, seen = {"exact": False}, []
+    first_is_done = threading.Event()
+
+    class Exact(NoPreparing):
+        def __init__(self, quick):
+            super().__init__()
+            self.quick = quick
+
+        @contextmanager
+        def computing(self):
+            before, state["exact"] = state["exact"], True
+            yield
+            state["exact"] = before
+
+        def encode_images(self, images):
+            with self.computing():
+                if not self.quick:
+                    assert first_is_done.wait(60)
+                seen.append(state["exact"])
+            if self.quick:
+                first_is_done.set()
+            return super().encode_images(images)
+
+    join_replicas([Exact(True), Exact(False)]).encode_images(make_pictures(4))
+    assert seen == [True, True]
+    assert not state["exact"]
 
 
 def test_what_a_copy_raises_comes_once_the_others_are_done():

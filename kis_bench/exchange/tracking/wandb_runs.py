@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from kis_bench.exchange.tracking.contents import REFUSED_LETTERS, TrackedModel
 from kis_bench.results import Run
 
 PROJECT = "kis-bench"  #: unless WANDB_PROJECT says another
+REFUSED_IN_ARTIFACTS = re.compile(r"[^A-Za-z0-9_.-]")
+MOST_LETTERS = 128  #: of an artifact's name
 ALONE = ("offline", "disabled", "dryrun")  #: modes that need no key
 
 
@@ -52,7 +55,9 @@ def log_to_wandb(run: Run, models: Sequence[TrackedModel]) -> list[str]:
         try:
             opened.log(dict(one.figures))
             if number == 0:
-                artifact = wandb.Artifact(f"run-{name}", "kis-bench-run")
+                artifact = wandb.Artifact(
+                    REFUSED_IN_ARTIFACTS.sub("_", f"run-{name}")[:MOST_LETTERS], "kis-bench-run"
+                )
                 artifact.add_dir(str(run.folder))
                 opened.log_artifact(artifact)
             failed = int(bool(run.provenance.get("interrupted")))
