@@ -51,7 +51,7 @@ VERIFIED = pytest.StashKey[dict[tuple[str, str], int]]()
 #: Of a session: dataset, queries and what counts as near-duplicate -> wider sets.
 WIDER_SETS = pytest.StashKey[dict[tuple[object, ...], tuple[Sets, ...]]]()
 #: Of a session: row and key of a model, fingerprint of a dataset, queries -> what was measured.
-MEASURED = pytest.StashKey[dict[tuple[str, str, str, QuerySet], KnownItems]]()
+MEASURED_ITEMS = pytest.StashKey[dict[tuple[str, str, str, QuerySet], KnownItems]]()
 
 
 class SessionSteps(Steps):
@@ -218,7 +218,7 @@ class KnownItemSearch(Measurement):
 
         Where lists will be fused, their first items are kept: a second pass over the items would cost more.
         """
-        kept = self.config.stash.setdefault(MEASURED, {})
+        kept = self.config.stash.setdefault(MEASURED_ITEMS, {})
         timed = self.request.node.stash.get(TIMED, False)
         fused = not timed and will_be_fused(self.request, query_set)
         row = model.checkpoint.name

@@ -28,7 +28,9 @@ SPARE_CANDIDATES = (
 )  #: candidates of a block of queries, beyond k each, before they are settled exactly
 ALIGNED_SCORES = 2**18  #: which stay in the cache
 LOOSE = 2  #: so many times k candidates are kept before they are sorted again
-PARTS = 4  #: times k, of a first block, of which the best scores say how high the k best are
+FIRST_BLOCK_PARTS = (
+    4  #: times k, of a first block, of which the best scores say how high the k best are
+)
 BAND_NUMBERS = 2**18  #: of scores that are compared at once
 #: Up to so many times the candidates of a query all queries' candidates are multiplied by it, which is quicker.
 ALL_SHARE = 12
@@ -198,7 +200,7 @@ def find_floor(scores: Float32s, k: int, error: Float64s) -> Float64s:
     b, q = scores.shape
     if b < k:
         return np.full(q, -np.inf)
-    size = max(1, b // max(1, PARTS * k))
+    size = max(1, b // max(1, FIRST_BLOCK_PARTS * k))
     best = scores[: b // size * size].reshape(-1, size, q).max(axis=1)
     found = np.partition(best, len(best) - k, axis=0)[len(best) - k] - error * (1 + 2.0**-20)
     return round_down(found).astype(np.float64)

@@ -60,9 +60,25 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
             found.append(cells)
         if problems:
             raise BadFile(file, problems)
-    mine = [row for row in found if row["dataset"] in datasets and as_large(row, datasets)]
+    mine = [
+        {**row, "dataset": name}
+        for row in found
+        for name in name_datasets(row, datasets)
+        if as_large({**row, "dataset": name}, datasets)
+    ]
     table = pd.DataFrame(mine, columns=PUBLISHED)
     return table.astype({"k": "Int64", "n": "Int64", "value": "float64", "tolerance": "float64"})
+
+
+def name_datasets(row: Mapping[str, object], datasets: Container[str]) -> list[str]:
+    """What the dataset of a row is called: its name, or that with a part, such as ``flickr30k:test``.
+
+    The latter only where the row says how large the collection was, for parts are of several sizes.
+    """
+    whole = str(row["dataset"])
+    if row.get(ITEMS) is None or not isinstance(datasets, Mapping):
+        return [whole] if whole in datasets else []
+    return [name for name in datasets if name == whole or name.partition(":")[0] == whole]
 
 
 def as_large(row: Mapping[str, object], datasets: Container[str]) -> bool:

@@ -9,6 +9,7 @@ from builders import make_ranks, make_run
 from kis_bench.report.sections.published import show_published
 from kis_bench.results.columns import PUBLISHED
 from kis_bench.results.figures import metrics_table
+from kis_bench.results.published import read_published
 
 N = 40
 
@@ -57,6 +58,29 @@ def test_texts_that_repeat_are_queries_in_papers(run):
     text, (row,) = show(run, publish(0.26, n=N + 2))
     assert row["queries"] == str(N + 2)
     assert "Of the published queries 2 repeat a text of their picture, and count once here." in text
+
+
+def test_a_figure_without_an_interval_is_within_none_and_outside_none(run):
+    bare = replace(run, metrics=run.metrics.assign(ci_low=float("nan")))
+    text, (row,) = show(bare, publish(0.9))
+    assert row["within its interval"] == ""
+    assert "outside" not in text
+
+
+def test_a_figure_that_is_printed_with_few_digits_may_be_just_beside(run):
+    high = run.metrics.query("metric == 'recall' and k == 10")["ci_high"].item()
+    for tolerance, inside in ((0.0, "no"), (0.001, "yes")):
+        _, (row,) = show(run, publish(high + 0.0005).assign(tolerance=tolerance))
+        assert row["within its interval"] == inside
+
+
+def test_parts_of_a_dataset_have_what_is_published_of_their_size(tmp_path):
+    file = tmp_path / "published.csv"
+    rows = [f"flickr,captions,clip,recall,10,0.5,{N},0,CLIP,a paper,{items}" for items in (7, "")]
+    file.write_text("\n".join([",".join([*PUBLISHED, "items"]), *rows]), encoding="utf-8")
+    datasets = {"flickr:test": {"n_items": 7}, "flickr:all": {"n_items": 9}, "flickr": {}}
+    found = read_published([file], datasets)
+    assert found["dataset"].tolist() == ["flickr:test", "flickr"]
 
 
 def test_another_set_has_nothing_published(run):

@@ -13,7 +13,7 @@ from kis_bench.results import Run
 
 PROJECT = "kis-bench"  #: unless WANDB_PROJECT says another
 REFUSED_IN_ARTIFACTS = re.compile(r"[^A-Za-z0-9_.-]")
-MOST_LETTERS = 128  #: of an artifact's name
+MOST_ARTIFACT_LETTERS = 128  #: of an artifact's name
 ALONE = ("offline", "disabled", "dryrun")  #: modes that need no key
 
 
@@ -56,7 +56,8 @@ def log_to_wandb(run: Run, models: Sequence[TrackedModel]) -> list[str]:
             opened.log(dict(one.figures))
             if number == 0:
                 artifact = wandb.Artifact(
-                    REFUSED_IN_ARTIFACTS.sub("_", f"run-{name}")[:MOST_LETTERS], "kis-bench-run"
+                    REFUSED_IN_ARTIFACTS.sub("_", f"run-{name}")[:MOST_ARTIFACT_LETTERS],
+                    "kis-bench-run",
                 )
                 artifact.add_dir(str(run.folder))
                 opened.log_artifact(artifact)

@@ -13,7 +13,7 @@ from typing import Any
 
 from kis_bench.files import cache
 
-FASTEST, SMALLEST = 6, 9  #: levels of gzip
+FASTEST_LEVEL, SMALLEST_LEVEL = 6, 9  #: levels of gzip
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Packed:
         return f'<script type="application/gzip" id="{name}">{self.content}</script>'
 
 
-def pack(text: str, level: int = FASTEST) -> Packed:
+def pack(text: str, level: int = FASTEST_LEVEL) -> Packed:
     """The same text gives the same bytes each time."""
     content = base64.b64encode(gzip.compress(text.encode(), level, mtime=0)).decode("ascii")
     return Packed(content, digest_program(text))
@@ -53,7 +53,7 @@ def pack_plotly() -> Packed:
     from plotly.offline import get_plotlyjs
 
     program: str = get_plotlyjs()
-    packed = pack(program, SMALLEST)
+    packed = pack(program, SMALLEST_LEVEL)
     own = digest_program(packed.content)
     cache.write_if_possible(kept, f"{packed.digest} {own} {packed.content}")
     return packed

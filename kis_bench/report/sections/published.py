@@ -38,8 +38,10 @@ def show_published(
         obtained = select_measure(metrics, metric, k).set_index("model")
         names = [name for name in (row["model"], row["published_as"]) if name in obtained.index]
         own = obtained.loc[names[0]]
-        inside = own["ci_low"] <= row["value"] <= own["ci_high"]
-        if not inside:
+        slack = 0.0 if pd.isna(row["tolerance"]) else float(row["tolerance"])
+        bounded = not (pd.isna(own["ci_low"]) or pd.isna(own["ci_high"]))
+        inside = own["ci_low"] - slack <= row["value"] <= own["ci_high"] + slack
+        if bounded and not inside:
             outside[names[0]] = outside.get(names[0], 0) + 1
         cells.append(
             [
@@ -49,7 +51,7 @@ def show_published(
                 figure(metric, row["value"]),
                 figure(metric, own["value"], own["ci_low"], own["ci_high"]),
                 change(metric, own["value"] - row["value"]),
-                "yes" if inside else "no",
+                ("yes" if inside else "no") if bounded else "",
                 count(row["n"]),
             ]
         )
@@ -91,6 +93,6 @@ def tell_outside(model: str, n: int, provenance: Mapping[str, Any]) -> str:
     known = f" Known of this run: {', '.join(facts)}." if facts else ""
     return (
         f"{count_things(n, 'published figure')} of **{escape(model)}** {'is' if n == 1 else 'are'} outside the "
-        "interval of what was obtained on as many pictures and texts, which chance doesn't explain."
+        "interval of what was obtained on as many texts, which chance doesn't explain."
         f"{known} Other reasons, and how to find them: docs/reproducing.md."
     )
