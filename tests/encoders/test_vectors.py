@@ -137,6 +137,36 @@ def write_array_ids(folder, images, ids):
     np.save(folder / "image_ids.npy", np.array(ids))
 
 
+def write_encoded_ids(folder, images, ids):
+    np.save(folder / "images.npy", images)
+    np.save(folder / "image_ids.npy", np.array([one.encode() for one in ids]))
+
+
+def write_marked_json_ids(folder, images, ids):
+    np.save(folder / "images.npy", images)
+    (folder / "ids.json").write_text(json.dumps(ids), encoding="utf-8-sig")
+
+
+def write_padded_ids(folder, images, ids):
+    np.save(folder / "images.npy", images)
+    (folder / "ids.txt").write_bytes("".join(f" {one} \r\n" for one in ids).encode() + b"\n")
+
+
+def write_empty_groups(folder, images, ids):
+    """The first and the last group of rows are empty; the ids beside say the same."""
+    table = pa.table({"item_id": [one.encode() for one in ids], "vector": list(images)})
+    with pq.ParquetWriter(folder / "images.parquet", table.schema) as writer:
+        for some in (table[:0], table[:2], table[2:], table[:0]):
+            writer.write_table(some)
+    (folder / "ids.txt").write_text("\n".join(ids), encoding="utf-8")
+
+
+def write_picture_table(folder, images, ids):
+    """A query's id and a label set say nothing of pictures."""
+    columns = {"query_id": ["q"] * len(ids), "label_set": ["short"] * len(ids), "path": ids}
+    pq.write_table(pa.table(columns | {"vector": list(images)}), folder / "images.parquet")
+
+
 def write_clip_retrieval(folder, images, ids):
     """As clip-retrieval writes it: ten partitions and more have numbers of two digits."""
     for side in ("img_emb", "text_emb", "metadata"):
@@ -170,6 +200,11 @@ def write_faiss(folder, images, ids):
         write_json_ids,
         write_csv_ids,
         write_array_ids,
+        write_encoded_ids,
+        write_marked_json_ids,
+        write_padded_ids,
+        write_empty_groups,
+        write_picture_table,
         write_clip_retrieval,
         write_faiss,
     ],
@@ -207,6 +242,51 @@ def test_texts_by_label_set_and_in_a_column(mine, folder):
             found = saved.find_texts(mine.queries(kind))
             np.testing.assert_allclose(found.vectors[:, 0], unit(rows), rtol=1e-6)
             assert found.ids == tuple(query.query_id for query in mine.queries(kind))
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_texts_are_not_named_by_the_picture_that_they_are_about(mine, folder, form):
+    """A table like labels.csv, in which query ids look like other items' ids."""
+    save_side(folder, "images", make_vectors(), NAMES)
+    texts = make_vectors(2 * len(NAMES), seed=1)
+    queries = [*mine.queries("short"), *mine.queries("long")]
+    table = pa.table(
+        {
+            "item_id": [query.query_id for query in reversed(queries)],
+            "query_id": [query.query_id for query in queries],
+            "label_set": [query.label_set for query in queries],
+            "text": [query.text for query in queries],
+        }
+    )
+    if form == "parquet":
+        pq.write_table(table.append_column("vector", [list(texts)]), folder / "texts.parquet")
+    else:
+        np.save(folder / "texts.npy", texts)
+        table.to_pandas().to_csv(folder / "texts.csv", index=False)
+    for kind, rows in (("short", texts[:5]), ("long", texts[5:])):
+        found = load(folder).saved.find_texts(mine.queries(kind))
+        np.testing.assert_allclose(found.vectors[:, 0], unit(rows), rtol=1e-6)
+    table = table.select(["item_id", "text"])
+    if form == "parquet":
+        pq.write_table(table.append_column("vector", [list(texts)]), folder / "texts.parquet")
+    else:
+        table.to_pandas().to_csv(folder / "texts.csv", index=False)
+    found = load(folder).saved.find_texts(mine.queries("long"))  # by what they say
+    np.testing.assert_allclose(found.vectors[:, 0], unit(texts[5:]), rtol=1e-6)
+
+
+def test_a_table_of_texts_needs_ids_or_texts(mine, folder):
+    save_side(folder, "images", make_vectors(), NAMES)
+    np.save(folder / "texts.npy", make_vectors())
+    (folder / "texts.csv").write_text("\n".join(["item_id", *NAMES]), encoding="utf-8")
+    with pytest.raises(BadFile, match="texts are named by a column query_id, id, key; there are"):
+        load(folder).encoder  # noqa: B018
+    (folder / "texts.csv").unlink()
+    (folder / "texts.npy").unlink()
+    table = pa.table({"item_id": NAMES, "vector": list(make_vectors())})
+    pq.write_table(table, folder / "texts.parquet")
+    with pytest.raises(BadFile, match="a column query_id, id, key is needed, or text or caption"):
+        load(folder).encoder  # noqa: B018
 
 
 def test_one_vector_is_not_taken_for_two_texts(mine, folder):
@@ -328,6 +408,44 @@ def write_object_array(folder):
     np.save(folder / "images.npy", np.array([{}, {}]), allow_pickle=True)
 
 
+def write_object_ids(folder):
+    np.save(folder / "images.npy", make_vectors())
+    np.save(folder / "images_ids.npy", np.array(NAMES, object), allow_pickle=True)
+
+
+def write_empty_id(folder):
+    save_side(folder, "images", make_vectors(), ["red", " ", *NAMES[2:]])
+
+
+def write_null_id(folder):
+    write_parquet(folder, make_vectors(), ["red", None, *NAMES[2:]])
+
+
+def write_too_few_own_ids(folder):
+    write_safetensors(folder, make_vectors(), NAMES[:4])
+
+
+def write_too_many_own_ids(folder):
+    write_safetensors(folder, make_vectors(), [*NAMES, "grey"])
+
+
+def write_part_without_ids(folder):
+    write_clip_retrieval(folder, make_vectors().astype(np.float16), NAMES)
+    table = pa.table({"caption": NAMES[2:4]})
+    pq.write_table(table, folder / "metadata" / "metadata_10.parquet")
+
+
+def write_other_ids_beside(folder):
+    write_parquet(folder, make_vectors(), NAMES)
+    ids = [*NAMES[:2], "grey", *NAMES[3:]]
+    (folder / "ids.txt").write_text("\n".join(ids), encoding="utf-8")
+
+
+def write_no_rows(folder):
+    schema = pa.schema({"id": pa.string(), "vector": pa.list_(pa.float32())})
+    pq.write_table(schema.empty_table(), folder / "images.parquet")
+
+
 def write_cut_array(folder):
     np.save(folder / "images.npy", make_vectors())
     content = (folder / "images.npy").read_bytes()
@@ -369,10 +487,18 @@ def write_no_safetensors(folder):
 @pytest.mark.parametrize(
     ("write", "said"),
     [
-        (write_object_array, "images.npy:\n  can't be read"),
+        (write_object_array, "images.npy:\n  it holds Python objects, .*; save numbers as float32"),
+        (write_object_ids, "images_ids.npy:\n  it holds Python objects, .*np.array"),
+        (write_empty_id, r"images_ids.txt:\n  row 1 \(counted from 0\) has no id"),
+        (write_null_id, r"images.parquet:\n  row 1 \(counted from 0\) has no id"),
         (write_cut_array, "images.npy:\n  can't be read"),
         (write_integers, r"int8 \[5, 16\]; float16, float32 or float64 \[n, d\]"),
-        (write_too_few_ids, "4 rows for 5 vectors of images.npy"),
+        (write_too_few_ids, "images_ids.txt:\n  4 ids for 5 vectors of images.npy"),
+        (write_too_few_own_ids, "images.safetensors:\n  4 ids for 5 vectors of images.safetensors"),
+        (write_too_many_own_ids, "images.safetensors:\n  6 ids for 5 vectors"),
+        (write_part_without_ids, "metadata_10.parquet:\n  0 ids for 2 vectors of img_emb_10.npy"),
+        (write_other_ids_beside, "ids.txt:\n  it and images.parquet both have ids.*in row 2"),
+        (write_no_rows, "images.parquet:\n  there are no vectors in it"),
         (write_no_ids, "images_ids.txt beside it, an id in each line"),
         (write_uneven_lists, "of several lengths"),
         (write_no_lists, "one column vector, .*; there are id, x"),

@@ -23,10 +23,11 @@ PART_FOLDERS = {"images": "img_emb", "texts": "text_emb"}
 
 @dataclass(frozen=True)
 class SideFiles:
-    """The files of one side of a folder: vectors, and what names their rows, which may be the same file."""
+    """The files of one side of a folder: vectors, and what beside them names their rows."""
 
+    side: str  # images or texts
     vectors: tuple[Path, ...]
-    names: tuple[Path, ...] = ()  # one for all, or one for each
+    names: tuple[Path, ...] = ()  # none, or one for each
     by_text: bool = False  # the ids are those of pictures, so that texts go by what they say
 
     @property
@@ -49,8 +50,8 @@ def find_side(folder: Path, side: str) -> SideFiles | None:
     if not found:
         return None
     if found[0] == parts:
-        return find_parts(parts, folder / METADATA)
-    return SideFiles((found[0],), find_names(folder, side, found[0]))
+        return find_parts(side, parts, folder / METADATA)
+    return SideFiles(side, (found[0],), find_names(folder, side, found[0]))
 
 
 def find_names(folder: Path, side: str, vectors: Path) -> tuple[Path, ...]:
@@ -58,7 +59,7 @@ def find_names(folder: Path, side: str, vectors: Path) -> tuple[Path, ...]:
     return tuple(file for file in places if file.is_file() and file != vectors)[:1]
 
 
-def find_parts(folder: Path, metadata: Path) -> SideFiles:
+def find_parts(side: str, folder: Path, metadata: Path) -> SideFiles:
     """The parts that clip-retrieval writes: ``img_emb_0.npy`` and ``metadata_0.parquet`` beside, by their numbers."""
     arrays, tables = number_files(folder, ".npy"), number_files(metadata, ".parquet")
     lone = sorted({*arrays} ^ {*tables})
@@ -68,7 +69,7 @@ def find_parts(folder: Path, metadata: Path) -> SideFiles:
         raise BadFile(folder, [said])
     order = sorted(arrays)
     vectors, names = (tuple(each[n] for n in order) for each in (arrays, tables))
-    return SideFiles(vectors, names, by_text=folder.name == PART_FOLDERS["texts"])
+    return SideFiles(side, vectors, names, by_text=side == "texts")
 
 
 def number_files(folder: Path, suffix: str) -> dict[int, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from kis_bench.encoders.vectors.files import SideFiles
-from kis_bench.encoders.vectors.readers import READERS_BY_SUFFIX, locate_damage, read_names
+from kis_bench.encoders.vectors.readers import (
+    ID_COLUMNS,
+    READERS_BY_SUFFIX,
+    TEXT_COLUMNS,
+    Names,
+    locate_damage,
+    read_names,
+)
 from kis_bench.errors import BadFile
 
 
@@ -51,35 +59,71 @@ def read_vector_table(files: SideFiles) -> VectorTable:
     Raises:
         BadFile: one of them is damaged, has other numbers of rows and ids, or no ids.
     """
-    ids: list[str] = []
-    texts: list[str] = []
+    names: list[Names] = []
     parts = []
-    for number, file in enumerate(files.vectors):
+    for file, beside in zip(files.vectors, files.names or [None] * len(files.vectors), strict=True):
         with locate_damage(file):
-            part, own, said = READERS_BY_SUFFIX[file.suffix](file)
-            part = shape_rows(file, part)
+            found, own = READERS_BY_SUFFIX[file.suffix](file)
+            part = shape_rows(file, found)
         parts.append(part)
-        if files.names:
-            named = files.names[min(number, len(files.names) - 1)]
-            with locate_damage(named):
-                own, said = read_names(named)
-            if max(len(own), len(said)) != len(part):
-                told = f"{max(len(own), len(said)):,} rows for {len(part):,} vectors of {file.name}"
-                raise BadFile(named, [f"{told}; write one for each, in their order"])
-        ids += own
-        texts += said
+        names.append(name_vectors(files, file, own, beside, len(part)))
     dims = {part.shape[1:] for part in parts}
     if len(dims) > 1:
         raise BadFile(files.vectors[0].parent, [f"parts have vectors of {sorted(dims)} numbers"])
+    ids, texts = (join_parts(files, parts, [each[i] for each in names]) for i in (0, 1))
     if not ids and not texts:
-        side = files.vectors[0].stem
-        raise BadFile(
-            files.vectors[0],
-            [f"nothing says what its rows are; put {side}_ids.txt beside it, an id in each line"],
-        )
-    return VectorTable(
-        files.vectors, tuple(parts), () if files.by_text else tuple(ids), tuple(texts)
-    )
+        wanted = ID_COLUMNS[files.side]
+        said = f"nothing says what its rows are; put {files.side}_ids.txt beside it, an id in each line"
+        if files.names or files.vectors[0].suffix == ".parquet":
+            said = f"nothing says what rows are: a column {', '.join(wanted)} is needed"
+            said += f", or {' or '.join(TEXT_COLUMNS)}" * (files.side == "texts")
+        raise BadFile((files.names or files.vectors)[0], [said])
+    return VectorTable(files.vectors, tuple(parts), tuple(ids), tuple(texts))
+
+
+def name_vectors(
+    files: SideFiles, file: Path, own: list[str], beside: Path | None, n: int
+) -> Names:
+    """Ids and texts of the n rows of a file: its own, else those of the file beside it.
+
+    Raises:
+        BadFile: there are more or fewer than n, or both files name the rows and don't agree.
+    """
+    told: list[Names] = [(own, [])]
+    places = [file]
+    for place in (file if file.suffix == ".parquet" else None, beside):
+        if place is not None:
+            with locate_damage(place):
+                told.append(read_names(place, files.side))
+            places.append(place)
+    if files.by_text:
+        told = [([], texts) for _, texts in told]
+    chosen: Names = ([], [])
+    for place, names in zip(places, told, strict=True):
+        for kind, known, new in zip(("ids", "texts"), chosen, names, strict=True):
+            if new and len(new) != n:
+                said = f"{len(new):,} {kind} for {n:,} vectors of {file.name}"
+                raise BadFile(place, [f"{said}; write one for each, in their order"])
+            if known and new and known != new:
+                row = next(i for i in range(n) if known[i] != new[i])
+                said = f"it and {file.name} both have {kind} of the rows, and differ in row {row:,}"
+                raise BadFile(place, [f"{said} (counted from 0); delete those that are wrong"])
+            known += [] if known else new
+    return chosen
+
+
+def join_parts(
+    files: SideFiles, parts: Sequence[NDArray[Any]], some: Sequence[list[str]]
+) -> list[str]:
+    """Ids or texts of all parts, which have them all or not at all."""
+    lacking = [i for i, found in enumerate(some) if not found]
+    if lacking and len(lacking) < len(some):
+        i = lacking[0]
+        has = next(place for place, found in zip(files.names, some, strict=True) if found)
+        what = "ids or texts" if files.side == "texts" else "ids"
+        said = f"0 {what} for {len(parts[i]):,} vectors of {files.vectors[i].name}"
+        raise BadFile(files.names[i], [f"{said}, unlike {has.name}; write the same columns in all"])
+    return [one for found in some for one in found]
 
 
 def shape_rows(file: Path, found: NDArray[Any]) -> NDArray[Any]:
