@@ -117,7 +117,7 @@ def examine(
             return
         wanted = list_wanted_images(study, found)
         pictures = read_images(name, root, layout, only=wanted, labels=found)
-        listed, part = pictures.collection, DatasetPart.parse(name)
+        listed, part = pictures.collection, DatasetPart.parse(name, root)
         labels = found.read(Purpose(listed, pictures.captions, part, skip_unreadable))
         collection = narrow_collection(listed, labels.searched)
         subject = ExaminedDataset(collection, labels)

@@ -154,7 +154,7 @@ def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
     elif row.folder is None:
         return ()
     else:
-        known = find_labels(row.folder).list_sets(DatasetPart.parse(row.name).split)
+        known = find_labels(row.folder).list_sets(DatasetPart.parse(row.name, row.folder))
     for name in row.label_sets or ():
         if name not in known:
             raise UnknownName("label set", name, known, f"Dataset: {row.name}.")

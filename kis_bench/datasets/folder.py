@@ -75,7 +75,8 @@ def read_dataset(
     found = find_labels(root, beside=study is not None)
     pictures = read_images(name, root, layout, only=list_wanted_images(study, found), labels=found)
     collection = pictures.collection
-    purpose = Purpose(collection, pictures.captions, DatasetPart.parse(name), skip_unreadable)
+    part = DatasetPart.parse(name, root)
+    purpose = Purpose(collection, pictures.captions, part, skip_unreadable)
     labels = found.read(purpose)
     ignored = pictures.ignored - labels.used
     left_out = {} if study is not None and not found.beside else count_by_kind(ignored)

@@ -30,7 +30,6 @@ TEXT_TABLES = (
 STUDY_TABLES = ("participants", "triplets", "triplets_extended", "triplet_judgements")
 PICTURE_TABLES = ("images", "image")
 COMMA_SUFFIXES = (".csv",)
-LABEL_SUFFIXES = (".csv", ".xlsx")  #: of labels, which are read from spreadsheets, too
 SHEET_SUFFIXES = (".tsv", ".tab", ".psv", ".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 OTHER_SUFFIXES = (
     ".txt",
@@ -140,11 +139,9 @@ def guess_meant_name(folder: str, name: str, labelled: bool) -> str:
 def is_read(folder: str, name: str) -> bool:
     """Whether a table of this name is read, as labels, a list of pictures, or part of a study."""
     if folder:
-        return folder == "labels/" and name.endswith(LABEL_SUFFIXES)
+        return folder == "labels/" and name.endswith(".csv")
     ours = ("labels.csv", "images.csv", *(f"{table}.csv" for table in STUDY_TABLES))
-    return name in (*ours, "labels.xlsx") or (
-        name.startswith("labels-") and name.endswith(LABEL_SUFFIXES)
-    )
+    return name in ours or (name.startswith("labels-") and name.endswith(".csv"))
 
 
 def strip_suffixes(name: str) -> str:

@@ -28,10 +28,10 @@ def read_workbook_rows(file: Path) -> list[tuple[int, list[str]]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what beside the cells isn't read
             book = load_workbook(file, read_only=True, data_only=True)
-            sheets = {
-                sheet.title: [[*row] for row in sheet.iter_rows(values_only=True)]
-                for sheet in book.worksheets
-            }
+            sheets = {}
+            for sheet in book.worksheets:
+                sheet.reset_dimensions()  # some programs write a wrong one, and rows would be lost
+                sheets[sheet.title] = [[*row] for row in sheet.iter_rows(values_only=True)]
             book.close()
     except (OSError, ValueError, KeyError, SyntaxError, zipfile.BadZipFile) as error:
         raise BadFile(file, [f"not a readable spreadsheet ({error}); save it as CSV"]) from error

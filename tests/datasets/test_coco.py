@@ -6,6 +6,7 @@ import pytest
 from builders import call_cli, draw_pictures
 
 from kis_bench import datasets
+from kis_bench.datasets.label_formats import find_labels
 from kis_bench.errors import BadFile
 
 
@@ -174,3 +175,45 @@ def test_the_check_says_what_is_read_and_where(folder):
     assert "pass  labels: 2 queries: 2 in captions" in found.stdout
     assert "note  captions: captions_val2017.json: 3 pictures, 2 texts" in found.stdout
     assert "captions_val2017.json annotations[0] " in found.stdout, found.stdout
+
+
+FEATURE = {"dtype": "string", "id": None, "_type": "Value"}
+HUB_FEATURES = {
+    "default": {
+        "features": dict.fromkeys(("image_id", "caption", "file_name", "split"), FEATURE)
+        | {"sentences": [FEATURE], "images": [FEATURE], "annotations": FEATURE},
+        "splits": {"train": {"name": "train", "num_examples": 2}},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HUB_FEATURES,
+        [{"image_id": 1, "caption": "a model's"}],
+        [{"caption": "A", "image": "val2014/a.jpg", "image_id": "coco_1", "file_name": "a.jpg"}],
+        {"image_id": 1, "caption": "of one picture", "file_name": "a.jpg", "images": 1},
+        {"images": [{"file_name": "a.jpg", "image_id": 1, "caption": "A"}]},
+    ],
+)
+def test_json_of_other_things_is_no_table_of_captions(tmp_path, content):
+    draw_pictures(tmp_path / "images", "a.jpg")
+    (tmp_path / "dataset_infos.json").write_text(json.dumps(content))
+    assert find_labels(tmp_path).form is None
+    assert datasets.load("mine", tmp_path).all_queries == ()
+    (tmp_path / "dataset_infos.json").rename(tmp_path / "captions.json")
+    said = "captions.json is not read; only CSV is; write labels.csv"
+    assert datasets.load("mine", tmp_path).unread == (said,)
+
+
+@pytest.mark.parametrize("first", ["images", "annotations"])
+def test_a_large_file_is_told_whatever_stands_first(tmp_path, first):
+    names = {i: f"{i:0100}.jpg" for i in range(700)}
+    write_coco(tmp_path / "captions.json", names, enumerate((i, "x" * 100) for i in names))
+    content = json.loads((tmp_path / "captions.json").read_text())
+    (tmp_path / "captions.json").write_text(json.dumps({first: content.pop(first), **content}))
+    found = find_labels(tmp_path)
+    assert [file.name for file in found.files] == ["captions.json"]
+    (tmp_path / "captions.json").write_text("")
+    assert find_labels(tmp_path).form is None

@@ -124,3 +124,58 @@ def test_metadata_without_texts_are_no_labels(tmp_path):
     draw_pictures(tmp_path / "images", "a.png")
     write(tmp_path / "images" / "metadata.csv", [{"file_name": "a.png", "label": "cat"}])
     assert find_labels(tmp_path).form is None
+
+
+UNRELATED = {
+    "metadata.csv": b"camera,camera\n1,2\n",
+    "metadata.jsonl": '{"town": "M\u00fcnchen", "text": "x"}\n'.encode("latin-1"),
+    "metadata.parquet": b"PAR1 cut off",
+}
+
+
+@pytest.mark.parametrize("name", UNRELATED)
+def test_a_file_of_other_things_that_cannot_be_read_is_no_metadata(tmp_path, name):
+    draw_pictures(tmp_path / "images", "a.png")
+    (tmp_path / name).write_bytes(UNRELATED[name])
+    assert datasets.load("mine", tmp_path).all_queries == ()
+    write(tmp_path / "images" / "metadata.csv", [{"file_name": "a.png", "text": "A"}])
+    found = datasets.load("mine", tmp_path)
+    assert ask(found) == [("a#0", "text", "A")]
+    assert f"{tmp_path / name} has no texts of single pictures" in found.unread
+    (tmp_path / "participants.csv").write_text("x\n")
+    (tmp_path / "triplets.csv").write_text("x\n")
+    assert datasets.has_queries(datasets.DatasetRow("mine", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("metadata.csv", b"file_name,text,text\na.png,A,B\n", "names a column twice"),
+        ("metadata.jsonl", b'{"file_name": "a.png", "text": "\xfc"}', "is not UTF-8"),
+        ("metadata.parquet", b"PAR1 file_name text", "not a readable Parquet file"),
+    ],
+    ids=["csv", "jsonl", "parquet"],
+)
+def test_one_that_names_files_and_cannot_be_read_is_an_error_when_it_is_read(
+    tmp_path, name, content, said
+):
+    draw_pictures(tmp_path / "images", "a.png")
+    (tmp_path / name).write_bytes(content)
+    row = datasets.DatasetRow("mine", tmp_path)
+    assert datasets.has_queries(row)
+    for read in (datasets.list_label_sets, lambda row: datasets.load(row.name, row.folder)):
+        with pytest.raises(BadFile, match=said):
+            read(row)
+    for study in ("participants.csv", "triplets.csv"):
+        (tmp_path / study).write_text("x\n")
+    assert datasets.has_queries(row)
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0"])
+def test_an_index_of_pandas_is_no_column(tmp_path, index):
+    draw_pictures(tmp_path, "a.png", "b.png")
+    rows = f"{index},file_name,text\n0,a.png,A\n1,b.png,B\n"
+    (tmp_path / "metadata.csv").write_text(rows)
+    assert [text for _, _, text in ask(datasets.load("mine", tmp_path))] == ["A", "B"]
+    (tmp_path / "metadata.csv").write_text(f"{index},id,camera\n0,1,2\n")
+    assert find_labels(tmp_path).form is None

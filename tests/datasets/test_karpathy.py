@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench.errors import BadFile, KisBenchError
+from kis_bench.errors import BadFile
 
 SPLITS = {"train": 2, "restval": 1, "val": 1, "test": 3}
 
@@ -103,8 +103,10 @@ def test_parts_are_asked_for_wherever_a_dataset_is_named(folder, monkeypatch):
     assert (below.name, below.folder) == (f"{folder.name}:val", folder)
     monkeypatch.chdir(right_here)
     assert datasets.parse_row(f"{folder.name}:val").folder.samefile(folder)
-    with pytest.raises(KisBenchError, match="'x' is no number of texts; f:val:5 takes the first"):
-        datasets.parse_row(f"f:val:x={folder}")
+    wrong = datasets.parse_row(f"f:val:x={folder}")
+    for read in (datasets.list_label_sets, lambda row: datasets.load(row.name, row.folder)):
+        with pytest.raises(BadFile, match="'x' is no number of texts; f:val:5 takes the first"):
+            read(wrong)
 
 
 def test_a_split_that_the_file_lacks_is_an_error_with_those_it_has(folder):

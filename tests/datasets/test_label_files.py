@@ -1,10 +1,13 @@
 """Label files in all their forms, and everything that can be wrong with them."""
 
 import csv
+import zipfile
 
 import openpyxl
 import pytest
+from builders import draw_pictures
 
+from kis_bench import datasets
 from kis_bench.datasets.label_formats.label_files import (
     find_label_files,
     read_label_sets,
@@ -338,3 +341,36 @@ def test_what_is_wrong_with_a_spreadsheet_is_said(tmp_path):
     )
     file.write_bytes(b"PK\3\4 cut off")
     assert "not a readable spreadsheet" in read_labels([file], PLAIN).problems[file][0]
+
+
+def test_spreadsheets_beside_a_label_file_are_not_read_and_are_named(tmp_path):
+    """As where somebody saved a spreadsheet as CSV, which is what they were told."""
+    draw_pictures(tmp_path / "images", "a.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "l.csv").write_text(f"{HEADER}\nq1,a,short,red\n")
+    for name in ("labels.xlsx", "labels/notes.xlsx"):
+        (tmp_path / name).write_bytes(b"whatever it is")
+    found = datasets.load("mine", tmp_path)
+    assert [query.text for query in found.all_queries] == ["red"]
+    assert found.unread == (
+        "labels.xlsx is not read; save it as labels.csv, with commas, in UTF-8",
+        "labels/notes.xlsx is not read; save it as labels/notes.csv, with commas, in UTF-8",
+    )
+    (tmp_path / "labels" / "l.csv").rename(tmp_path / "labels.csv")
+    assert [file.name for file in find_label_files(tmp_path)] == ["labels.csv"]
+
+
+def test_rows_that_a_sheet_does_not_count_are_read(tmp_path):
+    """Some programs write how large a sheet is, and get it wrong."""
+    file, right = tmp_path / "labels.xlsx", tmp_path / "right.xlsx"
+    rows = [["q1", "a", "short", "red"], ["q2", "b", "short", "blue"]]
+    write_sheets(right, One=[HEADER.split(","), *rows])
+    with zipfile.ZipFile(right) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(
+                name, content.replace(b'<dimension ref="A1:D3"', b'<dimension ref="A1:D2"')
+            )
+            assert name != "xl/worksheets/sheet1.xml" or b"A1:D3" in content
+    labels = read_labels([file], PLAIN)
+    assert [query.text for query in labels.queries] == ["red", "blue"]

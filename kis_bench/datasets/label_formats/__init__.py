@@ -18,6 +18,8 @@ from kis_bench.datasets.label_formats.label_format import (
     Labels,
     Purpose,
 )
+from kis_bench.datasets.parts import DatasetPart
+from kis_bench.errors import BadFile
 from kis_bench.files.text import list_first_names
 
 
@@ -43,15 +45,22 @@ class FoundLabels:
         """Whether there are files of texts, which lie beside the pictures and not in the same archives."""
         return self.form is not None and not self.form.packed
 
-    def list_sets(self, split: str) -> tuple[str, ...]:
+    def list_sets(self, part: DatasetPart) -> tuple[str, ...]:
         """The names of the label sets, in order; reads no picture. Raises BadFile."""
-        return () if self.form is None else self.form.list_sets(self.files, split)
+        self.require_part(part)
+        return () if self.form is None else self.form.list_sets(self.files, part.split)
+
+    def require_part(self, part: DatasetPart) -> None:
+        """Raises BadFile: a part is asked for as none can be, where there are parts."""
+        if part.wrong and self.form is not None and self.form.parts:
+            raise BadFile(self.root, [part.wrong])
 
     def read(self, purpose: Purpose) -> Labels:
         """The queries, with the problems of the files."""
+        part = purpose.part
+        self.require_part(part)
         labels = Labels() if self.form is None else self.form.read(self.files, purpose)
         labels.unread += self.others
-        part = purpose.part
         if self.form is not None and not self.form.parts and (part.split or part.most_texts):
             said = f"{self.form.about} has no parts, so that all of it is read"
             labels.remarks.append(f"{said}, whatever the dataset's name asks for")

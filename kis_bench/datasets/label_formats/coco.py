@@ -16,6 +16,7 @@ from kis_bench.datasets.label_formats.caption_queries import (
 from kis_bench.datasets.label_formats.json_files import (
     choose_file,
     find_json_files,
+    holds_lists,
     read_json,
     take_list,
 )
@@ -27,7 +28,9 @@ SPLIT_NAME = re.compile(r"(?:.*_)?captions_(.+)|(.+)")
 
 
 def find_coco_files(folder: DatasetFolder) -> list[Path]:
-    return find_json_files(folder, "image_id", "caption")
+    """Files in which captions and the images that they are about stand; results of models have no images."""
+    found = find_json_files(folder, image_id="", caption="", file_name='"')
+    return [file for file in found if holds_lists(file, "images", "annotations")]
 
 
 def name_coco_split(file: Path) -> str:

@@ -16,7 +16,7 @@ from kis_bench.files.text import list_first_names
 
 
 def find_fiftyone_files(folder: DatasetFolder) -> list[Path]:
-    return find_json_files(folder, "samples", "filepath")
+    return find_json_files(folder, samples="[", filepath='"')
 
 
 def read_fiftyone(files: Sequence[Path], split: str) -> CaptionTable:

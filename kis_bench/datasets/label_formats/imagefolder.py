@@ -10,16 +10,19 @@ from typing import Any
 
 from kis_bench.datasets.captions import CAPTION_COLUMN, Caption, flatten_texts
 from kis_bench.datasets.label_formats.caption_queries import CaptionTable, make_caption_format
+from kis_bench.datasets.label_formats.json_files import peek
 from kis_bench.datasets.label_formats.label_format import DatasetFolder
 from kis_bench.datasets.parquet import open_table
 from kis_bench.datasets.parts import ALL
 from kis_bench.errors import BadFile
 from kis_bench.files.csv_tables import read_rows
-from kis_bench.files.text import list_first_names
 from kis_bench.records import count_things
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-FILE_COLUMN, SEVERAL_FILES = "file_name", "file_names"
+FILE_COLUMN = "file_name"
+INDEX = (
+    "Unnamed: 0"  #: a first column without a name, which is the index of a table that pandas wrote
+)
 Cells = dict[str, Any]
 
 
@@ -28,7 +31,22 @@ def find_metadata(folder: DatasetFolder) -> list[Path]:
     beside = [file for file in folder.files if file.parent == folder.root]
     found = sorted({*beside, *folder.inside}, key=lambda file: (len(file.parts), file))
     found = [file for file in found if file.name.lower() in METADATA_NAMES]
-    return found if any(find_file_column(list_metadata_columns(file)) for file in found) else []
+    return found if any(map(announces_texts, found)) else []
+
+
+def announces_texts(file: Path) -> bool:
+    """Whether a metadata file has texts of files, or says so where it can't be read; any other may be anything."""
+    try:
+        return bool(find_file_column(list_metadata_columns(file)))
+    except BadFile:
+        return names_files(file)
+
+
+def names_files(file: Path) -> bool:
+    """Whether the name of the column of files stands in what would be a header, also in a file that can't be read."""
+    if file.suffix.lower() == ".parquet":
+        return FILE_COLUMN.encode() in peek(file)
+    return FILE_COLUMN.encode() in peek(file).lstrip().partition(b"\n")[0]
 
 
 def find_file_column(columns: Sequence[str]) -> str:
@@ -44,7 +62,7 @@ def find_file_column(columns: Sequence[str]) -> str:
 def list_metadata_columns(file: Path) -> tuple[str, ...]:
     """The columns of a metadata file, perhaps none. Raises BadFile."""
     if file.suffix.lower() == ".csv":
-        return read_rows(file, [])[0]
+        return read_rows(file, [], index=INDEX)[0]
     if file.suffix.lower() == ".parquet":
         with open_table(file) as table:
             return tuple(table.schema_arrow.names)
@@ -54,7 +72,7 @@ def list_metadata_columns(file: Path) -> tuple[str, ...]:
 def read_records(file: Path) -> Iterator[tuple[int, Cells]]:
     """Line and cells of each record. Raises BadFile."""
     if file.suffix.lower() == ".csv":
-        yield from read_rows(file)[1]
+        yield from read_rows(file, index=INDEX)[1]
     elif file.suffix.lower() == ".parquet":
         with open_table(file) as table:
             names = table.schema_arrow.names
@@ -104,13 +122,17 @@ def read_metadata(files: Sequence[Path], split: str) -> CaptionTable:
     Raises:
         BadFile: with the problems of a file, or two of one folder.
     """
-    folders = [file.parent for file in files]
-    if doubled := [file for file in files if folders.count(file.parent) > 1]:
+    telling = [file for file in files if announces_texts(file)]
+    folders = [file.parent for file in telling]
+    if doubled := [file for file in telling if folders.count(file.parent) > 1]:
         names = " and ".join(file.name for file in doubled if file.parent == doubled[0].parent)
         raise BadFile(doubled[0].parent, [f"{names} lie beside each other; leave one of them"])
     part = "" if split == ALL else split
     table, replaced = CaptionTable(files[0], within=part, only_within=bool(part)), 0
     for file in files:
+        if file not in telling:
+            table.unread.append(f"{file} has no texts of single pictures")
+            continue
         texts = take_metadata(file, table)
         replaced += len(texts.keys() & table.texts.keys())
         table.texts |= texts
@@ -124,10 +146,6 @@ def take_metadata(file: Path, table: CaptionTable) -> dict[str, list[Caption]]:
     """Path of each picture -> its texts in a file; ``table`` is told of rows that aren't read. Raises BadFile."""
     columns = list_metadata_columns(file)
     column, texts = find_file_column(columns), dict[str, list[Caption]]()
-    if not column:
-        said = f"{file} has no texts of single pictures, only {list_first_names(columns, 9)}"
-        table.unread.append(said)
-        return {}
     named = {c: match[1] for c in columns if (match := CAPTION_COLUMN.fullmatch(c))}
     problems: list[str] = []
     for line, cells in read_records(file):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,34 @@ from kis_bench.errors import BadFile
 PEEKED_BYTES = 1 << 16  #: at each end of a file
 
 
-def find_json_files(folder: DatasetFolder, *keys: str) -> list[Path]:
-    """The JSON files of a folder at whose beginning or end all these keys stand."""
-    wanted = [re.compile(rb'"' + key.encode() + rb'"\s*:') for key in keys]
+def find_json_files(folder: DatasetFolder, **begins: str) -> list[Path]:
+    """The JSON files of a folder at whose beginning or end all these keys stand.
+
+    Args:
+        begins: key -> the characters with which its value may begin, because descriptions of tables have names of
+            columns as keys, too; empty: any.
+    """
+    wanted = [compile_key(key, first) for key, first in begins.items()]
     return [
         file
         for file in folder.list_files(".json")
         if (ends := peek(file)) and all(key.search(ends) for key in wanted)
     ]
+
+
+def compile_key(key: str, first: str = "") -> re.Pattern[bytes]:
+    """A key of JSON with its colon, and the characters with which its value may begin."""
+    value = f"[{re.escape(first)}]" if first else ""
+    return re.compile(rf'"{re.escape(key)}"\s*:\s*{value}'.encode())
+
+
+def holds_lists(file: Path, *keys: str) -> bool:
+    """Whether lists stand at all these keys anywhere in a file, as large ones have them in the middle."""
+    try:
+        with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+            return all(compile_key(key, "[").search(content) for key in keys)
+    except (OSError, ValueError):  # also an empty one
+        return False
 
 
 def peek(file: Path) -> bytes:

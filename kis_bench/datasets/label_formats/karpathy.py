@@ -27,7 +27,7 @@ USUAL_COUNTS = {"flickr8k": (1_000, 5_000), "flickr30k": (1_000, 5_000), "coco":
 
 
 def find_karpathy_files(folder: DatasetFolder) -> list[Path]:
-    return find_json_files(folder, "sentences", "split")
+    return find_json_files(folder, images="[", sentences="[", split='"')
 
 
 def read_karpathy(files: Sequence[Path], split: str) -> CaptionTable:

@@ -18,6 +18,7 @@ from kis_bench.files.csv_tables import (
     parse_seconds,
     read_rows,
 )
+from kis_bench.files.workbooks import WORKBOOK_SUFFIX
 from kis_bench.records import Collection, Query
 
 LONG_FORM = ("query_id", "item_id", "label_set", "text")
@@ -43,13 +44,16 @@ def find_wide_label_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
 
 
 def find_label_files(root: Path) -> list[Path]:
-    """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder, and spreadsheets so called."""
+    """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder, else spreadsheets so called."""
+    return list_tables_of_labels(root, ".csv") or list_tables_of_labels(root, WORKBOOK_SUFFIX)
+
+
+def list_tables_of_labels(root: Path, suffix: str) -> list[Path]:
     found: list[Path] = []
     try:
         for pattern in ("labels", "labels-*", "labels/*"):
-            some = [file for suffix in (".csv", ".xlsx") for file in root.glob(pattern + suffix)]
-            named = [file for file in some if file.name[0] != "~"]  # as a spreadsheet's lock is
-            found += sorted(file for file in named if pattern != "labels" or file.is_file())
+            some = [file for file in root.glob(pattern + suffix) if file.name[0] != "~"]  # a lock
+            found += sorted(file for file in some if pattern != "labels" or file.is_file())
     except OSError as error:
         raise BadFile(root, [f"can't be read: {error.strerror}"]) from error
     return found

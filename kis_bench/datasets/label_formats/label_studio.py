@@ -28,8 +28,8 @@ Answer = tuple[str, list[str], str | None]  #: the control's name, texts, who wr
 
 def find_label_studio_files(folder: DatasetFolder) -> list[Path]:
     """Full exports; where there are none, those as JSON-MIN, which tell less."""
-    full = find_json_files(folder, "completed_by", "annotations")
-    return full or find_json_files(folder, "annotation_id", "annotator")
+    full = find_json_files(folder, completed_by="", annotations="[")
+    return full or find_json_files(folder, annotation_id="-0123456789n", annotator="")
 
 
 def read_label_studio(files: Sequence[Path], split: str) -> CaptionTable:

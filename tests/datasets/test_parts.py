@@ -1,0 +1,57 @@
+"""Parts of datasets in their names, and names that merely have colons."""
+
+import pytest
+from builders import draw_pictures
+
+from kis_bench import datasets
+from kis_bench.checks.datasets import check_dataset
+from kis_bench.datasets.parts import DatasetPart
+
+LABELS = "query_id,item_id,label_set,text\nq1,a,short,red\n"
+
+
+@pytest.fixture
+def here(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("KIS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make_labelled(folder):
+    draw_pictures(folder / "images", "a.png")
+    (folder / "labels.csv").write_text(LABELS)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["trip 12:30:00", "a:b:c", "a:b", "a:b:"])
+def test_colons_in_the_name_of_a_folder_ask_for_nothing(here, name):
+    folder = make_labelled(here / name)
+    rows = [
+        datasets.parse_row(name),
+        datasets.parse_row(name, data=here),
+        datasets.parse_row(f"./{name}"),
+        datasets.parse_row(str(folder)),
+        datasets.parse_row(f"{name}={folder}"),
+    ]
+    for row in rows:
+        assert row.name == name
+        assert datasets.find_readiness(row).ready
+        assert datasets.list_label_sets(row) == ("short",)
+        found = datasets.load(row.name, row.folder)
+        assert (found.name, found.remarks, len(found.all_queries)) == (name, (), 1)
+    assert all("parts" not in check.finding for check in check_dataset(name, folder))
+
+
+def test_colons_ask_for_nothing_where_labels_have_no_parts(here):
+    folder = make_labelled(here / "mine")
+    row = datasets.parse_row(f"a:b:c={folder}")
+    assert datasets.list_label_sets(row) == ("short",)
+    found = datasets.load(row.name, row.folder)
+    assert len(found.all_queries) == 1
+    assert found.remarks[0].startswith("labels.csv has no parts")
+
+
+def test_digits_that_are_no_number_of_texts_are_told():
+    for texts in ("0", "x", "", "²", "9" * 5000):
+        assert "is no number of texts" in DatasetPart.parse(f"a:b:{texts}").wrong
+    assert DatasetPart.parse("a:b:12") == ("a", "b", 12, "")
