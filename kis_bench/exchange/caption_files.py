@@ -15,6 +15,7 @@ from kis_bench.datasets.label_formats.label_files import (
     OPTIONAL_LABEL_COLUMNS,
     RANGE_COLUMNS,
 )
+from kis_bench.datasets.label_formats.picture_names import PictureNames
 from kis_bench.errors import KisBenchError
 from kis_bench.files.whole import write_first
 from kis_bench.records import Dataset, Query
@@ -42,14 +43,24 @@ def find_picture_files(dataset: Dataset) -> dict[str, Path]:
     return files
 
 
+def name_picture_files(dataset: Dataset, files: dict[str, Path]) -> dict[str, str]:
+    """Item -> path from the innermost folder of all pictures, or from the dataset's where that would name several."""
+    names = PictureNames(dataset.collection, folders_count=True)
+    root = os.path.commonpath([picture.parent for picture in files.values()])
+    short = {item: Path(os.path.relpath(file, root)).as_posix() for item, file in files.items()}
+    if all(names.find(name) == [item] for item, name in short.items()):
+        return short
+    whole = getattr(dataset.collection.paths, "root", root)
+    return {item: Path(os.path.relpath(file, whole)).as_posix() for item, file in files.items()}
+
+
 def write_coco_captions(dataset: Dataset, queries: Sequence[Query], file: Path) -> str:
     """COCO's JSON: all pictures with numbers in their order, and an annotation for each text and target."""
     files = find_picture_files(dataset)
-    root = os.path.commonpath([picture.parent for picture in files.values()])
     numbers = {item: number for number, item in enumerate(files, start=1)}
     images = [
-        {"id": numbers[item], "file_name": Path(os.path.relpath(picture, root)).as_posix()}
-        for item, picture in files.items()
+        {"id": numbers[item], "file_name": name}
+        for item, name in name_picture_files(dataset, files).items()
     ]
     pairs = [(query, item) for query in queries for item in query.item_ids]
     annotations = [

@@ -217,3 +217,30 @@ def test_a_large_file_is_told_whatever_stands_first(tmp_path, first):
     assert [file.name for file in found.files] == ["captions.json"]
     (tmp_path / "captions.json").write_text("")
     assert find_labels(tmp_path).form is None
+
+
+def test_two_names_of_one_picture_are_no_one_picture(tmp_path):
+    draw_pictures(tmp_path / "images", "a.png", "deep/b.png")
+    names = {1: "a.png", 2: "a.jpg", 3: "./deep//b.png", 4: "deep/b.png"}
+    write_coco(tmp_path / "mine.json", names, enumerate([(1, "A"), (2, "other")]))
+    with pytest.raises(BadFile) as error:
+        datasets.load("mine", tmp_path)
+    assert error.value.problems == [
+        "annotations[1]: 'a.png' and 'a.jpg' both lead to item 'a';"
+        " add the picture that is missing, or name one alone"
+    ]
+
+
+def test_names_lead_to_files_and_not_to_ids_that_are_called_so(tmp_path):
+    draw_pictures(tmp_path / "images", "a.png", "b.png")
+    (tmp_path / "images.csv").write_text("item_id,path\nb,images/a.png\na,images/b.png\n")
+    write_coco(
+        tmp_path / "mine.json",
+        {1: "b.png", 2: "images/a.png"},
+        enumerate([(1, "file b"), (2, "file a")]),
+    )
+    found = datasets.load("mine", tmp_path)
+    assert [(q.item_ids, q.text) for q in found.all_queries] == [
+        (("b",), "file a"),
+        (("a",), "file b"),
+    ]

@@ -46,3 +46,20 @@ def test_classes_alone_are_no_texts(folder):
     write(folder, {"filepath": "data/x.png", "ground_truth": {"label": "dog"}})
     with pytest.raises(BadFile, match="classes are no texts: ground_truth"):
         datasets.load("mine", folder)
+
+
+def test_pictures_of_other_folders_are_not_one(folder):
+    write(
+        folder,
+        {"filepath": "/home/u/a/x-2.png", "caption": "A"},
+        {"filepath": "/home/u/b/x-2.png", "caption": "B"},
+    )
+    with pytest.raises(BadFile, match="x-2.png' and .*b/x-2.png' both lead to item 'x-2'"):
+        datasets.load("mine", folder)
+
+
+def test_label_sets_without_a_text_are_not_listed(folder):
+    write(folder, {"filepath": "data/x.png", "caption": "A cat", "description": ""})
+    row = datasets.DatasetRow("mine", folder)
+    assert datasets.list_label_sets(row) == ("caption",)
+    assert datasets.load("mine", folder).label_sets == ("caption",)

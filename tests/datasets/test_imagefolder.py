@@ -96,6 +96,14 @@ def test_a_path_is_no_name(tmp_path):
     )
 
 
+def test_a_file_further_out_may_not_mean_the_same_picture(tmp_path):
+    draw_pictures(tmp_path / "images", "a.png")
+    for folder in (tmp_path, tmp_path / "images"):
+        write(folder / "metadata.csv", [{"file_name": "a.png", "text": folder.name}])
+    with pytest.raises(BadFile, match="line 2: 'a.png' and 'images/a.png' both lead to item 'a'"):
+        datasets.load("mine", tmp_path)
+
+
 def test_two_files_of_one_folder_are_an_error(tmp_path):
     draw_pictures(tmp_path, "0001.png", "train-station.png", "deep/0001.png")
     write(tmp_path / "metadata.csv", ROWS)

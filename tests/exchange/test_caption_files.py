@@ -45,6 +45,21 @@ def test_what_is_written_is_read_again(folder, form, name):
     assert "is there already" in again.stderr
 
 
+@pytest.mark.parametrize("above", ["images", "frames"])
+def test_ids_of_their_own_lead_to_the_same_pictures(tmp_path, above):
+    """Each id is the name of another picture's file."""
+    draw_pictures(tmp_path / above, "a.png", "b.png", "deep/a.png")
+    rows = [f"b,{above}/a.png", f"a,{above}/b.png", f"x,./{above}/deep/a.png"]
+    (tmp_path / "images.csv").write_text("\n".join(["item_id,path", *rows]))
+    texts = [f"q{item},{item},short,of {item}" for item in "bax"]
+    (tmp_path / "labels.csv").write_text("\n".join(["query_id,item_id,label_set,text", *texts]))
+    assert export("coco", tmp_path, tmp_path / "captions_mine.json").returncode == 0
+    (tmp_path / "labels.csv").unlink()
+    found = datasets.load("mine", tmp_path)
+    asked = {query.item_ids[0]: query.text for query in found.all_queries}
+    assert asked == {"a": "of a", "b": "of b", "x": "of x"}
+
+
 def test_a_label_file_keeps_everything(folder):
     done = export("csv", folder, folder / "written.csv")
     assert done.returncode == 0, done.stderr

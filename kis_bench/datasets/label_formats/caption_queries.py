@@ -16,11 +16,16 @@ from kis_bench.datasets.label_formats.label_format import (
     Labels,
     Purpose,
 )
-from kis_bench.datasets.label_formats.picture_names import PictureNames
+from kis_bench.datasets.label_formats.numbered_captions import (
+    ask_captions,
+    spell_spread,
+    take_first_captions,
+)
+from kis_bench.datasets.label_formats.picture_names import PictureNames, normalise_name
 from kis_bench.datasets.near_ids import NearIds
 from kis_bench.errors import BadFile, spell_option
 from kis_bench.files.garbage import collecting_no_garbage
-from kis_bench.records import Collection, Query, count_things
+from kis_bench.records import Collection, count_things
 
 CAPTIONS = "captions"  #: the label set of what a file says of pictures
 MOST_MISSING = 0.01  #: of the pictures that are named, where missing ones may be left out
@@ -48,25 +53,31 @@ class CaptionTable:
 def make_caption_labels(table: CaptionTable, purpose: Purpose) -> Labels:
     """The queries of a file of captions, joined with the pictures by name."""
     collection, most = purpose.collection, purpose.part.most_texts
-    items, problems, missing = join_pictures(table, collection)
+    names = PictureNames(
+        collection,
+        folders_count=table.folders_count,
+        within="" if table.only_within else table.within,
+    )
+    items, problems, missing = join_pictures(table, names)
     remarks = list(table.remarks)
     named = len(items) + len(missing)
     if missing and purpose.skip_missing and len(missing) <= MOST_MISSING * named:
-        which = ", ".join(missing)
+        which = ", ".join(show_name(table, name) for name in missing)
         remarks.append(f"{table.file.name} names pictures that aren't there: {which}")
     elif missing:
         problems += name_missing(table, missing, collection, named)
     captions: dict[str, list[Caption]] = {}
     for name, texts in table.texts.items():
         if name in items:
-            captions.setdefault(items[name], []).extend(texts[:most])
-    searched = find_searched(table, items, collection)
+            captions.setdefault(items[name], []).extend(texts)
+    searched = find_searched(table, items, names)
     if table.only_within:
         if searched is None:
             problems.append(
                 f"no folder of its pictures is called {table.within!r}; ask for another"
             )
         captions = {item: texts for item, texts in captions.items() if item in (searched or ())}
+    captions = {item: take_first_captions(texts, most) for item, texts in captions.items()}
     labels = ask_captions(captions, collection, table.file.name)
     labels.problems[table.file] = [*table.problems, *problems]
     labels.searched = searched
@@ -80,26 +91,45 @@ def make_caption_labels(table: CaptionTable, purpose: Purpose) -> Labels:
 
 
 def join_pictures(
-    table: CaptionTable, collection: Collection
+    table: CaptionTable, names: PictureNames
 ) -> tuple[dict[str, str], list[str], list[str]]:
-    """Name -> item of the pictures that are there; problems of names that several have; names that none has."""
-    root = os.path.abspath(getattr(collection.paths, "root", ""))
-    names = PictureNames(collection.ids, root, folders_count=table.folders_count)
+    """Name -> item of the pictures that are there; problems of names that several have; names that none has.
+
+    Two names of one item are a problem, too: of one of them the picture is missing, and nobody knows of which.
+    """
     items: dict[str, str] = {}
+    first: dict[str, str] = {}  # item -> the name that leads to it
     problems: list[str] = []
     missing: list[str] = []
     for name in dict.fromkeys((*table.texts, *(table.pictures or ()))):
+        if table.only_within and not lies_inside(name, table.within, names.above):
+            continue
         found = names.find_first((name, *table.aliases.get(name, ())))
-        if table.within and len(found) > 1:
-            found = [item for item in found if item.startswith(f"{table.within}/")] or found
-        if len(found) == 1:
-            items[name] = found[0]
-        elif found:
-            many = f"{name!r} may be {' or '.join(found[:3])}"
-            problems.append(f"{find_first_mention(table, name)}: {many}; write it with its folder")
-        else:
+        if not found:
             missing.append(name)
+            continue
+        shown, place = show_name(table, name), find_first_mention(table, name)
+        if len(found) > 1:
+            many = f"{shown!r} may be {' or '.join(found[:3])}"
+            problems.append(f"{place}: {many}; write it with its folder")
+            continue
+        items[name] = found[0]
+        other = first.setdefault(found[0], name)
+        if normalise_name(other) != normalise_name(name):
+            both = f"{show_name(table, other)!r} and {shown!r} both lead to item {found[0]!r}"
+            problems.append(f"{place}: {both}; add the picture that is missing, or name one alone")
     return items, problems, missing
+
+
+def lies_inside(name: str, folder: str, above: str) -> bool:
+    """Whether the name of a picture has a folder, where folders above the pictures don't count."""
+    path = os.path.relpath(name, above) if os.path.isabs(name) else name
+    return folder in normalise_name(path).split("/")[:-1]
+
+
+def show_name(table: CaptionTable, name: str) -> str:
+    """The name of a picture without folders of this machine: from the file that names it."""
+    return os.path.relpath(name, table.file.parent) if os.path.isabs(name) else name
 
 
 def find_first_mention(table: CaptionTable, name: str) -> str:
@@ -120,20 +150,18 @@ def name_missing(
     for i, name in enumerate(missing):
         place = find_first_mention(table, name)
         meant = near.suggest(name) if i < MOST_SUGGESTED else ""
-        if os.path.isabs(name):
-            name = os.path.relpath(name, table.file.parent)
-        yield f"{place}: picture {name!r} is not in the collection{meant}"
+        yield f"{place}: picture {show_name(table, name)!r} is not in the collection{meant}"
 
 
 def find_searched(
-    table: CaptionTable, items: Mapping[str, str], collection: Collection
+    table: CaptionTable, items: Mapping[str, str], names: PictureNames
 ) -> frozenset[str] | None:
     """The items of the split that a file is about; None if all are searched."""
     if table.pictures is not None:
         return frozenset(items[name] for name in table.pictures if name in items)
     if not table.within:
         return None
-    inside = frozenset(i for i in collection.ids if table.within in i.split("/")[:-1])
+    inside = names.list_inside(table.within)
     fits = table.only_within or inside.issuperset(items.values())
     return inside if inside and fits else None
 
@@ -143,11 +171,10 @@ def count_captions(
 ) -> Iterator[str]:
     """What a reader of figures has to know: pictures, texts, and how many of the ones have how many of the others."""
     n_searched = len(collection if searched is None else searched)
-    each = Counter(Counter(query.item_ids[0] for query in labels.queries).values())
-    spread = ", ".join(f"{n:,} of {pictures:,}" for n, pictures in each.most_common(4))
+    asked = Counter((query.label_set, query.item_ids[0]) for query in labels.queries)
     said = f"{count_things(n_searched, 'picture')}, {count_things(len(labels.queries), 'text')}"
-    yield f"{table.file.name}: {said} (texts of a picture: {spread or 'none'})"
-    if without := n_searched - each.total():
+    yield f"{table.file.name}: {said} (texts of a picture: {spell_spread(asked) or 'none'})"
+    if without := n_searched - len({item for _, item in asked}):
         yield f"pictures without a text, searched all the same: {without:,}"
     owners = Counter(text for text, _ in {(q.text, q.item_ids[0]) for q in labels.queries})
     if shared := sum(n > 1 for n in owners.values()):
@@ -155,44 +182,6 @@ def count_captions(
     if searched is not None and n_searched < len(collection):
         rest = len(collection) - n_searched
         yield f"{count_things(rest, 'picture')} of other parts of the dataset, which are not searched"
-
-
-def ask_captions(
-    captions: Mapping[str, Sequence[Caption]], collection: Collection, source: str
-) -> Labels:
-    """A query ``ITEM#n`` of each caption, where n counts those of the picture in the label set from 0.
-
-    Empty captions and those that a picture has already count, so that no other query changes its id when they are
-    mended, but are no queries; ``unread`` says how many there are.
-
-    Args:
-        captions: item id -> its texts, in their order.
-        source: what they are from, in words.
-    """
-    labels = Labels()
-    empty, repeated = Counter[str](), labels.repeated
-    for item in collection.ids:
-        numbers, seen = Counter[str](), set[tuple[str, str | None, str]]()
-        for one in captions.get(item, ()):
-            number = numbers[one.label_set]
-            numbers[one.label_set] += 1
-            if not one.text:
-                empty[one.label_set] += 1
-            elif (one.label_set, one.annotator, one.text) in seen:
-                repeated[one.label_set] += 1
-            else:
-                about = (one.label_set, one.text, one.annotator)
-                query = Query(f"{item}#{number}", (item,), *about)
-                labels.queries.append(query)
-                labels.places.append(one.place)
-            seen.add((one.label_set, one.annotator, one.text))
-    counted = [f"{n:,} empty of {name}" for name, n in empty.items()]
-    counted += [f"{n:,} of {name} that their picture has already" for name, n in repeated.items()]
-    lost = [texts for item, texts in captions.items() if item not in collection.position]
-    if n_lost := sum(bool(one.text) for texts in lost for one in texts):
-        counted.append(f"{n_lost:,} of pictures that are left out")
-    labels.unread += [f"texts in {source}: {', '.join(counted)}"] if counted else []
-    return labels
 
 
 #: Reads what files of a form say, of a split, if the form has some; raises BadFile.
@@ -218,7 +207,12 @@ def make_caption_format(
     def list_sets(files: Sequence[Path], split: str) -> tuple[str, ...]:
         with collecting_no_garbage():
             table = remembered(files, split)
-        sets = dict.fromkeys(one.label_set for texts in table.texts.values() for one in texts)
+        named = (
+            texts
+            for name, texts in table.texts.items()
+            if not table.only_within or lies_inside(name, table.within, os.sep)
+        )
+        sets = dict.fromkeys(one.label_set for texts in named for one in texts if one.text)
         return tuple(sets) or (CAPTIONS,)
 
     return LabelFormat(name, about, turn, find, list_sets, read_queries, deep=deep)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from kis_bench.datasets.captions import read_caption_sets
 from kis_bench.datasets.image_lists import IMAGE_LIST
-from kis_bench.datasets.label_formats.caption_queries import ask_captions
 from kis_bench.datasets.label_formats.label_format import (
     IN_TABLES,
     DatasetFolder,
@@ -15,6 +14,7 @@ from kis_bench.datasets.label_formats.label_format import (
     Labels,
     Purpose,
 )
+from kis_bench.datasets.label_formats.numbered_captions import ask_captions
 
 
 def find_packed_texts(folder: DatasetFolder) -> list[Path]:

@@ -11,13 +11,14 @@ from pathlib import Path, PurePosixPath
 from kis_bench.datasets.archives import TarMember, list_members
 from kis_bench.datasets.captions import Caption, flatten_texts
 from kis_bench.datasets.image_lists import IMAGE_LIST
-from kis_bench.datasets.label_formats.caption_queries import CAPTIONS, ask_captions
+from kis_bench.datasets.label_formats.caption_queries import CAPTIONS
 from kis_bench.datasets.label_formats.label_format import (
     DatasetFolder,
     LabelFormat,
     Labels,
     Purpose,
 )
+from kis_bench.datasets.label_formats.numbered_captions import ask_captions
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
 from kis_bench.records import count_things
 
