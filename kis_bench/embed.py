@@ -57,7 +57,7 @@ def embed_texts(
     """The vectors of texts, ``[n, 1, d]``, and which were longer than the encoder's context."""
     entry, texts = texts_entry(queries, encoder.key, store, name)
     if (saved := find_saved(encoder)) is not None:
-        return saved.find_texts(queries)
+        return saved.find_texts(queries, name)
     with TextPass(name, entry.ids, texts, encoder, batch_size) as work:
         return fill_entry(entry, work)
 

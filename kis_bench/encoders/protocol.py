@@ -69,12 +69,14 @@ class SavedEncoder(Encoder, Protocol):
         """The unit vectors of all items. Raises KisBenchError where ids don't fit, BadVector where vectors can't be."""
         ...
 
-    def find_texts(self, queries: Sequence[Query] | Sequence[str]) -> Embeddings:
-        """The unit vectors of queries; errors as of pictures."""
+    def find_texts(
+        self, queries: Sequence[Query] | Sequence[str], name: str = "texts"
+    ) -> Embeddings:
+        """The unit vectors of queries, which ``DATASET-LABEL_SET`` asks for; errors as of pictures."""
         ...
 
-    def describe_vectors(self) -> list[str]:
-        """What was read and what was done to it, in lines for runs and terminals."""
+    def describe_vectors(self, *, privacy: bool = False) -> list[str]:
+        """What was read and what was done to it, in lines for runs and terminals; under privacy without ids."""
         ...
 
 

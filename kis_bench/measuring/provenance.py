@@ -24,7 +24,7 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
         **items.made,
     }
     if (saved := find_saved(encoder)) is not None:
-        own["read"] = saved.describe_vectors()
+        own["read"] = saved.describe_vectors(privacy=privacy)
     if getattr(encoder, "decode", FULL) != FULL:
         own.setdefault("decode", FULL)  # where it was asked for in vain
     if not isinstance(encoder, LazyEncoder):  # nobody knows where it is from

@@ -140,14 +140,18 @@ def require_saved_vectors(
     """
     saved = make_encoder(config, checkpoint).saved
     assert saved is not None  # its back end says so
+    seen = set()
     for item in own:
         parameters = item.callspec.params  # type: ignore[attr-defined]  # only such have a model
         row, query_set = parameters.get("dataset"), parameters.get("query_set")
-        if isinstance(row, DatasetRow) and datasets.find_readiness(row).ready:
-            dataset = load_dataset(config, row)
+        if not isinstance(row, DatasetRow) or not datasets.find_readiness(row).ready:
+            continue
+        dataset = load_dataset(config, row)
+        if row.name not in seen:
             saved.find_images(dataset.collection)
-            if isinstance(query_set, QuerySet) and not checkpoint.image_only:
-                saved.find_texts(query_set.read(dataset).queries)
+        seen.add(row.name)
+        if isinstance(query_set, QuerySet) and not checkpoint.image_only:
+            saved.find_texts(query_set.read(dataset).queries, query_set.id)
 
 
 def explain_no_text_side(checkpoint: Checkpoint) -> NotReady:

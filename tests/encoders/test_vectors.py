@@ -1,6 +1,9 @@
 """Vectors that lie on disk as a model: forms of files, ids, types and lengths, and what is refused."""
 
+import gc
 import json
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +14,12 @@ from reset_files import judgment, person, triplet, write_study
 
 from kis_bench import datasets, embed, encoders
 from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.catalogue import complete_row
 from kis_bench.encoders.vectors.unit_rows import UnitRows, measure_lengths
 from kis_bench.errors import BadFile, BadVector, KisBenchError, NotReady
 from kis_bench.measuring import measure_image_similarity, measure_known_items, rank
+from kis_bench.measuring.provenance import describe_model
+from kis_bench.records import Checkpoint
 from kis_bench.store import Store
 
 NAMES = ["red", "green", "blue", "sea/white", "sea/black"]
@@ -294,8 +300,59 @@ def test_one_vector_is_not_taken_for_two_texts(mine, folder):
     save_side(folder, "texts", make_vectors(), [f"q-{name}" for name in NAMES])
     saved = load(folder).saved
     saved.find_texts(mine.queries("short"))
-    with pytest.raises(KisBenchError, match="'q-red' would serve two texts, 'short red' and 'long"):
+    said = "'q-red' would serve two texts, those of short/q-red and long/q-red; call its rows"
+    with pytest.raises(KisBenchError, match=said) as error:
         saved.find_texts(mine.queries("long"))
+    assert "long red" not in str(error.value)  # texts may be private
+
+
+def test_a_corrected_query_is_measured_again(mine, folder):
+    save_side(folder, "images", make_vectors(), NAMES)
+    save_side(folder, "texts", make_vectors(), [f"q-{name}" for name in NAMES])
+    store, queries = Store(folder / "no"), mine.queries("short")
+    first = embed.embed_texts(queries, load(folder), store, name="mine-short")
+    corrected = [replace(query, text=f"{query.text}!") for query in queries]
+    again = embed.embed_texts(corrected, load(folder), store, name="mine-short")
+    np.testing.assert_array_equal(first.vectors, again.vectors)
+    twice = [corrected[0], replace(corrected[0], text="another")]
+    with pytest.raises(KisBenchError, match="those of short/q-red and short/q-red"):
+        embed.embed_texts(twice, load(folder), store, name="mine-short")
+
+
+def test_a_row_whose_text_is_another_is_not_taken(mine, folder):
+    save_side(folder, "images", make_vectors(), NAMES)
+    queries = mine.queries("short")
+    texts = [f" {query.text}\n" for query in queries]
+    columns = {"query_id": [query.query_id for query in queries], "text": texts}
+    columns["vector"] = list(make_vectors(seed=1))
+    pq.write_table(pa.table(columns), folder / "texts.parquet")
+    assert len(load(folder).saved.find_texts(queries).vectors) == len(NAMES)
+    texts[2], texts[3] = "written anew", None  # the latter: nobody knows
+    pq.write_table(pa.table(columns), folder / "texts.parquet")
+    with pytest.raises(KisBenchError) as error:
+        load(folder).saved.find_texts(queries)
+    assert (
+        "1 of 5 queries have another text than their vectors: short/q-blue in texts.parquet, row"
+        in (str(error.value))
+    )
+    assert "written anew" not in str(error.value)
+
+
+def test_plain_texts_are_found_by_what_they_say(mine, folder):
+    """Ids that are numbers from 0 are no places in a list."""
+    save_side(folder, "images", make_vectors(), NAMES)
+    texts = make_vectors(seed=1)
+    columns = {"query_id": ["4", "3", "2", "1", "0"], "text": NAMES, "vector": list(texts)}
+    pq.write_table(pa.table(columns), folder / "texts.parquet")
+    found = embed.embed_texts(["blue", "red"], load(folder), Store(folder / "no"))
+    np.testing.assert_allclose(found.vectors[:, 0], unit(texts[[2, 0]]), rtol=1e-6)
+    said = "no vector for 1 of 2 texts, by their places in the list: '1'; its rows need the text"
+    with pytest.raises(KisBenchError, match=said):
+        embed.embed_texts(["blue", "grey"], load(folder), Store(folder / "no"))
+    (folder / "texts.parquet").unlink()
+    save_side(folder, "texts", texts, ["0", "1", "2", "3", "4"])
+    with pytest.raises(KisBenchError, match="no vector for 2 of 2 texts"):
+        embed.embed_texts(["blue", "red"], load(folder), Store(folder / "no"))
 
 
 def test_unit_vectors_are_taken_as_they_are(mine, folder):
@@ -345,7 +402,7 @@ def test_a_mapped_array_reads_like_the_array_itself():
 
 
 def test_large_files_stay_on_disk(mine, folder, monkeypatch):
-    monkeypatch.setattr("kis_bench.encoders.vectors.saved.MOST_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("kis_bench.encoders.vectors.sides.MOST_BYTES_IN_MEMORY", 0)
     save_side(folder, "images", make_vectors().astype(np.float16), NAMES)
     save_side(folder, "texts", make_vectors(), [f"q-{name}" for name in NAMES])
     mapped = measure_known_items(load(folder), mine, "short", Store(folder / "store"))
@@ -383,6 +440,56 @@ def test_vectors_of_more_pictures_are_said(mine, folder):
     assert encoder.saved.describe_vectors()[1] == (
         "2 of 7 vectors are of pictures that mine doesn't have: 'yellow', 'grey'"
     )
+    assert describe_model(encoder, found, privacy=True)["read"][1] == (
+        "2 of 7 vectors are of pictures that mine doesn't have"
+    )
+
+
+def test_whole_ids_go_before_ends_of_paths(mine, folder):
+    """A copy in a folder of pictures that the dataset doesn't have is one of these."""
+    ids = ["old/red", *NAMES, "other/sea/white.png"]
+    images = make_vectors(7)
+    save_side(folder, "images", images, ids)
+    with pytest.raises(KisBenchError, match="a second vector for 2 .*; .*vectors-of-more:FOLDER"):
+        find_images(folder, mine)
+    found = find_images(folder, mine, "vectors-of-more")
+    expected = unit(images[[ids.index(item) for item in mine.collection.ids]])
+    np.testing.assert_allclose(found.vectors[:, 0], expected, rtol=1e-6)
+    said = load(folder, "vectors-of-more").saved.describe_vectors()[1]
+    assert said.endswith(
+        "2 of 7 vectors are of pictures that mine doesn't have: 'old/red', 'other/sea/white.png'"
+    )
+    save_side(folder, "images", images, ["old/red", "new/red", *NAMES[1:], "x"])
+    with pytest.raises(KisBenchError, match="a second vector for 1 of its items: 'new/red'$"):
+        find_images(folder, mine, "vectors-of-more")
+
+
+def test_rows_of_a_dataset_are_found_once(mine, folder, monkeypatch):
+    save_side(folder, "images", make_vectors(), [f"/data/{name}.png" for name in NAMES])
+    saved = load(folder).saved
+    first = saved.find_images(mine.collection)
+    monkeypatch.setattr("kis_bench.encoders.vectors.saved.match_written_ids", None)
+    np.testing.assert_array_equal(
+        load(folder).saved.find_images(mine.collection).vectors, first.vectors
+    )
+    monkeypatch.undo()
+    ids = mine.collection.ids[:-1]
+    fewer = replace(mine.collection, ids=ids)
+    with pytest.raises(KisBenchError, match="1 of 5 vectors are of pictures"):
+        saved.find_images(fewer)
+
+
+def test_a_model_that_is_not_used_any_more_is_given_back(mine, folder, tmp_path):
+    save_side(folder, "images", make_vectors(), NAMES)
+    other = tmp_path / "other"
+    other.mkdir()
+    save_side(other, "images", make_vectors(seed=1), NAMES)
+    first = load(folder)
+    kept = weakref.ref(first.saved)
+    first.unload()
+    load(other).saved  # noqa: B018
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize(
@@ -515,14 +622,28 @@ def test_files_that_can_not_be_read_say_why(mine, folder, write, said):
 def test_a_lone_part_and_two_forms_are_refused(mine, folder):
     write_clip_retrieval(folder, make_vectors().astype(np.float16), NAMES)
     (folder / "metadata" / "metadata_10.parquet").unlink()
-    with pytest.raises(BadFile, match="part 10 has one of them"):
-        load(folder)
+    with pytest.raises(NotReady, match="no vectors that can be read.*part 10 has one of them"):
+        load(folder).saved  # noqa: B018
     other = folder.with_name("other")
     other.mkdir()
     save_side(other, "images", make_vectors(), NAMES)
     write_parquet(other, make_vectors(), NAMES)
-    with pytest.raises(BadFile, match=r"images.npy and images.parquet are both there"):
-        load(other)
+    with pytest.raises(NotReady, match=r"images.npy and images.parquet are both there"):
+        load(other).saved  # noqa: B018
+
+
+def test_a_row_of_a_table_keeps_what_it_says(mine, folder):
+    """A folder that can't be read stops no other model; that a model has no text side is the user's choice."""
+    save_side(folder, "images", make_vectors(), NAMES)
+    save_side(folder, "texts", make_vectors(), NAMES)
+    row = Checkpoint("ours", f"vectors:{folder}")
+    assert not complete_row(row, folder).image_only
+    assert complete_row(replace(row, image_only=True), folder).image_only
+    write_parquet(folder, make_vectors(), NAMES)
+    assert complete_row(row, folder) == row
+    state = encoders.readiness(row)
+    assert not state.ready
+    assert "images.npy and images.parquet are both there" in state.remedy
 
 
 def test_what_is_not_there_is_said(folder, tmp_path):

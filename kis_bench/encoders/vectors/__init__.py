@@ -7,14 +7,15 @@ No picture is opened and no text encoded. A folder holds `images` and, for known
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
 from kis_bench.encoders.protocol import BackEnd, Encoder
-from kis_bench.encoders.vectors.files import find_side, list_sides
-from kis_bench.errors import KisBenchError
+from kis_bench.encoders.vectors.files import list_sides
+from kis_bench.errors import BadFile, KisBenchError, in_one_line
 from kis_bench.files.cache import digest_file
 from kis_bench.records import Checkpoint, Readiness, digest
 
@@ -41,7 +42,10 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     folder = find_vector_folder(checkpoint)
     if not folder.is_dir():
         return Readiness(False, "no such folder", f"looked in {folder}")
-    sides = dict(list_sides(folder))
+    try:
+        sides = dict(list_sides(folder))
+    except BadFile as error:
+        return Readiness(False, "no vectors that can be read", in_one_line(error))
     if "images" not in sides:
         remedy = (
             f"looked in {folder} for images.npy, .parquet, .safetensors or .faiss, and img_emb/"
@@ -61,9 +65,13 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
 def note_text_side(checkpoint: Checkpoint, start: Path) -> Checkpoint:
     """The row, which says that there are no texts where there are none."""
     folder = checkpoint.origin.folder
-    if folder is None or not folder.is_dir() or find_side(folder, "images") is None:
+    if folder is None or not folder.is_dir():
         return checkpoint
-    return replace(checkpoint, image_only=find_side(folder, "texts") is None)
+    with contextlib.suppress(BadFile):  # `readiness` tells it, where this model is asked for
+        sides = dict(list_sides(folder))
+        lacking = "images" in sides and "texts" not in sides
+        return replace(checkpoint, image_only=checkpoint.image_only or lacking)
+    return checkpoint
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
@@ -76,7 +84,10 @@ def weights(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def key(checkpoint: Checkpoint, precision: str) -> str | None:
-    contents = weights(checkpoint) if find_vector_folder(checkpoint).is_dir() else {}
+    contents: dict[str, str] = {}
+    if find_vector_folder(checkpoint).is_dir():
+        with contextlib.suppress(BadFile):
+            contents = weights(checkpoint)
     return f"vectors-{digest(contents.items())[:16]}" if contents else None
 
 
@@ -87,7 +98,7 @@ def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
     return open_folder(checkpoint.name, made_under, find_vector_folder(checkpoint), surplus)
 
 
-@functools.lru_cache(maxsize=4)  # a session asks before its first test, and then measures
+@functools.lru_cache(maxsize=1)  # a session asks before its first test, and then measures
 def open_folder(name: str, made_under: str, folder: Path, surplus: bool) -> Encoder:
     from kis_bench.encoders.vectors.saved import SavedVectors
     from kis_bench.encoders.vectors.tables import read_vector_table
