@@ -187,7 +187,7 @@ def add_run_commands(commands: Commands) -> None:
         "--depth",
         type=parse_positive,
         metavar="N",
-        help="how many items a query lists; more than ten need the run's vectors in the store "
+        help="how many items a query lists; more than ten need the run's vectors, in the store or their folder "
         "(default: 1000 if they are there, else 10)",
     )
     exporting.add_argument(

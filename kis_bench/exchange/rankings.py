@@ -11,7 +11,9 @@ import pandas as pd
 
 from kis_bench import datasets as readers
 from kis_bench.embed import images_entry, texts_entry
-from kis_bench.errors import KisBenchError
+from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.back_ends import back_ends
+from kis_bench.errors import KisBenchError, in_one_line
 from kis_bench.exchange.foreign_ties import score_listed
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.exact_scores import (
@@ -19,7 +21,7 @@ from kis_bench.ranking.exact_scores import (
 )
 from kis_bench.ranking.relevance import find_target_positions
 from kis_bench.ranking.single_scores import true_scores
-from kis_bench.records import Dataset, Float64s
+from kis_bench.records import Checkpoint, Dataset, Embeddings, Float64s, Query, Source
 from kis_bench.results import Run
 from kis_bench.store import Store
 
@@ -84,8 +86,19 @@ def rank_by_vectors(
         raise Unavailable(
             f"the run has not all queries of the dataset, or no key of {model}; measure it anew"
         )
-    items = images_entry(dataset.collection, key, store).read()
-    texts = texts_entry(queries, key, store, f"{dataset.name}-{label_set}")[0].read()
+    name = f"{dataset.name}-{label_set}"
+    source = str(run.provenance["models"][model].get("source", ""))
+    where = str(store.path)
+    items: Embeddings | None
+    texts: Embeddings | None
+    if (back_end := back_ends().get(Source.read(source).kind)) and back_end.saved:
+        where = f"the folder of {model}"
+        items, texts = read_vectors_of_folder(
+            Checkpoint(model, source), key, dataset, queries, name
+        )
+    else:
+        items = images_entry(dataset.collection, key, store).read()
+        texts = texts_entry(queries, key, store, name)[0].read()
     if items is None or texts is None:
         raise Unavailable(
             f"{store.path} lacks vectors of {model} under the key of the run; name the store of the run, or try "
@@ -101,7 +114,7 @@ def rank_by_vectors(
     if differ.any():
         raise KisBenchError(
             f"{differ.sum()} queries of {dataset.name} {label_set}, the first {queries[differ.argmax()].query_id!r}, "
-            f"rank otherwise by the vectors of {model} in {store.path} than in the run; name its store or measure anew"
+            f"rank otherwise by the vectors of {model} in {where} than in the run; name its store or measure anew"
         )
     tops = [[dataset.collection.ids[i] for i in top] for top in ranks.top_items]
     scores = [
@@ -115,6 +128,22 @@ def rank_by_vectors(
         else ""
     )
     return make_ranking_table(texts.ids, tops, scores), remark
+
+
+def read_vectors_of_folder(
+    checkpoint: Checkpoint, key: str, dataset: Dataset, queries: Sequence[Query], name: str
+) -> tuple[Embeddings, Embeddings]:
+    """The vectors of pictures and texts of a model on disk; Unavailable where they aren't those of the run."""
+    try:
+        encoder = LazyEncoder(checkpoint)
+        if encoder.key_known and encoder.key == key and (saved := encoder.saved):
+            return saved.find_images(dataset.collection), saved.find_texts(queries, name)
+    except KisBenchError as error:
+        raise Unavailable(in_one_line(error)) from error
+    raise Unavailable(
+        f"{checkpoint.source} doesn't hold the files of {checkpoint.name} that were measured; bring them back, and "
+        "export where that path leads to them, or measure anew"
+    )
 
 
 def rank_by_table(

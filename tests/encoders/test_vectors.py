@@ -6,6 +6,7 @@ import weakref
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,9 +18,12 @@ from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.catalogue import complete_row
 from kis_bench.encoders.vectors.unit_rows import UnitRows, measure_lengths
 from kis_bench.errors import BadFile, BadVector, KisBenchError, NotReady
+from kis_bench.exchange.trec import export_run
 from kis_bench.measuring import measure_image_similarity, measure_known_items, rank
 from kis_bench.measuring.provenance import describe_model
 from kis_bench.records import Checkpoint
+from kis_bench.results import read_run, write_run
+from kis_bench.results.columns import JUDGMENTS, TIMINGS, VERDICTS
 from kis_bench.store import Store
 
 NAMES = ["red", "green", "blue", "sea/white", "sea/black"]
@@ -680,6 +684,31 @@ def test_pictures_alone_serve_image_similarity(folder, tmp_path, monkeypatch):
     one = judged.triplets[0]
     a, b, c = (vectors[place[item]] for item in (one.target, one.candidate1, one.candidate2))
     np.testing.assert_allclose(found.distances[0], [1 - a @ b, 1 - a @ c, 1 - b @ c], atol=1e-6)
+
+
+def test_a_run_is_exported_from_the_folder(mine, folder, tmp_path):
+    """By its vectors to any depth, while the files are those that were measured; else as far as its table goes."""
+    save_side(folder, "images", make_vectors(), NAMES)
+    save_side(folder, "texts", make_vectors(seed=1), [f"q-{name}" for name in NAMES])
+    found = measure_known_items(load(folder), mine, "short", Store(folder / "no"))
+    kinds = {"judgments": JUDGMENTS, "timings": TIMINGS, "verdicts": VERDICTS}
+    written = write_run(
+        tmp_path / "reports",
+        ranks=found.to_frame(),
+        provenance=found.provenance,
+        **{name: pd.DataFrame(columns=columns) for name, columns in kinds.items()},
+    )
+    options = {"datasets": {"mine": tmp_path / "mine"}, "store": Store(folder / "no"), "depth": 4}
+    run, out = read_run(written), tmp_path / "out"
+    export_run(run, "csv", out, **options)
+    (table,) = out.glob("*.run.csv")
+    scores = pd.read_csv(table).groupby("query_id")["score"].max()
+    best = (unit(make_vectors(seed=1)) @ unit(make_vectors()).T).max(axis=1)
+    np.testing.assert_allclose(scores[[f"q-{name}" for name in NAMES]], best, atol=1e-6)
+    save_side(folder, "images", make_vectors(seed=2), NAMES)
+    remarks = export_run(run, "csv", tmp_path / "again", **options)
+    assert "doesn't hold the files of vectors.vectors that were measured; bring them" in remarks[0]
+    assert "kis-bench embed" not in remarks[0]
 
 
 @pytest.mark.slow
