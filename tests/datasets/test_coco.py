@@ -244,3 +244,14 @@ def test_names_lead_to_files_and_not_to_ids_that_are_called_so(tmp_path):
         (("b",), "file a"),
         (("a",), "file b"),
     ]
+
+
+def test_the_folder_of_pictures_may_be_part_of_a_name(tmp_path):
+    draw_pictures(tmp_path / "images", "0001.png", "deep/0002.png")
+    names = {1: "images/0001.png", 2: "images/deep/0002.png"}
+    write_coco(tmp_path / "mine.json", names, enumerate([(1, "A"), (2, "B")]))
+    asked = ask(datasets.load("mine", tmp_path))
+    assert [(item, text) for _, (item,), text in asked] == [("0001", "A"), ("deep/0002", "B")]
+    write_coco(tmp_path / "mine.json", {1: "images/0002.png"}, [(0, (1, "of no picture"))])
+    with pytest.raises(BadFile, match="'images/0002.png' is not in the collection"):
+        datasets.load("mine", tmp_path)

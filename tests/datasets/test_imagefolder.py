@@ -104,6 +104,57 @@ def test_a_file_further_out_may_not_mean_the_same_picture(tmp_path):
         datasets.load("mine", tmp_path)
 
 
+@pytest.mark.parametrize("folder", ["", "images", "images/val"])
+def test_a_part_needs_its_own_pictures_alone(tmp_path, folder):
+    draw_pictures(tmp_path / "images", "val/a.png", "val/deep/b.png", "other/c.png")
+    below = "" if folder.endswith("val") else "val/"
+    names = [f"{below}a.png", f"{below}deep/b.png"]
+    absent = ["train/a.png", "d.png"] if below else []
+    rows = [{"file_name": name, "text": name} for name in names]
+    rows += [{"file_name": name, "text": None, "caption": name} for name in absent]
+    write(tmp_path / folder / "metadata.jsonl", rows)
+    found = datasets.load("mine:val", tmp_path)
+    assert ask(found) == [("val/a#0", "text", names[0]), ("val/deep/b#0", "text", names[1])]
+    assert datasets.list_label_sets(datasets.DatasetRow("mine:val", tmp_path)) == ("text",)
+
+
+def test_the_first_texts_are_those_of_each_label_set(tmp_path):
+    draw_pictures(tmp_path / "images", "a.png", "b.png")
+    rows = [
+        {"file_name": "a.png", "captions": ["A", "B"], "text": "T"},
+        {"file_name": "b.png", "captions": ["C"], "text": None},
+    ]
+    write(tmp_path / "images" / "metadata.jsonl", rows)
+    found = datasets.load("mine:all:1", tmp_path)
+    expected = [("a#0", "captions", "A"), ("a#0", "text", "T"), ("b#0", "captions", "C")]
+    assert sorted(ask(found)) == expected
+    said = "metadata.jsonl: 2 pictures, 4 texts (texts of a picture: "
+    remarks = datasets.load("mine", tmp_path).remarks
+    assert f"{said}captions: 2 of 1, 1 of 1; text: 1 of 1)" in remarks
+
+
+def test_a_picture_is_not_one_with_a_suffix_more(tmp_path):
+    draw_pictures(tmp_path / "images", "photo.jpg", "photo.jpg.webp")
+    rows = [{"file_name": name, "text": name} for name in ("photo.jpg", "photo.jpg.webp")]
+    for folder in (tmp_path / "images", tmp_path):
+        write(folder / "metadata.jsonl", rows)
+        found = datasets.load("mine", tmp_path)
+        assert [(q.item_ids[0], q.text) for q in found.all_queries] == [
+            ("photo", "photo.jpg"),
+            ("photo.jpg", "photo.jpg.webp"),
+        ]
+        (folder / "metadata.jsonl").unlink()
+
+
+def test_pictures_left_out_are_named_without_folders_of_the_machine(tmp_path):
+    names = [f"{i}.png" for i in range(100)]
+    draw_pictures(tmp_path / "images", *names[1:])
+    rows = [{"file_name": name, "text": name} for name in names]
+    write(tmp_path / "images" / "metadata.jsonl", rows)
+    found = datasets.load("mine", tmp_path, skip_unreadable=True)
+    assert found.remarks[0] == "metadata.jsonl names pictures that aren't there: 0.png"
+
+
 def test_two_files_of_one_folder_are_an_error(tmp_path):
     draw_pictures(tmp_path, "0001.png", "train-station.png", "deep/0001.png")
     write(tmp_path / "metadata.csv", ROWS)
@@ -149,7 +200,7 @@ def test_a_file_of_other_things_that_cannot_be_read_is_no_metadata(tmp_path, nam
     write(tmp_path / "images" / "metadata.csv", [{"file_name": "a.png", "text": "A"}])
     found = datasets.load("mine", tmp_path)
     assert ask(found) == [("a#0", "text", "A")]
-    assert f"{tmp_path / name} has no texts of single pictures" in found.unread
+    assert f"{name} has no texts of single pictures" in found.unread
     (tmp_path / "participants.csv").write_text("x\n")
     (tmp_path / "triplets.csv").write_text("x\n")
     assert datasets.has_queries(datasets.DatasetRow("mine", tmp_path))

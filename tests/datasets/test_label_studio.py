@@ -105,3 +105,29 @@ def test_what_cannot_be_told_is_asked(folder):
     (folder / "export.json").write_text(json.dumps([record("no picture", "a")]))
     with pytest.raises(BadFile, match=r"\[0\]: no value is the path of a picture"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        (UPLOADED, "/data/upload/1/11112222-my_cat.png"),
+        ("s3://one/my_cat.png", "s3://other/my_cat.png"),
+        ("/data/local-files/?d=a/my_cat.png", "/data/local-files/?d=b/my_cat.png"),
+    ],
+)
+def test_files_that_are_called_the_same_are_not_one(folder, addresses):
+    records = [record(address, f"text {i}") for i, address in enumerate(addresses)]
+    (folder / "export.json").write_text(json.dumps(records))
+    with pytest.raises(BadFile, match=r"^.*:\n  \[1\]: .* and .* both lead to item 'my_cat'"):
+        load(folder)
+
+
+def test_the_whole_name_of_an_upload_goes_first(folder):
+    draw_pictures(folder / "images", "0a1b2c3d-my_cat.png")
+    records = [record(UPLOADED, "a cat"), record("s3://a/my_cat.png", "another")]
+    (folder / "export.json").write_text(json.dumps(records))
+    _, asked = load(folder)
+    assert [one[:2] for one in asked] == [
+        ("0a1b2c3d-my_cat#0", "a cat"),
+        ("my_cat#0", "another"),
+    ]

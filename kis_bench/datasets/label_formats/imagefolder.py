@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.datasets.captions import CAPTION_COLUMN, Caption, flatten_texts
-from kis_bench.datasets.label_formats.caption_queries import CaptionTable, make_caption_format
+from kis_bench.datasets.label_formats.caption_queries import (
+    CaptionTable,
+    make_caption_format,
+    show_name,
+)
 from kis_bench.datasets.label_formats.json_files import peek
 from kis_bench.datasets.label_formats.label_format import DatasetFolder
 from kis_bench.datasets.parquet import open_table
@@ -131,7 +135,7 @@ def read_metadata(files: Sequence[Path], split: str) -> CaptionTable:
     table, replaced = CaptionTable(files[0], within=part, only_within=bool(part)), 0
     for file in files:
         if file not in telling:
-            table.unread.append(f"{file} has no texts of single pictures")
+            table.unread.append(f"{show_name(table, str(file))} has no texts of single pictures")
             continue
         texts = take_metadata(file, table)
         replaced += len(texts.keys() & table.texts.keys())

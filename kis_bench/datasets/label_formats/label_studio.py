@@ -72,14 +72,14 @@ def read_label_studio(files: Sequence[Path], split: str) -> CaptionTable:
 
 
 def list_picture_names(task: dict[str, Any]) -> list[str]:
-    """The names that the picture of a task may have, the likeliest first.
+    """The names that the picture of a task may have: its whole path, and what an upload was called before.
 
     >>> list_picture_names({"id": 1, "captioning": "/data/upload/3/0a1b2c3d-my_cat.jpg"})
-    ['my_cat.jpg', '0a1b2c3d-my_cat.jpg']
+    ['data/upload/3/0a1b2c3d-my_cat.jpg', 'my_cat.jpg']
     >>> list_picture_names({"image": "/data/local-files/?d=mine/a%20cat.png"})
-    ['mine/a cat.png', 'a cat.png']
+    ['mine/a cat.png']
     >>> list_picture_names({"image": "https://host/b/c.png?sign=1"})
-    ['c.png']
+    ['https://host/b/c.png']
     """
     values = [task.get(key) for key in PICTURE_KEYS] + [*task.values()]
     for value in values:
@@ -87,14 +87,12 @@ def list_picture_names(task: dict[str, Any]) -> list[str]:
             continue
         address, _, query = value.partition("?")
         local = query.partition("d=")[2].partition("&")[0]
-        path = unquote(local) if local else address
+        path = (unquote(local) if local else address).lstrip("/")
         name = path.rpartition("/")[2]
         if strip_picture_suffix(name) == name:
             continue
-        if local:
-            return [*dict.fromkeys([path.lstrip("/"), name])]
-        uploaded = UPLOAD_PREFIX.fullmatch(name) if "/upload/" in path else None
-        return [uploaded[1], name] if uploaded else [name]
+        uploaded = UPLOAD_PREFIX.fullmatch(name) if "/upload/" in path and not local else None
+        return [path, uploaded[1]] if uploaded else [path]
     return []
 
 
