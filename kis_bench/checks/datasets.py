@@ -84,7 +84,7 @@ def check_dataset(
         KisBenchError: no such layout, or number of bits. What is wrong with the folder is a finding.
     """
     NearDuplicates.parse(f"phash:{near_bits}")
-    chosen = choose_layout(name, layout)
+    chosen = choose_layout(name, layout, root)
     found = examine(name, root, chosen, models, near_bits, skip_unreadable)
     return (replace(check, finding=make_printable(check.finding)) for check in found)
 
@@ -112,12 +112,13 @@ def examine(
     try:
         if not os.path.isdir(root):
             raise KisBenchError(explain_no_folder(root))
-        found = find_labels(root, beside=study is not None or unread)
+        part = DatasetPart.parse(name, root)
+        found = find_labels(root, part, beside=study is not None or unread)
         if unread and not found.beside:
             return
         wanted = list_wanted_images(study, found)
         pictures = read_images(name, root, layout, only=wanted, labels=found)
-        listed, part = pictures.collection, DatasetPart.parse(name, root)
+        listed = pictures.collection
         labels = found.read(Purpose(listed, pictures.captions, part, skip_unreadable))
         collection = narrow_collection(listed, labels.searched)
         subject = ExaminedDataset(collection, labels)

@@ -234,7 +234,9 @@ def write_new_triplets(arguments: argparse.Namespace) -> int:
     keep = {"append": arguments.append, "force": arguments.force}
     require_free_table(folder, **keep)
     require_writable(folder, "the triplets can't be written")
-    collection = read_images(row.name, root, choose_layout(row.name, row.layout)).collection
+    collection = read_images(
+        row.name, root, choose_layout(row.name, row.layout, row.folder)
+    ).collection
     encoders = [
         LazyEncoder(
             checkpoint,

@@ -123,7 +123,7 @@ def resolve(row: DatasetRow, data: Path | None = None) -> DatasetRow:
 def find_readiness(row: DatasetRow) -> Readiness:
     if row.folder is None and row.name in EMBEDDED:
         return openmoji.check_packages()
-    layout = choose_layout(row.name, row.layout)
+    layout = choose_layout(row.name, row.layout, row.folder)
     get = f"{layout.get}; " if layout.name not in GENERAL_LAYOUTS else ""
     if row.folder is None:
         return Readiness(
@@ -154,7 +154,8 @@ def list_label_sets(row: DatasetRow) -> tuple[str, ...]:
     elif row.folder is None:
         return ()
     else:
-        known = find_labels(row.folder).list_sets(DatasetPart.parse(row.name, row.folder))
+        part = DatasetPart.parse(row.name, row.folder)
+        known = find_labels(row.folder, part).list_sets(part)
     for name in row.label_sets or ():
         if name not in known:
             raise UnknownName("label set", name, known, f"Dataset: {row.name}.")
@@ -190,7 +191,7 @@ def load(
     if not (state := find_readiness(row)).ready:
         raise NotReady(f"dataset {name}", state.state, state.remedy)
     if row.folder is not None:
-        chosen = choose_layout(name, layout)
+        chosen = choose_layout(name, layout, row.folder)
         return read_dataset(name, row.folder, chosen, skip_unreadable=skip_unreadable)
     emoji = read_openmoji(openmoji.prepare(find_cache_folder()))
     if name == "openmoji":
@@ -215,9 +216,10 @@ def read_openmoji(folder: Path) -> Dataset:
 
 def has_triplets(row: DatasetRow) -> bool:
     """Whether a dataset is about image similarity; known without its folder if its layout says so."""
-    if row.folder is None or choose_layout(row.name, row.layout).name == "reset":
+    if row.folder is None or choose_layout(row.name, row.layout, row.folder).name == "reset":
         return (
-            row.name == "openmoji-triplets" or choose_layout(row.name, row.layout).name == "reset"
+            row.name == "openmoji-triplets"
+            or choose_layout(row.name, row.layout, row.folder).name == "reset"
         )
     return is_study(row.folder)
 

@@ -72,10 +72,10 @@ def read_dataset(
     if not os.path.isdir(root):
         raise KisBenchError(f"dataset {name}: {explain_no_folder(root)}")
     study = read_study_in(root, layout)
-    found = find_labels(root, beside=study is not None)
+    part = DatasetPart.parse(name, root)
+    found = find_labels(root, part, beside=study is not None)
     pictures = read_images(name, root, layout, only=list_wanted_images(study, found), labels=found)
     collection = pictures.collection
-    part = DatasetPart.parse(name, root)
     purpose = Purpose(collection, pictures.captions, part, skip_unreadable)
     labels = found.read(purpose)
     ignored = pictures.ignored - labels.used

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kis_bench.datasets.bursts import find_bursts
 from kis_bench.datasets.listing import Listing
+from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.shots import read_shot_times
 from kis_bench.errors import BadFile, UnknownName
 
@@ -195,12 +196,17 @@ LAYOUTS = {
 GENERAL_LAYOUTS = ("folder", "folders")  #: of no collection in particular
 
 
-def choose_layout(name: str, chosen: str | None = None) -> Layout:
-    """The layout chosen for a dataset, else the one of its name, else ``folder``."""
+def choose_layout(name: str, chosen: str | None = None, folder: Path | None = None) -> Layout:
+    """The layout chosen for a dataset, else the one of its name without the part, else ``folder``.
+
+    Args:
+        folder: that of the dataset, which may have colons in its own name.
+    """
     if chosen is not None and chosen not in LAYOUTS:
         raise UnknownName("layout", chosen, LAYOUTS, f"Dataset: {name}.")
-    own = name in LAYOUTS and name not in GENERAL_LAYOUTS
-    return LAYOUTS[chosen or (name if own else "folder")]
+    whole = DatasetPart.parse(name, folder).whole
+    own = whole in LAYOUTS and whole not in GENERAL_LAYOUTS
+    return LAYOUTS[chosen or (whole if own else "folder")]
 
 
 def require_all_groups(

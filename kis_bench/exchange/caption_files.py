@@ -46,12 +46,22 @@ def find_picture_files(dataset: Dataset) -> dict[str, Path]:
 def name_picture_files(dataset: Dataset, files: dict[str, Path]) -> dict[str, str]:
     """Item -> path from the innermost folder of all pictures, or from the dataset's where that would name several."""
     names = PictureNames(dataset.collection, folders_count=True)
-    root = os.path.commonpath([picture.parent for picture in files.values()])
+    root = os.path.commonpath([os.path.abspath(picture.parent) for picture in files.values()])
     short = {item: Path(os.path.relpath(file, root)).as_posix() for item, file in files.items()}
     if all(names.find(name) == [item] for item, name in short.items()):
         return short
     whole = getattr(dataset.collection.paths, "root", root)
     return {item: Path(os.path.relpath(file, whole)).as_posix() for item, file in files.items()}
+
+
+def name_below(picture: Path, folder: Path) -> str:
+    """The path of a picture from a folder, perhaps through links; empty if it lies elsewhere."""
+    ways = (
+        os.path.relpath(os.path.abspath(picture), os.path.abspath(folder)),
+        os.path.relpath(picture.resolve(), folder.resolve()),
+    )
+    inside = (Path(way).as_posix() for way in ways if way.split(os.sep)[0] != os.pardir)
+    return next(inside, "")
 
 
 def write_coco_captions(dataset: Dataset, queries: Sequence[Query], file: Path) -> str:
@@ -73,14 +83,14 @@ def write_coco_captions(dataset: Dataset, queries: Sequence[Query], file: Path) 
 
 def write_image_folder(dataset: Dataset, queries: Sequence[Query], file: Path) -> str:
     """Lines of JSON, which keep ids and texts as they are, with paths from the file's own folder."""
-    below = file.resolve().parent
+    below = file.parent
     files = find_picture_files(dataset)
 
     def list_lines() -> Iterator[str]:
         for query in queries:
             for item in query.item_ids:
-                path = Path(os.path.relpath(files[item].resolve(), below)).as_posix()
-                if path.startswith("../"):
+                path = name_below(files[item], below)
+                if not path:
                     said = f"{files[item]} doesn't lie below {below}"
                     raise KisBenchError(f"{said}; write the file beside the pictures or above them")
                 record = {"file_name": path, "text": query.text}
@@ -93,7 +103,7 @@ def write_label_file(dataset: Dataset, queries: Sequence[Query], file: Path) -> 
     """Our own labels.csv, a row for each target."""
     stream = io.StringIO()
     columns = (*LONG_FORM, *OPTIONAL_LABEL_COLUMNS)
-    rows = csv.DictWriter(stream, columns, lineterminator="\n")
+    rows = csv.DictWriter(stream, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
     rows.writeheader()
     for query in queries:
         span = dict(zip(RANGE_COLUMNS, query.range_s or (), strict=query.range_s is not None))

@@ -245,7 +245,7 @@ def check_source(checkpoint: Checkpoint) -> Checkpoint:
 
 def check_row_layout(row: DatasetRow) -> DatasetRow:
     """The same; a layout that nobody knows shows here."""
-    choose_layout(row.name, row.layout)
+    choose_layout(row.name, row.layout, row.folder)
     return row
 
 

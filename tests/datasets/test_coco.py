@@ -255,3 +255,29 @@ def test_the_folder_of_pictures_may_be_part_of_a_name(tmp_path):
     write_coco(tmp_path / "mine.json", {1: "images/0002.png"}, [(0, (1, "of no picture"))])
     with pytest.raises(BadFile, match="'images/0002.png' is not in the collection"):
         datasets.load("mine", tmp_path)
+
+
+def test_a_file_that_is_called_exactly_so_goes_before_longer_names(tmp_path):
+    draw_pictures(tmp_path / "images", "a.jpg")
+    for name in ("mine", "mine-long"):
+        write_coco(tmp_path / f"captions_{name}.json", {1: "a.jpg"}, [(0, (1, name))])
+    for name in ("mine", "mine-long"):
+        assert [q.text for q in datasets.load(f"x:{name}", tmp_path).all_queries] == [name]
+    with pytest.raises(BadFile, match="'min' is none of them, or several"):
+        datasets.load("x:min", tmp_path)
+
+
+def test_a_form_that_lacks_a_split_lets_another_go_first(folder):
+    """As where Karpathy's splits lie beside COCO's own files."""
+    image = {"filename": "000000000285.jpg", "split": "test", "sentences": [{"raw": "Karpathy's"}]}
+    (folder / "dataset_coco.json").write_text(json.dumps({"images": [image], "dataset": "coco"}))
+    for name, n in (("coco", 1), ("coco:test", 1), ("coco:all", 1), ("coco:val2017", 3)):
+        row = datasets.DatasetRow(name, folder)
+        assert datasets.list_label_sets(row) == ("captions",)
+        found = datasets.load(name, folder)
+        assert len(found.all_queries) == n, name
+    assert found.unread == (
+        "dataset_coco.json (Karpathy's splits), because there is captions_val2017.json",
+    )
+    with pytest.raises(BadFile, match="no split 'train2017'; ask for one that it has: NAME:test"):
+        datasets.load("coco:train2017", folder)

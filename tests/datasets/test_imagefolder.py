@@ -8,7 +8,7 @@ import pytest
 from builders import draw_pictures
 
 from kis_bench import datasets
-from kis_bench.datasets.label_formats import find_labels
+from kis_bench.datasets.label_formats import find_labels, imagefolder
 from kis_bench.errors import BadFile
 
 ROWS = [
@@ -238,3 +238,18 @@ def test_an_index_of_pandas_is_no_column(tmp_path, index):
     assert [text for _, _, text in ask(datasets.load("mine", tmp_path))] == ["A", "B"]
     (tmp_path / "metadata.csv").write_text(f"{index},id,camera\n0,1,2\n")
     assert find_labels(tmp_path).form is None
+
+
+def test_metadata_are_looked_into_again_only_if_they_have_changed(tmp_path, monkeypatch):
+    draw_pictures(tmp_path / "images", "a.png")
+    write(tmp_path / "metadata.jsonl", [{"town": "here"}] * 9)
+    looked = []
+    look = imagefolder.read_json_lines
+    monkeypatch.setattr(
+        imagefolder, "read_json_lines", lambda *given: looked.append(1) or look(*given)
+    )
+    for _ in range(3):
+        assert find_labels(tmp_path).form is None
+    assert len(looked) == 1
+    write(tmp_path / "metadata.jsonl", [{"file_name": "images/a.png", "text": "A"}])
+    assert find_labels(tmp_path).form is not None

@@ -102,7 +102,7 @@ def test_what_cannot_be_told_is_asked(folder):
     (folder / "export.json").write_text(json.dumps(records))
     with pytest.raises(BadFile, match="isn't told by title, note; export the project as JSON"):
         load(folder)
-    (folder / "export.json").write_text(json.dumps([record("no picture", "a")]))
+    (folder / "export.json").write_text(json.dumps([record(7, "a")]))
     with pytest.raises(BadFile, match=r"\[0\]: no value is the path of a picture"):
         load(folder)
 
@@ -131,3 +131,31 @@ def test_the_whole_name_of_an_upload_goes_first(folder):
         ("0a1b2c3d-my_cat#0", "a cat"),
         ("my_cat#0", "another"),
     ]
+
+
+def ask_tasks(folder, **texts):
+    """Item -> its texts, of a task for each address."""
+    tasks = [task(address, (1, [text], False)) for text, address in texts.items()]
+    (folder / "full.json").write_text(json.dumps(tasks))
+    found = datasets.load("mine", folder).all_queries
+    return [(query.item_ids[0], query.text) for query in found]
+
+
+def test_uploads_of_one_original_name_are_different_pictures(tmp_path):
+    draw_pictures(tmp_path / "images", "aaaaaaaa-cat.png", "bbbbbbbb-cat.png", "dog.png")
+    asked = ask_tasks(
+        tmp_path,
+        one="/data/upload/1/aaaaaaaa-cat.png",
+        two="/data/upload/1/bbbbbbbb-cat.png",
+        three="/data/upload/1/cccccccc-dog.png",
+    )
+    expected = [("aaaaaaaa-cat", "one"), ("bbbbbbbb-cat", "two"), ("dog", "three")]
+    assert asked == expected
+
+
+def test_texts_that_tasks_had_do_not_pass_for_answers(folder):
+    """Whatever they are called: the control may be called otherwise."""
+    records = [record(UPLOADED, "a file's name", query="a cat"), record(LOCAL, "x", query="a dog")]
+    (folder / "export.json").write_text(json.dumps(records))
+    with pytest.raises(BadFile, match="told by caption, query; export the project as JSON"):
+        load(folder)

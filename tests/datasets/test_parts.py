@@ -5,6 +5,7 @@ from builders import draw_pictures
 
 from kis_bench import datasets
 from kis_bench.checks.datasets import check_dataset
+from kis_bench.datasets.layouts import choose_layout
 from kis_bench.datasets.parts import DatasetPart
 
 LABELS = "query_id,item_id,label_set,text\nq1,a,short,red\n"
@@ -55,3 +56,16 @@ def test_digits_that_are_no_number_of_texts_are_told():
     for texts in ("0", "x", "", "²", "9" * 5000):
         assert "is no number of texts" in DatasetPart.parse(f"a:b:{texts}").wrong
     assert DatasetPart.parse("a:b:12") == ("a", "b", 12, "")
+
+
+def test_the_layout_is_that_of_the_name_without_its_part(here):
+    assert choose_layout("mvk:all").name == "mvk"
+    assert choose_layout("mvk:all", "folders").name == "folders"
+    assert choose_layout("photos:summer", None, here / "photos:summer").name == "folder"
+    draw_pictures(here / "mvk" / "images", "0001/a.png", "0002/b.png")
+    (here / "mvk" / "captions.json").write_text(
+        '{"images": [{"id": 1, "file_name": "0001/a.png"}],'
+        ' "annotations": [{"image_id": 1, "caption": "A"}]}'
+    )
+    for name in ("mvk", "mvk:all"):
+        assert datasets.load(name, here / "mvk").collection.groups == ("0001", "0002")

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from kis_bench import datasets
+from kis_bench.datasets.label_formats import find_labels
+from kis_bench.datasets.label_formats.tar_texts import TextShard
 from kis_bench.errors import BadFile
 
 
@@ -113,3 +115,29 @@ def test_labels_go_first_and_json_of_other_things_is_no_text(tmp_path):
     (tmp_path / "labels.csv").write_text(f"{header}q,a,short,cat\n")
     pack(tmp_path / "images" / "0.tar", **notes, **{"b.txt": "B"})
     assert datasets.load("mine", tmp_path).label_sets == ("short",)
+
+
+def test_a_member_that_cannot_be_read_is_no_problem_beside_one_with_a_text(tmp_path):
+    members = {"a.jpg": 1, "a.txt": "A", "a.json": "{", "b.jpg": 2, "b.txt": "", "b.json": "{"}
+    pack(tmp_path / "0.tar", **members)
+    with pytest.raises(BadFile) as error:
+        datasets.load("mine", tmp_path)
+    assert [one.partition(" ")[0] for one in error.value.problems] == ["b.json"]
+    pack(tmp_path / "0.tar", **{**members, "b.json": {"caption": "B"}})
+    found = datasets.load("mine", tmp_path)
+    assert [text for _, _, text in ask(found)] == ["A", "B"]
+    said = "1 member of archives that can't be read, beside others with texts: a.json"
+    assert said in found.remarks
+
+
+def test_a_shard_is_opened_again_only_if_it_has_changed(tmp_path, monkeypatch):
+    pack(tmp_path / "0.tar", **{"a.jpg": 1, "a.json": {"width": 8}})
+    opened = []
+    take = TextShard.open
+    monkeypatch.setattr(TextShard, "open", lambda file: opened.append(file) or take(file))
+    for _ in range(3):
+        assert find_labels(tmp_path).form is None or not find_labels(tmp_path).files
+    assert len(opened) == 1
+    pack(tmp_path / "0.tar", **{"a.jpg": 1, "a.txt": "now it has one"})
+    assert [file.name for file in find_labels(tmp_path).files] == ["0.tar"]
+    assert len(opened) == 2

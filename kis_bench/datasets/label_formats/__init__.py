@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from kis_bench.datasets.label_formats.label_format import (
     Labels,
     Purpose,
 )
-from kis_bench.datasets.parts import DatasetPart
+from kis_bench.datasets.parts import ALL, DatasetPart
 from kis_bench.errors import BadFile
 from kis_bench.files.text import list_first_names
 
@@ -71,26 +72,40 @@ class FoundLabels:
         return labels
 
 
-def find_labels(root: Path, *, beside: bool = False) -> FoundLabels:
+def find_labels(
+    root: Path, part: DatasetPart | None = None, *, beside: bool = False
+) -> FoundLabels:
     """The labels of a dataset folder: of the forms that are there, the one that goes before the others.
 
     Args:
+        part: the one that is asked for; a form that lacks it lets one go first that has it.
         beside: don't look into archives of pictures.
     """
     folder = DatasetFolder(root)
-    found: FoundLabels | None = None
-    others: list[str] = []
+    there: list[tuple[LabelFormat, list[Path]]] = []
     for form in list_label_formats():
-        if (form.deep and found is not None) or (form.packed and beside):
+        if (form.deep and there) or (form.packed and beside):
             continue
         if files := form.find(folder):
-            if found is None:
-                found = FoundLabels(root, form, tuple(files))
-            else:
-                names = list_first_names([file.name for file in files], 3)
-                others.append(f"{names} ({form.about}), because there is {found.files[0].name}")
-    return (
-        FoundLabels(root)
-        if found is None
-        else FoundLabels(root, found.form, found.files, tuple(others))
+            there.append((form, files))
+    if not there:
+        return FoundLabels(root)
+    form, files = there.pop(choose_form(there, part.split if part else ""))
+    others = [
+        f"{list_first_names([file.name for file in own], 3)} ({other.about}), because there is {files[0].name}"
+        for other, own in there
+    ]
+    return FoundLabels(root, form, tuple(files), tuple(others))
+
+
+def choose_form(there: Sequence[tuple[LabelFormat, Sequence[Path]]], split: str) -> int:
+    """The place of the first form, or of one that has the split which the first lacks."""
+    first, files = there[0]
+    if split in ("", ALL) or first.has_split is None or first.has_split(files, split):
+        return 0
+    having = (
+        place
+        for place, (form, own) in enumerate(there)
+        if form.has_split is not None and form.has_split(own, split)
     )
+    return next(having, 0)

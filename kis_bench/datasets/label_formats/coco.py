@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,4 +85,10 @@ def name_coco_images(images: Sequence[Any], problems: list[str]) -> dict[Any, st
     return names
 
 
-FORMAT = make_caption_format("coco", ABOUT, 20, find_coco_files, read_coco)
+def has_coco_split(files: Sequence[Path], split: str) -> bool:
+    return any(name_coco_split(file).startswith(split) for file in files)
+
+
+FORMAT = replace(
+    make_caption_format("coco", ABOUT, 20, find_coco_files, read_coco), has_split=has_coco_split
+)

@@ -20,6 +20,7 @@ from kis_bench.datasets.parquet import open_table
 from kis_bench.datasets.parts import ALL
 from kis_bench.errors import BadFile
 from kis_bench.files.csv_tables import read_rows
+from kis_bench.files.states import remember_by_state
 from kis_bench.records import count_things
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -38,6 +39,7 @@ def find_metadata(folder: DatasetFolder) -> list[Path]:
     return found if any(map(announces_texts, found)) else []
 
 
+@remember_by_state
 def announces_texts(file: Path) -> bool:
     """Whether a metadata file has texts of files, or says so where it can't be read; any other may be anything."""
     try:

@@ -39,9 +39,19 @@ def compile_key(key: str, first: str = "") -> re.Pattern[bytes]:
 
 def holds_lists(file: Path, *keys: str) -> bool:
     """Whether lists stand at all these keys anywhere in a file, as large ones have them in the middle."""
+    return holds_all(file, [compile_key(key, "[") for key in keys])
+
+
+def holds_text_at(file: Path, key: str, text: str) -> bool:
+    """Whether a text stands at a key anywhere in a file."""
+    value = re.escape(json.dumps(text).encode())
+    return holds_all(file, [re.compile(compile_key(key).pattern + value)])
+
+
+def holds_all(file: Path, wanted: Sequence[re.Pattern[bytes]]) -> bool:
     try:
         with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
-            return all(compile_key(key, "[").search(content) for key in keys)
+            return all(pattern.search(content) for pattern in wanted)
     except (OSError, ValueError):  # also an empty one
         return False
 
@@ -91,9 +101,9 @@ def choose_file(files: Sequence[Path], split: str, splits: Sequence[str], about:
     """
     if len(files) == 1 and split in ("", ALL):
         return files[0]
-    right = [
-        file for file, own in zip(files, splits, strict=True) if split and own.startswith(split)
-    ]
+    named = [*zip(files, splits, strict=True)]
+    right = [file for file, own in named if split and own == split]
+    right = right or [file for file, own in named if split and own.startswith(split)]
     if len(right) == 1:
         return right[0]
     names = ", ".join(file.name for file in files)

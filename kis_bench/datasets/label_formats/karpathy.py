@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from kis_bench.datasets.label_formats.caption_queries import (
     CaptionTable,
     make_caption_format,
 )
-from kis_bench.datasets.label_formats.json_files import find_json_files, read_json, take_list
+from kis_bench.datasets.label_formats.json_files import (
+    find_json_files,
+    holds_text_at,
+    read_json,
+    take_list,
+)
 from kis_bench.datasets.label_formats.label_format import DatasetFolder
 from kis_bench.datasets.parts import ALL
 from kis_bench.errors import BadFile
@@ -132,6 +138,13 @@ def compare_counts(dataset: object, chosen: Sequence[str], table: CaptionTable) 
         )
 
 
-FORMAT = make_caption_format(
-    "karpathy", "Karpathy's splits", 10, find_karpathy_files, read_karpathy
+def has_karpathy_split(files: Sequence[Path], split: str) -> bool:
+    """Whether a split is named anywhere; the file isn't parsed for it."""
+    wanted = JOINT_SPLITS.get(split, (split,))
+    return any(holds_text_at(file, "split", name) for file in files for name in wanted)
+
+
+FORMAT = replace(
+    make_caption_format("karpathy", "Karpathy's splits", 10, find_karpathy_files, read_karpathy),
+    has_split=has_karpathy_split,
 )

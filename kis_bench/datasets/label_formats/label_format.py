@@ -106,3 +106,4 @@ class LabelFormat:
     parts: bool = True  # part of its queries can be asked for, as by ``coco:val2017:5``
     deep: bool = False  # all folders of pictures have to be looked into to find its files
     packed: bool = False  # the texts lie in the archives of the pictures
+    has_split: Callable[[Sequence[Path], str], bool] | None = None  # None: any may be asked for

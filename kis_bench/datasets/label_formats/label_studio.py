@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from kis_bench.datasets.captions import CAPTION_COLUMN, Caption, flatten_texts
+from kis_bench.datasets.captions import Caption, flatten_texts
 from kis_bench.datasets.label_formats.caption_queries import CaptionTable, make_caption_format
 from kis_bench.datasets.label_formats.json_files import find_json_files, read_json
 from kis_bench.datasets.label_formats.label_format import DatasetFolder
@@ -137,13 +137,10 @@ def find_text_key(tasks: Sequence[dict[str, Any]], table: CaptionTable) -> str:
     """
     keys = dict.fromkeys(key for task in tasks for key in task if key not in RECORD_KEYS)
     holding = [key for key in keys if any(holds_answer(task.get(key)) for task in tasks)]
-    several = [key for key in holding if any(isinstance(task.get(key), dict) for task in tasks)]
-    named = [key for key in holding if CAPTION_COLUMN.fullmatch(key)]
-    found = next((some for some in (several, named, holding) if some), [])
-    if len(found) != 1:
+    if len(holding) != 1:  # texts of tasks are written as answers are
         said = f"which key holds the texts isn't told by {list_first_names(holding or [*keys])}"
         raise BadFile(table.file, [f"{said}; export the project as JSON, which tells it"])
-    filled = [task for task in tasks if task.get("annotation_id") is None and task.get(found[0])]
+    filled = [task for task in tasks if task.get("annotation_id") is None and task.get(holding[0])]
     if filled:
         said = (
             f"{count_things(len(filled), 'record')} that nobody annotated has a text all the same"
@@ -151,7 +148,7 @@ def find_text_key(tasks: Sequence[dict[str, Any]], table: CaptionTable) -> str:
         table.remarks.append(
             f"{table.file.name}: {said}, so that texts of tasks may pass for answers; export the project as JSON"
         )
-    return found[0]
+    return holding[0]
 
 
 def holds_answer(value: Any) -> bool:

@@ -20,6 +20,8 @@ from kis_bench.datasets.label_formats.label_format import (
 )
 from kis_bench.datasets.label_formats.numbered_captions import ask_captions
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
+from kis_bench.files.states import remember_by_state
+from kis_bench.files.text import list_first_names
 from kis_bench.records import count_things
 
 TEXT_SUFFIXES = (".txt", ".json")  #: the first goes before the other
@@ -49,17 +51,31 @@ class TextShard:
         own = {key: found for key, found in texts.items() if key in pictures.keys() - several}
         return cls(archive, pictures, own)
 
-    def read_texts(self, problems: list[str]) -> Iterator[tuple[str, list[Caption], bool]]:
-        """Yields key, texts, and whether JSON has others; members that can't be read are problems."""
+    def read_texts(
+        self, problems: list[str], passed: list[str]
+    ) -> Iterator[tuple[str, list[Caption], bool]]:
+        """Yields key, texts, and whether JSON has others.
+
+        Args:
+            problems: takes members that can't be read, where no other has a text of the picture.
+            passed: takes the names of those where another has.
+        """
         for key, members in self.texts.items():
             read: dict[str, list[str]] = {}
+            wrong: dict[str, str] = {}
             for kind in TEXT_SUFFIXES:
                 if kind in members:
                     try:
                         read[kind] = read_member_texts(members[kind], kind)
                     except (OSError, ValueError, RecursionError) as error:
                         said = f"{members[kind].name} can't be read ({error})"
-                        problems.append(f"{said}; mend it, or pack the archive without it")
+                        wrong[members[kind].name] = (
+                            f"{said}; mend it, or pack the archive without it"
+                        )
+            if any(map(any, read.values())):
+                passed += wrong
+            else:
+                problems += wrong.values()
             kind = next((kind for kind in TEXT_SUFFIXES if any(read.get(kind, ()))), "")
             kind = kind or next(iter(read), "")
             where = members[kind].name.replace("{", "{{").replace("}", "}}") if kind else ""
@@ -89,12 +105,14 @@ def find_shards(folder: DatasetFolder) -> list[Path]:
     if (folder.root / IMAGE_LIST).is_file():
         return []
     tars = [file for file in folder.inside if file.suffix.lower() == ".tar"]
-    return [file for file in tars if has_texts(TextShard.open(file))]
+    return [file for file in tars if has_texts(file)]
 
 
-def has_texts(shard: TextShard) -> bool:
-    """Whether a text of a shard isn't empty; seldom more than the first is read for it."""
-    return any(one.text for _, texts, _ in shard.read_texts([]) for one in texts)
+@remember_by_state
+def has_texts(archive: Path) -> bool:
+    """Whether a text of a shard isn't empty; seldom more than the first is read for it. Raises BadFile."""
+    shard = TextShard.open(archive)
+    return any(one.text for _, texts, _ in shard.read_texts([], []) for one in texts)
 
 
 def read_shards(files: Sequence[Path], purpose: Purpose) -> Labels:
@@ -102,13 +120,14 @@ def read_shards(files: Sequence[Path], purpose: Purpose) -> Labels:
     root = Path(getattr(purpose.collection.paths, "root", ""))
     captions: dict[str, list[Caption]] = {}
     problems: dict[Path, list[str]] = {}
+    passed: list[str] = []
     used, differing, dotted = Counter[str](), 0, 0
     for file in files:
         shard = TextShard.open(file)
         inside = file.parent.relative_to(root).as_posix()
         above = "" if inside == "." else f"{inside}/"
         dotted += sum("." in PurePosixPath(key).name for key in shard.pictures)
-        for key, texts, others in shard.read_texts(problems.setdefault(file, [])):
+        for key, texts, others in shard.read_texts(problems.setdefault(file, []), passed):
             captions[f"{above}{key}"] = texts
             used.update([*shard.texts[key]])
             differing += others
@@ -120,6 +139,9 @@ def read_shards(files: Sequence[Path], purpose: Purpose) -> Labels:
     if differing:
         said = f"{count_things(differing, 'picture')} of which .txt and .json say different things"
         labels.remarks.append(f"{said}: .txt is read")
+    if passed:
+        said = f"{count_things(len(passed), 'member')} of archives that can't be read"
+        labels.remarks.append(f"{said}, beside others with texts: {list_first_names(passed, 3)}")
     if dotted:
         said = f"{count_things(dotted, 'picture')} in archives with a dot in the name"
         labels.remarks.append(f"{said}: webdataset would take what follows it for a suffix")

@@ -60,7 +60,7 @@ def read_judged_triplets(row: DatasetRow, root: Path, out: Path) -> JudgedTriple
     }
     wanted = {item for t in triplets for item in (t.target, t.candidate1, t.candidate2)}
     collection = read_images(
-        row.name, root, choose_layout(row.name, row.layout), only=wanted
+        row.name, root, choose_layout(row.name, row.layout, row.folder), only=wanted
     ).collection
     pictures = dict(zip(collection.ids, collection.paths, strict=True))
     found = JudgedTriplets(file, triplets, paths, pictures)

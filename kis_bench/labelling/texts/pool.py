@@ -53,7 +53,7 @@ class Pool:
         self.n_items, self.last = 0, -1
         self.complete = True  # `order` has all there are
         listed = (self.root / "images.csv").is_file()  # or some pictures aren't of the collection
-        listed |= bool(choose_layout(row.name, row.layout).needs)
+        listed |= bool(choose_layout(row.name, row.layout, row.folder).needs)
         if given is not None or stratify or listed:
             self.read_collection(wanted, given, stratify)
         else:
@@ -113,7 +113,7 @@ class Pool:
 
 def read_whole_collection(row: DatasetRow) -> Collection:
     """All pictures of a dataset, with their groups."""
-    layout = choose_layout(row.name, row.layout)
+    layout = choose_layout(row.name, row.layout, row.folder)
     return read_images(row.name, require_folder(row), layout).collection
 
 
