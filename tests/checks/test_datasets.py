@@ -181,7 +181,7 @@ def test_without_a_list_of_images_nothing_else_is_checked(folder, kind):
 
 
 def test_a_folder_that_refuses_is_a_finding(folder, monkeypatch):
-    def refuse(root, **_):
+    def refuse(root, *_, **__):
         raise PermissionError(13, "Permission denied", str(root))
 
     monkeypatch.setattr(datasets, "find_labels", refuse)
