@@ -134,7 +134,9 @@ def sort_first(keys: NDArray[Any], k: int, room: SortRoom, number: Int64s | None
         last, least = keys[:, k - 1], keys[:, k:].min(axis=1) if few else keys[:, k]
         for row in np.flatnonzero(least < last + room.two).tolist():
             near = keys[row, k:][keys[row, k:] < last[row] + room.two] & room.mask
-            alike = number is not None and (number[near] == number[last[row] & room.mask]).all()
+            # Equal items may stay out only if none of those inside could be lower than they.
+            held = keys[row, :k][last[row] - keys[row, :k] < room.two] & room.mask
+            alike = number is not None and np.ptp(number[np.append(near, held)]) == 0
             more[row] = 0 if alike else len(near)
     return more
 
