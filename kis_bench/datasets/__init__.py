@@ -14,6 +14,7 @@ from kis_bench.datasets.folder import explain_no_folder, read_dataset
 from kis_bench.datasets.label_formats import find_labels
 from kis_bench.datasets.layouts import GENERAL_LAYOUTS, LAYOUTS, choose_layout
 from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.datasets.papers import PAPER_COLLECTIONS, explain_no_texts
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.reset import find_triplet_file, is_study
 from kis_bench.errors import KisBenchError, NotReady, UnknownName, spell_option
@@ -125,6 +126,8 @@ def find_readiness(row: DatasetRow) -> Readiness:
         return openmoji.check_packages()
     layout = choose_layout(row.name, row.layout, row.folder)
     get = f"{layout.get}; " if layout.name not in GENERAL_LAYOUTS else ""
+    if known := PAPER_COLLECTIONS.get(DatasetPart.parse(row.name, row.folder).whole):
+        get = f"{known.get}; "
     if row.folder is None:
         return Readiness(
             False,
@@ -144,7 +147,8 @@ def explain_no_queries(row: DatasetRow) -> NotReady:
     unread = [] if row.folder is None else find_unread_tables(row.folder)
     if row.folder is not None and (files := find_labels(row.folder, beside=True).files):
         unread = [f"{file.name} has no rows; add one per query" for file in files]
-    return NotReady(f"dataset {row.name}", "no queries", "; ".join(unread) or NO_LABELS)
+    missing = explain_no_texts(DatasetPart.parse(row.name, row.folder).whole) or NO_LABELS
+    return NotReady(f"dataset {row.name}", "no queries", "; ".join(unread) or missing)
 
 
 def list_label_sets(row: DatasetRow) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kis_bench.datasets.layouts import GENERAL_LAYOUTS, LAYOUTS
+from kis_bench.datasets.papers import PAPER_COLLECTIONS
 from kis_bench.errors import BadFile
 from kis_bench.files.toml_tables import read_toml
 
@@ -51,7 +52,11 @@ def read_datasets(file: Path) -> list[DatasetRow]:
 
 EMBEDDED = ("openmoji", "openmoji-triplets")  #: come with the package
 #: Known by name; all but the embedded ones need a folder.
-BUILT_IN = (*EMBEDDED, *(name for name in LAYOUTS if name not in GENERAL_LAYOUTS))
+BUILT_IN = (
+    *EMBEDDED,
+    *(name for name in LAYOUTS if name not in GENERAL_LAYOUTS),
+    *PAPER_COLLECTIONS,
+)
 
 
 @dataclass(frozen=True)

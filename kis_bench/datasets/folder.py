@@ -20,6 +20,7 @@ from kis_bench.datasets.layouts import Groups, Layout, NamedGroups, Times, requi
 from kis_bench.datasets.left_out import STRAYS, UNLISTED, UNREADABLE_PICTURES, count_by_kind
 from kis_bench.datasets.listing import Listing, PictureFiles, list_pictures, walk
 from kis_bench.datasets.nearly import find_unread_tables
+from kis_bench.datasets.papers import PAPER_COLLECTIONS, compare_counts
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.picture_folder import PICTURE_FOLDERS, find_picture_folder
 from kis_bench.datasets.reset import JUDGMENTS_DATABASE, TRIPLET_FILES, Study, is_study, read_study
@@ -95,6 +96,8 @@ def read_dataset(
         collection, unreadable = leave_out_unreadable(collection)
         queries, unasked = leave_out_queries(queries, unreadable)
         left_out |= {UNREADABLE_PICTURES: len(unreadable)} if unreadable else {}
+    about = part.whole if part.whole in PAPER_COLLECTIONS else labels.about
+    n_texts = len(queries) + labels.repeated.total()
     return Dataset(
         name,
         collection,
@@ -108,6 +111,7 @@ def read_dataset(
             *study.remarks,
             *note_missing_images(study.images, collection.position.keys()),
             *labels.remarks,
+            *compare_counts(about, part, len(collection), n_texts),
         ),
         left_out,
         (*strays, *labels.unread, *find_unread_tables(root, found.files, bool(queries))),

@@ -17,6 +17,7 @@ from typing import overload
 from kis_bench.datasets.archives import find_in_archive
 from kis_bench.datasets.captions import Caption
 from kis_bench.datasets.found import SPECIAL_FILES, Found, is_encodable, is_hidden
+from kis_bench.datasets.papers import explain_no_pictures
 from kis_bench.datasets.parquet import ParquetCell, is_same_picture
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.cache import MOST_NAMES
@@ -138,6 +139,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
             f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "
             f"read are {', '.join(sorted(IMAGE_SUFFIXES | ARCHIVES))}"
             + (f", there are: {others}" if others else "")
+            + explain_no_pictures(name)
         )
     if not packed:  # the usual case, in which a million files cost nothing more
         ids = sorted(found)

@@ -62,9 +62,10 @@ def test_the_test_split_alone_is_searched_and_the_counts_of_all_are_said(folder)
     assert found.remarks == (
         "dataset_flickr8k.json has the splits train (2 pictures, 4 texts), restval (1 pictures, 2 texts), "
         "val (1 pictures, 2 texts), test (3 pictures, 6 texts); read is test",
-        "papers report on 1,000 pictures and 5,000 texts of flickr8k's test split, and this file has 3 and 6",
         "dataset_flickr8k.json: 3 pictures, 6 texts (texts of a picture: 2 of 3)",
         "4 pictures of other parts of the dataset, which are not searched",
+        "papers report on 1,000 pictures and 5,000 texts of flickr8k's test split, and here are 3 and 6; "
+        "those are what the original dataset_flickr8k.json says",
     )
     assert (found.left_out, found.unread) == ({}, ())
     whole = datasets.load("flickr8k:all", folder)

@@ -23,6 +23,7 @@ from kis_bench.datasets.label_formats.numbered_captions import (
 )
 from kis_bench.datasets.label_formats.picture_names import PictureNames, normalise_name
 from kis_bench.datasets.near_ids import NearIds
+from kis_bench.datasets.papers import refuse_other_collection
 from kis_bench.errors import BadFile, spell_option
 from kis_bench.files.garbage import collecting_no_garbage
 from kis_bench.records import Collection, count_things
@@ -48,11 +49,14 @@ class CaptionTable:
     problems: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    about: str = ""  # the collection that it says it is about
 
 
 def make_caption_labels(table: CaptionTable, purpose: Purpose) -> Labels:
     """The queries of a file of captions, joined with the pictures by name."""
     collection, most = purpose.collection, purpose.part.most_texts
+    if wrong := refuse_other_collection(table.about, purpose.part.whole, table.file.name):
+        raise BadFile(table.file, [wrong])
     names = PictureNames(
         collection,
         folders_count=table.folders_count,
@@ -80,7 +84,7 @@ def make_caption_labels(table: CaptionTable, purpose: Purpose) -> Labels:
     captions = {item: take_first_captions(texts, most) for item, texts in captions.items()}
     labels = ask_captions(captions, collection, table.file.name)
     labels.problems[table.file] = [*table.problems, *problems]
-    labels.searched = searched
+    labels.searched, labels.about = searched, table.about
     labels.unread += table.unread
     if most is not None:
         remarks.append(f"texts read of each picture, as the name asks: the first {most:,}")

@@ -28,8 +28,6 @@ from kis_bench.files.text import list_first_names
 USUAL_SPLIT = "test"
 #: Splits that papers call by one name: they train on ``restval``, too.
 JOINT_SPLITS = {"train": ("train", "restval")}
-#: Pictures and texts of the test split that papers report on.
-USUAL_COUNTS = {"flickr8k": (1_000, 5_000), "flickr30k": (1_000, 5_000), "coco": (5_000, 25_010)}
 
 
 def find_karpathy_files(folder: DatasetFolder) -> list[Path]:
@@ -53,13 +51,13 @@ def read_karpathy(files: Sequence[Path], split: str) -> CaptionTable:
         raise BadFile(file, [f"images[{i}] {said}" for i in wrong])
     counts = Counter(one["split"] for one in images)
     chosen = choose_splits(file, counts, split or USUAL_SPLIT)
-    table = CaptionTable(file, pictures=[], folders_count=False)
+    about = str(content.get("dataset", ""))
+    table = CaptionTable(file, pictures=[], folders_count=False, about=about)
     table.texts = take_sentences(file, images, chosen, table.problems)
     if table.problems:
         raise BadFile(file, table.problems)
     table.pictures = [*table.texts]
     table.remarks += describe_splits(file, images, counts, chosen)
-    table.remarks += compare_counts(content.get("dataset"), chosen, table)
     return table
 
 
@@ -123,19 +121,6 @@ def describe_splits(
         sentences[one["split"]] += len(one["sentences"])
     of_each = [f"{name} ({n:,} pictures, {sentences[name]:,} texts)" for name, n in counts.items()]
     yield f"{file.name} has the splits {', '.join(of_each)}; read is {' + '.join(chosen)}"
-
-
-def compare_counts(dataset: object, chosen: Sequence[str], table: CaptionTable) -> Iterator[str]:
-    """A remark on a test split that isn't the one that papers report on."""
-    if not isinstance(dataset, str) or dataset not in USUAL_COUNTS or chosen != (USUAL_SPLIT,):
-        return
-    counts = len(table.texts), sum(map(len, table.texts.values()))
-    if counts != USUAL_COUNTS[dataset]:
-        pictures, texts = USUAL_COUNTS[dataset]
-        yield (
-            f"papers report on {pictures:,} pictures and {texts:,} texts of {dataset}'s test split, and this file has "
-            f"{counts[0]:,} and {counts[1]:,}"
-        )
 
 
 def has_karpathy_split(files: Sequence[Path], split: str) -> bool:

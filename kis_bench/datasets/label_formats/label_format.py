@@ -37,6 +37,7 @@ class Labels:
     )  # label set -> texts that were no second query
     used: Counter[str] = field(default_factory=Counter)  # suffix -> files with texts in archives
     searched: frozenset[str] | None = None  # items of the split that is read; None: all there are
+    about: str = ""  # the collection that the files say they are about
 
 
 @dataclass(frozen=True)
