@@ -27,8 +27,9 @@ def publish(value, n=N, model="clip"):
 
 
 def show(run, rows):
-    text = "\n".join(show_published(rows, run.metrics, run.provenance))
-    table = [line for line in text.splitlines() if line.startswith("|")]
+    text = "\n".join(show_published(rows, run.metrics, run.provenance, run.ranks))
+    shown = text.partition("Tried on")[0]
+    table = [line for line in shown.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
     return text, [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
 
@@ -53,7 +54,7 @@ def test_a_figure_outside_is_counted_with_what_is_known_of_the_run(run):
 
 
 def test_texts_that_repeat_are_queries_in_papers(run):
-    assert show_published(publish(0.26, n=N + 2), run.metrics, run.provenance) == []
+    assert show_published(publish(0.26, n=N + 2), run.metrics, run.provenance, run.ranks) == []
     run.provenance["datasets"]["flickr"]["n_repeated"] = {"captions": 2}
     text, (row,) = show(run, publish(0.26, n=N + 2))
     assert row["queries"] == str(N + 2)
@@ -84,5 +85,22 @@ def test_parts_of_a_dataset_have_what_is_published_of_their_size(tmp_path):
 
 
 def test_another_set_has_nothing_published(run):
-    assert show_published(publish(0.26, n=N - 1), run.metrics, run.provenance) == []
-    assert show_published(publish(0.26, model="x"), run.metrics, run.provenance) == []
+    assert show_published(publish(0.26, n=N - 1), run.metrics, run.provenance, run.ranks) == []
+    assert show_published(publish(0.26, model="x"), run.metrics, run.provenance, run.ranks) == []
+
+
+def test_causes_are_tried_where_a_figure_is_outside_and_the_result_is_a_sentence(tmp_path):
+    """Two texts of each picture, of which the second finds it late: the figure is that of the first ones."""
+    n = 2 * N
+    late = [1 if i % 2 == 0 else 100 for i in range(n)]
+    items = [f"i{i // 2}" for i in range(n)]
+    about = {"model": "clip", "dataset": "flickr", "label_set": "captions", "item_id": items}
+    found = make_run(tmp_path, make_ranks(late, **about))
+    run = replace(found, metrics=metrics_table(found.ranks))
+    text, _ = show(run, publish(1.0, n=n))
+    assert "agrees with: the first text of each picture alone." in text
+    assert "| the first text of each picture alone |" in text
+    text, _ = show(run, publish(0.1, n=n))
+    assert "None of this explains what was published." in text
+    text, _ = show(run, publish(0.5, n=n))
+    assert "Tried on" not in text

@@ -80,6 +80,7 @@ def show_condition(view: View, key: Key) -> list[str]:
         others[(others["dataset"] == dataset) & (others["label_set"] == label_set)],
         metrics,
         run.provenance,
+        found.rows(key),
     )
     if comparisons is not None:
         lines += [f"#### {escape(title_differences(*key))}", ""]

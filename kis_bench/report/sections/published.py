@@ -7,17 +7,19 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.analysis.diagnosis import read_figures
 from kis_bench.analysis.models import select_measure
 from kis_bench.choices import SCALED
 from kis_bench.metrics import KNOWN, measure_words
 from kis_bench.records import count_things
 from kis_bench.report.numbers import change, count, figure
+from kis_bench.report.sections.diagnosis import show_diagnosis
 from kis_bench.report.tables import escape, table
 from kis_bench.results.published import comparable
 
 
 def show_published(
-    rows: pd.DataFrame, metrics: pd.DataFrame, provenance: Mapping[str, Any]
+    rows: pd.DataFrame, metrics: pd.DataFrame, provenance: Mapping[str, Any], ranks: pd.DataFrame
 ) -> list[str]:
     """Figures of others, beside those measured here on the same queries of the same dataset.
 
@@ -25,6 +27,7 @@ def show_published(
         rows: of ``published.csv``, about one dataset and label set.
         metrics: of the same.
         provenance: of the run, whose facts are told where a published figure is outside the interval.
+        ranks: of the same dataset and label set, on which causes are tried then.
     """
     repeated = {
         (name, label_set): n
@@ -75,9 +78,12 @@ def show_published(
             f"Of the published queries {n:,} repeat a text of their picture, and count once here.",
             "",
         ]
-    return said + [
-        line for model, n in outside.items() for line in (tell_outside(model, n, provenance), "")
-    ]
+    for model, n in outside.items():
+        said += [tell_outside(model, n, provenance), ""]
+        about = known[known["model"].eq(model) | known["published_as"].eq(model)]
+        for _, own_rows in about.groupby(["published_as", "source"], sort=False):
+            said += show_diagnosis(model, read_figures(own_rows), ranks, provenance)
+    return said
 
 
 def tell_outside(model: str, n: int, provenance: Mapping[str, Any]) -> str:
