@@ -78,6 +78,13 @@ def chdir(folder):
         os.chdir(before)
 
 
+def encode_png(value, side=8):
+    """A picture of one colour, of which ``value`` is the red part, as a file has it."""
+    content = io.BytesIO()
+    Image.new("RGB", (side, side), (value, 0, 0)).save(content, "PNG")
+    return content.getvalue()
+
+
 def draw_pictures(folder, *names):
     """Small pictures of these names below a folder, each of another colour."""
     for i, name in enumerate(names):

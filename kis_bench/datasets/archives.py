@@ -46,7 +46,7 @@ def find_in_archive(archive: Path, ignored: Counter[str]) -> Iterator[Found]:
     Raises:
         BadFile: it is damaged, or not of the form that is read.
     """
-    if archive.suffix.lower() == ".parquet":
+    if archive.suffix.lower() != ".tar":
         yield from find_in_parquet(archive, ignored)
         return
     for name, offset, size in list_members(archive):

@@ -16,7 +16,7 @@ PHOTO_FILES = re.compile(
 )
 PACKED_FILES = re.compile(r"\.(zip|7z|rar|t?gz|t?bz2|t?xz|zst)")
 OTHER_KINDS = re.compile(
-    r"\.(mp4|mov|avi|mkv|webm|m4v|mpe?g|csv|tsv|xlsx?|txt|jsonl?|xml|ya?ml|md|pdf|parquet|tar|xmp|aae|np[yz]|db|ini)"
+    r"\.(mp4|mov|avi|mkv|webm|m4v|mpe?g|csv|tsv|xlsx?|txt|jsonl?|xml|ya?ml|md|pdf|parquet|arrow|tar|xmp|aae|np[yz]|db|ini)"
 )
 NO_SUFFIX = "without suffix"
 UNLISTED = "(pictures that images.csv doesn't list)"

@@ -18,7 +18,8 @@ from kis_bench.datasets.archives import find_in_archive
 from kis_bench.datasets.captions import Caption
 from kis_bench.datasets.found import SPECIAL_FILES, Found, is_encodable, is_hidden
 from kis_bench.datasets.papers import explain_no_pictures
-from kis_bench.datasets.parquet import ParquetCell, is_same_picture
+from kis_bench.datasets.parquet import TableCell, is_same_picture
+from kis_bench.datasets.saved_datasets import STATE_FILE, find_saved_tables, may_be_saved
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.cache import MOST_NAMES
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
@@ -96,6 +97,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
     twins: dict[str, list[str | Found]] = {}
     ignored: Counter[str] = Counter()
     problems: list[str] = []
+    archives: list[str] = []
     packed = False
 
     def add(item: str, one: str | Found) -> None:
@@ -115,12 +117,14 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
             problems.append(f"the name {path!r} is not UTF-8; rename the file")
         elif suffix.lower() in IMAGE_SUFFIXES:
             add(stem, path)
-        elif suffix.lower() in ARCHIVES:
-            packed, folder = True, path[: path.rfind("/") + 1]
-            for inner in find_in_archive(root / path, ignored):
-                add(folder + inner.item_id, inner)
+        elif suffix.lower() in ARCHIVES or may_be_saved(path):
+            archives.append(path)
         else:
             ignored[suffix.lower()] += 1
+    for path in sort_out_archives(root, archives, ignored):
+        packed, folder = True, path[: path.rfind("/") + 1]
+        for inner in find_in_archive(root / path, ignored):
+            add(folder + inner.item_id, inner)
     for item, several in twins.items():
         del found[item]
         suffixes = [get_suffix(one) for one in several]
@@ -137,7 +141,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
         )
         raise KisBenchError(
             f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "
-            f"read are {', '.join(sorted(IMAGE_SUFFIXES | ARCHIVES))}"
+            f"read are {', '.join(sorted(IMAGE_SUFFIXES | ARCHIVES))}, and .arrow with its {STATE_FILE}"
             + (f", there are: {others}" if others else "")
             + explain_no_pictures(name)
         )
@@ -151,6 +155,19 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
     return listing
 
 
+def sort_out_archives(root: Path, paths: Sequence[str], ignored: Counter[str]) -> list[str]:
+    """The archives among files, in the order in which texts of a picture count that go on in the next one.
+
+    Raises:
+        BadFile: one that a dataset consists of isn't there.
+    """
+    plain = sorted(path for path in paths if not may_be_saved(path))
+    others = {root / path: path for path in paths if may_be_saved(path)}
+    tables, notes = find_saved_tables(others)
+    ignored.update(file.suffix.lower() for file in others.keys() - {*tables, *notes})
+    return [*plain, *(others[file] for file in tables)]
+
+
 def tell_from_tables(found: Sequence[str | Found], listing: Listing) -> None:
     """Notes groups, times and captions where tables tell some."""
     groups = [one.group if isinstance(one, Found) else None for one in found]
@@ -161,7 +178,7 @@ def tell_from_tables(found: Sequence[str | Found], listing: Listing) -> None:
         listing.times_s = times_s
     for item, one in zip(listing.ids, found, strict=True):
         if isinstance(one, Found) and one.captions:
-            listing.captions[item] = sorted(one.captions, key=lambda each: each[:2])  # table, row
+            listing.captions[item] = one.captions
 
 
 def get_entry(one: str | Found) -> str | Part:
@@ -176,15 +193,13 @@ def sort_for_reading(found: Mapping[str, str | Part]) -> list[str]:
     """The ids in order, but for those of one row group, which stay together: reading one of its pictures reads all."""
     first: dict[object, str] = {}  # row group -> its smallest id
     for item, entry in found.items():
-        if isinstance(entry, ParquetCell):
+        if isinstance(entry, TableCell):
             block = entry.archive, entry.row_group
             first[block] = min(first.get(block, item), item)
 
     def place(item: str) -> tuple[str, str]:
         entry = found[item]
-        return first[entry.archive, entry.row_group] if isinstance(
-            entry, ParquetCell
-        ) else item, item
+        return first[entry.archive, entry.row_group] if isinstance(entry, TableCell) else item, item
 
     return sorted(found, key=place) if first else sorted(found)
 

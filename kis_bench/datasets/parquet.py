@@ -1,4 +1,4 @@
-"""Columns and cells of Parquet tables that hold pictures."""
+"""Columns and cells of Parquet and Arrow tables that hold pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from kis_bench.datasets.arrow_files import ARROW_SUFFIX, ArrowFile
 from kis_bench.errors import BadFile
 
 IMAGE_COLUMNS = ("image", "jpg", "png", "webp", "bytes")
@@ -18,7 +21,7 @@ CACHED_ROW_GROUPS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class ParquetCell:
+class TableCell:
     archive: Path
     column: str
     row_group: int
@@ -42,17 +45,24 @@ class ParquetCell:
         return f"{self.archive}!{self.name}"
 
 
-@contextmanager
-def open_table(archive: Path) -> Iterator[Any]:
-    """An open Parquet file. Raises BadFile, also for what is found wrong while it is read."""
-    import pyarrow as pa
+def open_row_groups(archive: Path) -> Any:
+    """An open Parquet or Arrow file, a context manager. Raises ArrowException or OSError."""
     import pyarrow.parquet as pq
 
+    return ArrowFile(archive) if archive.suffix == ARROW_SUFFIX else pq.ParquetFile(archive)
+
+
+@contextmanager
+def open_table(archive: Path) -> Iterator[Any]:
+    """An open Parquet or Arrow file. Raises BadFile, also for what is found wrong while it is read."""
+    import pyarrow as pa
+
     try:
-        with pq.ParquetFile(archive) as file:
+        with open_row_groups(archive) as file:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise BadFile(archive, [f"not a readable Parquet file: {error}"]) from error
+        form = archive.suffix[1:].capitalize()
+        raise BadFile(archive, [f"not a readable {form} file: {error}"]) from error
 
 
 def find_image_column(archive: Path, schema: Any) -> str | None:
@@ -78,17 +88,22 @@ def find_image_column(archive: Path, schema: Any) -> str | None:
 
 def find_rows_without_image(file: Any, number: int, image: str) -> set[int]:
     """Rows of a row group whose image is null, as of failed downloads; read only if the file says there may be some."""
-    about = file.metadata.row_group(number)
-    columns = [about.column(i) for i in range(about.num_columns)]
-    counts = [c.statistics for c in columns if c.path_in_schema in (image, f"{image}.bytes")]
-    if counts and all(c is not None and c.has_null_count and c.null_count == 0 for c in counts):
-        return set()
-    column = file.read_row_group(number, columns=[image])[image].to_pylist()
-    return {
-        row
-        for row, cell in enumerate(column)
-        if cell is None or (isinstance(cell, dict) and not cell["bytes"])
-    }
+    if file.metadata is not None:
+        about = file.metadata.row_group(number)
+        columns = [about.column(i) for i in range(about.num_columns)]
+        counts = [c.statistics for c in columns if c.path_in_schema in (image, f"{image}.bytes")]
+        if counts and all(c is not None and c.has_null_count and c.null_count == 0 for c in counts):
+            return set()
+    import pyarrow.compute as pc
+    import pyarrow.types as types
+
+    cells = file.read_row_group(number, columns=[image])[image]
+    if types.is_struct(cells.type):  # whose bytes may be there and empty, as of a mere path
+        lengths = pc.binary_length(pc.struct_field(cells, "bytes"))
+        lacking = pc.equal(pc.fill_null(lengths, 0), 0)
+    else:
+        lacking = pc.is_null(cells)
+    return {*np.flatnonzero(lacking.to_numpy()).tolist()}
 
 
 def take_cell(cell: dict[str, Any], column: str) -> str:
@@ -117,10 +132,9 @@ def has_path(kind: Any) -> bool:
 def read_row_group(archive: Path, number: int, column: str, state: tuple[int, int]) -> Any:
     """The cells of a column in one row group of a table that is in this state, of size and time of change."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(archive) as file:
+        with open_row_groups(archive) as file:
             return file.read_row_group(number, columns=[column])[column]
     except pa.ArrowException as error:
         raise OSError(str(error)) from error
@@ -128,6 +142,6 @@ def read_row_group(archive: Path, number: int, column: str, state: tuple[int, in
 
 def is_same_picture(one: object, other: object) -> bool:
     """Whether two rows of tables hold the same bytes, as where the captions of a picture go on in the next table."""
-    if not (isinstance(one, ParquetCell) and isinstance(other, ParquetCell)):
+    if not (isinstance(one, TableCell) and isinstance(other, TableCell)):
         return False
     return one.read_bytes() == other.read_bytes()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ALL = "all"  #: the split that is everything there is
+USUAL_SPLIT = "test"  #: of which papers report figures
 MOST_DIGITS = 9  #: of a number of texts
 
 

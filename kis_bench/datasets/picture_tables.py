@@ -14,7 +14,7 @@ from typing import Any
 from kis_bench.datasets.captions import Caption, find_caption_columns, take_captions
 from kis_bench.datasets.found import NO_IMAGE, Found
 from kis_bench.datasets.parquet import (
-    ParquetCell,
+    TableCell,
     find_image_column,
     find_rows_without_image,
     has_path,
@@ -38,7 +38,7 @@ class PictureRow:
 
     name: Name
     file_name: Name
-    cell: ParquetCell
+    cell: TableCell
     group: str | None
     time_s: float | None
     captions: list[Caption]
@@ -96,7 +96,7 @@ def read_picture_rows(
                 name, file_name = (names[column] for column in columns)
                 if not name[0]:
                     problems.append(f"{place}: {columns[0]} is empty; give each picture a name")
-                part = ParquetCell(archive, image, number, row, name[0])
+                part = TableCell(archive, image, number, row, name[0])
                 time_s = take_seconds(cell, place, problems)
                 group = take_cell(cell, "group") or None
                 texts = take_captions(cell, captions, archive, n_before + row + 1)

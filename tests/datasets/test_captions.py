@@ -1,11 +1,9 @@
 """Texts in Parquet tables of pictures: each is a query for its picture, where there are no label files."""
 
-import io
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from builders import encode_png as png
 
 from kis_bench import datasets
 from kis_bench.checks.datasets import check_dataset
@@ -16,12 +14,6 @@ from kis_bench.errors import BadFile, NotReady, UnknownName
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("KIS_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def png(value):
-    content = io.BytesIO()
-    Image.new("RGB", (8, 8), (value, 0, 0)).save(content, "PNG")
-    return content.getvalue()
 
 
 def write_table(file, pictures, **columns):
@@ -74,7 +66,7 @@ def test_captions_go_on_in_the_next_table_and_a_picture_may_have_none(tmp_path):
     write_table(tmp_path / "images" / "b.parquet", "abc", caption=["A2", "B", None])
     write_table(tmp_path / "images" / "a.parquet", "da", caption=["D", "A"])
     found, asked = load(tmp_path)
-    assert asked == {"caption": [("a#0", "A"), ("a#1", "A2"), ("b#0", "B"), ("d#0", "D")]}
+    assert asked == {"caption": [("a#0", "A"), ("a#1", "A2"), ("d#0", "D"), ("b#0", "B")]}
     assert sorted(found.collection.ids) == ["a", "b", "c", "d"]
     assert found.unread == ("texts in Parquet tables: 1 empty of caption",)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from builders import encode_png as png
 
 from kis_bench import datasets
 from kis_bench.datasets import digests
@@ -24,12 +24,6 @@ from kis_bench.files.images import read_image
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("KIS_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def png(value):
-    content = io.BytesIO()
-    Image.new("RGB", (4, 4), (value, 0, 0)).save(content, "PNG")
-    return content.getvalue()
 
 
 def put(file, content, age=60):

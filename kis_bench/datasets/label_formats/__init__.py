@@ -18,6 +18,7 @@ from kis_bench.datasets.label_formats.label_format import (
     LabelFormat,
     Labels,
     Purpose,
+    tell_no_parts,
 )
 from kis_bench.datasets.parts import ALL, DatasetPart
 from kis_bench.errors import BadFile
@@ -63,8 +64,7 @@ class FoundLabels:
         labels = Labels() if self.form is None else self.form.read(self.files, purpose)
         labels.unread += self.others
         if self.form is not None and not self.form.parts and (part.split or part.most_texts):
-            said = f"{self.form.about} has no parts, so that all of it is read"
-            labels.remarks.append(f"{said}, whatever the dataset's name asks for")
+            labels.remarks.append(tell_no_parts(self.form.about))
         names = dict.fromkeys(one.label_set for texts in purpose.packed.values() for one in texts)
         if names and self.form is not None and self.form.name != IN_TABLES:
             said = f"texts of {list_first_names([*names], 5)} in Parquet tables"

@@ -21,11 +21,10 @@ from kis_bench.datasets.label_formats.json_files import (
     take_list,
 )
 from kis_bench.datasets.label_formats.label_format import DatasetFolder
-from kis_bench.datasets.parts import ALL
+from kis_bench.datasets.parts import ALL, USUAL_SPLIT
 from kis_bench.errors import BadFile
 from kis_bench.files.text import list_first_names
 
-USUAL_SPLIT = "test"
 #: Splits that papers call by one name: they train on ``restval``, too.
 JOINT_SPLITS = {"train": ("train", "restval")}
 

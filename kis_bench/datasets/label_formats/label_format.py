@@ -108,3 +108,8 @@ class LabelFormat:
     deep: bool = False  # all folders of pictures have to be looked into to find its files
     packed: bool = False  # the texts lie in the archives of the pictures
     has_split: Callable[[Sequence[Path], str], bool] | None = None  # None: any may be asked for
+
+
+def tell_no_parts(about: str) -> str:
+    """What to say where a part is asked for of labels of a form that has none."""
+    return f"{about} has no parts, so that all of it is read, whatever the dataset's name asks for"
