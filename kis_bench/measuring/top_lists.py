@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -26,7 +27,15 @@ class TopList:
 
     def move_to_file(self) -> TopList:
         """Returns the same list, mapped from a file without a name, so that many lists take no memory."""
-        return replace(self, items=map_copy(self.items), scores=map_copy(self.scores))
+        moved = replace(self, items=map_copy(self.items), scores=map_copy(self.scores))
+        moved.give_back()
+        return moved
+
+    def give_back(self) -> None:
+        """Gives the memory of a list in a file back, which took some when it was written or read."""
+        for array in (self.items, self.scores):
+            if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                array.base.madvise(mmap.MADV_DONTNEED)  # what was written stays in the file
 
 
 def map_copy(array: NDArray[Number]) -> NDArray[Number]:

@@ -273,14 +273,17 @@ class Complementarity(Measurement):
             )
         steps, queries = Steps(), query_set.queries
         fusing = steps.time("fuse", len(queries), None, dataset, query_set.label_set)
+        lists = [one.top_list for one in found.values() if one.top_list is not None]
         with fusing, track(f"{query_set.id}: combining {len(found)} models"):
             table = fuse_ranks(
-                [one.top_list for one in found.values() if one.top_list is not None],
+                lists,
                 find_target_positions(dataset.collection, queries),
                 list(found),
                 [query.query_id for query in queries],
                 n_items=len(dataset.collection),
             )
+        for each in lists:
+            each.give_back()
         table.insert(0, "dataset", dataset.name)
         table.insert(1, "label_set", query_set.label_set)
         shown = hide_queries(queries, dataset.all_queries) if self.option.kis_privacy else queries
