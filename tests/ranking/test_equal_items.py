@@ -95,3 +95,11 @@ def test_of_equal_items_the_first_are_named_and_no_others_kept(vectors, monkeypa
     expected = np.argsort(-scores, axis=0, kind="stable")[:20].T
     assert ranks.top_items.tolist() == expected.tolist()
     assert [len(some) for some in given] == [100, 100]
+
+
+def test_a_product_less_than_any_number_still_puts_an_item_behind_its_equals():
+    """-1e-45 times 1e-45 is 0 even in float64, and yet below 0."""
+    queries = np.array([[0, 0], [0, -1e-45]], np.float32)
+    items = np.array([[0, 0], [0, 1], [0, 0], [0, 0], [0, 1e-45], [0, 0], [0, 0]], np.float32)
+    first = target_ranks(queries, items, [[0], [0]], top_k=5).top_items
+    assert first.tolist() == [[0, 1, 2, 3, 4], [0, 2, 3, 5, 6]]

@@ -90,6 +90,22 @@ def test_equal_columns_need_no_exact_scores(n):
     assert (order_scores(scores, bounds, n, lambda row, columns: None) == np.arange(n)).all()
 
 
+@pytest.mark.parametrize("n", [10, 5000])
+def test_an_item_a_little_lower_leaves_its_place_to_equal_ones_beyond_the_last(n):
+    """Columns 0 and 2 to 9 are equal; column 1 is lower by less than the whole numbers tell, or scores."""
+    number = np.where(np.arange(n) < 10, 0, np.arange(n))
+    number[1] = n
+    real = [Fraction(1) if i == 0 else -Fraction(i, n) for i in number.tolist()]
+    real[1] = 1 - Fraction(1, 2**60)
+    scores, bounds = np.array([[float(one) for one in real]]), np.full(1, 2.0**-50)
+
+    def find_keys(row, columns):
+        return [(real[column],) for column in columns.tolist()]
+
+    assert scores[0, 0] == scores[0, 1]
+    assert order_scores(scores, bounds, 3, find_keys, number).tolist() == [[0, 2, 3]]
+
+
 @pytest.mark.parametrize("n", [1617, 5000])
 def test_only_what_rounded_scores_leave_open_is_asked_for(n):
     scores = np.random.default_rng(n).standard_normal((40, n))
