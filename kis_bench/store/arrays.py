@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.files.mapped_arrays import MappedArray
 from kis_bench.records import Vectors
 
 READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
@@ -21,24 +22,16 @@ def join(parts: list[Vectors]) -> Vectors:
     return ShardedVectors(parts)  # type: ignore[return-value]
 
 
-class ShardedVectors(np.lib.mixins.NDArrayOperatorsMixin):
+class ShardedVectors(MappedArray):
     """Several mapped arrays that read as one ``[n, v, d]``; slices touch only what they need."""
 
     def __init__(self, parts: list[Vectors]) -> None:
         self.parts = parts
         self.starts = np.cumsum([0] + [len(part) for part in parts])
-        self.shape: tuple[int, ...] = (int(self.starts[-1]), *parts[0].shape[1:])
-        self.ndim, self.dtype = 3, parts[0].dtype
-
-    def __len__(self) -> int:
-        return self.shape[0]
+        super().__init__((int(self.starts[-1]), *parts[0].shape[1:]), parts[0].dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.concatenate(self.parts).astype(dtype or self.dtype, copy=False)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        arrays = [np.asarray(x) if isinstance(x, ShardedVectors) else x for x in inputs]
-        return getattr(ufunc, method)(*arrays, **options)
 
     def __getitem__(self, index: Any) -> Any:
         first, rest = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.files.mapped_arrays import MappedArray
 from kis_bench.ranking.unit_vectors import LENGTH_ROUNDING
 from kis_bench.records import Float32s, Float64s, Int64s
 
@@ -15,7 +16,7 @@ READ_BYTES = 4 * 2**20  #: of float32 that are looked at in one go
 LEAST_LENGTH, MOST_LENGTH = 1e-30, 1e30  #: that can be divided by without losing digits
 
 
-class UnitRows(np.lib.mixins.NDArrayOperatorsMixin):
+class UnitRows(MappedArray):
     """Rows of mapped files that read as one float32 array ``[n, v, d]``; slices touch only what they need.
 
     A row is divided by its length, which is known, so that its numbers don't depend on what is read with it.
@@ -31,21 +32,13 @@ class UnitRows(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> None:
         self.parts, self.lengths, self.rows = parts, lengths, rows
         self.starts = np.cumsum([0, *(len(part) for part in parts)])
-        self.shape: tuple[int, ...] = (len(rows), *parts[0].shape[1:])
-        self.ndim, self.dtype = 3, np.dtype(np.float32)
-
-    def __len__(self) -> int:
-        return self.shape[0]
+        super().__init__((len(rows), *parts[0].shape[1:]), np.dtype(np.float32))
 
     def __iter__(self) -> Iterator[Float32s]:
         return (self[i] for i in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self.take(self.rows).astype(dtype or self.dtype, copy=False)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        arrays = [np.asarray(x) if isinstance(x, UnitRows) else x for x in inputs]
-        return getattr(ufunc, method)(*arrays, **options)
 
     def __getitem__(self, index: Any) -> Any:
         first, rest = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
