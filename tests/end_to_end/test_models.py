@@ -60,17 +60,16 @@ def test_every_declared_model_from_an_empty_cache_and_then_offline(hub, dataset,
     here = ("--kis-dataset", dataset, "--kis-report", tmp_path / "reports")
     command = [*suite, *here, "-p", "alive", "-k", f"mine or (openmoji and {LARGER})"]
 
-    def run(*arguments, **environment):
+    def run(*arguments, drawn=False, **environment):
         environment = {"PYTHONPATH": str(tmp_path)} | environment
-        done = run_pytest(*command, *arguments, cwd=tmp_path, **environment)
+        done = run_pytest(*command, *arguments, cwd=tmp_path, drawn=drawn, **environment)
         return done, done.stdout + done.stderr
 
     done, said = run("--kis-store", tmp_path / "nothing")
     assert done.returncode == 1, said  # strict: what is not downloaded fails
     assert hub.log == []
-    done, said = run(
-        "--kis-download", "--kis-dataset", "openmoji", "--kis-store", tmp_path / "store"
-    )
+    larger = ("--kis-dataset", "openmoji")
+    done, said = run("--kis-download", *larger, "--kis-store", tmp_path / "store", drawn=True)
     assert done.returncode == 0, said
     first = read_run(tmp_path / "reports" / "latest")
     cells = first.ranks.groupby(["dataset", "label_set", "model"]).size()

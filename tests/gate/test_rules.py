@@ -43,7 +43,7 @@ def by(rows, **wanted):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cells", "alpha", "runs"), [(1, 0.05, 1_000), (3, 0.05, 250), (1, 0.2, 250)]
+    ("cells", "alpha", "runs"), [(1, 0.05, 400), (3, 0.05, 120), (1, 0.2, 120)]
 )
 def test_noise_alone_fails_at_most_at_the_declared_rate(cells, alpha, runs, monkeypatch):
     """Many runs of a model against itself under resampling noise; a run fails if any of its cells does.
