@@ -5,6 +5,12 @@ FULL, SCALED = DECODINGS = ("full", "scaled")  #: how large JPEGs are decoded fo
 LOCAL_ENGINE = "local"  #: what the option calls numpy
 #: Libraries beside numpy that multiply for ranks -> modules whose ``make_engine(device)`` gives their engines.
 ENGINE_MODULES = {"torch": "kis_bench.encoders.torch_ranking"}
+#: What looks for what: texts for pictures, as in known-item search, pictures for their texts, or both.
+DIRECTIONS = TEXT_TO_IMAGE, IMAGE_TO_TEXT, BOTH_DIRECTIONS = (
+    "text-to-image",
+    "image-to-text",
+    "both",
+)
 #: Experiment trackers, by the names of their packages and extras -> what they call themselves.
 TRACKERS = {"mlflow": "MLflow", "wandb": "Weights & Biases"}
 VECTOR_RULES = ("mean", "max")  #: similarity of two images with several vectors each

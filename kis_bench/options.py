@@ -10,6 +10,7 @@ from typing import Any
 
 from kis_bench.choices import (
     DECODINGS,
+    DIRECTIONS,
     ENGINE_MODULES,
     FULL,
     IDENTICAL,
@@ -22,6 +23,7 @@ from kis_bench.choices import (
     SEGMENT_S,
     TESTABLE_MEASURES,
     TESTED_MEASURES,
+    TEXT_TO_IMAGE,
     TRACKERS,
     VECTOR_RULES,
 )
@@ -139,6 +141,13 @@ OPTIONS = (
         "use only this label set; repeatable (default: all that a dataset has)",
         "NAME",
         many=True,
+    ),
+    Option(
+        "direction",
+        "what looks for what: texts for their pictures, as in known-item search, pictures for their texts, or both "
+        "(default: text-to-image)",
+        default=TEXT_TO_IMAGE,
+        choices=DIRECTIONS,
     ),
     Option(
         "data",

@@ -12,13 +12,14 @@ import pandas as pd
 from kis_bench.errors import KisBenchError
 from kis_bench.measuring.arguments import describe
 from kis_bench.measuring.image_similarity import SimilarImages
+from kis_bench.measuring.image_to_text import ImageToText
 from kis_bench.measuring.known_items import KnownItems
 from kis_bench.measuring.run import RunRecord, write_measured
 from kis_bench.records import Dataset
-from kis_bench.results.columns import ALL_RANKS
+from kis_bench.results.columns import ALL_RANKS, TEXT_PLACES
 from kis_bench.triplets.tables import Measured
 
-Result = KnownItems | SimilarImages
+Result = KnownItems | ImageToText | SimilarImages
 
 
 def write_run(
@@ -28,9 +29,9 @@ def write_run(
 
     Args:
         parent: folder in which the run gets its own; ``latest`` in it leads to the run.
-        results: of `kis_bench.measuring.measure_known_items`,
+        results: of `kis_bench.measuring.measure_known_items`, `kis_bench.measuring.measure_image_to_text`,
             `kis_bench.measuring.measure_image_similarity` or `kis_bench.measuring.rank`; each of another
-            model, dataset or label set.
+            model, dataset, label set or direction.
         privacy: leaves out of run.json what isn't named there as public. Texts are left out of results that were
             measured with ``privacy=True``.
 
@@ -41,7 +42,7 @@ def write_run(
         KisBenchError: no results or something else, the same cell twice, two models of one name, texts under privacy,
             or a folder that can't be written.
     """
-    several = [results] if isinstance(results, (KnownItems, SimilarImages)) else [*results]
+    several = [results] if isinstance(results, Result) else [*results]
     found = check_results(several, privacy)
     provenance: dict[str, dict[str, Any]] = {"models": {}, "datasets": {}}
     for one in found:
@@ -54,9 +55,11 @@ def write_run(
             dataset, measured = similar.get(one.dataset.name, (one.dataset, {}))
             similar[one.dataset.name] = dataset, {**measured, **one.measured}
     ranks = [one.to_frame() for one in found if isinstance(one, KnownItems)]
+    turned = [one.to_frame() for one in found if isinstance(one, ImageToText)]
     devices = {str(about["device"]) for about in provenance["models"].values() if "device" in about}
     record = RunRecord(
-        ranks=join_frames(ranks),
+        ranks=join_frames(ranks, ALL_RANKS),
+        image_to_text=join_frames(turned, TEXT_PLACES),
         timings=[row for one in found for row in one.timings],
         provenance=provenance,
         command=sys.argv,
@@ -72,19 +75,14 @@ def check_results(results: Iterable[object], privacy: bool) -> list[Result]:
     """Returns the results; raises KisBenchError where they can't be one run."""
     found: list[Result] = []
     for one in results:
-        if not isinstance(one, (KnownItems, SimilarImages)):
+        if not isinstance(one, Result):
             raise KisBenchError(
-                f"results has {describe(one)}; measure_known_items, measure_image_similarity and rank give results"
+                f"results has {describe(one)}; measure_known_items and the like give results"
             )
         found.append(one)
     if not found:
         raise KisBenchError("results is empty; a run needs at least one result")
-    cells = [
-        (one.model, one.dataset, one.label_set)
-        if isinstance(one, KnownItems)
-        else (one.model, one.dataset.name, "")
-        for one in found
-    ]
+    cells = [name_result(one) for one in found]
     for place, cell in enumerate(cells):
         if cell in cells[:place]:
             named = ", ".join(filter(None, cell))
@@ -100,6 +98,14 @@ def check_results(results: Iterable[object], privacy: bool) -> list[Result]:
     return found
 
 
+def name_result(result: Result) -> tuple[str, str, str, str]:
+    """Model, dataset, label set and direction, those that a result has."""
+    if isinstance(result, SimilarImages):
+        return result.model, result.dataset.name, "", ""
+    direction = "image-to-text" if isinstance(result, ImageToText) else ""
+    return result.model, result.dataset, result.label_set, direction
+
+
 def merge_about(known: dict[str, Any], about: Mapping[str, Any], what: str) -> None:
     """Adds what a result says of a model or dataset; raises KisBenchError where that is another one."""
     for name in ("key", "fingerprint"):
@@ -111,8 +117,8 @@ def merge_about(known: dict[str, Any], about: Mapping[str, Any], what: str) -> N
     known.update(about)
 
 
-def join_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
+def join_frames(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     """Returns tables of ranks below one another."""
     if not frames:
-        return pd.DataFrame(columns=ALL_RANKS)
+        return pd.DataFrame(columns=columns)
     return pd.concat([frame.astype(object) for frame in frames], ignore_index=True)

@@ -9,17 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from kis_bench import embed
 from kis_bench.choices import SEGMENT_S
 from kis_bench.encoders.protocol import Encoder
-from kis_bench.errors import NotReady
 from kis_bench.files.progress import track
-from kis_bench.measuring.arguments import (
-    check_arguments,
-    check_one_space,
-    check_targets,
-    require_engine,
-)
+from kis_bench.measuring.arguments import require_engine
+from kis_bench.measuring.both_sides import embed_both_sides
 from kis_bench.measuring.provenance import describe_engine, describe_model, describe_searched
 from kis_bench.measuring.steps import Steps
 from kis_bench.measuring.top_lists import TopList, make_top_list
@@ -143,37 +137,16 @@ def measure_known_items(
         KisBenchError: an argument of another type, a query whose target isn't in the collection, an engine that
             isn't known or installed, a store that can't be read or written, an encoder that failed.
     """
-    check_arguments(encoder, dataset, store)
-    chosen = tuple(dataset.queries(label_set) if queries is None else queries)
-    check_targets(chosen, dataset)
-    make_engine = require_engine(engine)
-    if getattr(encoder, "image_only", False):
-        raise NotReady(
-            f"model {encoder.name}", "has no text side", "It serves image similarity only"
-        )
-    steps, collection, n = steps or Steps(), dataset.collection, len(chosen)
+    make_engine, steps = require_engine(engine), steps or Steps()
     alike = (
         NearDuplicates.parse(near_duplicates)
         if isinstance(near_duplicates, str)
         else near_duplicates
     )
-    about = (encoder, dataset, label_set)
-    items = steps.embed(
-        "embed images",
-        *about,
-        len(collection),
-        lambda: embed.embed_collection(collection, encoder, store, batch_size=batch_size),
+    chosen, items, texts = embed_both_sides(
+        encoder, dataset, label_set, store, steps, queries=queries, batch_size=batch_size
     )
-    steps.check_images(encoder, dataset, items)
-    name = f"{dataset.name}-{label_set}"
-    texts = steps.embed(
-        "embed texts",
-        *about,
-        n,
-        lambda: embed.embed_texts(chosen, encoder, store, name=name),
-    )
-    steps.check_texts(encoder, name, chosen, texts)
-    check_one_space(encoder.name, items, texts)
+    collection, n, about = dataset.collection, len(chosen), (encoder, dataset, label_set)
     own = encoder.name if alike.method == "cosine" else ""  # else they are the same for all models
     with steps.time("relevance", n, *about):
         wider = steps.find_wider(

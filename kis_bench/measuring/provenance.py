@@ -72,14 +72,21 @@ def describe_dataset(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:
     }
 
 
+def describe_texts(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:
+    """Returns what any search says of its dataset, in whichever direction."""
+    return {
+        **describe_dataset(dataset, privacy=privacy),
+        "n_queries": {name: len(dataset.queries(name)) for name in dataset.label_sets},
+        **({"n_repeated": dict(dataset.repeated)} if dataset.repeated else {}),
+    }
+
+
 def describe_searched(
     dataset: Dataset, *, segment_s: float, alike: NearDuplicates, privacy: bool
 ) -> dict[str, Any]:
     """Returns what a known-item search says of its dataset, and what counts as found."""
     return {
-        **describe_dataset(dataset, privacy=privacy),
-        "n_queries": {name: len(dataset.queries(name)) for name in dataset.label_sets},
-        **({"n_repeated": dict(dataset.repeated)} if dataset.repeated else {}),
+        **describe_texts(dataset, privacy=privacy),
         "n_groups": len(set(dataset.collection.groups or ())),
         "segment_s": segment_s,
         "near_duplicates": str(alike),

@@ -54,6 +54,7 @@ class RunRecord:
     similar: Sequence[tuple[Dataset, Measured]] = ()
     published: pd.DataFrame | None = None  # figures of others to compare with
     fused: pd.DataFrame | None = None  # ranks under combinations of models
+    image_to_text: pd.DataFrame | None = None  # ranks of texts that pictures look for
     verdicts: Sequence[Mapping[str, Any]] = ()  # what the gate said of each figure
     gate: str | None = None  # by what it judged
     remarks: Sequence[str] = ()  # what it couldn't judge
@@ -95,6 +96,8 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
         tables["published"] = comparable(record.published, every_figure)
     if record.fused is not None:
         tables["fused"] = record.fused
+    if record.image_to_text is not None:
+        tables["image_to_text"] = record.image_to_text
     return write_run(
         parent,
         ranks=ranks,

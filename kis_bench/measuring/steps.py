@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.ranking.relevance import Sets
-from kis_bench.records import Dataset, Embeddings, Float64s, Query, Ranks
+from kis_bench.records import Dataset, Embeddings, Float64s, Query
+
+Ranked = TypeVar("Ranked")
 
 
 class Steps:
@@ -69,7 +71,7 @@ class Steps:
         """Returns the wider sets of the queries, which a caller may have kept under the key."""
         return find()
 
-    def rank(self, rank: Callable[[], Ranks]) -> Ranks:
+    def rank(self, rank: Callable[[], Ranked]) -> Ranked:
         """Returns the ranks, whose computation a caller may time in a way of its own."""
         return rank()
 

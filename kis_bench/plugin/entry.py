@@ -18,7 +18,12 @@ from kis_bench.plugin.stopping import stop
 if TYPE_CHECKING:
     from kis_bench.datasets import DatasetRow
     from kis_bench.encoders import LazyEncoder
-    from kis_bench.plugin.fixtures import Complementarity, ImageSimilarity, KnownItemSearch
+    from kis_bench.plugin.fixtures import (
+        Complementarity,
+        ImageSimilarity,
+        ImageToTextRetrieval,
+        KnownItemSearch,
+    )
     from kis_bench.plugin.recorder import Recorder
     from kis_bench.plugin.session import QuerySet
     from kis_bench.records import Checkpoint, Dataset
@@ -229,6 +234,14 @@ def known_item_search(request: pytest.FixtureRequest) -> KnownItemSearch:
     from kis_bench.plugin.fixtures import KnownItemSearch
 
     return KnownItemSearch(request)
+
+
+@pytest.fixture
+def image_to_text(request: pytest.FixtureRequest) -> ImageToTextRetrieval:
+    """Lets pictures look for texts, under --kis-direction: ``ranks = image_to_text(model, dataset, query_set)``."""
+    from kis_bench.plugin.fixtures import ImageToTextRetrieval
+
+    return ImageToTextRetrieval(request)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from kis_bench.choices import IMAGE_TO_TEXT
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
@@ -17,15 +18,17 @@ from kis_bench.errors import NotReady
 from kis_bench.files.progress import track
 from kis_bench.gate.verdicts import Cell, listing, sentence
 from kis_bench.measuring import (
+    ImageToText,
     KnownItems,
     SimilarImages,
     measure_image_similarity,
+    measure_image_to_text,
     measure_known_items,
     verification,
 )
 from kis_bench.measuring.fused_ranks import DEPTH, fuse_ranks
 from kis_bench.measuring.image_similarity import read_study_distances
-from kis_bench.measuring.steps import Steps
+from kis_bench.measuring.steps import Ranked, Steps
 from kis_bench.metrics import COMPARED, CONSISTENCY, RankPlaces, measure_name
 from kis_bench.plugin.entry import PAYLOAD
 from kis_bench.plugin.gating import FAILURES, gate
@@ -90,8 +93,8 @@ class SessionSteps(Steps):
             kept[key] = find()
         return kept[key]
 
-    def rank(self, rank: Callable[[], Ranks]) -> Ranks:
-        ranks: Ranks = self.time_in_benchmark(rank)
+    def rank(self, rank: Callable[[], Ranked]) -> Ranked:
+        ranks: Ranked = self.time_in_benchmark(rank)
         return ranks
 
     def compare(
@@ -117,7 +120,10 @@ class Measurement:
         self.store = Store(self.option.kis_store or default_store())
 
     def describe(
-        self, found: KnownItems | SimilarImages, model: LazyEncoder, dataset: DatasetRow
+        self,
+        found: KnownItems | ImageToText | SimilarImages,
+        model: LazyEncoder,
+        dataset: DatasetRow,
     ) -> dict[str, Any]:
         """Returns a measurement's provenance, with what this session knows beside."""
         row = model.checkpoint.name
@@ -182,7 +188,18 @@ def name_cell(model: str, dataset: Dataset, label_set: str) -> dict[str, str]:
     return {kind: name for kind, name in about.items() if name}
 
 
-def add_layout(found: KnownItems | SimilarImages, dataset: DatasetRow) -> dict[str, Any]:
+def compute_figures(ranks: Ranks) -> dict[str, float]:
+    """Returns the figures of ranks that are compared, by the names of their measures."""
+    placed = RankPlaces(ranks.best, ranks.worst)
+    shown = [one for one in COMPARED if not one.of_judgments]
+    return {
+        measure_name(name, k): one.figure(placed, k) for one in shown for name, k in one.measures()
+    }
+
+
+def add_layout(
+    found: KnownItems | ImageToText | SimilarImages, dataset: DatasetRow
+) -> dict[str, Any]:
     """Returns what is said of a measurement's dataset, with how its files are named."""
     return {
         name: {**about, "layout": dataset.layout}
@@ -198,13 +215,7 @@ class KnownItemSearch(Measurement):
         steps = SessionSteps(self.request)
         found, provenance = self.measure(model, dataset, query_set, steps)
         ranks, label_set = found.ranks, str(query_set.label_set)
-        placed = RankPlaces(ranks.best, ranks.worst)
-        shown = [one for one in COMPARED if not one.of_judgments]
-        figures = {
-            measure_name(name, k): one.figure(placed, k)
-            for one in shown
-            for name, k in one.measures()
-        }
+        figures = compute_figures(ranks)
         self.tell(found.model, dataset, label_set, figures)
         self.tell_benchmark(name_cell(found.model, dataset, label_set), figures, steps)
         cell = Cell(found.model, dataset.name, label_set)
@@ -246,6 +257,32 @@ class KnownItemSearch(Measurement):
         provenance = self.describe(found, model, query_set.dataset)
         self.hand_on(ranks=found.columns, timings=found.timings, provenance=provenance)
         return found, provenance
+
+
+class ImageToTextRetrieval(Measurement):
+    """The fixture ``image_to_text``: lets the pictures of one query set look for their texts under one model."""
+
+    def __call__(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> Ranks:
+        """Returns the ranks of the first own text of each picture that has one."""
+        steps = SessionSteps(self.request)
+        found = measure_image_to_text(
+            model,
+            dataset,
+            str(query_set.label_set),
+            self.store,
+            queries=query_set.queries,
+            batch_size=self.option.kis_batch_size,
+            engine=choose_engine(self.config),
+            privacy=self.option.kis_privacy,
+            steps=steps,
+        )
+        provenance = self.describe(found, model, query_set.dataset)
+        self.hand_on(image_to_text=found.columns, timings=found.timings, provenance=provenance)
+        figures = compute_figures(found.ranks)
+        self.tell(found.model, dataset, found.label_set, figures)
+        about = name_cell(found.model, dataset, found.label_set) | {"direction": IMAGE_TO_TEXT}
+        self.tell_benchmark(about, figures, steps)
+        return found.ranks
 
 
 class Complementarity(Measurement):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from kis_bench import datasets
+from kis_bench.choices import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from kis_bench.datasets import DatasetRow
 from kis_bench.errors import KisBenchError, NotReady
 from kis_bench.plugin.entry import OWN_REPORTS, PAYLOAD, RECORDER, in_use
@@ -25,6 +26,7 @@ from kis_bench.plugin.order import put_files_together
 from kis_bench.plugin.progress import SessionProgress
 from kis_bench.plugin.recorder import ABSENT, SELECTED, Recorder, require_log, require_reports
 from kis_bench.plugin.session import (
+    OTHER_DIRECTION,
     TIMED,
     asked_by_name,
     choose_engine,
@@ -40,6 +42,7 @@ PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test befor
 BENCHMARKED = (
     "known_item_search",
     "image_similarity",
+    "image_to_text",
 )  #: fixtures whose steps pytest-benchmark can time
 
 
@@ -116,6 +119,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def generate_tests(metafunc: pytest.Metafunc, names: Set[str]) -> None:
     """Makes a test of each model, dataset and label set, as far as a function asks for these by ``names``."""
     config = metafunc.config
+    if not takes_part(config, names):
+        parameters = [name for name in ("dataset", "query_set", "model") if name in names]
+        none = tuple(None for _ in parameters)
+        metafunc.parametrize(parameters, [none], ids=["none"], indirect=True, scope="session")
+        return
     of_use = True
     if "query_set" in names:
         sets = query_sets(config)
@@ -148,6 +156,19 @@ def generate_tests(metafunc: pytest.Metafunc, names: Set[str]) -> None:
         metafunc.parametrize(
             "model", models, ids=[m.name for m in models], indirect=True, scope="session"
         )
+
+
+def takes_part(config: pytest.Config, names: Set[str]) -> bool:
+    """Whether a function that asks for fixtures by ``names`` is of a direction that was asked for; notes if not."""
+    asked = config.option.kis_direction
+    away = (
+        (TEXT_TO_IMAGE, {"image_to_text"}),
+        (IMAGE_TO_TEXT, {"known_item_search", "complementarity"}),
+    )
+    if not any(asked == direction and names & others for direction, others in away):
+        return True
+    config.stash[OTHER_DIRECTION] = True
+    return False
 
 
 def has_distances(row: DatasetRow) -> bool:

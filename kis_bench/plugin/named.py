@@ -174,7 +174,9 @@ def is_all_stored(
 
     store = Store(config.option.kis_store or default_store())
     for item in own:
-        if not {"known_item_search", "image_similarity"} & {*getattr(item, "fixturenames", ())}:
+        if not {"known_item_search", "image_similarity", "image_to_text"} & {
+            *getattr(item, "fixturenames", ())
+        }:
             return False  # nobody knows what it does with the model
         parameters = item.callspec.params  # type: ignore[attr-defined]  # only such have a model
         row, query_set = parameters.get("dataset"), parameters.get("query_set")

@@ -51,6 +51,7 @@ class Recorder:
         self.config = config
         # model, dataset, label set -> columns of ranks.parquet
         self.ranks: dict[tuple[str, str, str], Mapping[str, list[Any]]] = {}
+        self.image_to_text: dict[tuple[str, str, str], Mapping[str, list[Any]]] = {}  # the same
         self.timings: list[dict[str, Any]] = []
         self.distances: dict[
             str, dict[str, tuple[Float64s, Float64s]]
@@ -103,7 +104,10 @@ class Recorder:
                 if cell in self.ranks:  # alone and then among others, from the same vectors
                     continue
                 self.ranks[cell] = columns
-            self.timings += payload["timings"]
+            if columns := payload.get("image_to_text"):
+                cell = columns["model"][0], columns["dataset"][0], columns["label_set"][0]
+                self.image_to_text[cell] = columns
+            self.add_timings(payload["timings"])
             for dataset, model, *arrays in payload.get("distances", []):
                 *distances, margins = (np.array(array, np.float64) for array in arrays)
                 self.distances.setdefault(dataset, {})[model] = np.stack(distances, axis=1), margins
@@ -112,6 +116,16 @@ class Recorder:
                 for name, facts in found.items():
                     known = self.provenance[kind].get(name, {})
                     self.provenance[kind][name] = unite_facts(known, facts)
+
+    def add_timings(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Takes a test's timings, but for vectors that a test of the other direction had before it."""
+        known = {name_step(row) for row in self.timings}
+        self.timings += [row for row in rows if not (row["cached"] and name_step(row) in known)]
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.ranks or self.image_to_text or self.distances)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -123,7 +137,7 @@ class Recorder:
             stop(self.config, explain_refusal(lines))
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self.ranks or self.distances:
+        if self.measured:
             self.arrange()
         self.judge_the_rest(session, exitstatus)
         if self.absent and not self.ran and exitstatus == pytest.ExitCode.OK:
@@ -131,7 +145,7 @@ class Recorder:
         self.clashes = [hide_private(self.config, one) for one in dict.fromkeys(self.clashes)]
         if self.clashes:
             session.exitstatus = 2
-        if not self.ranks and not self.distances:
+        if not self.measured:
             return
         from kis_bench.analysis.findings import Findings
         from kis_bench.measuring.run import write_measured
@@ -166,6 +180,7 @@ class Recorder:
             similar=[(self.dataset(name), measured) for name, measured in self.distances.items()],
             published=read_published(files, self.provenance["datasets"]),
             fused=pd.concat(fused, ignore_index=True) if fused else None,
+            image_to_text=join_columns([*self.image_to_text.values()]),
             provenance=self.provenance,
             command=["pytest", *self.config.invocation_params.args],
             device=name_used(self.provenance["models"], "device") or option.kis_device,
@@ -262,8 +277,12 @@ class Recorder:
         def of_row(row: Mapping[str, Any]) -> tuple[Any, ...]:
             return of_cell(row["dataset"], row["label_set"], row["model"])
 
-        in_order = sorted(self.ranks, key=lambda cell: of_cell(cell[1], cell[2], cell[0]))
-        self.ranks = {cell: self.ranks[cell] for cell in in_order}
+        for cells in (self.ranks, self.image_to_text):
+            in_order = sorted(
+                cells.items(), key=lambda one: of_cell(one[0][1], one[0][2], one[0][0])
+            )
+            cells.clear()
+            cells.update(in_order)
         self.timings.sort(key=of_row)
         self.verdicts = dict(sorted(self.verdicts.items(), key=lambda one: of_row(one[1])))
         self.fused.sort(key=lambda table: of_cell(table["dataset"][0], table["label_set"][0], ""))
@@ -333,6 +352,11 @@ def join_columns(tables: Sequence[Mapping[str, list[Any]]]) -> pd.DataFrame:
 
     names = tables[0] if tables else {}
     return pd.DataFrame({name: [*chain.from_iterable(t[name] for t in tables)] for name in names})
+
+
+def name_step(row: Mapping[str, Any]) -> tuple[object, ...]:
+    """Of which model, dataset and label set a row of timings is, and of which step."""
+    return tuple(row[name] for name in ("model", "dataset", "label_set", "step"))
 
 
 def place_in(names: Sequence[str], name: str) -> int:

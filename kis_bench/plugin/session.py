@@ -22,6 +22,9 @@ from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Checkpoint, Dataset, Query
 
 TIMED = pytest.StashKey[bool]()  #: of a test: pytest-benchmark waits for its first step
+OTHER_DIRECTION = pytest.StashKey[
+    bool
+]()  #: whether tests of a direction were left out that wasn't asked for
 NOT_FOR_ALL = "Other models may use it; leave it out for this one"
 PROBLEMS = pytest.StashKey[list[KisBenchError]]()
 LINE_UP = pytest.StashKey[LineUp]()

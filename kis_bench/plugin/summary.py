@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kis_bench.choices import BOTH_DIRECTIONS
 from kis_bench.datasets.left_out import describe_left_out, describe_unreadable
+from kis_bench.errors import spell_option
 from kis_bench.plugin.entry import in_use
 from kis_bench.plugin.gating import GATE
-from kis_bench.plugin.session import line_up, query_sets
+from kis_bench.plugin.session import OTHER_DIRECTION, line_up, query_sets
 
 if TYPE_CHECKING:
     from kis_bench.plugin.recorder import Recorder
@@ -241,7 +243,11 @@ def list_choices(config: pytest.Config) -> list[str]:
         ("models", [model.name for model in lined.models]),
     )
     told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names)
-    return [f"kis-bench: no test was selected; there are {told}"]
+    lines = [f"kis-bench: no test was selected; there are {told}"]
+    if config.stash.get(OTHER_DIRECTION, False):
+        asked = f"{spell_option('direction')} {BOTH_DIRECTIONS}"
+        lines.append(f"kis-bench: tests of the other direction take part with {asked}")
+    return lines
 
 
 def write_wrapped(reporter: pytest.TerminalReporter, line: str, **markup: bool) -> None:

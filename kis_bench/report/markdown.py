@@ -9,6 +9,7 @@ import pandas as pd
 from kis_bench.report.numbers import number
 from kis_bench.report.sections.datasets import show_all_curves, show_dataset
 from kis_bench.report.sections.gate import section
+from kis_bench.report.sections.image_to_text import HEADING, show_image_to_text
 from kis_bench.report.sections.lacking import show_figures_alone, show_lacking
 from kis_bench.report.sections.methods import show_methods
 from kis_bench.report.sections.provenance import show_notes, show_provenance
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 
 def make_title(run: Run) -> str:
+    if len(run.text_figures) and not len(run.ranks) and not len(run.judgments):
+        return f"{HEADING}: report"
     if not len(run.judgments):
         return "Known-item search: report"
     return (
@@ -58,6 +61,7 @@ def show_report(view: View) -> str:
     lines += show_all_curves(view)
     for name in view.findings.of_datasets:
         lines += show_dataset(view, name)
+    lines += show_image_to_text(run)
     for name in judged_datasets(run):
         lines += show_similarity(view, name)
     lines += show_queries(view)

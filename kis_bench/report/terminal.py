@@ -17,6 +17,7 @@ from kis_bench.metrics import (
     LEADING_MEASURES,
     METRICS,
     MRR,
+    RECALL,
     measure_name,
     measure_words,
 )
@@ -31,6 +32,7 @@ from kis_bench.report.compared import (
     verdicts,
 )
 from kis_bench.report.numbers import figure, is_absent, percent
+from kis_bench.report.sections.image_to_text import describe_asked, list_headed, order_by_leading
 from kis_bench.report.sections.similarity.wording import CEILING, share_in
 from kis_bench.report.sections.summary import rank_similarity
 from kis_bench.statistics.clusters import describe_count
@@ -67,6 +69,8 @@ def summarise_kinds(
     found, run = {}, findings.run
     if len(run.ranks) and len(run.metrics):
         found["known-item search"] = summarise_ranks(findings, width, tiered=tiered)
+    if len(run.text_figures):
+        found["image-to-text retrieval"] = summarise_texts(run, width)
     if len(run.judgments):
         found["image similarity"] = summarise_similarity(run, width)
     return found
@@ -108,6 +112,24 @@ def summarise_ranks(findings: Findings, width: int = TERMINAL_CELLS, *, tiered: 
     table = lay_out("R in %", names, shown, width, may_go=less)
     note = TIER_NOTE.format(measure_words(*LEADING_MEASURES[0]))
     return f"{table}\n{note}" if noted else table
+
+
+def summarise_texts(run: Run, width: int = TERMINAL_CELLS) -> str:
+    """The same figures of pictures that look for their texts; a group of lines for each dataset and label set."""
+    measures = list_headed(run.text_figures)
+    shown = {}
+    for names, own in run.text_figures.groupby(["dataset", "label_set"], sort=False):
+        known = look_up_figures(own)
+        shown[f"{', '.join(map(make_plain, names))}: {describe_asked(own)}"] = [
+            (
+                f"  {make_plain(model)}",
+                [write_value(known.get((model, *each)), each[0]) for _, each in measures],
+            )
+            for model in order_by_leading(own)
+        ]
+    head = [measure_name(heading, k) for heading, (_, k) in measures]
+    less = [measure_name(RECALL.heading, k) for k in RECALL.cutoffs[:2:-1]]
+    return lay_out("R in %", head, shown, width, may_go=less)
 
 
 def find_letters(findings: Findings, key: Key) -> Mapping[str, str]:

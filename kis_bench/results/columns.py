@@ -75,6 +75,18 @@ _RANKS = (
     *(column for relevance in RELEVANCES for column in list_places(relevance)),
     Column("n_targets", "int64", "how many items are the target", PUBLIC, True, "0.1.0"),
 )
+_TEXT_PLACES = (
+    MODEL,
+    DATASET,
+    LABEL_SET,
+    Column("item_id", "string", "the picture, which is the query here", PUBLIC),
+    Column("n_targets", "int64", "how many texts of the label set are its own", PUBLIC),
+    Column("rank", "float64", "the middle of the next two", PUBLIC),
+    Column("rank_best", "int64", "rank of its best-placed text before all others that tie", PUBLIC),
+    Column("rank_worst", "int64", "that rank behind all others that tie", PUBLIC),
+    Column("n_texts", "int64", "texts of the label set, which are searched", PUBLIC),
+    Column("target_score", "float32", "cosine similarity of the picture and that text", PUBLIC),
+)
 _JUDGMENTS = (
     MODEL,
     DATASET,
@@ -211,6 +223,20 @@ _METRICS = (
         "0.1.0",
     ),
 )
+_TEXT_FIGURES = (
+    MODEL,
+    DATASET,
+    LABEL_SET,
+    Column(
+        "metric", "string", "as in `metrics.csv`, of pictures that look for their texts", PUBLIC
+    ),
+    Column("k", "Int64", "cut-off, where the metric has one", PUBLIC, nullable=True),
+    Column("value", "float64", "the figure", PUBLIC),
+    LOW,
+    HIGH,
+    Column("n", "int64", "pictures that have a text, each a query", PUBLIC),
+    Column("n_texts", "int64", "texts that are searched", PUBLIC),
+)
 _TIMINGS = (
     MODEL,
     DATASET,
@@ -219,7 +245,7 @@ _TIMINGS = (
         "step",
         "string",
         "`embed images`, `embed texts`, `relevance` (finding segments and near-duplicates; once "
-        "for all models) or `rank`",
+        "for all models), `rank`, or `rank texts` in the direction from image to text",
         PUBLIC,
     ),
     Column("seconds", "float64", "how long it took", PUBLIC),
@@ -329,11 +355,13 @@ TABLES = {
         Table("pairs", "model_pairs.csv", _PAIRS, optional=True),
         Table("published", "published.csv", _PUBLISHED, optional=True),
         Table("fused", "fused.parquet", _FUSED, optional=True),
+        Table("image_to_text", "image_to_text.parquet", _TEXT_PLACES, optional=True),
+        Table("text_figures", "image_to_text.csv", _TEXT_FIGURES, optional=True),
     )
 }
 RANKS, ALL_RANKS = TABLES["ranks"].required, TABLES["ranks"].names
 VERDICTS, ALL_VERDICTS = TABLES["verdicts"].required, TABLES["verdicts"].names
-JUDGMENTS, METRICS, TIMINGS, DISTANCES, AGREEMENT, PAIRS, PUBLISHED, FUSED = (
+JUDGMENTS, METRICS, TIMINGS, DISTANCES, AGREEMENT, PAIRS, PUBLISHED, FUSED, TEXT_PLACES = (
     TABLES[name].names
     for name in (
         "judgments",
@@ -344,5 +372,7 @@ JUDGMENTS, METRICS, TIMINGS, DISTANCES, AGREEMENT, PAIRS, PUBLISHED, FUSED = (
         "pairs",
         "published",
         "fused",
+        "image_to_text",
     )
 )
+TEXT_FIGURES = TABLES["text_figures"].names

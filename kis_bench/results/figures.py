@@ -36,17 +36,41 @@ def metrics_table(ranks: pd.DataFrame, also: Iterable[Measure] = ()) -> pd.DataF
                 continue
             known = group[group[f"{prefix}rank_best"].notna()]
             if len(known):
-                rows += [(*key, *row) for row in figures(known, prefix, more)]
+                clusters = cluster_by_target(known["item_id"])
+                rows += [(*key, *row) for row in figures(known, prefix, more, clusters)]
     table = pd.DataFrame(rows, columns=columns.METRICS)
     types = {"k": "Int64", "n": "int64", "n_targets": "Int64"}
     types |= dict.fromkeys(("value", "ci_low", "ci_high"), "float64")
     return table.astype(types)
 
 
-def figures(rows: pd.DataFrame, prefix: str, also: Iterable[Measure]) -> list[tuple[Any, ...]]:
+def tabulate_text_figures(table: pd.DataFrame) -> pd.DataFrame:
+    """Every metric of pictures that look for their texts with its 95% interval, for each model, dataset and label set.
+
+    Each picture is one query and stands alone, so that intervals are over pictures.
+
+    Args:
+        table: columns ``columns.TEXT_PLACES``.
+
+    Returns:
+        Columns ``columns.TEXT_FIGURES``.
+    """
+    rows = [
+        (*key, *row[:-1], int(group["n_texts"].iloc[0]))
+        for key, group in table.groupby(["model", "dataset", "label_set"], sort=False)
+        for row in figures(group, "", (), None)
+    ]
+    found = pd.DataFrame(rows, columns=columns.TEXT_FIGURES)
+    types = {"k": "Int64", "n": "int64", "n_texts": "int64"}
+    return found.astype(types | dict.fromkeys(("value", "ci_low", "ci_high"), "float64"))
+
+
+def figures(
+    rows: pd.DataFrame, prefix: str, also: Iterable[Measure], clusters: TargetClusters
+) -> list[tuple[Any, ...]]:
     """Of the places in columns with that prefix: name, k, value, interval, and numbers of queries and targets."""
     best, worst = (rows[f"{prefix}rank_{end}"].to_numpy(np.int64) for end in ("best", "worst"))
-    placed, clusters = RankPlaces(best, worst), cluster_by_target(rows["item_id"])
+    placed = RankPlaces(best, worst)
     n = len(rows), count_clusters(clusters, len(rows))
     found = []
     for metric in (one for one in METRICS if not one.of_judgments):

@@ -24,12 +24,16 @@ from kis_bench.results.columns import (
     PUBLISHED,
     RUN_VERSION,
     TABLES,
+    TEXT_FIGURES,
+    TEXT_PLACES,
 )
 from kis_bench.results.digests import write_digests
 from kis_bench.results.display import show_measured
-from kis_bench.results.figures import metrics_table
+from kis_bench.results.figures import metrics_table, tabulate_text_figures
 from kis_bench.results.schema import Table
 from kis_bench.results.tables import check_frame, hide_private, stack_tables, write_table
+
+REPR_TABLES = ("ranks", "image_to_text", "judgments", "verdicts")
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,16 @@ class Run:
     published: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PUBLISHED))
     # Of combinations of models; without rows where fewer than two were measured.
     fused: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FUSED))
+    # Of pictures that look for their texts; without rows unless that was asked for.
+    image_to_text: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=TEXT_PLACES))
+    text_figures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=TEXT_FIGURES))
     # Of a run that was read in part: table -> what happened to it, and what it can't tell for that reason.
     lacking: Mapping[str, str] = field(default_factory=dict)
     # Files that somebody wrote anew after the run was written.
     changed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        tables = {"ranks": self.ranks, "judgments": self.judgments, "verdicts": self.verdicts}
+        tables = {name: getattr(self, name) for name in REPR_TABLES}
         rows = [f"{name}: {len(table):,}" for name, table in tables.items() if len(table)]
         names = [
             count_things(len(self.provenance.get(f"{kind}s") or ()), kind)
@@ -128,7 +135,7 @@ def write_run(
     report is drawn into the folder later, so that nothing that goes wrong in a drawing can cost what was measured.
 
     Args:
-        tables: the optional ones of ``columns.TABLES``, and further rows of ``metrics``.
+        tables: the optional ones of ``columns.TABLES``, but for figures of ranks, and further rows of ``metrics``.
 
     Raises:
         KisBenchError: a table lacks a column, has one that nobody declared, or empty cells where none may be; or the
@@ -146,6 +153,10 @@ def write_run(
             own = metrics_table(check_frame(ranks, TABLES["ranks"]))
             further = given.pop("metrics", None)
             given["metrics"] = stack_tables([own] if further is None else [own, further])
+            pictures = check_frame(
+                given.get("image_to_text", pd.DataFrame()), TABLES["image_to_text"]
+            )
+            given["text_figures"] = tabulate_text_figures(pictures)
             sizes: dict[str, int] = {}
             for table in TABLES.values():
                 frame = given.pop(table.name, pd.DataFrame())

@@ -43,6 +43,12 @@ MEASURED = {
         "queries",
     ),
     "judgments": (["model", "dataset"], "judgement_id", ["agreement"], "judgments"),
+    "image_to_text": (
+        ["model", "dataset", "label_set"],
+        "item_id",
+        ["rank_best", "rank_worst"],
+        "pictures",
+    ),
 }
 #: Of further tables: what tells things apart of which each is taken from one run only; default: the whole row.
 MERGING_KEYS = {
@@ -90,7 +96,7 @@ def merge(runs: Sequence[Run]) -> Merged:
     remarks = drop_undeclared(named)
     remarks += [f"{name}: {said}" for name, run in named.items() for said in run.list_remarks()]
     problems = [*datasets_differ(named), *models_differ(named)]
-    ranks, judgments = (taken_once(named, table, problems, remarks) for table in MEASURED)
+    measured = {table: taken_once(named, table, problems, remarks) for table in MEASURED}
     if problems:
         more = [f"... and {len(problems) - MOST:,} more"] if len(problems) > MOST else []
         raise KisBenchError("\n  ".join(["these runs can't be one:", *problems[:MOST], *more]))
@@ -98,16 +104,17 @@ def merge(runs: Sequence[Run]) -> Merged:
     tables = {
         name: once([getattr(run, name) for run in ordered], MERGING_KEYS[name])
         for name, table in TABLES.items()
-        if table.optional
+        if table.optional and name in MERGING_KEYS
     }
+    tables["image_to_text"] = measured.pop("image_to_text")
     tables["metrics"] = once(
         [run.metrics[run.metrics["label_set"] == ""] for run in ordered], ["model", "dataset"]
     )
     tables["agreement"] = drop_common(tables["agreement"], ordered)
     remarks += apart(named)
     return Merged(
-        ranks,
-        judgments,
+        measured["ranks"],
+        measured["judgments"],
         stack_tables([run.timings for run in ordered]).drop_duplicates(ignore_index=True),
         stack_tables([run.verdicts for run in ordered]).drop_duplicates(ignore_index=True),
         tables,

@@ -87,6 +87,7 @@ PUBLIC_OPTIONS = frozenset(
         "batch-size",
         "decode",
         "device",
+        "direction",
         "download",
         "drift",
         "engine",

@@ -14,7 +14,7 @@ import pandas as pd
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.results.columns import TABLES
 from kis_bench.results.digests import Written, find_changed, read_digests
-from kis_bench.results.figures import metrics_table
+from kis_bench.results.figures import metrics_table, tabulate_text_figures
 from kis_bench.results.folder import Run, check_head, run_of
 from kis_bench.results.schema import Table
 from kis_bench.results.tables import read_run_table, stack_tables
@@ -31,6 +31,8 @@ LOSSES = {
     "pairs": "tests between models on image similarity can't be shown",
     "published": "published figures can't be shown",
     "fused": "fused lists of models can't be shown",
+    "image_to_text": "where pictures found their texts can't be told; figures are as measured",
+    "text_figures": "figures of image-to-text retrieval can't be shown",
 }
 ANEW = "the figures of known-item search were computed anew from ranks.parquet"
 
@@ -126,10 +128,14 @@ def read_rest(
             said = {problem.partition(": ")[0] for problem in error.problems}
             lacking[name] = f"{table.file} can't be read ({', '.join(sorted(said))})"
     run = run_of(folder, head, **frames)
-    if not (len(run.ranks) or len(run.judgments) or len(run.metrics) or len(run.agreement)):
+    results = (run.ranks, run.judgments, run.metrics, run.agreement)
+    if not any(map(len, (*results, run.image_to_text, run.text_figures))):
         why = "; ".join(lacking.values()) or "its tables have no rows"
         raise KisBenchError(f"nothing is left of {folder}: {why}")
     told = {name: f"{what}: {LOSSES[name]}" for name, what in lacking.items() if name in LOSSES}
+    if "text_figures" in lacking and len(run.image_to_text):
+        run = replace(run, text_figures=tabulate_text_figures(run.image_to_text))
+        told["text_figures"] = f"{lacking['text_figures']}: its figures were computed anew"
     metrics, remark = mend_metrics(run, lacking.get("metrics", ""))
     if remark:
         told["metrics"] = remark

@@ -77,6 +77,7 @@ def test_the_plugin_is_found_by_its_name_and_has_its_hooks_and_fixtures():
         "query_set",
         "known_item_search",
         "image_similarity",
+        "image_to_text",
         "complementarity",
     ]
     assert [name for name in [*hooks, *fixtures] if not hasattr(plugin, name)] == []
