@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from kis_bench import __version__
 from kis_bench.cli.completion import complete
 from kis_bench.cli.datasets import add_dataset_commands
+from kis_bench.cli.diagnosis import add_diagnosis_command
 from kis_bench.cli.labelling import add_labelling_commands
 from kis_bench.cli.models import add_model_commands
 from kis_bench.cli.output import open_closed_streams, write_plain
@@ -25,7 +26,7 @@ from kis_bench.files.status_line import StatusLine
 GROUPS = {
     "measure": ("run", "embed"),
     "see what is here": ("datasets", "models", "fetch", "doctor"),
-    "look at results": ("report", "compare", "export"),
+    "look at results": ("report", "compare", "diagnose", "export"),
     "keep results from getting worse": ("thresholds", "baseline"),
     "ask people": ("label", "triplets", "judge"),
     "bring in and prepare": ("import", "codebook"),
@@ -46,6 +47,7 @@ def make_parser() -> Parser:
         add_model_commands,
         add_dataset_commands,
         add_run_commands,
+        add_diagnosis_command,
         add_labelling_commands,
         add_triplet_commands,
     ):

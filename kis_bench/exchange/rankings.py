@@ -77,33 +77,8 @@ def rank_by_vectors(
     """The ranking by the stored vectors, which must give the ranks of the run; Unavailable where they are not here."""
     if isinstance(dataset, Unavailable):
         raise dataset
-    if rows.empty:
-        raise Unavailable("no query has a target")
+    queries, items, texts = find_measured_vectors(run, rows, dataset, store)
     model, label_set = rows[["model", "label_set"]].iloc[0]
-    key = run.provenance.get("models", {}).get(model, {}).get("key")
-    queries = [query for query in dataset.all_queries if query.label_set == label_set]
-    if key is None or rows["query_id"].tolist() != [query.query_id for query in queries]:
-        raise Unavailable(
-            f"the run has not all queries of the dataset, or no key of {model}; measure it anew"
-        )
-    name = f"{dataset.name}-{label_set}"
-    source = str(run.provenance["models"][model].get("source", ""))
-    where = str(store.path)
-    items: Embeddings | None
-    texts: Embeddings | None
-    if (back_end := back_ends().get(Source.read(source).kind)) and back_end.saved:
-        where = f"the folder of {model}"
-        items, texts = read_vectors_of_folder(
-            Checkpoint(model, source), key, dataset, queries, name
-        )
-    else:
-        items = images_entry(dataset.collection, key, store).read()
-        texts = texts_entry(queries, key, store, name)[0].read()
-    if items is None or texts is None:
-        raise Unavailable(
-            f"{store.path} lacks vectors of {model} under the key of the run; name the store of the run, or try "
-            f"kis-bench embed {dataset.name} --model {model}"
-        )
     vectors = np.asarray(texts.vectors)[:, 0]
     ranks = target_ranks(
         vectors, items.vectors, find_target_positions(dataset.collection, queries), top_k=depth
@@ -114,7 +89,8 @@ def rank_by_vectors(
     if differ.any():
         raise KisBenchError(
             f"{differ.sum()} queries of {dataset.name} {label_set}, the first {queries[differ.argmax()].query_id!r}, "
-            f"rank otherwise by the vectors of {model} in {where} than in the run; name its store or measure anew"
+            f"rank otherwise by the vectors of {model} in {name_place(run, model, store)} than in the run; name its "
+            "store or measure anew"
         )
     tops = [[dataset.collection.ids[i] for i in top] for top in ranks.top_items]
     scores = [
@@ -128,6 +104,52 @@ def rank_by_vectors(
         else ""
     )
     return make_ranking_table(texts.ids, tops, scores), remark
+
+
+def name_place(run: Run, model: str, store: Store) -> str:
+    """Where the vectors of a model of a run are, in words."""
+    source = str(run.provenance["models"][model].get("source", ""))
+    back_end = back_ends().get(Source.read(source).kind)
+    return f"the folder of {model}" if back_end and back_end.saved else str(store.path)
+
+
+def find_measured_vectors(
+    run: Run, rows: pd.DataFrame, dataset: Dataset, store: Store
+) -> tuple[list[Query], Embeddings, Embeddings]:
+    """The queries of a model and label set of a run, and the vectors of the pictures and of their texts.
+
+    Args:
+        rows: of ranks.parquet, all of that model, dataset and label set.
+
+    Raises:
+        Unavailable: they aren't here, or the queries are others.
+    """
+    if rows.empty:
+        raise Unavailable("no query has a target")
+    model, label_set = rows[["model", "label_set"]].iloc[0]
+    key = run.provenance.get("models", {}).get(model, {}).get("key")
+    queries = [query for query in dataset.all_queries if query.label_set == label_set]
+    if key is None or rows["query_id"].tolist() != [query.query_id for query in queries]:
+        raise Unavailable(
+            f"the run has not all queries of the dataset, or no key of {model}; measure it anew"
+        )
+    name = f"{dataset.name}-{label_set}"
+    source = str(run.provenance["models"][model].get("source", ""))
+    items: Embeddings | None
+    texts: Embeddings | None
+    if (back_end := back_ends().get(Source.read(source).kind)) and back_end.saved:
+        items, texts = read_vectors_of_folder(
+            Checkpoint(model, source), key, dataset, queries, name
+        )
+    else:
+        items = images_entry(dataset.collection, key, store).read()
+        texts = texts_entry(queries, key, store, name)[0].read()
+    if items is None or texts is None:
+        raise Unavailable(
+            f"{store.path} lacks vectors of {model} under the key of the run; name the store of the run, or try "
+            f"kis-bench embed {dataset.name} --model {model}"
+        )
+    return queries, items, texts
 
 
 def read_vectors_of_folder(

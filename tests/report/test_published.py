@@ -101,6 +101,6 @@ def test_causes_are_tried_where_a_figure_is_outside_and_the_result_is_a_sentence
     assert "agrees with: the first text of each picture alone." in text
     assert "| the first text of each picture alone |" in text
     text, _ = show(run, publish(0.1, n=n))
-    assert "None of this explains what was published." in text
+    assert "None of this explains what was published. `kis-bench diagnose RUN` tries more" in text
     text, _ = show(run, publish(0.5, n=n))
     assert "Tried on" not in text

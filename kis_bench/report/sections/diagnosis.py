@@ -39,6 +39,8 @@ def show_diagnosis(
     attempts = [*list_attempts(rows), *list_siblings(model, ranks, provenance)]
     tried = judge_attempts(rows, published, attempts)
     said = f"Tried on the ranks of this run, for **{escape(model)}**. {conclude(tried)}"
+    if not any(one.explains for one in tried):
+        said += " `kis-bench diagnose RUN` tries more, on the stored vectors."
     return [said, ""] + ([table(*tabulate_tried(tried, published)), ""] if tried else [])
 
 
