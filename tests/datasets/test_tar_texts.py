@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench.datasets.label_formats import find_labels
-from kis_bench.datasets.label_formats.tar_texts import TextShard
+from kis_bench.datasets.label_formats import find_labels, tar_texts
 from kis_bench.errors import BadFile
 
 
@@ -126,15 +125,15 @@ def test_a_member_that_cannot_be_read_is_no_problem_beside_one_with_a_text(tmp_p
     pack(tmp_path / "0.tar", **{**members, "b.json": {"caption": "B"}})
     found = datasets.load("mine", tmp_path)
     assert [text for _, _, text in ask(found)] == ["A", "B"]
-    said = "1 member of archives that can't be read, beside others with texts: a.json"
+    said = "1 text in archives that can't be read, beside others with texts: a.json"
     assert said in found.remarks
 
 
 def test_a_shard_is_opened_again_only_if_it_has_changed(tmp_path, monkeypatch):
     pack(tmp_path / "0.tar", **{"a.jpg": 1, "a.json": {"width": 8}})
     opened = []
-    take = TextShard.open
-    monkeypatch.setattr(TextShard, "open", lambda file: opened.append(file) or take(file))
+    take = tar_texts.open_shard
+    monkeypatch.setattr(tar_texts, "open_shard", lambda file: opened.append(file) or take(file))
     for _ in range(3):
         assert find_labels(tmp_path).form is None or not find_labels(tmp_path).files
     assert len(opened) == 1

@@ -34,8 +34,8 @@ Cells = dict[str, Any]
 def find_metadata(folder: DatasetFolder) -> list[Path]:
     """The metadata files, of which one at least has texts."""
     beside = [file for file in folder.files if file.parent == folder.root]
-    found = sorted({*beside, *folder.inside}, key=lambda file: (len(file.parts), file))
-    found = [file for file in found if file.name.lower() in METADATA_NAMES]
+    named = {file for file in (*beside, *folder.inside) if file.name.lower() in METADATA_NAMES}
+    found = sorted(named, key=lambda file: (len(file.parts), file))
     return found if any(map(announces_texts, found)) else []
 
 

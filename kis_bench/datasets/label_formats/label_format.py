@@ -75,13 +75,15 @@ class DatasetFolder:
         return found if len(found) <= MOST_TABLES else []
 
     @cached_property
+    def paths(self) -> list[str]:
+        """The paths of all files below the folder of pictures, sorted. Raises BadFile."""
+        return sorted(walk(self.pictures, Counter())) if self.pictures.is_dir() else []
+
+    @cached_property
     def inside(self) -> list[Path]:
-        """Files that are no pictures in the folder of pictures and below, sorted. Raises BadFile."""
-        if not self.pictures.is_dir():
-            return []
-        paths = walk(self.pictures, Counter())
-        others = (p for p in paths if os.path.splitext(p)[1].lower() not in IMAGE_SUFFIXES)
-        return [self.pictures / path for path in sorted(others)]
+        """Those of them that are no pictures."""
+        others = (p for p in self.paths if os.path.splitext(p)[1].lower() not in IMAGE_SUFFIXES)
+        return [self.pictures / path for path in others]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from kis_bench.datasets.arrow_files import ARROW_SUFFIX
 from kis_bench.datasets.captions import read_caption_sets
 from kis_bench.datasets.image_lists import IMAGE_LIST
+from kis_bench.datasets.label_formats.download_notes import find_download_notes, tell_failed_rows
 from kis_bench.datasets.label_formats.label_format import (
     IN_TABLES,
     DatasetFolder,
@@ -27,6 +28,7 @@ from kis_bench.datasets.saved_datasets import (
 from kis_bench.records import count_things
 
 PARQUET_SUFFIX = ".parquet"
+PICTURE_TABLE_SUFFIXES = (PARQUET_SUFFIX, ARROW_SUFFIX)
 
 
 def find_packed_texts(folder: DatasetFolder) -> list[Path]:
@@ -35,13 +37,19 @@ def find_packed_texts(folder: DatasetFolder) -> list[Path]:
         return []
     saved, notes = find_saved_tables(folder.inside)
     parquet = [file for file in folder.inside if file.suffix.lower() == PARQUET_SUFFIX]
-    return [*parquet, *saved, *(file for file in notes if file.name == SPLITS_FILE)]
+    about = [file for file in notes if file.name == SPLITS_FILE]
+    tables = [*parquet, *saved]
+    return tables and [*tables, *about, *find_download_notes(folder.inside)]
 
 
 def list_packed_sets(files: Sequence[Path], split: str) -> tuple[str, ...]:
     splits = group_by_split(files)
     chosen = pick_split(splits, split)
-    tables = splits[chosen] if chosen else [file for file in files if file.name != SPLITS_FILE]
+    tables = (
+        splits[chosen]
+        if chosen
+        else [f for f in files if f.suffix.lower() in PICTURE_TABLE_SUFFIXES]
+    )
     return tuple(dict.fromkeys(name for file in tables for name in read_caption_sets(file)))
 
 
@@ -65,7 +73,7 @@ def read_packed_texts(files: Sequence[Path], purpose: Purpose) -> Labels:
     if part.most_texts is not None:
         said = f"texts read of each picture, as the name asks: the first {part.most_texts:,}"
         labels.remarks.append(said)
-    return labels
+    return tell_failed_rows(labels, files)
 
 
 def find_owning_splits(purpose: Purpose, splits: Mapping[str, Sequence[Path]]) -> dict[str, str]:
