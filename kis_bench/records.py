@@ -299,7 +299,7 @@ class Ranks:
 
 #: Where a path begins in a source: behind a mark, or by its own first characters.
 PATH_IN_SOURCE = re.compile(
-    r"^vectors(?:-of-more)?:|:local-dir:|^openclip:[^/:@]+/(?=.*\.(?:pt|pth|ckpt|bin|safetensors)$)|=|(^|(?<=[:@]))(?=(?:[A-Za-z]:)?[\\/]|~|\.{1,2}(?:[\\/]|$))"
+    r"^vectors(?:-of-more)?:|^onnx:(?:\w+=)?|:local-dir:|^openclip:[^/:@]+/(?=.*\.(?:pt|pth|ckpt|bin|safetensors)$)|=|(^|(?<=[:@]))(?=(?:[A-Za-z]:)?[\\/]|~|\.{1,2}(?:[\\/]|$))"
 )
 
 
@@ -307,9 +307,9 @@ PATH_IN_SOURCE = re.compile(
 class Source:
     """Where a model comes from, written ``KIND:REST``.
 
-    A file or folder of this machine is what follows ``vectors:``, ``local-dir:``, ``openclip:ARCH/`` where it ends as
-    files of weights do, or ``=``, or what begins like a path. Back ends get paths from here only, so that whatever they
-    read is left out of what others may see.
+    A file or folder of this machine is what follows ``vectors:``, ``onnx:``, ``local-dir:``, ``openclip:ARCH/`` where
+    it ends as files of weights do, or ``=``, or what begins like a path. Back ends get paths from here only, so that
+    whatever they read is left out of what others may see.
     """
 
     text: str  # as written

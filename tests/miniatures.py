@@ -410,6 +410,57 @@ def clip_of_transformers(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def export_to_onnx(folder: Path, *, example: int = 2, dynamic: bool = True) -> None:
+    """The networks of a folder of transformers, exported by torch beside their tokenizer in one file.
+
+    Args:
+        example: how many inputs they are traced with.
+        dynamic: whether the files declare batches of any size.
+    """
+    import warnings
+
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    context, side = tokenizer.model_max_length, model.config.vision_config.image_size
+    pixels, ids = torch.zeros(example, 3, side, side), torch.ones(example, context).long()
+    inputs = {"input_ids": ids}
+    if model.config.model_type == "clip":
+        inputs["attention_mask"] = ids
+
+    class Images(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, pixel_values):
+            return self.model.get_image_features(pixel_values=pixel_values).pooler_output
+
+    class Texts(Images):
+        def forward(self, *tokens):
+            named = dict(zip(inputs, tokens, strict=True))
+            return self.model.get_text_features(**named).pooler_output
+
+    for name, network, given, output in (
+        ("vision_model", Images(), {"pixel_values": pixels}, "image_embeds"),
+        ("text_model", Texts(), inputs, "text_embeds"),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the tracer, and that there is a newer exporter
+            torch.onnx.export(
+                network.eval(),
+                tuple(given.values()),
+                str(folder / f"{name}.onnx"),
+                input_names=[*given],
+                output_names=[output],
+                dynamic_axes={each: {0: "batch"} for each in (*given, output)} if dynamic else None,
+                dynamo=False,
+            )
+
+
 def clip_of_sentence_transformers(folder: Path) -> None:
     """In the layout of sentence-transformers/clip-ViT-B-32: a module in a folder of its own."""
     inner = folder / "0_CLIPModel"

@@ -139,11 +139,10 @@ def check_batch_size(
     subject: ExaminedModel, encode: Callable[[Any], Vectors], inputs: list[Any]
 ) -> tuple[bool, str]:
     drift = measure_difference(np.concatenate([encode([one]) for one in inputs]), encode(inputs))
-    advice = (
-        ""
-        if drift < VECTOR_TOLERANCE
-        else "; inputs of a batch influence each other: batch norm in train mode, padding"
-    )
+    advice = "; inputs of a batch influence each other: batch norm in train mode, padding"
+    if drift < VECTOR_TOLERANCE:
+        note = getattr(subject.encoder, "batch_note", "")
+        advice = f"; {note}" if note else ""
     return (
         drift < VECTOR_TOLERANCE,
         f"one by one against all at once {drift:.1e}, at most {VECTOR_TOLERANCE:.0e}{advice}",

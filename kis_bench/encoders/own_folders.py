@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,3 +56,24 @@ def list_read_files(
 def digest_read_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """A digest of each file, by its name with ``:`` for ``/``."""
     return {name.replace("/", ":"): digest_file(folder / name) for name in names}
+
+
+def needs_lower_case(folder: Path) -> bool:
+    """Whether a repository is SigLIP's with a tokenizer that keeps capitals, as those of SigLIP 2 at fixed resolutions.
+
+    SigLIP was trained on lower case. The library folds case in `SiglipTokenizer` and, for the models of varying
+    resolution, in `Siglip2Tokenizer`; in others it doesn't, whatever ``do_lower_case`` says. A repository whose
+    ``do_lower_case`` is false was trained otherwise, and is left alone.
+    """
+    try:
+        config, tokenizer = (
+            json.loads((folder / name).read_text(encoding="utf-8"))
+            for name in ("config.json", "tokenizer_config.json")
+        )
+        own = str(tokenizer.get("tokenizer_class") or "SiglipTokenizer").removesuffix("Fast")
+        named = config.get("model_type") == "siglip" and own != "SiglipTokenizer"
+    except (OSError, ValueError, AttributeError):
+        return (
+            False  # without a table the library takes SiglipTokenizer; loading says what is damaged
+        )
+    return named and tokenizer.get("do_lower_case") is not False

@@ -9,6 +9,7 @@ from PIL import Image
 from kis_bench import encoders
 from kis_bench.encoders import transformers as transformers_back_end
 from kis_bench.encoders.hub import find_repository
+from kis_bench.encoders.own_folders import needs_lower_case
 from kis_bench.errors import KisBenchError, NotReady
 
 TEXTS = [
@@ -159,7 +160,7 @@ def test_only_what_keeps_capitals_and_should_not_is_folded(hub):
     ids = encoders.load(checkpoint, device="cpu").tokens(["Red Kite", "red kite"])[0]["input_ids"]
     assert (ids[0] != ids[1]).any()
     table.write_text("{")
-    assert not transformers_back_end.needs_lower_case(folder)
+    assert not needs_lower_case(folder)
     with pytest.raises(KisBenchError, match="can't be loaded"):
         encoders.load(checkpoint, device="cpu")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +10,14 @@ from kis_bench.encoders.own_folders import (
     digest_read_files,
     list_read_files,
     locate_model,
+    needs_lower_case,
     prefer_folder,
 )
 from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import explain_install
 from kis_bench.records import Checkpoint, Readiness, digest
 
-CONFIG = "config.json"
+HUB_CONFIG = "config.json"
 WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -42,10 +42,10 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     with_pieces = folder is not None and (folder / SENTENCEPIECE).is_file()
     needs = (*NEEDS, *(NEEDS_OF_SENTENCEPIECE if with_pieces else ()))
     if isinstance(place, hub.Repository):
-        return hub.readiness(checkpoint, place, CONFIG, WEIGHTS, "transformers", *needs)
+        return hub.readiness(checkpoint, place, HUB_CONFIG, WEIGHTS, "transformers", *needs)
     if absent := [need for need in needs if not hub.installed(need)]:
         return Readiness(False, f"needs {' and '.join(absent)}", explain_install("transformers"))
-    missing = hub.missing_files(place, CONFIG, WEIGHTS)
+    missing = hub.missing_files(place, HUB_CONFIG, WEIGHTS)
     if missing:
         return Readiness(False, f"no {missing[0]}", f"looked in {place}")
     for files in (OF_IMAGES, OF_TOKENIZER):
@@ -72,33 +72,12 @@ def key(checkpoint: Checkpoint, precision: str) -> str | None:
     return f"transformers-{name}-{folded}{precision}" if name else None
 
 
-def needs_lower_case(folder: Path) -> bool:
-    """Whether a repository is SigLIP's with a tokenizer that keeps capitals, as those of SigLIP 2 at fixed resolutions.
-
-    SigLIP was trained on lower case. The library folds case in `SiglipTokenizer` and, for the models of varying
-    resolution, in `Siglip2Tokenizer`; in others it doesn't, whatever ``do_lower_case`` says. A repository whose
-    ``do_lower_case`` is false was trained otherwise, and is left alone.
-    """
-    try:
-        config, tokenizer = (
-            json.loads((folder / name).read_text(encoding="utf-8"))
-            for name in (CONFIG, "tokenizer_config.json")
-        )
-        own = str(tokenizer.get("tokenizer_class") or "SiglipTokenizer").removesuffix("Fast")
-        named = config.get("model_type") == "siglip" and own != "SiglipTokenizer"
-    except (OSError, ValueError, AttributeError):
-        return (
-            False  # without a table the library takes SiglipTokenizer; loading says what is damaged
-        )
-    return named and tokenizer.get("do_lower_case") is not False
-
-
 def weights(checkpoint: Checkpoint) -> dict[str, str]:
     """The commit of a repository; of a folder a digest of each file that is read."""
     place = locate_model(checkpoint)
     if isinstance(place, hub.Repository):
         return place.weights()
-    if hub.missing_files(place, CONFIG, WEIGHTS):
+    if hub.missing_files(place, HUB_CONFIG, WEIGHTS):
         return {}
     return digest_read_files(place, list_read_files(place, WEIGHTS))
 

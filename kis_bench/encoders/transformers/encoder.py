@@ -16,6 +16,7 @@ from PIL import Image
 from tokenizers import Tokenizer, normalizers
 
 from kis_bench.encoders.decoding import find_largest_side
+from kis_bench.encoders.own_folders import needs_lower_case
 from kis_bench.encoders.torch_encoder import (
     Prepared,
     TorchEncoder,
@@ -23,7 +24,6 @@ from kis_bench.encoders.torch_encoder import (
     loading,
     require_weights,
 )
-from kis_bench.encoders.transformers import needs_lower_case
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Checkpoint
 
