@@ -23,9 +23,10 @@ SEGMENT_S = 10.0  #: seconds before and after the target; segments at the Video 
 
 # Told by other modules at the cost of importing them: tests/plugin/test_options.py compares.
 MODEL_FORMS = (  #: of kis_bench.encoders.back_ends.list_forms
-    "extractor:NAME, m3rt:NAME, onnx:FOLDER, onnx:VARIANT=FOLDER, openclip:ARCH/TAG, openclip:ARCH/FILE.pt, "
-    "openclip:local-dir:PATH, hf-hub:ORG/NAME, sentence-transformers:ORG/NAME, sentence-transformers:PATH, timm:NAME, "
-    "transformers:ORG/NAME, transformers:PATH, module:function, vectors:FOLDER, vectors-of-more:FOLDER"
+    "extractor:NAME, http:URL?model=NAME, m3rt:NAME, onnx:FOLDER, onnx:VARIANT=FOLDER, openclip:ARCH/TAG, "
+    "openclip:ARCH/FILE.pt, openclip:local-dir:PATH, hf-hub:ORG/NAME, sentence-transformers:ORG/NAME, "
+    "sentence-transformers:PATH, timm:NAME, transformers:ORG/NAME, transformers:PATH, module:function, "
+    "vectors:FOLDER, vectors-of-more:FOLDER"
 )
 TESTABLE_MEASURES = "recall@1, 5, 10, 50 or 100, mrr, ndcg@10, consistency"  #: metrics.TESTABLE
 TESTED_MEASURES = "recall@1, 5, 10, 50 or 100, mrr, consistency"  #: metrics.USUALLY_TESTED

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
+import numpy as np
+
 from kis_bench.encoders import LazyEncoder
-from kis_bench.encoders.passes import ImagePass, Pass, TextPass
+from kis_bench.encoders.passes import ImagePass, Pass, TextPass, load_encoder
 from kis_bench.encoders.prompts import strip_prompts
 from kis_bench.encoders.protocol import Encoder, SavedEncoder
+from kis_bench.encoders.receivers import find_receiver
 from kis_bench.errors import KisBenchError
-from kis_bench.records import Collection, Embeddings, Query, digest
+from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
 from kis_bench.store import Entry, Store
+
+SAME_SERVICE = 2e-2  #: length of the difference of two vectors that batches of a service make in lower precision
 
 
 def embed_collection(
@@ -42,6 +48,7 @@ def embed_collection(
     if (saved := find_saved(encoder)) is not None:
         return saved.find_images(collection)
     entry = images_entry(collection, encoder.key, store)
+    require_same_service(encoder, entry, store)
     with ImagePass(collection, encoder, batch_size, decoders) as work:
         return fill_entry(entry, work)
 
@@ -58,6 +65,7 @@ def embed_texts(
     entry, texts = texts_entry(queries, encoder.key, store, name)
     if (saved := find_saved(encoder)) is not None:
         return saved.find_texts(queries, name)
+    require_same_service(encoder, entry, store)
     with TextPass(name, entry.ids, texts, encoder, batch_size) as work:
         return fill_entry(entry, work)
 
@@ -67,6 +75,59 @@ def find_saved(encoder: Encoder) -> SavedEncoder | None:
     if isinstance(encoder, LazyEncoder):
         return encoder.saved
     return encoder if isinstance(encoder, SavedEncoder) else None
+
+
+def require_same_service(encoder: Encoder, entry: Entry, store: Store) -> None:
+    """Returns if vectors that an entry lacks would come from the same model as those that it has.
+
+    Most models are what their keys say. A service may change and say nothing: what it makes of its ``probes`` is kept
+    in the store, and compared before anything is added under its key.
+
+    Raises:
+        KisBenchError: the service gives other vectors than those that are stored.
+    """
+    if is_same_by_key(encoder) or not entry.missing():
+        return
+    service: Any = load_encoder(encoder)
+    probes: Embeddings = service.probes
+    key = strip_prompts(encoder.key)
+    place = store.entry("probes-of-services", digest(probes.ids), key, "probes", probes.ids)
+    made = {"service": service.said, "since": date.today().isoformat()}
+    stored = place.fill(
+        lambda missing, _: ((probes.vectors[one.start : one.stop], None, made) for one in missing),
+        describe_encoder(encoder),
+    )
+    service.probes_digest = digest(stored.vectors.tolist())[:16]
+    before = stored.made["service"], stored.vectors
+    problem = find_change(before, (service.said, probes.vectors), probes.ids)
+    if problem:
+        raise KisBenchError(
+            f"model {encoder.name}: the service isn't what it was on {stored.made['since']}: {problem}. Stored vectors "
+            "stay, and none are added to them; to embed everything anew, write another revision into its URL, such as "
+            f"revision={date.today().isoformat()}"
+        )
+
+
+def is_same_by_key(encoder: Encoder) -> bool:
+    """Whether a key tells all that vectors depend on, as far as anybody can see."""
+    if isinstance(encoder, LazyEncoder):
+        return find_receiver(encoder.checkpoint) is None
+    return not isinstance(getattr(encoder, "probes", None), Embeddings)
+
+
+def find_change(before: tuple[str, Vectors], now: tuple[str, Vectors], ids: Sequence[str]) -> str:
+    """How the name and the probes ``[p, 1, d]`` of a service have changed; empty: they haven't, but for rounding."""
+    if before[0] != now[0]:
+        return f"it calls its model {now[0]!r}, and called it {before[0]!r}"
+    if before[1].shape != now[1].shape:
+        return f"its vectors have {now[1].shape[2]} numbers, and had {before[1].shape[2]}"
+    drift = np.linalg.norm(before[1].astype(np.float64) - now[1], axis=2).max(axis=1)
+    worst = int(drift.argmax())
+    return (
+        f"the vector of {ids[worst]} differs by {drift[worst]:.2g}"
+        if drift[worst] > SAME_SERVICE
+        else ""
+    )
 
 
 def fill_entry(entry: Entry, work: Pass[Any]) -> Embeddings:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeAlias
+from urllib.parse import parse_qs
 
 import numpy as np
 from numpy.typing import NDArray
@@ -303,13 +304,16 @@ PATH_IN_SOURCE = re.compile(
 )
 
 
+SERVICE = "http"  #: the kind of source that is the address of a service
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a model comes from, written ``KIND:REST``.
 
     A file or folder of this machine is what follows ``vectors:``, ``onnx:``, ``local-dir:``, ``openclip:ARCH/`` where
     it ends as files of weights do, or ``=``, or what begins like a path. Back ends get paths from here only, so that
-    whatever they read is left out of what others may see.
+    whatever they read is left out of what others may see. So is the address of a service.
     """
 
     text: str  # as written
@@ -325,8 +329,13 @@ class Source:
         ('openclip:local-dir:ours', 'vlad=c.npz')
         >>> Source.read("openclip:ViT-B-32/runs/epoch_3.pt").public, Source.read("hf-hub:org/name").folder is None
         ('openclip:ViT-B-32/epoch_3.pt', True)
+        >>> Source.read("http:https://host.example/v1?model=org/clip").public
+        'http:org/clip'
         """
         kind, _, rest = text.partition(":")
+        if kind == SERVICE:
+            named = parse_qs(rest.partition("?")[2]).get("model", [""])
+            return cls(text, kind, rest, None, f"{kind}:{named[0]}")
         found = PATH_IN_SOURCE.search(text)
         path = text[found.end() :] if found else ""
         if not path:
@@ -337,7 +346,7 @@ class Source:
     def starting_at(self, place: Path) -> Source:
         """The same with its path absolute; a relative one starts at a place."""
         found = PATH_IN_SOURCE.search(self.text)
-        if found is None or self.folder is None:
+        if found is None or self.folder is None:  # or the address of a service
             return self
         return Source.read(f"{self.text[: found.end()]}{place.absolute() / self.folder}")
 

@@ -409,7 +409,11 @@ def find_truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.
         range(0, len(texts), BATCH_TEXTS), f"{row.name}: texts", unit=f" x {BATCH_TEXTS} texts"
     )
     try:
-        return np.concatenate([encoder.encode_texts(texts[i : i + BATCH_TEXTS])[1] for i in starts])
+        found = [encoder.encode_texts(texts[i : i + BATCH_TEXTS])[1] for i in starts]
+        flags = [one for one in found if one is not None]
+        if len(flags) < len(found):
+            raise KisBenchError("nobody knows which texts it cuts")
+        return np.concatenate(flags)
     finally:
         encoder.unload()
 

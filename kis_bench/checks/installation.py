@@ -19,6 +19,7 @@ from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.encoders.catalogue import find_other_routes
 from kis_bench.encoders.m3rt import SAVED_BY_M3RT, find_saved_model
 from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.receivers import find_receiver
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Readiness
 
@@ -113,6 +114,8 @@ def check_named_model(
     others = [encoders.find(other) for other in against]
     for other in others:
         encoders.require(other)
+    if (receiver := find_receiver(checkpoint)) is not None:
+        yield Check("service", None, receiver.describe())
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         encoder = encoders.load(checkpoint, device=device)

@@ -243,6 +243,7 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
     from kis_bench.embed import embed_collection, embed_texts
     from kis_bench.encoders import LazyEncoder
     from kis_bench.encoders.decoding import UNTOLD_SIDE
+    from kis_bench.encoders.receivers import describe_sent, describe_traffic, find_receiver
     from kis_bench.measuring.verification import sample_size, verify_collection, verify_texts
     from kis_bench.store import Store, default_store
 
@@ -255,6 +256,8 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
         decode=arguments.decode,
     )
     store = Store(arguments.store or default_store())
+    if (receiver := find_receiver(checkpoint)) is not None:
+        print(receiver.describe(), flush=True)
     items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
     verify = sample_size(encoder, arguments.verify, judged=False)
     checked = [verify_collection(dataset.collection, items, encoder, verify)]
@@ -285,6 +288,8 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
         print(f"{dataset.name}: no label files, so no texts are embedded")
     for line in encoder.saved.describe_vectors() if encoder.saved else ():
         print(f"read for {encoder.name}: {line}")
+    if (sent := describe_sent(encoder)) is not None:
+        print(f"sent for {encoder.name}: {describe_traffic(sent)}")
     if dataset.left_out:
         print(f"left out of {dataset.name}: {describe_left_out(dataset.left_out)}")
     for line in (*describe_unreadable(dataset.unreadable, dataset.unasked), *dataset.unread):

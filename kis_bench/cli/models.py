@@ -75,8 +75,10 @@ def add_model_commands(commands: Commands) -> None:
 
 def list_models(arguments: argparse.Namespace) -> int:
     """Lists models and whether they can be used now."""
-    known, rows = encoders.catalogue(), []
-    chosen = [one for one in known if (arguments.name or "").casefold() in one]
+    known, rows = dict(encoders.catalogue()), []
+    if ":" in (arguments.name or ""):  # a form of a back end's
+        known = {arguments.name: encoders.find(arguments.name)}
+    chosen = [one for one in known if (arguments.name or "").casefold() in one.casefold()]
     if not chosen:
         raise UnknownName("model", arguments.name, known)
     for checkpoint in map(known.__getitem__, chosen):

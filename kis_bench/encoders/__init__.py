@@ -251,5 +251,5 @@ class LazyEncoder:
     def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
         return self.encoder.encode_images(images)
 
-    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_] | None]:
         return self.encoder.encode_texts(texts)

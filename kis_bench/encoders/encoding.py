@@ -19,7 +19,7 @@ from kis_bench.ranking.unit_vectors import name_ids, require_unit_vectors
 from kis_bench.records import Vectors
 
 Result = TypeVar("Result")
-TextVectors = tuple[Vectors, NDArray[np.bool_]]
+TextVectors = tuple[Vectors, NDArray[np.bool_] | None]
 
 
 class Input(NamedTuple):
@@ -67,7 +67,7 @@ class CheckedModel:
         return self.checked(batch, self.named("picture", encode, batch), self.shape, "picture")
 
     def texts(self, batch: Sequence[Input]) -> TextVectors:
-        """float32 ``[n, 1, d]``, and which were cut, bool ``[n]``."""
+        """float32 ``[n, 1, d]``, and which were cut, bool ``[n]``; None: nobody knows."""
         found = self.named("text", self.encoder.encode_texts, batch)
         if not (isinstance(found, tuple) and len(found) == 2):
             self.refuse(
@@ -76,6 +76,8 @@ class CheckedModel:
             )
         vectors = self.checked(batch, found[0], (1, self.encoder.dim), "text")
         flags = found[1]
+        if flags is None:
+            return vectors, None
         plain = isinstance(flags, np.ndarray) and not isinstance(flags, np.ma.MaskedArray)
         if not plain or flags.dtype != bool or flags.shape != (len(batch),):
             shown = f"{flags.dtype} {list(flags.shape)}" if plain else type(flags).__name__
@@ -103,6 +105,8 @@ class CheckedModel:
             **{name: None if one is None else str(one) for name, one in found.items()},
             "threads": str(threads()),
             "decode": describe_decoding(self.encoder),
+            "service": getattr(self.encoder, "said", None),
+            "probes": getattr(self.encoder, "probes_digest", None),
         }
 
     def refuse(self, problem: str) -> None:

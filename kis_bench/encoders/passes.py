@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from itertools import repeat
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from kis_bench.encoders.batching import Batches
 from kis_bench.encoders.encoding import CheckedModel, Input
 from kis_bench.encoders.feeding import Feed, count_decoders, feed_pictures
 from kis_bench.encoders.protocol import Encoder
-from kis_bench.encoders.shard_sizes import SHARD_SECONDS, count_shard_items
+from kis_bench.encoders.shard_sizes import SHARD_SECONDS, count_shard_items, widen_shards
 from kis_bench.files.progress import track
 from kis_bench.records import Collection, Vectors
 
@@ -70,8 +71,14 @@ class Pass(ABC, Generic[Answer]):
         self.step.limit = self.limit or ""
 
     def choose_shard_items(self) -> int:
-        """How many items a shard should hold, from the speed of the first batches, which are kept for `encode`."""
+        """How many items a shard should hold.
+
+        What the encoder says as ``shard_items``, or as many as suit the speed of the first batches, which are kept for
+        `encode`.
+        """
         self.begin(range(self.n))
+        if own := getattr(self.checked.encoder, "shard_items", None):
+            return widen_shards(self.n, int(own))
         started = warm = time.perf_counter()
         pace_s, warmed = 0.0, 0  # items of the first batch, which tells only where it is alone
         for start in range(0, self.n, self.batch):
@@ -199,7 +206,7 @@ class ImagePass(Pass[Vectors]):
         return np.stack([self.found[i] if i in self.found else copies(i) for i in firsts]), None
 
 
-class TextPass(Pass[tuple[Vectors, np.bool_]]):
+class TextPass(Pass[tuple[Vectors, np.bool_ | None]]):
     unit = "text"
 
     def __init__(
@@ -219,13 +226,14 @@ class TextPass(Pass[tuple[Vectors, np.bool_]]):
     def take(self, positions: Sequence[int]) -> list[Input]:
         return [self.inputs[i] for i in positions]
 
-    def run(self, inputs: list[Input]) -> Iterable[tuple[Vectors, np.bool_]]:
+    def run(self, inputs: list[Input]) -> Iterable[tuple[Vectors, np.bool_ | None]]:
         for vectors, cut in self.batches.run(self.checked.texts, inputs, self.step.advance):
-            yield from zip(vectors, cut, strict=True)
+            flags = repeat(None, len(vectors)) if cut is None else cut
+            yield from zip(vectors, flags, strict=True)
 
-    def join(self, shard: range, copies: Copies) -> tuple[Vectors, NDArray[np.bool_]]:
+    def join(self, shard: range, copies: Copies) -> tuple[Vectors, NDArray[np.bool_] | None]:
         vectors, cut = zip(*(self.found[i] for i in shard), strict=True)
-        return np.stack(vectors), np.array(cut, dtype=bool)
+        return np.stack(vectors), None if None in cut else np.array(cut, dtype=bool)
 
 
 def load_encoder(encoder: Encoder) -> Encoder:

@@ -17,7 +17,7 @@ from kis_bench.records import Checkpoint, Float32s, digest
 
 PLACE = "{}"  #: where the text stands in a prompt
 MARK = "+prompt-"  #: between a model's key and what stands for its prompts
-EncodeTexts = Callable[[Sequence[str]], tuple[Float32s, NDArray[np.bool_]]]
+EncodeTexts = Callable[[Sequence[str]], tuple[Float32s, NDArray[np.bool_] | None]]
 
 
 def name_prompted(key: str, prompts: Sequence[str]) -> str:
@@ -97,11 +97,11 @@ def use_prompts(encoder: Any, checkpoint: Checkpoint) -> Encoder:
 
 def encode_prompted(
     encode: EncodeTexts, prompts: Sequence[str], texts: Sequence[str]
-) -> tuple[Float32s, NDArray[np.bool_]]:
+) -> tuple[Float32s, NDArray[np.bool_] | None]:
     """Unit vectors of texts, float32 ``[n, 1, d]``: of one prompt its own, else the mean of all, made length 1.
 
     Returns:
-        Also which texts were cut under any of the prompts, bool ``[n]``.
+        Also which texts were cut under any of the prompts, bool ``[n]``; None where nobody knows.
     """
     found = [encode([prompt.replace(PLACE, text) for text in texts]) for prompt in prompts]
     if len(found) == 1:
@@ -109,5 +109,5 @@ def encode_prompted(
     mean = np.mean([vectors.astype(np.float64) for vectors, _ in found], axis=0)
     with np.errstate(invalid="ignore"):  # vectors that cancel out are refused as NaN
         unit = (mean / np.linalg.norm(mean, axis=2, keepdims=True)).astype(np.float32)
-    cut: NDArray[np.bool_] = np.any([flags for _, flags in found], axis=0)
-    return unit, cut
+    cut = [flags for _, flags in found if flags is not None]
+    return unit, np.any(cut, axis=0) if len(cut) == len(found) else None

@@ -45,8 +45,11 @@ class Encoder(Protocol):
         """RGB pictures -> unit vectors, float32 ``[n, v, d]``."""
         ...
 
-    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
-        """Texts -> unit vectors, float32 ``[n, 1, d]``, and which were cut at the context, bool ``[n]``."""
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_] | None]:
+        """Texts -> unit vectors, float32 ``[n, 1, d]``, and which were cut at the context, bool ``[n]``.
+
+        None in place of these, where nobody can know.
+        """
         ...
 
 
@@ -80,6 +83,24 @@ class SavedEncoder(Encoder, Protocol):
         ...
 
 
+class Receiver(Protocol):
+    """A service that pictures and texts are sent to."""
+
+    @property
+    def host(self) -> str:
+        """Scheme, host and port."""
+        ...
+
+    @property
+    def under_privacy(self) -> bool:
+        """Whether its user said that it may have what is private."""
+        ...
+
+    def describe(self) -> str:
+        """Where pictures and texts go, for terminals."""
+        ...
+
+
 @dataclass(frozen=True)
 class BackEnd:
     """A family of models that are loaded alike. Only ``load`` and ``fetch`` may import more than is light.
@@ -103,6 +124,8 @@ class BackEnd:
     find_cut_by_clip: Callable[[Sequence[str]], NDArray[np.bool_]] | None = None
     # The row with what its files tell, such as that there is no text side; relative paths start at the folder.
     fill_in: Callable[[Checkpoint, Path], Checkpoint] | None = None
+    # Where its encoders send pictures and texts; None: they stay on this machine.
+    find_receiver: Callable[[Checkpoint], Receiver] | None = None
     saved: bool = False  # its encoders are each a `SavedEncoder`
     image_only: bool = False  # what is written without a row has no text side
     tells_side: bool = (

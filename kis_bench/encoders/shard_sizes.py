@@ -7,6 +7,17 @@ MOST_SHARDS = 4096  #: of a dataset; each is a file that is mapped
 MOST_SHARD_BYTES = 64 * 2**20  #: of the vectors of a shard
 
 
+def widen_shards(n: int, shard_items: int) -> int:
+    """So many items in a shard, doubled until there are no more than `MOST_SHARDS` of n items.
+
+    >>> widen_shards(1_000_000, 64), widen_shards(5_000, 64)
+    (256, 64)
+    """
+    while n > shard_items * MOST_SHARDS:
+        shard_items *= 2
+    return shard_items
+
+
 def count_shard_items(n: int, pace_s: float, batch_size: int, item_bytes: int) -> int:
     """How many items a shard should hold: half a minute to a minute of work.
 

@@ -9,6 +9,7 @@ from kis_bench.choices import FULL
 from kis_bench.embed import find_saved
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.receivers import describe_sent
 from kis_bench.ranking.engines import MakeEngine
 from kis_bench.ranking.relevance import NearDuplicates
 from kis_bench.records import Dataset, Embeddings
@@ -25,6 +26,8 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
     }
     if (saved := find_saved(encoder)) is not None:
         own["read"] = saved.describe_vectors(privacy=privacy)
+    if (sent := describe_sent(encoder)) is not None:
+        own["sent"] = sent
     if getattr(encoder, "decode", FULL) != FULL:
         own.setdefault("decode", FULL)  # where it was asked for in vain
     if not isinstance(encoder, LazyEncoder):  # nobody knows where it is from

@@ -33,6 +33,7 @@ from kis_bench.plugin.session import (
     hide_private,
     line_up,
     list_full_decoding,
+    list_receivers,
     problems,
     query_sets,
     searching_models,
@@ -62,7 +63,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if problems(config):  # of which the session ends
         return []
     lines = lined.header(detailed=config.get_verbosity() > 0) + list_full_decoding(config)
-    header = [hide_private(config, line) for line in lines]
+    header = [hide_private(config, line) for line in lines] + list_receivers(config)
     return header + ([f"kis-bench gate: {judge.about()}"] if judge else [])
 
 

@@ -11,6 +11,7 @@ import pytest
 from kis_bench import datasets, encoders
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders.back_ends import find_back_end
+from kis_bench.encoders.receivers import find_receiver, require_private
 from kis_bench.errors import KisBenchError, NotReady, in_one_line
 from kis_bench.plugin.entry import REFUSED
 from kis_bench.plugin.items import find_model, has_no_text_side
@@ -114,15 +115,19 @@ def require_model(
     """Returns if a model is here, or all that the selected tests ask of it lies in the store."""
     if problem := encoders.unused(checkpoint, choose_device(config), config.option.kis_precision):
         raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
+    if config.option.kis_privacy:
+        require_private(checkpoint)
     own = [item for item in items if find_model(item) == checkpoint.name]
     if config.option.kis_download and not config.option.collectonly:
         encoders.fetch(checkpoint)
     state = encoders.readiness(checkpoint)
-    if not state.ready and not is_all_stored(
+    is_asked = find_receiver(checkpoint) is not None  # which costs, and takes a network
+    all_stored = (is_asked or not state.ready) and is_all_stored(
         config, checkpoint, own, lambda entry: entry.missing()
-    ):
+    )
+    if not state.ready and not all_stored:
         raise NotReady(f"model {checkpoint.name}", state.state, state.remedy)
-    if state.ready and not config.option.collectonly:
+    if state.ready and not all_stored and not config.option.collectonly:
         encoders.require(checkpoint)
     if own and all(map(has_no_text_side, own)):
         raise explain_no_text_side(checkpoint)

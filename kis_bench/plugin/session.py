@@ -13,6 +13,7 @@ from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.encoders.decoding import UNTOLD_SIDE
 from kis_bench.encoders.prompts import parse_prompts
+from kis_bench.encoders.receivers import find_receiver, require_private
 from kis_bench.encoders.replicas import split_devices
 from kis_bench.errors import KisBenchError, NotReady, spell_option
 from kis_bench.plugin.lineup import LineUp
@@ -143,6 +144,8 @@ def usable_model(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
         encoders.fetch(checkpoint)
     if problem := encoders.unused(checkpoint, choose_device(config), option.kis_precision):
         raise NotReady(f"model {checkpoint.name}", problem, NOT_FOR_ALL)
+    if option.kis_privacy:
+        require_private(checkpoint)
     encoder = make_encoder(config, checkpoint)
     if not encoder.key_known:  # else all that is asked of it may lie in the store
         state = encoders.readiness(checkpoint)
@@ -158,6 +161,12 @@ def list_full_decoding(config: pytest.Config) -> list[str]:
     known = (model for model in line_up(config).models if model.origin.kind != "python")
     names = [model.name for model in known if not find_back_end(model).tells_side]
     return [f"kis-bench: JPEGs are decoded in full for {name}: {UNTOLD_SIDE}" for name in names]
+
+
+def list_receivers(config: pytest.Config) -> list[str]:
+    """Lines for the top of a session: to which services pictures and texts go that aren't encoded yet."""
+    found = [(model.name, find_receiver(model)) for model in line_up(config).models]
+    return [f"kis-bench: {one.describe()} ({name})" for name, one in found if one is not None]
 
 
 def make_encoder(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:

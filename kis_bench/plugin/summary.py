@@ -13,6 +13,7 @@ import pytest
 
 from kis_bench.choices import BOTH_DIRECTIONS
 from kis_bench.datasets.left_out import describe_left_out, describe_unreadable
+from kis_bench.encoders.receivers import describe_traffic
 from kis_bench.errors import spell_option
 from kis_bench.plugin.entry import in_use
 from kis_bench.plugin.gating import GATE
@@ -64,6 +65,7 @@ def tell_all(recorder: Recorder, reporter: pytest.TerminalReporter, exitstatus: 
     tell_skipped(recorder, reporter)
     tell_files_left_out(recorder, reporter)
     tell_read_vectors(recorder, reporter)
+    tell_sent(recorder, reporter)
     tell_failed(recorder.own_reports.own, reporter)
     tell_figures(recorder, reporter)
     tell_gate(recorder, reporter)
@@ -121,6 +123,13 @@ def tell_read_vectors(recorder: Recorder, reporter: pytest.TerminalReporter) -> 
     for name, about in recorder.provenance["models"].items():
         for line in about.get("read", ()):
             write_wrapped(reporter, f"read for {name}: {line}")
+
+
+def tell_sent(recorder: Recorder, reporter: pytest.TerminalReporter) -> None:
+    """What was sent to services, and where to."""
+    for name, about in recorder.provenance["models"].items():
+        if sent := about.get("sent"):
+            write_wrapped(reporter, f"sent for {name}: {describe_traffic(sent)}")
 
 
 def tell_failed(own: Sequence[pytest.TestReport], reporter: pytest.TerminalReporter) -> None:

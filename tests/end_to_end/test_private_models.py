@@ -20,6 +20,7 @@ SOURCES = {
     "demo": "demo:",
     "extractor": "extractor:vlad-sift={here}/words.npy",
     "hf-hub": "hf-hub:laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+    "http": "http:http://127.0.0.1:9/v1?model=tiny",
     "lavis": "lavis:pretrain_vitL+unprojected",
     "m3rt": "m3rt:align",
     "onnx": "onnx:{here}/onnx",

@@ -38,7 +38,7 @@ class SavedFeatures:
             "FOLDER --dataset NAME=DIR, with DIR the folder of exactly these pictures, into the same --store"
         )
 
-    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_]]:
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_] | None]:
         return self.texts.encode_texts(texts)
 
 

@@ -1,0 +1,197 @@
+"""A service as an Encoder: pictures as files in requests, several of them under way, vectors in the order of inputs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kis_bench.encoders.http.client import Client
+from kis_bench.encoders.http.forms import (
+    FORMS,
+    WrongAnswer,
+    count_tokens,
+    find_model_name,
+    read_vectors,
+)
+from kis_bench.encoders.http.service import PICTURES, TEXTS, Service
+from kis_bench.files.images import upright
+from kis_bench.records import Checkpoint, Embeddings, Float32s, Float64s, count_things
+
+LEAST_SHARD_ITEMS = 32  #: what a killed run loses at most, unless more are under way at once
+MOST_REQUEST_CHARACTERS = 8 * 2**20  #: of pictures in a request, unless one alone takes more
+SENT_JPEG_QUALITY = 95
+PROBE_TEXTS = ("two children fly a red kite on the beach", "Ein altes Fahrrad lehnt an der Wand")
+PROBE_SIDES = 96, 64
+ONE_PICTURE = (
+    0.05  #: length of the difference of two vectors of one picture, from files that differ
+)
+
+
+class HttpEncoder:
+    """A model behind a service.
+
+    Its vectors are made length 1. Which texts it cuts nobody knows.
+
+    Attributes:
+        probes: vectors of a few texts and pictures as they are today; a service may change and say nothing.
+        said: what the service calls its model.
+    """
+
+    vectors_per_item = 1
+    context_length: int | None = None
+    device, precision = "service", None
+
+    def __init__(self, checkpoint: Checkpoint, service: Service, key: str) -> None:
+        self.name, self.key, self.service = checkpoint.name, key, service
+        self.image_only = checkpoint.image_only
+        self.form = FORMS[service.form]
+        self.client = Client(service, checkpoint.name)
+        self.batch_size = max(LEAST_SHARD_ITEMS, service.batch * service.in_flight)
+        self.shard_items = self.batch_size
+        self.dim, self.said = 0, ""
+        self.sent = dict.fromkeys(("requests", PICTURES, TEXTS, "tokens"), 0)
+        self.probes = self.take_probes()
+
+    def prepare_image(self, image: Image.Image) -> str:
+        """The picture as a data URI."""
+        return write_uri(image, self.service.picture, self.service.max_side)
+
+    def encode_prepared(self, prepared: Sequence[str]) -> Float32s:
+        return self.encode(PICTURES, prepared)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float32s:
+        return self.encode_prepared([self.prepare_image(upright(image)) for image in images])
+
+    def encode_texts(self, texts: Sequence[str]) -> tuple[Float32s, NDArray[np.bool_] | None]:
+        return self.encode(TEXTS, texts), None
+
+    def encode(self, side: str, inputs: Sequence[str]) -> Float32s:
+        """Unit vectors, float32 ``[n, 1, d]``; zeros and what isn't finite stay for those who check."""
+        self.client.stopped.clear()
+        parts = split_requests(inputs, self.count_most(side))
+        with ThreadPoolExecutor(self.service.in_flight, "request") as pool:
+            futures = [pool.submit(self.ask, side, part) for part in parts]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+                found = [future.result() for future in futures]
+            except BaseException:
+                self.client.stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        for vectors, tokens, said in found:
+            self.remember(vectors.shape[1], said)
+            self.sent["tokens"] += tokens
+        self.sent["requests"] += len(parts)
+        self.sent[side] += len(inputs)
+        joined = np.concatenate([vectors for vectors, _, _ in found])
+        return make_unit(joined)[:, None]
+
+    def count_most(self, side: str) -> int:
+        most = self.form.most_pictures if side == PICTURES else self.form.most_texts
+        return min(self.service.batch, most)
+
+    def ask(self, side: str, inputs: Sequence[str]) -> tuple[Float64s, int, str]:
+        """Vectors of one request, ``[n, d]``, tokens that were counted, and the name of the model that answered."""
+        ask = self.form.ask_pictures if side == PICTURES else self.form.ask_texts
+        body = {"model": self.service.model, **ask(inputs), **self.service.list_fields(side)}
+        answer = self.client.post(self.form.path, body)
+        try:
+            vectors = read_vectors(answer, self.form, len(inputs))
+        except WrongAnswer as error:
+            kind = count_things(len(inputs), side[:-1])
+            raise self.client.error(f"answers wrongly to {kind}: {error}") from None
+        return vectors, count_tokens(answer), find_model_name(answer)
+
+    def remember(self, dim: int, said: str) -> None:
+        """Takes what the first answer says for what all have to say."""
+        if not self.dim:
+            self.dim, self.said = dim, said
+        if dim != self.dim:
+            raise self.client.error(
+                f"gives vectors of {dim} numbers, and gave some of {self.dim} before"
+            )
+        if said != self.said:
+            raise self.client.error(
+                f"answers from model {said!r}, and answered from {self.said!r} before"
+            )
+
+    def take_probes(self) -> Embeddings:
+        """Vectors of a few pictures and texts.
+
+        Raises:
+            KisBenchError: the same picture in two files gets two vectors: it is read as text.
+        """
+        one, other = draw_probes()
+        kind, side = self.service.picture, self.service.max_side
+        files = [write_uri(one, kind, side), write_uri(one, kind, side, small=True)]
+        pictures = self.encode(PICTURES, [*files, write_uri(other, kind, side)])
+        if np.linalg.norm(pictures[0].astype(np.float64) - pictures[1]) > ONE_PICTURE:
+            raise self.client.error(
+                f"gives one picture two vectors, depending on how its file is written: it seems to read pictures as "
+                f"texts. Is form={self.service.form} what it wants?"
+            )
+        texts = () if self.image_only else PROBE_TEXTS
+        vectors = [pictures[1:], *([self.encode(TEXTS, texts)] if texts else [])]
+        ids = ("picture 1", "picture 2", *(f"text {text!r}" for text in texts))
+        return Embeddings(ids, np.concatenate(vectors), self.key)
+
+    def describe_sent(self) -> dict[str, Any]:
+        """What was sent so far, and where to; for runs and terminals."""
+        return {"to": self.service.host, **self.sent, "repeated": self.client.repeats}
+
+
+def split_requests(inputs: Sequence[str], most: int) -> list[Sequence[str]]:
+    """Inputs in requests of at most so many, and of at most `MOST_REQUEST_CHARACTERS` unless one alone has more."""
+    parts: list[list[str]] = []
+    characters = 0
+    for one in inputs:
+        if not parts or len(parts[-1]) == most or characters + len(one) > MOST_REQUEST_CHARACTERS:
+            parts.append([])
+            characters = 0
+        parts[-1].append(one)
+        characters += len(one)
+    return [*parts]
+
+
+def make_unit(vectors: Float64s) -> Float32s:
+    """Vectors of length 1; one of length 0 stays, and what isn't finite becomes NaN."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        unit: Float32s = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    return unit
+
+
+def write_uri(image: Image.Image, kind: str, max_side: int, *, small: bool = False) -> str:
+    """A picture as a data URI.
+
+    Args:
+        kind: ``png``, which keeps every pixel, or ``jpeg``.
+        max_side: pixels that its longer side has at most; 0: as it is.
+        small: another file of the same pixels.
+    """
+    if max_side and max(image.size) > max_side:
+        image = image.copy()
+        image.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    if kind == "png":
+        image.save(file, "PNG", compress_level=9 if small else 1)
+    else:
+        image.save(file, "JPEG", quality=SENT_JPEG_QUALITY, subsampling=0, optimize=small)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+def draw_probes() -> tuple[Image.Image, Image.Image]:
+    """Two pictures: slopes of colour, and tiles."""
+    width, height = PROBE_SIDES
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    slopes = np.stack([255 * x // width, 255 * y // height, 255 - 255 * x // width], axis=2)
+    tiles = np.where(((x // 8 + y // 8) % 2 == 0)[..., None], (230, 200, 40), (30, 60, 160))
+    first, second = (Image.fromarray(one.astype(np.uint8)) for one in (slopes, tiles))
+    return first, second
