@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kis_bench.analysis.diagnosis import Attempt
+    from kis_bench.records import Dataset
     from kis_bench.results import Run
     from kis_bench.store import Store
 
@@ -142,7 +143,7 @@ def tell_cell(
     head, cells = tabulate_tried(tried, published)
     print_table(cells, head)
     if lacking:
-        print(f"Not tried on vectors: {lacking}")
+        print(f"Not tried on vectors: {lacking}.")
     print(conclude(tried))
     if not any(one.explains for one in tried):
         print(list_untried(cell, run))
@@ -153,14 +154,13 @@ def try_vectors(
     cell: DiagnosedCell, rows: pd.DataFrame, run: Run, folders: Mapping[str, Path], store: Store
 ) -> tuple[list[Attempt], str]:
     """What the stored vectors give; or nothing, and why they can't be had."""
-    from kis_bench import datasets
     from kis_bench.datasets.parts import DatasetPart
     from kis_bench.exchange.rankings import (
         Unavailable,
         find_measured_vectors,
         load_measured_dataset,
     )
-    from kis_bench.measuring.vector_attempts import list_vector_attempts
+    from kis_bench.measuring.vector_attempts import MOST_SCORES, list_vector_attempts
 
     name = cell[0]
     dataset = load_measured_dataset(run, name, folders.get(name))
@@ -170,18 +170,25 @@ def try_vectors(
         queries, items, texts = find_measured_vectors(run, rows, dataset, store)
     except Unavailable as error:
         return [], str(error)
-    part, whole = None, DatasetPart.parse(name).whole
-    if whole != name:
-        row = datasets.parse_row(name)
-        try:
-            part = datasets.load(whole, folders.get(name) or row.folder)
-        except (
-            KisBenchError
-        ) as error:  # whatever is wrong with it, the other attempts are none the worse
-            return [*list_vector_attempts(dataset.collection, queries, items, texts, None)], str(
-                error
-            )
-    return [*list_vector_attempts(dataset.collection, queries, items, texts, part)], ""
+    lacking: list[str] = []
+    whole = DatasetPart.parse(name).whole
+    part = None if whole == name else load_part(name, whole, folders.get(name), lacking)
+    n_scores = len(dataset.collection) * len(queries)
+    if n_scores > MOST_SCORES:
+        lacking.append(f"pictures that look for their texts would take {n_scores:,} scores")
+    attempts = [*list_vector_attempts(dataset.collection, queries, items, texts, part)]
+    return attempts, "; ".join(lacking)
+
+
+def load_part(name: str, part: str, folder: Path | None, lacking: list[str]) -> Dataset | None:
+    """Another part of a dataset from the folder of the one called ``name``; None, and why, where that can't be read."""
+    from kis_bench import datasets
+
+    try:
+        return datasets.load(part, folder or datasets.parse_row(name).folder)
+    except KisBenchError as error:  # with whatever is wrong, the other attempts are none the worse
+        lacking.append(" ".join(str(error).split()))
+        return None
 
 
 def list_untried(cell: DiagnosedCell, run: Run) -> str:

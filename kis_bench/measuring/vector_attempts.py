@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 
 from kis_bench.analysis.diagnosis import PLACES, Attempt
+from kis_bench.files.progress import track
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.relevance import find_target_positions
 from kis_bench.ranking.text_ranks import rank_texts
 from kis_bench.records import Collection, Dataset, Embeddings, Query
+
+MOST_SCORES = 2**31  #: of pictures and texts, where all of them are compared: a minute or so
 
 
 def search_part(
@@ -56,7 +59,10 @@ def search_texts(
 ) -> pd.DataFrame:
     """The places of pictures' own texts among all texts: text retrieval, of which papers report, too."""
     owners = find_target_positions(collection, queries)
-    found = rank_texts(items.vectors, np.asarray(texts.vectors)[:, 0], owners)
+    n = len({one for some in owners for one in some}) * len(queries)
+    with track(f"{collection.name}: ranking texts", unit="score", total=n) as step:
+        vectors = np.asarray(texts.vectors)[:, 0]
+        found = rank_texts(items.vectors, vectors, owners, advance=step.advance)
     ids = [collection.ids[i] for i in found.pictures]
     return make_places_table(ids, ids, found.ranks.best, found.ranks.worst)
 
@@ -85,4 +91,6 @@ def list_vector_attempts(
         and (places := search_part(part, collection, queries, items, texts)) is not None
     ):
         yield Attempt(f"{part.name} alone, {len(part.collection):,} pictures", places)
-    yield Attempt("pictures look for their texts", search_texts(collection, queries, items, texts))
+    if len(collection) * len(queries) <= MOST_SCORES:
+        places = search_texts(collection, queries, items, texts)
+        yield Attempt("pictures look for their texts", places)

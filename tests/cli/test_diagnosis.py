@@ -10,7 +10,7 @@ from PIL import Image
 
 from kis_bench import datasets
 from kis_bench.embed import images_entry, texts_entry
-from kis_bench.measuring import measure_known_items, write_run
+from kis_bench.measuring import measure_known_items, vector_attempts, write_run
 from kis_bench.measuring.vector_attempts import search_texts
 from kis_bench.metrics import recall_at_k
 from kis_bench.results import read_run
@@ -129,6 +129,15 @@ def test_what_cant_be_tried_without_vectors_is_said(place, tmp_path):
     assert "Not tried on vectors:" in said
     assert "lacks vectors of planted under the key of the run" in said
     assert "the first text of each picture alone" in said
+
+
+def test_what_would_take_long_is_left_out_and_said(place, monkeypatch):
+    monkeypatch.setattr(vector_attempts, "MOST_SCORES", 1_000)
+    said = diagnose(place, "flickr30k", [0.05, 0.1])
+    assert (
+        "Not tried on vectors: pictures that look for their texts would take 10,800 scores." in said
+    )
+    assert "\npictures look for their texts" not in said
 
 
 def test_nothing_published_is_an_error(place):
