@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kis_bench.encoders.catalogue import find_same_weights
 from kis_bench.metrics import KNOWN, RankPlaces
 from kis_bench.results.figures import metric_interval
 from kis_bench.statistics.clusters import cluster_by_target
@@ -134,25 +135,26 @@ def list_attempts(rows: pd.DataFrame) -> Iterator[Attempt]:
 def list_siblings(
     model: str, ranks: pd.DataFrame, provenance: Mapping[str, Any]
 ) -> Iterator[Attempt]:
-    """The other rows of a run with the same weights: with or without prompts, another activation or precision."""
+    """The other rows of a run with the same weights: with or without prompts, another activation, library or resize."""
     sources = {
-        name: simplify_source(str(about.get("source", "")))
-        for name, about in provenance.get("models", {}).items()
+        name: str(about.get("source", "")) for name, about in provenance.get("models", {}).items()
     }
+    own = sources.get(model, "")
+    same = {*find_same_weights(own), own, simplify_source(own)} - {""}
     for other, rows in ranks.groupby("model", sort=False):
+        source = sources.get(str(other), "")
         same_name = str(other).partition("+")[0] == model.partition("+")[0]
-        same_source = sources.get(model) and sources.get(model) == sources.get(str(other))
-        if other != model and (same_name or same_source):
+        if other != model and (same_name or source in same or simplify_source(source) in same):
             yield Attempt(f"the row {other} of this run", rows)
 
 
 def simplify_source(source: str) -> str:
-    """A source without what tells variants of the same weights apart.
+    """A source without what tells the activation.
 
-    >>> simplify_source("openclip:ViT-B-32-quickgelu/openai")
-    'openclip:vit-b-32/openai'
+    >>> simplify_source("openclip:ViT-L-14-quickgelu/openai")
+    'openclip:ViT-L-14/openai'
     """
-    return source.lower().replace("-quickgelu", "")
+    return source.replace("-quickgelu", "")
 
 
 def join_equal_texts(rows: pd.DataFrame) -> pd.DataFrame | None:

@@ -259,7 +259,7 @@ def words(text: str) -> list[str]:
     return [*find_words(text)]
 
 
-@functools.lru_cache(maxsize=2**14)  # several tables look at the same texts
+@functools.lru_cache(maxsize=2**15)  # several tables look at the same texts
 def find_words(text: str) -> tuple[str, ...]:
     found = []
     for part in UNSPACED.sub(r" \1 ", normalize("NFC", text)).casefold().split():

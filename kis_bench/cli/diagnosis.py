@@ -193,20 +193,22 @@ def load_part(name: str, part: str, folder: Path | None, lacking: list[str]) -> 
 
 def list_untried(cell: DiagnosedCell, run: Run) -> str:
     """What is left to try where it takes an encoder."""
+    from kis_bench import encoders
+    from kis_bench.encoders.catalogue import find_same_weights
+
     dataset, _, model = cell
     base = model.partition("+")[0]
     source = str(run.provenance.get("models", {}).get(model, {}).get("source", ""))
-    kind, _, rest = source.partition(":")
-    architecture, slash, tag = rest.partition("/")
     lines = [
         "Not tried, because it takes the model itself:",
         f'  a prompt: kis-bench run --dataset {dataset} --model {base} --kis-prompt photo="a photo of {{}}"',
     ]
-    if kind == "openclip" and slash:
-        other = architecture.removesuffix("-quickgelu")
-        other = f"{other}-quickgelu" if other == architecture else other
+    same = (one for one in find_same_weights(source) if one != source)
+    others = [one for one in same if not encoders.find(one).image_only]
+    if others:
         lines.append(
-            f"  the other activation: kis-bench run --dataset {dataset} --model openclip:{other}/{tag}"
+            "  another library, activation or resize: kis-bench run "
+            f"--dataset {dataset} --model {base} {' '.join(f'--model {one}' for one in others)}"
         )
-    lines.append(f"  resizing, activation, cut texts: kis-bench doctor {base}")
+    lines.append(f"  what the doctor finds: kis-bench doctor {base}")
     return "\n".join([*lines, "Metrics and directions that papers mean: docs/reproducing.md"])

@@ -93,15 +93,19 @@ def complete_row(row: Checkpoint, start: Path) -> Checkpoint:
     return row if back_end is None or back_end.fill_in is None else back_end.fill_in(row, start)
 
 
+def find_same_weights(source: str) -> list[str]:
+    """The sources of the same weights, as far as the catalogue tells, itself among them."""
+    return [
+        same
+        for row in read_toml(CATALOGUE)["same_weights"]
+        if source in row["sources"]
+        for same in row["sources"]
+    ]
+
+
 def find_other_routes(checkpoint: Checkpoint) -> dict[str, list[Checkpoint]]:
     """Kind of source -> the same weights through that library, as far as the catalogue tells, here or not."""
-    own, rest = checkpoint.source, checkpoint.origin.rest
-    sources = [
-        source
-        for row in read_toml(CATALOGUE)["same_weights"]
-        if own in row["sources"]
-        for source in row["sources"]
-    ]
+    rest, sources = checkpoint.origin.rest, find_same_weights(checkpoint.source)
     kind = OPEN_CLIP.get(checkpoint.origin.kind, checkpoint.origin.kind)
     if other := {"hf-hub": "transformers", "transformers": "hf-hub"}.get(checkpoint.origin.kind):
         sources.append(f"{other}:{rest}")  # many repositories hold the files of both libraries

@@ -109,7 +109,12 @@ def test_what_would_change_nothing_is_not_tried():
 def test_rows_of_the_same_weights_are_tried(rows):
     from pandas import concat
 
-    better = {"clip+photo": "", "ours": "openclip:ViT-B-32-quickgelu/openai", "far": "x:y"}
+    better = {
+        "clip+photo": "",
+        "ours": "openclip:ViT-B-32-quickgelu/openai",
+        "theirs": "transformers:openai/clip-vit-base-patch32",
+        "far": "x:y",
+    }
     every = concat(
         [
             rows.assign(model="clip"),
@@ -122,6 +127,7 @@ def test_rows_of_the_same_weights_are_tried(rows):
     assert [one.cause for one in siblings] == [
         "the row clip+photo of this run",
         "the row ours of this run",
+        "the row theirs of this run",
     ]
     published = publish(make_rows(draw(0.95, 1)))
     assert explain(rows, published, siblings)[0] == {one.cause for one in siblings}

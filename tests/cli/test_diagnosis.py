@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from builders import call_cli
 from PIL import Image
 
 from kis_bench import datasets
+from kis_bench.cli.diagnosis import list_untried
 from kis_bench.embed import images_entry, texts_entry
 from kis_bench.measuring import measure_known_items, vector_attempts, write_run
 from kis_bench.measuring.vector_attempts import search_texts
@@ -144,3 +146,12 @@ def test_nothing_published_is_an_error(place):
     done = call_cli("diagnose", place / "flickr30k" / "latest", cwd=place)
     assert done.returncode == 2
     assert "nothing is published of what" in done.stderr
+
+
+def test_other_routes_to_the_same_weights_are_named_as_commands():
+    about = {"models": {"clip": {"source": "openclip:ViT-B-32/openai"}}}
+    said = list_untried(("coco", "captions", "clip"), SimpleNamespace(provenance=about))
+    assert "--model openclip:ViT-B-32-quickgelu/openai" in said
+    assert "transformers:openai/clip-vit-base-patch32" in said
+    assert "timm:" not in said
+    assert "openclip:ViT-B-32/openai" not in said
