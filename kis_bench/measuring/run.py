@@ -13,6 +13,7 @@ import pandas as pd
 
 from kis_bench.analysis import annotators, combinations, label_sets
 from kis_bench.analysis.models import compare
+from kis_bench.choices import IMAGE_TO_TEXT
 from kis_bench.encoders import list_packages
 from kis_bench.metrics import MEASURES
 from kis_bench.records import Dataset
@@ -90,9 +91,13 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
     }
     judgments = tables.pop("judgments", pd.DataFrame(columns=JUDGMENTS))
     if record.published is not None:
-        sizes = ranks.groupby(["model", "dataset", "label_set"]).size()
+        sizes = count_rows(ranks)
         similar = [tables["metrics"], list_common_figures(tables["agreement"])] if every else []
-        every_figure = stack_tables([*similar, list_figures(sizes)])
+        turned = (
+            [] if record.image_to_text is None else [list_figures(count_rows(record.image_to_text))]
+        )
+        turned = [table.assign(direction=IMAGE_TO_TEXT) for table in turned]
+        every_figure = stack_tables([*similar, list_figures(sizes), *turned])
         tables["published"] = comparable(record.published, every_figure)
     if record.fused is not None:
         tables["fused"] = record.fused
@@ -107,6 +112,11 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
         verdicts=pd.DataFrame(record.verdicts, columns=ALL_VERDICTS),
         provenance=record.head,
     )
+
+
+def count_rows(ranks: pd.DataFrame) -> pd.Series:
+    """How many queries each model, dataset and label set has."""
+    return ranks.groupby(["model", "dataset", "label_set"]).size()
 
 
 def list_figures(sizes: pd.Series) -> pd.DataFrame:

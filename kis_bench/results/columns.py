@@ -203,6 +203,14 @@ _PUBLISHED = (
     Column("tolerance", "float64", "how exactly it is known; 0: from printed counts", PUBLIC, True),
     Column("published_as", "string", "the model's name in the source", PUBLIC, nullable=True),
     Column("source", "string", "where it was published", PUBLIC),
+    Column(
+        "direction",
+        "string",
+        "`image-to-text` where pictures look for their texts, else empty",
+        PUBLIC,
+        nullable=True,
+        since="0.1.0",
+    ),
 )
 _METRICS = (
     MODEL,
@@ -361,7 +369,8 @@ TABLES = {
 }
 RANKS, ALL_RANKS = TABLES["ranks"].required, TABLES["ranks"].names
 VERDICTS, ALL_VERDICTS = TABLES["verdicts"].required, TABLES["verdicts"].names
-JUDGMENTS, METRICS, TIMINGS, DISTANCES, AGREEMENT, PAIRS, PUBLISHED, FUSED, TEXT_PLACES = (
+PUBLISHED, ALL_PUBLISHED = TABLES["published"].required, TABLES["published"].names
+JUDGMENTS, METRICS, TIMINGS, DISTANCES, AGREEMENT, PAIRS, FUSED, TEXT_PLACES = (
     TABLES[name].names
     for name in (
         "judgments",
@@ -370,7 +379,6 @@ JUDGMENTS, METRICS, TIMINGS, DISTANCES, AGREEMENT, PAIRS, PUBLISHED, FUSED, TEXT
         "distances",
         "agreement",
         "pairs",
-        "published",
         "fused",
         "image_to_text",
     )

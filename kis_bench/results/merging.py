@@ -55,7 +55,7 @@ MERGING_KEYS = {
     "distances": ["model", "dataset"],
     "agreement": ["model", "dataset", "kind"],
     "pairs": ["dataset", "model_a", "model_b"],
-    "published": ["dataset", "label_set", "model", "metric", "k", "source"],
+    "published": ["dataset", "label_set", "model", "metric", "k", "source", "direction"],
     "fused": ["dataset", "label_set", "method", "model_1", "model_2", "model_3"],
 }
 MOST = 20  #: problems that are shown
@@ -306,7 +306,7 @@ def once(tables: Sequence[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
     found: list[pd.DataFrame] = []
     seen: set[tuple[str, ...]] = set()
     for table in [table for table in tables if len(table)]:
-        texts = table[keys].astype(object)
+        texts = table.reindex(columns=keys).astype(object)
         own = list(texts.where(texts.notna(), "").astype(str).itertuples(index=False, name=None))
         found.append(table[[key not in seen for key in own]])
         seen |= {*own}

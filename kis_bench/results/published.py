@@ -10,13 +10,17 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.choices import IMAGE_TO_TEXT
 from kis_bench.errors import BadFile
 from kis_bench.files.csv_tables import find_unexpected_columns, read_rows
-from kis_bench.results.columns import PUBLISHED
+from kis_bench.results.columns import ALL_PUBLISHED, PUBLISHED
 
 ITEMS = "items"  #: a column that a file may have: size of the collection that was searched
-WHOLE = ("k", "n", ITEMS)
+TEXTS = "texts"  #: another: texts of the label set, with those that repeat
+DIRECTION = "direction"  #: another, which tables have: "image-to-text", or empty
+WHOLE = ("k", "n", ITEMS, TEXTS)
 NUMBER_COLUMNS = (*WHOLE, "value", "tolerance")
+OPTIONAL_COLUMNS = (ITEMS, TEXTS, DIRECTION)
 NEEDED_COLUMNS = ("dataset", "model", "metric", "value", "source")
 
 
@@ -24,7 +28,8 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
     """The rows of CSV files with the columns ``results.PUBLISHED`` that are about some datasets.
 
     ``model`` is our name of the model, ``published_as`` that of the source; ``tolerance`` says how exactly the figure
-    is known, 0 where it follows from printed counts; ``items``, which may be missing, the size of the collection.
+    is known, 0 where it follows from printed counts. Columns that may be missing: ``items``, size of the collection;
+    ``texts``, how many the label set has; ``direction``, ``image-to-text`` where pictures look for their texts.
 
     Args:
         datasets: names; or names with what a run says of each, and then rows of collections of another size are left
@@ -37,7 +42,7 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
     for file in files:
         problems: list[str] = []
         header, rows = read_rows(file, problems)
-        if wrong := find_unexpected_columns(header, tuple(PUBLISHED), (ITEMS,)):
+        if wrong := find_unexpected_columns(header, tuple(PUBLISHED), OPTIONAL_COLUMNS):
             raise BadFile(file, [*wrong, f"expected {','.join(PUBLISHED)}"])
         for line, row in rows:
             problems += [
@@ -46,6 +51,10 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
                 if not row[name].strip()
             ]
             cells: dict[str, object] = dict(row)
+            if cells.setdefault(DIRECTION, "") not in ("", IMAGE_TO_TEXT):
+                problems.append(
+                    f"line {line}: direction {row[DIRECTION]!r} is not {IMAGE_TO_TEXT}, or empty"
+                )
             for name in [name for name in NUMBER_COLUMNS if name in row]:
                 try:
                     number = float(row[name]) if row[name].strip() else None
@@ -66,7 +75,7 @@ def read_published(files: Iterable[Path], datasets: Container[str]) -> pd.DataFr
         for name in name_datasets(row, datasets)
         if as_large({**row, "dataset": name}, datasets)
     ]
-    table = pd.DataFrame(mine, columns=PUBLISHED)
+    table = pd.DataFrame(mine, columns=ALL_PUBLISHED)
     return table.astype({"k": "Int64", "n": "Int64", "value": "float64", "tolerance": "float64"})
 
 
@@ -86,7 +95,20 @@ def as_large(row: Mapping[str, object], datasets: Container[str]) -> bool:
     if row.get(ITEMS) is None or not isinstance(datasets, Mapping):
         return True
     about = datasets[row["dataset"]]
-    return not isinstance(about, Mapping) or about.get("n_items") == row[ITEMS]
+    if not isinstance(about, Mapping):
+        return True
+    known = (about.get(fact, {}).get(row["label_set"], 0) for fact in ("n_queries", "n_repeated"))
+    return about.get("n_items") == row[ITEMS] and row.get(TEXTS) in (None, sum(known))
+
+
+def select_direction(published: pd.DataFrame, direction: str = "") -> pd.DataFrame:
+    """The published figures of one direction; empty: all but those of the other."""
+    own: pd.Series = (
+        published[DIRECTION].fillna("")
+        if DIRECTION in published
+        else pd.Series("", published.index)
+    )
+    return published[own == direction]
 
 
 def comparable(
@@ -100,10 +122,10 @@ def comparable(
     it is, or whose model wasn't measured under either of its names, is left out.
 
     Args:
-        obtained: a run's table of metrics, columns ``results.METRICS``.
+        obtained: a run's table of metrics, columns ``results.METRICS``, and ``direction`` where that isn't the usual.
         repeated: dataset and label set -> texts that are queries once here, and count each time in papers.
     """
-    keys = ["dataset", "label_set", "metric", "k", "n"]
+    keys = ["dataset", "label_set", "metric", "k", "n", DIRECTION]
     rows = obtained.to_dict("records")
     known = {(*key(row, keys), str(row["model"])) for row in rows}
     for row in rows:
@@ -121,7 +143,7 @@ def comparable(
 
 def key(row: Mapping[Any, Any], names: Sequence[str]) -> tuple[str, ...]:
     """Texts as they are, numbers whatever their kind is, nothing for what is missing."""
-    cells = (row[name] for name in names)
+    cells = (row.get(name) for name in names)  # tables without a direction are of the usual one
     return tuple(
         "" if pd.isna(cell) else cell if isinstance(cell, str) else repr(float(cell))
         for cell in cells

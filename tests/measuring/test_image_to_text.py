@@ -1,6 +1,7 @@
 """Pictures that look for their texts, measured from Python: figures, tables, run folders, several vectors a picture."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,10 @@ from PIL import Image
 from kis_bench import datasets, encoders
 from kis_bench.errors import KisBenchError, NotReady, UnknownName
 from kis_bench.measuring import measure_image_to_text, measure_known_items, write_run
+from kis_bench.report.markdown import show_report
+from kis_bench.report.view import make_view
 from kis_bench.results import read_run
-from kis_bench.results.columns import TEXT_FIGURES, TEXT_PLACES
+from kis_bench.results.columns import ALL_PUBLISHED, TEXT_FIGURES, TEXT_PLACES
 from kis_bench.results.merging import merge
 from kis_bench.store import Store
 
@@ -152,3 +155,35 @@ def test_what_cannot_be_measured_is_named(toy, store):
         measure_image_to_text(encoders.load("colour-words"), toy, "long", store)
     with pytest.raises(NotReady, match="no text side"):
         measure_image_to_text(encoders.load("rgb-histogram-64"), toy, "short", store)
+
+
+def test_published_figures_stand_in_their_own_direction(toy, store, tmp_path):
+    encoder = encoders.load("colour-words")
+    both = [
+        measure_known_items(encoder, toy, "short", store),
+        measure_image_to_text(encoder, toy, "short", store),
+    ]
+    run = read_run(write_run(tmp_path / "runs", both))
+    row = (
+        "toy",
+        "short",
+        "colour-words",
+        "recall",
+        1,
+        0.01,
+        3,
+        0.0,
+        "Colours",
+        "a paper",
+        "image-to-text",
+    )
+    texts = (*row[:5], 0.6, 5, *row[7:10], None)
+    published = pd.DataFrame([row, texts], columns=ALL_PUBLISHED)
+    text = show_report(make_view(replace(run, published=published), tmp_path))
+    search, _, turned = text.partition("## Image-to-text retrieval")
+    (line,) = [one for one in search.splitlines() if "Colours" in one]
+    assert "60.0%" in line
+    (line,) = [one for one in turned.splitlines() if "Colours" in one]
+    assert "1.0%" in line
+    said = "1 published figure of **colour-words** is outside the interval of what was obtained on as many pictures"
+    assert said in turned

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from kis_bench.errors import BadFile
-from kis_bench.measuring.run import list_figures
-from kis_bench.results.columns import PUBLISHED
-from kis_bench.results.published import comparable, read_published
+from kis_bench.measuring.run import count_rows, list_figures
+from kis_bench.results.columns import ALL_PUBLISHED
+from kis_bench.results.published import comparable, read_published, select_direction
 
 FILE = Path(__file__).parents[2] / "fixtures" / "published" / "reset.csv"
 HEAD = "dataset,label_set,model,metric,k,value,n,tolerance,published_as,source\n"
@@ -14,7 +14,7 @@ HEAD = "dataset,label_set,model,metric,k,value,n,tolerance,published_as,source\n
 
 def test_the_files_of_this_repository_are_read_whole():
     table = read_published([FILE], {"reset"})
-    assert list(table.columns) == PUBLISHED
+    assert list(table.columns) == ALL_PUBLISHED
     assert table.metric.value_counts()["consistency_published"] == 34
     best = table[(table.model == "W2VVExtractor") & (table.metric == "consistency_published")].iloc[
         0
@@ -22,7 +22,7 @@ def test_the_files_of_this_repository_are_read_whole():
     assert best.value * 14_047 == pytest.approx(10_793)
     assert table.source.str.len().min() > 0
     assert len(read_published([FILE], {"openmoji"})) == 0
-    assert list(read_published([], {"reset"}).columns) == PUBLISHED
+    assert list(read_published([], {"reset"}).columns) == ALL_PUBLISHED
 
 
 def test_a_name_that_means_nothing_elsewhere_is_a_name_here(tmp_path):
@@ -65,7 +65,7 @@ def test_photos_of_somebody_else_have_no_published_figures():
     file = FILE.with_name("photos.csv")
     theirs = read_published([file], {"photos": {"n_items": 534}})
     assert len(theirs) == len(file.read_text().splitlines()) - 1
-    assert list(theirs.columns) == PUBLISHED
+    assert list(theirs.columns) == ALL_PUBLISHED
     assert len(read_published([file], {"photos": {"n_items": 535}})) == 0
     assert len(read_published([file], {"photos": {}})) == 0
 
@@ -94,8 +94,8 @@ def test_published_figures_are_kept_beside_one_of_the_same_set(change, kept):
         "value": 0.5,
         "n": 100,
     }
-    row = {**dict.fromkeys(PUBLISHED), **own, "published_as": "theirs", **change}
-    published = pd.DataFrame([row], columns=PUBLISHED).astype({"k": "Int64", "n": "Int64"})
+    row = {**dict.fromkeys(ALL_PUBLISHED), **own, "published_as": "theirs", **change}
+    published = pd.DataFrame([row], columns=ALL_PUBLISHED).astype({"k": "Int64", "n": "Int64"})
     obtained = pd.DataFrame([own]).astype({"k": "Int64"})
     assert len(comparable(published, obtained)) == kept
     assert len(comparable(published, obtained.astype({"k": "float64"}))) == kept
@@ -130,3 +130,30 @@ def test_recall_of_the_usual_test_splits_is_known(dataset, n_items, n):
         for queries, kept in ((n, 3), (n - 10, 0)):
             sizes = pd.DataFrame([cell] * queries).groupby(["model", "dataset", "label_set"]).size()
             assert len(comparable(published, list_figures(sizes))) == kept
+
+
+@pytest.mark.parametrize(
+    ("dataset", "n_items", "n_texts"), [("flickr30k", 1000, 5000), ("coco", 5000, 25_010)]
+)
+def test_recall_of_pictures_is_known_apart(dataset, n_items, n_texts):
+    """Where all texts of the test split are searched, of which some may be the same one, and by pictures only."""
+    file = FILE.with_name("openclip_texts.csv")
+    about = {"n_items": n_items, "n_queries": {"captions": n_texts - 3}}
+    assert len(read_published([file], {dataset: about})) == 0
+    about["n_repeated"] = {"captions": 3}
+    published = read_published([file], {dataset: about})
+    assert len(published) == 3 * published.model.nunique() == 21
+    assert {*published.direction} == {"image-to-text"}
+    cell = {"model": "clip-vit-b-32", "dataset": dataset, "label_set": "captions"}
+    figures = list_figures(count_rows(pd.DataFrame([cell] * n_items)))
+    assert len(comparable(published, figures)) == 0
+    assert len(comparable(published, figures.assign(direction="image-to-text"))) == 3
+    assert len(select_direction(published)) == 0
+    assert len(select_direction(published.drop(columns="direction"))) == 21
+
+
+def test_a_direction_that_nobody_knows_is_named(tmp_path):
+    file = tmp_path / "own.csv"
+    file.write_text(f"{HEAD.strip()},direction\nd,,m,recall,10,0.5,,,,a paper,text\n")
+    with pytest.raises(BadFile, match="line 2: direction 'text' is not image-to-text, or empty"):
+        read_published([file], {"d"})

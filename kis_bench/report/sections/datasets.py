@@ -29,6 +29,7 @@ from kis_bench.report.sections.published import show_published
 from kis_bench.report.sections.summary import title_combinations, title_differences
 from kis_bench.report.tables import escape
 from kis_bench.report.view import View
+from kis_bench.results.published import select_direction
 
 MOST_IN_GRID = 5  #: models
 
@@ -75,7 +76,7 @@ def show_condition(view: View, key: Key) -> list[str]:
     if key in found.annotators:
         lines += [f"#### By annotator: {shown}", "", *show_annotators(*found.annotators[key])]
     lines += show_truncations(found.rows(key))
-    others = run.published
+    others = select_direction(run.published)
     lines += show_published(
         others[(others["dataset"] == dataset) & (others["label_set"] == label_set)],
         metrics,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from kis_bench.analysis.models import look_up_figures, select_measure
-from kis_bench.metrics import MEDIAN_RANK, METRICS, MRR, RECALL, Measure, measure_words
+from kis_bench.choices import IMAGE_TO_TEXT
+from kis_bench.metrics import KNOWN, MEDIAN_RANK, METRICS, MRR, RECALL, Measure, measure_words
 from kis_bench.records import count_things
 from kis_bench.report.numbers import figure
+from kis_bench.report.sections.published import place_beside, tell_outside
 from kis_bench.report.tables import escape, table
+from kis_bench.results.published import comparable, select_direction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +41,22 @@ def show_image_to_text(run: Run) -> list[str]:
     for (dataset, label_set), own in run.text_figures.groupby(["dataset", "label_set"], sort=False):
         lines += [f"### {HEADING}: {escape(dataset)}, {escape(label_set)}", ""]
         lines += [f"{describe_asked(own)}.", "", tabulate_models(own), ""]
+        others = select_direction(run.published, IMAGE_TO_TEXT)
+        about = (others["dataset"] == dataset) & (others["label_set"] == label_set)
+        lines += show_published_texts(others[about], own, run.provenance)
     return lines
+
+
+def show_published_texts(
+    rows: pd.DataFrame, own: pd.DataFrame, provenance: Mapping[str, Any]
+) -> list[str]:
+    """Figures of others of this direction beside those measured here; nothing is tried on those that are outside."""
+    known = comparable(rows[rows["metric"].isin([*KNOWN])], own.assign(direction=IMAGE_TO_TEXT))
+    if not len(known):
+        return []
+    said, outside = place_beside(known, own)
+    told = [tell_outside(model, n, provenance, "pictures") for model, n in outside.items()]
+    return said + [line for each in told for line in (each, "")]
 
 
 def describe_asked(own: pd.DataFrame) -> str:

@@ -35,6 +35,30 @@ def show_published(
         for label_set, n in about.get("n_repeated", {}).items()
     }
     known = comparable(rows[rows["metric"].isin([*KNOWN])], metrics, repeated)
+    if not len(known):
+        return []
+    said, outside = place_beside(known, metrics)
+    sets = zip(known["dataset"], known["label_set"], strict=True)
+    for n in (repeated[one] for one in dict.fromkeys(sets) if one in repeated):
+        said += [
+            f"Of the published queries {n:,} repeat a text of their picture, and count once here.",
+            "",
+        ]
+    for model, n in outside.items():
+        said += [tell_outside(model, n, provenance), ""]
+        about = known[known["model"].eq(model) | known["published_as"].eq(model)]
+        for _, own_rows in about.groupby(["published_as", "source"], sort=False):
+            said += show_diagnosis(model, read_figures(own_rows), ranks, provenance)
+    return said
+
+
+def place_beside(known: pd.DataFrame, metrics: pd.DataFrame) -> tuple[list[str], dict[str, int]]:
+    """A table of published figures that are known to be of the same, and how many of each model are outside.
+
+    Args:
+        known: rows of ``published.csv``.
+        metrics: what was obtained.
+    """
     cells, outside = [], dict[str, int]()
     for _, row in known.iterrows():
         metric, k = str(row["metric"]), None if pd.isna(row["k"]) else int(row["k"])
@@ -58,8 +82,6 @@ def show_published(
                 count(row["n"]),
             ]
         )
-    if not cells:
-        return []
     head = [
         "model",
         "published as",
@@ -72,21 +94,10 @@ def show_published(
     ]
     sources = "; ".join(escape(source, 1000) for source in known["source"].unique())
     said = [f"Published figures, from {sources}:", "", table(head, cells, right=(3, 4, 5, 7)), ""]
-    sets = zip(known["dataset"], known["label_set"], strict=True)
-    for n in (repeated[one] for one in dict.fromkeys(sets) if one in repeated):
-        said += [
-            f"Of the published queries {n:,} repeat a text of their picture, and count once here.",
-            "",
-        ]
-    for model, n in outside.items():
-        said += [tell_outside(model, n, provenance), ""]
-        about = known[known["model"].eq(model) | known["published_as"].eq(model)]
-        for _, own_rows in about.groupby(["published_as", "source"], sort=False):
-            said += show_diagnosis(model, read_figures(own_rows), ranks, provenance)
-    return said
+    return said, outside
 
 
-def tell_outside(model: str, n: int, provenance: Mapping[str, Any]) -> str:
+def tell_outside(model: str, n: int, provenance: Mapping[str, Any], asked: str = "texts") -> str:
     """What is known of a model's run that may explain published figures outside its intervals."""
     about = provenance.get("models", {}).get(model, {})
     facts = []
@@ -99,6 +110,6 @@ def tell_outside(model: str, n: int, provenance: Mapping[str, Any]) -> str:
     known = f" Known of this run: {', '.join(facts)}." if facts else ""
     return (
         f"{count_things(n, 'published figure')} of **{escape(model)}** {'is' if n == 1 else 'are'} outside the "
-        "interval of what was obtained on as many texts, which chance doesn't explain."
+        f"interval of what was obtained on as many {asked}, which chance doesn't explain."
         f"{known} Other reasons, and how to find them: docs/reproducing.md."
     )
