@@ -366,6 +366,7 @@ class Checkpoint:
     dim: int = 0  # 0: known only once the model is loaded
     vectors_per_item: int = 1
     context_length: int | None = None  # tokens; None: not limited
+    tokenizer: str = ""  # whose tokens they are: "clip", or another; empty: not said
     parameters_m: float | None = None  # millions
     licence: str = ""
     paper: str = ""

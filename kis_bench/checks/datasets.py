@@ -56,8 +56,7 @@ from kis_bench.records import Checkpoint, Collection, count_things
 
 MOST_PAIRS = 2 * 10**9  #: of targets and images whose hashes are compared: one to two minutes
 COMPARED_BLOCK_ITEMS, BATCH_TEXTS = 1 << 16, 64
-CLIP_CONTEXT = 77
-WITHOUT_CLIPS_TOKENIZER = ("metaclip2-vit-h-14",)  #: of those that read as many tokens as CLIP
+CLIP_TOKENIZER = "clip"  #: as rows of the catalogue say it
 MOST_UNREADABLE_NAMED = 100  #: of pictures that can't be read
 UNLIMITED_MODELS = "colour-words:"  #: a source of models that read texts of any length
 
@@ -344,11 +343,7 @@ def check_contexts(subject: ExaminedDataset, models: Sequence[Checkpoint]) -> It
         row for row in known if not row.image_only and row.source != UNLIMITED_MODELS
     ]
     # By source, because a row of a user's own may have CLIP's length and another tokenizer.
-    sources = {
-        row.source
-        for row in known
-        if row.context_length == CLIP_CONTEXT and row.name not in WITHOUT_CLIPS_TOKENIZER
-    }
+    sources = {row.source for row in known if row.tokenizer == CLIP_TOKENIZER}
     clip = [row for row in chosen if row.source in sources]
     rest = [row for row in chosen if row.source not in sources]
     for rows in ([clip] if clip else []) + [

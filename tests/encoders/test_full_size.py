@@ -2,7 +2,7 @@
 
 import pytest
 
-from kis_bench.checks.datasets import CLIP_CONTEXT, WITHOUT_CLIPS_TOKENIZER
+from kis_bench.checks.datasets import CLIP_TOKENIZER
 from kis_bench.encoders.catalogue import catalogue, find
 from kis_bench.encoders.openclip.tags import find_tag, read_tags
 
@@ -51,8 +51,10 @@ def test_later_models(name):
     row, known = find(name), find_tag(*find_architecture(name))
     assert known.weights.name == LATER[name]
     assert (known.dim, known.context_length) == (row.dim, row.context_length)
-    if row.context_length == CLIP_CONTEXT:  # the check of texts takes CLIP's tokenizer for these
-        assert (known.tokenizer is None) == (name not in WITHOUT_CLIPS_TOKENIZER)
+    # The check of texts takes CLIP's tokenizer and context for these.
+    assert (known.tokenizer is None and row.context_length == 77) == (
+        row.tokenizer == CLIP_TOKENIZER
+    )
     assert row.paper
     assert row.licence
 
@@ -83,6 +85,43 @@ def check_architecture(name, architecture):
     assert tuple(image.shape) == tuple(text.shape) == (2, row.dim)
     assert context == row.context_length
     assert millions(model) == pytest.approx(row.parameters_m, abs=1)
+
+
+#: Width, layers and heads of both sides, by the makers' own configurations; megabytes of the published file.
+TINY_CLIPS = {
+    "tinyclip-vit-8m-16": ((256, 10, 4), (256, 3, 4), 93.8),
+    "tinyclip-vit-39m-16": ((512, 12, 8), (512, 6, 8), 332),
+}
+
+
+@pytest.mark.parametrize("name", TINY_CLIPS)
+def test_tiny_clips(name):
+    """The architecture has as many parameters as the file of weights holds, and gives vectors of the row's size."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    *sides, megabytes = TINY_CLIPS[name]
+    vision, text = (
+        {
+            "hidden_size": width,
+            "intermediate_size": 4 * width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+        }
+        for width, layers, heads in sides
+    )
+    row = find(name)
+    config = CLIPConfig(
+        text_config=text, vision_config={**vision, "patch_size": 16}, projection_dim=row.dim
+    )
+    with torch.device("meta"), torch.no_grad():
+        model = CLIPModel(config).eval()
+        image = model.get_image_features(pixel_values=torch.empty(2, 3, 224, 224)).pooler_output
+    assert tuple(image.shape) == (2, row.dim)
+    assert model.text_model.embeddings.position_embedding.num_embeddings == row.context_length
+    assert millions(model) == pytest.approx(row.parameters_m, abs=0.2)
+    assert 4 * millions(model) == pytest.approx(megabytes, abs=0.5)
+    assert (row.origin.kind, row.tokenizer) == ("transformers", CLIP_TOKENIZER)
 
 
 @pytest.fixture
