@@ -41,7 +41,10 @@ def show_diagnosis(
     said = f"Tried on the ranks of this run, for **{escape(model)}**. {conclude(tried)}"
     if not any(one.explains for one in tried):
         said += " `kis-bench diagnose RUN` tries more, on the stored vectors."
-    return [said, ""] + ([table(*tabulate_tried(tried, published)), ""] if tried else [])
+    if not tried:
+        return [said, ""]
+    head, rows_shown = tabulate_tried(tried, published)
+    return [said, "", table(head, rows_shown, right=range(1, len(head) - 1)), ""]
 
 
 def tabulate_tried(
