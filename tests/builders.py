@@ -16,6 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from kis_bench.results.columns import RANKS
+from kis_bench.results.figures import tabulate_text_figures
 from kis_bench.results.folder import run_of
 
 ROOT = Path(__file__).parents[1]
@@ -120,6 +121,14 @@ def make_ranks(best, worst=None, *, model="a", dataset="mine", label_set="short"
         }
     ).assign(**columns)
     return rows.reindex(columns=[*RANKS, *(name for name in columns if name not in RANKS)])
+
+
+def make_text_figures(best, *, model="a", dataset="mine", label_set="short"):
+    """Figures of image-to-text retrieval of one model whose pictures have these ranks, among 100 texts."""
+    best = np.asarray(best)
+    cell = {"model": model, "dataset": dataset, "label_set": label_set}
+    places = {"rank": best, "rank_best": best, "rank_worst": best}
+    return tabulate_text_figures(pd.DataFrame({**places, "n_texts": 100}).assign(**cell))
 
 
 def make_run(folder, *ranks, judgments=(), datasets=None, **head):

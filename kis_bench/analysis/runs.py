@@ -105,6 +105,10 @@ def compare_runs(
     chosen = [name for name in FIGURE_NAMES if measures is None or name in measures]
     remarks: list[str] = []
     comparable = same_datasets(old, new, remarks)
+    if len(old.image_to_text) and len(new.image_to_text):
+        remarks.append(
+            "image-to-text retrieval is not compared; both runs have its figures in image_to_text.csv"
+        )
     remarks += in_one_only(old, new, comparable, [name for name, other in pairs if name == other])
     figures: list[pd.DataFrame] = []
     queries: list[pd.DataFrame] = []

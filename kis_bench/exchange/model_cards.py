@@ -14,9 +14,10 @@ from kis_bench.files.whole import fill_folder
 from kis_bench.metrics import METRICS, measure_name, measure_words
 from kis_bench.results import Run
 
-#: What is evaluated, as the hub names tasks: those of judgments, and the others.
+#: What is evaluated, as the hub names tasks: judgments, queries, and pictures that look for their texts.
 SIMILARITY_TASK = ("image-feature-extraction", "Image similarity judged by people")
 SEARCH_TASK = ("text-to-image-retrieval", "Known-item search")
+TEXT_TASK = ("image-to-text-retrieval", "Image-to-text retrieval")
 
 
 def export_model_cards(run: Run, out: Path) -> list[str]:
@@ -36,7 +37,7 @@ def export_model_cards(run: Run, out: Path) -> list[str]:
         raise KisBenchError(
             f"model cards need huggingface_hub; {explain_install('transformers')}"
         ) from error
-    models = [*dict.fromkeys(run.metrics["model"])]
+    models = [*dict.fromkeys([*run.metrics["model"], *run.text_figures["model"]])]
     if not models:
         raise KisBenchError(f"{run.folder} has no figures for a model card")
     said = []
@@ -55,13 +56,17 @@ def list_results(run: Run, model: str) -> list[Any]:
 
     shown = {each for one in METRICS if one.heading for each in one.measures(few=True)}
     found = []
-    rows: Any = run.metrics[run.metrics["model"] == model].itertuples(index=False)
-    for row in rows:
+    rows: Any = [
+        (task, row)
+        for task, table in ((None, run.metrics), (TEXT_TASK, run.text_figures))
+        for row in table[table["model"] == model].itertuples(index=False)
+    ]
+    for turned, row in rows:
         k = None if pd.isna(row.k) else int(row.k)
         if (row.metric, k) not in shown or not math.isfinite(row.value):
             continue
         searched = isinstance(row.label_set, str) and bool(row.label_set)
-        task, task_name = SEARCH_TASK if searched else SIMILARITY_TASK
+        task, task_name = turned or (SEARCH_TASK if searched else SIMILARITY_TASK)
         about = run.provenance.get("datasets", {}).get(row.dataset, {})
         counted = {"n": int(row.n), "ci_low": float(row.ci_low), "ci_high": float(row.ci_high)}
         found.append(

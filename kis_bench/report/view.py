@@ -119,13 +119,16 @@ def _without_names(run: Run) -> Run:
             item_id=_number(ranks["item_id"]),
             top_item_ids=pd.Series([()] * len(ranks), ranks.index),
         )
+    turned = run.image_to_text
+    if len(turned):
+        turned = turned.assign(item_id=_number(turned["item_id"]))
     if len(judgments):
         judgments = judgments.assign(user_id=_number(judgments["user_id"]), target_item=None)
     if len(agreement):
         of_people = agreement["part"] == "without participant"
         people = _number(agreement["group"])
         agreement = agreement.assign(group=people.where(of_people, agreement["group"]))
-    return replace(run, ranks=ranks, judgments=judgments, agreement=agreement)
+    return replace(run, ranks=ranks, image_to_text=turned, judgments=judgments, agreement=agreement)
 
 
 def _number(names: pd.Series) -> pd.Series:

@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from builders import call_cli, make_ranks, make_run
+from builders import call_cli, make_ranks, make_run, make_text_figures
 
 from kis_bench.errors import KisBenchError
 from kis_bench.exchange.model_cards import export_model_cards
@@ -43,6 +43,18 @@ def test_the_hub_reads_what_the_run_has(run, tmp_path):
         assert results["mrr"].dataset_type == "yes"
         assert results["mrr"].task_type == "text-to-image-retrieval"
         assert results["mrr"].dataset_args == {"n_items": 10_000, "fingerprint": "yes"}
+
+
+def test_the_other_direction_is_another_task(run, tmp_path):
+    turned = make_text_figures([1, 1, 8], model="b", dataset="yes", label_set="null")
+    export_model_cards(replace(run, text_figures=turned), tmp_path / "out")
+    results = hub.ModelCard.load(tmp_path / "out" / "b.md").data.eval_results
+    found = {one.task_type: one for one in results if one.metric_type == "recall@1"}
+    assert {*found} == {"text-to-image-retrieval", "image-to-text-retrieval"}
+    assert found["image-to-text-retrieval"].metric_value == 2 / 3
+    assert found["text-to-image-retrieval"].metric_value == 0
+    alone = replace(run, metrics=run.metrics[:0], text_figures=turned)
+    assert export_model_cards(alone, tmp_path / "alone") == ["b: b.md"]
 
 
 def test_the_command_writes_beside_the_run(run, tmp_path):

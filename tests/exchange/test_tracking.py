@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import call_cli, make_ranks, make_run, run_pytest
+from builders import call_cli, make_ranks, make_run, make_text_figures, run_pytest
 
 from kis_bench.choices import TRACKERS
 from kis_bench.errors import KisBenchError
@@ -38,6 +38,15 @@ def test_each_figure_has_a_name_that_all_trackers_take(run):
     assert first.facts["git/dirty"] == "false"
     assert first.facts["model/key"] == "a-fp32"
     assert first.facts["dataset/mine/n_items"] == "10000"
+
+
+def test_the_other_direction_has_names_of_its_own(run):
+    plain, _ = list_tracked(run)
+    turned = make_text_figures([1, 1, 8], model="a")
+    first, second = list_tracked(replace(run, text_figures=turned))
+    assert first.figures["mine/short/image-to-text/recall_at_1"] == 2 / 3
+    assert {**first.figures, **plain.figures} == first.figures
+    assert not any("image-to-text" in name for name in second.figures)
 
 
 def test_what_is_no_number_is_left_out(run):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from kis_bench import datasets, encoders
+from kis_bench.analysis.runs import compare_runs
 from kis_bench.errors import KisBenchError, NotReady, UnknownName
 from kis_bench.measuring import measure_image_to_text, measure_known_items, write_run
 from kis_bench.report.markdown import show_report
@@ -125,6 +126,12 @@ def test_a_run_keeps_both_directions_apart(toy, store, tmp_path):
     pd.testing.assert_frame_equal(run.image_to_text, both[1].to_frame(), check_dtype=False)
     pd.testing.assert_frame_equal(run.text_figures, both[1].metrics)
     assert "image_to_text: 3" in repr(run)
+    assert not any("image-to-text" in said for said in compare_runs(alone, run).remarks)
+    (said,) = compare_runs(run, run).remarks
+    assert said.startswith("image-to-text retrieval is not compared")
+    turned = read_run(write_run(tmp_path / "runs", both[1]))
+    with pytest.raises(KisBenchError, match="nothing|common"):
+        compare_runs(turned, turned)
     with pytest.raises(KisBenchError, match="toy, short, image-to-text twice"):
         write_run(tmp_path / "runs", [both[1], both[1]])
 
@@ -187,3 +194,10 @@ def test_published_figures_stand_in_their_own_direction(toy, store, tmp_path):
     assert "1.0%" in line
     said = "1 published figure of **colour-words** is outside the interval of what was obtained on as many pictures"
     assert said in turned
+
+
+def test_a_private_view_names_no_picture(toy, store, tmp_path):
+    encoder = encoders.load("colour-words")
+    found = measure_image_to_text(encoder, toy, "short", store, privacy=True)
+    run = read_run(write_run(tmp_path / "runs", found, privacy=True))
+    assert make_view(run, tmp_path).run.image_to_text["item_id"].tolist() == ["0", "1", "2"]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kis_bench.choices import IMAGE_TO_TEXT
 from kis_bench.errors import KisBenchError
 from kis_bench.metrics import measure_name
 from kis_bench.results import Run
@@ -21,14 +22,17 @@ class TrackedModel:
     """One model of a run."""
 
     model: str
-    figures: Mapping[str, float]  # as "DATASET/LABEL SET/recall_at_10"; undefined ones are left out
+    #: As "DATASET/LABEL SET/recall_at_10", of the other direction "DATASET/LABEL SET/image-to-text/recall_at_10";
+    #: undefined ones are left out.
+    figures: Mapping[str, float]
     facts: Mapping[str, str]  # of model, datasets, versions and commit
 
 
 def list_tracked(run: Run) -> list[TrackedModel]:
     """The models of a run in its order."""
     shared = describe_run(run.provenance)
-    models = dict.fromkeys([*run.metrics["model"], *run.provenance.get("models", {})])
+    measured = (*run.metrics["model"], *run.text_figures["model"])
+    models = dict.fromkeys([*measured, *run.provenance.get("models", {})])
     return [
         TrackedModel(
             model,
@@ -48,11 +52,19 @@ def name_figures(run: Run, model: str) -> dict[str, float]:
         KisBenchError: two names are the same once what trackers refuse is replaced.
     """
     found: dict[str, float] = {}
-    table = run.metrics[run.metrics["model"] == model]
-    rows: Any = table.itertuples(index=False)
-    for row in rows:
+    tables = (("", run.metrics), (IMAGE_TO_TEXT, run.text_figures))
+    rows: Any = [
+        (direction, row)
+        for direction, table in tables
+        for row in table[table["model"] == model].itertuples(index=False)
+    ]
+    for direction, row in rows:
         measure = measure_name(row.metric, row.k).replace("@", "_at_")
-        place = [row.dataset, *([row.label_set] if isinstance(row.label_set, str) else [])]
+        place = [
+            row.dataset,
+            *([row.label_set] if isinstance(row.label_set, str) else []),
+            direction,
+        ]
         parts = [part for part in (*place, measure) if part]
         name = "/".join(REFUSED_LETTERS.sub("_", str(part)).replace("/", "_") for part in parts)
         for ending, value in (("", row.value), ("_ci_low", row.ci_low), ("_ci_high", row.ci_high)):
