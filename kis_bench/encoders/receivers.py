@@ -17,16 +17,21 @@ def find_receiver(checkpoint: Checkpoint) -> Receiver | None:
     return None if find is None else find(checkpoint)
 
 
-def require_private(checkpoint: Checkpoint) -> None:
+def require_private(model: Any) -> None:
     """Returns if a model may be used under privacy.
+
+    Args:
+        model: a checkpoint, or an encoder.
 
     Raises:
         NotReady: it would send pictures and texts to a service, and nobody said that it may.
     """
-    receiver = find_receiver(checkpoint)
+    row = getattr(model, "checkpoint", model)
+    is_row = isinstance(row, Checkpoint)
+    receiver = find_receiver(row) if is_row else getattr(model, "receiver", None)
     if receiver is not None and not receiver.under_privacy:
         raise NotReady(
-            f"model {checkpoint.name}",
+            f"model {row.name}",
             f"{receiver.describe()}, which {spell_option('privacy')} forbids",
             "If they may go there all the same, write under_privacy=yes into its URL",
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.receivers import require_private
 from kis_bench.errors import BadVector, KisBenchError
 from kis_bench.ranking.engines import MakeEngine, find_engine
 from kis_bench.ranking.unit_vectors import require_unit_vectors
@@ -16,8 +17,11 @@ from kis_bench.records import Collection, Dataset, Embeddings, Query, Vectors
 from kis_bench.store import Store
 
 
-def check_arguments(encoder: object, dataset: object, store: object) -> None:
-    """Raises KisBenchError where one of them is something else, and says where to get the right one."""
+def check_arguments(encoder: object, dataset: object, store: object, *, privacy: bool) -> None:
+    """Raises KisBenchError where one of them is something else, and says where to get the right one.
+
+    Under privacy also where the encoder would send pictures to a service that may not have them.
+    """
     wanted = (
         ("encoder", encoder, (LazyEncoder, Encoder), 'kis_bench.encoders.load("NAME")'),
         ("dataset", dataset, Dataset, 'kis_bench.datasets.load("NAME")'),
@@ -26,6 +30,8 @@ def check_arguments(encoder: object, dataset: object, store: object) -> None:
     for name, given, kinds, remedy in wanted:
         if isinstance(given, type) or not isinstance(given, kinds):
             raise KisBenchError(f"{name} is {describe(given)}; {remedy} gives one")
+    if privacy:
+        require_private(encoder)
 
 
 def require_engine(engine: str | MakeEngine) -> MakeEngine:

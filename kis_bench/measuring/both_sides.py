@@ -31,12 +31,13 @@ def embed_both_sides(
     *,
     queries: Sequence[Query] | None,
     batch_size: int | None,
+    privacy: bool,
 ) -> BothSides:
     """Takes vectors from the store, which then has those that it lacked.
 
     Arguments and errors are those of `kis_bench.measuring.measure_known_items`.
     """
-    check_arguments(encoder, dataset, store)
+    check_arguments(encoder, dataset, store, privacy=privacy)
     chosen = tuple(dataset.queries(label_set) if queries is None else queries)
     check_targets(chosen, dataset)
     if getattr(encoder, "image_only", False):

@@ -110,7 +110,7 @@ def measure_image_similarity(
         KisBenchError: an argument of another type, a dataset without triplets or judgments, a store that can't be
             read or written, an encoder that failed.
     """
-    check_arguments(encoder, dataset, store)
+    check_arguments(encoder, dataset, store, privacy=privacy)
     if not len(dataset.collection):
         raise NotReady(
             f"dataset {dataset.name}",

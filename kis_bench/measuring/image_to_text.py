@@ -97,7 +97,14 @@ def measure_image_to_text(
     """
     make_engine, steps = require_engine(engine), steps or Steps()
     sides = embed_both_sides(
-        encoder, dataset, label_set, store, steps, queries=queries, batch_size=batch_size
+        encoder,
+        dataset,
+        label_set,
+        store,
+        steps,
+        queries=queries,
+        batch_size=batch_size,
+        privacy=privacy,
     )
     owners = find_target_positions(dataset.collection, sides.queries)
     n = len({item for some in owners for item in some})

@@ -131,7 +131,7 @@ def measure_known_items(
 
     Raises:
         UnknownName: the dataset has no such label set.
-        NotReady: the encoder has no text side.
+        NotReady: the encoder has no text side, or is a service that may not have what is private.
         BadVector: the encoder returned NaN, infinity or a vector that isn't of unit length.
         BadFile: an image can't be read.
         KisBenchError: an argument of another type, a query whose target isn't in the collection, an engine that
@@ -144,7 +144,14 @@ def measure_known_items(
         else near_duplicates
     )
     chosen, items, texts = embed_both_sides(
-        encoder, dataset, label_set, store, steps, queries=queries, batch_size=batch_size
+        encoder,
+        dataset,
+        label_set,
+        store,
+        steps,
+        queries=queries,
+        batch_size=batch_size,
+        privacy=privacy,
     )
     collection, n, about = dataset.collection, len(chosen), (encoder, dataset, label_set)
     own = encoder.name if alike.method == "cosine" else ""  # else they are the same for all models

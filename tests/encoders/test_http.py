@@ -431,6 +431,17 @@ def test_services_are_for_private_pictures_only_with_a_yes():
     require_private(encoders.find("demo"))
 
 
+def test_measuring_under_privacy_sends_nothing(service, mine, tmp_path):
+    store, remote = Store(tmp_path / "store"), load(service.source())
+    asked = len(service.log)
+    for encoder in (remote, LazyEncoder(encoders.find(service.source()))):
+        with pytest.raises(NotReady, match="which --kis-privacy forbids"):
+            measure_known_items(encoder, mine, "short", store, privacy=True)
+    assert len(service.log) == asked
+    allowed = load(service.source(under_privacy="yes"))
+    measure_known_items(allowed, mine, "short", store, privacy=True)
+
+
 def test_names_and_what_is_public_hold_no_address():
     row = encoders.find(ELSEWHERE)
     assert row.name == "http.org.clip"

@@ -49,7 +49,8 @@ class HttpEncoder:
     device, precision = "service", None
 
     def __init__(self, checkpoint: Checkpoint, service: Service, key: str) -> None:
-        self.name, self.key, self.service = checkpoint.name, key, service
+        self.name, self.key = checkpoint.name, key
+        self.service = self.receiver = service
         self.image_only = checkpoint.image_only
         self.form = FORMS[service.form]
         self.client = Client(service, checkpoint.name)
