@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from kis_bench.datasets.found import NO_IMAGE, SPECIAL_FILES
-from kis_bench.files.picture_formats import AVIF_SUFFIXES, HEIF_SUFFIXES
+from kis_bench.files.picture_formats import AVIF_SUFFIXES, HEIF_SUFFIXES, JXL_SUFFIXES
 from kis_bench.records import count_things
 
 #: Pictures that aren't read; convert them.
@@ -54,7 +54,8 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
     photos, packed = (
         ", ".join(filter(some.fullmatch, left_out)) for some in (PHOTO_FILES, PACKED_FILES)
     )
-    extra = ", ".join(kind for kind in left_out if kind in (*AVIF_SUFFIXES, *HEIF_SUFFIXES))
+    readable = (*AVIF_SUFFIXES, *HEIF_SUFFIXES, *JXL_SUFFIXES)
+    extra = ", ".join(kind for kind in left_out if kind in readable)
     read = f', or install the extra "photos", which reads {extra}' if extra else ""
     mend = [f"convert {photos} to JPEG{read}"] if photos else []
     mend += ["replace unreadable pictures"] if UNREADABLE_PICTURES in left_out else []

@@ -19,11 +19,12 @@ from PIL import Image, features
 
 from kis_bench.choices import LIMIT_VARIABLE, MOST_PIXELS
 from kis_bench.errors import explain_install, spell_option
+from kis_bench.files.jxl_headers import JXL_CODESTREAM, JXL_CONTAINER, read_jxl_header
 from kis_bench.files.whole import open_regular
 from kis_bench.records import Picture
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")  #: of the last, the first picture
-AVIF_SUFFIXES, HEIF_SUFFIXES = (".avif",), (".heic", ".heif", ".hif")
+AVIF_SUFFIXES, HEIF_SUFFIXES, JXL_SUFFIXES = (".avif",), (".heic", ".heif", ".hif"), (".jxl",)
 HEAD_BYTES = 64  #: by which a format is known
 PNG_MARK, PNG_TEXTS = b"\x89PNG\r\n\x1a\n", (b"tEXt", b"zTXt", b"iTXt")
 AVIF_BRANDS = (b"avif", b"avis")
@@ -40,6 +41,25 @@ def open_heif(stream: IO[bytes]) -> Image.Image:
         raise ValueError(f"HEIC; {explain_install('photos')}") from error
     opener: Opener = HeifImageFile
     return opener(stream)
+
+
+def open_jxl(stream: IO[bytes]) -> Image.Image:
+    """Opens a JPEG XL, which its plugin decodes at once: what is too large is refused before."""
+    content = stream.read()
+    size, orientation = read_jxl_header(content)
+    limit_pixels(size)
+    try:
+        from pillow_jxl.JpegXLImagePlugin import JXLImageFile
+    except ImportError as error:
+        raise ValueError(f"JPEG XL; {explain_install('photos')}") from error
+    try:
+        image: Image.Image = JXLImageFile(io.BytesIO(content))
+    except RuntimeError as error:  # whose message is about building the decoder
+        raise ValueError("a JPEG XL that is cut off or damaged") from error
+    is_jpeg = getattr(image, "jpeg", False)  # one that was packed comes as it was before, unturned
+    if orientation != 1 and not is_jpeg:
+        image.info.pop("exif", None)  # which would turn it again
+    return image
 
 
 def has_avif() -> bool:
@@ -70,6 +90,7 @@ OPENERS: dict[str, Opener] = {
     "TIFF": partial(open_with, "TiffImagePlugin.TiffImageFile"),
     "AVIF": open_avif,
     "HEIF": open_heif,
+    "JXL": open_jxl,
 }
 FIRST_BYTES = {
     b"\xff\xd8\xff": "JPEG",
@@ -79,18 +100,22 @@ FIRST_BYTES = {
     b"BM": "BMP",
     b"II": "TIFF",
     b"MM": "TIFF",
+    JXL_CODESTREAM: "JXL",
+    JXL_CONTAINER: "JXL",
 }
 
 
-def list_suffixes(*, avif: bool, heif: bool) -> frozenset[str]:
+def list_suffixes(*, avif: bool, heif: bool, jxl: bool = False) -> frozenset[str]:
     """The suffixes of files that are read as pictures, given which decoders are installed."""
     usual = (*JPEG_SUFFIXES, ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-    return frozenset((*usual, *(AVIF_SUFFIXES if avif else ()), *(HEIF_SUFFIXES if heif else ())))
+    optional = ((avif, AVIF_SUFFIXES), (heif, HEIF_SUFFIXES), (jxl, JXL_SUFFIXES))
+    return frozenset((*usual, *(suffix for here, own in optional if here for suffix in own)))
 
 
 IMAGE_SUFFIXES = list_suffixes(
     avif=has_avif(),
     heif=importlib.util.find_spec("pillow_heif") is not None,
+    jxl=importlib.util.find_spec("pillow_jxl") is not None,
 )
 
 

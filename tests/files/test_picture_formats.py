@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from kis_bench.errors import BadFile
 from kis_bench.files.images import find_fault, read_image
+from kis_bench.files.jxl_headers import JXL_CONTAINER, read_jxl_header
 from kis_bench.files.picture_formats import find_format, list_suffixes, set_pixel_limit
 
 
@@ -144,10 +145,99 @@ def test_deep_grey_of_heic_is_scaled(tmp_path):
     assert np.abs(read.astype(int) - (grey >> 8)).mean() < 4
 
 
+def save_jxl(folder, image, **settings):
+    pytest.importorskip("pillow_jxl")
+    image.save(folder / "a.jxl", "JXL", lossless=True, **settings)
+    return folder / "a.jxl"
+
+
+@pytest.mark.parametrize("container", [False, True])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jxl_is_turned_as_its_exif_says_where_the_codestream_says_nothing(
+    tmp_path, orientation, container
+):
+    exif = make_exif(orientation)
+    file = save_jxl(tmp_path, four_colours(), exif=exif.tobytes(), use_container=container)
+    assert read_jxl_header(file.read_bytes()) == ((96, 64), 1)
+    four_colours().save(tmp_path / "a.png", exif=exif)
+    wanted = ImageOps.exif_transpose(Image.open(tmp_path / "a.png"))
+    assert measure_difference(read_image(file), wanted) == 0
+
+
+def split_boxes(content):
+    """(kind, bytes with head) of each box of a container."""
+    at = 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "big") or len(content) - at
+        yield content[at + 4 : at + 8], content[at : at + size]
+        at += size
+
+
+@pytest.mark.parametrize("kept", ["packed JPEG", "without EXIF", "with open EXIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jxl_of_a_jpeg_is_turned_once(tmp_path, orientation, kept):
+    """Whose codestream is turned: the JPEG comes back as it was; without what that takes, pixels come upright."""
+    pytest.importorskip("pillow_jxl")
+    exif = make_exif(orientation)
+    four_colours().save(tmp_path / "a.jpg", quality=95, exif=exif)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how a JPEG is packed
+        Image.open(tmp_path / "a.jpg").save(tmp_path / "a.jxl")
+    content = (tmp_path / "a.jxl").read_bytes()
+    assert read_jxl_header(content) == ((96, 64), orientation)
+    if kept != "packed JPEG":
+        parts = [part for kind, part in split_boxes(content) if kind not in (b"jbrd", b"brob")]
+        if kept == "with open EXIF":
+            tiff = exif.tobytes().removeprefix(b"Exif\0\0")
+            box = struct.pack(">I", len(tiff) + 12) + b"Exif" + bytes(4) + tiff
+            parts.insert(2, box)
+        (tmp_path / "a.jxl").write_bytes(b"".join(parts))
+    wanted = ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg"))
+    assert measure_difference(read_image(tmp_path / "a.jxl"), wanted) < 4
+
+
+def test_jxl_is_laid_on_white_scaled_or_refused_as_other_formats_are(tmp_path):
+    clear = save_jxl(tmp_path, Image.new("RGBA", (8, 8), (255, 0, 0, 0)))
+    assert read_image(clear).getpixel((3, 3)) == (255, 255, 255)
+    grey = np.tile(np.arange(0, 65536, 1024, dtype=np.uint16), (64, 1))
+    read = np.asarray(read_image(save_jxl(tmp_path, Image.fromarray(grey))))[..., 1]
+    np.testing.assert_array_equal(read, grey >> 8)
+    light = save_jxl(tmp_path, Image.fromarray(np.ones((8, 8), np.float32)))
+    assert "mode F has no defined white" in find_fault(light)
+
+
+def test_jxl_that_is_cut_or_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    file = save_jxl(tmp_path, four_colours())
+    whole = file.read_bytes()
+    assert measure_difference(read_image(file, least_side=8), four_colours()) == 0  # not scaled
+    file.write_bytes(whole[: len(whole) // 2])
+    assert find_fault(file) == "a JPEG XL that is cut off or damaged"
+    file.write_bytes(whole[:3])
+    assert find_fault(file) == "it ends within its header"
+    file.write_bytes(JXL_CONTAINER)
+    assert find_fault(file) == "JPEG XL without a codestream"
+    file.write_bytes(whole)
+    take_back = set_pixel_limit(96 * 64 - 1)
+    monkeypatch.setitem(__import__("sys").modules, "pillow_jxl.JpegXLImagePlugin", None)
+    try:
+        assert "96 x 64 = 6,144 pixels, and the limit is 6,143" in find_fault(file)
+    finally:
+        take_back()
+    assert "JPEG XL; " in find_fault(file)
+    assert "[photos]" in find_fault(file)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (256, 256), (40, 40), (64, 48), (100, 50), (1, 700)])
+def test_sizes_of_jxl_are_read_from_their_header(tmp_path, size):
+    file = save_jxl(tmp_path, Image.new("RGB", size, "red"))
+    assert read_jxl_header(file.read_bytes()) == (size, 1)
+
+
 def test_suffixes_follow_what_is_installed():
     assert {".jpg", ".png"} <= list_suffixes(avif=False, heif=False)
     assert list_suffixes(avif=True, heif=False) - list_suffixes(avif=False, heif=False) == {".avif"}
     assert {".heic", ".heif", ".hif"} <= list_suffixes(avif=False, heif=True)
+    assert ".jxl" in list_suffixes(avif=False, heif=False, jxl=True)
 
 
 @pytest.mark.parametrize(
