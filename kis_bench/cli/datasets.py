@@ -135,7 +135,7 @@ def add_dataset_commands(commands: Commands) -> None:
         "tasks",
         type=Path,
         metavar="TASKS",
-        help="JSON of the VBS archive, or a template or run of DRES",
+        help="JSON of the VBS archive, a template or run of DRES, or tasks.csv or tasks.db of 2018 to 2020",
     )
     add_dataset(tasks, "the collection that the tasks are about")
     tasks.add_argument(
@@ -143,6 +143,13 @@ def add_dataset_commands(commands: Commands) -> None:
         type=Path,
         metavar="FILE",
         help="the label file to write (default: labels-TASKS.csv in the dataset folder)",
+    )
+    tasks.add_argument(
+        "--fps",
+        type=Path,
+        metavar="FILE",
+        help="frames a second of videos, for tasks of 2018 to 2020: a table with the columns video,fps, or "
+        "the archive's list of tasks (default: as V3C's tables msb/ tell)",
     )
     saves = add_command(
         kinds,
@@ -303,6 +310,7 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
 def import_vbs(arguments: argparse.Namespace) -> int:
     """Makes a label file, one label set a stage, of textual known-item tasks of the Video Browser Showdown."""
     from kis_bench.exchange.vbs.label_files import import_tasks
+    from kis_bench.exchange.vbs.played_tasks import make_rate_finder
 
     row = datasets.resolve(read_dataset_row(arguments))
     out = arguments.out or (row.folder and row.folder / f"labels-{arguments.tasks.stem}.csv")
@@ -311,7 +319,9 @@ def import_vbs(arguments: argparse.Namespace) -> int:
             f"dataset {row.name} has no folder here; give DATASET=FOLDER, or --out FILE"
         )
     dataset = load_chosen_dataset(arguments)
-    for remark in import_tasks(arguments.tasks, dataset.collection, out, dataset.all_queries):
+    find_rate = make_rate_finder(arguments.fps, row.folder)
+    queries = dataset.all_queries
+    for remark in import_tasks(arguments.tasks, dataset.collection, out, queries, find_rate):
         print(remark)
     return 0
 

@@ -30,14 +30,33 @@ def read_shot_times(root: Path, videos: Iterable[str]) -> dict[tuple[str, int], 
     return found
 
 
-def read_middles(file: Path) -> list[float]:
+def read_frame_rate(root: Path, video: str) -> float | None:
+    """Frames a second of a video, by the beginning of its last shot; None where no file tells it. Raises BadFile."""
+    file = root / "msb" / f"{video}.tsv"
+    found = None
+    for line, row in enumerate(read_boundary_rows(file), start=2) if file.is_file() else ():
+        for edge in ("end", "start"):
+            try:
+                frame, time_s = float(row[f"{edge}frame"]), float(row[f"{edge}time"])
+            except (KeyError, TypeError, ValueError) as error:
+                said = f"line {line}: V3C has {', '.join(BOUNDARY_COLUMNS)}, in frames and seconds"
+                raise BadFile(file, [said]) from error
+            if frame > 0 and time_s > 0:
+                found = frame / time_s
+    return found
+
+
+def read_boundary_rows(file: Path) -> list[dict[str, str]]:
     try:
         with file.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
+            return list(csv.DictReader(stream, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadFile(file, [f"not a readable table: {error}"]) from error
+
+
+def read_middles(file: Path) -> list[float]:
     found, problems = [], []
-    for line, row in enumerate(rows, start=2):
+    for line, row in enumerate(read_boundary_rows(file), start=2):
         try:
             found.append((float(row["starttime"]) + float(row["endtime"])) / 2)
         except (KeyError, TypeError, ValueError):

@@ -16,7 +16,8 @@ from kis_bench.datasets.label_formats.label_files import read_labels
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.vbs import tasks as vbs_tasks
 from kis_bench.exchange.vbs.label_files import import_tasks, make_label_rows, write_labels
-from kis_bench.exchange.vbs.tasks import Task, read_tasks
+from kis_bench.exchange.vbs.slips import Task
+from kis_bench.exchange.vbs.tasks import read_tasks
 from kis_bench.measuring.known_items import rank_queries
 from kis_bench.measuring.wider_sets import find_wider_sets
 from kis_bench.records import Collection, Embeddings

@@ -14,7 +14,9 @@ from pathlib import Path
 from kis_bench.datasets.label_formats.label_files import LONG_FORM, RANGE_COLUMNS
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.exchange.vbs.image_targets import ImageTarget, make_image_finder
-from kis_bench.exchange.vbs.tasks import Task, make_remarks, read_tasks
+from kis_bench.exchange.vbs.played_tasks import FindRate
+from kis_bench.exchange.vbs.slips import Task, make_remarks
+from kis_bench.exchange.vbs.tasks import read_tasks
 from kis_bench.files.text import list_first_names
 from kis_bench.files.whole import write_whole
 from kis_bench.records import Collection, Query
@@ -181,19 +183,24 @@ def write_labels(file: Path, rows: Sequence[LabelRow]) -> None:
 
 
 def import_tasks(
-    tasks_file: Path, collection: Collection, out: Path, known: Iterable[Query] = ()
+    tasks_file: Path,
+    collection: Collection,
+    out: Path,
+    known: Iterable[Query] = (),
+    find_rate: FindRate = lambda video: None,
 ) -> list[str]:
     """Writes a label file for a collection from a file of tasks; gives remarks, the first on what was written.
 
     Args:
         known: the queries that the dataset has already.
+        find_rate: tells the frames a second of a video, as `read_tasks` needs for some files.
 
     Raises:
         BadFile: as `read_tasks`, or there is no textual known-item task.
         KisBenchError: as `make_label_rows` and `write_labels`, or the dataset has queries
             of these names in these label sets.
     """
-    tasks, said = read_tasks(tasks_file)
+    tasks, said = read_tasks(tasks_file, find_rate)
     if not tasks:
         raise BadFile(tasks_file, ["there are no textual known-item tasks", *said])
     rows, more = make_label_rows(tasks, collection)

@@ -1,6 +1,7 @@
-"""Textual known-item tasks of the Video Browser Showdown, as its archive and its server DRES write them.
+"""Textual known-item tasks of the Video Browser Showdown, as its archive and its servers write them.
 
-Three kinds of JSON are known by their keys; whatever else a file holds is not looked at:
+Three kinds of JSON are known by their keys, beside the older forms of `played_tasks`; whatever else a file holds is not
+looked at:
 
 - the archive's aggregate, a list of ``{query_name, hints: [text, ...], answer, videorange: {start, end}, fps}``, in ms;
 - DRES 2: ``template.tasks`` of a run, or ``tasks`` of a template, with ``{name, taskType, targets, hints}`` each;
@@ -16,54 +17,61 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kis_bench.errors import BadFile
 from kis_bench.exchange.vbs.clocks import FPS, MILLISECONDS, SECONDS, UNIT, make_clock
-from kis_bench.exchange.vbs.image_targets import ImageTarget, aims_at_images, take_images
+from kis_bench.exchange.vbs.image_targets import aims_at_images, take_images
 from kis_bench.exchange.vbs.json_values import HINT, LIST, TEXT_NOT_BLANK, Place
+from kis_bench.exchange.vbs.played_tasks import (
+    ASK_FOR_RATES,
+    TEXTS,
+    FindRate,
+    find_played_tasks,
+    name_played_kind,
+    take_played_parts,
+)
+from kis_bench.exchange.vbs.slips import Task, find_oddities, make_remarks, mend_known_slips
 from kis_bench.files.encodings import decode
+from kis_bench.files.text import list_first_names
 
-SHAPES = "a list of {query_name, hints, answer, videorange}, or DRES' tasks, on top or in template or description"
+SHAPES = (
+    "a list of {query_name, hints, answer, videorange}, DRES' tasks, on top or in template or description, "
+    "or the Showdown's own tasks.csv or tasks.db of 2018 to 2020"
+)
 TARGETS, HINTS = (
     {"MEDIA_ITEM_TEMPORAL_RANGE", "VideoSegmentTarget"},
     {"TEXT", "TextHint", "EMPTY"},
 )  #: DRES 2 and 1
 LARGEST_FILE_BYTES = 2**26
-#: Task, video, start and end in s as the archive's list has them -> frame and rate in the file that it was played from.
-ERRATA = {("Textual2019-13", "03439", 30.0, 320.24): (7507, 25)}
-LONG_S = 120.0  #: segments of the Showdown last about 20 s
+MOST_VIDEOS = 20  #: videos
+#: The key of a task's name; what reads a task; what tells the kind of one that is none of textual search.
+TaskForm = tuple[str, Callable[[Place], list[Task]], Callable[[Any], str | None]]
 
 
-@dataclass(frozen=True)
-class Task:
-    """A segment of a video, or images any of which will do, and the texts by which it was to be found."""
-
-    name: str
-    video: str  # "" where images were meant, as for its range
-    start_s: float  # seconds within the video
-    end_s: float
-    hints: tuple[str, ...]  # in the order of their start; "" where a stage is blank
-    fps: float | None  # frames per second of the video, where the file tells
-    images: tuple[ImageTarget, ...] = ()
-
-
-def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
+def read_tasks(
+    file: Path, find_rate: FindRate = lambda video: None
+) -> tuple[list[Task], list[str]]:
     """The textual known-item tasks of a file, and remarks on them and on the tasks of other kinds.
 
     Hints that are blank, or say the same as the one before, keep their place, so that a stage's number tells when it
     was shown. Where different videos have the same single hint, it describes none of them and such tasks are left out:
     in conversational search it only tells people to ask.
 
+    Args:
+        find_rate: tells the frames a second of a video, for files that count in frames and don't.
+
     Raises:
         BadFile: it is of no known shape, or tasks have problems; all of them are named.
     """
     problems: list[str] = []
-    content = parse_json(file, problems)
+    text = read_text(file, problems)
+    played = find_played_tasks(text)
+    content = parse_json(file, text, problems) if played is None else {"tasks": played}
     holders = (
         [content.get(key) for key in ("template", "description")]
         if isinstance(content, dict)
@@ -73,7 +81,14 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
     listed = holder.get("tasks") if isinstance(holder, dict) else holder
     if not isinstance(listed, list) or not listed:
         raise BadFile(file, [*problems, f"there are no tasks; give {SHAPES}"])
-    key, read = ("query_name", read_archive_task) if listed is content else ("name", read_dres_task)
+    unrated: list[str] = []
+    forms: dict[str, TaskForm] = {
+        "archive": ("query_name", read_archive_task, lambda found: None),
+        "DRES": ("name", read_dres_task, name_other_kind),
+        "played": ("name", partial(read_played_task, find_rate, unrated), name_played_kind),
+    }
+    form = "played" if played is not None else "archive" if listed is content else "DRES"
+    key, read, name_kind = forms[form]
     tasks: list[Task] = []
     others: Counter[str] = Counter()
     first: dict[str, int] = {}
@@ -81,12 +96,16 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
         name = found.get(key) if isinstance(found, dict) else None
         name = name.strip() if isinstance(name, str) else ""
         place = f"task {number} ({name[:80]!r})" if name else f"task {number}"
-        if read is read_dres_task and (kind := name_other_kind(found)) is not None:
+        if (kind := name_kind(found)) is not None:
             others[kind] += 1
             continue
         if name and first.setdefault(name, number) != number:
             problems.append(f"{place}: task {first[name]} has that name too; give each its own")
         tasks += read(Place(found, place, problems))
+    if unrated:
+        videos = list_first_names([*dict.fromkeys(unrated)], MOST_VIDEOS)
+        said = f"it counts in frames, and frames a second aren't known of videos {videos}"
+        problems.append(f"{said}; give them as --fps FILE: {ASK_FOR_RATES}")
     if problems:
         raise BadFile(file, dict.fromkeys(problems))
     asked: dict[tuple[str, ...], set[object]] = defaultdict(set)
@@ -102,21 +121,29 @@ def read_tasks(file: Path) -> tuple[list[Task], list[str]]:
         for kind, n in others.items()
     ]
     tasks, mended = mend_known_slips(tasks)
+    if played is not None:
+        idle = [one.get("name") for one in played if one.get("startTimeStamp", 0) is None]
+        named = {
+            "that the file marks as not played, and kept": [t.name for t in tasks if t.name in idle]
+        }
+        mended += make_remarks("task", named)
     return tasks, [*kinds, *make_remarks("task", left), *mended, *find_oddities(tasks)]
 
 
-def parse_json(file: Path, problems: list[str]) -> Any:
+def read_text(file: Path, problems: list[str]) -> str:
+    if os.path.isfile(file) and os.path.getsize(file) > LARGEST_FILE_BYTES:
+        said = f"it has more than {LARGEST_FILE_BYTES:,} bytes; export the template without its run"
+        raise BadFile(file, [said])
+    return decode(file, problems)
+
+
+def parse_json(file: Path, text: str, problems: list[str]) -> Any:
     def constant(name: str) -> float:
         problems.append(f"{name} is no number in JSON; write a number, or null")
         return math.nan
 
-    if os.path.isfile(file) and os.path.getsize(file) > LARGEST_FILE_BYTES:
-        raise BadFile(
-            file,
-            [f"it has more than {LARGEST_FILE_BYTES:,} bytes; export the template without its run"],
-        )
     try:
-        return json.loads(decode(file, problems), parse_constant=constant)
+        return json.loads(text, parse_constant=constant)
     except (RecursionError, ValueError) as error:
         why = (
             "it is nested too deep"
@@ -183,6 +210,16 @@ def read_dres_task(task: Place) -> list[Task]:
     return make_tasks(task, "name", target.take("item.name", TEXT_NOT_BLANK), ends, hints, fps)
 
 
+def read_played_task(find_rate: FindRate, unrated: list[str], task: Place) -> list[Task]:
+    """The task of an older Showdown; ``unrated`` takes its video where nobody knows how fast that is."""
+    video, frames, shown = take_played_parts(task)
+    rate = find_rate(video) if video else None
+    if video and rate is None:
+        unrated.append(video)
+    ends = [None if frame is None or rate is None else frame / rate for frame in frames]
+    return make_tasks(task, "name", video, ends, shown, rate, listed=TEXTS)
+
+
 def take_hints(task: Place, text: str) -> list[tuple[float, str | None]]:
     """The texts of a task of DRES, each with the second from which it was shown."""
     hints = []
@@ -216,12 +253,13 @@ def make_tasks(
     ends: Sequence[float | None],
     shown: list[tuple[float, str | None]],
     fps: float | None,
+    listed: str = "hints",
 ) -> list[Task]:
     """The task in a list, or an empty list if a part of it is missing."""
     name, (start, end) = task.take(key, TEXT_NOT_BLANK), ends
     hints = [text for _, text in sorted(shown, key=lambda pair: pair[0]) if text is not None]
-    if task.take("hints", LIST) is not None and len(hints) == len(shown) and not any(hints):
-        task.problems.append(f"{task.name}.hints hold no text; write one, or delete the task")
+    if task.take(listed, LIST) is not None and len(hints) == len(shown) and not any(hints):
+        task.problems.append(f"{task.name}.{listed} hold no text; write one, or delete the task")
     if start is not None and end is not None and end < start:
         task.problems.append(
             f"{task.name} has a range to {end:g} s that begins at {start:g} s; swap start and end"
@@ -229,50 +267,3 @@ def make_tasks(
     if name is None or video is None or start is None or end is None:
         return []
     return [Task(name, video, start, end, tuple(hints), fps)]
-
-
-def mend_known_slips(tasks: Sequence[Task]) -> tuple[list[Task], list[str]]:
-    """Puts right where the archive's list contradicts the file that the task was played from, and remarks on it."""
-    mended, said = [], []
-    for task in tasks:
-        slip = ERRATA.get((task.name, task.video, task.start_s, task.end_s))
-        if slip:
-            (frame, rate), listed = slip, task.start_s
-            task = replace(task, start_s=frame / rate)
-            said.append(
-                f"{task.name} ({task.start_s:g} s in place of {listed:g} s: frame {frame} of {rate} a second)"
-            )
-        mended.append(task)
-    return mended, make_remarks("task", {"begun where the Showdown's own file has it": said})
-
-
-def find_oddities(tasks: Sequence[Task]) -> list[str]:
-    """Remarks on oddities that may be intended or mistakes."""
-    steps = [
-        (task, n, pair)
-        for task in tasks
-        for n, pair in enumerate(pairwise(("", *task.hints)), start=1)
-    ]
-    blank = [f"{task.name} stage {n}" for task, n, (_, hint) in steps if not hint]
-    same = [
-        f"{task.name} stage {n}" for task, n, (before, hint) in steps if hint and hint == before
-    ]
-    long = [
-        f"{t.name} ({t.start_s:g} to {t.end_s:g} s)" for t in tasks if t.end_s - t.start_s > LONG_S
-    ]
-    hints = {
-        "without text, whose stages are left out": blank,
-        "the same as the one before, and kept": same,
-    }
-    return make_remarks("hint", hints) + make_remarks(
-        "task", {f"longer than {LONG_S:g} s, which may be a slip": long}
-    )
-
-
-def make_remarks(noun: str, found: Mapping[str, Sequence[str]]) -> list[str]:
-    """One line per reason, with the number and the names of its tasks."""
-    lines = []
-    for why, names in found.items():
-        listed = ", ".join(name if name.isprintable() else repr(name) for name in names)
-        lines += [f"{len(names)} {noun}{'s' * (len(names) > 1)} {why}: {listed}"] * bool(names)
-    return lines
