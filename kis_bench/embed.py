@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kis_bench.datasets.parts import DatasetPart
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.passes import ImagePass, Pass, TextPass, load_encoder
 from kis_bench.encoders.prompts import strip_prompts
@@ -149,9 +150,10 @@ def describe_encoder(encoder: Encoder) -> Callable[[], dict[str, object]]:
 
 
 def images_entry(collection: Collection, key: str, store: Store) -> Entry:
-    """The place of a collection's vectors; models that differ in their prompts share it."""
-    own = strip_prompts(key)
-    return store.entry(collection.name, collection.fingerprint, own, "images", collection.ids)
+    """The place of a collection's vectors; models that differ in their prompts share it, and names of one dataset."""
+    whole = DatasetPart.parse(collection.name).whole or collection.name
+    fingerprint, own = collection.fingerprint, strip_prompts(key)
+    return store.entry(whole, fingerprint, own, "images", collection.ids)
 
 
 def texts_entry(

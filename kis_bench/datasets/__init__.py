@@ -72,10 +72,10 @@ def parse_row(
         place = Path(text).expanduser()
         whole_place = place.parent / DatasetPart.parse(place.name).whole
         if not place.is_dir() and whole_place.is_dir() and place.name:
-            part = place.name.removeprefix(whole_place.name)
-            return DatasetRow(f"{whole_place.resolve().name}{part}", whole_place, layout=layout)
+            part = place.name.partition(":")[2]
+            return DatasetRow(f"{whole_place.resolve().name}:{part}", whole_place, layout=layout)
         return DatasetRow(place.resolve().name, place, layout=layout)
-    if not name or (equals and not folder):
+    if not DatasetPart.parse(name).whole or (equals and not folder):
         raise KisBenchError(f"dataset {text!r}: write NAME, NAME=FOLDER, or a folder")
     by_name = {row.name: row for row in declared}
     whole = DatasetPart.parse(name).whole

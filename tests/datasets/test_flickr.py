@@ -84,6 +84,7 @@ def test_lists_of_flickr8k_tell_the_splits(folder):
     assert (found.collection.ids, len(asked)) == (("Images/1",), 2)
     said = "has the splits dev (2 pictures, 3 texts), test (1 pictures, 2 texts); read is test"
     assert f"Flickr8k.token.txt {said}" in found.remarks
+    assert found.left_out == {}
     assert len(load(folder, "x:dev")[1]) == 3
     assert len(load(folder, "x:all")[1]) == 5
     with pytest.raises(BadFile, match="no list of the split 'val'.*NAME:dev, NAME:test, NAME:all"):

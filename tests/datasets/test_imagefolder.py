@@ -104,6 +104,15 @@ def test_a_file_further_out_may_not_mean_the_same_picture(tmp_path):
         datasets.load("mine", tmp_path)
 
 
+def test_folders_above_the_dataset_are_no_parts_of_it(tmp_path):
+    draw_pictures(tmp_path / "val" / "mine" / "images", "val/a.png", "other/b.png")
+    rows = [{"file_name": "val/a.png", "text": "a"}, {"file_name": "other/b.png", "caption": "b"}]
+    write(tmp_path / "val" / "mine" / "images" / "metadata.jsonl", rows)
+    row = datasets.parse_row("mine:val", data=tmp_path / "val")
+    assert datasets.list_label_sets(row) == ("text",)
+    assert ask(datasets.load(row.name, row.folder)) == [("val/a#0", "text", "a")]
+
+
 @pytest.mark.parametrize("folder", ["", "images", "images/val"])
 def test_a_part_needs_its_own_pictures_alone(tmp_path, folder):
     draw_pictures(tmp_path / "images", "val/a.png", "val/deep/b.png", "other/c.png")

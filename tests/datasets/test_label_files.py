@@ -304,6 +304,17 @@ def write_sheets(file, **sheets):
     book.save(file)
 
 
+def test_other_spreadsheets_among_labels_are_none(tmp_path):
+    folder = tmp_path / "labels"
+    write_sheets(folder / "times.xlsx", Sheet=[["who", "hours"], ["anna", 3]])
+    assert find_label_files(tmp_path) == []
+    write_sheets(folder / "misspelt.xlsx", Sheet=[["query_id", "item", "text"], ["q", "7", "red"]])
+    write_sheets(folder / "wide.xlsx", Sheet=[["ID", "short_label"], ["7", "red"]])
+    (folder / "broken.xlsx").write_bytes(b"no book")
+    names = [file.name for file in find_label_files(tmp_path)]
+    assert names == ["broken.xlsx", "misspelt.xlsx", "wide.xlsx"]
+
+
 def test_spreadsheets_are_read_as_they_are_typed(tmp_path):
     rows = [
         [*HEADER.split(","), "annotator", None],

@@ -1,6 +1,8 @@
 """What people wrote in Label Studio, as its exports have it."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from builders import draw_pictures
@@ -100,11 +102,47 @@ def test_the_full_export_goes_first_and_has_no_prefilled_texts(folder):
 def test_what_cannot_be_told_is_asked(folder):
     records = [record(UPLOADED, None, title="a", note="b")]
     (folder / "export.json").write_text(json.dumps(records))
-    with pytest.raises(BadFile, match="isn't told by title, note; export the project as JSON"):
+    with pytest.raises(BadFile, match=r"by title, note; export the project as JSON.* NAME:title"):
         load(folder)
     (folder / "export.json").write_text(json.dumps([record(7, "a")]))
     with pytest.raises(BadFile, match=r"\[0\]: no value is the path of a picture"):
         load(folder)
+
+
+@pytest.mark.parametrize(("form", "name"), [("json", "mine"), ("json_min", "mine:caption")])
+def test_what_its_converter_wrote_is_read(folder, form, name):
+    draw_pictures(folder / "images", "my_cat.png", "a dog.png", "x.png")
+    (folder / "images" / "ffffffff-x.png").unlink()
+    written = Path(__file__).parents[1] / "data" / "written" / f"label-studio-{form}"
+    shutil.copy(written / "result.json", folder / "export.json")
+    found = datasets.load(name, folder)
+    asked = [(q.item_ids[0], q.text, q.annotator) for q in found.all_queries]
+    answers = [("my_cat", "a cat", "1"), ("my_cat", "a pet", "2"), ("my_cat", "asleep", "2")]
+    prefilled = [("a dog", "prefilled", "1")] if form == "json_min" else []
+    assert asked == [*prefilled, *answers]
+    assert any("texts of tasks may pass for answers" in r for r in found.remarks) == bool(prefilled)
+
+
+def test_the_name_may_ask_for_a_control(folder):
+    records = [record(UPLOADED, "a cat", quality="good"), record(LOCAL, "a dog", quality="bad")]
+    (folder / "min.json").write_text(json.dumps(records))
+    with pytest.raises(BadFile, match="told by caption, quality; .* as in NAME:caption"):
+        load(folder)
+    found = datasets.load("mine:caption", folder)
+    assert [(q.text, q.label_set) for q in found.all_queries] == [
+        ("a dog", "caption"),
+        ("a cat", "caption"),
+    ]
+    row = datasets.DatasetRow("mine:caption", folder)
+    assert datasets.list_label_sets(row) == ("caption",)
+    (folder / "full.json").write_text(json.dumps([task(UPLOADED, (1, ["a cat"], False))]))
+    assert len(datasets.load("mine:caption", folder).all_queries) == 1
+    for form in ("full.json", "min.json"):
+        with pytest.raises(
+            BadFile, match=rf"(?s){form}.*no control 'title' has texts; .*NAME:caption"
+        ):
+            datasets.load("mine:title", folder)
+        (folder / "full.json").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Parts of datasets in their names, and names that merely have colons."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from builders import draw_pictures
 
@@ -7,6 +10,9 @@ from kis_bench import datasets
 from kis_bench.checks.datasets import check_dataset
 from kis_bench.datasets.layouts import choose_layout
 from kis_bench.datasets.parts import DatasetPart
+from kis_bench.embed import images_entry
+from kis_bench.errors import KisBenchError
+from kis_bench.store import Store
 
 LABELS = "query_id,item_id,label_set,text\nq1,a,short,red\n"
 
@@ -41,6 +47,26 @@ def test_colons_in_the_name_of_a_folder_ask_for_nothing(here, name):
         found = datasets.load(row.name, row.folder)
         assert (found.name, found.remarks, len(found.all_queries)) == (name, (), 1)
     assert all("parts" not in check.finding for check in check_dataset(name, folder))
+
+
+def test_a_part_of_the_folder_right_here_is_called_as_the_folder(here, monkeypatch):
+    monkeypatch.chdir(make_labelled(here / "mine"))
+    row = datasets.parse_row(".:val:5")
+    assert (row.name, row.folder) == ("mine:val:5", Path())
+    for nameless in (":val", ":val=.", "=."):
+        with pytest.raises(KisBenchError, match="write NAME, NAME=FOLDER, or a folder"):
+            datasets.parse_row(nameless)
+
+
+def test_parts_of_the_same_pictures_share_their_vectors(here):
+    collection = datasets.load("mine", make_labelled(here / "mine")).collection
+    names = ("mine", "mine:test", "mine:test:5")
+    places = {
+        images_entry(replace(collection, name=name), "key-1", Store(here)).folder for name in names
+    }
+    assert len(places) == 1
+    other = replace(collection, name="other:test")
+    assert images_entry(other, "key-1", Store(here)).folder not in places
 
 
 def test_colons_ask_for_nothing_where_labels_have_no_parts(here):

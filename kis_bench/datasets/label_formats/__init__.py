@@ -21,6 +21,7 @@ from kis_bench.datasets.label_formats.label_format import (
     tell_no_parts,
 )
 from kis_bench.datasets.parts import ALL, DatasetPart
+from kis_bench.datasets.picture_folder import find_picture_folder
 from kis_bench.errors import BadFile
 from kis_bench.files.text import list_first_names
 
@@ -50,7 +51,8 @@ class FoundLabels:
     def list_sets(self, part: DatasetPart) -> tuple[str, ...]:
         """The names of the label sets, in order; reads no picture. Raises BadFile."""
         self.require_part(part)
-        return () if self.form is None else self.form.list_sets(self.files, part.split)
+        pictures = find_picture_folder(self.root)
+        return () if self.form is None else self.form.list_sets(self.files, part.split, pictures)
 
     def require_part(self, part: DatasetPart) -> None:
         """Raises BadFile: a part is asked for as none can be, where there are parts."""

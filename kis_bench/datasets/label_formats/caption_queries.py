@@ -208,13 +208,14 @@ def make_caption_format(
         with collecting_no_garbage():
             return make_caption_labels(remembered(files, purpose.part.split), purpose)
 
-    def list_sets(files: Sequence[Path], split: str) -> tuple[str, ...]:
+    def list_sets(files: Sequence[Path], split: str, pictures: Path) -> tuple[str, ...]:
+        above = os.path.join(os.path.abspath(pictures), "")
         with collecting_no_garbage():
             table = remembered(files, split)
         named = (
             texts
             for name, texts in table.texts.items()
-            if not table.only_within or lies_inside(name, table.within, os.sep)
+            if not table.only_within or lies_inside(name, table.within, above)
         )
         sets = dict.fromkeys(one.label_set for texts in named for one in texts if one.text)
         return tuple(sets) or (CAPTIONS,)

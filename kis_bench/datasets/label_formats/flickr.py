@@ -33,8 +33,12 @@ LEMMAS = ".lemma."  #: in the name of a file of Flickr8k with the words' basic f
 
 
 def find_flickr_files(folder: DatasetFolder) -> list[Path]:
+    """The files of captions, and behind them the lists of splits that lie beside them."""
     some = folder.list_files(".token", ".txt", ".csv")
-    return [file for file in some if LEMMAS not in file.name and tell_flickr_form(file)]
+    found = [file for file in some if LEMMAS not in file.name and tell_flickr_form(file)]
+    beside = {file.parent for file in found}
+    lists = [file for file in some if SPLIT_LIST.fullmatch(file.name) and file.parent in beside]
+    return [*found, *lists]
 
 
 def tell_flickr_form(file: Path) -> str:
@@ -54,8 +58,9 @@ def tell_flickr_form(file: Path) -> str:
 
 def read_flickr(files: Sequence[Path], split: str) -> CaptionTable:
     """The texts of a file, of one split where lists of the splits lie beside it. Raises BadFile."""
-    if len(files) > 1:
-        names = list_first_names([file.name for file in files])
+    tables = [file for file in files if not SPLIT_LIST.fullmatch(file.name)]
+    if len(tables) > 1:
+        names = list_first_names([file.name for file in tables])
         raise BadFile(files[0].parent, [f"several files of captions: {names}; leave one here"])
     file = files[0]
     table = CaptionTable(file, folders_count=False)
@@ -67,7 +72,7 @@ def read_flickr(files: Sequence[Path], split: str) -> CaptionTable:
     if table.problems:
         raise BadFile(file, table.problems)
     join_numbered_names(table)
-    keep_split(table, split)
+    keep_split(table, split, files)
     return table
 
 
@@ -114,17 +119,13 @@ def join_numbered_names(table: CaptionTable) -> None:
             table.remarks.append(f"{table.file.name}: {said}")
 
 
-def keep_split(table: CaptionTable, split: str) -> None:
+def keep_split(table: CaptionTable, split: str, files: Sequence[Path]) -> None:
     """Leaves the pictures of a split, ``test`` unless another is asked for; all, where no list tells splits.
 
     Raises:
         BadFile: there is no list of it.
     """
-    lists = {
-        named[1].lower(): file
-        for file in sorted(table.file.parent.iterdir())
-        if (named := SPLIT_LIST.fullmatch(file.name))
-    }
+    lists = {named[1].lower(): file for file in files if (named := SPLIT_LIST.fullmatch(file.name))}
     if split in ("", ALL) and not (lists and not split):
         return
     asked = split or "test"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kis_bench.datasets.label_formats.label_format import LabelFormat, Labels
 from kis_bench.datasets.near_ids import NearIds
-from kis_bench.errors import BadFile
+from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.csv_tables import (
     NumberedRow,
     find_unexpected_columns,
@@ -18,6 +18,7 @@ from kis_bench.files.csv_tables import (
     parse_seconds,
     read_rows,
 )
+from kis_bench.files.states import remember_by_state
 from kis_bench.files.workbooks import WORKBOOK_SUFFIX
 from kis_bench.records import Collection, Query
 
@@ -45,7 +46,20 @@ def find_wide_label_sets(header: tuple[str, ...]) -> tuple[str, ...] | None:
 
 def find_label_files(root: Path) -> list[Path]:
     """``labels.csv``, ``labels-*.csv`` and ``labels/*.csv`` of a dataset folder, else spreadsheets so called."""
-    return list_tables_of_labels(root, ".csv") or list_tables_of_labels(root, WORKBOOK_SUFFIX)
+    if found := list_tables_of_labels(root, ".csv"):
+        return found
+    books = list_tables_of_labels(root, WORKBOOK_SUFFIX)
+    return [file for file in books if file.parent == root or has_label_columns(file)]
+
+
+@remember_by_state
+def has_label_columns(file: Path) -> bool:
+    """Whether a spreadsheet in ``labels/`` has one of our columns; people keep other sheets there, too."""
+    try:
+        header = read_rows(file, [])[0]
+    except KisBenchError:
+        return True  # those who read it say what is wrong
+    return not {*LONG_FORM}.isdisjoint(header) or find_wide_label_sets(header) is not None
 
 
 def list_tables_of_labels(root: Path, suffix: str) -> list[Path]:
@@ -248,7 +262,7 @@ def parse_number(name: str) -> int | None:
 FORMAT = LabelFormat(
     *("labels", "labels.csv", 0),
     lambda folder: find_label_files(folder.root),
-    lambda files, split: read_label_sets(files),
+    lambda files, split, pictures: read_label_sets(files),
     lambda files, purpose: read_labels(files, purpose.collection),
     parts=False,
 )

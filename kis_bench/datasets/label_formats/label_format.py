@@ -104,7 +104,9 @@ class LabelFormat:
     about: str  # what its files are, in words
     turn: int  # forms of lower turns go first where files of several are there
     find: Callable[[DatasetFolder], list[Path]]  # its files, told by their names and first bytes
-    list_sets: Callable[[Sequence[Path], str], tuple[str, ...]]  # of files and a split
+    list_sets: Callable[
+        [Sequence[Path], str, Path], tuple[str, ...]
+    ]  # of files, a split, a folder of pictures
     read: Callable[[Sequence[Path], Purpose], Labels]
     parts: bool = True  # part of its queries can be asked for, as by ``coco:val2017:5``
     deep: bool = False  # all folders of pictures have to be looked into to find its files

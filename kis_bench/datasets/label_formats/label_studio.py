@@ -13,6 +13,7 @@ from kis_bench.datasets.label_formats.caption_queries import CaptionTable, make_
 from kis_bench.datasets.label_formats.json_files import find_json_files, read_json
 from kis_bench.datasets.label_formats.label_format import DatasetFolder
 from kis_bench.datasets.label_formats.picture_names import strip_picture_suffix
+from kis_bench.datasets.parts import ALL
 from kis_bench.errors import BadFile
 from kis_bench.files.text import list_first_names
 from kis_bench.records import count_things
@@ -45,8 +46,9 @@ def read_label_studio(files: Sequence[Path], split: str) -> CaptionTable:
         raise BadFile(file, ["it isn't a list of tasks; export them as JSON or JSON-MIN"])
     table = CaptionTable(file, folders_count=False)
     full = any("annotations" in task for task in tasks)
-    control = "" if full else find_text_key(tasks, table)
-    unanswered = 0
+    asked = "" if split == ALL else split
+    control = asked if full else find_text_key(tasks, table, asked)
+    unanswered, known = 0, dict[str, None]()
     for i, task in enumerate(tasks):
         about = task.get("data") if full else task
         names = list_picture_names(about) if isinstance(about, dict) else []
@@ -58,11 +60,16 @@ def read_label_studio(files: Sequence[Path], split: str) -> CaptionTable:
         table.aliases[names[0]] = names[1:]
         answered = False
         for label_set, own, annotator in answers:
+            known[label_set] = None
+            if control not in ("", label_set):
+                continue
             answered = answered or any(own)
             texts += [
                 Caption(str(file), i, label_set, text, "[{}]", annotator) for text in own if text
             ]
         unanswered += not answered
+    if asked and asked not in known:
+        table.problems.append(explain_no_control(asked, [*known]))
     if table.problems:
         raise BadFile(file, table.problems)
     if unanswered:
@@ -129,17 +136,31 @@ def tell_annotator(by: Any) -> str | None:
     return None if by is None else str(by)
 
 
-def find_text_key(tasks: Sequence[dict[str, Any]], table: CaptionTable) -> str:
+def explain_no_control(asked: str, known: Sequence[str]) -> str:
+    named = ", ".join(f"NAME:{one}" for one in known) or "none"
+    return f"no control {asked!r} has texts; ask for one that has: {named}"
+
+
+def find_text_key(tasks: Sequence[dict[str, Any]], table: CaptionTable, asked: str) -> str:
     """The control of JSON-MIN that texts were written into; a remark where some may have been there before.
+
+    Args:
+        asked: the one that is meant, where it is known.
 
     Raises:
         BadFile: it can't be told.
     """
     keys = dict.fromkeys(key for task in tasks for key in task if key not in RECORD_KEYS)
     holding = [key for key in keys if any(holds_answer(task.get(key)) for task in tasks)]
-    if len(holding) != 1:  # texts of tasks are written as answers are
+    if asked and asked not in holding:
+        raise BadFile(table.file, [explain_no_control(asked, holding)])
+    holding = [asked] if asked else holding
+    if len(holding) != 1:  # texts of tasks are written as answers are, and so are choices
         said = f"which key holds the texts isn't told by {list_first_names(holding or [*keys])}"
-        raise BadFile(table.file, [f"{said}; export the project as JSON, which tells it"])
+        remedy = "export the project as JSON, which tells it"
+        if holding:
+            remedy += f", or ask for the one that does, as in NAME:{holding[0]}"
+        raise BadFile(table.file, [f"{said}; {remedy}"])
     filled = [task for task in tasks if task.get("annotation_id") is None and task.get(holding[0])]
     if filled:
         said = (

@@ -98,7 +98,7 @@ FORMAT = LabelFormat(
     "texts in files beside their pictures",
     97,
     find_loose_texts,
-    lambda files, split: (CAPTIONS,),
+    lambda files, split, pictures: (CAPTIONS,),
     read_loose_texts,
     parts=False,
     deep=True,

@@ -42,7 +42,7 @@ def find_packed_texts(folder: DatasetFolder) -> list[Path]:
     return tables and [*tables, *about, *find_download_notes(folder.inside)]
 
 
-def list_packed_sets(files: Sequence[Path], split: str) -> tuple[str, ...]:
+def list_packed_sets(files: Sequence[Path], split: str, pictures: Path) -> tuple[str, ...]:
     splits = group_by_split(files)
     chosen = pick_split(splits, split)
     tables = (

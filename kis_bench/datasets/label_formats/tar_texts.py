@@ -68,7 +68,7 @@ FORMAT = LabelFormat(
     "texts in shards",
     98,
     find_shards,
-    lambda files, split: (CAPTIONS,),
+    lambda files, split, pictures: (CAPTIONS,),
     read_shards,
     parts=False,
     deep=True,

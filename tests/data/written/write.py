@@ -98,7 +98,65 @@ def write_downloads():
     shutil.rmtree(source)
 
 
+CONFIG = """
+<View>
+  <Image name="image" value="$captioning"/>
+  <TextArea name="caption" toName="image"/>
+  <Choices name="quality" toName="image"><Choice value="good"/><Choice value="bad"/></Choices>
+</View>
+"""
+
+
+def annotate(number, by, texts, choice, cancelled=False):
+    """What somebody wrote and chose, as the server keeps it."""
+    values = {
+        "caption": ("textarea", {"text": texts}),
+        "quality": ("choices", {"choices": [choice]}),
+    }
+    result = [
+        {
+            "id": f"{name}{number}",
+            "type": kind,
+            "from_name": name,
+            "to_name": "image",
+            "value": value,
+        }
+        for name, (kind, value) in values.items()
+        if texts or name == "quality"
+    ]
+    return {"id": number, "completed_by": by, "was_cancelled": cancelled, "result": result}
+
+
+def write_annotations():
+    """With label-studio-sdk: three tasks, two answers to the first, and texts that two of them had before."""
+    from label_studio_sdk.converter import Converter
+
+    cat, dog, other = (
+        "upload/1/0a1b2c3d-my_cat.png",
+        "local-files/?d=a%20dog.png",
+        "upload/1/ffffffff-x.png",
+    )
+    answers = {
+        cat: [annotate(1, 1, ["a cat"], "good"), annotate(2, 2, ["a pet", "asleep"], "bad")],
+        dog: [annotate(3, 1, [], "good"), annotate(4, 2, ["a dog"], "good", cancelled=True)],
+        other: [],
+    }
+    source = make_folder("source")
+    for number, (path, own) in enumerate(answers.items()):
+        about = {"captioning": f"/data/{path}"} | ({} if path == cat else {"caption": "prefilled"})
+        task = {"id": number, "data": about, "annotations": own}
+        (source / f"{number}.json").write_text(json.dumps(task))
+    converter = Converter(config=CONFIG, project_dir=None)
+    for form in ("JSON", "JSON_MIN"):
+        converter.convert(str(source), str(make_folder(f"label-studio-{form.lower()}")), form)
+    shutil.rmtree(source)
+
+
 if __name__ == "__main__":
-    {"datasets": write_saved, "webdataset": write_shard, "img2dataset": write_downloads}[
-        sys.argv[1]
-    ]()
+    writers = {
+        "datasets": write_saved,
+        "webdataset": write_shard,
+        "img2dataset": write_downloads,
+        "label-studio-sdk": write_annotations,
+    }
+    writers[sys.argv[1]]()
