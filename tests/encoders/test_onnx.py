@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import miniatures
 import numpy as np
@@ -127,7 +128,14 @@ def test_one_file_for_both_sides(models, clip, images):
 # Batches --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("example", "dynamic"), [(1, False), (3, False), (1, True)])
+@pytest.mark.parametrize(
+    ("example", "dynamic"),
+    [
+        (1, False),
+        pytest.param(3, False, marks=pytest.mark.slow),
+        pytest.param(1, True, marks=pytest.mark.slow),
+    ],
+)
 def test_batches_that_networks_really_take(example, dynamic, models, tmp_path, images):
     """A batch that is written in; and one that the file doesn't declare, but that was traced into it."""
     folder = tmp_path / "traced"
@@ -382,6 +390,10 @@ def test_older_configurations_of_clip(clip):
             lambda folder: (folder / "tokenizer.json").unlink(),
             "no tokenizer.json, which reads texts",
         ),
+        (
+            lambda folder: (folder / "tokenizer.json").rename(folder / "spiece.model"),
+            "spiece.model isn't read; take the tokenizer.json of a repository",
+        ),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json: "),
         (
             lambda folder: (folder / "preprocessor_config.json").unlink(),
@@ -463,6 +475,18 @@ def test_networks_without_their_projection(models, tmp_path):
     refuse(folder, "it gives pooler_output, and no text_embeds; export it with its projection")
 
 
+def test_inputs_of_other_types_are_named(clip):
+    import onnx
+    from onnx import helper
+
+    model = onnx.load(clip / "vision_model.onnx")
+    pixels = model.graph.input[0]
+    pixels.name, pixels.type.tensor_type.elem_type = "bytes", onnx.TensorProto.UINT8
+    model.graph.node.insert(0, helper.make_node("Cast", ["bytes"], ["pixel_values"], to=1))
+    onnx.save(model, clip / "vision_model.onnx")
+    refuse(clip, r"it takes bytes tensor\(uint8\) .*; known are pictures")
+
+
 def test_weights_outside_of_the_folder_are_refused(clip):
     import onnx
 
@@ -507,3 +531,49 @@ def test_looking_imports_no_library(clip):
 def test_devices_and_precisions_that_are_not_used(options, said, clip):
     with pytest.raises(KisBenchError, match=said):
         encoders.load(f"onnx:{clip}", **options)
+
+
+def test_networks_of_open_clip(tmp_path, images):
+    """Exported from open_clip, with its tokenizer and its way of cutting pictures, by a description of ours."""
+    import open_clip
+    import torch
+
+    ours, name = tmp_path / "ours", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+    miniatures.write(name, tmp_path / "known")
+    model = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path / 'known'}")[0].eval()
+    ours.mkdir()
+
+    class Texts(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, tokens):
+            return self.model.encode_text(tokens)
+
+    for file, network, example in (
+        ("visual.onnx", model.visual, torch.zeros(2, 3, 28, 28)),
+        ("textual.onnx", Texts().eval(), torch.zeros(2, 77, dtype=torch.long)),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network,
+                (example,),
+                str(ours / file),
+                input_names=["given"],
+                dynamic_axes={"given": {0: "n"}},
+                dynamo=False,
+            )
+    (ours / "onnx.toml").write_text(
+        'images = "visual.onnx"\ntexts = "textual.onnx"\nside = 28\ntokenizer = "open_clip"\n'
+        f"mean = {miniatures.OPENAI['mean']}\nstd = {miniatures.OPENAI['std']}\n"
+    )
+    known = encoders.load(f"openclip:local-dir:{tmp_path / 'known'}", device="cpu")
+    found = load(ours)
+    np.testing.assert_allclose(found.encode_images(images), known.encode_images(images), atol=2e-6)
+    texts = [*TEXTS, "cat " * 75, "cat " * 76]
+    (ours_of, cut), (theirs, also) = found.encode_texts(texts), known.encode_texts(texts)
+    np.testing.assert_allclose(ours_of, theirs, atol=2e-6)
+    assert cut.tolist() == also.tolist() == [False] * 5 + [True]
+    assert found.context_length == 77

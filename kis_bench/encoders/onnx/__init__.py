@@ -20,7 +20,7 @@ from kis_bench.encoders.protocol import BackEnd, Encoder
 from kis_bench.errors import BadFile, KisBenchError, explain_install, in_one_line
 from kis_bench.records import Checkpoint, Readiness, digest
 
-ONNX_NEEDS = ("onnxruntime>=1.18", "tokenizers>=0.15")
+ONNX_NEEDS = ("onnxruntime>=1.20", "tokenizers>=0.15")
 NEEDS_OF_OPEN_CLIP = ("open_clip_torch>=3.3",)
 
 

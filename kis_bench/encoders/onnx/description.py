@@ -14,6 +14,9 @@ from kis_bench.files.toml_tables import read_toml
 
 OWN = "onnx.toml"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+PIECES = (
+    "spiece.model"  #: of SigLIP 1, for a class of transformers that no tokenizer.json stands for
+)
 TOKENIZER, ABOUT_TOKENIZER = "tokenizer.json", "tokenizer_config.json"
 SPECIAL_TOKENS, MODEL_CONFIG = "special_tokens_map.json", "config.json"
 TOKENIZER_OF_OPEN_CLIP = (
@@ -218,7 +221,9 @@ def describe_tokens(folder: Path, told: Mapping[str, Any]) -> TextForm:
     file = None if name == TOKENIZER_OF_OPEN_CLIP else folder / name
     if file is not None and not file.is_file():
         remedy = (
-            "save it beside the network: AutoTokenizer.from_pretrained(...).save_pretrained(FOLDER)"
+            f"{PIECES} isn't read; take the {TOKENIZER} of a repository that has its networks in onnx/"
+            if (folder / PIECES).is_file()
+            else "save it beside the network: AutoTokenizer.from_pretrained(...).save_pretrained(FOLDER)"
         )
         raise BadFile(folder, [f"no {name}, which reads texts; {remedy}"])
     config, about, special = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kis_bench.errors import BadFile
+from kis_bench.files.states import remember_by_state
 
 VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5  #: kinds of fields
 GRAPH = 7  #: of a model
@@ -127,6 +128,7 @@ class GraphReader:
                 raise ValueError("no message of protobuf")
 
 
+@remember_by_state
 def read_graph(file: Path) -> NetworkGraph:
     """
     Raises:

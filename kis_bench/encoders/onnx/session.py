@@ -28,6 +28,7 @@ NUMBER_TYPES: dict[str, Any] = {
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
 }
+TOKEN_TYPES = ("tensor(int64)", "tensor(int32)")
 COLOUR_CHANNELS, OF_PIXELS = 3, 4  #: channels; dimensions of a batch of pictures
 #: Outputs that a network has before its projection into the joint space; of SigLIP the former is in it.
 POOLED, NOT_JOINT = "pooler_output", ("pooler_output", "last_hidden_state")
@@ -62,16 +63,20 @@ class OnnxNetwork:
         pixels = None
         tokens, unclear = dict[str, Any](), list[Any]()
         for each in session.get_inputs():
-            if len(each.shape) == OF_PIXELS and pixels is None:
+            if each.type not in NUMBER_TYPES:
+                unclear.append(each)
+            elif len(each.shape) == OF_PIXELS and pixels is None:
                 pixels = each
             elif each.name in TOKEN_INPUTS:
                 tokens[each.name] = each
             else:
                 unclear.append(each)
-        if len(unclear) == 1 and "int" in unclear[0].type and not tokens:
+        if len(unclear) == 1 and unclear[0].type in TOKEN_TYPES and not tokens:
             tokens[TOKEN_INPUTS[0]] = unclear.pop()
         if unclear or (tokens and TOKEN_INPUTS[0] not in tokens):
-            names = ", ".join(f"{each.name} {each.shape}" for each in session.get_inputs())
+            names = ", ".join(
+                f"{each.name} {each.type} {each.shape}" for each in session.get_inputs()
+            )
             said = f"it takes {names}; known are pictures [n, 3, height, width]"
             raise BadFile(file, [f"{said} and {', '.join(TOKEN_INPUTS)}"])
         found = cls(file, session, pixels, tokens)
