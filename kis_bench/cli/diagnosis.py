@@ -79,7 +79,7 @@ def find_published_figures(run: Run, files: list[Path] | None) -> pd.DataFrame:
     """Figures of the datasets of a run, whatever part of them was measured."""
     from kis_bench.cli.datasets import find_published
     from kis_bench.datasets.parts import DatasetPart
-    from kis_bench.results.published import read_published
+    from kis_bench.results.published import read_published, select_direction
     from kis_bench.results.tables import stack_tables
 
     names = {*run.provenance.get("datasets", {})}
@@ -87,7 +87,7 @@ def find_published_figures(run: Run, files: list[Path] | None) -> pd.DataFrame:
     tables = [read_published(find_published(files), whole)]
     if files is None and len(run.published):
         tables.append(run.published)
-    return stack_tables(tables).drop_duplicates(
+    return select_direction(stack_tables(tables)).drop_duplicates(
         ["dataset", "label_set", "model", "metric", "k", "source"]
     )
 

@@ -142,6 +142,19 @@ def test_what_would_take_long_is_left_out_and_said(place, monkeypatch):
     assert "\npictures look for their texts" not in said
 
 
+def test_figures_of_the_other_direction_are_no_figures_of_this_one(place):
+    own = [find_recall(place, "flickr30k", k) for k in (1, 10)]
+    diagnose(place, "flickr30k", own)
+    file = place / "published.csv"
+    turned = f"flickr30k,captions,planted,recall,1,0.01,{TEST},0.0001,Planted,a paper,image-to-text"
+    lines = [f"{HEADER},direction", *(f"{row}," for row in file.read_text().splitlines()[1:])]
+    file.write_text("\n".join([*lines, turned]))
+    folder = place / "flickr30k" / "latest"
+    done = call_cli("diagnose", folder, "--published", file, cwd=place)
+    assert "All published figures are within" in done.stdout
+    assert done.stdout.count("planted on flickr30k") == 1
+
+
 def test_nothing_published_is_an_error(place):
     done = call_cli("diagnose", place / "flickr30k" / "latest", cwd=place)
     assert done.returncode == 2
