@@ -201,7 +201,8 @@ class PicturePanel:
                 if name not in known:
                     known[name] = exact_key(vector, self.texts[text])
                 keys.append(known[name])
-            tied = some[[key == max(keys) for key in keys]]
+            best_key = max(keys)
+            tied = some[[key == best_key for key in keys]]
             winner[i], level[i] = tied[0], copies[np.unique(pair[tied])].sum()
         best, chosen = own[pair[winner]], scores[pair[winner], inner[winner]]
         return Mark(chosen, np.full(b, bound), self.texts[best], best, inner[winner], level)

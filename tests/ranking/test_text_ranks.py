@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from kis_bench.errors import BadVector
 from kis_bench.metrics import recall_at_k
-from kis_bench.ranking import target_ranks
+from kis_bench.ranking import target_ranks, text_ranks
 from kis_bench.ranking.exact_scores import exact_key
 from kis_bench.ranking.text_ranks import rank_texts
 
@@ -237,3 +237,21 @@ def test_wrong_vectors_and_owners_are_named():
         rank_texts(items[:1] * 1e20, np.stack([texts[0], texts[0] * 1e20]), [[0], [0]])
     empty = rank_texts(items, texts[:0], [])
     assert (len(empty.pictures), len(empty.ranks.rank)) == (0, 0)
+
+
+def test_many_equal_texts_of_a_picture_are_compared_once_each(monkeypatch):
+    compared = []
+
+    class Key(tuple):
+        __slots__ = ()
+
+        def __gt__(self, other):
+            compared.append(self)
+            return tuple(self) > tuple(other)
+
+    monkeypatch.setattr(text_ranks, "exact_key", lambda *pair: Key(exact_key(*pair)))
+    items, n = np.array([[1, 2**-60]], np.float32), 40
+    texts = np.array([[1, k * 2**-6] for k in range(n)], np.float32)  # as good within float64
+    found = require_exact(items, texts, [[0]] * n)
+    assert found.ranks.best.tolist() == [1]
+    assert n - 1 <= len(compared) < 2 * n
