@@ -29,14 +29,12 @@ from kis_bench.checks.texts import (
 )
 from kis_bench.datasets.flat_pictures import place_study
 from kis_bench.datasets.folder import (
-    OWN_TABLES,
-    ListedPictures,
     explain_no_folder,
     list_wanted_images,
     narrow_collection,
-    read_images,
     read_study_in,
 )
+from kis_bench.datasets.folder_pictures import OWN_TABLES, ListedPictures, read_images
 from kis_bench.datasets.label_formats import FoundLabels, find_labels
 from kis_bench.datasets.label_formats.label_format import Purpose
 from kis_bench.datasets.layouts import Layout, choose_layout
@@ -159,6 +157,8 @@ def check_images(pictures: ListedPictures) -> Iterator[Check]:
         yield Check("files not read", None, describe_left_out(left_out))
     if pictures.strays:
         yield Check("pictures left out", None, pictures.strays)
+    if pictures.remarks:
+        yield Check("saved datasets", None, "; ".join(pictures.remarks))
 
 
 def check_unread_tables(root: Path, found: FoundLabels, labelled: bool) -> Iterator[Check]:

@@ -203,7 +203,7 @@ def parse_points(text: str) -> float:
 
 def write_new_triplets(arguments: argparse.Namespace) -> int:
     """Draws triplets for people to judge, by ranks under a model or where two disagree, and plans how many it takes."""
-    from kis_bench.datasets.folder import read_images
+    from kis_bench.datasets.folder_pictures import read_images
     from kis_bench.datasets.layouts import choose_layout
     from kis_bench.embed import embed_collection
     from kis_bench.encoders import LazyEncoder

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from kis_bench.datasets.digests import CHUNK_UNIT, read_states
-from kis_bench.datasets.listing import READING_THREADS, Listing, PictureFiles
+from kis_bench.datasets.file_tree import READING_THREADS
+from kis_bench.datasets.listing import Listing, PictureFiles
 from kis_bench.files.cache import FileFacts
 from kis_bench.files.images import UNREADABLE
 from kis_bench.files.parallel import map_in_threads

@@ -10,7 +10,8 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from kis_bench.datasets.listing import READING_THREADS, PictureFiles
+from kis_bench.datasets.file_tree import READING_THREADS
+from kis_bench.datasets.listing import PictureFiles
 from kis_bench.errors import BadFile
 from kis_bench.files.cache import MOST_NAMES, FileFacts, read_file_state
 from kis_bench.files.images import is_shown_anew

@@ -1,25 +1,30 @@
 """Lists the pictures below a folder, also those inside archives; made for millions of files.
 
-Folders are read in parallel, as they come, and nothing is opened but archives.
+Nothing is opened but archives.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
 from kis_bench.datasets.archives import find_in_archive
 from kis_bench.datasets.captions import Caption
-from kis_bench.datasets.found import SPECIAL_FILES, Found, is_encodable, is_hidden
+from kis_bench.datasets.file_tree import walk
+from kis_bench.datasets.found import Found, is_encodable
 from kis_bench.datasets.papers import explain_no_pictures
 from kis_bench.datasets.parquet import TableCell, is_same_picture
-from kis_bench.datasets.saved_datasets import STATE_FILE, find_saved_tables, may_be_saved
+from kis_bench.datasets.saved_datasets import (
+    INFO_FILE,
+    STATE_FILE,
+    find_saved_tables,
+    list_states,
+    may_be_saved,
+)
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.cache import MOST_NAMES
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
@@ -27,12 +32,6 @@ from kis_bench.files.progress import track_each
 from kis_bench.records import Part, Picture
 
 ARCHIVES = frozenset({".tar", ".parquet"})
-#: Files; folders with those above them; the number of pipes, sockets and devices.
-Contents = tuple[list[str], list[tuple[str, frozenset[tuple[int, int]]]], int]
-RUN_FOLDER = re.compile(
-    r"\d{8}T\d{6}Z-[0-9a-f]{6}"
-)  #: with a run.json in it: its plots are no pictures
-READING_THREADS = 8  #: more than cores, because on a network's disk most of the time is waiting
 
 
 class PictureFiles(Sequence[Picture]):
@@ -81,13 +80,20 @@ class Listing:
     ignored: Counter[str] = field(
         default_factory=Counter
     )  # suffix -> how many files are no pictures
+    remarks: list[str] = field(default_factory=list)  # on pictures that aren't read
 
 
-def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) -> Listing:
+def list_pictures(
+    name: str, root: Path, *, only: Container[str] | None = None, labelled: bool = False
+) -> Listing:
     """Lists all pictures below ``root``, or those with the ids ``only``, as if archives were unpacked.
 
     The item id is the path below ``root`` without extension, but with it where that alone tells pictures apart. Names
     that begin with a dot, folders of systems (`found.SYSTEM_FOLDERS`) and runs of our own are left alone.
+
+    Args:
+        labelled: the pictures have their texts beside them, so that a saved dataset is read only where there are no
+            other pictures: elsewhere it is a copy, or what another program left there.
 
     Raises:
         BadFile: two pictures of one id, or names that are not UTF-8. KisBenchError: no picture at all, unless ``only``
@@ -98,7 +104,7 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
     ignored: Counter[str] = Counter()
     problems: list[str] = []
     archives: list[str] = []
-    packed = False
+    remarks: list[str] = []
 
     def add(item: str, one: str | Found) -> None:
         if only is not None and item not in only:
@@ -111,6 +117,14 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
         elif isinstance(earlier, Found) and isinstance(one, Found):
             earlier.captions.extend(one.captions)
 
+    def add_all(paths: Sequence[str]) -> bool:
+        opened = track_each(paths, f"{name}: reading archives", unit="archive") if paths else ()
+        for path in opened:
+            folder = path[: path.rfind("/") + 1]
+            for inner in find_in_archive(root / path, ignored):
+                add(folder + inner.item_id, inner)
+        return bool(paths)
+
     for path in track_each(walk(root, ignored), f"{name}: listing", unit="file"):
         stem, suffix = os.path.splitext(path)
         if not is_encodable(path):
@@ -121,10 +135,12 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
             archives.append(path)
         else:
             ignored[suffix.lower()] += 1
-    for path in sort_out_archives(root, archives, ignored):
-        packed, folder = True, path[: path.rfind("/") + 1]
-        for inner in find_in_archive(root / path, ignored):
-            add(folder + inner.item_id, inner)
+    saved = [path for path in archives if may_be_saved(path)]
+    packed = add_all(sorted({*archives} - {*saved}))
+    if labelled and found:
+        remarks += leave_saved_out(root, saved, ignored)
+    else:
+        packed |= add_all(sort_out_saved(root, saved, ignored))
     for item, several in twins.items():
         del found[item]
         suffixes = [get_suffix(one) for one in several]
@@ -141,31 +157,42 @@ def list_pictures(name: str, root: Path, *, only: Container[str] | None = None) 
         )
         raise KisBenchError(
             f"dataset {name}: no images in {root}; they belong into images/ of the dataset folder; "
-            f"read are {', '.join(sorted(IMAGE_SUFFIXES | ARCHIVES))}, and .arrow with its {STATE_FILE}"
+            f"read are {', '.join(sorted(IMAGE_SUFFIXES | ARCHIVES))}, and .arrow with {STATE_FILE} and {INFO_FILE}"
             + (f", there are: {others}" if others else "")
             + explain_no_pictures(name)
         )
     if not packed:  # the usual case, in which a million files cost nothing more
         ids = sorted(found)
-        files = [one for item in ids if isinstance(one := found[item], str)]
-        return Listing(ids, PictureFiles(root, files), ignored=ignored)
+        loose = [one for item in ids if isinstance(one := found[item], str)]
+        return Listing(ids, PictureFiles(root, loose), ignored=ignored, remarks=remarks)
     ids = sort_for_reading({item: get_entry(one) for item, one in found.items()})
-    listing = Listing(ids, PictureFiles(root, [get_entry(found[i]) for i in ids]), ignored=ignored)
+    files = PictureFiles(root, [get_entry(found[i]) for i in ids])
+    listing = Listing(ids, files, ignored=ignored, remarks=remarks)
     tell_from_tables([found[item] for item in ids], listing)
     return listing
 
 
-def sort_out_archives(root: Path, paths: Sequence[str], ignored: Counter[str]) -> list[str]:
-    """The archives among files, in the order in which texts of a picture count that go on in the next one.
+def sort_out_saved(root: Path, paths: Sequence[str], ignored: Counter[str]) -> list[str]:
+    """The tables of saved datasets among files, in the order in which texts of a picture go on in the next one.
 
     Raises:
         BadFile: one that a dataset consists of isn't there.
     """
-    plain = sorted(path for path in paths if not may_be_saved(path))
-    others = {root / path: path for path in paths if may_be_saved(path)}
-    tables, notes = find_saved_tables(others)
-    ignored.update(file.suffix.lower() for file in others.keys() - {*tables, *notes})
-    return [*plain, *(others[file] for file in tables)]
+    files = {root / path: path for path in paths}
+    tables, notes = find_saved_tables(files)
+    ignored.update(file.suffix.lower() for file in files.keys() - {*tables, *notes})
+    return [files[file] for file in tables]
+
+
+def leave_saved_out(root: Path, paths: Sequence[str], ignored: Counter[str]) -> Iterator[str]:
+    """Counts all files of saved datasets as ignored, and says so of each dataset."""
+    ignored.update(os.path.splitext(path)[1].lower() for path in paths)
+    for state in list_states(root / path for path in paths):
+        folder = state.parent.relative_to(root).as_posix()
+        yield (
+            f"{folder}/ holds a dataset that the library datasets saved, which is not read, because there are labels "
+            "and other pictures; move these away to search it"
+        )
 
 
 def tell_from_tables(found: Sequence[str | Found], listing: Listing) -> None:
@@ -202,49 +229,3 @@ def sort_for_reading(found: Mapping[str, str | Part]) -> list[str]:
         return first[entry.archive, entry.row_group] if isinstance(entry, TableCell) else item, item
 
     return sorted(found, key=place) if first else sorted(found)
-
-
-def walk(root: Path, ignored: Counter[str]) -> Iterator[str]:
-    """Yields the files below a folder as relative paths with ``/``, in no particular order; follows links.
-
-    Pipes, sockets and devices, which reading may wait for without end, are counted in ``ignored``.
-    """
-
-    def read(prefix: str, above: frozenset[tuple[int, int]]) -> Contents:
-        files, folders, n_special = [], [], 0
-        about = os.stat(root / prefix)
-        here = (about.st_dev, about.st_ino)
-        if here in above:  # a link leads back
-            return [], [], 0
-        with os.scandir(root / prefix) as entries:
-            for entry in entries:
-                if is_hidden(entry.name):
-                    continue
-                if entry.is_dir():
-                    folders.append((f"{prefix}{entry.name}/", above | {here}))
-                # A link that leads nowhere is named when it is read.
-                elif entry.is_file() or not os.path.exists(entry.path):
-                    files.append(prefix + entry.name)
-                else:
-                    n_special += 1
-        if f"{prefix}run.json" in files and RUN_FOLDER.fullmatch(
-            os.path.basename(os.path.realpath(root / prefix))
-        ):
-            return [], [], 0
-        return files, folders, n_special
-
-    with ThreadPoolExecutor(READING_THREADS) as pool:
-        running = {pool.submit(read, "", frozenset())}
-        try:
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    files, folders, n_special = future.result()
-                    ignored.update({SPECIAL_FILES: n_special} if n_special else {})
-                    running |= {pool.submit(read, *folder) for folder in folders}
-                    yield from files
-        except OSError as error:
-            raise BadFile(error.filename or root, [f"can't be read: {error.strerror}"]) from error
-        finally:
-            for future in running:
-                future.cancel()

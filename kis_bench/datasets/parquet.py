@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ from kis_bench.datasets.arrow_files import ARROW_SUFFIX, ArrowFile
 from kis_bench.errors import BadFile
 
 IMAGE_COLUMNS = ("image", "jpg", "png", "webp", "bytes")
+PARQUET_SUFFIX = ".parquet"
 OTHER_MEDIA = ("audio", "video")  #: which ``datasets`` writes in the same form
 #: Row groups kept in memory, since reading one picture means reading its row group: more than threads read at once.
 CACHED_ROW_GROUPS = 9
@@ -65,8 +67,29 @@ def open_table(archive: Path) -> Iterator[Any]:
         raise BadFile(archive, [f"not a readable {form} file: {error}"]) from error
 
 
+def spell_tables(files: Iterable[Path]) -> str:
+    """What tables are among files, in words.
+
+    >>> spell_tables([Path("a.arrow"), Path("b.parquet"), Path("c.json")])
+    'Parquet and Arrow tables'
+    """
+    kinds = {file.suffix.lower() for file in files}
+    named = (("Parquet", PARQUET_SUFFIX), ("Arrow", ARROW_SUFFIX))
+    return f"{' and '.join(name for name, kind in named if kind in kinds)} tables"
+
+
+def require_distinct_columns(archive: Path, columns: Sequence[str]) -> None:
+    """Raises BadFile: two columns have one name, so that what is read would be that of either, or of none."""
+    if repeated := [name for name, n in Counter(columns).items() if n > 1]:
+        said = f"several columns are called {', '.join(repeated)}"
+        raise BadFile(archive, [f"{said}; give each a name of its own"])
+
+
 def find_image_column(archive: Path, schema: Any) -> str | None:
-    """The column that holds the pictures; None if the table is about something else."""
+    """The column that holds the pictures; None if the table is about something else. Raises BadFile."""
+    if not any(holds_bytes(field.type) or field.name in IMAGE_COLUMNS for field in schema):
+        return None
+    require_distinct_columns(archive, schema.names)
     holding = [c for c in IMAGE_COLUMNS if c in schema.names and holds_bytes(schema.field(c).type)]
     pairs = [
         field.name
@@ -75,8 +98,6 @@ def find_image_column(archive: Path, schema: Any) -> str | None:
     ]
     if holding or len(pairs) == 1:
         return (holding or pairs)[0]
-    if not any(holds_bytes(field.type) or field.name in IMAGE_COLUMNS for field in schema):
-        return None
     raise BadFile(
         archive,
         [

@@ -32,8 +32,9 @@ def find_saved_tables(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     Raises:
         BadFile: one lacks a table, or was saved by a release that left rows in it which don't count.
     """
-    there, tables, notes = {*files}, list[Path](), list[Path]()
-    for state in sorted(file for file in there if file.name == STATE_FILE):
+    there = {file for file in files if may_be_saved(file.name)}  # few of perhaps a million
+    tables, notes = list[Path](), list[Path]()
+    for state in list_states(there):
         if (own := list_data_files(state)) is None:
             continue
         if absent := [file.name for file in own if file not in there]:
@@ -43,6 +44,13 @@ def find_saved_tables(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
         beside = (state, state.with_name(INFO_FILE), state.parent.parent / SPLITS_FILE)
         notes += [file for file in beside if file in there and file not in notes]
     return tables, notes
+
+
+def list_states(files: Iterable[Path]) -> list[Path]:
+    """The ``state.json`` of each saved dataset; without the library's other note beside it, it is another program's."""
+    notes = {file for file in files if file.name in (STATE_FILE, INFO_FILE)}
+    states = sorted(file for file in notes if file.name == STATE_FILE)
+    return [state for state in states if state.with_name(INFO_FILE) in notes]
 
 
 def list_data_files(state: Path) -> list[Path] | None:

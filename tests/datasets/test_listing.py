@@ -13,12 +13,13 @@ import pytest
 from builders import encode_png as png
 
 from kis_bench import datasets
-from kis_bench.datasets import digests
+from kis_bench.datasets import digests, listing
 from kis_bench.datasets.digests import Digests
 from kis_bench.datasets.found import NO_IMAGE
 from kis_bench.datasets.listing import list_pictures
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.images import read_image
+from kis_bench.files.progress import watch
 
 
 @pytest.fixture(autouse=True)
@@ -413,3 +414,48 @@ def test_runs_of_our_own_hold_no_pictures(tmp_path):
     assert len(list_pictures("mine", tmp_path).ids) == 4
     put(run / "run.json", b"{}")
     assert list_pictures("mine", tmp_path).ids == ["1", "20260101T000000Z-abc124/2"]
+
+
+def test_tables_count_in_the_order_of_their_names_whatever_a_disk_lists_first(
+    tmp_path, monkeypatch
+):
+    for name, rows in {"b": "abc", "a": "da"}.items():
+        columns = {"image": [png(ord(x)) for x in rows], "item_id": [*rows]}
+        columns["caption"] = [f"{x} in {name}" for x in rows]
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    walk, prints = listing.walk, set()
+    for first in ("a", "b"):
+        monkeypatch.setattr(
+            listing,
+            "walk",
+            lambda *about, first=first: sorted(walk(*about), key=lambda path: path[0] != first),
+        )
+        found = datasets.load("mine:all:1", tmp_path)
+        assert found.collection.ids == ("a", "d", "b", "c")
+        texts = {query.query_id: query.text for query in found.all_queries}
+        assert texts == {"a#0": "a in a", "d#0": "d in a", "b#0": "b in b", "c#0": "c in b"}
+        prints.add(found.fingerprint)
+    assert len(prints) == 1
+
+
+def test_reading_archives_is_a_step_of_its_own(tmp_path):
+    put(tmp_path / "0.png", png(0))
+    for name in "ab":
+        pack(tmp_path / f"{name}.tar", {f"{name}.png": png(1)})
+    steps = []
+
+    class Steps:
+        def begin(self, step):
+            steps.append(step)
+
+        def update(self, step): ...
+
+        def end(self, step): ...
+
+    with watch(Steps()):
+        list_pictures("mine", tmp_path)
+    done = [(step.what, step.unit, step.done, step.total) for step in steps]
+    assert done == [
+        ("mine: listing", "file", 3, None),
+        ("mine: reading archives", "archive", 2, 2),
+    ]

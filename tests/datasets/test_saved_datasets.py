@@ -2,14 +2,17 @@
 
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from builders import encode_png as png
 
 from kis_bench import datasets
+from kis_bench.checks.datasets import check_dataset
 from kis_bench.datasets.arrow_files import STREAM_END
+from kis_bench.datasets.saved_datasets import find_saved_tables
 from kis_bench.errors import BadFile, KisBenchError
 
 #: By the library itself: six pictures of two texts, in two files; selected in another order; and two splits of them.
@@ -81,7 +84,13 @@ def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     (tmp_path / "only" / "dataset_dict.json").write_text('{"splits": ["train"]}')
     assert len(datasets.load("mine", tmp_path / "only").collection) == 4
     found = datasets.load("mine:train", WRITTEN / "whole")
-    assert "without splits has no parts, so that all of it is read" in found.remarks[0]
+    assert found.remarks == (
+        "these tables have no splits, so that all of them are read, not 'train' alone",
+    )
+    assert datasets.load("mine:train:1", WRITTEN / "whole").remarks == (
+        *found.remarks,
+        "texts read of each picture, as the name asks: the first 1",
+    )
 
 
 def test_texts_go_on_in_the_order_of_the_listed_files_and_others_are_counted(tmp_path):
@@ -149,7 +158,8 @@ def test_arrow_files_without_their_list_are_counted_and_not_read(tmp_path):
     for content in ("{}", "no JSON", '{"_data_files": 1}'):
         (tmp_path / "state.json").write_text(content)
         with pytest.raises(
-            KisBenchError, match=r"and \.arrow with its state\.json, there are: .*arrow"
+            KisBenchError,
+            match=r"and \.arrow with state\.json and dataset_info\.json, there are: .*arrow",
         ):
             datasets.load("mine", tmp_path)
     (tmp_path / "photo.png").write_bytes(png(9))
@@ -162,4 +172,83 @@ def test_a_label_file_goes_before_the_texts_of_the_tables(tmp_path):
     (tmp_path / "labels.csv").write_text("query_id,item_id,label_set,text\nq,b,short,x\n")
     found, asked = load(tmp_path)
     assert (asked, len(found.collection)) == ({"short": [("q", "x")]}, 2)
-    assert any("texts of caption in" in line for line in found.unread)
+    assert found.unread == ("texts of caption in Arrow tables, because there is labels.csv",)
+
+
+def write_labelled_photo(folder):
+    (folder / "a.png").write_bytes(png(9))
+    (folder / "labels.csv").write_text("query_id,item_id,label_set,text\nq,a,short,x\n")
+
+
+@pytest.mark.parametrize("kind", ["whole", "incomplete", "paths", "no-pictures", "cut-off"])
+def test_a_saved_dataset_among_labelled_photos_is_counted_and_named_and_never_read(tmp_path, kind):
+    write_labelled_photo(tmp_path)
+    save(tmp_path / "hf", [(None if kind == "paths" else "a", "A")])
+    [table] = tmp_path.glob("hf/*.arrow")
+    if kind == "no-pictures":
+        named = pa.table({"image": ["a.png"], "caption": ["A"]})
+        with pa.ipc.new_stream(table, named.schema) as writer:
+            writer.write_table(named)
+    elif kind == "cut-off":
+        table.write_bytes(b"")
+    elif kind == "incomplete":
+        table.unlink()
+    found, asked = load(tmp_path)
+    assert (found.collection.ids, asked) == (("a",), {"short": [("q", "x")]})
+    assert found.left_out == {".json": 2} | ({} if kind == "incomplete" else {".arrow": 1})
+    assert found.remarks == (
+        "hf/ holds a dataset that the library datasets saved, which is not read, because there are labels "
+        "and other pictures; move these away to search it",
+    )
+    checks = {one.name: one.finding for one in check_dataset("mine", tmp_path)}
+    assert checks["saved datasets"] == found.remarks[0]
+
+
+def test_a_state_file_of_another_program_is_none_of_a_saved_dataset(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(9))
+    (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "model.bin"}]}')
+    found, _ = load(tmp_path)
+    assert (found.collection.ids, found.remarks) == (("a",), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "done"),
+    [
+        ("mine", ["splits/test/e", "splits/test/f"], "not read; NAME:all reads them"),
+        ("mine:all", [f"splits/train/{x}" for x in "abcd"] + ["loose", "p"], "read, too"),
+    ],
+)
+def test_pictures_beside_the_splits_are_counted(tmp_path, name, ids, done):
+    shutil.copytree(WRITTEN / "splits", tmp_path / "splits")
+    (tmp_path / "loose.png").write_bytes(png(9))
+    table = pa.table({"item_id": ["p"], "image": [png(1)], "caption": ["text of p"]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    found = datasets.load(name, tmp_path)
+    assert {*ids} <= {*found.collection.ids}
+    assert ("loose" in found.collection.ids) == (name == "mine:all")
+    assert found.remarks[1] == f"in no split, but beside them: 2 pictures, 1 text, which are {done}"
+
+
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
+def test_columns_of_one_name_are_refused(tmp_path, form):
+    columns = [pa.array(["a"]), pa.array([png(1)]), pa.array(["A"]), pa.array(["B"])]
+    table = pa.table(columns, names=["item_id", "image", "caption", "caption"])
+    if form == "parquet":
+        pq.write_table(table, tmp_path / "x.parquet")
+    else:
+        save(tmp_path, [("a", "A")])
+        [file] = tmp_path.glob("*.arrow")
+        with pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+    for read in (datasets.load, lambda *row: datasets.list_label_sets(datasets.DatasetRow(*row))):
+        with pytest.raises(BadFile, match="several columns are called caption; give each"):
+            read("mine", tmp_path)
+
+
+def test_only_files_that_may_be_of_a_saved_dataset_are_sorted_out():
+    class Plain(PurePosixPath):
+        def __hash__(self):
+            raise AssertionError(f"{self} is none of a saved dataset")
+
+    files = [Plain("1.txt"), *map(Path, ["x/cache.arrow", "x/state.json"]), Plain("x/2.txt")]
+    assert find_saved_tables(files) == ([], [])

@@ -11,8 +11,8 @@ from PIL import Image
 
 from kis_bench import datasets
 from kis_bench.datasets.digests import digest_picture
+from kis_bench.datasets.file_tree import walk
 from kis_bench.datasets.found import SPECIAL_FILES
-from kis_bench.datasets.listing import walk
 from kis_bench.errors import BadFile
 from kis_bench.files.images import find_fault
 from kis_bench.labelling.web.pictures import scale_picture

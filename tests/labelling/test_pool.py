@@ -1,10 +1,12 @@
 """The pictures of a folder that may be handed out."""
 
 import os
+import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
-from builders import run_python
+from builders import encode_png, run_python
 from served_pages import make_pictures
 
 from kis_bench.datasets import DatasetRow
@@ -101,3 +103,14 @@ def test_memory_does_not_grow_with_the_collection():
     )
     assert many - few < 40
     assert many < 300
+
+
+def test_pictures_of_a_saved_dataset_are_handed_out_where_there_are_no_others(tmp_path):
+    written = Path(__file__).parents[1] / "data" / "written" / "saved" / "whole"
+    assert sorted(open_pool(written).order) == [*"abcdef"]
+    shutil.copytree(written, tmp_path / "hf")
+    (tmp_path / "photo.png").write_bytes(encode_png(1))
+    for settings in ({}, {"given": ["photo"]}):
+        assert open_pool(tmp_path, **settings).order == ["photo"]
+    with pytest.raises(BadFile, match="'hf/a' is not in"):
+        open_pool(tmp_path, given=["hf/a"])

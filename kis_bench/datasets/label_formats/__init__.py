@@ -20,6 +20,7 @@ from kis_bench.datasets.label_formats.label_format import (
     Purpose,
     tell_no_parts,
 )
+from kis_bench.datasets.parquet import spell_tables
 from kis_bench.datasets.parts import ALL, DatasetPart
 from kis_bench.datasets.picture_folder import find_picture_folder
 from kis_bench.errors import BadFile
@@ -67,9 +68,10 @@ class FoundLabels:
         labels.unread += self.others
         if self.form is not None and not self.form.parts and (part.split or part.most_texts):
             labels.remarks.append(tell_no_parts(self.form.about))
-        names = dict.fromkeys(one.label_set for texts in purpose.packed.values() for one in texts)
-        if names and self.form is not None and self.form.name != IN_TABLES:
-            said = f"texts of {list_first_names([*names], 5)} in Parquet tables"
+        if self.form is not None and self.form.name != IN_TABLES and purpose.packed:
+            packed = [one for texts in purpose.packed.values() for one in texts]
+            names = list_first_names([*dict.fromkeys(one.label_set for one in packed)], 5)
+            said = f"texts of {names} in {spell_tables(map(Path, {one.file for one in packed}))}"
             labels.unread.append(f"{said}, because there is {self.files[0].name}")
         return labels
 

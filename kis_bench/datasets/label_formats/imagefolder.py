@@ -16,7 +16,7 @@ from kis_bench.datasets.label_formats.caption_queries import (
 )
 from kis_bench.datasets.label_formats.json_files import peek
 from kis_bench.datasets.label_formats.label_format import DatasetFolder
-from kis_bench.datasets.parquet import open_table
+from kis_bench.datasets.parquet import open_table, require_distinct_columns
 from kis_bench.datasets.parts import ALL
 from kis_bench.errors import BadFile
 from kis_bench.files.csv_tables import read_rows
@@ -83,6 +83,7 @@ def read_records(file: Path) -> Iterator[tuple[int, Cells]]:
         with open_table(file) as table:
             names = table.schema_arrow.names
             wanted = [c for c in names if CAPTION_COLUMN.fullmatch(c) or c.endswith(FILE_COLUMN)]
+            require_distinct_columns(file, wanted)
             yield from enumerate(table.read(columns=wanted).to_pylist(), start=1)
     else:
         yield from read_json_lines(file)

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 from kis_bench.datasets.captions import Caption
+from kis_bench.datasets.file_tree import walk
 from kis_bench.datasets.found import is_hidden
-from kis_bench.datasets.listing import walk
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.picture_folder import find_picture_folder
 from kis_bench.errors import BadFile

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from kis_bench.datasets.file_tree import walk
 from kis_bench.datasets.image_lists import IMAGE_LIST
 from kis_bench.datasets.label_formats.caption_queries import CAPTIONS
 from kis_bench.datasets.label_formats.download_notes import find_download_notes, tell_failed_rows
@@ -24,7 +25,6 @@ from kis_bench.datasets.label_formats.label_format import (
     Labels,
     Purpose,
 )
-from kis_bench.datasets.listing import walk
 from kis_bench.records import count_things
 
 MOST_OPENED = 100  #: texts, to see whether they are words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kis_bench.datasets.arrow_files import ARROW_SUFFIX
@@ -15,9 +15,9 @@ from kis_bench.datasets.label_formats.label_format import (
     LabelFormat,
     Labels,
     Purpose,
-    tell_no_parts,
 )
 from kis_bench.datasets.label_formats.numbered_captions import ask_captions, take_first_captions
+from kis_bench.datasets.parquet import PARQUET_SUFFIX, spell_tables
 from kis_bench.datasets.parts import ALL
 from kis_bench.datasets.saved_datasets import (
     SPLITS_FILE,
@@ -27,7 +27,6 @@ from kis_bench.datasets.saved_datasets import (
 )
 from kis_bench.records import count_things
 
-PARQUET_SUFFIX = ".parquet"
 PICTURE_TABLE_SUFFIXES = (PARQUET_SUFFIX, ARROW_SUFFIX)
 
 
@@ -63,13 +62,16 @@ def read_packed_texts(files: Sequence[Path], purpose: Purpose) -> Labels:
         for item, own in purpose.packed.items()
         if not chosen or owners.get(item) == chosen
     }
-    labels = ask_captions(texts, purpose.collection, spell_kinds(files))
+    labels = ask_captions(texts, purpose.collection, spell_tables(files))
     if chosen:
         labels.searched = frozenset(item for item, split in owners.items() if split == chosen)
     if splits:
-        labels.remarks.append(count_splits(owners, purpose, chosen or ALL))
+        labels.remarks += count_splits(owners, purpose, chosen or ALL)
     elif part.split not in ("", ALL):
-        labels.remarks.append(tell_no_parts("a folder of tables without splits"))
+        said = (
+            f"these tables have no splits, so that all of them are read, not {part.split!r} alone"
+        )
+        labels.remarks.append(said)
     if part.most_texts is not None:
         said = f"texts read of each picture, as the name asks: the first {part.most_texts:,}"
         labels.remarks.append(said)
@@ -85,25 +87,23 @@ def find_owning_splits(purpose: Purpose, splits: Mapping[str, Sequence[Path]]) -
     return {item: owners[file] for item, file in named if file in owners}
 
 
-def count_splits(owners: Mapping[str, str], purpose: Purpose, read: str) -> str:
-    """How many pictures and texts each split has, as papers count them, and which is read."""
+def count_splits(owners: Mapping[str, str], purpose: Purpose, read: str) -> Iterator[str]:
+    """How many pictures and texts each split has, as papers count them, and which is read; then those of none."""
     counts: dict[str, list[int]] = {}
-    for item, split in owners.items():
-        pictures_texts = counts.setdefault(split, [0, 0])
+    for item in purpose.collection.ids:
+        pictures_texts = counts.setdefault(owners.get(item, ""), [0, 0])
         pictures_texts[0] += 1
         pictures_texts[1] += sum(bool(one.text) for one in purpose.packed.get(item, ()))
-    said = ", ".join(
-        f"{split} ({count_things(pictures, 'picture')}, {count_things(texts, 'text')})"
+    said = {
+        split: f"{count_things(pictures, 'picture')}, {count_things(texts, 'text')}"
         for split, (pictures, texts) in counts.items()
-    )
-    return f"{SPLITS_FILE} has the splits {said}; read is {read}"
-
-
-def spell_kinds(files: Sequence[Path]) -> str:
-    """What tables are there, in words."""
-    kinds = {file.suffix.lower() for file in files}
-    named = (("Parquet", PARQUET_SUFFIX), ("Arrow", ARROW_SUFFIX))
-    return f"{' and '.join(name for name, kind in named if kind in kinds)} tables"
+    }
+    outside = said.pop("", "")
+    of_each = ", ".join(f"{split} ({counted})" for split, counted in said.items())
+    yield f"{SPLITS_FILE} has the splits {of_each}; read is {read}"
+    if outside:
+        done = "read, too" if read == ALL else f"not read; NAME:{ALL} reads them"
+        yield f"in no split, but beside them: {outside}, which are {done}"
 
 
 FORMAT = LabelFormat(

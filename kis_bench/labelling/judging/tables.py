@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.folder import read_images
+from kis_bench.datasets.folder_pictures import read_images
 from kis_bench.datasets.layouts import choose_layout
 from kis_bench.datasets.reset import (
     TRIPLET_COLUMNS,

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from kis_bench.datasets import DatasetRow, explain_no_folder
 from kis_bench.datasets.archives import find_in_archive
-from kis_bench.datasets.folder import read_images
+from kis_bench.datasets.file_tree import walk
+from kis_bench.datasets.folder_pictures import read_images
 from kis_bench.datasets.found import is_encodable
 from kis_bench.datasets.layouts import choose_layout
-from kis_bench.datasets.listing import ARCHIVES, list_pictures, walk
+from kis_bench.datasets.listing import ARCHIVES
 from kis_bench.datasets.picture_folder import find_picture_folder
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.picture_formats import IMAGE_SUFFIXES
@@ -92,9 +93,7 @@ class Pool:
             after=self.last,
             wanted=wanted,
         )
-        if not found.n_items:
-            list_pictures(self.row.name, folder)  # which says that there are none
-        if found.has_twins:  # whose ids have a suffix, or are wrong
+        if found.has_twins or not found.n_items:  # ids have a suffix or are wrong; saved or none
             self.read_collection(wanted, None, stratify=False)
             return
         self.n_items, self.last = found.n_items, found.last
