@@ -22,6 +22,7 @@ from kis_bench.results.columns import (
     ALL_RANKS,
     ALL_VERDICTS,
     JUDGMENTS,
+    TEXT_PLACES,
     TIMINGS,
 )
 from kis_bench.results.privacy import without_private
@@ -85,24 +86,21 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
     Its report is not drawn: `kis_bench.report.write_report`.
     """
     ranks = pd.DataFrame(record.ranks, columns=ALL_RANKS)
+    pictures = pd.DataFrame(record.image_to_text, columns=TEXT_PLACES)
     every = [similarity_tables(dataset, measured) for dataset, measured in record.similar]
     tables = {
         name: stack_tables([one[name] for one in every]) for name in (every[0] if every else ())
     }
     judgments = tables.pop("judgments", pd.DataFrame(columns=JUDGMENTS))
+    tables["image_to_text"] = pictures
     if record.published is not None:
         sizes = count_rows(ranks)
         similar = [tables["metrics"], list_common_figures(tables["agreement"])] if every else []
-        turned = (
-            [] if record.image_to_text is None else [list_figures(count_rows(record.image_to_text))]
-        )
-        turned = [table.assign(direction=IMAGE_TO_TEXT) for table in turned]
-        every_figure = stack_tables([*similar, list_figures(sizes), *turned])
+        turned = list_figures(count_rows(pictures)).assign(direction=IMAGE_TO_TEXT)
+        every_figure = stack_tables([*similar, list_figures(sizes), turned])
         tables["published"] = comparable(record.published, every_figure)
     if record.fused is not None:
         tables["fused"] = record.fused
-    if record.image_to_text is not None:
-        tables["image_to_text"] = record.image_to_text
     return write_run(
         parent,
         ranks=ranks,
