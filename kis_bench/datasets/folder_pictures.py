@@ -70,7 +70,7 @@ def read_images(
         if only is None:
             listing.ignored = count_unlisted(root, listing)
     else:
-        labelled = labels is None or labels.beside or only is not None
+        labelled = labels is None or not labels.in_tables or only is not None
         folder = find_picture_folder(root)
         listing = list_pictures(name, folder, only=only, labelled=labelled)
         remarks = listing.remarks

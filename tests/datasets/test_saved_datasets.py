@@ -1,7 +1,9 @@
 """Datasets that the library ``datasets`` saved to disk: tables, their order, splits, and what is refused."""
 
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -202,6 +204,19 @@ def test_a_saved_dataset_among_labelled_photos_is_counted_and_named_and_never_re
     )
     checks = {one.name: one.finding for one in check_dataset("mine", tmp_path)}
     assert checks["saved datasets"] == found.remarks[0]
+
+
+def test_a_saved_dataset_beside_shards_with_texts_is_not_read_either(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name, content in (("a.png", png(9)), ("a.txt", b"x")):
+            about = tarfile.TarInfo(name)
+            about.size = len(content)
+            tar.addfile(about, io.BytesIO(content))
+    save(tmp_path / "hf", [("a", "A")], names=["gone.arrow"])
+    (tmp_path / "hf" / "gone.arrow").unlink()
+    found, asked = load(tmp_path)
+    assert (found.collection.ids, [*asked.values()]) == (("a",), [[("a#0", "x")]])
+    assert sum(line.startswith("hf/ holds a dataset") for line in found.remarks) == 1
 
 
 def test_a_state_file_of_another_program_is_none_of_a_saved_dataset(tmp_path):

@@ -49,6 +49,11 @@ class FoundLabels:
         """Whether there are files of texts, which lie beside the pictures and not in the same archives."""
         return self.form is not None and not self.form.packed
 
+    @property
+    def in_tables(self) -> bool:
+        """Whether the queries are texts in the tables of pictures, or would be if there were some."""
+        return self.form is None or self.form.name == IN_TABLES
+
     def list_sets(self, part: DatasetPart) -> tuple[str, ...]:
         """The names of the label sets, in order; reads no picture. Raises BadFile."""
         self.require_part(part)
@@ -68,7 +73,7 @@ class FoundLabels:
         labels.unread += self.others
         if self.form is not None and not self.form.parts and (part.split or part.most_texts):
             labels.remarks.append(tell_no_parts(self.form.about))
-        if self.form is not None and self.form.name != IN_TABLES and purpose.packed:
+        if purpose.packed and not self.in_tables:
             packed = [one for texts in purpose.packed.values() for one in texts]
             names = list_first_names([*dict.fromkeys(one.label_set for one in packed)], 5)
             said = f"texts of {names} in {spell_tables(map(Path, {one.file for one in packed}))}"
