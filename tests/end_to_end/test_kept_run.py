@@ -24,6 +24,8 @@ DATA = Path(__file__).parents[1] / "data" / "kept"
 KEPT = DATA / "run"
 #: Of verdicts, what tells of the machine: a package that isn't the baseline's.
 OF_MACHINE = ["remark"]
+#: Tables that came later, which a run has only where its other direction was asked for.
+LATER = ("image_to_text", "text_figures")
 
 
 def old_columns(name):
@@ -38,6 +40,10 @@ def test_a_run_of_an_earlier_version_is_read():
     run = read_run(KEPT)
     for name, table in TABLES.items():
         frame = getattr(run, name)
+        if name in LATER:
+            assert list(frame) == table.names
+            assert len(frame) == 0
+            continue
         assert len(frame) > 0, name
         assert [*frame][: len(old_columns(name))] == old_columns(name)
         later = frame[[column for column in table.names if column not in old_columns(name)]]
@@ -70,7 +76,7 @@ def test_the_same_is_measured_today(tmp_path):
     )
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     then, now = read_run(KEPT), read_run(project / "reports" / "latest")
-    for name in [name for name in TABLES if name != "timings"]:
+    for name in [name for name in TABLES if name not in ("timings", *LATER)]:
         columns = [column for column in old_columns(name) if column not in OF_MACHINE]
         found, kept = getattr(now, name)[columns], getattr(then, name)[columns]
         if "metric" in columns:  # metrics that came later are left out
