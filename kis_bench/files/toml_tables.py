@@ -19,5 +19,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:  # also of tomllib and of what is no text
         raise BadFile(file, [str(error)]) from error
+    except RecursionError as error:
+        raise BadFile(file, ["it is nested too deeply"]) from error
     except OSError as error:
         raise BadFile(file, [f"can't be read: {error.strerror}"]) from error

@@ -14,8 +14,8 @@ from PIL import Image
 
 from kis_bench import encoders
 from kis_bench.checks.installation import check_named_model
-from kis_bench.encoders.onnx.description import describe_pixels
 from kis_bench.encoders.onnx.graph import read_graph
+from kis_bench.encoders.onnx.picture_form import describe_pixels
 from kis_bench.encoders.onnx.preparing import prepare_pixels
 from kis_bench.errors import BadFile, KisBenchError, NotReady
 from kis_bench.records import Source
@@ -340,7 +340,7 @@ std = [0.26862954, 0.26130258, 0.27577711]
         ("sides = 3", "unknown key 'sides': did you mean side"),
         ("side = true", "side = True is of the wrong kind"),
         ('resize = "crop"', "unknown resize 'crop'"),
-        ("side = 28\nmean = [0.5]", "mean of three colours is missing"),
+        ("side = 28\nmean = [0.5]", "mean is .0.5.; a number for each of three colours is needed"),
         ('texts = "a.onnx"', "texts without images"),
         ('images = "a.onnx"', "no a.onnx, which its description names"),
         ("side =", "onnx.toml"),

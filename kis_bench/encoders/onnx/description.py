@@ -1,4 +1,4 @@
-"""How a folder says that pictures are prepared and texts read: files of transformers, or our own ``onnx.toml``."""
+"""What a folder's own ``onnx.toml`` says, and how texts are read, by it or by files of transformers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kis_bench.encoders.onnx.networks import names_inner_file
 from kis_bench.encoders.own_folders import needs_lower_case
 from kis_bench.errors import BadFile, unknown
 from kis_bench.files.toml_tables import read_toml
 
 OWN = "onnx.toml"
-PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 PIECES = (
     "spiece.model"  #: of SigLIP 1, for a class of transformers that no tokenizer.json stands for
 )
@@ -23,7 +23,7 @@ TOKENIZER_OF_OPEN_CLIP = (
     "open_clip"  #: in place of a file: the tokenizer that comes with the library
 )
 CONTEXT_OF_OPEN_CLIP = 77  #: tokens that it reads, where nothing else is said
-TOML_KEYS: dict[str, type | tuple[type, ...]] = {
+TOML_KEYS: dict[str, type] = {
     "images": str,
     "texts": str,
     "image_output": str,
@@ -41,50 +41,9 @@ TOML_KEYS: dict[str, type | tuple[type, ...]] = {
 #: As Pillow numbers them, which configurations do as well.
 INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 RESIZES = ("shortest", "squash")
-#: Classes of transformers that do nothing but what is read here -> whether a size of one number is the shorter side's.
-KNOWN_PROCESSORS = {
-    "CLIPImageProcessor": True,
-    "SiglipImageProcessor": False,
-    "ViTImageProcessor": False,
-    "BlipImageProcessor": False,
-}
-#: Beside the size, what their configurations may hold; other keys could change pixels.
-KNOWN_KEYS = {
-    *(
-        "do_resize",
-        "size",
-        "resample",
-        "do_center_crop",
-        "crop_size",
-        "do_rescale",
-        "rescale_factor",
-    ),
-    *("do_normalize", "image_mean", "image_std", "do_convert_rgb", "image_processor_type"),
-    *("feature_extractor_type", "processor_class", "data_format", "input_data_format", "device"),
-    *(
-        "return_tensors",
-        "_valid_processor_keys",
-        "disable_grouping",
-        "default_to_square",
-        "use_fast",
-    ),
-}
+FILES = ("images", "texts", "tokenizer")  #: keys that name one
+LEAST = {"context_length": 1, "pad_id": 0}
 UNLIMITED_TOKENS = 10**6  #: tokens; what tokenizers without a limit say is far more
-
-
-@dataclass(frozen=True)
-class PictureForm:
-    """How pictures are prepared."""
-
-    size: int | tuple[int, int]  # pixels of the shorter side, or height and width of all
-    crop: tuple[int, int] | None  # height and width of the middle that is kept
-    resample: int
-    scale: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    rounds: bool = (
-        False  # where the middle lies between two pixels: torchvision rounds, else it is cut off
-    )
 
 
 @dataclass(frozen=True)
@@ -112,8 +71,17 @@ def read_own(folder: Path) -> dict[str, Any]:
     problems += [
         f"{key} = {value!r} is of the wrong kind"
         for key, value in told.items()
-        if key in TOML_KEYS
-        and (not isinstance(value, TOML_KEYS[key]) or (value is True and TOML_KEYS[key] is int))
+        if key in TOML_KEYS and type(value) is not TOML_KEYS[key]
+    ]
+    problems += [
+        f"{key} = {told[key]!r} names no file in this folder or below it"
+        for key in FILES
+        if isinstance(told.get(key), str) and not names_inner_file(told[key])
+    ]
+    problems += [
+        f"{key} = {told[key]} is less than {least}"
+        for key, least in LEAST.items()
+        if isinstance(told.get(key), int) and told[key] < least
     ]
     for key, choices in (("interpolation", INTERPOLATIONS), ("resize", RESIZES)):
         if isinstance(told.get(key), str) and told[key] not in choices:
@@ -123,93 +91,6 @@ def read_own(folder: Path) -> dict[str, Any]:
     if problems:
         raise BadFile(file, problems)
     return told
-
-
-def describe_pixels(folder: Path, told: Mapping[str, Any]) -> PictureForm:
-    """
-    Args:
-        told: of the folder's own description, where it has one.
-
-    Raises:
-        BadFile: nothing says how, or it is said in a form that isn't known.
-    """
-    if "side" in told:
-        lacking = [key for key in ("mean", "std") if len(told.get(key, ())) != 3]
-        if lacking:
-            raise BadFile(folder / OWN, [f"{lacking[0]} of three colours is missing"])
-        side = told["side"]
-        squash = told.get("resize") == "squash"
-        return PictureForm(
-            (side, side) if squash else side,
-            None if squash else (side, side),
-            INTERPOLATIONS[told.get("interpolation", "bicubic")],
-            1 / 255,
-            tuple(map(float, told["mean"])),
-            tuple(map(float, told["std"])),
-            rounds=True,
-        )
-    file = next((folder / name for name in PROCESSORS if (folder / name).is_file()), None)
-    if file is None:
-        raise BadFile(folder, [f"no {PROCESSORS[0]}; save the processor beside it, or write {OWN}"])
-    content = read_json_table(file)
-    try:
-        return read_processor(content.get("image_processor", content))
-    except (KeyError, TypeError, ValueError) as error:
-        said = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-        raise BadFile(file, [f"{said}; write {OWN} beside it, which says how"]) from error
-
-
-def read_processor(content: Mapping[str, Any]) -> PictureForm:
-    """
-    Raises:
-        KeyError, TypeError, ValueError: a key is missing, of the wrong kind, or not known.
-    """
-    named = str(content.get("image_processor_type") or content["feature_extractor_type"])
-    kind = named.removesuffix("Fast").removesuffix("Pil")
-    kind = kind.replace("FeatureExtractor", "ImageProcessor")
-    if kind not in KNOWN_PROCESSORS:
-        raise ValueError(f"pictures are prepared by {named}, which isn't known here")
-    if strange := sorted(
-        key
-        for key, value in content.items()
-        if key not in KNOWN_KEYS and value not in (None, False)
-    ):
-        raise ValueError(f"{strange[0]} isn't known here")
-    by_short_side = KNOWN_PROCESSORS[kind]
-    crops = content.get("do_center_crop", by_short_side and "crop_size" in content)
-    crop = read_lengths(content["crop_size"], "crop_size") if crops else None
-    size: int | tuple[int, int]
-    if not content.get("do_resize", True):
-        raise ValueError("do_resize is false, but a network takes pictures of one size")
-    if isinstance(content["size"], Mapping) and "shortest_edge" in content["size"]:
-        size = int(content["size"]["shortest_edge"])
-    elif isinstance(content["size"], int) and by_short_side:
-        size = content["size"]
-    else:
-        size = read_lengths(content["size"], "size")
-    if isinstance(size, int) and (crop is None or max(crop) > size):
-        raise ValueError("size is that of the shorter side, and no smaller middle is cut out")
-    scale = (
-        float(content.get("rescale_factor", 1 / 255)) if content.get("do_rescale", True) else 1.0
-    )
-    mean: tuple[float, ...] = (0.0,) * 3
-    std: tuple[float, ...] = (1.0,) * 3
-    if content.get("do_normalize", True):
-        mean, std = (
-            tuple(map(float, content["image_mean"])),
-            tuple(map(float, content["image_std"])),
-        )
-    return PictureForm(size, crop, int(content["resample"]), scale, mean, std)
-
-
-def read_lengths(value: Any, key: str) -> tuple[int, int]:
-    """Height and width."""
-    if isinstance(value, int):
-        return value, value
-    try:
-        return int(value["height"]), int(value["width"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{key} is {value!r}; height and width are needed") from error
 
 
 def describe_tokens(folder: Path, told: Mapping[str, Any]) -> TextForm:
@@ -236,7 +117,7 @@ def describe_tokens(folder: Path, told: Mapping[str, Any]) -> TextForm:
     if limits == [None]:
         limits = [about.get("model_max_length"), of_text.get("max_position_embeddings")]
     known = [
-        int(one) for one in limits if isinstance(one, int | float) and 0 < one < UNLIMITED_TOKENS
+        int(one) for one in limits if isinstance(one, int | float) and 1 <= one < UNLIMITED_TOKENS
     ]
     token = about.get("pad_token") or special.get("pad_token")
     token = token.get("content") if isinstance(token, Mapping) else token
@@ -259,6 +140,8 @@ def read_json_table(file: Path) -> dict[str, Any]:
         raise BadFile(file, [f"can't be read: {error.strerror}"]) from error
     except ValueError as error:
         raise BadFile(file, [str(error)]) from error
+    except RecursionError as error:
+        raise BadFile(file, ["it is nested too deeply to be a configuration"]) from error
     if not isinstance(content, dict):
         raise BadFile(file, ["it is no table of names and values"])
     return content

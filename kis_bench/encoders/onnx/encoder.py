@@ -11,13 +11,14 @@ from PIL import Image
 from kis_bench.encoders.decoding import find_largest_side
 from kis_bench.encoders.onnx.description import OWN
 from kis_bench.encoders.onnx.folder import OnnxFolder
+from kis_bench.encoders.onnx.picture_form import COLOUR_CHANNELS
 from kis_bench.encoders.onnx.preparing import (
     OpenClipReader,
     TextReader,
     open_reader,
     prepare_pixels,
 )
-from kis_bench.encoders.onnx.session import COLOUR_CHANNELS, POOLED, Feeds, NetworkSide, OnnxNetwork
+from kis_bench.encoders.onnx.session import POOLED, Feeds, NetworkSide, OnnxNetwork
 from kis_bench.errors import BadFile, KisBenchError
 from kis_bench.files.images import upright
 from kis_bench.records import Checkpoint, Float32s

@@ -11,17 +11,15 @@ from kis_bench.encoders.onnx.description import (
     ABOUT_TOKENIZER,
     MODEL_CONFIG,
     OWN,
-    PROCESSORS,
     SPECIAL_TOKENS,
-    PictureForm,
     TextForm,
-    describe_pixels,
     describe_tokens,
     read_json_table,
     read_own,
 )
 from kis_bench.encoders.onnx.graph import NetworkGraph, read_graph
 from kis_bench.encoders.onnx.networks import Networks, find_networks_in
+from kis_bench.encoders.onnx.picture_form import PROCESSORS, PictureForm, describe_pixels
 from kis_bench.errors import BadFile
 
 

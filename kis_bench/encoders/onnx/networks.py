@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from kis_bench.errors import BadFile
 from kis_bench.files.text import list_first_names
 
 NETWORK_PLACES = ("", "onnx")  #: below the folder, where networks are looked for, in this order
+LONGEST_PATH = 255  #: bytes, of a name in most file systems
 BOTH = "model"
 #: Names of a network of one side, without what stands for a variant.
 STEMS = {"images": ("vision_model", "image_model"), "texts": ("text_model",)}
@@ -29,6 +30,14 @@ class Networks:
     @property
     def files(self) -> list[Path]:
         return [*dict.fromkeys(file for file in (self.images, self.texts) if file is not None)]
+
+
+def names_inner_file(path: str) -> bool:
+    """Whether a path of a foreign file can only be one of a file below a folder, on every system."""
+    parts = PureWindowsPath(path).parts  # between both kinds of slashes
+    if PurePosixPath(path).is_absolute() or PureWindowsPath(path).anchor or ".." in parts:
+        return False
+    return "\0" not in path and 0 < len(path.encode()) <= LONGEST_PATH
 
 
 def find_networks_in(folder: Path, variant: str, told: Mapping[str, Any]) -> Networks:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kis_bench.encoders.onnx.description import CONTEXT_OF_OPEN_CLIP, OWN, PictureForm, TextForm
+from kis_bench.encoders.onnx.description import CONTEXT_OF_OPEN_CLIP, OWN, TextForm
+from kis_bench.encoders.onnx.picture_form import PictureForm
 from kis_bench.errors import BadFile
 from kis_bench.records import Float32s
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kis_bench.encoders.batching import out_of_memory
 from kis_bench.encoders.encoding import threads
+from kis_bench.encoders.onnx.picture_form import COLOUR_CHANNELS
 from kis_bench.errors import BadFile
 from kis_bench.records import Float32s
 
@@ -29,7 +30,7 @@ NUMBER_TYPES: dict[str, Any] = {
     "tensor(int32)": np.int32,
 }
 TOKEN_TYPES = ("tensor(int64)", "tensor(int32)")
-COLOUR_CHANNELS, OF_PIXELS = 3, 4  #: channels; dimensions of a batch of pictures
+OF_PIXELS = 4  #: dimensions of a batch of pictures
 #: Outputs that a network has before its projection into the joint space; of SigLIP the former is in it.
 POOLED, NOT_JOINT = "pooler_output", ("pooler_output", "last_hidden_state")
 TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
