@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from kis_bench.encoders.catalogue import find_same_weights
-from kis_bench.metrics import KNOWN, RankPlaces
+from kis_bench.analysis.attempts import Attempt
+from kis_bench.metrics import KNOWN, Metric, RankPlaces
+from kis_bench.records import Float64s
 from kis_bench.results.figures import metric_interval
 from kis_bench.statistics.clusters import cluster_by_target
+from kis_bench.statistics.paired_intervals import difference_intervals
 
-USUAL_TEXTS = 5  #: of a picture, of which papers speak
+ERRORS = 0.05  #: chance of naming any cause where all differ from what was measured by chance alone
+RESAMPLES = 1_000
 NEARER = 0.5  #: of the difference that is to be explained, what an explanation may leave of it
-#: Columns that an attempt needs of ranks.parquet.
-PLACES = ["query_id", "item_id", "rank_best", "rank_worst"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class PublishedFigure:
     k: int | None
     value: float
     tolerance: float = 0.0
+    n: int | None = None  # queries, where the source says so
 
     @property
     def name(self) -> str:
@@ -48,12 +50,8 @@ class TriedFigure:
         return self.low - slack <= published.value <= self.high + slack
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """A cause that was tried: the places of the queries as they are under it."""
-
-    cause: str  # in words: what the published figure may be of
-    places: pd.DataFrame  # columns `PLACES`
+#: Whether an attempt explains what was published; if figures agree and it does not, why not.
+Verdict = Literal["yes", "no", "no: of another number of queries", "no: chance does as much"]
 
 
 @dataclass(frozen=True)
@@ -63,15 +61,23 @@ class Tried:
     cause: str
     n: int  # queries
     figures: tuple[TriedFigure, ...]  # one for each published figure
-    explains: bool
+    verdict: Verdict
+
+    @property
+    def explains(self) -> bool:
+        return self.verdict == "yes"
+
+
+def place_queries(places: pd.DataFrame) -> RankPlaces:
+    best, worst = (places[f"rank_{end}"].to_numpy(np.int64) for end in ("best", "worst"))
+    return RankPlaces(best, worst)
 
 
 def measure_places(
     places: pd.DataFrame, published: Sequence[PublishedFigure]
 ) -> tuple[TriedFigure, ...]:
     """The figures of queries under the measures that were published, with intervals clustered by target."""
-    best, worst = (places[f"rank_{end}"].to_numpy(np.int64) for end in ("best", "worst"))
-    placed, clusters = RankPlaces(best, worst), cluster_by_target(places["item_id"])
+    placed, clusters = place_queries(places), cluster_by_target(places["item_id"])
     return tuple(
         TriedFigure(
             KNOWN[one.metric].figure(placed, one.k),
@@ -82,107 +88,108 @@ def measure_places(
 
 
 def judge_attempts(
-    places: pd.DataFrame, published: Sequence[PublishedFigure], attempts: Iterable[Attempt]
+    places: pd.DataFrame,
+    published: Sequence[PublishedFigure],
+    attempts: Iterable[Attempt],
+    n_repeated: int = 0,
 ) -> list[Tried]:
     """What each attempt gives for the published figures of one model, of which some are outside the intervals.
 
-    An attempt explains them if all lie within its intervals, and it leaves at most half of each difference that was
-    outside: a wider interval of fewer queries, around the same figure, explains nothing.
+    An attempt explains them if all lie within its intervals; it leaves at most half of each difference that was
+    outside, for a wider interval of fewer queries explains nothing; it is of as many queries as the source says, if
+    that says so; and one at least of those outside differs from the measured figure by more than chance, with an error
+    of 5% in all attempts and figures together (Bonferroni): the best of several that change nothing may come near, too.
 
     Args:
         places: of the queries as they were measured, columns `PLACES`.
         published: of one model, dataset and label set; not empty.
+        n_repeated: texts that are queries once here, and count each time in papers.
     """
     obtained = measure_places(places, published)
+    tried = [attempt for attempt in attempts if not attempt.places.empty]
     found = []
-    for attempt in attempts:
-        if attempt.places.empty:
-            continue
+    for attempt in tried:
         figures = measure_places(attempt.places, published)
-        explains = all(
-            figure.agrees_with(one)
-            and (
-                own.agrees_with(one)
-                or abs(figure.value - one.value) <= NEARER * abs(own.value - one.value)
+        each = [*zip(figures, obtained, published, strict=True)]
+        outside = [(figure, own, one) for figure, own, one in each if not own.agrees_with(one)]
+        verdict: Verdict = "yes"
+        if not all(figure.agrees_with(one) for figure, _, one in each) or not all(
+            abs(figure.value - one.value) <= NEARER * abs(own.value - one.value)
+            for figure, own, one in outside
+        ):
+            verdict = "no"
+        elif not all(matches_count(attempt, one.n, n_repeated) for one in published):
+            verdict = "no: of another number of queries"
+        elif not any(
+            differ_beyond_chance(
+                places, attempt.places, one, 1 - ERRORS / (len(tried) * len(outside))
             )
-            for figure, own, one in zip(figures, obtained, published, strict=True)
-        )
-        found.append(Tried(attempt.cause, len(attempt.places), figures, explains))
+            for _, _, one in outside
+        ):
+            verdict = "no: chance does as much"
+        found.append(Tried(attempt.cause, len(attempt.places), figures, verdict))
     return found
 
 
-def list_attempts(rows: pd.DataFrame) -> Iterator[Attempt]:
-    """What can be tried on the ranks of one model, dataset and label set; what would change nothing is left out.
+def matches_count(attempt: Attempt, n: int | None, n_repeated: int) -> bool:
+    """Whether a source that says n queries may mean those of an attempt; repeated texts may be among them."""
+    counts = (len(attempt.places), attempt.n_texts)
+    return n is None or any(0 <= n - own <= n_repeated for own in counts if own is not None)
 
-    Args:
-        rows: of ranks.parquet, in the order in which the queries were asked.
+
+def differ_beyond_chance(
+    places: pd.DataFrame, other: pd.DataFrame, figure: PublishedFigure, confidence: float
+) -> bool:
+    """Whether the interval of the difference of a figure between two sets of queries excludes 0.
+
+    Each set's queries stand with what they add to the difference of the means, ``N / n (x - mean)`` of N queries in
+    both, and targets are drawn with their queries of both: so that sets with common targets, or parts of one another,
+    are paired by these. Of a quantile, the shares of queries below the measured one (half of those at it) are.
     """
-    number = rows.groupby("item_id", sort=False).cumcount()
-    if (number >= 1).any():
-        yield Attempt("the first text of each picture alone", rows[number < 1])
-    if (number >= USUAL_TEXTS).any():
-        yield Attempt(f"the first {USUAL_TEXTS} texts of each picture", rows[number < USUAL_TEXTS])
-    cut = (
-        rows["truncated"].eq(True).fillna(False).astype(bool) if "truncated" in rows else number < 0
+    metric, sets = KNOWN[figure.metric], (place_queries(places), place_queries(other))
+    limit = metric.figure(sets[0], figure.k)
+    values = [add_to_mean(metric, placed, figure.k, limit) for placed in sets]
+    n = sum(map(len, values))
+    means = [float(each.mean()) for each in values]
+    added = [
+        sign * n / len(each) * (each - mean)
+        for sign, each, mean in zip((-1, 1), values, means, strict=True)
+    ]
+    clusters = cluster_by_target([*places["item_id"], *other["item_id"]])
+    ((low, high),) = difference_intervals(
+        np.concatenate(added)[None] + (means[1] - means[0]),
+        confidence=confidence,
+        resamples=RESAMPLES,
+        clusters=clusters,
     )
-    if cut.any():
-        yield Attempt("without the texts that the model cut", rows[~cut])
-    joined = join_equal_texts(rows)
-    if joined is not None:
-        yield Attempt("any picture of the same text counts", joined)
+    return bool(low > 0 or high < 0)
 
 
-def list_siblings(
-    model: str, ranks: pd.DataFrame, provenance: Mapping[str, Any]
-) -> Iterator[Attempt]:
-    """The other rows of a run with the same weights: with or without prompts, another activation, library or resize."""
-    sources = {
-        name: str(about.get("source", "")) for name, about in provenance.get("models", {}).items()
-    }
-    own = sources.get(model, "")
-    same = {*find_same_weights(own), own, simplify_source(own)} - {""}
-    for other, rows in ranks.groupby("model", sort=False):
-        source = sources.get(str(other), "")
-        same_name = str(other).partition("+")[0] == model.partition("+")[0]
-        if other != model and (same_name or source in same or simplify_source(source) in same):
-            yield Attempt(f"the row {other} of this run", rows)
-
-
-def simplify_source(source: str) -> str:
-    """A source without what tells the activation.
-
-    >>> simplify_source("openclip:ViT-L-14-quickgelu/openai")
-    'openclip:ViT-L-14/openai'
-    """
-    return source.replace("-quickgelu", "")
-
-
-def join_equal_texts(rows: pd.DataFrame) -> pd.DataFrame | None:
-    """The places if any target of the queries of one text will do; None where no text has several targets.
-
-    Equal texts have equal vectors, so that the best of their targets is the one of the best rank.
-    """
-    if "text" not in rows or rows["text"].isna().any():
-        return None
-    texts = rows.groupby("text", sort=False)
-    if not (texts["item_id"].transform("nunique") > 1).any():
-        return None
-    ends = {end: texts[end].transform("min") for end in ("rank_best", "rank_worst")}
-    return rows.assign(**ends)
+def add_to_mean(metric: Metric, placed: RankPlaces, k: int | None, limit: float) -> Float64s:
+    """What each query adds to a mean; of a quantile, whether its rank is below a limit, or at it."""
+    if metric.values_of is None:
+        return np.asarray(placed.rank < limit, np.float64) + (placed.rank == limit) / 2
+    return metric.values_of(placed, k)
 
 
 def read_figures(published: pd.DataFrame) -> list[PublishedFigure]:
-    """The published figures in rows of ``results.PUBLISHED`` about one model, those of unknown measures left out."""
+    """The figures in rows of ``results.PUBLISHED`` about one model, but for measures that can't be tried."""
     return [
         PublishedFigure(
             str(row["metric"]),
             None if pd.isna(row["k"]) else int(row["k"]),
             float(row["value"]),
             0.0 if pd.isna(row["tolerance"]) else float(row["tolerance"]),
+            None if pd.isna(row["n"]) else int(row["n"]),
         )
         for _, row in published.iterrows()
-        if row["metric"] in KNOWN and not KNOWN[row["metric"]].of_judgments
+        if is_tried(str(row["metric"]))
     ]
+
+
+def is_tried(metric: str) -> bool:
+    """Whether a measure is one of the ranks of single pictures; those of segments and groups are of other ranks."""
+    return metric in KNOWN and KNOWN[metric].name == metric and not KNOWN[metric].of_judgments
 
 
 def find_outside(
@@ -195,9 +202,10 @@ def find_outside(
 
 
 def conclude(tried: Sequence[Tried]) -> str:
-    """The result of all attempts in one sentence."""
-    if causes := [one.cause for one in tried if one.explains]:
-        return f"What was published agrees with: {'; '.join(causes)}."
+    """The result of all attempts in one sentence, and how many they were."""
     if not tried:
         return "Nothing could be tried."
-    return "None of this explains what was published."
+    counted = f"Causes tried: {len(tried)}."
+    if causes := [one.cause for one in tried if one.explains]:
+        return f"{counted} What was published agrees with: {'; '.join(causes)}."
+    return f"{counted} None of this explains what was published."

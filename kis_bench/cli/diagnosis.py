@@ -21,7 +21,7 @@ from kis_bench.records import count_things
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kis_bench.analysis.diagnosis import Attempt
+    from kis_bench.analysis.attempts import Attempt
     from kis_bench.records import Dataset
     from kis_bench.results import Run
     from kis_bench.store import Store
@@ -116,14 +116,8 @@ def tell_cell(
     store: Store,
 ) -> None:
     """Prints what was tried for one model and source."""
-    from kis_bench.analysis.diagnosis import (
-        conclude,
-        find_outside,
-        judge_attempts,
-        list_attempts,
-        list_siblings,
-        read_figures,
-    )
+    from kis_bench.analysis.attempts import list_attempts, list_siblings
+    from kis_bench.analysis.diagnosis import conclude, find_outside, judge_attempts, read_figures
     from kis_bench.report.sections.diagnosis import tabulate_tried
 
     published = read_figures(known)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from kis_bench.analysis.diagnosis import PLACES, Attempt
+from kis_bench.analysis.attempts import PLACES, Attempt
 from kis_bench.files.progress import track
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.relevance import find_target_positions
@@ -93,4 +93,4 @@ def list_vector_attempts(
         yield Attempt(f"{part.name} alone, {len(part.collection):,} pictures", places)
     if len(collection) * len(queries) <= MOST_SCORES:
         places = search_texts(collection, queries, items, texts)
-        yield Attempt("pictures look for their texts", places)
+        yield Attempt("pictures look for their texts", places, n_texts=len(queries))

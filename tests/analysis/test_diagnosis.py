@@ -1,18 +1,28 @@
 """Published figures made by planted causes are explained by these, and by nothing else."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from builders import make_ranks
 
+from kis_bench.analysis.attempts import (
+    Attempt,
+    join_equal_texts,
+    list_attempts,
+    list_siblings,
+)
 from kis_bench.analysis.diagnosis import (
     PublishedFigure,
     conclude,
     find_outside,
     judge_attempts,
-    list_attempts,
-    list_siblings,
     measure_places,
+    read_figures,
 )
+from kis_bench.encoders.catalogue import catalogue
+from kis_bench.records import Query
+from kis_bench.results.columns import PUBLISHED
+from kis_bench.results.pseudonyms import hide_queries
 
 PICTURES, TEXTS = 400, 6
 N = PICTURES * TEXTS
@@ -67,7 +77,7 @@ def test_a_planted_cause_is_named_alone(rows, cause):
     assert find_outside(rows, published)
     causes, tried = explain(rows, published)
     assert causes == {cause}
-    assert conclude(tried) == f"What was published agrees with: {cause}."
+    assert conclude(tried) == f"Causes tried: 3. What was published agrees with: {cause}."
     assert {one.cause for one in tried} == {FIRST, FIVE, CUT}
 
 
@@ -75,7 +85,7 @@ def test_a_planted_cause_is_named_alone(rows, cause):
 def test_another_figure_is_explained_by_none(rows, shift):
     causes, tried = explain(rows, publish(rows, shift))
     assert causes == set()
-    assert conclude(tried) == "None of this explains what was published."
+    assert conclude(tried) == "Causes tried: 3. None of this explains what was published."
 
 
 def test_a_wider_interval_around_the_same_figure_explains_nothing():
@@ -96,8 +106,69 @@ def test_texts_of_several_pictures_may_find_any_of_them():
     rows = make_rows(1 + order, text=text)
     published = [PublishedFigure("recall", 1, 1.0)]
     assert explain(rows, published)[0] == {EQUAL}
-    hidden = rows.assign(text=None)
-    assert EQUAL not in {one.cause for one in explain(hidden, published)[1]}
+    shown = hide_queries([Query(str(i), ("i",), "captions", one) for i, one in enumerate(text)], [])
+    for hidden in (None, [query.text for query in shown], ["", *text[1:]]):
+        tried = explain(rows.assign(text=hidden), published)[1]
+        assert EQUAL not in {one.cause for one in tried}
+
+
+def test_equal_pictures_of_one_text_are_no_rivals_any_more():
+    """Two that are alike share the first place of their text; a third, and a stranger, tie with the next text's."""
+    rows = make_ranks(
+        [1, 1, 3, 3, 7], [2, 2, 6, 6, 7], text=["a", "a", "b", "b", "b"], item_id=[*"xyxyz"]
+    )
+    joined = join_equal_texts(rows)
+    assert [*zip(joined["rank_best"], joined["rank_worst"], strict=True)] == [(1, 1)] * 2 + [
+        (3, 5)
+    ] * 3
+    assert joined["item_id"].tolist() == ["x|y"] * 2 + ["x|y|z"] * 3
+    several = join_equal_texts(rows.assign(item_id=["x|y", "y", "x", "y", "z"]))
+    assert several["rank_worst"].tolist() == [2, 2, 5, 5, 5]
+
+
+def test_causes_that_change_nothing_are_seldom_named():
+    """Texts are alike, a tenth is cut at random, and what was published is just outside."""
+    n, draws, named = 200 * TEXTS, np.random.default_rng(3), 0
+    for _ in range(40):
+        rows = make_ranks(
+            np.where(draws.random(n) < 0.5, 1, 50),
+            item_id=[f"i{i // TEXTS}" for i in range(n)],
+            truncated=draws.random(n) < 0.9,
+        )
+        own = measure_places(rows, [PublishedFigure("recall", 1, 0.0)])[0]
+        named += bool(explain(rows, [PublishedFigure("recall", 1, own.high + 0.003)])[0])
+    assert named <= 3  # 18 if the difference from what was measured weren't looked at
+
+
+def test_an_attempt_of_another_number_of_queries_than_published_explains_nothing(rows):
+    (one, *_), first = publish(rows[NUMBER == 0]), PLANTED[FIRST](rows)
+    for n, n_repeated, verdict in (
+        (None, 0, "yes"),
+        (PICTURES, 0, "yes"),
+        (PICTURES + 3, 3, "yes"),
+        (PICTURES + 3, 2, "no: of another number of queries"),
+        (N, 0, "no: of another number of queries"),
+    ):
+        figure = PublishedFigure(one.metric, one.k, one.value, one.tolerance, n)
+        (tried,) = judge_attempts(rows, [figure], [Attempt(FIRST, first)], n_repeated)
+        assert tried.verdict == verdict
+    turned = Attempt("pictures look for their texts", first, n_texts=N)
+    assert judge_attempts(rows, [figure], [turned])[0].explains
+
+
+def test_medians_are_explained_as_means_are():
+    rows = make_rows(np.where(NUMBER == 0, 2, 30))
+    figure = PublishedFigure("median_rank", None, 2.0)
+    assert explain(rows, [figure])[0] == {FIRST}
+    equal = make_rows(np.tile([2, 30, 30], N // 3))
+    assert explain(equal, [PublishedFigure("median_rank", None, 29.0)])[0] == set()
+
+
+def test_figures_of_other_ranks_are_not_tried():
+    row = dict.fromkeys(PUBLISHED, "x") | {"k": 1, "value": 0.5, "n": 10, "tolerance": 0.0}
+    names = ["recall", "segment_recall", "consistency", "own"]
+    found = read_figures(pd.DataFrame([row | {"metric": name} for name in names]))
+    assert found == [PublishedFigure("recall", 1, 0.5, 0.0, 10)]
 
 
 def test_what_would_change_nothing_is_not_tried():
@@ -107,15 +178,13 @@ def test_what_would_change_nothing_is_not_tried():
 
 
 def test_rows_of_the_same_weights_are_tried(rows):
-    from pandas import concat
-
     better = {
         "clip+photo": "",
         "ours": "openclip:ViT-B-32-quickgelu/openai",
         "theirs": "transformers:openai/clip-vit-base-patch32",
         "far": "x:y",
     }
-    every = concat(
+    every = pd.concat(
         [
             rows.assign(model="clip"),
             *(make_rows(draw(0.95, seed), model=name) for seed, name in enumerate(better, 1)),
@@ -123,6 +192,7 @@ def test_rows_of_the_same_weights_are_tried(rows):
     )
     sources = {**better, "clip": "openclip:ViT-B-32/openai"}
     about = {"models": {name: {"source": source} for name, source in sources.items()}}
+    about["models"]["clip+photo"]["prompts"] = []
     siblings = [*list_siblings("clip", every, about)]
     assert [one.cause for one in siblings] == [
         "the row clip+photo of this run",
@@ -131,3 +201,41 @@ def test_rows_of_the_same_weights_are_tried(rows):
     ]
     published = publish(make_rows(draw(0.95, 1)))
     assert explain(rows, published, siblings)[0] == {one.cause for one in siblings}
+
+
+def list_names(model, models):
+    """The rows of the same weights as a model, where a run says this of its models."""
+    ranks = pd.concat([make_ranks([1], model=name) for name in models])
+    siblings = [*list_siblings(model, ranks, {"models": models})]
+    return {one.cause.removeprefix("the row ").removesuffix(" of this run") for one in siblings}
+
+
+def test_rows_of_the_catalogue_know_the_same_weights_through_others():
+    models = {
+        "clip-vit-b-32": {"source": catalogue()["clip-vit-b-32"].source},
+        "quick": {"source": "openclip:ViT-B-32-quickgelu/openai"},
+        "clip-vit-l-14-336": {"source": catalogue()["clip-vit-l-14-336"].source},
+    }
+    assert list_names("clip-vit-b-32", models) == {"quick"}
+    assert list_names("quick", models) == {"clip-vit-b-32"}
+
+
+def test_a_plus_a_folder_or_a_revision_may_mean_other_weights():
+    models = {
+        "clip+siglip": {},
+        "clip+dino": {},
+        "clip": {"source": "openclip:A/A.pt"},
+        "lower": {"source": "openclip:A/a.pt"},
+        "clip+a+photo": {"source": "python:m:f", "prompts": ["{}"]},
+        "clip+a": {"source": "python:m:g"},
+        "old": {"source": "hf-hub:a/b", "revision": "v1", "weights": {"a/b": "1"}},
+        "new": {"source": "hf-hub:a/b", "revision": "v2", "weights": {"a/b": "2"}},
+        "new-bf16": {"source": "hf-hub:a/b", "revision": "v2", "weights": {"a/b": "2"}},
+    }
+    found = {name: list_names(name, models) for name in models}
+    assert {name: some for name, some in found.items() if some} == {
+        "clip+a+photo": {"clip+a"},
+        "clip+a": {"clip+a+photo"},
+        "new": {"new-bf16"},
+        "new-bf16": {"new"},
+    }

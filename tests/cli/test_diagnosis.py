@@ -37,7 +37,7 @@ class Planted:
     def encode_texts(self, texts):
         numbers = [[*map(int, text.split())] for text in texts]
         rows = [
-            BASE[i] + 0.75 * np.random.default_rng([i, n]).standard_normal(DIM) for i, n in numbers
+            BASE[i] + 1.1 * np.random.default_rng([i, n]).standard_normal(DIM) for i, n in numbers
         ]
         return self.scale(rows), np.zeros(len(texts), bool)
 

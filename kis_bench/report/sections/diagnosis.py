@@ -7,14 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.analysis.attempts import list_attempts, list_siblings
 from kis_bench.analysis.diagnosis import (
     PublishedFigure,
     Tried,
     conclude,
     find_outside,
     judge_attempts,
-    list_attempts,
-    list_siblings,
 )
 from kis_bench.metrics import measure_words
 from kis_bench.report.numbers import count, figure
@@ -38,7 +37,9 @@ def show_diagnosis(
         return []
     attempts = [*list_attempts(rows), *list_siblings(model, ranks, provenance)]
     tried = judge_attempts(rows, published, attempts)
-    said = f"Tried on the ranks of this run, for **{escape(model)}**. {conclude(tried)}"
+    said = (
+        f"Tried on the ranks of this run, for **{escape(model)}**. {escape(conclude(tried), 1000)}"
+    )
     if not any(one.explains for one in tried):
         said += " `kis-bench diagnose RUN` tries more, on the stored vectors."
     if not tried:
@@ -50,7 +51,7 @@ def show_diagnosis(
 def tabulate_tried(
     tried: Sequence[Tried], published: Sequence[PublishedFigure]
 ) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table of attempts; an agreeing figure stands without remark, another one says so."""
+    """Head and rows of a table of attempts, whose last column says whether each explains what was published."""
     head = ["tried", "queries", *(measure_words(one.metric, one.k) for one in published), "agrees"]
     wanted = ["published", "", *(figure(one.metric, one.value) for one in published), ""]
     return head, [
@@ -63,7 +64,7 @@ def tabulate_tried(
                     figure(said.metric, own.value, own.low, own.high)
                     for own, said in zip(one.figures, published, strict=True)
                 ),
-                "yes" if one.explains else "no",
+                one.verdict,
             ]
             for one in tried
         ),
