@@ -17,7 +17,7 @@ from kis_bench.statistics.clusters import cluster_by_target
 from kis_bench.statistics.paired_intervals import difference_intervals
 
 ERRORS = 0.05  #: chance of naming any cause where all differ from what was measured by chance alone
-RESAMPLES = 1_000
+DIFFERENCE_RESAMPLES = 1_000
 NEARER = 0.5  #: of the difference that is to be explained, what an explanation may leave of it
 
 
@@ -68,7 +68,7 @@ class Tried:
         return self.verdict == "yes"
 
 
-def place_queries(places: pd.DataFrame) -> RankPlaces:
+def read_places(places: pd.DataFrame) -> RankPlaces:
     best, worst = (places[f"rank_{end}"].to_numpy(np.int64) for end in ("best", "worst"))
     return RankPlaces(best, worst)
 
@@ -77,7 +77,7 @@ def measure_places(
     places: pd.DataFrame, published: Sequence[PublishedFigure]
 ) -> tuple[TriedFigure, ...]:
     """The figures of queries under the measures that were published, with intervals clustered by target."""
-    placed, clusters = place_queries(places), cluster_by_target(places["item_id"])
+    placed, clusters = read_places(places), cluster_by_target(places["item_id"])
     return tuple(
         TriedFigure(
             KNOWN[one.metric].figure(placed, one.k),
@@ -146,7 +146,7 @@ def differ_beyond_chance(
     both, and targets are drawn with their queries of both: so that sets with common targets, or parts of one another,
     are paired by these. Of a quantile, the shares of queries below the measured one (half of those at it) are.
     """
-    metric, sets = KNOWN[figure.metric], (place_queries(places), place_queries(other))
+    metric, sets = KNOWN[figure.metric], (read_places(places), read_places(other))
     limit = metric.figure(sets[0], figure.k)
     values = [add_to_mean(metric, placed, figure.k, limit) for placed in sets]
     n = sum(map(len, values))
@@ -159,7 +159,7 @@ def differ_beyond_chance(
     ((low, high),) = difference_intervals(
         np.concatenate(added)[None] + (means[1] - means[0]),
         confidence=confidence,
-        resamples=RESAMPLES,
+        resamples=DIFFERENCE_RESAMPLES,
         clusters=clusters,
     )
     return bool(low > 0 or high < 0)
@@ -169,7 +169,7 @@ def add_to_mean(metric: Metric, placed: RankPlaces, k: int | None, limit: float)
     """What each query adds to a mean; of a quantile, whether its rank is below a limit, or at it."""
     if metric.values_of is None:
         return np.asarray(placed.rank < limit, np.float64) + (placed.rank == limit) / 2
-    return metric.values_of(placed, k)
+    return np.asarray(metric.values_of(placed, k), np.float64)
 
 
 def read_figures(published: pd.DataFrame) -> list[PublishedFigure]:
