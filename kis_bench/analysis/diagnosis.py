@@ -168,7 +168,7 @@ def differ_beyond_chance(
 def add_to_mean(metric: Metric, placed: RankPlaces, k: int | None, limit: float) -> Float64s:
     """What each query adds to a mean; of a quantile, whether its rank is below a limit, or at it."""
     if metric.values_of is None:
-        return np.asarray(placed.rank < limit, np.float64) + (placed.rank == limit) / 2
+        return np.asarray((placed.rank < limit) + (placed.rank == limit) / 2, np.float64)
     return np.asarray(metric.values_of(placed, k), np.float64)
 
 

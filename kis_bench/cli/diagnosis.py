@@ -102,7 +102,9 @@ def select_figures(published: pd.DataFrame, cell: DiagnosedCell) -> Mapping[str,
         published["dataset"].isin(names)
         & published["label_set"].eq(label_set)
         & (published["model"].eq(model) | published["published_as"].eq(model))
-    ]
+    ].drop_duplicates(
+        ["model", "published_as", "metric", "k", "n", "source"]
+    )  # a part's are the whole's
     return {str(source): rows for source, rows in own.groupby("source", sort=False)}
 
 
@@ -119,6 +121,7 @@ def tell_cell(
     from kis_bench.analysis.attempts import list_attempts, list_siblings
     from kis_bench.analysis.diagnosis import conclude, find_outside, judge_attempts, read_figures
     from kis_bench.report.sections.diagnosis import tabulate_tried
+    from kis_bench.results.published import count_repeated
 
     published = read_figures(known)
     if not published:
@@ -133,7 +136,8 @@ def tell_cell(
     same = run.ranks[run.ranks["dataset"].eq(dataset) & run.ranks["label_set"].eq(label_set)]
     attempts = [*list_attempts(rows), *list_siblings(model, same, run.provenance)]
     more, lacking = try_vectors(cell, rows, run, folders, store)
-    tried = judge_attempts(rows, published, [*attempts, *more])
+    n_repeated = count_repeated(run.provenance).get((dataset, label_set), 0)
+    tried = judge_attempts(rows, published, [*attempts, *more], n_repeated)
     head, cells = tabulate_tried(tried, published)
     print_table(cells, head)
     if lacking:

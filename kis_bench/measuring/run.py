@@ -14,6 +14,8 @@ import pandas as pd
 from kis_bench.analysis import annotators, combinations, label_sets
 from kis_bench.analysis.models import compare
 from kis_bench.choices import IMAGE_TO_TEXT
+from kis_bench.datasets.papers import PAPER_COLLECTIONS
+from kis_bench.datasets.parts import DatasetPart
 from kis_bench.encoders import list_packages
 from kis_bench.metrics import MEASURES
 from kis_bench.records import Dataset
@@ -27,7 +29,12 @@ from kis_bench.results.columns import (
 )
 from kis_bench.results.privacy import without_private
 from kis_bench.results.provenance import git_state, versions
-from kis_bench.results.published import comparable
+from kis_bench.results.published import (
+    comparable,
+    count_repeated,
+    find_other_sizes,
+    select_direction,
+)
 from kis_bench.results.tables import stack_tables
 from kis_bench.statistics import (
     bootstrap_interval,
@@ -80,6 +87,17 @@ class RunRecord:
         return without_private(about) if self.privacy else about
 
 
+def select_published(
+    published: pd.DataFrame, obtained: pd.DataFrame, provenance: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The published figures of what was measured; of the collections that papers search also those of other parts."""
+    repeated = count_repeated(provenance)
+    others = find_other_sizes(select_direction(published), obtained, repeated)
+    whole = others["dataset"].map(lambda name: DatasetPart.parse(name).whole)
+    kept = {*comparable(published, obtained, repeated).index}
+    return published.loc[sorted(kept | {*others.index[whole.isin([*PAPER_COLLECTIONS])]})]
+
+
 def write_measured(parent: Path, record: RunRecord) -> Path:
     """Writes the tables of a run into a new folder below ``parent``, whole or not at all; returns the folder.
 
@@ -98,7 +116,7 @@ def write_measured(parent: Path, record: RunRecord) -> Path:
         similar = [tables["metrics"], list_common_figures(tables["agreement"])] if every else []
         turned = list_figures(count_rows(pictures)).assign(direction=IMAGE_TO_TEXT)
         every_figure = stack_tables([*similar, list_figures(sizes), turned])
-        tables["published"] = comparable(record.published, every_figure)
+        tables["published"] = select_published(record.published, every_figure, record.provenance)
     if record.fused is not None:
         tables["fused"] = record.fused
     return write_run(

@@ -21,6 +21,7 @@ DIRECTION = "direction"  #: another, which tables have: "image-to-text", or empt
 WHOLE = ("k", "n", ITEMS, TEXTS)
 NUMBER_COLUMNS = (*WHOLE, "value", "tolerance")
 OPTIONAL_COLUMNS = (ITEMS, TEXTS, DIRECTION)
+FIGURE = ("dataset", "label_set", "metric", "k", DIRECTION)  #: what is measured of a model
 NEEDED_COLUMNS = ("dataset", "model", "metric", "value", "source")
 
 
@@ -91,14 +92,21 @@ def name_datasets(row: Mapping[str, object], datasets: Container[str]) -> list[s
 
 
 def as_large(row: Mapping[str, object], datasets: Container[str]) -> bool:
-    """Whether a row may be about the collection that a run searched, as far as its size tells."""
+    """Whether a row may be about the collection that a run searched, as far as its size tells.
+
+    One of another number of queries is no danger: it is never taken for what was measured.
+    """
     if row.get(ITEMS) is None or not isinstance(datasets, Mapping):
         return True
     about = datasets[row["dataset"]]
     if not isinstance(about, Mapping):
         return True
-    known = (about.get(fact, {}).get(row["label_set"], 0) for fact in ("n_queries", "n_repeated"))
-    return about.get("n_items") == row[ITEMS] and row.get(TEXTS) in (None, sum(known))
+    own, more = (
+        about.get(fact, {}).get(row["label_set"], 0) for fact in ("n_queries", "n_repeated")
+    )
+    if own and row["n"] not in (None, own, own + more) and not row[DIRECTION]:
+        return True
+    return about.get("n_items") == row[ITEMS] and row.get(TEXTS) in (None, own + more)
 
 
 def select_direction(published: pd.DataFrame, direction: str = "") -> pd.DataFrame:
@@ -109,6 +117,15 @@ def select_direction(published: pd.DataFrame, direction: str = "") -> pd.DataFra
         else pd.Series("", published.index)
     )
     return published[own == direction]
+
+
+def count_repeated(provenance: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+    """Dataset and label set -> texts that are queries once in a run, and count each time in papers."""
+    return {
+        (name, label_set): n
+        for name, about in provenance.get("datasets", {}).items()
+        for label_set, n in about.get("n_repeated", {}).items()
+    }
 
 
 def comparable(
@@ -123,14 +140,31 @@ def comparable(
 
     Args:
         obtained: a run's table of metrics, columns ``results.METRICS``, and ``direction`` where that isn't the usual.
-        repeated: dataset and label set -> texts that are queries once here, and count each time in papers.
+        repeated: `count_repeated`.
     """
-    keys = ["dataset", "label_set", "metric", "k", "n", DIRECTION]
     rows = obtained.to_dict("records")
-    known = {(*key(row, keys), str(row["model"])) for row in rows}
-    for row in rows:
-        more = repeated.get((str(row["dataset"]), str(row["label_set"])), 0)
-        known.add((*key({**row, "n": row["n"] + more}, keys), str(row["model"])))
+    sizes = [
+        {**row, "n": row["n"] + repeated.get((str(row["dataset"]), str(row["label_set"])), 0)}
+        for row in rows
+    ]
+    return published[match_figures(published, [*rows, *sizes], [*FIGURE, "n"])]
+
+
+def find_other_sizes(
+    published: pd.DataFrame,
+    obtained: pd.DataFrame,
+    repeated: Mapping[tuple[str, str], int] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """The published figures that were measured here on another number of queries; arguments as of `comparable`."""
+    same = match_figures(published, obtained.to_dict("records"), FIGURE)
+    return published[same].drop(comparable(published, obtained, repeated).index)
+
+
+def match_figures(
+    published: pd.DataFrame, obtained: Sequence[Mapping[Any, Any]], keys: Sequence[str]
+) -> pd.Series:
+    """Whether figures that say of how many they are were measured: equal ``keys``, and either name of the model."""
+    known = {(*key(row, keys), str(row["model"])) for row in obtained}
     kept = [
         not pd.isna(row["n"])
         and any(
@@ -138,7 +172,7 @@ def comparable(
         )
         for row in published.to_dict("records")
     ]
-    return published[pd.Series(kept, published.index, bool)]
+    return pd.Series(kept, published.index, bool)
 
 
 def key(row: Mapping[Any, Any], names: Sequence[str]) -> tuple[str, ...]:

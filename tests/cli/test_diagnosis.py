@@ -5,17 +5,19 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from builders import call_cli
 from PIL import Image
 
 from kis_bench import datasets
-from kis_bench.cli.diagnosis import list_untried
+from kis_bench.cli.diagnosis import list_untried, select_figures
 from kis_bench.embed import images_entry, texts_entry
 from kis_bench.measuring import measure_known_items, vector_attempts, write_run
 from kis_bench.measuring.vector_attempts import search_texts
 from kis_bench.metrics import recall_at_k
 from kis_bench.results import read_run
+from kis_bench.results.columns import PUBLISHED
 from kis_bench.store import Store
 
 TEST, TRAIN, TEXTS, DIM = 60, 600, 3, 12
@@ -153,6 +155,14 @@ def test_figures_of_the_other_direction_are_no_figures_of_this_one(place):
     done = call_cli("diagnose", folder, "--published", file, cwd=place)
     assert "All published figures are within" in done.stdout
     assert done.stdout.count("planted on flickr30k") == 1
+
+
+def test_a_figure_of_a_file_and_of_the_run_is_one():
+    row = ("captions", "planted", "recall", 1, 0.5, 180, 0.0, "Planted", "a paper")
+    rows = [(name, *row) for name in ("flickr30k", "flickr30k:test")]
+    table = pd.DataFrame(rows, columns=PUBLISHED)
+    found = select_figures(table, ("flickr30k:test", "captions", "planted"))
+    assert {source: len(rows) for source, rows in found.items()} == {"a paper": 1}
 
 
 def test_nothing_published_is_an_error(place):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from builders import make_ranks, make_run
 
-from kis_bench.report.sections.published import show_published
+from kis_bench.report.sections.published import name_measured, show_published
 from kis_bench.results.columns import PUBLISHED
 from kis_bench.results.figures import metrics_table
 from kis_bench.results.published import read_published
@@ -53,8 +53,19 @@ def test_a_figure_outside_is_counted_with_what_is_known_of_the_run(run):
     assert "Known of this run: prompts were put around the texts." in text
 
 
+def test_a_row_is_of_one_model_though_its_other_name_is_measured_too(tmp_path):
+    cell = {"dataset": "flickr", "label_set": "captions"}
+    some = [make_ranks([*range(1, N + 1)], model=name, **cell) for name in ("clip", "CLIP")]
+    found = make_run(tmp_path, *some)
+    rows = pd.concat([publish(0.26), publish(0.9, model="CLIP")], ignore_index=True)
+    metrics = metrics_table(found.ranks)
+    _, table = show(replace(found, metrics=metrics), rows)
+    assert [row["model"] for row in table] == ["clip", "CLIP"]
+    assert name_measured(rows, metrics).tolist() == ["clip", "CLIP"]  # as causes are tried
+
+
 def test_texts_that_repeat_are_queries_in_papers(run):
-    assert show_published(publish(0.26, n=N + 2), run.metrics, run.provenance, run.ranks) == []
+    assert "not compared directly" in show(run, publish(0.26, n=N + 2))[0]
     run.provenance["datasets"]["flickr"]["n_repeated"] = {"captions": 2}
     text, (row,) = show(run, publish(0.26, n=N + 2))
     assert row["queries"] == str(N + 2)
@@ -85,7 +96,6 @@ def test_parts_of_a_dataset_have_what_is_published_of_their_size(tmp_path):
 
 
 def test_another_set_has_nothing_published(run):
-    assert show_published(publish(0.26, n=N - 1), run.metrics, run.provenance, run.ranks) == []
     assert show_published(publish(0.26, model="x"), run.metrics, run.provenance, run.ranks) == []
 
 
@@ -104,3 +114,11 @@ def test_causes_are_tried_where_a_figure_is_outside_and_the_result_is_a_sentence
     assert "None of this explains what was published. `kis-bench diagnose RUN` tries more" in text
     text, _ = show(run, publish(0.5, n=n))
     assert "Tried on" not in text
+    text, _ = show(run, publish(1.0))
+    assert (
+        f"What is published of **clip** is of {N} queries, and here are {n}: not compared directly "
+        "(from a paper)." in text
+    )
+    assert "agrees with: the first text of each picture alone." in text
+    assert "Published figures" not in text  # beside one another they would be taken for the same
+    assert "Tried on" not in show(run, publish(0.5))[0]

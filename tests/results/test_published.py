@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from kis_bench.errors import BadFile
-from kis_bench.measuring.run import count_rows, list_figures
+from kis_bench.measuring.run import count_rows, list_figures, select_published
 from kis_bench.results.columns import ALL_PUBLISHED
 from kis_bench.results.published import comparable, read_published, select_direction
 
@@ -157,3 +157,27 @@ def test_a_direction_that_nobody_knows_is_named(tmp_path):
     file.write_text(f"{HEAD.strip()},direction\nd,,m,recall,10,0.5,,,,a paper,text\n")
     with pytest.raises(BadFile, match="line 2: direction 'text' is not image-to-text, or empty"):
         read_published([file], {"d"})
+
+
+@pytest.mark.parametrize(
+    ("dataset", "n_items", "n", "more", "kept"),
+    [
+        ("coco:test:5", 5_000, 25_000, 0, True),
+        ("flickr30k:all", 31_783, 158_915, 0, True),
+        ("flickr30k:all", 31_783, 5_000, 0, False),  # the test split's texts among all pictures
+        ("flickr30k", 1_000, 4_998, 2, True),
+        ("photos", 534, 99, 0, False),
+    ],
+)
+def test_a_run_keeps_what_papers_say_of_other_parts(dataset, n_items, n, more, kept):
+    model = "vit-so400m-14-siglip-384" if dataset == "photos" else "clip-vit-b-32"
+    label_set = "short" if dataset == "photos" else "captions"
+    about = {"n_items": n_items, "n_queries": {label_set: n}, "n_repeated": {label_set: more}}
+    files = [FILE.with_name(name) for name in ("openclip.csv", "photos.csv")]
+    published = read_published(files, {dataset: about})
+    cell = pd.DataFrame([{"model": model, "dataset": dataset, "label_set": label_set}] * n)
+    sizes = cell.groupby(["model", "dataset", "label_set"]).size()
+    provenance = {"datasets": {dataset: about}}
+    found = select_published(published, list_figures(sizes), provenance)
+    assert bool(len(found)) == kept
+    assert {*found["dataset"]} <= {dataset}

@@ -18,6 +18,7 @@ from kis_bench.analysis.diagnosis import (
 from kis_bench.metrics import measure_words
 from kis_bench.report.numbers import count, figure
 from kis_bench.report.tables import escape, table
+from kis_bench.results.published import count_repeated
 
 
 def show_diagnosis(
@@ -36,7 +37,9 @@ def show_diagnosis(
     if rows.empty or not find_outside(rows, published):
         return []
     attempts = [*list_attempts(rows), *list_siblings(model, ranks, provenance)]
-    tried = judge_attempts(rows, published, attempts)
+    cell = (str(rows["dataset"].iloc[0]), str(rows["label_set"].iloc[0]))
+    n_repeated = count_repeated(provenance).get(cell, 0)
+    tried = judge_attempts(rows, published, attempts, n_repeated)
     said = (
         f"Tried on the ranks of this run, for **{escape(model)}**. {escape(conclude(tried), 1000)}"
     )

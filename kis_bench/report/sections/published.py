@@ -15,7 +15,7 @@ from kis_bench.records import count_things
 from kis_bench.report.numbers import change, count, figure
 from kis_bench.report.sections.diagnosis import show_diagnosis
 from kis_bench.report.tables import escape, table
-from kis_bench.results.published import comparable
+from kis_bench.results.published import comparable, count_repeated, find_other_sizes
 
 
 def show_published(
@@ -29,27 +29,53 @@ def show_published(
         provenance: of the run, whose facts are told where a published figure is outside the interval.
         ranks: of the same dataset and label set, on which causes are tried then.
     """
-    repeated = {
-        (name, label_set): n
-        for name, about in provenance.get("datasets", {}).items()
-        for label_set, n in about.get("n_repeated", {}).items()
-    }
-    known = comparable(rows[rows["metric"].isin([*KNOWN])], metrics, repeated)
-    if not len(known):
-        return []
-    said, outside = place_beside(known, metrics)
+    repeated, asked = count_repeated(provenance), rows[rows["metric"].isin([*KNOWN])]
+    known, others = (find(asked, metrics, repeated) for find in (comparable, find_other_sizes))
+    said, outside = place_beside(known, metrics) if len(known) else ([], {})
     sets = zip(known["dataset"], known["label_set"], strict=True)
     for n in (repeated[one] for one in dict.fromkeys(sets) if one in repeated):
         said += [
             f"Of the published queries {n:,} repeat a text of their picture, and count once here.",
             "",
         ]
+    names, other_names = (name_measured(some, metrics) for some in (known, others))
     for model, n in outside.items():
         said += [tell_outside(model, n, provenance), ""]
-        about = known[known["model"].eq(model) | known["published_as"].eq(model)]
-        for _, own_rows in about.groupby(["published_as", "source"], sort=False):
-            said += show_diagnosis(model, read_figures(own_rows), ranks, provenance)
+        said += try_causes(model, known[names == model], ranks, provenance)
+    for model in dict.fromkeys(other_names):
+        said += [tell_other_sizes(model, others[other_names == model], metrics), ""]
+        said += try_causes(model, others[other_names == model], ranks, provenance)
     return said
+
+
+def name_measured(published: pd.DataFrame, metrics: pd.DataFrame) -> pd.Series:
+    """For published figures the name of the model that was measured: ours, else that of the source."""
+    return published["model"].where(
+        published["model"].isin(metrics["model"]), published["published_as"]
+    )
+
+
+def try_causes(
+    model: str, published: pd.DataFrame, ranks: pd.DataFrame, provenance: Mapping[str, Any]
+) -> list[str]:
+    """What is tried to explain the figures of each source about a model."""
+    return [
+        line
+        for _, rows in published.groupby(["published_as", "source"], sort=False)
+        for line in show_diagnosis(model, read_figures(rows), ranks, provenance)
+    ]
+
+
+def tell_other_sizes(model: str, published: pd.DataFrame, metrics: pd.DataFrame) -> str:
+    """That what is published of a model is of another number of queries than was measured here."""
+    here = sorted({int(n) for n in metrics.loc[metrics["metric"].isin(published["metric"]), "n"]})
+    there = sorted({int(n) for n in published["n"]})
+    counts = (" and ".join(f"{n:,}" for n in some) for some in (there, here))
+    sources = "; ".join(escape(source, 1000) for source in published["source"].unique())
+    return (
+        f"What is published of **{escape(model)}** is of {next(counts)} queries, and here are {next(counts)}: not "
+        f"compared directly (from {sources}). `kis-bench diagnose RUN` tries what it would be of these."
+    )
 
 
 def place_beside(known: pd.DataFrame, metrics: pd.DataFrame) -> tuple[list[str], dict[str, int]]:
