@@ -43,6 +43,7 @@ from kis_bench.datasets.nearly import find_unread_tables
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.unreadable import leave_out_unreadable
 from kis_bench.encoders.back_ends import find_back_end
+from kis_bench.encoders.receivers import find_receiver
 from kis_bench.errors import BadFile, KisBenchError, explain_install, spell_option
 from kis_bench.files.csv_tables import read_sheet
 from kis_bench.files.hashes import compute_colour_grids, compute_perceptual_hashes
@@ -397,17 +398,22 @@ def check_context(
 
 
 def find_truncated(row: Checkpoint, texts: list[str], clip: bool) -> NDArray[np.bool_]:
+    """Which texts a model cuts, bool ``[n]``; services, which may be paid and tell nothing of it, aren't asked."""
     if clip and (find := find_back_end(row).find_cut_by_clip) is not None:
         return find(texts)
+    if (receiver := find_receiver(row)) is not None:
+        raise KisBenchError(f"no text was sent to {receiver.host}, which doesn't tell what it cuts")
     encoder = encoders.LazyEncoder(row)
     starts = track_each(
         range(0, len(texts), BATCH_TEXTS), f"{row.name}: texts", unit=f" x {BATCH_TEXTS} texts"
     )
     try:
-        found = [encoder.encode_texts(texts[i : i + BATCH_TEXTS])[1] for i in starts]
-        flags = [one for one in found if one is not None]
-        if len(flags) < len(found):
-            raise KisBenchError("nobody knows which texts it cuts")
+        flags = []
+        for start in starts:
+            _, cut = encoder.encode_texts(texts[start : start + BATCH_TEXTS])
+            if cut is None:
+                raise KisBenchError("nobody knows which texts it cuts")
+            flags.append(cut)
         return np.concatenate(flags)
     finally:
         encoder.unload()

@@ -679,6 +679,12 @@ def test_models_that_can_tell_nothing(folder, monkeypatch, tmp_path_factory):
     assert "unknown source" in only(folder, "context of odd", models=[Checkpoint("odd", "odd:x")])
 
 
+def test_texts_are_sent_to_no_service(folder):
+    row = find("http:https://nowhere.invalid/v1?model=m")
+    said = only(folder, "context of http.m", models=[row])
+    assert said.startswith("not checked: no text was sent to https://nowhere.invalid, which")
+
+
 def test_without_open_clip(folder, monkeypatch):
     planted(folder, LONG_TEXT)
     absent = Readiness(False, "needs open_clip_torch>=3.3", explain_install("openclip"))

@@ -1,9 +1,12 @@
 """Embedding services as models: requests and answers of each form, patience, secrets, and what is refused."""
 
+import base64
+import io
 import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections import Counter
 from dataclasses import replace
 
@@ -17,13 +20,16 @@ from kis_bench import datasets, embed, encoders
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.http import OPEN_SERVICES, client
 from kis_bench.encoders.http.forms import FORMS
+from kis_bench.encoders.http.service import Service
 from kis_bench.encoders.receivers import require_private
 from kis_bench.errors import BadVector, KisBenchError, NotReady
+from kis_bench.files.images import read_image
 from kis_bench.measuring import measure_known_items
 from kis_bench.records import Checkpoint
 from kis_bench.store import Store
 
 COLOURS = ("red", "green", "blue", "yellow", "white")
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\0anna-secret"
 SECRET = "sk-very-secret-4711"
 ELSEWHERE = "http:https://nowhere.invalid/v1?model=org/clip"
 
@@ -135,6 +141,24 @@ def test_pictures_may_be_sent_smaller_and_as_jpeg_under_another_key(service):
     assert got[0].size == (32, 16)
     assert service.log[-1][2]["input"][0].startswith("data:image/jpeg;base64,")
     assert small.key != plain.key
+
+
+@pytest.mark.parametrize("fields", [{}, {"picture": "jpeg"}, {"max_side": 8}])
+def test_nothing_but_pixels_of_a_picture_is_sent(tmp_path, fields, service):
+    kept = {"comment": b"anna-secret", "icc_profile": b"anna-secret", "exif": EXIF, "xmp": EXIF}
+    picture = Image.radial_gradient("L").resize((12, 10)).convert("RGB")
+    picture.save(tmp_path / "a.jpg", **kept)
+    assert (tmp_path / "a.jpg").read_bytes().count(b"anna-secret") >= 3
+    remote = load(service.source(**fields))
+    opened = Image.open(tmp_path / "a.jpg")
+    remote.encode_images([opened, read_image(tmp_path / "a.jpg")])
+    for uri in service.log[-1][2]["input"]:
+        sent = base64.b64decode(uri.partition(",")[2])
+        assert b"anna-secret" not in sent
+        found = Image.open(io.BytesIO(sent))
+        assert {*found.info} <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+        if not fields:
+            np.testing.assert_array_equal(found, opened)
 
 
 def test_order_is_by_index_and_numbers_may_be_base64(service, colours):
@@ -408,6 +432,28 @@ def test_keys_come_from_the_environment_and_stand_in_no_message(service, monkeyp
     assert SECRET not in str(error.value)
     with pytest.raises(KisBenchError, match="name the variable that holds a key: key_variable="):
         load(service.source())
+
+
+@pytest.mark.parametrize(
+    "key", [f"{SECRET}\n{SECRET}", f"\u201c{SECRET}\u201d", f"{SECRET} {SECRET}"]
+)
+def test_what_no_header_can_hold_is_not_repeated(service, monkeypatch, key):
+    source = service.source(key_variable="MY_KIS_KEY")
+    monkeypatch.setenv("MY_KIS_KEY", SECRET)
+    remote = load(source)
+    monkeypatch.setenv("MY_KIS_KEY", key)
+    for fail in (lambda: load(source), lambda: remote.encode_texts(["red"])):
+        with pytest.raises(KisBenchError, match=r"\$MY_KIS_KEY holds no key: there are") as error:
+            fail()
+        assert SECRET not in "".join(traceback.format_exception(error.value))
+
+
+def test_what_the_library_says_of_a_header_is_not_repeated(service, monkeypatch):
+    remote = load(service.source())
+    monkeypatch.setattr(Service, "key", f"{SECRET}\n{SECRET}")  # which no check was made of
+    with pytest.raises(KisBenchError, match=r"can't be asked \(ValueError\)") as error:
+        remote.encode_texts(["red"])
+    assert SECRET not in "".join(traceback.format_exception(error.value))
 
 
 def test_the_key_of_vectors_is_what_is_asked_not_how(service):

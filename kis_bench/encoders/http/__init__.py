@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kis_bench.encoders.http.service import Service, read_service
 from kis_bench.encoders.protocol import BackEnd, Encoder
-from kis_bench.errors import explain_install
+from kis_bench.errors import KisBenchError, explain_install
 from kis_bench.records import Checkpoint, Readiness
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ def readiness(checkpoint: Checkpoint) -> Readiness:
     if importlib.util.find_spec("urllib3") is None:
         return Readiness(False, "needs urllib3", explain_install("http"))
     variable = service.key_variable
-    if variable and service.key is None:
+    try:
+        lacks_key = bool(variable) and service.key is None
+    except KisBenchError as error:
+        return Readiness(False, "no key", f"{error}; set it to the key for {service.host}")
+    if lacks_key:
         return Readiness(False, "no key", f"set ${variable} to the key for {service.host}")
     told = f"; the key is in ${variable}" if variable else ""
     return Readiness(True, "ready", service.describe() + told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -73,6 +74,8 @@ class Client:
             raise self.error(f"asks to be left alone for {error} seconds. {KEPT}") from None
         except HTTPError as error:
             raise self.explain_silence(error) from None
+        except (ValueError, OSError, HTTPException) as error:  # whose words may repeat a header
+            raise self.error(f"can't be asked ({type(error).__name__})") from None
         self.answered = True
         if response.status != 200:
             raise self.explain_refusal(response.status, content, response.headers.get("location"))

@@ -170,21 +170,21 @@ def make_unit(vectors: Float64s) -> Float32s:
 
 
 def write_uri(image: Image.Image, kind: str, max_side: int, *, small: bool = False) -> str:
-    """A picture as a data URI.
+    """The pixels of a picture as a data URI; nothing else that came with it, such as comments and profiles.
 
     Args:
         kind: ``png``, which keeps every pixel, or ``jpeg``.
         max_side: pixels that its longer side has at most; 0: as it is.
         small: another file of the same pixels.
     """
+    bare = Image.fromarray(np.asarray(image))  # formats write what they find in a picture's info
     if max_side and max(image.size) > max_side:
-        image = image.copy()
-        image.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
+        bare.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
     file = io.BytesIO()
     if kind == "png":
-        image.save(file, "PNG", compress_level=9 if small else 1)
+        bare.save(file, "PNG", compress_level=9 if small else 1)
     else:
-        image.save(file, "JPEG", quality=SENT_JPEG_QUALITY, subsampling=0, optimize=small)
+        bare.save(file, "JPEG", quality=SENT_JPEG_QUALITY, subsampling=0, optimize=small)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 

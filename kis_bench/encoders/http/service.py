@@ -15,11 +15,12 @@ from kis_bench.encoders.http.forms import FORMS
 from kis_bench.errors import KisBenchError, unknown
 from kis_bench.records import Checkpoint, digest
 
-ASKING_VERSION = 1  #: of how pictures and texts become requests here; part of the key
+ASKING_VERSION = 2  #: of how pictures and texts become requests here; part of the key
 PICTURES, TEXTS = "pictures", "texts"  #: prefixes of fields that go into requests of one side only
 PICTURE_FILES = ("png", "jpeg")  #: how pictures are sent
 #: Of the environment; one word alone is none, so that a key that stands there by mistake isn't taken for a name.
 VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+KEY = re.compile(r"[\x21-\x7e]+")  #: of a service; what a header can hold
 #: Of fields that may hold a secret, which no source does.
 SECRET_FIELD = re.compile(
     r"(?:^|[_-])(?:key|token|auth|sig)$|apikey|secret|passw|authorization|credential|signature",
@@ -57,8 +58,17 @@ class Service:
 
     @property
     def key(self) -> str | None:
-        """What is in the variable now; None: there is none, or it is empty."""
-        return os.environ.get(self.key_variable, "").strip() or None if self.key_variable else None
+        """What is in the variable now; None: there is none, or it is empty.
+
+        Raises:
+            KisBenchError: no header can hold it. What is there isn't repeated.
+        """
+        key = os.environ.get(self.key_variable, "").strip() if self.key_variable else ""
+        if key and not KEY.fullmatch(key):
+            raise KisBenchError(
+                f"${self.key_variable} holds no key: there are blanks, line breaks or characters outside ASCII in it"
+            )
+        return key or None
 
     def list_fields(self, side: str) -> dict[str, Any]:
         return {name: json.loads(value) for one, name, value in self.fields if one == side}
