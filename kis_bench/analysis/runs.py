@@ -432,7 +432,9 @@ def nothing_in_common(old: Run, new: Run, remarks: list[str]) -> str:
             f"{d}: {', '.join(sorted(map(str, part['model'])))}"
             for d, part in found.groupby("dataset")
         ]
-        return f"{run_name(run)} has {'; '.join(listed) or 'nothing'}"
+        other = "only image-to-text retrieval, which is not compared"
+        nothing = other if len(run.image_to_text) else "nothing"
+        return f"{run_name(run)} has {'; '.join(listed) or nothing}"
 
     said = [
         f"{of(old)}.",

@@ -82,7 +82,11 @@ def read_earlier(place: Path) -> Run:
         )
     run = read_run(place) if place.is_dir() or place.name == "latest" else read_file(place)
     if not len(run.ranks) and not len(run.judgments):
-        raise KisBenchError(f"the baseline {place} has nothing in it that was measured")
+        what = "but image-to-text retrieval, which is not compared"
+        raise KisBenchError(
+            f"the baseline {place} has nothing in it "
+            + (what if len(run.image_to_text) else "that was measured")
+        )
     return run
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.choices import IMAGE_TO_TEXT
 from kis_bench.errors import KisBenchError
 from kis_bench.measuring.arguments import describe
 from kis_bench.measuring.image_similarity import SimilarImages
@@ -102,7 +103,7 @@ def name_result(result: Result) -> tuple[str, str, str, str]:
     """Model, dataset, label set and direction, those that a result has."""
     if isinstance(result, SimilarImages):
         return result.model, result.dataset.name, "", ""
-    direction = "image-to-text" if isinstance(result, ImageToText) else ""
+    direction = IMAGE_TO_TEXT if isinstance(result, ImageToText) else ""
     return result.model, result.dataset, result.label_set, direction
 
 

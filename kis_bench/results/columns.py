@@ -236,7 +236,10 @@ _TEXT_FIGURES = (
     DATASET,
     LABEL_SET,
     Column(
-        "metric", "string", "as in `metrics.csv`, of pictures that look for their texts", PUBLIC
+        "metric",
+        "string",
+        "as in `metrics.csv`, of a picture's best-placed text, so that `ndcg` is that of one found text",
+        PUBLIC,
     ),
     Column("k", "Int64", "cut-off, where the metric has one", PUBLIC, nullable=True),
     Column("value", "float64", "the figure", PUBLIC),

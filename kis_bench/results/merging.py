@@ -104,7 +104,7 @@ def merge(runs: Sequence[Run]) -> Merged:
     tables = {
         name: once([getattr(run, name) for run in ordered], MERGING_KEYS[name])
         for name, table in TABLES.items()
-        if table.optional and name in MERGING_KEYS
+        if table.optional and name not in ("image_to_text", "text_figures")
     }
     tables["image_to_text"] = measured.pop("image_to_text")
     tables["metrics"] = once(

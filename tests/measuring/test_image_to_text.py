@@ -11,6 +11,7 @@ from PIL import Image
 from kis_bench import datasets, encoders
 from kis_bench.analysis.runs import compare_runs
 from kis_bench.errors import KisBenchError, NotReady, UnknownName
+from kis_bench.gate.baselines import read_earlier
 from kis_bench.measuring import measure_image_to_text, measure_known_items, write_run
 from kis_bench.report.markdown import show_report
 from kis_bench.report.view import make_view
@@ -155,6 +156,18 @@ def test_runs_are_merged_and_repaired(toy, store, tmp_path):
     }
     (runs[1].folder / "image_to_text.parquet").unlink()
     assert len(read_run(runs[1].folder, whole=False).text_figures) == len(found.metrics)
+
+
+def test_what_compares_known_items_says_that_there_is_only_the_other_direction(
+    toy, store, tmp_path
+):
+    found = measure_image_to_text(encoders.load("colour-words"), toy, "short", store)
+    folder = write_run(tmp_path, found)
+    run = read_run(folder)
+    with pytest.raises(KisBenchError, match="only image-to-text retrieval, which is not compared"):
+        compare_runs(run, run)
+    with pytest.raises(KisBenchError, match="nothing in it but image-to-text retrieval"):
+        read_earlier(folder)
 
 
 def test_what_cannot_be_measured_is_named(toy, store):
