@@ -86,14 +86,14 @@ def parse_row(
     row = resolve(row, data)
     if (
         not by_name.keys().isdisjoint({name, whole})
-        or whole in BUILT_IN
+        or whole in {*BUILT_IN} - PAPER_COLLECTIONS.keys()
         or (row.folder is not None and os.path.isdir(row.folder))
     ):
         return row
     for right_here in (Path(name), Path(whole)):
         if right_here.is_dir():
             return replace(row, folder=right_here)
-    if row.folder is not None:  # the message says where it was looked for
+    if row.folder is not None or whole in BUILT_IN:  # messages say where it was looked for
         return row
     known = {*by_name, *BUILT_IN}
     raise UnknownName("dataset", name, known, f"Give its folder as {name}=FOLDER, or set KIS_DATA.")

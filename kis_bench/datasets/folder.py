@@ -14,7 +14,6 @@ from kis_bench.datasets.label_formats.label_format import Purpose
 from kis_bench.datasets.layouts import Layout
 from kis_bench.datasets.left_out import UNREADABLE_PICTURES, count_by_kind
 from kis_bench.datasets.nearly import find_unread_tables
-from kis_bench.datasets.papers import PAPER_COLLECTIONS, compare_counts
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.datasets.reset import Study, is_study, read_study
 from kis_bench.datasets.unreadable import (
@@ -77,8 +76,6 @@ def read_dataset(
         collection, unreadable = leave_out_unreadable(collection)
         queries, unasked = leave_out_queries(queries, unreadable)
         left_out |= {UNREADABLE_PICTURES: len(unreadable)} if unreadable else {}
-    about = part.whole if part.whole in PAPER_COLLECTIONS else labels.about
-    n_texts = len(queries) + labels.repeated.total()
     return Dataset(
         name,
         collection,
@@ -93,7 +90,6 @@ def read_dataset(
             *pictures.remarks,
             *note_missing_images(study.images, collection.position.keys()),
             *labels.remarks,
-            *compare_counts(about, part, len(collection), n_texts),
         ),
         left_out,
         (*strays, *labels.unread, *find_unread_tables(root, found.files, bool(queries))),

@@ -44,20 +44,26 @@ PAPER_COLLECTIONS = {
 }
 
 
-def compare_counts(about: str, part: DatasetPart, pictures: int, texts: int) -> Iterator[str]:
+def compare_counts(
+    about: str, part: DatasetPart, pictures: int, texts: int, form: str = ""
+) -> Iterator[str]:
     """A remark on a collection of this name that isn't the test split on which papers report.
 
     Args:
-        about: which collection it is, by its files or its name; perhaps none of these.
+        about: which collection it is, by its files; where its name is that of another, the name counts.
         texts: also those that repeat a text of their picture, which papers count.
+        form: what the files are, in words, where they aren't Karpathy's.
     """
-    known = PAPER_COLLECTIONS.get(about)
+    known = PAPER_COLLECTIONS.get(part.whole) or PAPER_COLLECTIONS.get(about)
     if known is None or (pictures, texts) == (known.pictures, known.texts):
         return
     usual = part.split in ("", "test") and part.most_texts is None
+    remedy = f"the original {known.file} says" if usual else f"{part.whole} alone asks for"
+    if form:
+        remedy = f"{known.file} says, while these are of {form}"
     yield (
         f"papers report on {known.counts} of {known.name}'s test split, and here are {pictures:,} and {texts:,}; "
-        f"those are what {f'the original {known.file} says' if usual else f'{part.whole} alone asks for'}"
+        f"those are what {remedy}"
     )
 
 
@@ -87,7 +93,5 @@ def refuse_other_collection(about: str, name: str, file: str) -> str:
     if about == name or not {about, name} <= PAPER_COLLECTIONS.keys():
         return ""
     right = PAPER_COLLECTIONS[name].file
-    return (
-        f"it is about {about}, and the dataset is called {name}; put {right} there in place of {file}, or call the "
-        f"dataset {about}"
-    )
+    instead = f"the original {right}" if file == right else f"{right} in place of {file}"
+    return f"it is about {about}, and the dataset is called {name}; put {instead} there, or call the dataset {about}"

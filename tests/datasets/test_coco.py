@@ -57,7 +57,7 @@ def test_captions_are_queries_in_the_order_of_the_file(folder):
         "captions_val2017.json: 3 pictures, 3 texts (texts of a picture: 1 of 1, 2 of 1)",
         "pictures without a text, searched all the same: 1",
         "papers report on 5,000 pictures and 25,010 texts of coco's test split, and here are 3 and 3; "
-        "those are what the original dataset_coco.json says",
+        "those are what dataset_coco.json says, while these are of captions of COCO",
     )
     assert (dataset.left_out, dataset.unread) == ({}, ())
 

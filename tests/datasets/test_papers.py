@@ -1,13 +1,21 @@
 """The collections on which papers report, known by their names."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from kis_bench import datasets
+from kis_bench.checks.datasets import check_dataset
 from kis_bench.datasets import DatasetRow
-from kis_bench.datasets.papers import PAPER_COLLECTIONS, compare_counts
+from kis_bench.datasets.catalogue import read_datasets
+from kis_bench.datasets.papers import (
+    PAPER_COLLECTIONS,
+    PaperCollection,
+    compare_counts,
+    refuse_other_collection,
+)
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.errors import BadFile, KisBenchError, NotReady
 
@@ -41,6 +49,23 @@ def test_who_lacks_one_is_told_where_it_is_to_be_had(name):
     assert state.state == "no data"
     assert "docs/datasets/captions.md" in state.remedy
     assert f"--kis-dataset {name}=FOLDER" in state.remedy
+
+
+@pytest.mark.parametrize("name", ["coco", "coco:val"])
+def test_a_folder_of_that_name_right_here_is_the_dataset(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    make_folder(tmp_path / "coco")
+    assert datasets.parse_row(name) == DatasetRow(name, Path("coco"))
+    monkeypatch.setenv("KIS_DATA", str(tmp_path / "data"))
+    assert datasets.parse_row(name).folder == Path("coco")
+    make_folder(tmp_path / "data" / "coco")
+    assert datasets.parse_row(name).folder == tmp_path / "data" / "coco"
+
+
+def test_a_suite_asks_for_none_of_them_unasked():
+    declared = read_datasets(Path(__file__).parents[2] / "fixtures" / "datasets.toml")
+    assert not {row.name for row in declared} & PAPER_COLLECTIONS.keys()
+    assert PAPER_COLLECTIONS.keys() < {*datasets.BUILT_IN}  # and all are listed
 
 
 def test_all_three_are_told_in_the_same_words():
@@ -93,6 +118,40 @@ def test_other_counts_than_those_of_papers_are_a_remark(name, pictures, texts, s
     assert len(remarks) == (said is not None)
     for remark in remarks:
         assert f"here are {pictures:,} and {texts:,}; those are what {said}" in remark
+
+
+def test_the_check_of_a_folder_says_it_too(tmp_path):
+    folder = make_folder(tmp_path, 3, "coco")
+    (found,) = [check for check in check_dataset("coco", folder) if check.name == "captions"]
+    assert "papers report on 5,000 pictures and 25,010 texts" in found.finding
+
+
+def test_labels_that_claim_nothing_of_papers_are_not_compared(tmp_path):
+    folder = make_folder(tmp_path, 1)
+    assert datasets.load("coco", folder).remarks == ()
+    (folder / "labels.csv").write_text("query_id,item_id,label_set,text\nq,0,short,red\n")
+    assert datasets.load("coco", folder).remarks == ()
+
+
+def test_pictures_that_cant_be_read_are_no_fault_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setitem(PAPER_COLLECTIONS, "coco", PaperCollection("coco", 3, 3))
+    folder = make_folder(tmp_path, 3, "coco")
+    (folder / "images" / "0.jpg").write_bytes(b"broken")
+    found = datasets.load("coco", folder, skip_unreadable=True)
+    assert len(found.collection) == 2
+    assert not any("papers report" in remark for remark in found.remarks)
+
+
+def test_captions_of_another_form_are_told_what_to_get(tmp_path):
+    folder = make_folder(tmp_path, 3)
+    (folder / "captions.txt").write_text("image,caption\n0.jpg,Red.\n1.jpg,Redder.\n")
+    (remark,) = [one for one in datasets.load("flickr8k", folder).remarks if "papers" in one]
+    assert "those are what dataset_flickr8k.json says, while these are of" in remark
+
+
+def test_a_file_of_the_right_name_and_the_wrong_content_is_to_be_got_anew():
+    said = refuse_other_collection("flickr8k", "flickr30k", "dataset_flickr30k.json")
+    assert "; put the original dataset_flickr30k.json there, or call the dataset flickr8k" in said
 
 
 def test_texts_that_repeat_one_count_as_papers_count_them(tmp_path, monkeypatch):

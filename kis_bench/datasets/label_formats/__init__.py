@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from kis_bench.datasets.label_formats.label_format import (
     Purpose,
     tell_no_parts,
 )
+from kis_bench.datasets.papers import compare_counts
 from kis_bench.datasets.parquet import spell_tables
 from kis_bench.datasets.parts import ALL, DatasetPart
 from kis_bench.datasets.picture_folder import find_picture_folder
@@ -78,7 +79,23 @@ class FoundLabels:
             names = list_first_names([*dict.fromkeys(one.label_set for one in packed)], 5)
             said = f"texts of {names} in {spell_tables(map(Path, {one.file for one in packed}))}"
             labels.unread.append(f"{said}, because there is {self.files[0].name}")
+        labels.remarks += self.compare_with_papers(labels, purpose)
         return labels
+
+    def compare_with_papers(self, labels: Labels, purpose: Purpose) -> Iterator[str]:
+        """A remark where captions aren't those on which papers report; pictures count whether they can be read or not.
+
+        Labels of other forms, or several sets of captions, claim nothing of the kind.
+        """
+        if self.form is None or not self.form.parts:
+            return
+        if len({query.label_set for query in labels.queries}) != 1:
+            return
+        ids, searched = purpose.collection.ids, labels.searched
+        pictures = sum(searched is None or one in searched for one in ids)
+        texts = len(labels.queries) + labels.repeated.total()
+        form = "" if labels.about else self.form.about
+        yield from compare_counts(labels.about, purpose.part, pictures, texts, form)
 
 
 def find_labels(
