@@ -55,10 +55,10 @@ def find_networks_in(folder: Path, variant: str, told: Mapping[str, Any]) -> Net
         if absent := [file.name for file in files if not file.is_file()]:
             raise BadFile(folder, [f"no {absent[0]}, which its description names"])
         return Networks(files[0], files[1] if len(files) > 1 else None)
-    for place in NETWORK_PLACES:
-        by_variant = list_variants(folder / place)
-        if not by_variant:
-            continue
+    by_variant: dict[str, Networks] = {}
+    for place in reversed(NETWORK_PLACES):  # of two for one variant, that in the folder itself
+        by_variant.update(list_variants(folder / place))
+    if by_variant:
         if not variant and "" not in by_variant and len(by_variant) == 1:
             return next(iter(by_variant.values()))
         if variant in by_variant:

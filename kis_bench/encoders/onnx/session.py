@@ -210,18 +210,22 @@ class NetworkSide:
         self.dim = first.shape[2]
         if self.alone:
             self.note = f"{name} is quantized by what is in a batch"
-        elif declared is not None:
-            self.note = f"{name} takes {declared} at a time"
-        else:
-            try:
-                drift = float(np.abs(self.run(two) - np.concatenate([first, second])).max())
-            except (RuntimeError, BadFile):
-                self.batch = 1
-                self.note = f"{name} declares batches of any size, and takes 1 at a time"
-                return
-            if not drift <= MOST_DRIFT:
-                self.alone = True
-                self.note = f"vectors of {name} depend on what else is in a batch, by {drift:.0e}"
+            return
+        self.note = "" if declared is None else f"{name} takes {declared} at a time"
+        if declared == 1:
+            return
+        try:
+            drift = float(np.abs(self.run(two) - np.concatenate([first, second])).max())
+        except (RuntimeError, BadFile) as error:
+            if declared is not None:
+                raise BadFile(self.network.file, [f"it doesn't run: {error}"]) from error
+            self.batch = 1
+            self.note = f"{name} declares batches of any size, and takes 1 at a time"
+            return
+        if not drift <= MOST_DRIFT:
+            self.alone = True
+            said = f"vectors of {name} depend on what else is in a batch, by {drift:.0e}"
+            self.note = f"{self.note}, and {said}" if self.note else said
 
 
 def to_unit(vectors: NDArray[Any]) -> Float32s:
