@@ -7,6 +7,11 @@ import pytest
 from builders import encode_png
 
 from kis_bench import datasets
+from kis_bench.datasets.label_formats.loose_texts import (
+    MOST_OPENED,
+    holds_words,
+    pair_loose_texts,
+)
 from kis_bench.errors import BadFile, NotReady
 
 #: By img2dataset, of six rows: a text, a missing picture, a text, a broken picture, no text, a text of two lines.
@@ -146,3 +151,35 @@ def test_a_text_that_cannot_be_read_is_named_unless_another_is_there(tmp_path):
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(BadFile, match=r"b\.txt can't be read .*mend it, or take it away"):
         datasets.load("mine", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"count": "3"}', '{"count": 3}', b"\xff", None])
+def test_notes_without_counts_are_named_and_pictures_are_searched(tmp_path, content):
+    lay(
+        tmp_path,
+        **{
+            "00000/000000000.png": encode_png(1),
+            "00000/000000000.txt": "a text",
+            "00000_stats.json": content or "",
+            "00001_stats.json": json.dumps({"count": 3, "successes": 1, "status_dict": {}}),
+        },
+    )
+    if content is None:  # a file that nothing reads: its target is gone
+        (tmp_path / "00000_stats.json").unlink()
+        (tmp_path / "00000_stats.json").symlink_to(tmp_path / "gone")
+    found = datasets.load("mine", tmp_path)
+    assert len(found.all_queries) == 1
+    assert found.remarks[-1] == (
+        "img2dataset: 1 of 2 notes on downloads can't be read: 00000_stats.json"
+    )
+    assert "img2dataset: 2 of 3 rows have no picture" in found.remarks
+
+
+def test_texts_among_many_files_of_numbers_are_found(tmp_path):
+    """Only some are opened, but from the whole folder: here the second half has words."""
+    n = 3 * MOST_OPENED
+    texts = {f"{i:04}.txt": "0 0.5 0.5" if i < n // 2 else f"a word {i}" for i in range(n)}
+    names = [*texts, *(f"{i:04}.png" for i in range(n))]
+    lay(tmp_path, **texts)
+    assert holds_words(pair_loose_texts(tmp_path, names))
+    assert not holds_words(pair_loose_texts(tmp_path, []))

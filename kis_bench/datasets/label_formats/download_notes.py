@@ -10,10 +10,12 @@ from typing import Any
 
 from kis_bench.datasets.label_formats.label_format import Labels
 from kis_bench.datasets.saved_datasets import read_note
+from kis_bench.errors import BadFile
+from kis_bench.files.text import list_first_names
 from kis_bench.records import count_things
 
 STATS_NAME = re.compile(r"(\d+)_stats\.json")
-MOST_REASONS = 3  #: of failures, that are named
+MOST_REASONS = 3  #: of failures, that are named, and notes
 SUCCESS = "success"
 
 
@@ -29,21 +31,32 @@ def find_download_notes(files: Iterable[Path]) -> list[Path]:
 
 
 def tell_failed_rows(labels: Labels, files: Sequence[Path]) -> Labels:
-    """The labels with a remark on rows without a picture, and with the notes among files that are read."""
-    n_rows, n_successes, reasons = 0, 0, Counter[str]()
+    """The labels with a remark on rows without a picture, and with the notes among files that are read.
+
+    A note without counts costs nothing but these: it is named.
+    """
+    n_rows, n_successes, reasons, without = 0, 0, Counter[str](), list[str]()
     notes = [file for file in files if STATS_NAME.fullmatch(file.name)]
     for file in notes:
-        content = read_note(file)
+        try:
+            content = read_note(file)
+        except BadFile:
+            content = None
         numbers = take_counts(content)
         if {"count", "successes"} <= numbers.keys():
             n_rows += numbers["count"]
             n_successes += numbers["successes"]
             reasons.update(take_counts(content.get("status_dict")))
+        else:
+            without.append(file.name)
     reasons.pop(SUCCESS, None)
     if n_rows > n_successes:
         said = f"{n_rows - n_successes:,} of {count_things(n_rows, 'row')} have no picture"
         why = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common(MOST_REASONS))
         labels.remarks.append(f"img2dataset: {said}{f' ({why})' if why else ''}")
+    if without:
+        said = f"{len(without)} of {count_things(len(notes), 'note')} on downloads can't be read"
+        labels.remarks.append(f"img2dataset: {said}: {list_first_names(without, MOST_REASONS)}")
     tables = {file.with_name(f"{file.name.partition('_')[0]}.parquet") for file in notes}
     labels.used.update({".json": len(notes), ".parquet": len(tables.intersection(files))})
     return labels

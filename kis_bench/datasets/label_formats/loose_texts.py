@@ -60,9 +60,13 @@ def pair_loose_texts(folder: Path, paths: Iterable[str]) -> KeyedTexts:
 
 
 def holds_words(found: KeyedTexts) -> bool:
-    """Whether one of the first texts is more than numbers, as in the boxes that detectors are trained with."""
-    first = dict(islice(found.texts.items(), MOST_OPENED))
-    read = KeyedTexts(found.place, found.above, (), first).read_texts([], [])
+    """Whether one text is more than numbers, as in the boxes that detectors are trained with.
+
+    Of many, at most `MOST_OPENED` are opened, which are spread evenly over all.
+    """
+    step = -(-len(found.texts) // MOST_OPENED) or 1
+    some = dict(islice(found.texts.items(), 0, None, step))
+    read = KeyedTexts(found.place, found.above, (), some).read_texts([], [])
     return any(is_prose(one.text) for _, own, _ in read for one in own)
 
 
