@@ -90,30 +90,38 @@ def require_same_service(encoder: Encoder, entry: Entry, store: Store) -> None:
     if is_same_by_key(encoder) or not entry.missing():
         return
     service: Any = load_encoder(encoder)
-    probes: Embeddings = service.probes
+    kept = [keep_probes(encoder, service.said, probes, store) for probes in service.probes.values()]
+    service.probes_digest = digest(kept[0].vectors.tolist())[:16]  # of pictures, which all have
+    for stored, probes in zip(kept, service.probes.values(), strict=True):
+        before = stored.made["service"], stored.vectors
+        problem = find_change(before, (service.said, probes.vectors), probes.ids)
+        if problem:
+            raise KisBenchError(
+                f"model {encoder.name}: the service isn't what it was on {stored.made['since']}: {problem}. Stored "
+                "vectors stay, and none are added to them; to embed everything anew, write another revision into its "
+                f"URL, such as revision={date.today().isoformat()}"
+            )
+
+
+def keep_probes(encoder: Encoder, said: str, probes: Embeddings, store: Store) -> Embeddings:
+    """The probes of one side as they were when a service was first asked; now, if it is now.
+
+    Those of pictures have a place of their own, for a row without a text side shares vectors with one that has it.
+    """
     key = strip_prompts(encoder.key)
     place = store.entry("probes-of-services", digest(probes.ids), key, "probes", probes.ids)
-    made = {"service": service.said, "since": date.today().isoformat()}
-    stored = place.fill(
+    made = {"service": said, "since": date.today().isoformat()}
+    return place.fill(
         lambda missing, _: ((probes.vectors[one.start : one.stop], None, made) for one in missing),
         describe_encoder(encoder),
     )
-    service.probes_digest = digest(stored.vectors.tolist())[:16]
-    before = stored.made["service"], stored.vectors
-    problem = find_change(before, (service.said, probes.vectors), probes.ids)
-    if problem:
-        raise KisBenchError(
-            f"model {encoder.name}: the service isn't what it was on {stored.made['since']}: {problem}. Stored vectors "
-            "stay, and none are added to them; to embed everything anew, write another revision into its URL, such as "
-            f"revision={date.today().isoformat()}"
-        )
 
 
 def is_same_by_key(encoder: Encoder) -> bool:
     """Whether a key tells all that vectors depend on, as far as anybody can see."""
     if isinstance(encoder, LazyEncoder):
         return find_receiver(encoder.checkpoint) is None
-    return not isinstance(getattr(encoder, "probes", None), Embeddings)
+    return not isinstance(getattr(encoder, "probes", None), dict)
 
 
 def find_change(before: tuple[str, Vectors], now: tuple[str, Vectors], ids: Sequence[str]) -> str:
@@ -123,12 +131,10 @@ def find_change(before: tuple[str, Vectors], now: tuple[str, Vectors], ids: Sequ
     if before[1].shape != now[1].shape:
         return f"its vectors have {now[1].shape[2]} numbers, and had {before[1].shape[2]}"
     drift = np.linalg.norm(before[1].astype(np.float64) - now[1], axis=2).max(axis=1)
-    worst = int(drift.argmax())
-    return (
-        f"the vector of {ids[worst]} differs by {drift[worst]:.2g}"
-        if drift[worst] > SAME_SERVICE
-        else ""
-    )
+    worst = int(drift.argmax())  # NaN, if there is any
+    if drift[worst] <= SAME_SERVICE:
+        return ""
+    return f"the vector of {ids[worst]} differs by {drift[worst]:.2g}"
 
 
 def fill_entry(entry: Entry, work: Pass[Any]) -> Embeddings:

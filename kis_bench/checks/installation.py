@@ -113,10 +113,11 @@ def check_named_model(
         said = "is vectors on disk and encodes no picture: nothing to check but what a run checks"
         raise KisBenchError(f"model {name} {said}")
     others = [encoders.find(other) for other in against]
+    for one in (checkpoint, *others):
+        if (receiver := find_receiver(one)) is not None:
+            yield Check("service", None, f"{receiver.describe()} ({one.name})")
     for other in others:
-        encoders.require(other)
-    if (receiver := find_receiver(checkpoint)) is not None:
-        yield Check("service", None, receiver.describe())
+        encoders.require(other)  # which asks a service for a few vectors
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         encoder = encoders.load(checkpoint, device=device)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kis_bench.encoders.back_ends import back_ends, list_forms
 from kis_bench.encoders.prompts import check_prompt
-from kis_bench.errors import BadFile, UnknownName
+from kis_bench.errors import BadFile, KisBenchError, UnknownName
 from kis_bench.files.toml_tables import read_toml
 from kis_bench.records import Checkpoint, Source
 
@@ -84,6 +84,11 @@ def find(name: str, declared: Iterable[Checkpoint] = ()) -> Checkpoint:
             return complete_row(row, Path())
     elif all(part.isidentifier() for part in (*source.kind.split("."), source.rest)):
         return Checkpoint(name.replace(":", "."), f"python:{name}")
+    elif source.kind == "https":  # which isn't repeated, for a key may stand in it
+        raise KisBenchError(
+            "a model whose name begins with https: isn't known; a service is named "
+            "http:https://HOST/v1?model=NAME"
+        )
     raise UnknownName("model", name, known, f"Without a row, a model is named {list_forms()}.")
 
 

@@ -181,12 +181,15 @@ def make_encoder(config: pytest.Config, checkpoint: Checkpoint) -> LazyEncoder:
 
 
 def hide_private(config: pytest.Config, text: str) -> str:
-    """A message as it may be shown: under privacy without folders of this machine."""
+    """A message as it may be shown and written: under privacy without folders of this machine and hosts of services."""
     if not config.option.kis_privacy:
         return text
     from kis_bench.results.privacy import hide_folders
 
     sources = [checkpoint.origin for checkpoint in line_up(config).models]
+    for receiver in map(find_receiver, line_up(config).models):
+        if receiver is not None:
+            text = text.replace(receiver.host, "its service")
     return hide_folders(text, [source.folder for source in sources if source.folder is not None])
 
 

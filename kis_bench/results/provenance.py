@@ -71,7 +71,7 @@ def unite_facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str
     """What two processes, or two runs, say of one model or dataset; the second goes first.
 
     ``verified`` counts vectors that each verified of its own: what both say of it is kept, in the order of names.
-    So are the lines of ``read``, on vectors that lay on disk.
+    So are the lines of ``read``, on vectors that lay on disk. What each ``sent`` to a service is added up.
     """
     united = {**first, **second}
     if "verified" in united:
@@ -79,4 +79,17 @@ def unite_facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str
         united["verified"] = dict(sorted(each.items()))
     if "read" in united:  # of several datasets, each process knows of its own
         united["read"] = [*dict.fromkeys([*first.get("read", ()), *united["read"]])]
+    if "sent" in first and "sent" in second:
+        united["sent"] = add_up_sent(first["sent"], second["sent"])
     return united
+
+
+def add_up_sent(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """What two processes, or two runs, sent to a service; a counter that both tell of counts once, as it is later."""
+    counters: dict[str, dict[str, int]] = {}
+    for name, counted in [*first.get("counters", {}).items(), *second.get("counters", {}).items()]:
+        known = counters.get(name, {})
+        counters[name] = {what: max(n, known.get(what, 0)) for what, n in counted.items()}
+    kinds = dict.fromkeys(what for counted in counters.values() for what in counted)
+    sums = {what: sum(one.get(what, 0) for one in counters.values()) for what in kinds}
+    return {**first, **second, **sums, "counters": counters}

@@ -20,12 +20,13 @@ from kis_bench import datasets, embed, encoders
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.http import OPEN_SERVICES, client
 from kis_bench.encoders.http.forms import FORMS
-from kis_bench.encoders.http.service import Service
+from kis_bench.encoders.http.service import Service, read_service
 from kis_bench.encoders.receivers import require_private
 from kis_bench.errors import BadVector, KisBenchError, NotReady
 from kis_bench.files.images import read_image
 from kis_bench.measuring import measure_known_items
 from kis_bench.records import Checkpoint
+from kis_bench.results.provenance import unite_facts
 from kis_bench.store import Store
 
 COLOURS = ("red", "green", "blue", "yellow", "white")
@@ -92,6 +93,8 @@ def test_vectors_are_those_of_the_encoder_that_is_served(form, colours, mine, tm
     assert about["service"] == ("tiny" if form != "cohere" else "")
     assert (about["dim"], len(about["probes"])) == (12, 16)
     tokens = 0 if form == "cohere" else 10 * (5 + 5 + 5)  # pictures, texts, probes
+    (counted,) = about["sent"].pop("counters").values()
+    assert counted.items() < about["sent"].items()
     assert about["sent"] == {
         "to": f"http://127.0.0.1:{service.port}",
         "requests": len(batches),
@@ -352,6 +355,88 @@ def test_changed_services_are_refused_and_their_vectors_not_mixed(service, mine,
         load(service.source())
 
 
+def test_a_row_without_texts_is_compared_with_one_that_has_them(service, mine, tmp_path):
+    store, row = Store(tmp_path / "store"), encoders.find(service.source())
+    embed.embed_texts(["red"], encoders.load(row), store)
+    OPEN_SERVICES.clear()
+    service.encoder = mirror(service.encoder)
+    with pytest.raises(KisBenchError, match="isn't what it was on .* the vector of picture"):
+        embed.embed_collection(mine.collection, encoders.load(replace(row, image_only=True)), store)
+
+
+def test_probes_without_length_are_refused(service):
+    service.faults.append(with_vectors(lambda vector: [float("nan"), *vector[1:]]))
+    with pytest.raises(BadVector, match=f"{service.url}: the vector of probe 'picture 1' has NaN"):
+        load(service.source())
+
+
+def test_what_is_not_a_number_is_a_change():
+    now = np.ones((2, 1, 3), np.float32)
+    before = now.copy()
+    assert not embed.find_change(("m", before), ("m", now), ("a", "b"))
+    before[1, 0, 2] = np.nan
+    assert embed.find_change(("m", before), ("m", now), ("a", "b")).startswith("the vector of b")
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy"),
+    [
+        ("https_proxy", "socks5://me:{}@h:1"),
+        ("all_proxy", "socks5://h:1"),
+        ("https_proxy", "h:x{}"),
+    ],
+)
+def test_proxies_that_cannot_be_used_are_named_by_their_variable(monkeypatch, variable, proxy):
+    forget_proxies(monkeypatch)
+    monkeypatch.setenv(variable, proxy.format(SECRET))
+    with pytest.raises(KisBenchError, match=rf"the proxy in \${variable} can't be used") as error:
+        load(ELSEWHERE)
+    assert SECRET not in "".join(traceback.format_exception(error.value))
+
+
+def test_proxies_need_no_scheme_and_may_be_for_all(monkeypatch):
+    forget_proxies(monkeypatch)
+    found = client.connect(read_service(encoders.find(ELSEWHERE)))
+    assert found.proxy is None
+    monkeypatch.setenv("all_proxy", "me:p%40w@proxy.invalid:3128")
+    found = client.connect(read_service(encoders.find(ELSEWHERE)))
+    assert (found.proxy.scheme, found.proxy.host, found.proxy.port) == (
+        "http",
+        "proxy.invalid",
+        3128,
+    )
+    told = found.proxy_headers["proxy-authorization"].partition(" ")[2]
+    assert base64.b64decode(told) == b"me:p@w"
+
+
+def forget_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize("host", ["ex ample", "a" * 64 + ".example"])
+def test_what_is_no_address_is_told(host, monkeypatch):
+    forget_proxies(monkeypatch)
+    with pytest.raises(KisBenchError, match="that is no address; look at its host"):
+        load(f"http:http://{host}/v1?model=m")
+
+
+def test_what_a_service_says_is_not_shown_where_privacy_may_be(service):
+    remote = load(service.source(under_privacy="yes"))
+    service.faults.extend([(422, {}), lambda answer: b"red"])
+    for told in (r"\(form=infinity\)\?$", "is not JSON$"):
+        with pytest.raises(KisBenchError, match=told):
+            remote.encode_texts(["red"])
+
+
+def test_answers_nested_too_deeply_are_told(service):
+    remote = load(service.source())
+    service.faults.append(lambda answer: b"[" * 100_000)
+    with pytest.raises(KisBenchError, match="is not JSON: "):
+        remote.encode_texts(["red"])
+
+
 def mirror(encoder):
     class Mirrored:
         def encode_images(self, images):
@@ -525,6 +610,35 @@ def test_prompts_share_the_service_and_its_pictures(service, mine, tmp_path):
     )
 
 
+def test_what_is_sent_counts_for_one_model_of_one_process(service):
+    row = encoders.find(service.source())
+    prompted = replace(row, name="prompted", prompts=("a photo of {}",))
+    first, other = encoders.load(row), encoders.load(prompted)
+    first.encode_texts(["red"])
+    before = first.describe_sent()
+    first.encode_texts(["blue"])
+    other.encode_texts(["red"])
+    service.faults.append((400, {}))
+    with pytest.raises(KisBenchError, match="model prompted: "):
+        other.encode_texts(["green"])
+    said, others = first.describe_sent(), other.describe_sent()
+    assert (said["pictures"], said["texts"], said["requests"]) == (3, 2 + 2, 2 + 2)  # with probes
+    assert (others["pictures"], others["texts"], others["requests"]) == (0, 2, 2)
+    assert said["requests"] + others["requests"] == len(service.log)
+    again = encoders.load(row)  # after its memory was given back, or in another process
+    again.encode_texts(["white"])
+    united = unite_facts({"sent": before}, {"sent": said})
+    united = unite_facts(united, {"sent": again.describe_sent()})
+    assert (united["sent"]["texts"], united["sent"]["tokens"]) == (5, 10 * 8)
+    assert unite_facts(united, united) == united
+
+
+def test_addresses_without_the_kind_of_model_are_told_how(service):
+    with pytest.raises(KisBenchError, match="a service is named http:https://HOST") as error:
+        encoders.find(f"https://host.example/v1?model=m&key={SECRET}")
+    assert SECRET not in str(error.value)
+
+
 def test_commands_say_where_pictures_go_and_ask_nobody(service, tmp_path):
     found = call_cli("models", service.source(), cwd=tmp_path)
     assert found.returncode == 0
@@ -567,7 +681,7 @@ def test_sessions_with_a_service(colours, tmp_path):
         source, host = service.source(key_variable="MY_KIS_KEY"), f"http://127.0.0.1:{service.port}"
         refused = run(f"--kis-model={source}", "--kis-privacy")
         assert refused.returncode == 2
-        assert f"go to {host}, which --kis-privacy forbids" in refused.stdout + refused.stderr
+        assert "go to its service, which --kis-privacy forbids" in refused.stdout + refused.stderr
         assert not service.log
         first = run(f"--kis-model={source}")
         assert first.returncode == 0, first.stdout
@@ -579,7 +693,10 @@ def test_sessions_with_a_service(colours, tmp_path):
         assert allowed.returncode == 0, allowed.stdout
         newest = max((tmp_path / "reports").glob("2*"))
         assert "127.0.0.1" not in (newest / "run.json").read_text("utf-8")
-        skipped = run("--kis-privacy", SOURCE=source)
+        junit = tmp_path / "junit.xml"
+        skipped = run("--kis-privacy", "--junitxml", str(junit), SOURCE=source)
+        assert "its service, which --kis-privacy forbids" in junit.read_text("utf-8")
+        assert "127.0.0.1" not in junit.read_text("utf-8")
         assert "skipped 1: model declared" in skipped.stdout
     stored = run(f"--kis-model={source}")
     assert stored.returncode == 0, stored.stdout

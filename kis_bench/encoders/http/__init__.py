@@ -71,8 +71,11 @@ def open_service(checkpoint: Checkpoint) -> HttpEncoder:
 
 
 def load(checkpoint: Checkpoint, device: str, precision: str) -> Encoder:
-    encoder = copy.copy(open_service(checkpoint))  # prompts make another model of it
-    encoder.name = checkpoint.name
+    opened = open_service(checkpoint)
+    encoder = copy.copy(opened)  # prompts make another model of it
+    encoder.name = encoder.client.model = checkpoint.name
+    opened.count_anew()  # so that its probes count for the first that is loaded, and for no other
+    opened.client.answered = True
     return encoder
 
 

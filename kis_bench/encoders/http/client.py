@@ -6,13 +6,14 @@ import json
 import threading
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.exceptions import (
     HTTPError,
     InvalidHeader,
+    LocationValueError,
     MaxRetryError,
     NameResolutionError,
     NewConnectionError,
@@ -81,10 +82,8 @@ class Client:
             raise self.explain_refusal(response.status, content, response.headers.get("location"))
         try:
             return json.loads(content)
-        except ValueError:
-            raise self.error(
-                f"answers something that is not JSON: {self.shorten(content)}"
-            ) from None
+        except (ValueError, RecursionError):
+            raise self.error(f"answers something that is not JSON{self.quote(content)}") from None
 
     def make_headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -102,6 +101,8 @@ class Client:
             reason = error.reason
         if isinstance(reason, NameResolutionError):
             said = "there is no such host"
+        elif isinstance(reason, LocationValueError):
+            said = "that is no address; look at its host and port"
         elif isinstance(reason, NewConnectionError):
             said = "nothing answers there"
         elif isinstance(reason, SSLError):
@@ -115,7 +116,7 @@ class Client:
 
     def explain_refusal(self, status: int, content: bytes, location: str | None) -> KisBenchError:
         """What an answer other than 200 means, and what to do."""
-        said = f": {self.shorten(content)}" if content.strip() else ""
+        said = self.quote(content)
         if 300 <= status < 400:
             there = urlsplit(location or "")
             shown = f"{there.scheme}://{there.hostname}" if there.hostname else "another place"
@@ -148,30 +149,45 @@ class Client:
             f"refuses the request ({status}); is it of the form that it wants ({form})?{said}"
         )
 
-    def shorten(self, content: bytes) -> str:
-        """The beginning of what a service says, in one line and without the key, should it repeat that."""
+    def quote(self, content: bytes) -> str:
+        """The beginning of what a service says, behind a colon, in one line and without the key.
+
+        Nothing of one that may be asked under privacy, for it may repeat the texts that it was sent.
+        """
         text = " ".join(content.decode("utf-8", "replace").split())
+        if not text or self.service.under_privacy:
+            return ""
         if key := self.service.key:
             text = text.replace(key, HIDDEN_KEY)
-        return escape_controls(text[:SHOWN_CHARACTERS])
+        return f": {escape_controls(text[:SHOWN_CHARACTERS])}"
 
 
 def connect(service: Service) -> urllib3.PoolManager:
-    """Connections for as many requests as may be under way, through the proxy that the environment names, if any."""
+    """Connections for as many requests as may be under way, through the proxy that the environment names, if any.
+
+    Raises:
+        KisBenchError: that proxy is of another kind than HTTP, or no address. It isn't repeated, nor its password.
+    """
     parts = urlsplit(service.base)
     settings: dict[str, Any] = {
         "maxsize": service.in_flight,
         "block": True,
         "timeout": urllib3.Timeout(connect=CONNECT_S, read=READ_S),
     }
-    proxy = getproxies().get(parts.scheme)
-    host = parts.hostname or ""
-    if proxy is None or is_loopback(host) or proxy_bypass(host):
+    host, proxies = parts.hostname or "", getproxies()
+    kind = parts.scheme if parts.scheme in proxies else "all"
+    if kind not in proxies or is_loopback(host) or proxy_bypass(host):
         return urllib3.PoolManager(**settings)
-    auth = parse_url(proxy).auth
-    return urllib3.ProxyManager(
-        proxy, proxy_headers=make_headers(proxy_basic_auth=auth) if auth else None, **settings
-    )
+    proxy = proxies[kind] if "://" in proxies[kind] else f"http://{proxies[kind]}"
+    try:
+        auth = parse_url(proxy).auth
+        headers = make_headers(proxy_basic_auth=unquote(auth)) if auth else None
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+    except (HTTPError, ValueError, AssertionError):  # whose words may repeat a password
+        raise KisBenchError(
+            f"{service.host}: the proxy in ${kind}_proxy can't be used; write http://HOST:PORT there, "
+            f"or name the host in $no_proxy"
+        ) from None
 
 
 def make_retry(client: Client) -> urllib3.Retry:

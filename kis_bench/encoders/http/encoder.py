@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,9 @@ from kis_bench.encoders.http.forms import (
     read_vectors,
 )
 from kis_bench.encoders.http.service import PICTURES, TEXTS, Service
+from kis_bench.errors import BadVector
 from kis_bench.files.images import upright
+from kis_bench.ranking.unit_vectors import require_unit_vectors
 from kis_bench.records import Checkpoint, Embeddings, Float32s, Float64s, count_things
 
 LEAST_SHARD_ITEMS = 32  #: what a killed run loses at most, unless more are under way at once
@@ -40,7 +44,7 @@ class HttpEncoder:
     Its vectors are made length 1. Which texts it cuts nobody knows.
 
     Attributes:
-        probes: vectors of a few texts and pictures as they are today; a service may change and say nothing.
+        probes: vectors of a few pictures, and of texts, as they are today; a service may change and say nothing.
         said: what the service calls its model.
     """
 
@@ -53,12 +57,17 @@ class HttpEncoder:
         self.service = self.receiver = service
         self.image_only = checkpoint.image_only
         self.form = FORMS[service.form]
-        self.client = Client(service, checkpoint.name)
         self.batch_size = max(LEAST_SHARD_ITEMS, service.batch * service.in_flight)
         self.shard_items = self.batch_size
         self.dim, self.said = 0, ""
-        self.sent = dict.fromkeys(("requests", PICTURES, TEXTS, "tokens"), 0)
+        self.count_anew()
         self.probes = self.take_probes()
+
+    def count_anew(self) -> None:
+        """Counts what is sent from 0, under another name."""
+        self.counter, self.counting = uuid4().hex[:12], threading.Lock()
+        self.sent = dict.fromkeys(("requests", PICTURES, TEXTS, "tokens"), 0)
+        self.client = Client(self.service, self.name)
 
     def prepare_image(self, image: Image.Image) -> str:
         """The picture as a data URI."""
@@ -86,29 +95,31 @@ class HttpEncoder:
                 self.client.stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        for vectors, tokens, said in found:
+        for vectors, said in found:
             self.remember(vectors.shape[1], said)
-            self.sent["tokens"] += tokens
-        self.sent["requests"] += len(parts)
-        self.sent[side] += len(inputs)
-        joined = np.concatenate([vectors for vectors, _, _ in found])
+        joined = np.concatenate([vectors for vectors, _ in found])
         return make_unit(joined)[:, None]
 
     def count_most(self, side: str) -> int:
         most = self.form.most_pictures if side == PICTURES else self.form.most_texts
         return min(self.service.batch, most)
 
-    def ask(self, side: str, inputs: Sequence[str]) -> tuple[Float64s, int, str]:
-        """Vectors of one request, ``[n, d]``, tokens that were counted, and the name of the model that answered."""
+    def ask(self, side: str, inputs: Sequence[str]) -> tuple[Float64s, str]:
+        """Vectors of one request, ``[n, d]``, and the name of the model that answered; counts both ways."""
         ask = self.form.ask_pictures if side == PICTURES else self.form.ask_texts
         body = {"model": self.service.model, **ask(inputs), **self.service.list_fields(side)}
+        with self.counting:  # as sent, whatever becomes of it
+            self.sent["requests"] += 1
+            self.sent[side] += len(inputs)
         answer = self.client.post(self.form.path, body)
+        with self.counting:
+            self.sent["tokens"] += count_tokens(answer)
         try:
             vectors = read_vectors(answer, self.form, len(inputs))
         except WrongAnswer as error:
             kind = count_things(len(inputs), side[:-1])
             raise self.client.error(f"answers wrongly to {kind}: {error}") from None
-        return vectors, count_tokens(answer), find_model_name(answer)
+        return vectors, find_model_name(answer)
 
     def remember(self, dim: int, said: str) -> None:
         """Takes what the first answer says for what all have to say."""
@@ -123,29 +134,37 @@ class HttpEncoder:
                 f"answers from model {said!r}, and answered from {self.said!r} before"
             )
 
-    def take_probes(self) -> Embeddings:
-        """Vectors of a few pictures and texts.
+    def take_probes(self) -> dict[str, Embeddings]:
+        """Vectors of a few pictures and, if it reads such, of texts.
 
         Raises:
+            BadVector: one has no length, or isn't finite.
             KisBenchError: the same picture in two files gets two vectors: it is read as text.
         """
         one, other = draw_probes()
         kind, side = self.service.picture, self.service.max_side
         files = [write_uri(one, kind, side), write_uri(one, kind, side, small=True)]
         pictures = self.encode(PICTURES, [*files, write_uri(other, kind, side)])
-        if np.linalg.norm(pictures[0].astype(np.float64) - pictures[1]) > ONE_PICTURE:
+        found = {PICTURES: Embeddings(("picture 1", "picture 2"), pictures[1:], self.key)}
+        if not self.image_only:
+            ids = tuple(f"text {text!r}" for text in PROBE_TEXTS)
+            found[TEXTS] = Embeddings(ids, self.encode(TEXTS, PROBE_TEXTS), self.key)
+        for one_side in found.values():
+            try:
+                require_unit_vectors(one_side.ids, one_side.vectors, (1, self.dim), "probe")
+            except BadVector as error:
+                raise BadVector(f"model {self.name}: {self.service.base}: {error}") from None
+        if not np.linalg.norm(pictures[0].astype(np.float64) - pictures[1]) <= ONE_PICTURE:
             raise self.client.error(
                 f"gives one picture two vectors, depending on how its file is written: it seems to read pictures as "
                 f"texts. Is form={self.service.form} what it wants?"
             )
-        texts = () if self.image_only else PROBE_TEXTS
-        vectors = [pictures[1:], *([self.encode(TEXTS, texts)] if texts else [])]
-        ids = ("picture 1", "picture 2", *(f"text {text!r}" for text in texts))
-        return Embeddings(ids, np.concatenate(vectors), self.key)
+        return found
 
     def describe_sent(self) -> dict[str, Any]:
-        """What was sent so far, and where to; for runs and terminals."""
-        return {"to": self.service.host, **self.sent, "repeated": self.client.repeats}
+        """What was sent so far, where to, and the same under the counter's name, so that no sum has it twice."""
+        counted = {**self.sent, "repeated": self.client.repeats}
+        return {"to": self.service.host, **counted, "counters": {self.counter: counted}}
 
 
 def split_requests(inputs: Sequence[str], most: int) -> list[Sequence[str]]:
