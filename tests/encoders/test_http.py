@@ -257,6 +257,18 @@ def test_what_stays_broken_is_given_up(service):
     remote.encode_texts(["red"])  # it goes on
 
 
+def test_pauses_end_together(service, monkeypatch):
+    remote = load(service.source())
+    monkeypatch.setattr(client, "MOST_REPEATING_S", 90.0)
+    service.faults.extend([(503, {"Retry-After": "60"}), (503, {"Retry-After": "120"})])
+    remote.client.stopped.wait = lambda seconds: None
+    with pytest.raises(
+        KisBenchError, match=r"hasn't answered for 2 minutes\. What was embedded is"
+    ):
+        remote.encode_texts(["red"])
+    assert remote.describe_sent()["repeated"] == 2
+
+
 def test_redirects_get_neither_pictures_nor_keys(service, colours, monkeypatch):
     monkeypatch.setenv("MY_KIS_KEY", SECRET)
     with EmbeddingService(colours) as other:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,6 +30,7 @@ MOST_REPEATS = 6  #: of a request; with the pauses below these last about a minu
 FIRST_PAUSE_S = 1.0  #: the first pause but one; each is twice as long as the one before
 MOST_PAUSE_S = 60.0
 MOST_ASKED_PAUSE_S = 300.0  #: that a service may ask for; one that wants more ends the work
+MOST_REPEATING_S = 900.0  #: after which a request isn't sent again
 CONNECT_S, READ_S = 10.0, 120.0  #: time-outs
 SHOWN_CHARACTERS = 300  #: of what a service says of an error
 HIDDEN_KEY = "***"
@@ -36,7 +38,7 @@ KEPT = "What was embedded is kept: run again to go on"
 
 
 class TooLongPause(Exception):
-    """A service asks for a longer pause than anybody waits."""
+    """A service asks for a longer pause, or for more of them, than anybody waits."""
 
 
 class Client:
@@ -51,7 +53,6 @@ class Client:
         self.stopped = threading.Event()  # ends pauses
         self.repeats = 0
         self.pool = connect(service)
-        self.retry = make_retry(self)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What the service answers, from JSON.
@@ -68,11 +69,11 @@ class Client:
                 body=json.dumps(body).encode(),
                 headers=self.make_headers(),
                 redirect=False,
-                retries=self.retry.new(connect=MOST_REPEATS if self.answered else 0),
+                retries=make_retry(self),
             )
             content = response.data
         except TooLongPause as error:
-            raise self.error(f"asks to be left alone for {error} seconds. {KEPT}") from None
+            raise self.error(f"{error}. {KEPT}") from None
         except HTTPError as error:
             raise self.explain_silence(error) from None
         except (ValueError, OSError, HTTPException) as error:  # whose words may repeat a header
@@ -191,7 +192,8 @@ def connect(service: Service) -> urllib3.PoolManager:
 
 
 def make_retry(client: Client) -> urllib3.Retry:
-    """How a client's requests are repeated: with growing pauses, or those that the service asks for."""
+    """How a client's next request is repeated: with growing pauses, or those that the service asks for."""
+    latest = time.monotonic() + MOST_REPEATING_S
 
     class CountedRetry(urllib3.Retry):
         def sleep(self, response: Any = None) -> None:
@@ -201,12 +203,16 @@ def make_retry(client: Client) -> urllib3.Retry:
             except InvalidHeader:
                 asked = None
             if asked and asked > MOST_ASKED_PAUSE_S:
-                raise TooLongPause(round(asked))
-            if client.stopped.wait(asked or self.get_backoff_time()):
+                raise TooLongPause(f"asks to be left alone for {asked:.0f} seconds")
+            pause = asked or self.get_backoff_time()
+            if time.monotonic() + pause > latest:
+                raise TooLongPause(f"hasn't answered for {MOST_REPEATING_S / 60:.0f} minutes")
+            if client.stopped.wait(pause):
                 raise HTTPError("stopped")
 
     return CountedRetry(
         total=MOST_REPEATS,
+        connect=MOST_REPEATS if client.answered else 0,
         allowed_methods=None,
         status_forcelist=AGAIN,
         backoff_factor=FIRST_PAUSE_S,
