@@ -58,6 +58,7 @@ def test_every_option_of_the_table_can_be_given(started):
         "image-similarity": "max",
         "plots": "svg,pdf",
         "log": "mlflow",
+        "direction": "both",
     }
     given = {one.name: values.get(one.name, "x") for one in OPTIONS if not one.flag}
     flags = [one.name for one in OPTIONS if one.flag]

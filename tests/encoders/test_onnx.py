@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import miniatures
 import numpy as np
@@ -565,10 +567,10 @@ def test_networks_of_open_clip(tmp_path, images):
                 dynamic_axes={"given": {0: "n"}},
                 dynamo=False,
             )
-    (ours / "onnx.toml").write_text(
-        'images = "visual.onnx"\ntexts = "textual.onnx"\nside = 28\ntokenizer = "open_clip"\n'
-        f"mean = {miniatures.OPENAI['mean']}\nstd = {miniatures.OPENAI['std']}\n"
-    )
+    page = (Path(__file__).parents[2] / "docs" / "your-model.md").read_text(encoding="utf-8")
+    example = re.search(r"```toml\n(# onnx.toml\n.*?)```", page, re.DOTALL)[1]
+    assert "side = 224" in example
+    (ours / "onnx.toml").write_text(example.replace("side = 224", "side = 28"))
     known = encoders.load(f"openclip:local-dir:{tmp_path / 'known'}", device="cpu")
     found = load(ours)
     np.testing.assert_allclose(found.encode_images(images), known.encode_images(images), atol=2e-6)
