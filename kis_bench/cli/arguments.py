@@ -27,6 +27,13 @@ def add_dataset(command: argparse.ArgumentParser, about: str) -> None:
     )
 
 
+def add_run(command: argparse.ArgumentParser) -> None:
+    """Adds the argument for one run folder."""
+    command.add_argument(
+        "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
+    )
+
+
 def add_session_option(command: argparse.ArgumentParser, name: str, **changes: Any) -> None:
     """Adds an option that a session has, too: of one name, and with one help.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kis_bench.cli.arguments import (
     add_folders,
+    add_run,
     add_session_option,
     match_to_run,
     parse_folders,
@@ -37,9 +38,7 @@ def add_diagnosis_command(commands: Commands) -> None:
         "diagnose reports/latest",
         "diagnose reports/latest --dataset flickr30k=path/to/flickr30k --published fixtures/published/openclip.csv",
     )
-    diagnosing.add_argument(
-        "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
-    )
+    add_run(diagnosing)
     diagnosing.add_argument(
         "--published",
         action="append",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kis_bench.choices import TRACKERS
 from kis_bench.cli.arguments import (
     add_folders,
+    add_run,
     add_session_option,
     match_to_run,
     match_to_runs,
@@ -113,9 +114,7 @@ def add_run_commands(commands: Commands) -> None:
         "thresholds reports/latest",
         "thresholds reports/latest --margin 0.03 --out thresholds.toml",
     )
-    limiting.add_argument(
-        "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
-    )
+    add_run(limiting)
     limiting.add_argument(
         "--margin",
         default="interval",
@@ -143,9 +142,7 @@ def add_run_commands(commands: Commands) -> None:
         "baseline save reports/latest",
         "baseline save reports/latest --out baseline.kis.zip --model demo",
     )
-    keeping.add_argument(
-        "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
-    )
+    add_run(keeping)
     keeping.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/baseline.kis.zip")
     keeping.add_argument(
         "--model",
@@ -179,9 +176,7 @@ def add_run_commands(commands: Commands) -> None:
         "for the Hugging Face hub (model-card), or figures, report and run folder "
         "in an experiment tracker (mlflow, wandb)",
     )
-    exporting.add_argument(
-        "run", type=Path, metavar="RUN", help="a run folder, such as reports/latest"
-    )
+    add_run(exporting)
     exporting.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/export-FORM")
     exporting.add_argument(
         "--depth",

@@ -1,4 +1,4 @@
-"""Checks the vectors that an encoder returns for a batch."""
+"""Makes unit vectors, and checks those that an encoder returns for a batch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from kis_bench.errors import BadVector, KisBenchError
+from kis_bench.records import Float32s, Float64s
 
 LENGTH_ROUNDING = 1e-5  #: lengths of float32 unit vectors are nearer to 1 than that
 LENGTH_TOLERANCE = 1e-3  #: by how much the length of a unit vector may differ from 1
+
+
+def make_unit(vectors: Float64s) -> Float32s:
+    """Vectors ``[n, d]`` of length 1; one of length 0 stays, and what isn't finite becomes NaN."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        unit: Float32s = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    return unit
 
 
 def require_unit_vectors(

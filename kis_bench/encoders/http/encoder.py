@@ -25,7 +25,7 @@ from kis_bench.encoders.http.forms import (
 from kis_bench.encoders.http.service import PICTURES, TEXTS, Service
 from kis_bench.errors import BadVector
 from kis_bench.files.images import upright
-from kis_bench.ranking.unit_vectors import require_unit_vectors
+from kis_bench.ranking.unit_vectors import make_unit, require_unit_vectors
 from kis_bench.records import Checkpoint, Embeddings, Float32s, Float64s, count_things
 
 LEAST_SHARD_ITEMS = 32  #: what a killed run loses at most, unless more are under way at once
@@ -178,14 +178,6 @@ def split_requests(inputs: Sequence[str], most: int) -> list[Sequence[str]]:
         parts[-1].append(one)
         characters += len(one)
     return [*parts]
-
-
-def make_unit(vectors: Float64s) -> Float32s:
-    """Vectors of length 1; one of length 0 stays, and what isn't finite becomes NaN."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        unit: Float32s = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
-    return unit
 
 
 def write_uri(image: Image.Image, kind: str, max_side: int, *, small: bool = False) -> str:

@@ -15,6 +15,7 @@ from kis_bench.encoders.batching import out_of_memory
 from kis_bench.encoders.encoding import threads
 from kis_bench.encoders.onnx.picture_form import COLOUR_CHANNELS
 from kis_bench.errors import BadFile
+from kis_bench.ranking.unit_vectors import make_unit
 from kis_bench.records import Float32s
 
 ONNX_PROVIDERS = ["CPUExecutionProvider"]
@@ -173,7 +174,7 @@ class NetworkSide:
                 rows = np.resize(rows, self.batch)  # the same again, where there are fewer
             found = self.run_batch({name: array[rows] for name, array in feeds.items()})
             parts.append(found[: min(size, n - start)])
-        return to_unit(np.concatenate(parts))
+        return make_unit(np.concatenate(parts).astype(np.float64))[:, None]
 
     def run_batch(self, feeds: Feeds) -> NDArray[Any]:
         try:
@@ -226,11 +227,3 @@ class NetworkSide:
             self.alone = True
             said = f"vectors of {name} depend on what else is in a batch, by {drift:.0e}"
             self.note = f"{self.note}, and {said}" if self.note else said
-
-
-def to_unit(vectors: NDArray[Any]) -> Float32s:
-    """Rows of length 1; a row of zeros stays one."""
-    exact = vectors.astype(np.float64)
-    lengths = np.linalg.norm(exact, axis=-1, keepdims=True)
-    unit: Float32s = (exact / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    return unit[:, None, :]
