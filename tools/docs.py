@@ -7,12 +7,12 @@ A page marks such a part with ``<!-- generated: NAME -->`` and ``<!-- end -->`` 
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from pages import write_page, write_table
 
 from kis_bench.analysis.models import queries_needed
 from kis_bench.cli import make_parser
@@ -23,16 +23,7 @@ from kis_bench.results.columns import TABLES
 from kis_bench.statistics import wilson_interval
 
 ROOT = Path(__file__).resolve().parents[1]
-PART = re.compile(r"(^<!-- generated: (.+?) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
-
-
-def write_table(head: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [
-        head,
-        ["---"] * len(head),
-        *([cell.replace("|", r"\|") for cell in row] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+MARK = "generated"
 
 
 def write_pytest_options() -> str:
@@ -177,16 +168,9 @@ def find_pages() -> list[Path]:
     return [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 
 
-def regenerate(text: str) -> str:
-    """A page with each generated part as the code has it now; KeyError for a name that nothing generates."""
-    return PART.sub(lambda part: f"{part[1]}\n{GENERATORS[part[2]]().strip()}\n\n{part[4]}", text)
-
-
 def main() -> None:
     for page in find_pages():
-        old = page.read_text(encoding="utf-8")
-        if old != (new := regenerate(old)):
-            page.write_text(new, encoding="utf-8", newline="\n")
+        if write_page(page, MARK, GENERATORS):
             print(f"rewritten: {page.relative_to(ROOT)}")
 
 

@@ -5,24 +5,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import matplotlib
-from matplotlib import pyplot
+from curves import STYLES, save_plot
 from matplotlib.axes import Axes
+from pages import write_page, write_table
 
 from kis_bench.suite.measured_rows import read_measured
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGE, FILE = DOCS / "speed.md", DOCS / "speed.csv"
-PART = re.compile(r"(^<!-- speed: (\w+) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
+PAGE, FILE, MARK = DOCS / "speed.md", DOCS / "speed.csv", "speed"
 HEAD = ["work", "queries x items x numbers", "against", "ratio", "lowest to highest", "aim"]
 HEAD += ["seconds", "verified", "remarks"]
 Rows = list[dict[str, str]]
-#: Colours that people who see colours otherwise tell apart (M. Okabe and K. Ito, 2008), and marks.
-STYLES = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#cc79a7", "D"))
 
 
 def write_cells(row: dict[str, str]) -> list[str]:
@@ -60,8 +58,7 @@ def write_figures(rows: Rows) -> str:
     for part in dict.fromkeys(row["part"] for row in rows):
         own = [row for row in rows if row["part"] == part]
         own.sort(key=find_place)
-        lines = [HEAD, ["---"] * len(HEAD), *map(write_cells, own)]
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        table = write_table(HEAD, [*map(write_cells, own)])
         parts.append(f"### {part.capitalize()}\n\n{table}")
     return "\n\n".join(parts)
 
@@ -129,31 +126,27 @@ PLOTS: dict[str, Callable[[Axes, Rows], None]] = {
 }
 
 
-def regenerate_speed(text: str, rows: Rows) -> str:
-    """The page with each part between marks as the measurements have it; KeyError for one that nothing writes."""
-    return PART.sub(lambda part: f"{part[1]}\n{WRITERS[part[2]](rows)}\n\n{part[4]}", text)
+def make_writers(rows: Rows) -> dict[str, Callable[[], str]]:
+    return {name: partial(write, rows) for name, write in WRITERS.items()}
 
 
 def draw_plots(rows: Rows, folder: Path) -> None:
     """Draws the curves, always the same for the same measurements."""
     curve = [row for row in rows if row["work"] == "curve"]
-    with matplotlib.rc_context({"svg.hashsalt": "speed", "svg.fonttype": "none"}):
-        for name, draw in PLOTS.items():
-            figure, axes = pyplot.subplots(figsize=(6.7, 3.6), layout="constrained")
+    for name, draw in PLOTS.items():
+
+        def draw_curve(axes: Axes, draw: Callable[[Axes, Rows], None] = draw) -> None:
             draw(axes, curve)
             axes.set(xscale="log", xlabel="items, of 512 numbers")
-            axes.grid(True, linewidth=0.4, alpha=0.6)
-            axes.legend(frameon=False)
-            figure.savefig(folder / name, metadata={"Date": None})
-            pyplot.close(figure)
+
+        save_plot(draw_curve, folder / name)
 
 
 def main() -> None:
     matplotlib.use("svg")
     rows = read_measured(FILE)
     draw_plots(rows, DOCS)
-    page = regenerate_speed(PAGE.read_text(encoding="utf-8"), rows)
-    PAGE.write_text(page, encoding="utf-8", newline="\n")
+    write_page(PAGE, MARK, make_writers(rows))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from pages import find_parts, regenerate_parts
 
 from kis_bench import cli
 from kis_bench.options import OPTIONS
@@ -17,14 +18,20 @@ PAGES = {str(page.relative_to(ROOT)): page for page in docs["find_pages"]()}
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_has_what_the_code_says(page):
     text = PAGES[page].read_text(encoding="utf-8")
-    assert docs["regenerate"](text) == text, f"{page} is out of date; run: python tools/docs.py"
+    assert regenerate_parts(text, "generated", docs["GENERATORS"]) == text, (
+        f"{page} is out of date; run: python tools/docs.py"
+    )
     marks = re.findall(r"^<!-- generated:", text, re.MULTILINE)
-    assert len(marks) == len(docs["PART"].findall(text)), f"{page}: a part lacks its <!-- end -->"
+    assert len(marks) == len(find_parts("generated").findall(text)), (
+        f"{page}: a part lacks its <!-- end -->"
+    )
 
 
 def test_every_generator_is_used():
     used = {
-        part[1] for page in PAGES.values() for part in docs["PART"].findall(page.read_text("utf-8"))
+        part[1]
+        for page in PAGES.values()
+        for part in find_parts("generated").findall(page.read_text("utf-8"))
     }
     assert {*docs["GENERATORS"]} == used
 
@@ -32,9 +39,10 @@ def test_every_generator_is_used():
 def test_a_part_is_written_anew_and_the_rest_stays(monkeypatch):
     monkeypatch.setitem(docs["GENERATORS"], "colours", lambda: "red\n")
     page = "before\n<!-- generated: colours -->\n\nblue\n\n<!-- end -->\nafter\n"
-    assert docs["regenerate"](page) == page.replace("blue", "red")
+    assert regenerate_parts(page, "generated", docs["GENERATORS"]) == page.replace("blue", "red")
+    shapes = page.replace("colours", "shapes")
     with pytest.raises(KeyError, match="shapes"):
-        docs["regenerate"](page.replace("colours", "shapes"))
+        regenerate_parts(shapes, "generated", docs["GENERATORS"])
 
 
 @pytest.mark.parametrize("command", docs["COMMANDS"])

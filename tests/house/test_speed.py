@@ -4,6 +4,8 @@ import re
 import runpy
 from pathlib import Path
 
+from pages import find_parts, regenerate_parts
+
 from kis_bench.suite.measured_rows import (
     SpeedRow,
     find_spread,
@@ -20,8 +22,10 @@ MOST_BYTES = 100_000
 def test_the_page_has_what_was_measured():
     text = speed["PAGE"].read_text(encoding="utf-8")
     rows = read_measured(speed["FILE"])
-    assert speed["regenerate_speed"](text, rows) == text, "run: python tools/speed.py"
-    assert len(speed["PART"].findall(text)) == len(speed["WRITERS"])
+    assert regenerate_parts(text, "speed", speed["make_writers"](rows)) == text, (
+        "run: python tools/speed.py"
+    )
+    assert len(find_parts("speed").findall(text)) == len(speed["WRITERS"])
     for row in rows:
         assert f"| {' | '.join(speed['write_cells'](row))} |" in text
 
