@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,13 @@ from kis_bench.ranking.decisions import Decided
 from kis_bench.records import Int64s
 
 MARK_ABOVE, MARK_LEVEL = 2, 1  #: of a group with an item above, or level with, the target's group
+
+
+class SplitGroups(NamedTuple):
+    """Marks of some of the groups that reach over several blocks."""
+
+    lines: Int64s  # [s] of `GroupMarks.marks`
+    marks: NDArray[np.uint8]  # [s, q]
 
 
 class GroupMarks:
@@ -52,6 +60,15 @@ class GroupMarks:
                 lines, part = self.marks[line[split], rows], best[split]
                 self.marks[line[split], rows] = np.maximum(lines, part, out=part)
         return count_marks(best[~split])
+
+    def tell(self) -> SplitGroups:
+        """What of the marks is set, for `take` of another."""
+        lines = np.flatnonzero(self.marks.any(axis=1))
+        return SplitGroups(lines, self.marks[lines])
+
+    def take(self, found: SplitGroups) -> None:
+        """Takes what another was told of other blocks."""
+        self.marks[found.lines] = np.maximum(self.marks[found.lines], found.marks)
 
     def count(self) -> Int64s:
         """Groups above and level, of those that reach over several blocks: ``[2, q]``."""

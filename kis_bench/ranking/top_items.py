@@ -88,7 +88,22 @@ class TopItems:
         # Outward steps, because the sums of score and error are rounded.
         low = np.nextafter(found - slack, -np.inf)
         high = np.nextafter(found + slack, np.inf)
-        self.kept = self.kept.join(Candidates(row, items[column], low, high))
+        self.keep(Candidates(row, items[column], low, high))
+
+    def tell(self) -> tuple[Candidates, float]:
+        """The candidates that are left, with the length of the longest vector, for `take` of another."""
+        if self.wants_scores:
+            self.prune()
+        return self.kept, self.longest
+
+    def take(self, best: Candidates, longest: float) -> None:
+        """Takes what is left of other items, whose vectors are up to a length."""
+        self.longest = max(self.longest, longest)
+        self.keep(best)
+
+    def keep(self, some: Candidates) -> None:
+        """Adds candidates, and drops what can't be among the best once there are many."""
+        self.kept = self.kept.join(some)
         wanted = len(self.queries) * self.k
         if len(self.kept.row) > min(wanted * LOOSE, wanted + SPARE_CANDIDATES):
             self.prune()

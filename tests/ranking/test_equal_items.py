@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kis_bench.ranking import equal_items, panel, target_ranks
+from kis_bench.ranking import equal_items, item_pass, target_ranks
 from kis_bench.ranking.equal_items import EqualItems
 from kis_bench.ranking.top_items import TopItems
 
@@ -46,7 +46,7 @@ def test_looking_for_equal_items_changes_no_rank(vectors, monkeypatch):
     groups = (rng.integers(0, 9, 70)).tolist()
 
     def find(most):
-        monkeypatch.setattr(panel, "MANY_PAIRS", most)
+        monkeypatch.setattr(item_pass, "MANY_PAIRS", most)
         ranks = target_ranks(
             queries, items, targets, groups=groups, relevant=[wider], top_k=20, block_items=32
         )

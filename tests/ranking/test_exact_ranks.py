@@ -10,11 +10,12 @@ from builders import Sliced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from in_shares import InShares
 from threadpoolctl import threadpool_limits
 
 from kis_bench import threads
 from kis_bench.errors import BadVector, KisBenchError
-from kis_bench.ranking import marks, panel, target_ranks, top_items, whole_order
+from kis_bench.ranking import item_pass, marks, target_ranks, top_items, whole_order
 from kis_bench.ranking.engines import Compared, NumpyEngine
 from kis_bench.ranking.exact_scores import bound_lengths, float32_bound
 from kis_bench.store.arrays import ShardedVectors
@@ -61,7 +62,7 @@ class WorstScores:
         return Compared(weights @ above, above[: len(above) if keep else 0], vectors, rows)
 
 
-ENGINES = ["numpy", ThreeThreads, WorstEngine]
+ENGINES = ["numpy", ThreeThreads, WorstEngine, InShares(), InShares(WorstEngine)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +70,7 @@ def many_threads_and_early_looks_for_copies():
     """Small products are shared out, too, few queries at once, and few undecided pairs make items be compared."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "MANY_TERMS", 0)
-        patch.setattr(panel, "MANY_PAIRS", 1)
+        patch.setattr(item_pass, "MANY_PAIRS", 1)
         patch.setattr(marks, "FEW_PAIRS", 10)  # larger sets are narrowed
         patch.setattr(whole_order, "PRODUCT_SCORES", 0)
         patch.setattr(whole_order, "LEAST_QUERIES", 3)
@@ -183,16 +184,16 @@ def planted(seed=0, n=400, q=12, d=48, v=None):
     return queries.astype(np.float32), items, targets, [f"g{i % 37}" for i in range(n)]
 
 
+@pytest.mark.parametrize("engine", ["numpy", InShares()])
 @pytest.mark.parametrize("v", [None, 2])
-def test_planted_ties_do_not_depend_on_blocks(v, monkeypatch):
+def test_planted_ties_do_not_depend_on_blocks(v, engine, monkeypatch):
     queries, items, targets, groups = planted(v=v)
     first = check(queries, items, targets, groups, k=7)
     assert (first.worst > first.best).all()
     for rows, columns in [(1, 1), (5, 7), (12, 64), (100, 399), (3, 1000)]:
         monkeypatch.setattr(top_items, "ALL_SHARE", 12 * (rows % 2))
-        other = target_ranks(
-            queries, items, targets, groups=groups, top_k=7, block_queries=rows, block_items=columns
-        )
+        blocks = {"block_queries": rows, "block_items": columns, "engine": engine}
+        other = target_ranks(queries, items, targets, groups=groups, top_k=7, **blocks)
         for name, value in vars(first).items():
             np.testing.assert_array_equal(getattr(other, name), value)
 
@@ -231,6 +232,14 @@ def test_threads_do_not_change_ranks():
             other = target_ranks(*case[:3], groups=case[3], top_k=5, block_items=100)
         for name, value in vars(first).items():
             np.testing.assert_array_equal(getattr(other, name), value)
+
+
+def test_progress_of_shares_is_told():
+    queries, items, targets, _ = planted()
+    told = []
+    target_ranks(queries, items, targets, block_items=7, engine=InShares(), advance=told.append)
+    assert sum(told) == len(queries) * len(items)
+    assert 1 < len(told) < -(-len(items) // 7)
 
 
 def test_progress_is_told_by_the_thread_that_asked():
@@ -278,14 +287,16 @@ def test_several_targets_count_by_the_best():
     assert target_ranks(np.float32([[1]]), items, [[0, 2, 2]]).best.tolist() == [2]
 
 
-def test_groups_in_several_panels(monkeypatch):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_groups_in_several_panels(monkeypatch, engine):
     queries, items, targets, groups = planted(n=120, q=12, d=8)
     monkeypatch.setattr("kis_bench.ranking.ranks.GROUP_MARK_BYTES", 5 * 37)
-    check(queries, items, targets, groups, k=4)
+    check(queries, items, targets, groups, k=4, block_items=10, engine=engine)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("share", [0, 12])
-def test_top_items_of_very_many_ties_are_settled_on_the_way(share, monkeypatch):
+def test_top_items_of_very_many_ties_are_settled_on_the_way(share, engine, monkeypatch):
     monkeypatch.setattr(top_items, "SPARE_CANDIDATES", 10)
     monkeypatch.setattr(top_items, "ALL_SHARE", share)
     rng = np.random.default_rng(2)
@@ -296,6 +307,7 @@ def test_top_items_of_very_many_ties_are_settled_on_the_way(share, monkeypatch):
         [[i] for i in range(6)],
         k=11,
         block_items=8,
+        engine=engine,
     )
 
 
@@ -315,6 +327,8 @@ def test_what_a_thread_cannot_read_ends_all_as_it_was_said():
     items[[250, 333], 0] = np.nan
     with pytest.raises(BadVector, match="item 250"):  # the first, whatever thread meets it when
         target_ranks(queries, items, targets, block_items=10, engine=ThreeThreads)
+    with pytest.raises(BadVector, match="item (250|333)"):
+        target_ranks(queries, items, targets, block_items=10, engine=InShares())
 
 
 def test_items_are_read_in_slices(tmp_path):

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from in_shares import InShares
 
 from kis_bench.errors import BadVector
 from kis_bench.metrics import recall_at_k
-from kis_bench.ranking import target_ranks, text_ranks
+from kis_bench.ranking import picture_panel, target_ranks
 from kis_bench.ranking.exact_scores import exact_key
 from kis_bench.ranking.text_ranks import rank_texts
 
@@ -150,8 +151,9 @@ def test_blocks_threads_and_engines_change_nothing(monkeypatch):
     assert (expected.ranks.worst > expected.ranks.best).any()
     whole, said = rank_texts(items, texts, owners), []
     monkeypatch.setattr("kis_bench.threads.MANY_TERMS", 1)
+    shares = {"block_items": 7, "engine": InShares()}
     pytest.importorskip("torch")
-    for options in ({"block_items": 7}, {"block_texts": 1}, {"engine": "torch"}):
+    for options in ({"block_items": 7}, {"block_texts": 1}, {"engine": "torch"}, shares):
         again = rank_texts(items, texts, owners, **options, advance=said.append)
         np.testing.assert_array_equal(again.ranks.best, whole.ranks.best)
         np.testing.assert_array_equal(again.ranks.worst, whole.ranks.worst)
@@ -249,7 +251,7 @@ def test_many_equal_texts_of_a_picture_are_compared_once_each(monkeypatch):
             compared.append(self)
             return tuple(self) > tuple(other)
 
-    monkeypatch.setattr(text_ranks, "exact_key", lambda *pair: Key(exact_key(*pair)))
+    monkeypatch.setattr(picture_panel, "exact_key", lambda *pair: Key(exact_key(*pair)))
     items, n = np.array([[1, 2**-60]], np.float32), 40
     texts = np.array([[1, k * 2**-6] for k in range(n)], np.float32)  # as good within float64
     found = require_exact(items, texts, [[0]] * n)

@@ -1,0 +1,58 @@
+"""Ranking that is done in shares of the blocks, each apart from the others: in other processes, on other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from kis_bench.ranking.engines import Engine, MakeEngine
+from kis_bench.records import Float32s
+
+Out = TypeVar("Out")
+OutCo = TypeVar("OutCo", covariant=True)
+
+
+class Share(NamedTuple):
+    """Blocks from ``start`` to before ``stop``."""
+
+    start: int
+    stop: int
+
+
+class Work(Protocol[OutCo]):
+    """What is to be done with all items, in blocks that don't depend on one another; it can be pickled."""
+
+    def count_blocks(self) -> int:
+        """How many there are."""
+
+    def run(self, items: Any, share: Share) -> OutCo:
+        """Does some of them.
+
+        Args:
+            items: all of the collection, as `kis_bench.ranking.target_ranks` takes them.
+            share: which blocks.
+        """
+
+
+@runtime_checkable
+class MakeShares(Protocol):
+    """A `kis_bench.ranking.engines.MakeEngine` that does work in shares, wherever it likes.
+
+    Called with queries it makes what multiplies within a share.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
+
+    def __call__(self, queries: Float32s, /) -> Engine: ...
+
+    def run_shares(self, work: Work[Out], items: Any) -> Iterator[tuple[Share, Out]]:
+        """Does all of some work: each block in one share, which come in any order."""
+
+
+def find_shares(make_engine: MakeEngine) -> MakeShares | None:
+    """What does the work in shares, or None: it is done here, in one."""
+    return make_engine if isinstance(make_engine, MakeShares) else None
