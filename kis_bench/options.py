@@ -239,6 +239,13 @@ OPTIONS = (
         "terminal, report and run.json name them",
         default=False,
     ),
+    Option(
+        "search-engine",
+        "with -m fidelity: measure this search engine: a name, or MODULE:FUNCTION; repeatable (default: all that are "
+        "installed); exit code 2 if it isn't",
+        "ENGINE",
+        many=True,
+    ),
     Option("download", "download the weights of models that are not here yet", default=False),
     Option("report", "where run folders are written (default: reports/)", "DIR", Path),
     Option(

@@ -90,6 +90,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "throughput: loads models and times them; runs only with -m throughput"
     )
+    config.addinivalue_line(
+        "markers", "fidelity: asks search engines for known items; runs only with -m fidelity"
+    )
     try:
         fill_in(config)
     except (

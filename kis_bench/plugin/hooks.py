@@ -40,6 +40,10 @@ from kis_bench.plugin.session import (
 )
 
 PROPERTIES = pytest.StashKey[Iterable[tuple[str, object]]]()  #: of a test before it ran
+OPT_IN = "throughput", "fidelity"  #: markers of tests that run only where ``-m`` names them
+NOT_COLLECTED = (
+    "fidelity",
+)  #: those of them of which there are so many that they aren't even collected
 BENCHMARKED = (
     "known_item_search",
     "image_similarity",
@@ -120,7 +124,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def generate_tests(metafunc: pytest.Metafunc, names: Set[str]) -> None:
     """Makes a test of each model, dataset and label set, as far as a function asks for these by ``names``."""
     config = metafunc.config
-    if not takes_part(config, names):
+    marked = metafunc.definition.get_closest_marker
+    unasked = any(marked(mark) and not is_marked_for(config, mark) for mark in NOT_COLLECTED)
+    if unasked or not takes_part(config, names):
         parameters = [name for name in ("dataset", "query_set", "model") if name in names]
         none = tuple(None for _ in parameters)
         metafunc.parametrize(parameters, [none], ids=["none"], indirect=True, scope="session")
@@ -196,13 +202,13 @@ def pytest_collection_modifyitems(
 
 
 def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
-    timed = "throughput" in (config.option.markexpr or "")
+    unasked = [mark for mark in OPT_IN if not is_marked_for(config, mark)]
     alone = in_use(config) and len(searching_models(config)) < 2
     out = [
         item
         for item in items
         if has_no_dataset(item)
-        or (item.get_closest_marker("throughput") and not timed)
+        or any(map(item.get_closest_marker, unasked))
         or (alone and takes_all_models(item))
     ]
     leave_out(config, items, out)
@@ -212,6 +218,11 @@ def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
         items[slot] = item
     # What takes all models comes after the tests that load them one by one.
     items.sort(key=takes_all_models)
+
+
+def is_marked_for(config: pytest.Config, mark: str) -> bool:
+    """Whether ``-m`` names a marker, without which its tests don't run."""
+    return mark in (config.option.markexpr or "")
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item], out: list[pytest.Item]) -> None:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 #: "dataset NAME" and "model NAME" for which a collected function makes tests, whatever is selected of them then.
 OFFERED = pytest.StashKey[set[str]]()
 
+#: Fixtures that ask of a model nothing but the vectors of a dataset and of its queries.
+MEASURING = {"known_item_search", "image_similarity", "image_to_text", "index_fidelity"}
+
 
 def refuse(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """Ends the session with exit code 2 if anything that was asked for by name can't be measured.
@@ -179,9 +182,7 @@ def is_all_stored(
 
     store = Store(config.option.kis_store or default_store())
     for item in own:
-        if not {"known_item_search", "image_similarity", "image_to_text"} & {
-            *getattr(item, "fixturenames", ())
-        }:
+        if not MEASURING & {*getattr(item, "fixturenames", ())}:
             return False  # nobody knows what it does with the model
         parameters = item.callspec.params  # type: ignore[attr-defined]  # only such have a model
         row, query_set = parameters.get("dataset"), parameters.get("query_set")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import importlib.metadata
+import io
 import math
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
 
+from kis_bench.files.whole import write_whole
 from kis_bench.threads import find_blas
 
 CLOCKS = {"CPU": time.process_time, "wall": time.perf_counter}
@@ -90,16 +92,19 @@ class SpeedRow:
 def keep_measured(row: SpeedRow, file: Path) -> None:
     """Puts a row into a CSV file in place of the one of the same work."""
     columns = [column.name for column in fields(SpeedRow)]
-    cells = {name: format_measured(getattr(row, name)) for name in columns}
+    keep_cells({name: getattr(row, name) for name in columns}, SAME_WORK, file)
+
+
+def keep_cells(row: Mapping[str, object], names: Sequence[str], file: Path) -> None:
+    """Puts cells into a CSV file of these columns, in place of the row that is the same under some ``names``."""
+    cells = {name: format_measured(value) for name, value in row.items()}
     old = read_measured(file) if file.exists() else []
-    old = [one for one in old if any(one.get(name) != cells[name] for name in SAME_WORK)]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(
-            out, columns, lineterminator="\n", restval="", extrasaction="ignore"
-        )
-        writer.writeheader()
-        writer.writerows([*old, cells])
+    old = [one for one in old if any(one.get(name) != cells[name] for name in names)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(row), lineterminator="\n", restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows([*old, cells])
+    write_whole(file, text.getvalue().encode())
 
 
 def read_measured(file: Path) -> list[dict[str, str]]:
@@ -111,7 +116,7 @@ def read_measured(file: Path) -> list[dict[str, str]]:
 def format_measured(value: object) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def measure_seconds(work: Callable[[], object], clock: str = "CPU") -> float:

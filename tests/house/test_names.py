@@ -8,10 +8,11 @@ from itertools import combinations
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "kis_bench"
-#: What back ends and forms of labels have by contract; there, and only there, they may repeat.
+#: What back ends, forms of labels and search engines have by contract; there, and only there, they may repeat.
 CONTRACTS = {
     "encoders": {"fetch", "key", "load", "readiness", "weights"},
     "label_formats": {"FORMAT"},
+    "search_engines": {"make"},
 }
 MOST_REPEATED = 30
 #: Functions that are still named by a bare participle or end in _of; it may only fall.

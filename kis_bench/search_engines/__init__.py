@@ -1,0 +1,1 @@
+"""What search systems do to the ranks of known items: real engines, asked for what was ranked exactly."""

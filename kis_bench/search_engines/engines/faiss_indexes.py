@@ -1,0 +1,84 @@
+"""faiss: flat, inverted lists, graphs, scalar and product quantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kis_bench.records import Float32s, Int64s
+from kis_bench.search_engines.protocol import EngineRefused
+
+LISTS = "IVF{lists},Flat"  #: of about the square root of the number of items
+MOST_POINTS = 256  #: a list of items that training looks at, faiss' own default
+
+
+@dataclass
+class FaissIndex:
+    """An index that ``faiss.index_factory`` makes, compared by inner product."""
+
+    name: str
+    folder: Path
+    factory: str  # as faiss spells it, with {lists} and {half} for numbers that depend on the items
+    tune: Callable[[Any], None] = lambda index: None
+    packages: tuple[str, ...] = ("faiss-cpu",)
+    largest_k: int | None = None
+    index: Any = field(default=None, repr=False)
+
+    def build(self, items: Float32s) -> None:
+        import faiss
+
+        n, d = items.shape
+        lists = max(1, round(n**0.5))
+        if "PQ" in self.factory and d % 8:
+            raise EngineRefused(f"{self.name} splits vectors into eighths, and {d} isn't divisible")
+        factory = self.factory.format(lists=lists, parts=max(1, d // 8))
+        self.index = faiss.index_factory(d, factory, faiss.METRIC_INNER_PRODUCT)
+        if not self.index.is_trained:
+            self.index.train(items)
+        self.index.add(items)
+        self.tune(self.index)
+
+    def search(self, queries: Float32s, k: int) -> Int64s:
+        _, ids = self.index.search(queries, k)  # -1 where there are no more
+        found: Int64s = ids
+        return found
+
+    def close(self) -> None:
+        import faiss
+
+        faiss.write_index(self.index, str(self.folder / "index.faiss"))
+        self.index = None
+
+
+def probe_lists(count: int) -> Callable[[Any], None]:
+    """Sets how many inverted lists a query looks into."""
+
+    def tune(index: Any) -> None:
+        index.nprobe = count
+
+    return tune
+
+
+def widen_search(ef: int) -> Callable[[Any], None]:
+    """Sets how many candidates a search of a graph keeps."""
+
+    def tune(index: Any) -> None:
+        index.hnsw.efSearch = ef
+
+    return tune
+
+
+def make(folder: Path) -> list[FaissIndex]:
+    return [
+        FaissIndex("faiss: flat", folder, "Flat"),
+        FaissIndex("faiss: flat, float16", folder, "SQfp16"),
+        FaissIndex("faiss: flat, 8 bit", folder, "SQ8"),
+        FaissIndex("faiss: flat, 4 bit", folder, "SQ4"),
+        FaissIndex("faiss: flat, PQ of d/8 bytes", folder, "PQ{parts}"),
+        FaissIndex("faiss: IVF, nprobe 1", folder, LISTS),
+        FaissIndex("faiss: IVF, nprobe 16", folder, LISTS, probe_lists(16)),
+        FaissIndex("faiss: HNSW, M 32, ef 16", folder, "HNSW32"),
+        FaissIndex("faiss: HNSW, M 32, ef 256", folder, "HNSW32", widen_search(256)),
+    ]

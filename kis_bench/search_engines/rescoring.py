@@ -1,0 +1,114 @@
+"""Returned items scored again: whether each is above, level with or below the target, as exact ranks have it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kis_bench.ranking.decisions import Decided, Mark, decide_pairs, join_vectors
+from kis_bench.ranking.exact_scores import CHUNK_VECTORS, bound_lengths
+from kis_bench.ranking.marks import ItemSets, find_mark
+from kis_bench.records import Float32s, Float64s, Int64s
+from kis_bench.search_engines.protocol import NO_ITEM
+
+RESCORED_PAIRS = 2**20  #: of a returned vector and a query
+
+
+class Places(NamedTuple):
+    """Where the targets of q queries stand among what an engine returned, scored again; 0: no target was returned."""
+
+    best: Int64s  # [q] 1 + number of returned items above the best target that was returned
+    worst: Int64s  # [q] number of those at least as high as it
+    level: Int64s  # [q] returned items as high as the best of all targets, whether that was returned or not
+    above: Int64s  # [q] returned items above the best of all targets
+
+
+class Rescorer:
+    """Compares returned items with the targets of queries, by the scores that ranks are made of."""
+
+    def __init__(
+        self, queries: Float32s, items: Float32s, targets: Sequence[Sequence[int]]
+    ) -> None:
+        """
+        Args:
+            queries: ``[q, d]``.
+            items: contiguous ``[n, v, d]``, also mapped.
+            targets: the positions of each query's targets.
+        """
+        self.queries, self.items = queries, items
+        self.vectors = items.reshape(-1, items.shape[-1])
+        self.lengths = bound_lengths(queries)
+        self.longest = max(
+            (
+                float(bound_lengths(np.asarray(self.vectors[i : i + CHUNK_VECTORS])).max())
+                for i in range(0, len(self.vectors), CHUNK_VECTORS)
+            ),
+            default=0.0,
+        )
+        self.targets = ItemSets.check(targets, len(queries), len(items))
+        self.mark = self.find_mark(self.targets)
+
+    def find_mark(self, sets: ItemSets) -> Mark:
+        return find_mark(self.queries, self.lengths, self.items, *sets.split(), 0)
+
+    def find_targets(self, ids: Int64s) -> NDArray[np.bool_]:
+        """Where the answers ``[q, k]`` name a target of their query: bool ``[q, k]``."""
+        n = len(self.items)
+        own = self.targets.owner * n + self.targets.positions
+        rows = np.arange(len(ids))[:, None] * n
+        found: NDArray[np.bool_] = np.isin(rows + ids, own) & (ids != NO_ITEM)
+        return found
+
+    def compare(self, ids: Int64s, mark: Mark, rows: Int64s) -> NDArray[np.int8]:
+        """Signs of the scores of items ``[r, k]`` minus the mark of their query, -2 for none: int8 ``[r, k]``."""
+        signs = np.full(ids.shape, -2, np.int8)
+        v, k = self.items.shape[1], max(1, ids.shape[1])
+        step = max(1, RESCORED_PAIRS // (k * v))
+        for start in range(0, len(ids), step):
+            some = ids[start : start + step]
+            row, column = np.nonzero(some != NO_ITEM)
+            item = some[row, column]
+            vector = (item[:, None] * v + np.arange(v)).reshape(-1)
+            who = np.repeat(rows[start + row], v)
+            own = decide_pairs(
+                self.queries, self.lengths, mark, self.vectors, self.longest, vector, who
+            )
+            place = np.arange(len(row))
+            joined = join_vectors(Decided(np.repeat(place, v), np.repeat(place, v), own))
+            signs[start + row, column] = joined.signs
+        return signs
+
+    def place(self, ids: Int64s) -> Places:
+        """Where targets stand among the answers ``[q, k]`` once these are put into their exact order."""
+        q = len(ids)
+        signs, named = self.compare(ids, self.mark, np.arange(q)), self.find_targets(ids)
+        above, level = (signs > 0).sum(axis=1), (signs == 0).sum(axis=1)
+        found, held = named.any(axis=1), (named & (signs == 0)).any(axis=1)
+        best, worst = np.where(held, 1 + above, 0), np.where(held, above + level, 0)
+        rest = np.flatnonzero(found & ~held)  # another target than the best was returned
+        if len(rest):
+            place, column = np.nonzero(named[rest])
+            sets = ItemSets(rest[place], ids[rest[place], column], q)
+            order = np.lexsort((sets.positions, sets.owner))
+            mark = self.find_mark(ItemSets(sets.owner[order], sets.positions[order], q))
+            own = self.compare(ids[rest], mark, rest)
+            best[rest] = 1 + (own > 0).sum(axis=1)
+            worst[rest] = (own >= 0).sum(axis=1)
+        return Places(best, worst, level, above)
+
+
+def count_hits(places: Places, tied: Int64s, k: int) -> Float64s:
+    """Chance of each target to be among the first k of what was returned, put into its exact order: float64 ``[q]``.
+
+    Items that score the same stand for one another: of ``tied [q]`` items as high as the target, the target is each one
+    with the same chance, so an engine that returns one in place of another has lost nothing.
+    """
+    room = np.clip(k - places.above, 0, places.level)
+    other = (places.best > 0) & (places.best > 1 + places.above)  # a lower target was returned
+    width = np.maximum(1, places.worst - places.best + 1)
+    lower = np.where(other, np.clip(k - places.best + 1, 0, width) / width, 0)
+    hits: Float64s = np.maximum(room / tied, lower)
+    return hits

@@ -1,0 +1,26 @@
+"""Vectors that are drawn for measuring search engines where no dataset is as large."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kis_bench.records import Float32s
+from kis_bench.suite.ranking_cases import make_units
+
+ITEMS_A_CLUSTER = 50
+SPREAD = 0.8  #: of an item around its cluster's middle, as a length
+DRAWN_NOISE = 1.5  #: of a query beside its target
+
+
+def draw_clustered(n: int, q: int, d: int) -> tuple[Float32s, Float32s, list[int]]:
+    """Queries ``[q, d]``, items ``[n, d]`` in clusters, and the item that each query lies near."""
+    rng = np.random.default_rng(0)
+    middles = make_units(rng, max(1, n // ITEMS_A_CLUSTER), d)
+    items = make_units(rng, n, d)
+    items *= np.float32(SPREAD)
+    items += middles[rng.integers(0, len(middles), n)]
+    items /= np.linalg.norm(items, axis=1, keepdims=True)
+    targets = rng.integers(0, n, q)
+    queries = np.float32(DRAWN_NOISE) * make_units(rng, q, d) + items[targets]
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    return queries, items, targets.tolist()
