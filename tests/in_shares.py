@@ -1,11 +1,11 @@
-"""Work of ranking in shares of odd sizes, in any order, each by a copy that went through pickle."""
+"""SharedWork of ranking in shares of odd sizes, in any order, each by a copy that went through pickle."""
 
 import pickle
 
 import numpy as np
 
 from kis_bench.ranking.engines import NumpyEngine
-from kis_bench.ranking.shares import Share
+from kis_bench.ranking.shares import BlockRange
 
 
 class InShares:
@@ -24,5 +24,5 @@ class InShares:
         self.rng.shuffle(shares)
         packed = pickle.dumps(work, 5)
         for start, stop in shares:  # some are empty
-            share = Share(int(start), int(stop))
+            share = BlockRange(int(start), int(stop))
             yield share, pickle.loads(pickle.dumps(pickle.loads(packed).run(items, share), 5))

@@ -15,7 +15,7 @@ from kis_bench.ranking.engines import BlockScores, Compared, Engine, MakeEngine
 from kis_bench.ranking.equal_items import EqualItems
 from kis_bench.ranking.exact_scores import float32_bound
 from kis_bench.ranking.group_marks import GroupMarks, SplitGroups
-from kis_bench.ranking.shares import Share
+from kis_bench.ranking.shares import BlockRange
 from kis_bench.ranking.top_items import Candidates, TopItems
 from kis_bench.ranking.whole_order import WholeOrder
 from kis_bench.records import Float32s, Float64s, Int64s
@@ -41,7 +41,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class PanelWork:
-    """All that is known of some queries before the items pass; see `kis_bench.ranking.shares.Work`."""
+    """All that is known of some queries before the items pass; see `kis_bench.ranking.shares.SharedWork`."""
 
     queries: Float32s  # [q, d]
     query_lengths: Float64s
@@ -58,7 +58,7 @@ class PanelWork:
     def count_blocks(self) -> int:
         return -(-self.n // self.width)
 
-    def run(self, items: Any, share: Share) -> Tally:
+    def run(self, items: Any, share: BlockRange) -> Tally:
         equal = EqualItems(self.queries, items)
         one = ItemPass(self, equal, self.make_engine(self.queries))
         one.count(share)
@@ -89,7 +89,7 @@ class ItemPass:
         self.groups = None if work.codes is None else GroupMarks(work.codes, work.width, q)
         self.counts, self.scores = np.zeros((len(self.marks), 2, q), np.int64), 0
 
-    def count(self, share: Share, advance: Callable[[int], None] | None = None) -> None:
+    def count(self, share: BlockRange, advance: Callable[[int], None] | None = None) -> None:
         """Counts some blocks of items, in threads, and tells how many scores were compared in each."""
         width = self.work.width
         self.add_up(
@@ -121,7 +121,7 @@ class ItemPass:
 
     def take_all(
         self,
-        tallies: Iterable[tuple[Share, Tally]],
+        tallies: Iterable[tuple[BlockRange, Tally]],
         advance: Callable[[int], None] | None,
     ) -> None:
         """Adds up what was counted in shares, which hold each block once."""

@@ -13,7 +13,7 @@ from kis_bench.ranking.engines import MakeEngine, NumpyEngine
 from kis_bench.ranking.equal_items import EqualItems
 from kis_bench.ranking.item_pass import BLOCK_QUERIES, ItemPass, PanelWork
 from kis_bench.ranking.marks import ItemSets, find_mark, split_groups
-from kis_bench.ranking.shares import Share, find_shares
+from kis_bench.ranking.shares import BlockRange, find_shares
 from kis_bench.ranking.whole_order import WholeOrder, suits_whole_order
 from kis_bench.records import Float32s, Float64s, Int64s, Ranks
 from kis_bench.threads import count_shares
@@ -86,7 +86,7 @@ class Panel:
         if at_once:
             items.count_whole(self.order_whole(k, scored=scored), advance)
         elif shares is None:
-            items.count(Share(0, work.count_blocks()), advance)
+            items.count(BlockRange(0, work.count_blocks()), advance)
         else:
             items.take_all(shares.run_shares(work, self.items), advance)
         return self.make_ranks(items, scored)

@@ -26,7 +26,7 @@ from kis_bench.ranking.exact_scores import (
     require_no_overflow,
 )
 from kis_bench.ranking.marks import ItemSets
-from kis_bench.ranking.shares import Share
+from kis_bench.ranking.shares import BlockRange
 from kis_bench.records import Float32s, Float64s, Int64s
 from kis_bench.threads import share_out
 
@@ -49,7 +49,7 @@ def join_picture_ranks(parts: Sequence[PictureRanks]) -> PictureRanks:
 
 
 class PicturePanel:
-    """Pictures and the texts that they are compared with, equal ones once; see `kis_bench.ranking.shares.Work`.
+    """Pictures and the texts that they are compared with, equal ones once; see `kis_bench.ranking.shares.SharedWork`.
 
     Args:
         shape: of the pictures ``[n, (v,) d]``.
@@ -88,14 +88,14 @@ class PicturePanel:
     def count_blocks(self) -> int:
         return -(-len(self.pictures) // self.width)
 
-    def run(self, items: Any, share: Share) -> PictureRanks:
+    def run(self, items: Any, share: BlockRange) -> PictureRanks:
         return self.rank(items, self.make_engine(self.texts), share)
 
     def rank(
         self,
         items: Any,
         engine: Engine,
-        share: Share,
+        share: BlockRange,
         advance: Callable[[int], None] | None = None,
     ) -> PictureRanks:
         """Ranks texts for the pictures of some blocks, in threads, and tells how many scores each block took."""

@@ -7,25 +7,25 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from kis_bench.ranking.engines import Engine, MakeEngine
 from kis_bench.records import Float32s
+from kis_bench.threads import Out
 
-Out = TypeVar("Out")
 OutCo = TypeVar("OutCo", covariant=True)
 
 
-class Share(NamedTuple):
+class BlockRange(NamedTuple):
     """Blocks from ``start`` to before ``stop``."""
 
     start: int
     stop: int
 
 
-class Work(Protocol[OutCo]):
+class SharedWork(Protocol[OutCo]):
     """What is to be done with all items, in blocks that don't depend on one another; it can be pickled."""
 
     def count_blocks(self) -> int:
         """How many there are."""
 
-    def run(self, items: Any, share: Share) -> OutCo:
+    def run(self, items: Any, share: BlockRange) -> OutCo:
         """Does some of them.
 
         Args:
@@ -49,7 +49,7 @@ class MakeShares(Protocol):
 
     def __call__(self, queries: Float32s, /) -> Engine: ...
 
-    def run_shares(self, work: Work[Out], items: Any) -> Iterator[tuple[Share, Out]]:
+    def run_shares(self, work: SharedWork[Out], items: Any) -> Iterator[tuple[BlockRange, Out]]:
         """Does all of some work: each block in one share, which come in any order."""
 
 

@@ -23,7 +23,7 @@ from kis_bench.ranking.exact_scores import (
 from kis_bench.ranking.marks import ItemSets
 from kis_bench.ranking.picture_panel import NO_RANKS, PicturePanel, join_picture_ranks
 from kis_bench.ranking.ranks import check_shapes
-from kis_bench.ranking.shares import Share, find_shares
+from kis_bench.ranking.shares import BlockRange, find_shares
 from kis_bench.records import Float32s, Int64s, Ranks
 from kis_bench.threads import count_shares
 
@@ -78,10 +78,10 @@ def rank_texts(
         panel.width = block_items or choose_width(
             q, panel.v, count_shares(panel.terms, own.threads)
         )
-        best, worst, scores = panel.rank(items, own, Share(0, panel.count_blocks()), advance)
+        best, worst, scores = panel.rank(items, own, BlockRange(0, panel.count_blocks()), advance)
     else:
         panel.width = block_items or choose_width(q, panel.v, 1)
-        parts = {Share(0, 0): NO_RANKS}
+        parts = {BlockRange(0, 0): NO_RANKS}
         for share, part in shares.run_shares(panel, items):
             parts[share] = part
             if advance is not None:
