@@ -11,7 +11,7 @@ import numpy as np
 
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.encoders import LazyEncoder
-from kis_bench.encoders.passes import ImagePass, Pass, TextPass, load_encoder
+from kis_bench.encoders.passes import ImagePass, MakePass, Pass, TextPass, load_encoder
 from kis_bench.encoders.prompts import strip_prompts
 from kis_bench.encoders.protocol import Encoder, SavedEncoder
 from kis_bench.encoders.receivers import find_receiver
@@ -29,6 +29,7 @@ def embed_collection(
     *,
     batch_size: int | None = None,
     decoders: int | None = None,
+    make_pass: MakePass = ImagePass,
 ) -> Embeddings:
     """The vectors of all items, from the store where they are there, else computed and stored.
 
@@ -38,6 +39,7 @@ def embed_collection(
         batch_size: images encoded at once; None: what suits the encoder. Halved while memory doesn't suffice.
         decoders: threads that read and prepare images while the model computes; None: two, or beside a GPU as many
             as there are cores for, less one.
+        make_pass: what takes pictures through the model; vectors are the same.
 
     Raises:
         BadFile: an image can't be read. BadVector: the encoder returned NaN, infinity or no length.
@@ -50,7 +52,7 @@ def embed_collection(
         return saved.find_images(collection)
     entry = images_entry(collection, encoder.key, store)
     require_same_service(encoder, entry, store)
-    with ImagePass(collection, encoder, batch_size, decoders) as work:
+    with make_pass(collection, encoder, batch_size, decoders) as work:
         return fill_entry(entry, work)
 
 

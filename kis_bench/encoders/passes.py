@@ -77,7 +77,7 @@ class Pass(ABC, Generic[Answer]):
         `encode`.
         """
         self.begin(range(self.n))
-        if own := getattr(self.checked.encoder, "shard_items", None):
+        if own := self.own_shard_items:
             return widen_shards(self.n, int(own))
         started = warm = time.perf_counter()
         pace_s, warmed = 0.0, 0  # items of the first batch, which tells only where it is alone
@@ -106,7 +106,7 @@ class Pass(ABC, Generic[Answer]):
             for i in shard:
                 self.found.pop(i, None)
             with self.time("disk"):
-                yield vectors, flags, self.checked.made() | {"batch_size": str(self.batches.size)}
+                yield vectors, flags, self.describe_shard(shard)
 
     def begin(self, positions: Sequence[int]) -> None:
         """Loads the model and makes items at these positions ready, unless just that was begun before."""
@@ -114,9 +114,7 @@ class Pass(ABC, Generic[Answer]):
         if own == self.ahead:
             return
         self.opened.close()
-        model = load_encoder(self.encoder)
-        self.checked, self.batches = CheckedModel(model), Batches(model, self.batch_size, self.unit)
-        self.batch, self.ahead, self.counted = self.batches.size, own, 0
+        self.batch, self.ahead, self.counted = self.load(), own, 0
         left = [i for i in own if i not in self.found]
         done = self.n - len(positions) + len(own) - len(left)
         self.step = self.opened.enter_context(
@@ -131,6 +129,22 @@ class Pass(ABC, Generic[Answer]):
         uncounted = range(max(start, self.counted), positions.stop)
         n_copies = len(uncounted) - sum(1 for _ in self.choose(uncounted))
         self.counted = max(self.counted, positions.stop)
+        self.find_answers(left)
+        self.step.advance(n_copies)
+
+    def load(self) -> int:
+        """Loads the model, and returns how many items it encodes at once."""
+        model = load_encoder(self.encoder)
+        self.checked, self.batches = CheckedModel(model), Batches(model, self.batch_size, self.unit)
+        self.own_shard_items = getattr(model, "shard_items", None)
+        return self.batches.size
+
+    def describe_shard(self, shard: range) -> dict[str, str | None]:
+        """What made the vectors of a shard, as the store keeps it."""
+        return self.checked.made() | {"batch_size": str(self.batches.size)}
+
+    def find_answers(self, left: list[int]) -> None:
+        """What the model says of the items of one batch."""
         while left:
             with self.time("decode"):
                 inputs = self.take(left)
@@ -140,7 +154,6 @@ class Pass(ABC, Generic[Answer]):
                 ]  # not when they are asked for, which no stage would count
             self.found.update(zip(left, rows, strict=False))
             left = left[len(inputs) :]
-        self.step.advance(n_copies)
 
     @abstractmethod
     def choose(self, positions: Iterable[int]) -> Iterator[int]:
@@ -204,6 +217,10 @@ class ImagePass(Pass[Vectors]):
     def join(self, shard: range, copies: Copies) -> tuple[Vectors, None]:
         firsts = (self.first[i] for i in shard)
         return np.stack([self.found[i] if i in self.found else copies(i) for i in firsts]), None
+
+
+#: Makes the pass of a collection's pictures: collection, encoder, batch size, threads that decode.
+MakePass = Callable[[Collection, Encoder, int | None, int | None], ImagePass]
 
 
 class TextPass(Pass[tuple[Vectors, np.bool_ | None]]):

@@ -22,7 +22,8 @@ def count_shard_items(n: int, pace_s: float, batch_size: int, item_bytes: int) -
     """How many items a shard should hold: half a minute to a minute of work.
 
     A multiple of the batch size by a power of two, or, where a batch takes more than a minute, a power of two. Not so
-    few that there are more than `MOST_SHARDS`, nor so many that their vectors take more than `MOST_SHARD_BYTES`.
+    few that there are more than `MOST_SHARDS`, nor so many that their vectors take more than `MOST_SHARD_BYTES`, nor
+    twice as many as hold all.
 
     Args:
         n: items of the dataset.
@@ -30,11 +31,12 @@ def count_shard_items(n: int, pace_s: float, batch_size: int, item_bytes: int) -
         item_bytes: of its vectors.
 
     >>> [count_shard_items(10_000, pace_s, 16, 2048) for pace_s in (0.001, 0.075, 1, 20)]
-    [32768, 512, 32, 4]
+    [16384, 512, 32, 4]
     """
     wanted = SHARD_SECONDS / max(pace_s, 1e-6)
     wanted = min(wanted, max(batch_size, MOST_SHARD_BYTES // item_bytes))
     wanted = max(wanted, n / MOST_SHARDS, 1)
     unit = batch_size if wanted >= batch_size else 1
+    wanted = min(wanted, 2 * max(n, unit) - 1)
     items: int = unit * 2 ** math.floor(math.log2(wanted / unit))
     return items if n <= items * MOST_SHARDS else 2 * items

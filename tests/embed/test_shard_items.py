@@ -138,7 +138,8 @@ def test_a_shard_is_half_a_minute_to_a_minute(pace_s, n, batch_size):
     least = max(1, 2 * n / shard_sizes.MOST_SHARDS)
     assert items * pace_s <= shard_sizes.SHARD_SECONDS or items <= least
     full = 2 * items * item_bytes > shard_sizes.MOST_SHARD_BYTES
-    assert 2 * items * pace_s >= shard_sizes.SHARD_SECONDS or full
+    assert 2 * items * pace_s >= shard_sizes.SHARD_SECONDS or full or items >= n
+    assert items < 2 * n or items in (1, batch_size)
     assert items % batch_size == 0 or batch_size * pace_s > shard_sizes.SHARD_SECONDS
 
 

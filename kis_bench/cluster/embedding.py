@@ -1,0 +1,225 @@
+"""Pictures embedded on the nodes of a Ray cluster, with Ray Data; shards are written here, as by a local pass.
+
+A row is a whole batch of the local pass: the same pictures, beginning at multiples of the batch size, without copies of
+earlier ones. So vectors are those that one machine like the nodes would make, whichever node makes them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from kis_bench.cluster.connection import (
+    import_ray,
+    join_cluster,
+    list_nodes,
+    require_nodes,
+    silence,
+    tell_node,
+)
+from kis_bench.cluster.handing_out import hand_out, quote_ray
+from kis_bench.cluster.picture_workers import (
+    Batch,
+    EncodedBatch,
+    FailedBatch,
+    Loaded,
+    PictureWorker,
+    describe_loaded,
+    fix_picture,
+)
+from kis_bench.cluster.surroundings import describe_job, find_share
+from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.passes import Copies, ImagePass, ShardRows
+from kis_bench.encoders.protocol import Encoder
+from kis_bench.encoders.receivers import find_receiver
+from kis_bench.errors import BadFile, BadVector, KisBenchError
+from kis_bench.files.progress import track
+from kis_bench.records import Collection, count_things
+
+RESTARTS = 3  #: without a batch in between, after which the cluster is given up
+
+
+class ClusterPasses:
+    """Makes the passes of pictures through models on a cluster; counts what its nodes did.
+
+    Args:
+        address: as of `kis_bench.cluster.connection.join_cluster`.
+    """
+
+    def __init__(self, address: str = "") -> None:
+        self.address = address
+        self.pictures: Counter[str] = Counter()  # that each node encoded, by what Ray calls it
+
+    def __call__(
+        self,
+        collection: Collection,
+        encoder: Encoder,
+        batch_size: int | None = None,
+        decoders: int | None = None,
+    ) -> ImagePass:
+        """A pass on the cluster, or a local one for a service, which has its own machines.
+
+        Raises:
+            KisBenchError: no cluster, a node without the package, or a model that can't be sent there.
+        """
+        if isinstance(encoder, LazyEncoder) and find_receiver(encoder.checkpoint) is not None:
+            return ImagePass(collection, encoder, batch_size, decoders)
+        if not isinstance(encoder, LazyEncoder):
+            raise KisBenchError(
+                f"model {encoder.name}: nodes of a cluster load models themselves, from a row of a table or a name; "
+                "give a kis_bench.encoders.LazyEncoder, or embed it locally"
+            )
+        return ClusterPass(self, collection, encoder, batch_size, decoders)
+
+    def describe_shares(self) -> list[str]:
+        """How many pictures each node encoded, in lines."""
+        known = {node["NodeID"]: tell_node(node) for node in import_ray().nodes()}
+        return [
+            f"{known.get(node, 'node')} {node[:8]}: {count_things(n, 'picture')}"
+            for node, n in sorted(self.pictures.items())
+        ]
+
+
+class ClusterPass(ImagePass):
+    """Pictures of one collection on their way through the nodes.
+
+    Batches come in their order: Ray keeps those that are early in its object store, and hands out no more of them when
+    that is full.
+    """
+
+    encoder: LazyEncoder
+
+    def __init__(
+        self,
+        passes: ClusterPasses,
+        collection: Collection,
+        encoder: LazyEncoder,
+        batch_size: int | None,
+        decoders: int | None,
+    ) -> None:
+        super().__init__(collection, encoder, batch_size, decoders)
+        self.passes = passes
+        self.shards: Sequence[range] = [range(self.n)]
+        self.loaded: Loaded | None = None
+        self.batch_sizes: dict[int, int] = {}  # by position
+        self.made: dict[str, str | None] = {}
+
+    def encode(self, missing: Sequence[range], copies: Copies) -> Generator[ShardRows, None, None]:
+        before, self.shards = self.split_batches(self.shards), missing
+        if before != self.split_batches(missing):  # as where a batch takes longer than a shard may
+            self.ahead = None
+        yield from super().encode(missing, copies)
+
+    def split_batches(self, shards: Sequence[range]) -> list[range] | None:
+        """The batches of shards; None: how large they are isn't known yet."""
+        if self.loaded is None:
+            return None
+        return [
+            range(start, min(start + self.batch, shard.stop))
+            for shard in shards
+            for start in range(shard.start, shard.stop, self.batch)
+        ]
+
+    def load(self) -> int:
+        if self.loaded is None:
+            join_cluster(self.passes.address)
+            require_nodes()
+            self.share = find_share(self.encoder, list_nodes())
+            self.job = describe_job(self.encoder, self.batch_size, self.decoders, self.share)
+            self.loaded = self.ask_worker()
+        self.own_shard_items = self.loaded.shard_items
+        return self.loaded.batch_size
+
+    def ask_worker(self) -> Loaded:
+        """What a model on a node says of itself: the size of batches may depend on the device."""
+        if self.encoder.loaded and not self.share.gpus:
+            model = self.encoder.encoder
+            if "cuda" not in str(getattr(model, "device", "")):  # it is the same here
+                return describe_loaded(model, self.batch_size)
+        ray = import_ray()
+        with track(f"loading {self.encoder.name} on a node"), silence():
+            worker = (
+                ray.remote(PictureWorker)
+                .options(num_cpus=self.share.cpus, num_gpus=self.share.gpus)
+                .remote(self.job)
+            )
+            try:
+                found = ray.get(worker.describe.remote())
+            except ray.exceptions.RayError as error:
+                raise KisBenchError(f"no node can load the model: {quote_ray(error)}") from error
+            finally:
+                ray.kill(worker)
+        if isinstance(found, FailedBatch):
+            self.refuse(found)
+        assert isinstance(found, Loaded)
+        return found
+
+    def open(self, positions: Sequence[int]) -> None:
+        self.restarts = 0
+        self.start(positions)
+        if positions:  # models are loaded before anything is timed
+            self.receive()
+
+    def start(self, positions: Sequence[int]) -> None:
+        """Hands the pictures out."""
+        wanted = {*positions}
+        ids, paths = self.collection.ids, self.collection.paths
+        rows = []
+        for batch in self.split_batches(self.shards) or ():
+            if left := tuple(i for i in batch if i in wanted):
+                pictures = tuple(fix_picture(paths[i]) for i in left)
+                rows.append(Batch(left, tuple(ids[i] for i in left), pictures))
+        self.coming = self.opened.enter_context(hand_out(rows, self.job, self.share))
+
+    def find_answers(self, left: list[int]) -> None:
+        while any(i not in self.found for i in left):
+            self.receive()
+
+    def receive(self) -> None:
+        """Takes the next batch that is done; where the cluster fails, what is left is handed out anew."""
+        ray = import_ray()
+        try:
+            done = next(self.coming)
+        except (ray.exceptions.RayError, StopIteration) as error:
+            self.restarts += 1
+            if self.restarts > RESTARTS:
+                raise KisBenchError(
+                    f"the cluster failed {self.restarts} times in a row ({quote_ray(error)}); what was "
+                    "finished is kept, and the same command goes on there"
+                ) from error
+            assert self.ahead is not None
+            self.start([i for i in self.ahead if i not in self.found])
+            return
+        if isinstance(done, FailedBatch):
+            self.refuse(done)
+        assert isinstance(done, EncodedBatch)
+        self.restarts, n = 0, len(done.positions)
+        self.found.update(zip(done.positions, done.vectors, strict=True))
+        self.batch_sizes.update(dict.fromkeys(done.positions, done.batch_size))
+        self.made = done.made
+        self.passes.pictures[done.node] += n
+        self.seconds["decode"] += done.decode_s / self.share.workers
+        self.seconds["forward"] += done.forward_s / self.share.workers
+        self.step.limit = self.limit or ""
+        self.step.advance(n)
+
+    def describe_shard(self, shard: range) -> dict[str, str | None]:
+        sizes = [self.batch_sizes.pop(i) for i in shard if i in self.batch_sizes]
+        return self.made | {"batch_size": str(min(sizes, default=self.batch))}
+
+    def refuse(self, failed: FailedBatch) -> None:
+        """Raises what a local pass would have raised, with the node where it is about that."""
+        nodes = {node["NodeID"]: tell_node(node) for node in import_ray().nodes()}
+        node = nodes.get(failed.node, "a node")
+        if failed.position is not None:
+            picture = self.collection.paths[failed.position]
+            if failed.absent and Path(str(getattr(picture, "archive", picture))).exists():
+                raise KisBenchError(
+                    f"{node}: {picture} isn't there, and it is where the run was started; pictures have to lie in a "
+                    "folder that all nodes share, under the same path"
+                )
+            raise BadFile(picture, failed.problems)
+        if failed.kind == "vector":
+            raise BadVector(failed.error)
+        raise KisBenchError(f"{node}: {failed.error}" if failed.kind == "node" else failed.error)

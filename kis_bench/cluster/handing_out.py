@@ -1,0 +1,98 @@
+"""Batches of pictures handed out to workers by Ray Data, and what these make of them, in the order of the batches."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kis_bench.cluster.connection import import_ray, silence
+from kis_bench.cluster.picture_workers import ROW, Batch, PictureWorker, pack_rows
+from kis_bench.cluster.surroundings import EmbeddingJob, WorkerShare
+
+CONCURRENT_BLOCKS = 2  #: of a worker: while one is encoded, the pictures of the next are decoded
+BLOCKS_EACH = 16  #: of a worker at least, so that all end at about the same time
+MOST_BLOCK_ROWS = 16  #: batches that are handed out at once
+
+
+@contextmanager
+def hand_out(
+    rows: Sequence[Batch], job: EmbeddingJob, share: WorkerShare
+) -> Iterator[Iterator[Any]]:
+    """Batches to workers, and what these make of them, in the order of the batches."""
+    ray_data = import_ray_data()
+    size = min(MOST_BLOCK_ROWS, max(1, len(rows) // (share.workers * BLOCKS_EACH)))
+    blocks = [pack_rows(rows[i : i + size]) for i in range(0, len(rows), size)]
+    if not blocks:
+        yield iter(())
+        return
+    with silence(), set_context(ray_data):
+        dataset = ray_data.from_arrow(blocks).map_batches(
+            PictureWorker,
+            batch_size=None,
+            batch_format="pyarrow",
+            fn_constructor_args=(job,),
+            compute=ray_data.ActorPoolStrategy(
+                min_size=1,
+                max_size=share.workers,
+                initial_size=min(share.workers, len(blocks)),
+                max_concurrent_calls_per_actor=CONCURRENT_BLOCKS,
+                enable_true_multi_threading=True,
+            ),
+            num_cpus=share.cpus,
+            num_gpus=share.gpus,
+        )
+        coming = take_rows(dataset)
+        try:
+            yield coming
+        finally:
+            coming.close()
+
+
+def take_rows(dataset: Any) -> Generator[Any, None, None]:
+    """The rows of a dataset as they come; nodes stop when this is closed.
+
+    `iter_batches` of Ray 2.60 would leave a thread behind that outlives a cluster, and ends the process with it.
+    """
+    ray = import_ray()
+    bundles = dataset.iter_internal_ref_bundles()
+    try:
+        for bundle in bundles:
+            for block in bundle.block_refs:
+                for row in ray.get(block)[ROW].to_pylist():
+                    yield pickle.loads(row)
+    finally:
+        del bundles  # which ends what still runs, for no traceback holds it
+
+
+def import_ray_data() -> Any:
+    """Ray Data, which tells its log file what it does, and the terminal nothing."""
+    import_ray()
+    import ray.data
+
+    for handler in logging.getLogger("ray.data").handlers:
+        if type(handler).__name__ == "PlainRayHandler":
+            handler.setLevel(logging.CRITICAL)
+    return ray.data
+
+
+@contextmanager
+def set_context(ray_data: Any) -> Iterator[None]:
+    """Ray Data keeps the order, hands a batch on as soon as it is done, and draws no lines of its own."""
+    context = ray_data.DataContext.get_current()
+    kept = context.copy()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.target_max_block_size = 1  # bytes: each row is a block
+    try:
+        yield
+    finally:
+        ray_data.DataContext._set_current(kept)
+
+
+def quote_ray(error: BaseException) -> str:
+    """What Ray says, in a line and without its traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]
