@@ -18,6 +18,12 @@ ENGINES_EXTRA = "engines"  #: the extra that installs all of them
 SEARCH_MODULES = {
     "numpy": "kis_bench.search_engines.compressions",
     "faiss": "kis_bench.search_engines.engines.faiss_indexes",
+    "sqlite-vec": "kis_bench.search_engines.engines.sqlite_tables",
+    "duckdb": "kis_bench.search_engines.engines.duckdb_tables",
+    "lancedb": "kis_bench.search_engines.engines.lancedb_tables",
+    "qdrant": "kis_bench.search_engines.engines.qdrant_local",
+    "milvus-lite": "kis_bench.search_engines.engines.milvus_lite_collections",
+    "chroma": "kis_bench.search_engines.engines.chroma_collections",
 }
 
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "kis_bench"
 CONTRACTS = {
     "encoders": {"fetch", "key", "load", "readiness", "weights"},
     "label_formats": {"FORMAT"},
-    "search_engines": {"make"},
+    "search_engines": {"make", "open_plainly"},
 }
 MOST_REPEATED = 30
 #: Functions that are still named by a bare participle or end in _of; it may only fall.
