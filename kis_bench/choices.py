@@ -3,8 +3,11 @@
 PRECISIONS = ("fp32", "bf16", "fp16")
 FULL, SCALED = DECODINGS = ("full", "scaled")  #: how large JPEGs are decoded for a model
 LOCAL_ENGINE = "local"  #: what the option calls numpy
-#: Libraries beside numpy that multiply for ranks -> modules whose ``make_engine(device)`` gives their engines.
-ENGINE_MODULES = {"torch": "kis_bench.encoders.torch_ranking"}
+#: What multiplies for ranks beside numpy -> modules whose ``make_engine(device)`` gives their engines.
+ENGINE_MODULES = {"torch": "kis_bench.encoders.torch_ranking", "ray": "kis_bench.cluster.ranking"}
+CLUSTER_ENGINES = (
+    "ray",
+)  #: of these, those whose device is the address of a cluster, which stands behind a colon
 #: What looks for what: texts for pictures, as in known-item search, pictures for their texts, or both.
 DIRECTIONS = TEXT_TO_IMAGE, IMAGE_TO_TEXT, BOTH_DIRECTIONS = (
     "text-to-image",

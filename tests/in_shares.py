@@ -9,7 +9,7 @@ from kis_bench.ranking.shares import BlockRange
 
 
 class InShares:
-    name, device = "shares", "one process"
+    name, device, spelling = "shares", "one process", "shares"
 
     def __init__(self, make_engine=NumpyEngine):
         self.make_engine, self.rng = make_engine, np.random.default_rng(5)
@@ -26,3 +26,6 @@ class InShares:
         for start, stop in shares:  # some are empty
             share = BlockRange(int(start), int(stop))
             yield share, pickle.loads(pickle.dumps(pickle.loads(packed).run(items, share), 5))
+
+    def close(self):
+        pass

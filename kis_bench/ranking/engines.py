@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kis_bench.choices import ENGINE_MODULES
+from kis_bench.choices import CLUSTER_ENGINES, ENGINE_MODULES
 from kis_bench.errors import KisBenchError, explain_install, unknown
 from kis_bench.records import Float32s, Int64s
 
@@ -229,15 +229,18 @@ def find_engine(name: str, device: str = "auto") -> MakeEngine:
     Other libraries than numpy are imported here only, by the table of `kis_bench.choices`.
 
     Args:
-        name: ``"numpy"``, or a library of that table.
+        name: ``"numpy"``, or a library of that table; ``"ray"`` or ``"ray:ADDRESS"`` for the nodes of a cluster.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for libraries that know several.
 
     Raises:
         ValueError: the name is unknown.
-        KisBenchError: the library isn't installed, or the device isn't there.
+        KisBenchError: the library isn't installed, the device isn't there, or no cluster is at the address.
     """
     if name == NumpyEngine.name:
         return NumpyEngine
+    library, colon, address = name.partition(":")
+    if library in CLUSTER_ENGINES and (address or not colon):
+        name, device = library, address
     if name not in ENGINE_MODULES:
         raise ValueError(unknown("engine", name, [NumpyEngine.name, *ENGINE_MODULES]))
     try:

@@ -49,11 +49,16 @@ class PanelWork:
     marks: list[Mark]  # the one behind those that are counted is that of groups
     counted: int
     codes: Int64s | None  # [n] the group of each item
-    n: int
-    k: int
+    n: int  # items of v vectors each
+    v: int
+    k: int  # best items that are named
     height: int  # queries in a block
     width: int  # items in a block
     make_engine: MakeEngine
+
+    @property
+    def terms(self) -> int:
+        return self.queries.size * self.n * self.v
 
     def count_blocks(self) -> int:
         return -(-self.n // self.width)
@@ -107,8 +112,7 @@ class ItemPass:
         starts: Iterable[int],
         advance: Callable[[int], None] | None,
     ) -> None:
-        terms = len(self.queries) * int(np.prod(self.items.shape))
-        for found, scores in share_out(count, starts, terms, self.engine.threads):
+        for found, scores in share_out(count, starts, self.work.terms, self.engine.threads):
             self.counts += found
             self.scores += scores
             if advance is not None:

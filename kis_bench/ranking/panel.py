@@ -77,6 +77,7 @@ class Panel:
             self.counted,
             self.codes,
             n,
+            v,
             k,
             block_queries or BLOCK_QUERIES,
             max(1, min(width, n)),

@@ -22,8 +22,12 @@ class BlockRange(NamedTuple):
 class SharedWork(Protocol[OutCo]):
     """What is to be done with all items, in blocks that don't depend on one another; it can be pickled."""
 
+    @property
+    def terms(self) -> int:
+        """Multiplications of all blocks together."""
+
     def count_blocks(self) -> int:
-        """How many there are."""
+        """How many blocks there are."""
 
     def run(self, items: Any, share: BlockRange) -> OutCo:
         """Does some of them.
@@ -47,10 +51,17 @@ class MakeShares(Protocol):
     @property
     def device(self) -> str: ...
 
+    @property
+    def spelling(self) -> str:
+        """The name by which another process of this machine finds the same."""
+
     def __call__(self, queries: Float32s, /) -> Engine: ...
 
     def run_shares(self, work: SharedWork[Out], items: Any) -> Iterator[tuple[BlockRange, Out]]:
         """Does all of some work: each block in one share, which come in any order."""
+
+    def close(self) -> None:
+        """Ends what was started for it."""
 
 
 def find_shares(make_engine: MakeEngine) -> MakeShares | None:

@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kis_bench.errors import KisBenchError
 from kis_bench.files.mapped_arrays import MappedArray
 from kis_bench.records import Vectors
+from kis_bench.store.shards import open_table, take_vectors
 
 READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
 
 
-def join(parts: list[Vectors]) -> Vectors:
+def join(parts: Sequence[Vectors], files: Sequence[Path] = ()) -> Vectors:
+    """Several arrays as one; ``files`` they are mapped from are where another process finds them."""
     if len(parts) == 1:
         return parts[0]
     if sum(part.nbytes for part in parts) <= READ_AT_ONCE:
         return np.concatenate(parts)
-    return ShardedVectors(parts)  # type: ignore[return-value]
+    return ShardedVectors(parts, files)  # type: ignore[return-value]
 
 
 class ShardedVectors(MappedArray):
-    """Several mapped arrays that read as one ``[n, v, d]``; slices touch only what they need."""
+    """Several mapped arrays that read as one ``[n, v, d]``; slices touch only what they need.
 
-    def __init__(self, parts: list[Vectors]) -> None:
-        self.parts = parts
-        self.starts = np.cumsum([0] + [len(part) for part in parts])
-        super().__init__((int(self.starts[-1]), *parts[0].shape[1:]), parts[0].dtype)
+    Those of a store go to another process, of another machine even, as the names of their files, and are opened there.
+    """
+
+    def __init__(self, parts: Sequence[Vectors], files: Sequence[Path] = ()) -> None:
+        self.parts, self.files = parts, [file.absolute() for file in files]
+        if isinstance(parts, ShardFiles):
+            lengths, shape, dtype = parts.lengths, parts.shape, np.dtype(np.float32)
+        else:
+            lengths, shape, dtype = [*map(len, parts)], parts[0].shape[1:], parts[0].dtype
+        self.starts = np.cumsum([0, *lengths])
+        super().__init__((int(self.starts[-1]), *shape), dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.files:
+            return type(self), ([*self.parts],)
+        lengths = np.diff(self.starts).tolist()
+        return open_sharded, (list(map(str, self.files)), lengths, self.shape[1:])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.concatenate(self.parts).astype(dtype or self.dtype, copy=False)
+        return np.concatenate([*self.parts]).astype(dtype or self.dtype, copy=False)
 
     def __getitem__(self, index: Any) -> Any:
         first, rest = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
@@ -70,3 +87,54 @@ class ShardedVectors(MappedArray):
     def __iter__(self) -> Iterator[Vectors]:
         for part in self.parts:
             yield from part
+
+
+def open_sharded(
+    files: Sequence[str], lengths: Sequence[int], shape: tuple[int, ...]
+) -> ShardedVectors:
+    """The vectors of a store as they were in another process, from files that every machine sees."""
+    places = [*map(Path, files)]
+    return ShardedVectors(ShardFiles(places, lengths, shape), places)
+
+
+class ShardFiles(Sequence[Vectors]):
+    """The vectors of a store's files, of which each is opened when something asks for it.
+
+    Args:
+        files: of one entry.
+        lengths: how many items each has.
+        shape: ``(v, d)`` of an item.
+
+    Raises:
+        KisBenchError: a file isn't there, or holds other items, once something asks for it.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], lengths: Sequence[int], shape: tuple[int, ...]
+    ) -> None:
+        self.files, self.lengths, self.shape = files, lengths, shape
+        self.opened: dict[int, Vectors] = {}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> Vectors: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Vectors]: ...
+
+    def __getitem__(self, index: int | slice) -> Vectors | Sequence[Vectors]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i = range(len(self))[index]
+        if i not in self.opened:
+            if not self.files[i].exists():
+                raise KisBenchError(
+                    f"{self.files[i]} isn't there; the store has to be in a shared folder, of one name on all machines"
+                )
+            vectors = take_vectors(open_table(self.files[i]))
+            if vectors.shape != (self.lengths[i], *self.shape):
+                raise KisBenchError(f"{self.files[i]} holds other items than it did; run again")
+            self.opened[i] = vectors
+        return self.opened[i]

@@ -29,6 +29,7 @@ from kis_bench.store.shards import (
     about,
     digest_shard,
     format_shard,
+    open_table,
     take_vectors,
 )
 
@@ -161,18 +162,8 @@ class Entry:
         return self.folder / f"{shard.file_name}.{digest}"
 
     def open_shard(self, shard: Shard) -> pa.Table:
-        """The mapped table of a shard that was found whole or written before.
-
-        Raises:
-            KisBenchError: it isn't there any more.
-        """
-        try:
-            with pa.memory_map(str(self.folder / shard.file_name)) as source:
-                return pa.ipc.open_file(pa.BufferReader(source.read_buffer())).read_all()
-        except (OSError, pa.ArrowInvalid) as error:
-            raise KisBenchError(
-                f"{self.folder / shard.file_name} vanished or was damaged meanwhile; run again"
-            ) from error
+        """The mapped table of a shard that was found whole or written before; see `open_table`."""
+        return open_table(self.folder / shard.file_name)
 
     def find_shard(self, shard: Shard, *, anew: bool = False) -> StoredShard | None:
         """The mapped shard, or None if it is missing, damaged or of other items.
@@ -220,9 +211,9 @@ class Entry:
             if value is not None and value not in made.setdefault(name, []):
                 made[name].append(value)
         joined = {name: " and ".join(values) for name, values in made.items() if values}
-        return Embeddings(
-            self.ids, join(list(map(take_vectors, tables))), self.key, truncated, joined
-        )
+        files = [self.folder / shard.file_name for shard in self.shards()]
+        vectors = join(list(map(take_vectors, tables)), files)
+        return Embeddings(self.ids, vectors, self.key, truncated, joined)
 
     def write_manifest(self, encoder: Mapping[str, Any], digests: Mapping[Shard, str]) -> None:
         """What the shards are, their digests, and about the encoder."""

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from kis_bench.errors import KisBenchError
 from kis_bench.records import Vectors
 
 STORE_VERSION = 1
@@ -97,6 +98,19 @@ def identify_shard(file: Path) -> tuple[int, ...]:
     """What changes when another file takes its place, or something writes into it; the last two are times in ns."""
     found = os.stat(file)
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def open_table(file: Path) -> pa.Table:
+    """The mapped table of a shard that was found whole, or written, before: by this process or by another.
+
+    Raises:
+        KisBenchError: it isn't there any more.
+    """
+    try:
+        with pa.memory_map(str(file)) as source:
+            return pa.ipc.open_file(pa.BufferReader(source.read_buffer())).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise KisBenchError(f"{file} vanished or was damaged meanwhile; run again") from error
 
 
 def about(table: pa.Table) -> dict[str, Any]:
