@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.choices import (
+    CLUSTER_ENGINES,
     DECODINGS,
     DIRECTIONS,
     ENGINE_MODULES,
@@ -49,6 +50,20 @@ def parse_pixels(text: str) -> int:
     if value < 1:
         raise ValueError
     return value
+
+
+def parse_engine(text: str) -> str:
+    """What multiplies for ranks; only a cluster has an address. Raises ValueError for what nobody knows.
+
+    >>> parse_engine("ray:10.0.0.1:6379")
+    'ray:10.0.0.1:6379'
+    """
+    library, colon, address = text.partition(":")
+    if text != LOCAL_ENGINE and (
+        library not in ENGINE_MODULES or (colon and not (address and library in CLUSTER_ENGINES))
+    ):
+        raise ValueError
+    return text
 
 
 PLOT_FORMS, DEFAULT_PLOT_FORMS = ("png", "svg", "pdf"), ("png",)
@@ -207,10 +222,12 @@ OPTIONS = (
     ),
     Option(
         "engine",
-        "what multiplies vectors for ranks: local is numpy, torch takes the device of the models; ranks are the same "
-        "(default: local)",
+        "what multiplies vectors for ranks: local is numpy, torch takes the device of the models, ray:HOST:PORT shares "
+        "the items out to the nodes of a Ray cluster, ray:auto of the one that this machine is in, ray of one that is "
+        "started for the session, or that RAY_ADDRESS names; ranks are the same (default: local)",
+        "ENGINE",
+        parse_engine,
         default=LOCAL_ENGINE,
-        choices=(LOCAL_ENGINE, *ENGINE_MODULES),
     ),
     Option(
         "batch-size",

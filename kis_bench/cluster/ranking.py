@@ -68,7 +68,8 @@ class RayEngine:
     @property
     def device(self) -> str:
         many = len(self.nodes)
-        return f"{many} node{'' if many == 1 else 's'} of a Ray cluster"
+        version = import_ray().__version__
+        return f"{many} node{'' if many == 1 else 's'} of a cluster of Ray {version}"
 
     @property
     def spelling(self) -> str:

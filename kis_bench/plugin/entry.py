@@ -168,8 +168,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tells a process of pytest-xdist, where all options are given, which of them stood on the command line."""
+    """Tells a process of pytest-xdist, where all options are given, which of them stood on the command line.
+
+    And which cluster to join, where this one has started or joined one.
+    """
     node.workerinput[GIVEN_KEY] = sorted(list_given(node.config))
+    if in_use(node.config):
+        from kis_bench.plugin.session import ENGINE_KEY, name_cluster
+
+        node.workerinput[ENGINE_KEY] = name_cluster(node.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

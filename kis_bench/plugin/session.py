@@ -20,6 +20,7 @@ from kis_bench.plugin.lineup import LineUp
 from kis_bench.plugin.stopping import stop
 from kis_bench.ranking.engines import MakeEngine, NumpyEngine, find_engine
 from kis_bench.ranking.relevance import NearDuplicates
+from kis_bench.ranking.shares import find_shares
 from kis_bench.records import Checkpoint, Dataset, Query
 
 TIMED = pytest.StashKey[bool]()  #: of a test: pytest-benchmark waits for its first step
@@ -30,6 +31,9 @@ NOT_FOR_ALL = "Other models may use it; leave it out for this one"
 PROBLEMS = pytest.StashKey[list[KisBenchError]]()
 LINE_UP = pytest.StashKey[LineUp]()
 ENGINE = pytest.StashKey[MakeEngine]()
+ENGINE_KEY = (
+    "kis_bench_engine"  #: under which a process of pytest-xdist is told which cluster to join
+)
 LOADED = pytest.StashKey[dict[DatasetRow, Dataset]]()
 
 
@@ -203,12 +207,23 @@ def choose_device(config: pytest.Config) -> str:
 
 
 def choose_engine(config: pytest.Config) -> MakeEngine:
-    """What multiplies for ranks; a library or a device that isn't here ends the session with exit code 2."""
+    """What multiplies for ranks; a library, device or cluster that isn't here ends the session with exit code 2."""
     if ENGINE not in config.stash:
         asked = config.option.kis_engine
         name = NumpyEngine.name if asked == LOCAL_ENGINE else asked
+        name = getattr(config, "workerinput", {}).get(ENGINE_KEY) or name
         try:
-            config.stash[ENGINE] = find_engine(name, choose_device(config).partition(",")[0])
+            made = find_engine(name, choose_device(config).partition(",")[0])
         except KisBenchError as error:
             stop(config, f"{spell_option('engine')} {asked}: {error}; nothing was measured")
+        config.stash[ENGINE] = made
+        if (shares := find_shares(made)) is not None:
+            config.add_cleanup(shares.close)
     return config.stash[ENGINE]
+
+
+def name_cluster(config: pytest.Config) -> str | None:
+    """The engine that processes of pytest-xdist take, so that all of them join one cluster; None: as they are told."""
+    engine = config.stash.get(ENGINE, None)
+    shares = None if engine is None else find_shares(engine)
+    return None if shares is None else shares.spelling

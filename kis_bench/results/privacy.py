@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kis_bench.choices import CLUSTER_ENGINES
 from kis_bench.records import Source
 
 PUBLIC_FACTS = frozenset(
@@ -164,6 +165,16 @@ def last(path: str) -> str:
     return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
 
 
+def hide_address(value: str) -> str:
+    """The value of an option without the address of a cluster.
+
+    >>> hide_address("ray:10.0.0.1:6379"), hide_address("cuda:1")
+    ('ray', 'cuda:1')
+    """
+    kind, _, _ = value.partition(":")
+    return kind if kind in CLUSTER_ENGINES else value
+
+
 def hide_command(arguments: Sequence[str]) -> list[str]:
     """The program, and our options: those of `PUBLIC_OPTIONS` with their values.
 
@@ -176,10 +187,11 @@ def hide_command(arguments: Sequence[str]) -> list[str]:
         name, equals, value = part.partition("=")
         option = name.removeprefix("--kis-")
         if name.startswith("--kis-"):
-            kept.append(f"{name}={value}" if equals and option in PUBLIC_OPTIONS else name)
             shown = not equals and option in PUBLIC_OPTIONS
+            value = hide_address(value)
+            kept.append(f"{name}={value}" if equals and option in PUBLIC_OPTIONS else name)
             continue
         if shown and not part.startswith("-") and re.fullmatch(r"[\w.:%@-]+", part):
-            kept.append(part)
+            kept.append(hide_address(part))
         shown = False
     return kept

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kis_bench.errors import KisBenchError
 from kis_bench.files.mapped_arrays import MappedArray
 from kis_bench.records import Vectors
-from kis_bench.store.shards import open_table, take_vectors
+from kis_bench.store.shards import map_shard, take_vectors
 
 READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
 
@@ -133,7 +133,7 @@ class ShardFiles(Sequence[Vectors]):
                 raise KisBenchError(
                     f"{self.files[i]} isn't there; the store has to be in a shared folder, of one name on all machines"
                 )
-            vectors = take_vectors(open_table(self.files[i]))
+            vectors = take_vectors(map_shard(self.files[i]))
             if vectors.shape != (self.lengths[i], *self.shape):
                 raise KisBenchError(f"{self.files[i]} holds other items than it did; run again")
             self.opened[i] = vectors

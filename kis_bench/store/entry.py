@@ -29,7 +29,7 @@ from kis_bench.store.shards import (
     about,
     digest_shard,
     format_shard,
-    open_table,
+    map_shard,
     take_vectors,
 )
 
@@ -162,8 +162,8 @@ class Entry:
         return self.folder / f"{shard.file_name}.{digest}"
 
     def open_shard(self, shard: Shard) -> pa.Table:
-        """The mapped table of a shard that was found whole or written before; see `open_table`."""
-        return open_table(self.folder / shard.file_name)
+        """The mapped table of a shard that was found whole or written before; see `map_shard`."""
+        return map_shard(self.folder / shard.file_name)
 
     def find_shard(self, shard: Shard, *, anew: bool = False) -> StoredShard | None:
         """The mapped shard, or None if it is missing, damaged or of other items.

@@ -100,7 +100,7 @@ def identify_shard(file: Path) -> tuple[int, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def open_table(file: Path) -> pa.Table:
+def map_shard(file: Path) -> pa.Table:
     """The mapped table of a shard that was found whole, or written, before: by this process or by another.
 
     Raises:

@@ -8,9 +8,10 @@ from itertools import combinations
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "kis_bench"
-#: What back ends, forms of labels and search engines have by contract; there, and only there, they may repeat.
+#: What back ends, engines of ranks, forms of labels and search engines have by contract; only there they may repeat.
 CONTRACTS = {
-    "encoders": {"fetch", "key", "load", "readiness", "weights"},
+    "cluster": {"make_engine"},
+    "encoders": {"fetch", "key", "load", "make_engine", "readiness", "weights"},
     "label_formats": {"FORMAT"},
     "search_engines": {"make", "open_plainly"},
 }

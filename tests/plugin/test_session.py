@@ -56,3 +56,18 @@ def test_a_device_that_is_not_there_is_told_before_anything_is_embedded(run, tmp
     assert next(line for line in said.splitlines() if "cuda:99" in line).startswith(wanted), said
     assert "Traceback" not in said
     assert not (tmp_path / "store").exists()
+
+
+def test_what_multiplies_is_known_or_refused(run, tmp_path):
+    code, said = run("--kis-engine=touch")
+    assert code == 4, said
+    assert (
+        "argument --kis-engine: 'touch': what multiplies vectors for ranks: local is numpy" in said
+    )
+    (tmp_path / "ray.py").write_text("raise ModuleNotFoundError(name='ray')", encoding="utf-8")
+    code, said = run("--kis-engine=ray")
+    assert code == 2, said
+    (line,) = (line for line in said.splitlines() if line.startswith("kis-bench: --kis-engine"))
+    assert line.startswith("kis-bench: --kis-engine ray: ray is not installed; ")
+    assert line.endswith("[ray]'; nothing was measured")
+    assert not (tmp_path / "store").exists()

@@ -43,6 +43,10 @@ HOME = "/home/anna-secret"
             ["pytest", "--kis-near-duplicates", "phash:6", "--kis-exact", "--kis-drift=1%"],
         ),
         (["pytest", "-k", "anna", "-p", "anna", "--rootdir=/anna"], ["pytest"]),
+        (
+            ["pytest", "--kis-engine=ray:10.0.0.1:6379", "--kis-engine", "ray:anna:6379"],
+            ["pytest", "--kis-engine=ray", "--kis-engine", "ray"],
+        ),
         ([], []),
     ],
 )
