@@ -24,6 +24,8 @@ SEARCH_MODULES = {
     "qdrant": "kis_bench.search_engines.engines.qdrant_local",
     "milvus-lite": "kis_bench.search_engines.engines.milvus_lite_collections",
     "chroma": "kis_bench.search_engines.engines.chroma_collections",
+    "usearch": "kis_bench.search_engines.engines.usearch_indexes",
+    "hnswlib": "kis_bench.search_engines.engines.hnswlib_indexes",
 }
 
 

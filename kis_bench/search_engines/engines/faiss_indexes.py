@@ -11,7 +11,10 @@ from kis_bench.records import Float32s, Int64s
 from kis_bench.search_engines.protocol import EngineRefused
 
 LISTS = "IVF{lists},Flat"  #: of about the square root of the number of items
-MOST_POINTS = 256  #: a list of items that training looks at, faiss' own default
+PART, CENTRES = (
+    8,
+    256,
+)  #: numbers that product quantisation turns into a byte, and what a byte stands for
 
 
 @dataclass
@@ -20,7 +23,9 @@ class FaissIndex:
 
     name: str
     folder: Path
-    factory: str  # as faiss spells it, with {lists} and {half} for numbers that depend on the items
+    factory: (
+        str  # as faiss spells it, with {lists} and {parts} for numbers that depend on the items
+    )
     tune: Callable[[Any], None] = lambda index: None
     packages: tuple[str, ...] = ("faiss-cpu",)
     largest_k: int | None = None
@@ -31,9 +36,10 @@ class FaissIndex:
 
         n, d = items.shape
         lists = max(1, round(n**0.5))
-        if "PQ" in self.factory and d % 8:
-            raise EngineRefused(f"{self.name} splits vectors into eighths, and {d} isn't divisible")
-        factory = self.factory.format(lists=lists, parts=max(1, d // 8))
+        if "PQ" in self.factory and (d % PART or n < CENTRES):
+            takes = f"vectors of a multiple of {PART} numbers, and {CENTRES} items or more"
+            raise EngineRefused(f"{self.name} takes {takes}: here are {n} of {d} numbers")
+        factory = self.factory.format(lists=lists, parts=d // PART)
         self.index = faiss.index_factory(d, factory, faiss.METRIC_INNER_PRODUCT)
         if not self.index.is_trained:
             self.index.train(items)
@@ -76,7 +82,7 @@ def make(folder: Path) -> list[FaissIndex]:
         FaissIndex("faiss: flat, float16", folder, "SQfp16"),
         FaissIndex("faiss: flat, 8 bit", folder, "SQ8"),
         FaissIndex("faiss: flat, 4 bit", folder, "SQ4"),
-        FaissIndex("faiss: flat, PQ of d/8 bytes", folder, "PQ{parts}"),
+        FaissIndex("faiss: flat, product quantised", folder, "PQ{parts}"),
         FaissIndex("faiss: IVF, nprobe 1", folder, LISTS),
         FaissIndex("faiss: IVF, nprobe 16", folder, LISTS, probe_lists(16)),
         FaissIndex("faiss: HNSW, M 32, ef 16", folder, "HNSW32"),
