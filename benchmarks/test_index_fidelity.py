@@ -10,7 +10,7 @@ import os
 import pytest
 
 from kis_bench.suite.fidelity_cases import draw_clustered
-from kis_bench.suite.index_fidelity import IndexFidelity, generate_settings
+from kis_bench.suite.index_fidelity import IndexFidelity, generate_settings, report_fidelity
 
 ITEMS = int(os.environ.get("KIS_FIDELITY_ITEMS", "0"))
 QUERIES = int(os.environ.get("KIS_FIDELITY_QUERIES", "500"))
@@ -20,11 +20,17 @@ pytestmark = pytest.mark.fidelity
 
 
 def pytest_generate_tests(metafunc):
-    generate_settings(metafunc)
+    drawn = metafunc.function is test_drawn_vectors
+    generate_settings(metafunc, asked=ITEMS > 0 or not drawn)
+
+
+@pytest.fixture(scope="module")
+def fidelity_report(request):
+    yield from report_fidelity(request)
 
 
 @pytest.fixture
-def index_fidelity(request):
+def index_fidelity(request, fidelity_report):
     return IndexFidelity(request)
 
 

@@ -22,6 +22,7 @@ from kis_bench.search_engines.fidelity import ASKED_ALONE, DEPTHS, TIMED_RESULTS
 from kis_bench.search_engines.planted_ties import PLANTED_DEPTHS
 from kis_bench.search_engines.protocol import Ending
 
+LIMIT_S = 3600.0  #: for one setting
 LAST_LINES = 3  #: of what a process that crashed wrote, which are told
 
 
@@ -37,7 +38,12 @@ class Outcome:
 
 
 def run_setting(
-    setting: Setting, vectors: Path, planted: Path, folder: Path, vectors_per_item: int = 1
+    setting: Setting,
+    vectors: Path,
+    planted: Path,
+    folder: Path,
+    vectors_per_item: int = 1,
+    limit_s: float = LIMIT_S,
 ) -> Outcome:
     """Builds an engine, asks it, and checks what it says.
 
@@ -47,6 +53,7 @@ def run_setting(
         planted: likewise, of `PlantedTies`.
         folder: an empty one, for its index and its answers.
         vectors_per_item: v, whose best counts.
+        limit_s: seconds after which it is ended.
     """
     job = worker.Job(
         setting.engine,
@@ -66,7 +73,12 @@ def run_setting(
     command = [sys.executable, "-m", worker.__name__, str(folder)]
     inside = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, map(str, sys.path)))}
     with log.open("wb") as out:
-        code = subprocess.run(command, stdout=out, stderr=out, env=inside, check=False).returncode
+        try:
+            code = subprocess.run(
+                command, stdout=out, stderr=out, env=inside, check=False, timeout=limit_s
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return Outcome(Ending.FAILED, f"{setting.name}: took longer than {limit_s:,.0f} s")
     problem = folder / worker.PROBLEM_FILE
     if problem.exists():
         told = json.loads(problem.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from kis_bench.suite.ranking_cases import make_units
 
 ITEMS_A_CLUSTER = 50
 SPREAD = 0.8  #: of an item around its cluster's middle, as a length
-DRAWN_NOISE = 1.5  #: of a query beside its target
+DRAWN_NOISE = 4.0  #: of a query beside its target
 
 
 def draw_clustered(n: int, q: int, d: int) -> tuple[Float32s, Float32s, list[int]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kis_bench.encoders import LazyEncoder
@@ -19,6 +20,7 @@ from kis_bench.measuring.both_sides import embed_both_sides
 from kis_bench.measuring.steps import Steps
 from kis_bench.plugin.recorder import find_reports
 from kis_bench.plugin.session import QuerySet, choose_engine, problems
+from kis_bench.plugin.stopping import EXIT_CODE, stop
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.relevance import find_target_positions
 from kis_bench.records import Dataset, Float32s, Ranks
@@ -30,11 +32,15 @@ from kis_bench.search_engines.planted_ties import PlantedTies
 from kis_bench.search_engines.protocol import Ending
 from kis_bench.search_engines.rescoring import Rescorer
 from kis_bench.store import Store, default_store
-from kis_bench.suite.fidelity_rows import keep_queries, keep_row, start_row
+from kis_bench.suite.fidelity_rows import TABLE_FILE, keep_queries, keep_row, start_row
 
 PREPARED = pytest.StashKey["SearchedVectors"]()  #: of a session: what was searched last
+#: Of a session: an engine that was asked for by name refused the vectors.
+NAMED_AND_REFUSED = pytest.StashKey[bool]()
+WRITTEN_PAGE = pytest.StashKey[Path]()  #: of a session
 FIDELITY_FOLDER = "fidelity"  #: among the reports
 FIDELITY_MARK = "fidelity"
+END_PLUGIN = "kis-bench-search-engines"
 
 
 @dataclass(frozen=True)
@@ -103,14 +109,24 @@ class SearchedVectors:
         return cls(key, *names, query_ids, clusters, ranks, rescorer, planted, folder)
 
 
-def generate_settings(metafunc: pytest.Metafunc) -> None:
-    """Makes a test of each setting of the engines that take part; wrong names are problems, which end the session."""
+def generate_settings(metafunc: pytest.Metafunc, *, asked: bool = True) -> None:
+    """Makes a test of each setting of the engines that take part; wrong names are problems, which end the session.
+
+    Args:
+        metafunc: of a test that may take a ``search_setting``.
+        asked: whether the test takes part at all.
+    """
     config = metafunc.config
     if "search_setting" not in metafunc.fixturenames:
         return
-    if FIDELITY_MARK not in (config.option.markexpr or ""):
+    if FIDELITY_MARK not in (config.option.markexpr or "") or not asked:
         metafunc.parametrize("search_setting", [None], ids=["none"])
         return
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        stop(
+            config,
+            f"-m {FIDELITY_MARK} measures speed, and processes side by side slow each other: leave -n out",
+        )
     named, settings = config.option.kis_search_engine, []
     try:
         settings = list_settings(named)
@@ -122,11 +138,40 @@ def generate_settings(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("search_setting", settings, ids=[one.label for one in settings])
 
 
+def report_fidelity(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The folder of the tables; once all settings of a module are measured, the page and its plots are written."""
+    config, folder = request.config, find_reports(request.config) / FIDELITY_FOLDER
+    yield folder
+    if (prepared := config.stash.get(PREPARED, None)) is not None:
+        prepared.folder.cleanup()
+        del config.stash[PREPARED]
+    file = folder / TABLE_FILE
+    if file.exists():
+        from kis_bench.report.search_engines import write_fidelity
+
+        config.stash[WRITTEN_PAGE] = write_fidelity(pd.read_csv(file), folder)
+
+
+class SessionEnd:
+    """Says where the page is; exit code 2 where an engine that was asked for by name refused what it was given."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if session.stash.get(NAMED_AND_REFUSED, False):
+            session.exitstatus = EXIT_CODE
+
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+        if (page := config.stash.get(WRITTEN_PAGE, None)) is not None:
+            terminalreporter.write_line(f"index fidelity: {page.absolute().as_uri()}")
+
+
 class IndexFidelity:
     """The fixture ``index_fidelity``: builds one setting of an engine, asks it, and keeps a row."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self.request, self.config, self.option = request, request.config, request.config.option
+        if not self.config.pluginmanager.hasplugin(END_PLUGIN):
+            self.config.pluginmanager.register(SessionEnd(), END_PLUGIN)
 
     @property
     def folder(self) -> Path:
@@ -211,6 +256,8 @@ class IndexFidelity:
         keep_row(row, self.folder)
         if outcome.status == Ending.MEASURED:
             return row
-        if outcome.status == Ending.REFUSED and not self.option.kis_search_engine:
-            pytest.skip(outcome.said)
+        if outcome.status == Ending.REFUSED:
+            if not self.option.kis_search_engine:
+                pytest.skip(outcome.said)
+            self.request.session.stash[NAMED_AND_REFUSED] = True
         pytest.fail(f"{outcome.status}: {outcome.said}", pytrace=False)
