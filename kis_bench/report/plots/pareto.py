@@ -58,7 +58,7 @@ def draw_pareto(rows: pd.DataFrame, k: int) -> Any:
         for axes, (column, words, sign) in zip(
             figure.subplots(1, 2, sharey=True), panels, strict=True
         ):
-            draw_panel(axes, rows[rows[column].notna()], k, column, sign)
+            draw_cost(axes, rows[rows[column].notna()], k, column, sign)
             axes.set_xlabel(words, fontsize=7)
             axes.set_title(
                 "better to the right" if sign < 0 else "better to the left",
@@ -85,7 +85,7 @@ def draw_pareto(rows: pd.DataFrame, k: int) -> Any:
         return add_title(figure, f"{', '.join(about)}: {n:,} items of {d} numbers", size=10)
 
 
-def draw_panel(axes: Any, rows: pd.DataFrame, k: int, column: str, sign: int) -> None:
+def draw_cost(axes: Any, rows: pd.DataFrame, k: int, column: str, sign: int) -> None:
     """One cost: ``sign`` is 1 where less of it is better, -1 where more is."""
     from matplotlib.ticker import NullLocator
 

@@ -1,0 +1,88 @@
+"""Writes the tables and draws the plots of docs/engines.md from what was measured: ``python tools/engines.py``.
+
+``docs/engines.csv`` is what ``benchmarks/test_index_fidelity.py`` wrote, and ``docs/engines-facts.csv`` too; nothing is
+measured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from pages import write_page, write_table
+
+from kis_bench.report.search_engines import CONDITION, plan_pareto, write_settings
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE, FILE, FACTS_FILE = DOCS / "engines.md", DOCS / "engines.csv", DOCS / "engines-facts.csv"
+MARK = "engines"
+
+
+def list_conditions(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yields the heading, the plot's file and the rows of each model and label set."""
+    for names, own in rows.groupby(CONDITION, sort=False):
+        model, dataset, label_set, items, queries, dim = names
+        heading = f"{model}, {dataset}, {label_set}: {items:,} items of {dim} numbers, {queries:,} queries"
+        yield heading, f"engines-{model}.svg", own[own["status"] == "measured"]
+
+
+def write_all_settings(rows: pd.DataFrame) -> str:
+    """A plot and a table for each model and label set, losses in points of recall."""
+    parts = []
+    for heading, file, own in list_conditions(rows):
+        parts += [f"### {heading}", f"![{plan_pareto(own).alt}]({file})", write_settings(own)]
+    return "\n\n".join(parts)
+
+
+def write_machine(rows: pd.DataFrame) -> str:
+    """On what and when it was measured, and what of our own time that took."""
+    machines, days = (sorted(set(rows[name])) for name in ("machine", "day"))
+    measured = rows[rows["status"] == "measured"]
+    software = sorted({part for each in measured["made_with"] for part in each.split("; ")})
+    lines = [f"Measured on {' and '.join(machines)}, on {' and '.join(days)}, with {', '.join(software)}."]
+    for heading, _, own in list_conditions(rows):
+        engine, ours = own["engine_cpu_s"].sum(), own["own_cpu_s"].sum()
+        where = heading.partition(":")[0]
+        lines.append(
+            f"{len(own)} settings of {where} took {engine:,.0f} CPU seconds of the engines and {ours:,.0f} of ours."
+        )
+    return " ".join(lines)
+
+
+def write_facts(facts: pd.DataFrame) -> str:
+    """A table for each engine of what it was seen to do, with its version."""
+    parts = []
+    for (engine, version), own in facts.groupby(["engine", "version"], sort=False):
+        table = write_table(["fact", "seen"], own[["fact", "value"]].to_numpy().tolist())
+        parts.append(f"### {engine} ({version})\n\n{table}")
+    return "\n\n".join(parts)
+
+
+def make_writers(rows: pd.DataFrame, facts: pd.DataFrame) -> dict[str, Callable[[], str]]:
+    return {
+        "machine": partial(write_machine, rows),
+        "settings": partial(write_all_settings, rows),
+        "facts": partial(write_facts, facts),
+    }
+
+
+def draw_plots(rows: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draws the plots, always the same for the same measurements; returns their files."""
+    files = []
+    for _, name, own in list_conditions(rows):
+        (content,) = plan_pareto(own).render(("svg",)).values()
+        files.append(folder / name)
+        files[-1].write_bytes(content)
+    return files
+
+
+def main() -> None:
+    rows, facts = pd.read_csv(FILE), pd.read_csv(FACTS_FILE)
+    draw_plots(rows, DOCS)
+    write_page(PAGE, MARK, make_writers(rows, facts))
+
+
+if __name__ == "__main__":
+    main()
