@@ -2,7 +2,8 @@
 
 Each setting of an engine is built and asked in a process of its own. ``--kis-search-engine`` names engines, also one of
 yours; ``KIS_FIDELITY_ITEMS=100000`` measures drawn vectors as well, with ``KIS_FIDELITY_QUERIES`` and
-``KIS_FIDELITY_DIM``. Tables and plots go into ``fidelity`` among the reports.
+``KIS_FIDELITY_DIM``. ``test_engine_facts`` finds out what each engine does by itself. Tables and plots go into
+``fidelity`` among the reports.
 """
 
 import os
@@ -45,3 +46,9 @@ def test_drawn_vectors(search_setting, index_fidelity):
     row = index_fidelity.measure_drawn(search_setting, lambda: draw_clustered(ITEMS, QUERIES, DIM))
 
     assert 0 <= row["found"] <= 1
+
+
+def test_engine_facts(engine_name, index_fidelity):
+    facts = index_fidelity.find_facts(engine_name)
+
+    assert all(facts.values())

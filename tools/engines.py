@@ -41,7 +41,9 @@ def write_machine(rows: pd.DataFrame) -> str:
     machines, days = (sorted(set(rows[name])) for name in ("machine", "day"))
     measured = rows[rows["status"] == "measured"]
     software = sorted({part for each in measured["made_with"] for part in each.split("; ")})
-    lines = [f"Measured on {' and '.join(machines)}, on {' and '.join(days)}, with {', '.join(software)}."]
+    lines = [
+        f"Measured on {' and '.join(machines)}, on {' and '.join(days)}, with {', '.join(software)}."
+    ]
     for heading, _, own in list_conditions(rows):
         engine, ours = own["engine_cpu_s"].sum(), own["own_cpu_s"].sum()
         where = heading.partition(":")[0]

@@ -29,6 +29,7 @@ METRIC_FACT = next(iter(FACTS))
 #: Engines that can't be opened without naming a metric, and how they are told.
 TOLD_METRICS = {
     "duckdb": "by the function that ORDER BY has",
+    "faiss": "by the class of the index",
     "hnswlib": "by space",
     "qdrant": "by distance",
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kis_bench.suite.index_fidelity import SearchedVectors
 
 TABLE_FILE, QUERIES_FILE = "fidelity.csv", "fidelity-queries.parquet"
+FACTS_TABLE = "engines-facts.csv"
 #: Columns that name a row.
 SAME_SETTING = ("engine", "setting", "model", "dataset", "label_set", "items", "queries", "dim")
 RECALLS = tuple(
@@ -103,6 +104,11 @@ def start_row(setting: Setting, condition: SearchedVectors, outcome: Outcome) ->
 def keep_row(row: dict[str, Any], folder: Path) -> None:
     """Puts a row into the table, in place of that of the same setting."""
     keep_cells({name: row[name] for name in ROW_COLUMNS}, SAME_SETTING, folder / TABLE_FILE)
+
+
+def keep_fact(fact: dict[str, str], folder: Path) -> None:
+    """Puts what an engine does into the table of facts, in place of what it was seen to do before."""
+    keep_cells(fact, ("engine", "fact"), folder / FACTS_TABLE)
 
 
 def keep_queries(

@@ -29,10 +29,11 @@ from kis_bench.search_engines.catalogue import Setting, list_settings
 from kis_bench.search_engines.fidelity import summarise_queries, tabulate_queries
 from kis_bench.search_engines.isolation import run_setting
 from kis_bench.search_engines.planted_ties import PlantedTies
+from kis_bench.search_engines.probes import list_probed, probe_engines
 from kis_bench.search_engines.protocol import Ending
 from kis_bench.search_engines.rescoring import Rescorer
 from kis_bench.store import Store, default_store
-from kis_bench.suite.fidelity_rows import TABLE_FILE, keep_queries, keep_row, start_row
+from kis_bench.suite.fidelity_rows import TABLE_FILE, keep_fact, keep_queries, keep_row, start_row
 
 PREPARED = pytest.StashKey["SearchedVectors"]()  #: of a session: what was searched last
 #: Of a session: an engine that was asked for by name refused the vectors.
@@ -110,23 +111,33 @@ class SearchedVectors:
 
 
 def generate_settings(metafunc: pytest.Metafunc, *, asked: bool = True) -> None:
-    """Makes a test of each setting of the engines that take part; wrong names are problems, which end the session.
+    """Makes a test of each setting, or of each engine, that takes part; wrong names are problems that end the session.
 
     Args:
-        metafunc: of a test that may take a ``search_setting``.
+        metafunc: of a test that may take a ``search_setting`` or an ``engine_name``.
         asked: whether the test takes part at all.
     """
-    config = metafunc.config
-    if "search_setting" not in metafunc.fixturenames:
+    config, names = metafunc.config, metafunc.fixturenames
+    (wanted,) = {"search_setting", "engine_name"} & {*names} or {""}
+    if not wanted:
         return
     if FIDELITY_MARK not in (config.option.markexpr or "") or not asked:
-        metafunc.parametrize("search_setting", [None], ids=["none"])
+        metafunc.parametrize(wanted, [None], ids=["none"])
         return
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
-        stop(
-            config,
-            f"-m {FIDELITY_MARK} measures speed, and processes side by side slow each other: leave -n out",
-        )
+        why = "measures speed, and processes side by side slow each other"
+        stop(config, f"-m {FIDELITY_MARK} {why}: leave -n out")
+    if wanted == "engine_name":
+        chosen = config.option.kis_search_engine
+        engines = [name for name in list_probed() if name in chosen or not chosen]
+        metafunc.parametrize(wanted, engines or [None], ids=engines or ["none"])
+        return
+    settings = require_settings(config)
+    metafunc.parametrize(wanted, settings, ids=[one.label for one in settings])
+
+
+def require_settings(config: pytest.Config) -> list[Setting]:
+    """Returns the settings that take part; notes an engine that was named and isn't known or installed."""
     named, settings = config.option.kis_search_engine, []
     try:
         settings = list_settings(named)
@@ -135,7 +146,7 @@ def generate_settings(metafunc: pytest.Metafunc, *, asked: bool = True) -> None:
     except KisBenchError as error:
         if str(error) not in map(str, problems(config)):
             problems(config).append(error)
-    metafunc.parametrize("search_setting", settings, ids=[one.label for one in settings])
+    return settings
 
 
 def report_fidelity(request: pytest.FixtureRequest) -> Iterator[Path]:
@@ -199,6 +210,16 @@ class IndexFidelity:
             return SearchedVectors.prepare("drawn", names, ids, queries, items[:, None], wanted)
 
         return self.measure(setting, "drawn", prepare)
+
+    def find_facts(self, engine: str) -> dict[str, str]:
+        """Returns what an engine does by itself, each fact with its value, and keeps them."""
+        try:
+            facts = probe_engines([engine])
+        except NotReady as error:
+            pytest.skip(str(error))
+        for row in facts.to_dict("records"):
+            keep_fact({str(name): str(value) for name, value in row.items()}, self.folder)
+        return dict(zip(facts["fact"], facts["value"], strict=True))
 
     def require(self, setting: Setting) -> None:
         """Skips where an engine isn't installed: one that was named has ended the session before."""

@@ -57,7 +57,7 @@ def read_rows(folder):
 def test_nothing_is_collected_unless_asked_for(project):
     done = measure(project, "--collect-only", "-q")
     assert done.returncode == 5, done.stdout
-    assert "2 deselected" in done.stdout
+    assert "3 deselected" in done.stdout
 
 
 def test_compressions_and_an_own_engine(project, tmp_path):

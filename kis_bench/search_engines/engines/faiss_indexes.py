@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kis_bench.records import Float32s, Int64s
+from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
 from kis_bench.search_engines.protocol import EngineRefused
 
 LISTS = "IVF{lists},Flat"  #: of about the square root of the number of items
@@ -88,3 +89,17 @@ def make(folder: Path) -> list[FaissIndex]:
         FaissIndex("faiss: HNSW, M 32, ef 16", folder, "HNSW32"),
         FaissIndex("faiss: HNSW, M 32, ef 256", folder, "HNSW32", widen_search(256)),
     ]
+
+
+def open_plainly(folder: Path, items: Float32s) -> PlainSearch:
+    import faiss
+
+    index = faiss.IndexFlatIP(items.shape[1])
+    index.add(items)
+
+    def search(queries: Float32s, k: int | None) -> list[PlainAnswer]:
+        limit = () if k is None else (k,)
+        scores, ids = index.search(queries, *limit)
+        return [PlainAnswer(*row) for row in zip(ids.tolist(), scores.tolist(), strict=True)]
+
+    return search

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kis_bench.records import Float32s, Int64s
+from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
 from kis_bench.search_engines.protocol import NO_ITEM
 
 
@@ -64,3 +65,15 @@ def make(folder: Path) -> list[HnswlibIndex]:
         HnswlibIndex("hnswlib: default", folder, {}),
         HnswlibIndex("hnswlib: M 32, ef 256", folder, {"M": 32, "ef_construction": 256}, ef=256),
     ]
+
+
+def open_plainly(folder: Path, items: Float32s) -> PlainSearch:
+    graph = HnswlibIndex("hnswlib", folder, {})
+    graph.build(items)
+
+    def search(queries: Float32s, k: int | None) -> list[PlainAnswer]:
+        limit = () if k is None else (k,)
+        rows = (each.tolist() for each in graph.index.knn_query(queries, *limit))
+        return [PlainAnswer(*row) for row in zip(*rows, strict=True)]
+
+    return search

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kis_bench.records import Float32s, Int64s
+from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
 from kis_bench.search_engines.protocol import NO_ITEM
 
 
@@ -56,3 +57,20 @@ def make(folder: Path) -> list[UsearchIndex]:
         UsearchIndex("usearch: f32, exact", folder, {"dtype": "f32"}, exact=True),
         UsearchIndex("usearch: i8, exact", folder, {"dtype": "i8"}, exact=True),
     ]
+
+
+def open_plainly(folder: Path, items: Float32s) -> PlainSearch:
+    from usearch.index import Index
+
+    index = Index(ndim=items.shape[1])
+    index.add(np.arange(len(items)), items)
+
+    def search(queries: Float32s, k: int | None) -> list[PlainAnswer]:
+        limit = () if k is None else (k,)
+        found = index.search(queries, *limit)
+        rows = (
+            np.reshape(each, (len(queries), -1)).tolist() for each in (found.keys, found.distances)
+        )
+        return [PlainAnswer(*row) for row in zip(*rows, strict=True)]
+
+    return search
