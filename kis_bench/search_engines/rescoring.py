@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kis_bench.ranking.decisions import Decided, Mark, decide_pairs, join_vectors
+from kis_bench.ranking.decisions import Mark, decide_pairs
 from kis_bench.ranking.exact_scores import CHUNK_VECTORS, bound_lengths
 from kis_bench.ranking.marks import ItemSets, find_mark
 from kis_bench.records import Float32s, Float64s, Int64s
 from kis_bench.search_engines.protocol import NO_ITEM
 
+NONE, UNKNOWN = -2, -3  #: in place of a sign: no item, or nobody asked before
+KNOWN_PAIRS = 2**28  #: of a query and an item, up to which signs are remembered: a byte each
 RESCORED_PAIRS = 2**20  #: of a returned vector and a query
 
 
@@ -50,6 +52,9 @@ class Rescorer:
         )
         self.targets = ItemSets.check(targets, len(queries), len(items))
         self.mark = self.find_mark(self.targets)
+        shape = len(queries), len(items)
+        #: Signs of items against the best target of each query: engines return much the same items.
+        self.known = np.full(shape, UNKNOWN, np.int8) if np.prod(shape) <= KNOWN_PAIRS else None
 
     def find_mark(self, sets: ItemSets) -> Mark:
         return find_mark(self.queries, self.lengths, self.items, *sets.split(), 0)
@@ -62,29 +67,42 @@ class Rescorer:
         found: NDArray[np.bool_] = np.isin(rows + ids, own) & (ids != NO_ITEM)
         return found
 
-    def compare(self, ids: Int64s, mark: Mark, rows: Int64s) -> NDArray[np.int8]:
-        """Signs of the scores of items ``[r, k]`` minus the mark of their query, -2 for none: int8 ``[r, k]``."""
-        signs = np.full(ids.shape, -2, np.int8)
-        v, k = self.items.shape[1], max(1, ids.shape[1])
-        step = max(1, RESCORED_PAIRS // (k * v))
-        for start in range(0, len(ids), step):
-            some = ids[start : start + step]
-            row, column = np.nonzero(some != NO_ITEM)
-            item = some[row, column]
+    def compare_targets(self, ids: Int64s) -> NDArray[np.int8]:
+        """Signs of the scores of items ``[q, k]`` minus that of the best target, -2 for none: int8 ``[q, k]``."""
+        here = ids != NO_ITEM
+        if self.known is None:
+            return self.compare(ids, self.mark, np.arange(len(ids)), here)
+        signs: NDArray[np.int8] = np.take_along_axis(self.known, np.where(here, ids, 0), axis=1)
+        signs[~here] = NONE
+        lacks = signs == UNKNOWN
+        if lacks.any():
+            found = self.compare(ids, self.mark, np.arange(len(ids)), lacks)
+            signs[lacks] = found[lacks]
+            row, column = np.nonzero(lacks)
+            self.known[row, ids[row, column]] = signs[lacks]
+        return signs
+
+    def compare(
+        self, ids: Int64s, mark: Mark, rows: Int64s, wanted: NDArray[np.bool_]
+    ) -> NDArray[np.int8]:
+        """Signs of the scores of items ``[r, k]`` minus their query's mark, -2 where not wanted: int8 ``[r, k]``."""
+        signs = np.full(ids.shape, NONE, np.int8)
+        v, (row, column) = self.items.shape[1], np.nonzero(wanted)
+        for start in range(0, len(row), max(1, RESCORED_PAIRS // v)):
+            part = slice(start, start + max(1, RESCORED_PAIRS // v))
+            item = ids[row[part], column[part]]
             vector = (item[:, None] * v + np.arange(v)).reshape(-1)
-            who = np.repeat(rows[start + row], v)
+            who = np.repeat(rows[row[part]], v)
             own = decide_pairs(
                 self.queries, self.lengths, mark, self.vectors, self.longest, vector, who
             )
-            place = np.arange(len(row))
-            joined = join_vectors(Decided(np.repeat(place, v), np.repeat(place, v), own))
-            signs[start + row, column] = joined.signs
+            signs[row[part], column[part]] = own.reshape(-1, v).max(axis=1)
         return signs
 
     def place(self, ids: Int64s) -> Places:
         """Where targets stand among the answers ``[q, k]`` once these are put into their exact order."""
         q = len(ids)
-        signs, named = self.compare(ids, self.mark, np.arange(q)), self.find_targets(ids)
+        signs, named = self.compare_targets(ids), self.find_targets(ids)
         above, level = (signs > 0).sum(axis=1), (signs == 0).sum(axis=1)
         found, held = named.any(axis=1), (named & (signs == 0)).any(axis=1)
         best, worst = np.where(held, 1 + above, 0), np.where(held, above + level, 0)
@@ -94,7 +112,7 @@ class Rescorer:
             sets = ItemSets(rest[place], ids[rest[place], column], q)
             order = np.lexsort((sets.positions, sets.owner))
             mark = self.find_mark(ItemSets(sets.owner[order], sets.positions[order], q))
-            own = self.compare(ids[rest], mark, rest)
+            own = self.compare(ids[rest], mark, rest, ids[rest] != NO_ITEM)
             best[rest] = 1 + (own > 0).sum(axis=1)
             worst[rest] = (own >= 0).sum(axis=1)
         return Places(best, worst, level, above)
