@@ -14,7 +14,7 @@ from kis_bench.ranking.marks import ItemSets, find_mark
 from kis_bench.records import Float32s, Float64s, Int64s
 from kis_bench.search_engines.protocol import NO_ITEM
 
-NONE, UNKNOWN = -2, -3  #: in place of a sign: no item, or nobody asked before
+NO_SIGN, NOT_ASKED = -2, -3  #: in place of a sign: no item, or nobody asked before
 KNOWN_PAIRS = 2**28  #: of a query and an item, up to which signs are remembered: a byte each
 RESCORED_PAIRS = 2**20  #: of a returned vector and a query
 
@@ -54,7 +54,7 @@ class Rescorer:
         self.mark = self.find_mark(self.targets)
         shape = len(queries), len(items)
         #: Signs of items against the best target of each query: engines return much the same items.
-        self.known = np.full(shape, UNKNOWN, np.int8) if np.prod(shape) <= KNOWN_PAIRS else None
+        self.known = np.full(shape, NOT_ASKED, np.int8) if np.prod(shape) <= KNOWN_PAIRS else None
 
     def find_mark(self, sets: ItemSets) -> Mark:
         return find_mark(self.queries, self.lengths, self.items, *sets.split(), 0)
@@ -73,8 +73,8 @@ class Rescorer:
         if self.known is None:
             return self.compare(ids, self.mark, np.arange(len(ids)), here)
         signs: NDArray[np.int8] = np.take_along_axis(self.known, np.where(here, ids, 0), axis=1)
-        signs[~here] = NONE
-        lacks = signs == UNKNOWN
+        signs[~here] = NO_SIGN
+        lacks = signs == NOT_ASKED
         if lacks.any():
             found = self.compare(ids, self.mark, np.arange(len(ids)), lacks)
             signs[lacks] = found[lacks]
@@ -86,7 +86,7 @@ class Rescorer:
         self, ids: Int64s, mark: Mark, rows: Int64s, wanted: NDArray[np.bool_]
     ) -> NDArray[np.int8]:
         """Signs of the scores of items ``[r, k]`` minus their query's mark, -2 where not wanted: int8 ``[r, k]``."""
-        signs = np.full(ids.shape, NONE, np.int8)
+        signs = np.full(ids.shape, NO_SIGN, np.int8)
         v, (row, column) = self.items.shape[1], np.nonzero(wanted)
         for start in range(0, len(row), max(1, RESCORED_PAIRS // v)):
             part = slice(start, start + max(1, RESCORED_PAIRS // v))
