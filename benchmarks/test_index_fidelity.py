@@ -6,23 +6,17 @@ yours; ``KIS_FIDELITY_ITEMS=100000`` measures drawn vectors as well, with ``KIS_
 ``fidelity`` among the reports.
 """
 
-import os
-
 import pytest
 
 from kis_bench.suite.fidelity_cases import draw_clustered
-from kis_bench.suite.index_fidelity import IndexFidelity, generate_settings, report_fidelity
-
-ITEMS = int(os.environ.get("KIS_FIDELITY_ITEMS", "0"))
-QUERIES = int(os.environ.get("KIS_FIDELITY_QUERIES", "500"))
-DIM = int(os.environ.get("KIS_FIDELITY_DIM", "512"))
+from kis_bench.suite.fidelity_parameters import generate_settings
+from kis_bench.suite.index_fidelity import IndexFidelity, report_fidelity
 
 pytestmark = pytest.mark.fidelity
 
 
 def pytest_generate_tests(metafunc):
-    drawn = metafunc.function is test_drawn_vectors
-    generate_settings(metafunc, asked=ITEMS > 0 or not drawn)
+    generate_settings(metafunc)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +35,8 @@ def test_index_fidelity(model, dataset, query_set, search_setting, index_fidelit
     assert 0 <= row["found"] <= 1
 
 
-@pytest.mark.skipif(not ITEMS, reason="for drawn vectors set KIS_FIDELITY_ITEMS=100000")
-def test_drawn_vectors(search_setting, index_fidelity):
-    row = index_fidelity.measure_drawn(search_setting, lambda: draw_clustered(ITEMS, QUERIES, DIM))
+def test_drawn_vectors(drawn_sizes, search_setting, index_fidelity):
+    row = index_fidelity.measure_drawn(search_setting, lambda: draw_clustered(*drawn_sizes))
 
     assert 0 <= row["found"] <= 1
 

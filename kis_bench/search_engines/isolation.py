@@ -130,7 +130,7 @@ def explain_crash(name: str, code: int, log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = " | ".join([line.strip() for line in lines if line.strip()][-LAST_LINES:])
     how = f"exit code {code}" if code > 0 else f"signal {name_signal(-code)}"
-    memory = " (as where memory runs out)" if -code == signal.SIGKILL else ""
+    memory = " (as where memory runs out)" if how.endswith("SIGKILL") else ""
     return f"{name}: its process ended with {how}{memory}" + (f": {last}" if last else "")
 
 

@@ -69,8 +69,13 @@ ROW_COLUMNS = (
 )
 
 
-def start_row(setting: Setting, condition: SearchedVectors, outcome: Outcome) -> dict[str, Any]:
-    """Returns what is known of a setting before its answers are looked at."""
+def start_row(
+    setting: Setting, condition: SearchedVectors, outcome: Outcome, *, privacy: bool
+) -> dict[str, Any]:
+    """Returns what is known of a setting before its answers are looked at.
+
+    Under privacy what went wrong is left out: messages of libraries may hold folders and more.
+    """
     n, v, d = condition.shape
     q, figures = len(condition.query_ids), dict(outcome.figures)
     engine, _, name = setting.name.partition(":")
@@ -88,7 +93,7 @@ def start_row(setting: Setting, condition: SearchedVectors, outcome: Outcome) ->
         "dim": d,
         "queries": q,
         "status": outcome.status,
-        "said": outcome.said,
+        "said": "" if privacy else outcome.said,
         "made_with": "; ".join(f"{name} {version}" for name, version in versions.items()),
         "machine": describe_processor(),
         "day": f"{datetime.now(timezone.utc):%Y-%m-%d}",

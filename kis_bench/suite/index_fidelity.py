@@ -15,21 +15,21 @@ import pandas as pd
 import pytest
 
 from kis_bench.encoders import LazyEncoder
-from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.errors import NotReady
 from kis_bench.measuring.both_sides import embed_both_sides
 from kis_bench.measuring.steps import Steps
 from kis_bench.plugin.recorder import find_reports
-from kis_bench.plugin.session import QuerySet, choose_engine, problems
-from kis_bench.plugin.stopping import EXIT_CODE, stop
+from kis_bench.plugin.session import QuerySet, choose_engine
+from kis_bench.plugin.stopping import EXIT_CODE
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.relevance import find_target_positions
 from kis_bench.records import Dataset, Float32s, Ranks
 from kis_bench.results.pseudonyms import hide_queries
-from kis_bench.search_engines.catalogue import Setting, list_settings
+from kis_bench.search_engines.catalogue import Setting
 from kis_bench.search_engines.fidelity import summarise_queries, tabulate_queries
 from kis_bench.search_engines.isolation import run_setting
 from kis_bench.search_engines.planted_ties import PlantedTies
-from kis_bench.search_engines.probes import list_probed, probe_engines
+from kis_bench.search_engines.probes import probe_engines
 from kis_bench.search_engines.protocol import Ending
 from kis_bench.search_engines.rescoring import Rescorer
 from kis_bench.store import Store, default_store
@@ -40,7 +40,6 @@ PREPARED = pytest.StashKey["SearchedVectors"]()  #: of a session: what was searc
 NAMED_AND_REFUSED = pytest.StashKey[bool]()
 WRITTEN_PAGE = pytest.StashKey[Path]()  #: of a session
 FIDELITY_FOLDER = "fidelity"  #: among the reports
-FIDELITY_MARK = "fidelity"
 END_PLUGIN = "kis-bench-search-engines"
 
 
@@ -108,45 +107,6 @@ class SearchedVectors:
         clusters = ["|".join(map(str, own)) for own in targets]
         rescorer = Rescorer(np.ascontiguousarray(queries, np.float32), mapped, targets)
         return cls(key, *names, query_ids, clusters, ranks, rescorer, planted, folder)
-
-
-def generate_settings(metafunc: pytest.Metafunc, *, asked: bool = True) -> None:
-    """Makes a test of each setting, or of each engine, that takes part; wrong names are problems that end the session.
-
-    Args:
-        metafunc: of a test that may take a ``search_setting`` or an ``engine_name``.
-        asked: whether the test takes part at all.
-    """
-    config, names = metafunc.config, metafunc.fixturenames
-    (wanted,) = {"search_setting", "engine_name"} & {*names} or {""}
-    if not wanted:
-        return
-    if FIDELITY_MARK not in (config.option.markexpr or "") or not asked:
-        metafunc.parametrize(wanted, [None], ids=["none"])
-        return
-    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
-        why = "measures speed, and processes side by side slow each other"
-        stop(config, f"-m {FIDELITY_MARK} {why}: leave -n out")
-    if wanted == "engine_name":
-        chosen = config.option.kis_search_engine
-        engines = [name for name in list_probed() if name in chosen or not chosen]
-        metafunc.parametrize(wanted, engines or [None], ids=engines or ["none"])
-        return
-    settings = require_settings(config)
-    metafunc.parametrize(wanted, settings, ids=[one.label for one in settings])
-
-
-def require_settings(config: pytest.Config) -> list[Setting]:
-    """Returns the settings that take part; notes an engine that was named and isn't known or installed."""
-    named, settings = config.option.kis_search_engine, []
-    try:
-        settings = list_settings(named)
-        for setting in settings if named else ():
-            setting.require()
-    except KisBenchError as error:
-        if str(error) not in map(str, problems(config)):
-            problems(config).append(error)
-    return settings
 
 
 def report_fidelity(request: pytest.FixtureRequest) -> Iterator[Path]:
@@ -267,7 +227,7 @@ class IndexFidelity:
                 setting, condition.vectors, condition.equals, Path(place), condition.shape[1]
             )
             started = time.process_time()
-            row = start_row(setting, condition, outcome)
+            row = start_row(setting, condition, outcome, privacy=self.option.kis_privacy)
             if outcome.answers is not None:
                 table = tabulate_queries(condition.ranks, outcome.answers, condition.rescorer)
                 row |= summarise_queries(table, outcome.answers, condition.clusters)

@@ -134,8 +134,8 @@ def test_what_was_named_and_is_not_there_ends_the_session(project, tmp_path, ask
 def test_processes_side_by_side_are_refused(project, tmp_path):
     pytest.importorskip("xdist")
     done = measure(project, "-m", "fidelity", "-n", "2", *name_engines("make"))
-    assert done.returncode != 0
-    assert "leave -n out" in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "leave -n out" in done.stdout
 
 
 def test_rows_are_replaced_and_ids_are_hidden_under_privacy(project, tmp_path):
@@ -146,6 +146,20 @@ def test_rows_are_replaced_and_ids_are_hidden_under_privacy(project, tmp_path):
     assert len(read_rows(tmp_path)) == 1
     queries = pd.read_parquet(tmp_path / "fidelity" / "fidelity-queries.parquet")
     assert len(queries) == 10
+
+
+def test_sizes_that_cannot_be_drawn(project, tmp_path):
+    wrong = {"KIS_FIDELITY_ITEMS": "many"}
+    done = measure(project, "-m", "fidelity", *name_engines("make"), **wrong)
+    assert done.returncode == 2
+    assert "KIS_FIDELITY_ITEMS=many: a whole number from 0 on" in done.stdout
+
+
+def test_what_went_wrong_is_left_out_under_privacy(project, tmp_path):
+    asked = [*name_engines("make_raising"), f"--kis-report={tmp_path}", "--kis-privacy"]
+    assert measure(project, "-m", "fidelity", *asked).returncode == 1
+    (row,) = read_rows(tmp_path).to_dict("records")
+    assert (row["status"], pd.isna(row["said"])) == ("failed", True)
 
 
 def test_drawn_vectors(project, tmp_path):

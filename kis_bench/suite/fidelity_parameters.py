@@ -1,0 +1,85 @@
+"""Which settings of which search engines are tests of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from kis_bench.errors import KisBenchError
+from kis_bench.plugin.session import problems
+from kis_bench.search_engines.catalogue import Setting, list_settings
+from kis_bench.search_engines.probes import list_probed
+from kis_bench.suite.fidelity_cases import DrawnSizes
+
+FIDELITY_MARK = "fidelity"
+
+
+def generate_settings(metafunc: pytest.Metafunc) -> None:
+    """Makes a test of each setting, or of each engine, that takes part, and of vectors that are drawn if any are.
+
+    What is wrong is noted as a problem, which ends the session with exit code 2 before anything is measured.
+    """
+    config, asked = metafunc.config, FIDELITY_MARK in (metafunc.config.option.markexpr or "")
+    for name, offer in PARAMETERS.items():
+        if name in metafunc.fixturenames:
+            left_out = pytest.mark.skip(reason=NOTHING_ASKED[name])
+            cases = [
+                pytest.param(one, id=getattr(one, "label", str(one)))
+                for one in (offer(config) if asked else ())
+            ]
+            metafunc.parametrize(name, cases or [pytest.param(None, id="none", marks=left_out)])
+
+
+def offer_settings(config: pytest.Config) -> Sequence[Setting]:
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        why = "measures speed, and processes side by side slow each other"
+        note(config, KisBenchError(f"-m {FIDELITY_MARK} {why}: leave -n out"))
+        return []
+    return require_settings(config)
+
+
+def offer_engines(config: pytest.Config) -> Sequence[str]:
+    chosen = config.option.kis_search_engine
+    return [name for name in list_probed() if name in chosen or not chosen]
+
+
+def offer_sizes(config: pytest.Config) -> Sequence[DrawnSizes]:
+    try:
+        sizes = DrawnSizes.read()
+    except KisBenchError as error:
+        note(config, error)
+        return []
+    return [sizes] if sizes.items else []
+
+
+#: Parameters of tests -> what offers their values.
+PARAMETERS: Mapping[str, Callable[[pytest.Config], Sequence[Any]]] = {
+    "search_setting": offer_settings,
+    "engine_name": offer_engines,
+    "drawn_sizes": offer_sizes,
+}
+NOTHING_ASKED = {
+    "search_setting": "no search engine takes part",
+    "engine_name": "no facts are known of one's own engine",
+    "drawn_sizes": "for drawn vectors set KIS_FIDELITY_ITEMS=100000",
+}
+
+
+def note(config: pytest.Config, error: KisBenchError) -> None:
+    """Notes what is wrong, once."""
+    if str(error) not in map(str, problems(config)):
+        problems(config).append(error)
+
+
+def require_settings(config: pytest.Config) -> list[Setting]:
+    """Returns the settings that take part; notes an engine that was named and isn't known or installed."""
+    named, settings = config.option.kis_search_engine, []
+    try:
+        settings = list_settings(named)
+        for setting in settings if named else ():
+            setting.require()
+    except KisBenchError as error:
+        note(config, error)
+    return settings
