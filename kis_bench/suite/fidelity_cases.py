@@ -12,7 +12,7 @@ from kis_bench.records import Float32s
 from kis_bench.suite.ranking_cases import make_units
 
 #: Names in the environment, what they are by default, and at least.
-SIZES = (("ITEMS", 0, 0), ("QUERIES", 200, 1), ("DIM", 512, 1))
+DRAWN_NUMBERS = (("ITEMS", 0, 0), ("QUERIES", 200, 1), ("DIM", 512, 1))
 ITEMS_A_CLUSTER = 50
 SPREAD = 0.8  #: of an item around its cluster's middle, as a length
 DRAWN_NOISE = 4.0  #: of a query beside its target
@@ -33,7 +33,7 @@ class DrawnSizes(NamedTuple):
             KisBenchError: something else than a whole number, or too few.
         """
         sizes = []
-        for name, default, least in SIZES:
+        for name, default, least in DRAWN_NUMBERS:
             variable = f"KIS_FIDELITY_{name}"
             text = os.environ.get(variable, "").strip() or str(default)
             if not text.isdecimal() or int(text) < least:

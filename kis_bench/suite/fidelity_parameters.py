@@ -35,7 +35,7 @@ def generate_settings(metafunc: pytest.Metafunc) -> None:
 def offer_settings(config: pytest.Config) -> Sequence[Setting]:
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         why = "measures speed, and processes side by side slow each other"
-        note(config, KisBenchError(f"-m {FIDELITY_MARK} {why}: leave -n out"))
+        note_problem(config, KisBenchError(f"-m {FIDELITY_MARK} {why}: leave -n out"))
         return []
     return require_settings(config)
 
@@ -49,7 +49,7 @@ def offer_sizes(config: pytest.Config) -> Sequence[DrawnSizes]:
     try:
         sizes = DrawnSizes.read()
     except KisBenchError as error:
-        note(config, error)
+        note_problem(config, error)
         return []
     return [sizes] if sizes.items else []
 
@@ -67,7 +67,7 @@ NOTHING_ASKED = {
 }
 
 
-def note(config: pytest.Config, error: KisBenchError) -> None:
+def note_problem(config: pytest.Config, error: KisBenchError) -> None:
     """Notes what is wrong, once."""
     if str(error) not in map(str, problems(config)):
         problems(config).append(error)
@@ -81,5 +81,5 @@ def require_settings(config: pytest.Config) -> list[Setting]:
         for setting in settings if named else ():
             setting.require()
     except KisBenchError as error:
-        note(config, error)
+        note_problem(config, error)
     return settings
