@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +60,7 @@ class RayEngine:
 
     cluster: Cluster
     multiply: MakeEngine = OneThread  #: within a share
-    nodes: set[str] = field(default_factory=set)  #: that took part in the last work
+    nodes: Counter[str] = field(default_factory=Counter)  #: shares of the last work that each did
 
     @property
     def name(self) -> str:
@@ -111,7 +112,7 @@ class RayEngine:
                 (done, *_), _ = ray.wait([*waiting], num_returns=1)
                 node, versions, found = self.fetch(done)
                 require_versions(tell_node(node), versions, here)
-                self.nodes.add(node["NodeID"])
+                self.nodes[node["NodeID"]] += 1
                 yield waiting.pop(done), found
         finally:
             for unwanted in waiting:  # after an error, or where nobody wants the rest

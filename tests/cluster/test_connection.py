@@ -20,6 +20,11 @@ def test_both_nodes_are_joined_and_looked_at(cluster):
     assert join_cluster() == join_cluster("auto") == join_cluster(cluster.address) == joined
 
 
+def test_a_job_joins_the_cluster_that_runs_it(cluster, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    assert join_cluster().address == cluster.address
+
+
 def test_a_cluster_that_others_joined_is_not_left(cluster, ray):
     ray.init(cluster.address, configure_logging=False, log_to_driver=False)
     try:
