@@ -224,7 +224,8 @@ OPTIONS = (
         "engine",
         "what multiplies vectors for ranks: local is numpy, torch takes the device of the models, ray:HOST:PORT shares "
         "the items out to the nodes of a Ray cluster, ray:auto of the one that this machine is in, ray of one that is "
-        "started for the session, or that RAY_ADDRESS names; ranks are the same (default: local)",
+        "started for the session, or that RAY_ADDRESS names, which embed pictures, too; ranks are the same (default: "
+        "local)",
         "ENGINE",
         parse_engine,
         default=LOCAL_ENGINE,

@@ -7,9 +7,10 @@ import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kis_bench import datasets
-from kis_bench.choices import FULL, SCALED
+from kis_bench.choices import CLUSTER_ENGINES, FULL, LOCAL_ENGINE, SCALED
 from kis_bench.cli.arguments import (
     add_dataset,
     add_folders,
@@ -38,6 +39,15 @@ from kis_bench.exchange.caption_files import (
     list_caption_forms,
 )
 from kis_bench.records import count_things
+
+if TYPE_CHECKING:
+    from kis_bench.encoders.passes import MakePass
+
+ENGINE_HELP = (
+    "where pictures are encoded: local, or the nodes of a Ray cluster: ray:HOST:PORT, ray:auto for the one that this "
+    "machine is in, ray for one that RAY_ADDRESS names or that is started here; texts are encoded locally (default: "
+    "local)"
+)
 
 
 def add_dataset_commands(commands: Commands) -> None:
@@ -118,6 +128,7 @@ def add_dataset_commands(commands: Commands) -> None:
     add_session_option(embedding, "decode")
     add_session_option(embedding, "verify", type=parse_natural)
     add_old_name(embedding, "kis-verify", "verify", type=parse_natural)
+    add_session_option(embedding, "engine", help=ENGINE_HELP)
     add_session_option(embedding, "download")
     add_session_option(embedding, "max-pixels", default=None)
     add_session_option(embedding, "skip-unreadable")
@@ -245,6 +256,20 @@ def check_folder(arguments: argparse.Namespace) -> int:
     return int(failed)
 
 
+def choose_pass(engine: str) -> MakePass:
+    """Where pictures are encoded. Raises KisBenchError for what multiplies only, and where no cluster is."""
+    from kis_bench.encoders.passes import ImagePass, find_pass
+    from kis_bench.ranking.engines import find_engine
+
+    if engine == LOCAL_ENGINE:
+        return ImagePass
+    if engine.partition(":")[0] not in CLUSTER_ENGINES:
+        raise KisBenchError(
+            f"--engine {engine} is for ranks; pictures are embedded locally, or on ray"
+        )
+    return find_pass(find_engine(engine))
+
+
 def embed_dataset(arguments: argparse.Namespace) -> int:
     """Embeds a dataset's images and texts into the store; goes on where it was stopped."""
     from kis_bench.embed import embed_collection, embed_texts
@@ -263,14 +288,19 @@ def embed_dataset(arguments: argparse.Namespace) -> int:
         decode=arguments.decode,
     )
     store = Store(arguments.store or default_store())
+    make_pass = choose_pass(arguments.engine)
     if (receiver := find_receiver(checkpoint)) is not None:
         print(receiver.describe(), flush=True)
-    items = embed_collection(dataset.collection, encoder, store, batch_size=arguments.batch_size)
+    items = embed_collection(
+        dataset.collection, encoder, store, batch_size=arguments.batch_size, make_pass=make_pass
+    )
     verify = sample_size(encoder, arguments.verify, judged=False)
     checked = [verify_collection(dataset.collection, items, encoder, verify)]
     print(
         f"{dataset.name}: {len(items.ids)} images, {list(items.vectors.shape)} float32, key {items.key}"
     )
+    for line in getattr(make_pass, "describe_shares", list)():
+        print(f"embedded on {line}")
     if arguments.decode == SCALED and items.made.get("decode", FULL) == FULL:
         print(f"{encoder.name}: JPEGs were decoded in full, for {UNTOLD_SIDE}")
     if encoder.image_only and dataset.label_sets:

@@ -73,7 +73,9 @@ class ClusterPasses:
         return ClusterPass(self, collection, encoder, batch_size, decoders)
 
     def describe_shares(self) -> list[str]:
-        """How many pictures each node encoded, in lines."""
+        """How many pictures each node encoded, in lines; none where all were stored."""
+        if not self.pictures:
+            return []
         known = {node["NodeID"]: tell_node(node) for node in import_ray().nodes()}
         return [
             f"{known.get(node, 'node')} {node[:8]}: {count_things(n, 'picture')}"

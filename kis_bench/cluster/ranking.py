@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from kis_bench.cluster.connection import (
@@ -19,6 +20,7 @@ from kis_bench.cluster.connection import (
     require_versions,
     tell_node,
 )
+from kis_bench.cluster.embedding import ClusterPasses
 from kis_bench.errors import BadVector, KisBenchError
 from kis_bench.ranking.engines import Engine, MakeEngine, NumpyEngine
 from kis_bench.ranking.shares import BlockRange, MakeShares, SharedWork
@@ -71,6 +73,11 @@ class RayEngine:
         many = len(self.nodes)
         version = import_ray().__version__
         return f"{many} node{'' if many == 1 else 's'} of a cluster of Ray {version}"
+
+    @cached_property
+    def make_pass(self) -> ClusterPasses:
+        """What embeds pictures on the same nodes; see `kis_bench.encoders.passes.find_pass`."""
+        return ClusterPasses(self.cluster.address)
 
     @property
     def spelling(self) -> str:

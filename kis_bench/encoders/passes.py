@@ -253,6 +253,12 @@ class TextPass(Pass[tuple[Vectors, np.bool_ | None]]):
         return np.stack(vectors), None if None in cut else np.array(cut, dtype=bool)
 
 
+def find_pass(engine: object) -> MakePass:
+    """What takes pictures through models: machines of an engine of ranks that has some, else this process."""
+    found: MakePass = getattr(engine, "make_pass", ImagePass)
+    return found
+
+
 def load_encoder(encoder: Encoder) -> Encoder:
     """The encoder, ready to encode."""
     if not isinstance(encoder, LazyEncoder):

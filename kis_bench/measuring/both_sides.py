@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kis_bench import embed
+from kis_bench.encoders.passes import ImagePass, MakePass
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import NotReady
 from kis_bench.measuring.arguments import check_arguments, check_one_space, check_targets
@@ -32,10 +33,12 @@ def embed_both_sides(
     queries: Sequence[Query] | None,
     batch_size: int | None,
     privacy: bool,
+    make_pass: MakePass = ImagePass,
 ) -> BothSides:
     """Takes vectors from the store, which then has those that it lacked.
 
-    Arguments and errors are those of `kis_bench.measuring.measure_known_items`.
+    Texts are encoded here, pictures by ``make_pass``. The other arguments and all errors are those of
+    `kis_bench.measuring.measure_known_items`.
     """
     check_arguments(encoder, dataset, store, privacy=privacy)
     chosen = tuple(dataset.queries(label_set) if queries is None else queries)
@@ -49,7 +52,9 @@ def embed_both_sides(
         "embed images",
         *about,
         len(collection),
-        lambda: embed.embed_collection(collection, encoder, store, batch_size=batch_size),
+        lambda: embed.embed_collection(
+            collection, encoder, store, batch_size=batch_size, make_pass=make_pass
+        ),
     )
     steps.check_images(encoder, dataset, items)
     name = f"{dataset.name}-{label_set}"

@@ -12,11 +12,13 @@ import pandas as pd
 
 from kis_bench import embed, triplets
 from kis_bench.choices import VECTOR_RULES
+from kis_bench.encoders.passes import find_pass
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.errors import KisBenchError, NotReady
-from kis_bench.measuring.arguments import check_arguments
+from kis_bench.measuring.arguments import check_arguments, require_engine
 from kis_bench.measuring.provenance import describe_judged, describe_model
 from kis_bench.measuring.steps import Steps
+from kis_bench.ranking.engines import MakeEngine, NumpyEngine
 from kis_bench.records import Dataset, Float64s, count_things, describe_name, describe_record
 from kis_bench.results.columns import RANKS, STUDY_SOURCE
 from kis_bench.results.display import show_measured
@@ -86,6 +88,7 @@ def measure_image_similarity(
     *,
     vector_rule: str = "mean",
     batch_size: int | None = None,
+    engine: str | MakeEngine = NumpyEngine.name,
     privacy: bool = False,
     steps: Steps | None = None,
 ) -> SimilarImages:
@@ -100,6 +103,7 @@ def measure_image_similarity(
         store: a `kis_bench.store.Store`.
         vector_rule: of images with several vectors ``"mean"`` compares the mean vectors, ``"max"`` the best pair.
         batch_size: images encoded at once; None: what suits the encoder.
+        engine: as of `measure_known_items`: one with machines of its own embeds there.
         privacy: leaves out what may name people or folders.
         steps: what happens around the steps; None: they are timed.
 
@@ -121,14 +125,16 @@ def measure_image_similarity(
     check_judged(dataset)
     if vector_rule not in VECTOR_RULES:
         raise KisBenchError(f"vector_rule {vector_rule!r}: choose {' or '.join(VECTOR_RULES)}")
-    steps = steps or Steps()
+    make_pass, steps = find_pass(require_engine(engine)), steps or Steps()
     items = steps.embed(
         "embed images",
         encoder,
         dataset,
         "",
         len(dataset.collection),
-        lambda: embed.embed_collection(dataset.collection, encoder, store, batch_size=batch_size),
+        lambda: embed.embed_collection(
+            dataset.collection, encoder, store, batch_size=batch_size, make_pass=make_pass
+        ),
     )
     steps.check_images(encoder, dataset, items)
     with steps.time("compare", len(dataset.triplets), encoder, dataset, ""):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from kis_bench.encoders.passes import find_pass
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.files.progress import track
 from kis_bench.measuring.arguments import require_engine
@@ -91,7 +92,7 @@ def measure_image_to_text(
         store: a `kis_bench.store.Store`.
         queries: some queries of the dataset instead of all of the label set; only their texts are searched.
         batch_size: images encoded at once; None: what suits the encoder.
-        engine: what multiplies for ranks; ranks are the same.
+        engine: what multiplies for ranks, and where pictures are embedded; ranks are the same.
         privacy: leaves what may name people or folders out of the provenance.
         steps: what happens around the steps; None: they are timed.
     """
@@ -105,6 +106,7 @@ def measure_image_to_text(
         queries=queries,
         batch_size=batch_size,
         privacy=privacy,
+        make_pass=find_pass(make_engine),
     )
     owners = find_target_positions(dataset.collection, sides.queries)
     n = len({item for some in owners for item in some})

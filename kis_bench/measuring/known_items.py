@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from kis_bench.choices import SEGMENT_S
+from kis_bench.encoders.passes import find_pass
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.files.progress import track
 from kis_bench.measuring.arguments import require_engine
@@ -125,7 +126,8 @@ def measure_known_items(
         top_k: how many of the best items to name for each query.
         fused_depth: how many of the best items to keep for fused lists; 0: none.
         batch_size: images encoded at once; None: what suits the encoder.
-        engine: what multiplies for ranks, as `kis_bench.ranking.target_ranks` takes it; ranks are the same.
+        engine: what multiplies for ranks, as `kis_bench.ranking.target_ranks` takes it; ranks are the same. One with
+            machines of its own embeds pictures there, too.
         privacy: leaves texts, annotators and names of groups out of the columns.
         steps: what happens around the steps; None: they are timed.
 
@@ -152,6 +154,7 @@ def measure_known_items(
         queries=queries,
         batch_size=batch_size,
         privacy=privacy,
+        make_pass=find_pass(make_engine),
     )
     collection, n, about = dataset.collection, len(chosen), (encoder, dataset, label_set)
     own = encoder.name if alike.method == "cosine" else ""  # else they are the same for all models

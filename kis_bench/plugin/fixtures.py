@@ -359,6 +359,7 @@ class ImageSimilarity(Measurement):
             self.store,
             vector_rule=self.option.kis_image_similarity,
             batch_size=self.option.kis_batch_size,
+            engine=choose_engine(self.config),
             privacy=self.option.kis_privacy,
             steps=steps,
         )
