@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kis_bench.errors import KisBenchError
+from kis_bench.errors import KisBenchError, spell_option
+from kis_bench.plugin.options import list_given
 from kis_bench.plugin.session import problems
 from kis_bench.search_engines.catalogue import Setting, list_settings
 from kis_bench.search_engines.probes import list_probed
@@ -22,6 +23,12 @@ def generate_settings(metafunc: pytest.Metafunc) -> None:
     What is wrong is noted as a problem, which ends the session with exit code 2 before anything is measured.
     """
     config, asked = metafunc.config, FIDELITY_MARK in (metafunc.config.option.markexpr or "")
+    if not asked and "search-engine" in list_given(config):
+        option = spell_option("search-engine")
+        note_problem(
+            config,
+            KisBenchError(f"{option} is for -m {FIDELITY_MARK}, without which no engine is asked"),
+        )
     for name, offer in PARAMETERS.items():
         if name in metafunc.fixturenames:
             left_out = pytest.mark.skip(reason=NOTHING_ASKED[name])

@@ -148,6 +148,12 @@ def test_rows_are_replaced_and_ids_are_hidden_under_privacy(project, tmp_path):
     assert len(queries) == 10
 
 
+def test_engines_that_nobody_asks(project):
+    done = measure(project, *name_engines("make"))
+    assert done.returncode == 2
+    assert "--kis-search-engine is for -m fidelity" in done.stdout
+
+
 def test_sizes_that_cannot_be_drawn(project, tmp_path):
     wrong = {"KIS_FIDELITY_ITEMS": "many"}
     done = measure(project, "-m", "fidelity", *name_engines("make"), **wrong)
