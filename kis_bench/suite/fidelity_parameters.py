@@ -29,14 +29,13 @@ def generate_settings(metafunc: pytest.Metafunc) -> None:
             config,
             KisBenchError(f"{option} is for -m {FIDELITY_MARK}, without which no engine is asked"),
         )
-    for name, offer in PARAMETERS.items():
-        if name in metafunc.fixturenames:
-            left_out = pytest.mark.skip(reason=NOTHING_ASKED[name])
-            cases = [
-                pytest.param(one, id=getattr(one, "label", str(one)))
-                for one in (offer(config) if asked else ())
-            ]
-            metafunc.parametrize(name, cases or [pytest.param(None, id="none", marks=left_out)])
+    names = [name for name in PARAMETERS if name in metafunc.fixturenames]
+    offers = {name: PARAMETERS[name](config) if asked else () for name in names}
+    lacking = [NOTHING_ASKED[name] for name, values in offers.items() if not values]
+    left_out = pytest.param(None, id="none", marks=pytest.mark.skip(reason="; ".join(lacking)))
+    for name, values in offers.items():
+        cases = [pytest.param(one, id=getattr(one, "label", str(one))) for one in values]
+        metafunc.parametrize(name, [left_out] if lacking else cases)
 
 
 def offer_settings(config: pytest.Config) -> Sequence[Setting]:
@@ -63,9 +62,9 @@ def offer_sizes(config: pytest.Config) -> Sequence[DrawnSizes]:
 
 #: Parameters of tests -> what offers their values.
 PARAMETERS: Mapping[str, Callable[[pytest.Config], Sequence[Any]]] = {
-    "search_setting": offer_settings,
-    "engine_name": offer_engines,
     "drawn_sizes": offer_sizes,
+    "engine_name": offer_engines,
+    "search_setting": offer_settings,
 }
 NOTHING_ASKED = {
     "search_setting": "no search engine takes part",
