@@ -66,10 +66,12 @@ def join_cluster(address: str = "") -> Cluster:
             ray.init(**where, **own, configure_logging=False, log_to_driver=False)
     except Exception as error:  # of many kinds, as what goes wrong is
         said = " ".join(str(error).split()) or type(error).__name__
-        here = f"; where this machine is no node of it yet: ray start --address={address}"
-        raise KisBenchError(
-            f"Ray can't {'join ' + address if address else 'start'}: {said}{here if address else ''}"
-        ) from error
+        if address:
+            raise KisBenchError(
+                f"Ray {ray.__version__} can't join the cluster at {address}: {said}; this machine has to be one of its "
+                f"nodes (ray start --address={address}), and all of them have the same Ray and Python"
+            ) from error
+        raise KisBenchError(f"Ray {ray.__version__} can't start a cluster here: {said}") from error
     atexit.register(disconnect)
     return name_joined(ray, "", joined=True)
 

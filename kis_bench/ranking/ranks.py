@@ -58,13 +58,14 @@ def target_ranks(
         top_scores: whether their scores are wanted, too.
         block_queries: queries in a block of scores. It changes speed and memory, never a result.
         block_items: items in a block of scores, likewise.
-        engine: ``"numpy"``, ``"torch"`` (on a GPU where there is one), or what makes an engine, such as
-            `kis_bench.ranking.engines.find_engine` for a device; ranks are the same.
-        advance: is told the number of scores in each block that is done; there are q x n.
+        engine: ``"numpy"``, ``"torch"`` (on a GPU where there is one), ``"ray"`` or ``"ray:ADDRESS"`` (on nodes of a
+            cluster), or what makes an engine, such as `kis_bench.ranking.engines.find_engine` for a device; ranks are
+            the same.
+        advance: is told the number of scores in each block, or share of a cluster, that is done; there are q x n.
 
     Raises:
         ValueError: shapes, targets or groups that don't fit, an unknown engine.
-        KisBenchError: the library of an engine isn't installed.
+        KisBenchError: the library of an engine isn't installed, or a cluster doesn't do its work.
         BadVector: NaN or infinity, or vectors so long that a float32 score could overflow.
     """
     make_engine = find_engine(engine) if isinstance(engine, str) else engine

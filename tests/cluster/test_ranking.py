@@ -1,5 +1,6 @@
 """Ranks on a real cluster of two nodes are those of one process, whatever happens to a node."""
 
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 from kis_bench.cluster import ranking
 from kis_bench.cluster.connection import join_cluster
 from kis_bench.cluster.ranking import OneThread, RayEngine
+from kis_bench.encoders.vectors.unit_rows import UnitRows
 from kis_bench.errors import BadVector, KisBenchError
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.engines import find_engine
@@ -112,6 +114,19 @@ def test_vectors_of_a_store_are_read_on_the_nodes(cluster, stored, ray):
     require_equal(found, wanted)
 
 
+def test_rows_of_files_go_to_the_nodes(cluster, tmp_path):
+    _, items, _, _ = draw("near ties", n=600)
+    np.save(tmp_path / "items.npy", items)
+    lengths = np.linalg.norm(items, axis=2).astype(np.float32)
+    mapped = np.load(tmp_path / "items.npy", mmap_mode="r")
+    rows = UnitRows([mapped[:200], mapped[200:]], lengths, np.arange(600)[::-1])
+    queries, targets = np.asarray(rows)[:20, 0], [[i] for i in range(20)]
+    for source in (rows, mapped):
+        options = {"top_k": 9, "block_items": 50}
+        found = target_ranks(queries, source, targets, engine=f"ray:{cluster.address}", **options)
+        require_equal(found, target_ranks(queries, source, targets, **options))
+
+
 def test_a_node_that_does_not_see_the_store_is_named(cluster, stored, tmp_path):
     mapped, vectors = stored
     (tmp_path / "store").rename(tmp_path / "elsewhere")  # what is mapped here stays readable
@@ -125,6 +140,22 @@ def test_what_is_wrong_with_an_item_is_told_as_here(cluster):
     items[4321, 0, 2] = np.nan
     with pytest.raises(BadVector, match="item 4321"):
         target_ranks(queries, items, targets, engine=f"ray:{cluster.address}")
+
+
+class Killing(OneThread):
+    """Ends the process that is to multiply, each time, as what takes too much memory would."""
+
+    def multiply(self, rows, pieces):
+        os._exit(1)
+
+
+def test_a_share_that_nobody_can_do_ends_all(cluster, ray, monkeypatch):
+    monkeypatch.setattr(ranking, "RETRIES", 1)
+    queries, items, targets, _ = draw("ties", n=300)
+    engine = RayEngine(join_cluster(cluster.address), Killing)
+    said = f"the cluster at {cluster.address} did not do a share of the ranking, also when .* again"
+    with known_here_only(ray), pytest.raises(KisBenchError, match=said):
+        target_ranks(queries, items, targets, engine=engine)
 
 
 class Slow(OneThread):
