@@ -29,7 +29,7 @@ FIDELITY_HEAD = (
     "bytes an item",
     "build, CPU s",
 )
-CONDITION = ["model", "dataset", "label_set", "items", "queries", "dim"]
+CONDITION = ["model", "dataset", "label_set", "items", "dim"]
 
 
 def write_fidelity(rows: pd.DataFrame, folder: Path) -> Path:
@@ -40,10 +40,8 @@ def write_fidelity(rows: pd.DataFrame, folder: Path) -> Path:
         folder: where they go.
     """
     parts = ["# What search engines do to the ranks of known items"]
-    for (model, dataset, label_set, items, queries, dim), own in rows.groupby(
-        CONDITION, sort=False
-    ):
-        sizes = f"{count(items)} items of {dim} numbers, {count(queries)} queries"
+    for (model, dataset, label_set, items, dim), own in rows.groupby(CONDITION, sort=False):
+        sizes = f"{count(items)} items of {dim} numbers, {describe_queries(own)}"
         parts += [f"## {escape(model)}, {escape(dataset)}, {escape(label_set)}", f"{sizes}."]
         measured = own[own["status"] == "measured"]
         if len(measured):
@@ -77,6 +75,17 @@ def write_settings(rows: pd.DataFrame) -> str:
         map(write_setting, ordered.to_dict("records")),
         right=range(2, len(FIDELITY_HEAD)),
     )
+
+
+def describe_queries(rows: pd.DataFrame) -> str:
+    """How many queries the settings of one model and label set were asked, and which were asked fewer."""
+    most = rows["queries"].max()
+    few = rows[rows["queries"] < most]
+    said = f"{count(most)} queries"
+    for queries, own in few.groupby("queries"):
+        names = ", ".join(dict.fromkeys(own["engine"]))
+        said += f"; of these {count(queries)}, evenly spread, for {names}"
+    return said
 
 
 def write_setting(row: Mapping[Any, Any]) -> list[str]:

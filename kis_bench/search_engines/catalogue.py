@@ -36,6 +36,7 @@ class Setting:
     engine: str  # as it was asked for: a name of `SEARCH_MODULES`, or module:function
     name: str  # of the setting
     packages: tuple[str, ...]
+    most_pairs: int | None = None  # of a query and an item, that it is asked for; None: all
 
     @property
     def label(self) -> str:
@@ -73,7 +74,7 @@ def list_settings(names: Sequence[str]) -> list[Setting]:
     """
     nowhere = Path(os.devnull)  # nothing is built here
     return [
-        Setting(name, engine.name, tuple(engine.packages))
+        Setting(name, engine.name, tuple(engine.packages), getattr(engine, "most_pairs", None))
         for name in dict.fromkeys(names or SEARCH_MODULES)
         for engine in make_engines(name, nowhere)
     ]

@@ -14,7 +14,8 @@ class SearchEngine(Protocol):
     """One setting of one engine, in the process of its own in which it is measured.
 
     It is made with a folder of its own, which is empty; making it imports no library, building it does. Scores are
-    inner products, which of unit vectors are cosine similarities.
+    inner products, which of unit vectors are cosine similarities. A slow one may have ``most_pairs``, a number: it is
+    asked for so many of the queries, evenly spread, that make at most so many pairs with the items.
     """
 
     @property

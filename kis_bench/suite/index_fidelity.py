@@ -82,6 +82,7 @@ class SearchedVectors:
         items: Any,
         targets: Sequence[Sequence[int]],
         engine: Any = "numpy",
+        most_pairs: int | None = None,
     ) -> SearchedVectors:
         """Ranks exactly, once for all engines, and writes the vectors where they can read them.
 
@@ -93,7 +94,14 @@ class SearchedVectors:
             items: ``[n, v, d]``, as the store has them.
             targets: positions of each query's targets.
             engine: as `target_ranks` takes it.
+            most_pairs: of a query and a vector, for which fewer queries are taken.
         """
+        few = spread_evenly(len(queries), most_pairs, len(items) * items.shape[1])
+        queries, query_ids, targets = (
+            queries[few],
+            [query_ids[i] for i in few],
+            [targets[i] for i in few],
+        )
         ranks = target_ranks(queries, items, targets, engine=engine)
         folder = tempfile.TemporaryDirectory(prefix="kis-fidelity-")
         planted = PlantedTies.make(items.shape[-1])
@@ -153,23 +161,27 @@ class IndexFidelity:
     ) -> dict[str, Any]:
         """Returns the row of one setting, over the vectors of a model and the queries of a label set."""
         self.require(setting)
-        key = model.name, model.key, dataset.fingerprint, query_set.label_set
-        return self.measure(setting, key, partial(self.prepare, key, model, dataset, query_set))
+        key = model.name, model.key, dataset.fingerprint, query_set.label_set, setting.most_pairs
+        prepare = partial(self.prepare, key, model, dataset, query_set, setting.most_pairs)
+        return self.measure(setting, key, prepare)
 
     def measure_drawn(
         self, setting: Setting, draw: Callable[[], tuple[Float32s, Float32s, Sequence[int]]]
     ) -> dict[str, Any]:
         """Returns the row of one setting, over vectors that are drawn: queries, items and the target of each query."""
         self.require(setting)
+        key = "drawn", setting.most_pairs
 
         def prepare() -> SearchedVectors:
             queries, items, targets = draw()
             names = "drawn", f"clustered-{len(items)}x{items.shape[1]}", "near"
             wanted = [[target] for target in targets]
             ids = [str(i) for i in range(len(queries))]
-            return SearchedVectors.prepare("drawn", names, ids, queries, items[:, None], wanted)
+            return SearchedVectors.prepare(
+                key, names, ids, queries, items[:, None], wanted, most_pairs=setting.most_pairs
+            )
 
-        return self.measure(setting, "drawn", prepare)
+        return self.measure(setting, key, prepare)
 
     def find_facts(self, engine: str) -> dict[str, str]:
         """Returns what an engine does by itself, each fact with its value, and keeps them."""
@@ -189,7 +201,12 @@ class IndexFidelity:
             pytest.skip(str(error))
 
     def prepare(
-        self, key: object, model: LazyEncoder, dataset: Dataset, query_set: QuerySet
+        self,
+        key: object,
+        model: LazyEncoder,
+        dataset: Dataset,
+        query_set: QuerySet,
+        most_pairs: int | None,
     ) -> SearchedVectors:
         label_set = str(query_set.label_set)
         chosen, items, texts = embed_both_sides(
@@ -211,6 +228,7 @@ class IndexFidelity:
             items.vectors,
             find_target_positions(dataset.collection, chosen),
             choose_engine(self.config),
+            most_pairs,
         )
 
     def measure(
@@ -242,3 +260,16 @@ class IndexFidelity:
                 pytest.skip(outcome.said)
             self.request.session.stash[NAMED_AND_REFUSED] = True
         pytest.fail(f"{outcome.status}: {outcome.said}", pytrace=False)
+
+
+def spread_evenly(q: int, most_pairs: int | None, n: int) -> list[int]:
+    """Returns the positions of so many of q queries, from the first to the last, that make few pairs with n vectors.
+
+    One at least, if there is any; all where there is no limit.
+
+    >>> spread_evenly(9, 500, 100), spread_evenly(3, None, 100), spread_evenly(9, 10, 100)
+    ([0, 2, 4, 6, 8], [0, 1, 2], [0])
+    """
+    most = q if most_pairs is None else min(q, max(1, most_pairs // n))
+    few: list[int] = np.linspace(0, q - 1, most).round().astype(int).tolist()
+    return few

@@ -133,3 +133,10 @@ def make_slow(folder):
     engine.name = "mine: slow"
     engine.build = lambda items: time.sleep(3600)
     return engine
+
+
+def make_few(folder):
+    """Is asked for as many queries as make 36 pairs with the items."""
+    engine = Flat(folder)
+    engine.name, engine.most_pairs = "mine: few", 36
+    return engine

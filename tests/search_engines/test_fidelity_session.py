@@ -90,6 +90,21 @@ def test_compressions_and_an_own_engine(project, tmp_path):
     assert "index fidelity: file://" in done.stdout
 
 
+def test_slow_engines_are_asked_fewer_queries(project, tmp_path):
+    report = f"--kis-report={tmp_path}"
+    done = measure(project, "-m", "fidelity", *name_engines("make_few", "make"), report)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = read_rows(tmp_path)
+    assert rows["queries"].to_dict() == {"few": 4, "flat": 10}
+    assert rows.loc["few", "found"] == 1
+    asked = pd.read_parquet(tmp_path / "fidelity" / "fidelity-queries.parquet")
+    asked = asked[asked["setting"] == "few"]
+    assert asked["query_id"].tolist() == ["red", "yellow", "pink", "again"]
+    assert (asked["rank"] == asked["rank"].round(1)).all()
+    page = (tmp_path / "fidelity" / "fidelity.md").read_text(encoding="utf-8")
+    assert "9 items of 13 numbers, 10 queries; of these 4, evenly spread, for mine." in page
+
+
 def test_bad_engines_cost_their_rows_alone(project, tmp_path):
     report = f"--kis-report={tmp_path}"
     asked = name_engines("make_crashing", "make_lying", "make_raising", "make")

@@ -9,7 +9,7 @@ from typing import Any
 
 from kis_bench.records import Float32s, Int64s
 from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
-from kis_bench.search_engines.engines.short_rows import make_column, pad_rows
+from kis_bench.search_engines.engines.short_rows import SLOW_PAIRS, make_column, pad_rows
 from kis_bench.search_engines.protocol import EngineRefused
 
 #: Of the connection: no extension is looked for, and none comes from the net.
@@ -27,6 +27,7 @@ class ArrayColumn:
     ef: int | None = None
     packages: tuple[str, ...] = ("duckdb", "duckdb-extension-vss")
     largest_k: int | None = None
+    most_pairs: int | None = SLOW_PAIRS
     database: Any = field(default=None, repr=False)
     statement: str = field(default="", repr=False)
 

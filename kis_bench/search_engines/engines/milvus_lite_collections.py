@@ -9,7 +9,7 @@ from typing import Any
 
 from kis_bench.records import Float32s, Int64s
 from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
-from kis_bench.search_engines.engines.short_rows import pad_rows, search_in_parts
+from kis_bench.search_engines.engines.short_rows import SLOW_PAIRS, pad_rows, search_in_parts
 from kis_bench.search_engines.protocol import EngineRefused
 
 INSERTED_AT_ONCE = 2000
@@ -26,6 +26,7 @@ class LiteCollection:
     search_with: Mapping[str, int] = field(default_factory=dict)
     packages: tuple[str, ...] = ("milvus-lite", "pymilvus", "faiss-cpu")
     largest_k: int | None = None
+    most_pairs: int | None = SLOW_PAIRS
     client: Any = field(default=None, repr=False)
 
     @property

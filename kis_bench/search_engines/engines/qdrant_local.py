@@ -9,7 +9,7 @@ from typing import Any
 
 from kis_bench.records import Float32s, Int64s
 from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
-from kis_bench.search_engines.engines.short_rows import pad_rows, search_in_parts
+from kis_bench.search_engines.engines.short_rows import SLOW_PAIRS, pad_rows, search_in_parts
 
 POINTS_AT_ONCE = 2000
 
@@ -22,6 +22,7 @@ class LocalPoints:
     folder: Path
     packages: tuple[str, ...] = ("qdrant-client",)
     largest_k: int | None = None
+    most_pairs: int | None = SLOW_PAIRS
     client: Any = field(default=None, repr=False)
 
     def build(self, items: Float32s) -> None:

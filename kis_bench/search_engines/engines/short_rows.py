@@ -12,6 +12,8 @@ from kis_bench.search_engines.protocol import NO_ITEM, EngineRefused, SearchEngi
 
 #: What one request answers to all its queries, so that it needs little memory beside the index.
 RESULTS_AT_ONCE = 100_000
+#: Of a query and an item, that engines are asked for which take tenths of a second for each among 100,000 items.
+SLOW_PAIRS = 10_000_000
 
 
 def pad_rows(rows: Iterable[Sequence[int] | Int64s], k: int) -> Int64s:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kis_bench.records import Float32s, Int64s
 from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
-from kis_bench.search_engines.engines.short_rows import pad_rows, refuse_results
+from kis_bench.search_engines.engines.short_rows import SLOW_PAIRS, pad_rows, refuse_results
 from kis_bench.search_engines.protocol import EngineRefused
 
 SQLITE_PACKAGES = ("sqlite-vec", "apsw")
@@ -32,6 +32,7 @@ class SqliteTable:
     table: str = VIRTUAL
     query: str = SEARCH
     largest_k: int | None = MOST_RESULTS
+    most_pairs: int | None = SLOW_PAIRS
     packages: tuple[str, ...] = SQLITE_PACKAGES
     database: Any = field(default=None, repr=False)
 
