@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from pages import write_page, write_table
 
-from kis_bench.report.search_engines import CONDITION, describe_queries, plan_pareto, write_settings
+from kis_bench.report.search_engines import CONDITION, count_queries, plan_pareto, write_settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, FILE, FACTS_FILE = DOCS / "engines.md", DOCS / "engines.csv", DOCS / "engines-facts.csv"
@@ -24,7 +24,7 @@ def list_conditions(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame
     """Yields the heading, the plot's file and the rows of each model and label set."""
     for names, own in rows.groupby(CONDITION, sort=False):
         model, dataset, label_set, items, dim = names
-        sizes = f"{items:,} items of {dim} numbers, {describe_queries(own)}"
+        sizes = f"{items:,} items of {dim} numbers, {count_queries(own)}"
         heading = f"{model}, {dataset}, {label_set}: {sizes}"
         yield heading, f"engines-{model}.svg", own[own["status"] == "measured"]
 

@@ -41,7 +41,7 @@ def write_fidelity(rows: pd.DataFrame, folder: Path) -> Path:
     """
     parts = ["# What search engines do to the ranks of known items"]
     for (model, dataset, label_set, items, dim), own in rows.groupby(CONDITION, sort=False):
-        sizes = f"{count(items)} items of {dim} numbers, {describe_queries(own)}"
+        sizes = f"{count(items)} items of {dim} numbers, {count_queries(own)}"
         parts += [f"## {escape(model)}, {escape(dataset)}, {escape(label_set)}", f"{sizes}."]
         measured = own[own["status"] == "measured"]
         if len(measured):
@@ -77,7 +77,7 @@ def write_settings(rows: pd.DataFrame) -> str:
     )
 
 
-def describe_queries(rows: pd.DataFrame) -> str:
+def count_queries(rows: pd.DataFrame) -> str:
     """How many queries the settings of one model and label set were asked, and which were asked fewer."""
     most = rows["queries"].max()
     few = rows[rows["queries"] < most]

@@ -96,7 +96,7 @@ class SearchedVectors:
             engine: as `target_ranks` takes it.
             most_pairs: of a query and a vector, for which fewer queries are taken.
         """
-        few = spread_evenly(len(queries), most_pairs, len(items) * items.shape[1])
+        few = take_evenly(len(queries), most_pairs, len(items) * items.shape[1])
         queries, query_ids, targets = (
             queries[few],
             [query_ids[i] for i in few],
@@ -262,12 +262,12 @@ class IndexFidelity:
         pytest.fail(f"{outcome.status}: {outcome.said}", pytrace=False)
 
 
-def spread_evenly(q: int, most_pairs: int | None, n: int) -> list[int]:
+def take_evenly(q: int, most_pairs: int | None, n: int) -> list[int]:
     """Returns the positions of so many of q queries, from the first to the last, that make few pairs with n vectors.
 
     One at least, if there is any; all where there is no limit.
 
-    >>> spread_evenly(9, 500, 100), spread_evenly(3, None, 100), spread_evenly(9, 10, 100)
+    >>> take_evenly(9, 500, 100), take_evenly(3, None, 100), take_evenly(9, 10, 100)
     ([0, 2, 4, 6, 8], [0, 1, 2], [0])
     """
     most = q if most_pairs is None else min(q, max(1, most_pairs // n))
