@@ -10,10 +10,19 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
 from pages import write_page, write_table
 
-from kis_bench.report.search_engines import CONDITION, count_queries, plan_pareto, write_settings
+from kis_bench.report.plots.pareto import draw_pareto
+from kis_bench.report.plots.plot import write_figure
+from kis_bench.report.search_engines import (
+    CONDITION,
+    PLOTTED_CUTOFF,
+    count_queries,
+    plan_pareto,
+    write_settings,
+)
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, FILE, FACTS_FILE = DOCS / "engines.md", DOCS / "engines.csv", DOCS / "engines-facts.csv"
@@ -75,7 +84,11 @@ def draw_plots(rows: pd.DataFrame, folder: Path) -> list[Path]:
     """Draws the plots, always the same for the same measurements; returns their files."""
     files = []
     for _, name, own in list_conditions(rows):
-        (content,) = plan_pareto(own).render(("svg",)).values()
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update({"svg.hashsalt": MARK, "svg.fonttype": "none"})
+            figure = draw_pareto(own.reset_index(drop=True), PLOTTED_CUTOFF)
+            (content,) = write_figure(figure, ("svg",)).values()
         files.append(folder / name)
         files[-1].write_bytes(content)
     return files

@@ -69,7 +69,8 @@ def plan_pareto(rows: pd.DataFrame) -> Plot:
 
 def write_settings(rows: pd.DataFrame) -> str:
     """A table of the settings of one model and label set, those that lose least first."""
-    ordered = rows.sort_values([f"lost@{k}" for k in (PLOTTED_CUTOFF, 1)], kind="stable")
+    losses = rows[[f"lost@{k}" for k in (PLOTTED_CUTOFF, 1, 100)]].clip(lower=0)
+    ordered = rows.loc[losses.sort_values([*losses], kind="stable").index]
     return table(
         FIDELITY_HEAD,
         map(write_setting, ordered.to_dict("records")),
