@@ -11,10 +11,11 @@ import numpy as np
 
 from kis_bench.datasets.parts import DatasetPart
 from kis_bench.encoders import LazyEncoder
-from kis_bench.encoders.passes import ImagePass, MakePass, Pass, TextPass, load_encoder
+from kis_bench.encoders.passes import ImagePass, MakePass, Pass, load_encoder
 from kis_bench.encoders.prompts import strip_prompts
 from kis_bench.encoders.protocol import Encoder, SavedEncoder
 from kis_bench.encoders.receivers import find_receiver
+from kis_bench.encoders.text_passes import TextPass
 from kis_bench.errors import KisBenchError
 from kis_bench.records import Collection, Embeddings, Query, Vectors, digest
 from kis_bench.store import Entry, Store
