@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from kis_bench.statistics.paired_intervals import hit_intervals
 
 #: Cut-offs of recall -> results that the engine is asked for.
 CUTOFFS: Mapping[int, int] = {1: 1, 5: 10, 10: 10, 100: 100}
-TIMED_RESULTS = 100  #: results of the search that is timed
+TIMED_RESULTS = 10  #: results of the search that is timed, whose recall is drawn against its speed
 DEEPEST = 1000  #: results of the deepest search, in which targets are looked for
 ASKED_ALONE = 50  #: queries that are asked again, together and one by one
 DEPTHS = (*dict.fromkeys(CUTOFFS.values()), DEEPEST)
+REBUILT = f"rebuilt@{TIMED_RESULTS}_"  #: columns of further builds begin so
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Answers:
     by_depth: Mapping[int, Int64s]
     again: Int64s  # some of the queries once more, in one call, of `TIMED_RESULTS` results
     alone: Int64s  # likewise, each in a call of its own
+    #: As many results of the same queries after each further build, of an engine that builds by chance.
+    rebuilt: Sequence[Int64s] = field(default=())
 
     @property
     def deepest(self) -> Int64s:
@@ -42,7 +45,7 @@ def tabulate_queries(ranks: Ranks, answers: Answers, rescorer: Rescorer) -> pd.D
     ``position`` is that in the deepest answer as it was returned, ``rescored_best`` and ``rescored_worst`` that after
     all returned items were put into their exact order, all of them empty where no target was returned.
     ``exact@K`` and ``engine@K`` are the chances of being among the first K, ``returned@K`` whether the target is
-    there as the engine ordered its answer.
+    there as the engine ordered its answer. ``rebuilt@10_1`` and so on are ``engine@10`` after further builds.
     """
     places = {depth: rescorer.place(ids) for depth, ids in answers.by_depth.items()}
     deepest, named = places[max(places)], rescorer.find_targets(answers.deepest)
@@ -62,6 +65,8 @@ def tabulate_queries(ranks: Ranks, answers: Answers, rescorer: Rescorer) -> pd.D
         columns[f"exact@{k}"] = hits_at_k(ranks.best, ranks.worst, k)
         columns[f"engine@{k}"] = count_hits(places[depth], tied, k)
         columns[f"returned@{k}"] = asked.any(axis=1).astype(np.float64)
+    for number, ids in enumerate(answers.rebuilt, 1):
+        columns[f"{REBUILT}{number}"] = count_hits(rescorer.place(ids), tied, TIMED_RESULTS)
     return pd.DataFrame(columns)
 
 
@@ -96,6 +101,13 @@ def summarise_queries(
             f"lost@{k}_low": low,
             f"lost@{k}_high": high,
         }
+    again = [name for name in table if str(name).startswith(REBUILT)]
+    lost = f"lost@{TIMED_RESULTS}"
+    losses = 100 * (table[f"exact@{TIMED_RESULTS}"].mean() - table[again].mean())
+    found |= {
+        f"{lost}_lowest_build": min([found[lost], *losses]),
+        f"{lost}_highest_build": max([found[lost], *losses]),
+    }
     same = answers.by_depth[TIMED_RESULTS][: len(answers.again)]
     found["equal_again"] = share_of_equal_rows(same, answers.again)
     found["equal_alone"] = share_of_equal_rows(same, answers.alone)

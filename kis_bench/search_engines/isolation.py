@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from kis_bench.search_engines.planted_ties import PLANTED_DEPTHS
 from kis_bench.search_engines.protocol import Ending
 
 LIMIT_S = 3600.0  #: for one setting
+REPEATED_S = 1.0  #: for which the timed search is repeated
+BUILDS = 3  #: of an engine that builds by chance
+REBUILT_S = 60.0  #: of one build and search, up to which there are several
+LOG_FILE = "log.txt"
 LAST_LINES = 3  #: of what a process that crashed wrote, which are told
 
 
@@ -64,32 +69,53 @@ def run_setting(
         str(planted),
         DEPTHS,
         TIMED_RESULTS,
+        REPEATED_S,
+        BUILDS,
+        REBUILT_S,
         ASKED_ALONE,
         vectors_per_item,
         PLANTED_DEPTHS,
     )
     job.write()
-    log = folder / "log.txt"
-    command = [sys.executable, "-m", worker.__name__, str(folder)]
-    inside = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, map(str, sys.path)))}
-    with log.open("wb") as out:
-        try:
-            code = subprocess.run(
-                command, stdout=out, stderr=out, env=inside, check=False, timeout=limit_s
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return Outcome(Ending.FAILED, f"{setting.name}: took longer than {limit_s:,.0f} s")
-    problem = folder / worker.PROBLEM_FILE
+    log = folder / LOG_FILE
+    try:
+        code = run_apart(worker.__name__, [str(folder)], log, limit_s)
+    except subprocess.TimeoutExpired:
+        return Outcome(Ending.FAILED, f"{setting.name}: took longer than {limit_s:,.0f} s")
+    problem, measured = folder / worker.PROBLEM_FILE, folder / worker.FIGURES_FILE
     if problem.exists():
         told = json.loads(problem.read_text(encoding="utf-8"))
         return Outcome(told["kind"], told["said"])
-    if code:
+    if code or not measured.exists():  # a library may end the process with any code
         return Outcome(Ending.CRASHED, explain_crash(setting.name, code, log))
-    figures = json.loads((folder / worker.FIGURES_FILE).read_text(encoding="utf-8"))
+    figures = json.loads(measured.read_text(encoding="utf-8"))
     try:
         return read_outcome(setting, job, folder, figures)
     except WrongIds as error:
         return Outcome(Ending.WRONG, str(error), figures)
+
+
+def run_apart(module: str, arguments: Sequence[str], log: Path, limit_s: float) -> int:
+    """Runs a module in a process of its own, and returns its exit code, negative for a signal.
+
+    All that it started ends with it.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer than ``limit_s``, and was ended.
+    """
+    inside = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, map(str, sys.path)))}
+    command = [sys.executable, "-m", module, *arguments]
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            command, stdout=out, stderr=out, env=inside, start_new_session=True
+        ) as process,
+    ):
+        try:
+            return process.wait(limit_s)
+        finally:
+            with suppress(OSError):  # of none is left
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def read_outcome(
@@ -115,6 +141,7 @@ def read_outcome(
         {depth: read(f"answers-{depth}", depth, q) for depth in job.depths},
         read("again", job.timed, few),
         read("alone", job.timed, few),
+        [read(f"built-{number}", job.timed, q) for number in range(1, figures["builds"])],
     )
     ties = {
         k: check_answer(
@@ -129,7 +156,7 @@ def explain_crash(name: str, code: int, log: Path) -> str:
     """Returns what is known of a process that ended without a word of its own."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = " | ".join([line.strip() for line in lines if line.strip()][-LAST_LINES:])
-    how = f"exit code {code}" if code > 0 else f"signal {name_signal(-code)}"
+    how = f"exit code {code}" if code >= 0 else f"signal {name_signal(-code)}"
     memory = " (as where memory runs out)" if how.endswith("SIGKILL") else ""
     return f"{name}: its process ended with {how}{memory}" + (f": {last}" if last else "")
 

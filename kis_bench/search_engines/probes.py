@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from kis_bench.records import Float32s
 from kis_bench.search_engines.catalogue import SEARCH_MODULES, list_settings
 from kis_bench.search_engines.engines.plain_search import PlainSearch
 from kis_bench.search_engines.facts import FACTS, describe_error
-from kis_bench.search_engines.isolation import explain_crash
+from kis_bench.search_engines.isolation import LOG_FILE, explain_crash, run_apart
 
 FACT_SECONDS = 120.0  #: that a fact may take
 METRIC_FACT = next(iter(FACTS))
@@ -77,22 +76,16 @@ def find_value(name: str, fact: str, seconds: float) -> str:
     """Returns one fact in words, also where it can't be found out."""
     if fact == METRIC_FACT and name in TOLD_METRICS:
         return f"has to be told, {TOLD_METRICS[name]}"
-    inside = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, map(str, sys.path)))}
     number = str(list(FACTS).index(fact))
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        command = [sys.executable, "-m", __name__, name, number, place]
-        with (folder / "log.txt").open("wb") as log:
-            try:
-                code = subprocess.run(
-                    command, stdout=log, stderr=log, env=inside, timeout=seconds, check=False
-                ).returncode
-            except subprocess.TimeoutExpired:
-                return f"not found out in {seconds:g} s"
-        written = folder / VALUE_FILE
+        log, written = Path(place, LOG_FILE), Path(place, VALUE_FILE)
+        try:
+            code = run_apart(__name__, [name, number, place], log, seconds)
+        except subprocess.TimeoutExpired:
+            return f"not found out in {seconds:g} s"
         if written.exists():
             return written.read_text(encoding="utf-8")
-        return explain_crash(name, code, folder / "log.txt")
+        return explain_crash(name, code, log)
 
 
 def run_fact(name: str, number: str, place: str) -> int:

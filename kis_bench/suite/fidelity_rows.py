@@ -12,7 +12,7 @@ import pandas as pd
 
 from kis_bench.files.whole import write_whole
 from kis_bench.search_engines.catalogue import Setting
-from kis_bench.search_engines.fidelity import CUTOFFS
+from kis_bench.search_engines.fidelity import CUTOFFS, TIMED_RESULTS
 from kis_bench.search_engines.isolation import Outcome
 from kis_bench.suite.measured_rows import describe_processor, keep_cells
 
@@ -46,22 +46,28 @@ ROW_COLUMNS = (
     "rank_told",
     "tied",
     *RECALLS,
+    "builds",
+    f"lost@{TIMED_RESULTS}_lowest_build",
+    f"lost@{TIMED_RESULTS}_highest_build",
     "ties_order",
     "ties_change",
     "twins_found",
     "equal_queries",
     "equal_again",
     "equal_alone",
+    "equal_built",
     "build_s",
     "build_cpu_s",
     "search_s",
     "search_cpu_s",
     "queries_per_s",
     "queries_per_cpu_s",
+    "alone_s",
     "peak_bytes",
     "disk_bytes",
     "bytes_per_item",
     "engine_cpu_s",
+    "extra_cpu_s",
     "own_cpu_s",
     "made_with",
     "machine",
@@ -101,8 +107,8 @@ def start_row(
     for clock in ("", "cpu_"):
         if seconds := figures.get(f"search_{clock}s"):
             row[f"queries_per_{clock}s"] = q / seconds
-    size = figures.get("disk_bytes") or figures.get("peak_bytes")
-    row["bytes_per_item"] = None if size is None else size / max(1, n)
+    if disk_bytes := figures.get("disk_bytes"):  # some keep nothing in files
+        row["bytes_per_item"] = disk_bytes / max(1, n)
     return row
 
 

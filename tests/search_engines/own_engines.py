@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -139,4 +142,79 @@ def make_few(folder):
     """Is asked for as many queries as make 36 pairs with the items."""
     engine = Flat(folder)
     engine.name, engine.most_pairs = "mine: few", 36
+    return engine
+
+
+def make_silent(folder):
+    """Ends its process as if all had gone well."""
+    engine = Flat(folder)
+    engine.name = "mine: silent"
+    engine.search = lambda queries, k: sys.exit(0)
+    return engine
+
+
+class Later:
+    """An answer that is computed once it is looked at, as libraries for GPUs do."""
+
+    def __init__(self, ids):
+        self.ids = ids
+
+    def __array__(self, dtype=None, copy=None):
+        end = time.process_time() + 0.3
+        while time.process_time() < end:
+            pass
+        return self.ids
+
+
+def make_lazy(folder):
+    engine = Flat(folder)
+    engine.name = "mine: lazy"
+    engine.search = lambda queries, k: Later(Flat.search(engine, queries, k))
+    return engine
+
+
+def make_lucky(folder):
+    """Loses some items, others each time it is built."""
+    engine = Flat(folder)
+    engine.name = "mine: lucky"
+
+    def build(items):
+        engine.items = items.astype(np.float64)
+        engine.items[np.random.default_rng().random(len(items)) < 0.3] = 0
+
+    engine.build = build
+    return engine
+
+
+def make_importing(folder):
+    """Takes long and much memory when it is built for the first time, as where a library is imported."""
+    engine = Flat(folder)
+    engine.name = "mine: importing"
+
+    def build(items):
+        if not LIBRARY:
+            end = time.process_time() + 0.5
+            while time.process_time() < end:
+                pass
+            LIBRARY.append(np.ones(2**23))
+        engine.items = items.astype(np.float64)
+
+    engine.build = build
+    return engine
+
+
+LIBRARY = []
+
+
+def make_serving(folder):
+    """Starts a process of its own that stays, and never answers."""
+    engine = Flat(folder)
+    engine.name = "mine: serving"
+
+    def build(items):
+        server = subprocess.Popen(["sleep", "600"])
+        Path(os.environ["SERVER_FILE"]).write_text(str(server.pid))
+        time.sleep(600)
+
+    engine.build = build
     return engine

@@ -1,5 +1,7 @@
 """What engines do to ranks, query by query and over all of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -91,6 +93,25 @@ def test_queries_of_one_target_are_no_independent_evidence(search):
         found = summarise_queries(table, answers, clusters)
         widths.append(found["lost@100_high"] - found["lost@100_low"])
     assert widths[0] < widths[1]
+
+
+def test_further_builds_have_a_spread(search):
+    queries, items, targets = search
+    ranks, order = target_ranks(queries, items, targets), answer_exactly(queries, items)
+    rescorer, clusters = Rescorer(queries, items, targets), [str(t) for t in targets]
+    lost = [t for (t,) in targets[:30]]
+    worse = answer_exactly(queries, items, skip=lost)[:, :TIMED_RESULTS]
+    answers = make_answers(order, len(items))
+    once = summarise_queries(tabulate_queries(ranks, answers, rescorer), answers, clusters)
+    assert once["lost@10_lowest_build"] == once["lost@10"] == once["lost@10_highest_build"]
+    answers = replace(answers, rebuilt=[order[:, :TIMED_RESULTS], worse])
+    table = tabulate_queries(ranks, answers, rescorer)
+    found = summarise_queries(table, answers, clusters)
+    assert found["lost@10_lowest_build"] == pytest.approx(0, abs=1e-12)
+    own = 100 * (table["exact@10"].mean() - table["rebuilt@10_2"].mean())
+    assert found["lost@10_highest_build"] == pytest.approx(own)
+    assert own > 5
+    assert found["lost@10"] == once["lost@10"]
 
 
 def test_columns_of_queries(search):

@@ -1,15 +1,16 @@
 """One setting in a process of its own: whatever an engine does costs its row alone."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kis_bench.errors import KisBenchError, NotReady, UnknownName
-from kis_bench.search_engines import worker
+from kis_bench.search_engines import isolation, worker
 from kis_bench.search_engines.catalogue import SEARCH_MODULES, list_settings
-from kis_bench.search_engines.fidelity import DEPTHS
+from kis_bench.search_engines.fidelity import DEPTHS, TIMED_RESULTS
 from kis_bench.search_engines.isolation import explain_crash, run_setting
 from kis_bench.search_engines.planted_ties import PlantedTies
 from kis_bench.search_engines.protocol import Ending
@@ -18,6 +19,7 @@ from kis_bench.search_engines.protocol import Ending
 @pytest.fixture(autouse=True)
 def own_module(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setattr(isolation, "REPEATED_S", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,10 @@ def test_a_good_engine(vectors, tmp_path):
     assert figures["disk_bytes"] > 90 * 6 * 8
     assert figures["asked_k"] == 90
     assert figures["versions"] == {"numpy": np.__version__}
-    assert min(figures[name] for name in ("build_s", "search_s", "engine_cpu_s")) >= 0
+    times = "build_s", "search_s", "alone_s", "engine_cpu_s", "extra_cpu_s"
+    assert min(figures[name] for name in times) >= 0
+    assert (figures["equal_built"], figures["builds"]) == (1, 1)
+    assert not outcome.answers.rebuilt
     assert PlantedTies.make(6).judge(dict(outcome.planted))["ties_order"] == "ascending"
 
 
@@ -85,6 +90,7 @@ def test_an_engine_with_a_limit_is_asked_for_no_more(vectors, tmp_path):
         ("make_outside", Ending.WRONG, "mine: outside returned an id outside the collection"),
         ("make_crashing", Ending.CRASHED, "its process ended with signal SIGKILL"),
         ("make_quitting", Ending.CRASHED, "its process ended with exit code 3"),
+        ("make_silent", Ending.CRASHED, "its process ended with exit code 0"),
         ("make_raising", Ending.FAILED, "RuntimeError: no memory for it"),
         ("make_refusing", Ending.REFUSED, "mine takes up to 2 numbers a vector, and here are 6"),
     ],
@@ -102,6 +108,57 @@ def test_an_engine_that_never_ends_is_ended(vectors, tmp_path):
     assert (outcome.status, outcome.said) == (Ending.FAILED, "mine: slow: took longer than 3 s")
 
 
+def test_what_an_engine_started_ends_with_it(vectors, tmp_path, monkeypatch):
+    monkeypatch.setenv("SERVER_FILE", str(tmp_path / "server"))
+    (setting,) = list_settings(["own_engines:make_serving"])
+    (tmp_path / "job").mkdir()
+    outcome = run_setting(setting, *vectors, tmp_path / "job", limit_s=5)
+    assert outcome.status == Ending.FAILED
+    server = int((tmp_path / "server").read_text())
+    for _ in range(100):  # until the system has let go of it
+        if not is_running(server):
+            return
+        time.sleep(0.05)
+    pytest.fail("the server is still there")
+
+
+def is_running(process):
+    state = Path(f"/proc/{process}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_an_answer_that_is_computed_later_is_timed(vectors, tmp_path):
+    figures = run_own("make_lazy", vectors, tmp_path).figures
+    assert figures["search_cpu_s"] >= 0.25
+    assert figures["engine_cpu_s"] >= 0.25 * len(DEPTHS)
+
+
+def test_clock_and_memory_begin_after_the_import(vectors, tmp_path):
+    figures = run_own("make_importing", vectors, tmp_path).figures
+    assert figures["build_cpu_s"] < 0.5 <= figures["extra_cpu_s"]
+    if figures["peak_bytes"] is not None:
+        assert figures["peak_bytes"] < 2**25
+
+
+def test_an_engine_that_builds_by_chance_is_built_several_times(vectors, tmp_path, monkeypatch):
+    (tmp_path / "thrice").mkdir()
+    outcome = run_own("make_lucky", vectors, tmp_path / "thrice")
+    assert outcome.figures["equal_built"] < 1
+    assert outcome.figures["builds"] == 1 + len(outcome.answers.rebuilt) == 3
+    answers = [outcome.answers.by_depth[TIMED_RESULTS], *outcome.answers.rebuilt]
+    assert len({each.tobytes() for each in answers}) == 3
+    monkeypatch.setattr(isolation, "REBUILT_S", 0.0)
+    (tmp_path / "once").mkdir()
+    assert run_own("make_lucky", vectors, tmp_path / "once").figures["builds"] == 1
+
+
+def test_a_short_search_is_repeated(vectors, tmp_path, monkeypatch):
+    """The mean of many is told, which ticks of a clock don't decide."""
+    monkeypatch.setattr(isolation, "REPEATED_S", 0.3)
+    figures = run_own("make", vectors, tmp_path).figures
+    assert 0 < figures["search_cpu_s"] < 0.3
+
+
 def test_what_a_process_wrote_last_is_told(tmp_path):
     log = tmp_path / "log.txt"
     log.write_text("one\n\ntwo\nthree\nfour\n")
@@ -114,7 +171,7 @@ def test_what_a_process_wrote_last_is_told(tmp_path):
 
 
 def test_a_job_is_read_as_it_was_written(tmp_path):
-    job = worker.Job("a", "b", ("c",), str(tmp_path), "d", "e", (1, 2), 2, 3, 4, (5,))
+    job = worker.Job("a", "b", ("c",), str(tmp_path), "d", "e", (1, 2), 2, 0.5, 2, 1.0, 3, 4, (5,))
     job.write()
     assert worker.Job.read(tmp_path) == job
     assert json.loads((tmp_path / worker.JOB_FILE).read_text())["alone"] == 3
