@@ -14,35 +14,28 @@ import matplotlib
 import pandas as pd
 from pages import write_page, write_table
 
-from kis_bench.report.plots.pareto import draw_pareto
 from kis_bench.report.plots.plot import write_figure
-from kis_bench.report.search_engines import (
-    CONDITION,
-    PLOTTED_CUTOFF,
-    count_queries,
-    plan_pareto,
-    write_settings,
-)
+from kis_bench.report.search_engines import CONDITION, count_queries, plan_plots, write_condition
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, FILE, FACTS_FILE = DOCS / "engines.md", DOCS / "engines.csv", DOCS / "engines-facts.csv"
 MARK = "engines"
 
 
-def list_conditions(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Yields the heading, the plot's file and the rows of each model and label set."""
+def list_conditions(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yields the heading and the rows of each model and label set."""
     for names, own in rows.groupby(CONDITION, sort=False):
         model, dataset, label_set, items, dim = names
         sizes = f"{items:,} items of {dim} numbers, {count_queries(own)}"
         heading = f"{model}, {dataset}, {label_set}: {sizes}"
-        yield heading, f"engines-{model}.svg", own[own["status"] == "measured"]
+        yield heading, own
 
 
 def write_all_settings(rows: pd.DataFrame) -> str:
     """A plot and a table for each model and label set, losses in points of recall."""
     parts = []
-    for heading, file, own in list_conditions(rows):
-        parts += [f"### {heading}", f"![{plan_pareto(own).alt}]({file})", write_settings(own)]
+    for heading, own in list_conditions(rows):
+        parts += [f"### {heading}", *write_condition(own)]
     return "\n\n".join(parts)
 
 
@@ -54,12 +47,13 @@ def write_machine(rows: pd.DataFrame) -> str:
     lines = [
         f"Measured on {' and '.join(machines)}, on {' and '.join(days)}, with {', '.join(software)}."
     ]
-    for heading, _, own in list_conditions(rows):
+    for heading, own in list_conditions(measured):
         engine, ours = own["engine_cpu_s"].sum(), own["own_cpu_s"].sum()
         where = heading.partition(":")[0]
-        lines.append(
-            f"{len(own)} settings of {where} took {engine:,.0f} CPU seconds of the engines and {ours:,.0f} of ours."
-        )
+        if engine:
+            lines.append(
+                f"{len(own)} settings of {where} took {engine:,.0f} CPU seconds of the engines and {ours:,.0f} of ours."
+            )
     return " ".join(lines)
 
 
@@ -83,13 +77,12 @@ def make_writers(rows: pd.DataFrame, facts: pd.DataFrame) -> dict[str, Callable[
 def draw_plots(rows: pd.DataFrame, folder: Path) -> list[Path]:
     """Draws the plots, always the same for the same measurements; returns their files."""
     files = []
-    for _, name, own in list_conditions(rows):
+    for plot in [plot for _, own in list_conditions(rows) for plot in plan_plots(own)]:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update({"svg.hashsalt": MARK, "svg.fonttype": "none"})
-            figure = draw_pareto(own.reset_index(drop=True), PLOTTED_CUTOFF)
-            (content,) = write_figure(figure, ("svg",)).values()
-        files.append(folder / name)
+            (content,) = write_figure(plot.draw(*plot.arguments), ("svg",)).values()
+        files.append(folder / f"{plot.stem}.svg")
         files[-1].write_bytes(content)
     return files
 

@@ -10,22 +10,23 @@ import pandas as pd
 
 from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
-from kis_bench.report.numbers import count, difference, number, percent
+from kis_bench.report.numbers import count, difference, number, percent, signed
 from kis_bench.report.plots.pareto import draw_pareto
 from kis_bench.report.plots.plot import Plot
 from kis_bench.report.tables import escape, table
 
-PLOTTED_CUTOFF = 10  #: whose loss is drawn
+PLOTTED_CUTOFF = 10  #: whose loss is drawn, and the results of the search whose speed is
 FIDELITY_HEAD = (
     "engine",
     "setting",
     "R@1 lost",
     "R@10 lost",
+    "R@10 lost by builds",
     "R@100 lost",
     "found",
     "rank told",
     "equals",
-    "queries a CPU second",
+    f"queries a CPU second, k {PLOTTED_CUTOFF}",
     "bytes an item",
     "build, CPU s",
 )
@@ -43,26 +44,38 @@ def write_fidelity(rows: pd.DataFrame, folder: Path) -> Path:
     for (model, dataset, label_set, items, dim), own in rows.groupby(CONDITION, sort=False):
         sizes = f"{count(items)} items of {dim} numbers, {count_queries(own)}"
         parts += [f"## {escape(model)}, {escape(dataset)}, {escape(label_set)}", f"{sizes}."]
-        measured = own[own["status"] == "measured"]
-        if len(measured):
-            plot = plan_pareto(measured)
+        for plot in plan_plots(own):
             for form, content in plot.render(("svg", "png")).items():
                 write_whole(folder / f"{plot.stem}.{form}", content)
-            parts += [f"![{escape(plot.alt)}]({plot.stem}.svg)", write_settings(measured)]
-        failed = own[own["status"] != "measured"]
-        for row in failed.to_dict("records"):
-            parts.append(
-                f"- {escape(row['engine'])} {escape(row['setting'])}, {row['status']}: {escape(row['said'])}"
-            )
+        parts += write_condition(own)
     page = folder / "fidelity.md"
     write_whole(page, ("\n\n".join(parts) + "\n").encode())
     return page
 
 
+def write_condition(rows: pd.DataFrame) -> list[str]:
+    """The plot, the table and what went wrong of one model and label set, each a part of a page."""
+    measured = rows[rows["status"] == "measured"]
+    parts = [f"![{escape(plot.alt)}]({plot.stem}.svg)" for plot in plan_plots(rows)]
+    parts += [write_settings(measured)] if len(measured) else []
+    failed = rows[rows["status"] != "measured"].fillna({"said": ""})
+    for row in failed.to_dict("records"):
+        said = f": {escape(row['said'])}" if row["said"] else ""
+        parts.append(f"- {escape(row['engine'])} {escape(row['setting'])}, {row['status']}{said}")
+    return parts
+
+
+def plan_plots(rows: pd.DataFrame) -> list[Plot]:
+    """The plot of one model and label set, if there is a setting of known speed."""
+    drawn = rows[(rows["status"] == "measured") & rows["queries_per_cpu_s"].notna()]
+    return [plan_pareto(drawn)] if len(drawn) else []
+
+
 def plan_pareto(rows: pd.DataFrame) -> Plot:
     """The plot of one model and label set."""
     names = [str(rows[name].iloc[0]) for name in CONDITION[:3]]
-    stem = make_file_name("fidelity", *names)
+    sizes = [str(rows[name].iloc[0]) for name in CONDITION[3:]]
+    stem = make_file_name("fidelity", *names, *sizes)
     alt = f"recall@{PLOTTED_CUTOFF} lost by {', '.join(names)}, against speed and size"
     return Plot(stem, alt, draw_pareto, (rows.reset_index(drop=True), PLOTTED_CUTOFF))
 
@@ -98,14 +111,34 @@ def write_setting(row: Mapping[Any, Any]) -> list[str]:
     return [
         str(row["engine"]),
         str(row["setting"]),
-        *lost,
+        *lost[:2],
+        describe_builds(row),
+        *lost[2:],
         percent(row["found"]),
         percent(row["rank_told"]),
         describe_ties(row),
-        number(row["queries_per_cpu_s"], 0),
+        number(round_to_two(row["queries_per_cpu_s"]), 0),
         number(row["bytes_per_item"], 0),
         number(row["build_cpu_s"], 2),
     ]
+
+
+def round_to_two(value: Any) -> Any:
+    """The first two digits of a number, which is as far as speeds can be told.
+
+    >>> round_to_two(26950), round_to_two(4.56), round_to_two(0)
+    (27000.0, 4.6, 0.0)
+    """
+    return float(f"{value:.2g}")
+
+
+def describe_builds(row: Mapping[Any, Any]) -> str:
+    """The least and the most that was lost after several builds of an engine that builds by chance."""
+    if row["builds"] > 1:
+        ends = (row[f"lost@{PLOTTED_CUTOFF}_{end}_build"] for end in ("lowest", "highest"))
+        least, most = (signed(end, 2) for end in ends)
+        return f"{int(row['builds'])} builds: {least} to {most}"
+    return "always the same" if row["equal_built"] == 1 else "one build"
 
 
 def describe_ties(row: Mapping[Any, Any]) -> str:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kis_bench.report.plots.pareto import draw_pareto, find_front
-from kis_bench.report.search_engines import write_fidelity
+from kis_bench.report.search_engines import PLOTTED_CUTOFF, write_fidelity
+from kis_bench.search_engines.fidelity import TIMED_RESULTS
 from kis_bench.suite.fidelity_rows import ROW_COLUMNS
 
 
@@ -34,6 +35,8 @@ def make_rows(engines, **changes):
             "queries_per_cpu_s": 1000 / (i + 1),
             "bytes_per_item": 100 * (i + 1),
             "build_cpu_s": 0.5,
+            "builds": 1,
+            "equal_built": 1.0,
         }
         for k in (1, 5, 10, 100):
             row |= {f"lost@{k}": 8 / 2**i, f"lost@{k}_low": 0.0, f"lost@{k}_high": 16 / 2**i}
@@ -78,6 +81,37 @@ def test_page(tmp_path):
     assert "- mine setting 2, crashed: signal &lt;SIGKILL&gt;" in page
     assert "ascending, another first for 50%" in page
     assert len([*tmp_path.glob("*.svg")]) == len([*tmp_path.glob("*.png")]) == 1
+
+
+def test_speed_and_loss_are_of_the_same_search():
+    assert PLOTTED_CUTOFF == TIMED_RESULTS
+    first = draw_pareto(make_rows(["faiss"]), PLOTTED_CUTOFF).axes[0]
+    assert "10 results each" in first.get_xlabel()
+    assert "recall@10" in first.get_ylabel()
+
+
+def test_speeds_have_two_digits_and_builds_their_spread(tmp_path):
+    rows = make_rows(["faiss", "usearch", "mine"], queries_per_cpu_s=26_950.0)
+    chance = {"builds": 3, "equal_built": 0.2}
+    chance |= {"lost@10_lowest_build": 0.4, "lost@10_highest_build": 1.4}
+    rows.loc[1, [*chance]] = list(chance.values())
+    rows.loc[2, "equal_built"] = 0.5
+    page = write_fidelity(rows, tmp_path).read_text(encoding="utf-8")
+    assert "27,000" in page
+    assert "26,950" not in page
+    (faiss,), (usearch,), (mine,) = (
+        [line for line in page.splitlines() if line.startswith(f"| {name}")]
+        for name in rows["engine"]
+    )
+    assert "always the same" in faiss
+    assert "3 builds: +0.40 to +1.40" in usearch
+    assert "one build" in mine
+
+
+def test_sizes_have_plots_of_their_own(tmp_path):
+    rows = pd.concat([make_rows(["faiss"]), make_rows(["faiss"], items=2000)], ignore_index=True)
+    write_fidelity(rows, tmp_path)
+    assert len([*tmp_path.glob("*.svg")]) == 2
 
 
 def test_a_page_of_failures_alone(tmp_path):

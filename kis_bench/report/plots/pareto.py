@@ -50,8 +50,12 @@ def draw_pareto(rows: pd.DataFrame, k: int) -> Any:
 
     look = styles([*rows["engine"]])
     panels = (
-        ("queries_per_cpu_s", "queries a second of CPU time (log scale)", -1),
-        ("bytes_per_item", "bytes an item, index (log scale)", 1),
+        (
+            "queries_per_cpu_s",
+            f"queries a second of CPU time, {k} results each (log scale)",
+            -1,
+        ),
+        ("bytes_per_item", "bytes an item, index on disk (log scale)", 1),
     )
     with matplotlib.rc_context(SMALL):
         figure = new_figure(WIDTH, 4.4)
