@@ -122,7 +122,8 @@ class RayEngine:
                 self.nodes[node["NodeID"]] += 1
                 yield waiting.pop(done), found
         finally:
-            for unwanted in waiting:  # after an error, or where nobody wants the rest
+            # After an error, or where nobody wants the rest; not in a cluster that was left meanwhile.
+            for unwanted in waiting if ray.is_initialized() else ():
                 ray.cancel(unwanted, force=True)
 
     def fetch(self, done: Any) -> Any:

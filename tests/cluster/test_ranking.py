@@ -1,5 +1,6 @@
 """Ranks on a real cluster of two nodes are those of one process, whatever happens to a node."""
 
+import gc
 import os
 import sys
 import time
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from kis_bench.cluster import ranking
-from kis_bench.cluster.connection import join_cluster
+from kis_bench.cluster.connection import disconnect, join_cluster
 from kis_bench.cluster.ranking import OneThread, RayEngine
 from kis_bench.encoders.vectors.unit_rows import UnitRows
 from kis_bench.errors import BadVector, KisBenchError
@@ -140,6 +141,22 @@ def test_what_is_wrong_with_an_item_is_told_as_here(cluster):
     items[4321, 0, 2] = np.nan
     with pytest.raises(BadVector, match="item 4321"):
         target_ranks(queries, items, targets, engine=f"ray:{cluster.address}")
+
+
+def test_what_ends_early_may_be_left(cluster, ray):
+    queries, items, targets, _ = draw("ties")
+
+    def stop(_):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough") as caught:
+        target_ranks(
+            queries, items, targets, engine=f"ray:{cluster.address}", block_items=50, advance=stop
+        )
+    disconnect()
+    del caught  # and with it the frames in which shares are waited for
+    gc.collect()
+    assert not ray.is_initialized()
 
 
 class Killing(OneThread):
