@@ -104,8 +104,8 @@ class ClusterPass(ImagePass):
         self.passes = passes
         self.shards: Sequence[range] = [range(self.n)]
         self.loaded: Loaded | None = None
+        self.made: dict[int, dict[str, str | None]] = {}  # by position, what shards say of it
         self.batch_sizes: dict[int, int] = {}  # by position
-        self.made: dict[str, str | None] = {}
 
     def encode(self, missing: Sequence[range], copies: Copies) -> Generator[ShardRows, None, None]:
         before, self.shards = self.split_batches(self.shards), missing
@@ -199,7 +199,7 @@ class ClusterPass(ImagePass):
         self.restarts, n = 0, len(done.positions)
         self.found.update(zip(done.positions, done.vectors, strict=True))
         self.batch_sizes.update(dict.fromkeys(done.positions, done.batch_size))
-        self.made = done.made
+        self.made.update(dict.fromkeys(done.positions, done.made))
         self.passes.pictures[done.node] += n
         self.seconds["decode"] += done.decode_s / self.share.workers
         self.seconds["forward"] += done.forward_s / self.share.workers
@@ -207,8 +207,15 @@ class ClusterPass(ImagePass):
         self.step.advance(n)
 
     def describe_shard(self, shard: range) -> dict[str, str | None]:
+        """As locally; where nodes differ, what all of them say."""
+        assert self.loaded is not None
         sizes = [self.batch_sizes.pop(i) for i in shard if i in self.batch_sizes]
-        return self.made | {"batch_size": str(min(sizes, default=self.batch))}
+        made = [self.made.pop(i) for i in shard if i in self.made] or [self.loaded.made]
+        said = {name: {*filter(None, (one[name] for one in made))} for name in made[0]}
+        return {
+            **{name: " and ".join(sorted(values)) or None for name, values in said.items()},
+            "batch_size": str(min(sizes, default=self.batch)),
+        }
 
     def refuse(self, failed: FailedBatch) -> None:
         """Raises what a local pass would have raised, with the node where it is about that."""

@@ -65,6 +65,7 @@ class Loaded(NamedTuple):
 
     batch_size: int
     shard_items: int | None
+    made: dict[str, str | None]  # as of a batch
 
 
 class PictureWorker:
@@ -166,7 +167,8 @@ def describe_loaded(model: Encoder, batch_size: int | None) -> Loaded:
     Args:
         batch_size: that was asked for, if any.
     """
-    return Loaded(Batches(model, batch_size, COUNTED).size, getattr(model, "shard_items", None))
+    size = Batches(model, batch_size, COUNTED).size
+    return Loaded(size, getattr(model, "shard_items", None), CheckedModel(model).made())
 
 
 def pack_rows(rows: Sequence[object]) -> pa.Table:

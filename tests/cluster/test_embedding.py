@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from kis_bench.cluster import embedding, handing_out
 from kis_bench.cluster.connection import import_ray
 from kis_bench.cluster.embedding import ClusterPass, ClusterPasses
+from kis_bench.cluster.picture_workers import Loaded
 from kis_bench.cluster.surroundings import WorkerShare, find_share
 from kis_bench.embed import embed_collection, images_entry
 from kis_bench.encoders import LazyEncoder, find, load
@@ -141,6 +143,28 @@ def test_only_missing_shards_are_embedded(cluster, collection, tmp_path, code):
     assert 10 < passes.pictures.total() <= 20
     again, passes, found = embed_there(cluster, collection, own(), tmp_path / "store", 10)
     assert (again, passes.pictures.total(), found.limit) == (before, 0, None)
+
+
+def test_a_shard_of_copies_says_the_same_as_locally(cluster, collection, tmp_path, code):
+    twice = describe([*collection.paths[:6], *collection.paths[:6]])
+    twice = replace(twice, ids=tuple(map(str, range(12))))
+    here = embed_locally(twice, own(), tmp_path / "here", 6)
+    there, _, _ = embed_there(cluster, twice, own(), tmp_path / "there", 6)
+    assert there == here
+    (lost,) = (tmp_path / "there").rglob("000006-000012.arrow")
+    lost.unlink()
+    again, passes, _ = embed_there(cluster, twice, own(), tmp_path / "there", 6)
+    assert (again, passes.pictures.total()) == (here, 0)
+
+
+def test_a_shard_of_two_kinds_of_nodes_names_both(cluster, collection):
+    work = ClusterPasses(cluster.address)(collection, own())
+    kinds = [{"device": "cpu", "threads": n, "decode": None} for n in ("8", "2")]
+    work.loaded = Loaded(5, None, {"device": "cpu", "threads": "4", "decode": None})
+    work.made, work.batch_sizes, work.batch = {0: kinds[0], 1: kinds[1]}, {0: 5, 1: 3}, 5
+    expected = {"device": "cpu", "threads": "2 and 8", "decode": None, "batch_size": "3"}
+    assert work.describe_shard(range(2)) == expected
+    assert work.describe_shard(range(2)) == {**work.loaded.made, "batch_size": "5"}
 
 
 @pytest.mark.slow
