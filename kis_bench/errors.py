@@ -125,6 +125,10 @@ class BadFile(KisBenchError):
         super().__init__("\n  ".join([f"{file}:", *shown]))
 
 
+class ClusterError(KisBenchError):
+    """A cluster, or one of its nodes, that can't do what it is asked for: nothing else that needs it can be done."""
+
+
 class BadVector(KisBenchError):
     """A vector with NaN, infinity or no length."""
 

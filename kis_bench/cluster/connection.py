@@ -246,6 +246,13 @@ def tell_node(node: dict[str, Any]) -> str:
     return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
+def name_node(known: str) -> str:
+    """How messages name the node that Ray calls so, which may have died."""
+    with silence():
+        found = [tell_node(node) for node in import_ray().nodes() if node["NodeID"] == known]
+    return found[0] if found else "a node"
+
+
 def make_reader() -> Callable[[Sequence[str]], dict[str, str]]:
     """A function that says which versions are installed, empty for none.
 

@@ -6,19 +6,22 @@ earlier ones. So vectors are those that one machine like the nodes would make, w
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Generator, Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from kis_bench.cluster.connection import (
     import_ray,
     join_cluster,
     list_nodes,
+    name_node,
     require_nodes,
     silence,
-    tell_node,
 )
-from kis_bench.cluster.handing_out import hand_out, quote_ray
+from kis_bench.cluster.handing_out import MOST_BLOCK_ROWS, hand_out
+from kis_bench.cluster.lost_batches import encode_alone, quote_ray
+from kis_bench.cluster.patience import require_place
 from kis_bench.cluster.picture_workers import (
     Batch,
     EncodedBatch,
@@ -33,7 +36,7 @@ from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.passes import Copies, ImagePass, ShardRows
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.encoders.receivers import find_receiver
-from kis_bench.errors import BadFile, BadVector, KisBenchError
+from kis_bench.errors import BadFile, BadVector, ClusterError, KisBenchError
 from kis_bench.files.progress import track
 from kis_bench.records import Collection, count_things
 
@@ -74,11 +77,8 @@ class ClusterPasses:
 
     def describe_shares(self) -> list[str]:
         """How many pictures each node encoded, in lines; none where all were stored."""
-        if not self.pictures:
-            return []
-        known = {node["NodeID"]: tell_node(node) for node in import_ray().nodes()}
         return [
-            f"{known.get(node, 'node')} {node[:8]}: {count_things(n, 'picture')}"
+            f"{name_node(node)} {node[:8]}: {count_things(n, 'picture')}"
             for node, n in sorted(self.pictures.items())
         ]
 
@@ -140,6 +140,7 @@ class ClusterPass(ImagePass):
             if "cuda" not in str(getattr(model, "device", "")):  # it is the same here
                 return describe_loaded(model, self.batch_size)
         ray = import_ray()
+        require_place(self.share.cpus, self.share.gpus)
         with track(f"loading {self.encoder.name} on a node"), silence():
             worker = (
                 ray.remote(PictureWorker)
@@ -154,48 +155,73 @@ class ClusterPass(ImagePass):
                 ray.kill(worker)
         if isinstance(found, FailedBatch):
             self.refuse(found)
-        assert isinstance(found, Loaded)
-        return found
+        loaded: Loaded = found
+        return loaded
 
     def open(self, positions: Sequence[int]) -> None:
         self.restarts = 0
-        self.start(positions)
+        self.start(self.list_batches(positions))
         if positions:  # models are loaded before anything is timed
             self.receive()
 
-    def start(self, positions: Sequence[int]) -> None:
-        """Hands the pictures out."""
+    def list_batches(self, positions: Sequence[int]) -> Iterator[Batch]:
+        """What has to be encoded of each batch."""
         wanted = {*positions}
         ids, paths = self.collection.ids, self.collection.paths
-        rows = []
         for batch in self.split_batches(self.shards) or ():
             if left := tuple(i for i in batch if i in wanted):
                 pictures = tuple(fix_picture(paths[i]) for i in left)
-                rows.append(Batch(left, tuple(ids[i] for i in left), pictures))
-        self.coming = self.opened.enter_context(hand_out(rows, self.job, self.share))
+                yield Batch(left, tuple(ids[i] for i in left), pictures)
+
+    def start(self, batches: Iterable[Batch]) -> None:
+        """Hands batches out."""
+        self.handed_out = deque(batches)
+        if self.handed_out:
+            require_place(self.share.cpus, self.share.gpus)
+        self.coming = self.opened.enter_context(hand_out([*self.handed_out], self.job, self.share))
 
     def find_answers(self, left: list[int]) -> None:
         while any(i not in self.found for i in left):
             self.receive()
 
     def receive(self) -> None:
-        """Takes the next batch that is done; where the cluster fails, what is left is handed out anew."""
+        """Takes the next batch that is done, and sees to those before it that were lost, with their workers."""
         ray = import_ray()
         try:
             done = next(self.coming)
         except (ray.exceptions.RayError, StopIteration) as error:
+            if isinstance(error, StopIteration) and self.handed_out:
+                self.make_up([])
+                return
             self.restarts += 1
             if self.restarts > RESTARTS:
-                raise KisBenchError(
+                raise ClusterError(
                     f"the cluster failed {self.restarts} times in a row ({quote_ray(error)}); what was "
                     "finished is kept, and the same command goes on there"
                 ) from error
-            assert self.ahead is not None
-            self.start([i for i in self.ahead if i not in self.found])
+            self.start([*self.handed_out])
             return
+        lost = []
+        while isinstance(done, EncodedBatch) and self.handed_out[0].positions != done.positions:
+            lost.append(self.handed_out.popleft())
+        self.take_done(done)
+        if lost:
+            self.make_up(lost)
+
+    def make_up(self, lost: Sequence[Batch]) -> None:
+        """Encodes some batches alone, one of which may end its worker each time, and hands the others out anew."""
+        self.coming.close()
+        left = [*lost, *self.handed_out]
+        for batch in left[:MOST_BLOCK_ROWS]:
+            self.handed_out = deque([batch])
+            self.take_done(encode_alone(batch, self.job, self.share))
+        self.start(left[MOST_BLOCK_ROWS:])
+
+    def take_done(self, done: EncodedBatch | FailedBatch) -> None:
+        """Keeps the vectors of the batch that is the next."""
         if isinstance(done, FailedBatch):
             self.refuse(done)
-        assert isinstance(done, EncodedBatch)
+        self.handed_out.popleft()
         self.restarts, n = 0, len(done.positions)
         self.found.update(zip(done.positions, done.vectors, strict=True))
         self.batch_sizes.update(dict.fromkeys(done.positions, done.batch_size))
@@ -217,10 +243,9 @@ class ClusterPass(ImagePass):
             "batch_size": str(min(sizes, default=self.batch)),
         }
 
-    def refuse(self, failed: FailedBatch) -> None:
+    def refuse(self, failed: FailedBatch) -> NoReturn:
         """Raises what a local pass would have raised, with the node where it is about that."""
-        nodes = {node["NodeID"]: tell_node(node) for node in import_ray().nodes()}
-        node = nodes.get(failed.node, "a node")
+        node = name_node(failed.node)
         if failed.position is not None:
             picture = self.collection.paths[failed.position]
             if failed.absent and Path(str(getattr(picture, "archive", picture))).exists():

@@ -11,22 +11,30 @@ from typing import Any
 from kis_bench.cluster.connection import import_ray, silence
 from kis_bench.cluster.picture_workers import ROW, Batch, PictureWorker, pack_rows
 from kis_bench.cluster.surroundings import EmbeddingJob, WorkerShare
+from kis_bench.errors import ClusterError, explain_install
 
 CONCURRENT_BLOCKS = 2  #: of a worker: while one is encoded, the pictures of the next are decoded
 BLOCKS_EACH = 16  #: of a worker at least, so that all end at about the same time
 MOST_BLOCK_ROWS = 16  #: batches that are handed out at once
+#: Of a worker that died, with its node or by what it was doing; and of what it was doing, elsewhere. Ray Data would
+#: start both again for ever.
+WORKER_RESTARTS, BLOCK_RETRIES = 4, 2
 
 
 @contextmanager
 def hand_out(
     rows: Sequence[Batch], job: EmbeddingJob, share: WorkerShare
-) -> Iterator[Iterator[Any]]:
-    """Batches to workers, and what these make of them, in the order of the batches."""
+) -> Iterator[Generator[Any, None, None]]:
+    """Batches to workers, and what these make of them, in the order of the batches.
+
+    Batches that no worker survives are left out, and those that were to follow them in the same block.
+    """
     ray_data = import_ray_data()
     size = min(MOST_BLOCK_ROWS, max(1, len(rows) // (share.workers * BLOCKS_EACH)))
     blocks = [pack_rows(rows[i : i + size]) for i in range(0, len(rows), size)]
     if not blocks:
-        yield iter(())
+        nothing: Generator[Any, None, None] = (row for row in ())
+        yield nothing
         return
     with silence(), set_context(ray_data):
         dataset = ray_data.from_arrow(blocks).map_batches(
@@ -43,6 +51,8 @@ def hand_out(
             ),
             num_cpus=share.cpus,
             num_gpus=share.gpus,
+            max_restarts=WORKER_RESTARTS,
+            max_task_retries=BLOCK_RETRIES,
         )
         coming = take_rows(dataset)
         try:
@@ -70,8 +80,12 @@ def take_rows(dataset: Any) -> Generator[Any, None, None]:
 def import_ray_data() -> Any:
     """Ray Data, which tells its log file what it does, and the terminal nothing."""
     import_ray()
-    import ray.data
-
+    try:
+        import ray.data
+    except ImportError as error:
+        raise ClusterError(
+            f"Ray Data can't be imported ({error}); {explain_install('ray')}"
+        ) from error
     for handler in logging.getLogger("ray.data").handlers:
         if type(handler).__name__ == "PlainRayHandler":
             handler.setLevel(logging.CRITICAL)
@@ -86,13 +100,8 @@ def set_context(ray_data: Any) -> Iterator[None]:
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.target_max_block_size = 1  # bytes: each row is a block
+    context.max_errored_blocks = -1  # what is lost is found out by whoever counts the batches
     try:
         yield
     finally:
         ray_data.DataContext._set_current(kept)
-
-
-def quote_ray(error: BaseException) -> str:
-    """What Ray says, in a line and without its traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]

@@ -100,6 +100,15 @@ class PictureWorker:
         """What the model says of itself."""
         return self.failed or describe_loaded(self.checked.encoder, self.asked)
 
+    def locate(self) -> str:
+        """What Ray calls the node."""
+        return self.node
+
+    def encode_single(self, batch: Batch) -> EncodedBatch | FailedBatch:
+        """What becomes of one batch."""
+        (done,) = self.encode([batch])
+        return done
+
     def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
         """Encodes the batches of a block one after the other; ends with the first that fails."""
         for done in self.encode([pickle.loads(row) for row in table[ROW].to_pylist()]):

@@ -57,12 +57,15 @@ class Broken(Telling):
         found = super().encode_images(images)
         white = [np.asarray(one).min() == 255 for one in images]
         if any(white):
-            how = Path(__file__).with_name("how.txt").read_text()
+            file = Path(__file__).with_name("how.txt")
+            how = file.read_text()
+            if how == "die once":
+                file.write_text("not at all")
             if how == "raise":
                 raise RuntimeError("the model is tired")
             if how == "memory" and len(images) > 1:
                 raise MemoryError
-            if how == "die":
+            if how.startswith("die"):
                 os.kill(os.getpid(), 9)
             if how == "nan":
                 found[white.index(True)] = np.nan

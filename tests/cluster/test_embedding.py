@@ -22,7 +22,7 @@ from kis_bench.cluster.surroundings import WorkerShare, find_share
 from kis_bench.embed import embed_collection, images_entry
 from kis_bench.encoders import LazyEncoder, find, load
 from kis_bench.encoders.passes import ImagePass
-from kis_bench.errors import BadFile, BadVector, KisBenchError
+from kis_bench.errors import BadFile, BadVector, ClusterError, KisBenchError
 from kis_bench.records import Collection
 from kis_bench.store import Store
 
@@ -334,6 +334,38 @@ def test_a_worker_that_dies_again_and_again_ends_the_run(
     with pytest.raises(KisBenchError, match="failed 4 times in a row .the object store is gone"):
         embed_there(cluster, collection, own(), tmp_path / "there", 5)
     assert len(calls) == 4
+
+
+@pytest.mark.slow
+def test_a_picture_that_ends_its_worker_each_time_is_named(cluster, collection, tmp_path, code):
+    (code / "how.txt").write_text("die")
+    said = (
+        rf"^node \S+ \(\S+\).*: what encodes these pictures in one batch dies each time.*'{WHITE}'"
+    )
+    with pytest.raises(ClusterError, match=said) as found:
+        embed_there(cluster, collection, own("broken"), tmp_path / "there", 8, batch_size=2)
+    assert collection.ids[WHITE - 2] not in str(found.value)
+    kept = sorted(file.stem for file in (tmp_path / "there").rglob("*.arrow"))
+    assert kept == [f"{i:06}-{i + 8:06}" for i in range(0, WHITE - 8, 8)]
+    (code / "how.txt").write_text("not at all")
+    there, _, _ = embed_there(
+        cluster, collection, own("broken"), tmp_path / "there", 8, batch_size=2
+    )
+    assert there == embed_locally(collection, own("broken"), tmp_path / "here", 8, batch_size=2)
+
+
+@pytest.mark.slow
+def test_a_worker_that_died_for_once_is_made_up_for(cluster, collection, tmp_path, code):
+    """It takes batches of others with it, which are encoded as they would have been."""
+    (code / "how.txt").write_text("die once")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handing_out, "WORKER_RESTARTS", 0)
+        patch.setattr(handing_out, "BLOCK_RETRIES", 0)
+        there, _, _ = embed_there(
+            cluster, collection, own("broken"), tmp_path / "there", 8, batch_size=2
+        )
+    assert (code / "how.txt").read_text() == "not at all"
+    assert there == embed_locally(collection, own("broken"), tmp_path / "here", 8, batch_size=2)
 
 
 def test_models_are_sent_by_name_only(cluster, collection, tmp_path):
