@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import re
+import secrets
 import signal
 import socket
 import threading
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kis_bench.errors import KisBenchError, explain_install
+from kis_bench.errors import ClusterError, explain_install
 
 PROBE_S = 5.0  #: within which something has to answer at the address of a cluster
 FRAME_BYTES, SETTINGS = (
@@ -31,6 +32,7 @@ ADDRESS = re.compile(r"(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
 ANY = "auto"  #: the address of whichever cluster runs on this machine
 #: Of the environment, before Ray is imported: what it would send, and what it would warn of at each start.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+AUTH_TOKEN = "RAY_AUTH_TOKEN"  #: of the environment, which holds it
 SAME_PACKAGES = ("kis_bench", "numpy")  #: which nodes need in the version that is installed here
 
 
@@ -53,12 +55,14 @@ def join_cluster(address: str = "") -> Cluster:
             it does in jobs that were submitted to a cluster, else a cluster of this machine alone is started.
 
     Raises:
-        KisBenchError: Ray isn't installed, the address is none, nobody answers there, this machine is no node.
+        ClusterError: Ray isn't installed, the address is none, nobody answers there, this machine is no node.
     """
-    ray = import_ray()
     address = address or os.environ.get("RAY_ADDRESS", "")
+    ray = import_ray()
     if ray.is_initialized():
         return name_joined(ray, address)
+    if not address:
+        protect()
     where = {"address": "local"} if not address else {"address": resolve_address(address)}
     own = {} if address else {"include_dashboard": False}
     try:
@@ -67,20 +71,29 @@ def join_cluster(address: str = "") -> Cluster:
     except Exception as error:  # of many kinds, as what goes wrong is
         said = " ".join(str(error).split()) or type(error).__name__
         if address:
-            raise KisBenchError(
+            raise ClusterError(
                 f"Ray {ray.__version__} can't join the cluster at {address}: {said}; this machine has to be one of its "
                 f"nodes (ray start --address={address}), and all of them have the same Ray and Python"
             ) from error
-        raise KisBenchError(f"Ray {ray.__version__} can't start a cluster here: {said}") from error
+        raise ClusterError(f"Ray {ray.__version__} can't start a cluster here: {said}") from error
     atexit.register(disconnect)
     return name_joined(ray, "", joined=True)
 
 
+def protect() -> None:
+    """Gives the cluster that is started next a token of its own, which processes that this one starts inherit.
+
+    Ray asks for a token then, and would write one into the user's home, for others to read, where there is none.
+    """
+    if not {"RAY_AUTH_MODE", AUTH_TOKEN, f"{AUTH_TOKEN}_PATH"} & os.environ.keys():
+        os.environ[AUTH_TOKEN] = secrets.token_hex(32)
+
+
 def name_joined(ray: Any, address: str, *, joined: bool = False) -> Cluster:
-    """The cluster that this process has joined. Raises KisBenchError if another one was asked for."""
+    """The cluster that this process has joined. Raises ClusterError if another one was asked for."""
     found = str(ray.get_runtime_context().gcs_address)
     if address not in ("", ANY, found) and resolve_address(address) != found:
-        raise KisBenchError(
+        raise ClusterError(
             f"this process has joined the cluster at {found}, and can't join {address} as well"
         )
     JOINED[:] = [found] if joined else JOINED
@@ -99,7 +112,7 @@ def disconnect() -> None:
 
 
 def import_ray() -> Any:
-    """Ray, without what it sends and warns of. Raises KisBenchError where it isn't installed."""
+    """Ray, without what it sends and warns of. Raises ClusterError where it isn't installed."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:
@@ -107,9 +120,9 @@ def import_ray() -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module("ray")
     except ModuleNotFoundError as error:
-        raise KisBenchError(f"ray is not installed; {explain_install('ray')}") from error
+        raise ClusterError(f"ray is not installed; {explain_install('ray')}") from error
     except (ImportError, OSError) as error:
-        raise KisBenchError(f"ray can't be imported: {error}") from error
+        raise ClusterError(f"ray can't be imported: {error}") from error
 
 
 def resolve_address(address: str) -> str:
@@ -118,7 +131,7 @@ def resolve_address(address: str) -> str:
     Ray itself would try for more than six minutes where nobody answers.
 
     Raises:
-        KisBenchError: see `join_cluster`.
+        ClusterError: see `join_cluster`.
     """
     if address == ANY:
         address = find_local()
@@ -126,14 +139,14 @@ def resolve_address(address: str) -> str:
     if parts is None or not 0 < int(parts["port"]) < 2**16:
         client = address.startswith("ray://")
         why = "that of Ray's client, which is no node" if client else "no address"
-        raise KisBenchError(
+        raise ClusterError(
             f"{address!r} is {why} of a cluster; HOST:PORT of its head node is wanted, as in ray:10.0.0.1:6379, "
             "or ray:auto on a machine that is one of its nodes"
         )
     try:
         greet(parts["host"].strip("[]"), int(parts["port"]))
     except OSError as error:
-        raise KisBenchError(
+        raise ClusterError(
             f"no cluster answers at {address}: {error.strerror or error}; on its head node: "
             f"ray start --head --port={parts['port']}"
         ) from error
@@ -156,13 +169,13 @@ def greet(host: str, port: int) -> None:
 
 
 def find_local() -> str:
-    """The address of a cluster that runs on this machine. Raises KisBenchError where none does."""
+    """The address of a cluster that runs on this machine. Raises ClusterError where none does."""
     find = importlib.import_module("ray._private.services").canonicalize_bootstrap_address_or_die
     try:
         with silence():
             return str(find(ANY))
     except ConnectionError as error:
-        raise KisBenchError(
+        raise ClusterError(
             "no cluster runs on this machine; ray start --address=HOST:PORT makes it a node of one"
         ) from error
 
@@ -204,7 +217,7 @@ def require_nodes(packages: Sequence[str] = SAME_PACKAGES) -> None:
     """Looks at all living nodes before anything is computed.
 
     Raises:
-        KisBenchError: one of them lacks a package, or has another version than this process.
+        ClusterError: one of them lacks a package, or has another version than this process.
     """
     ray = import_ray()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -219,23 +232,23 @@ def require_nodes(packages: Sequence[str] = SAME_PACKAGES) -> None:
         try:
             found = ray.get(answer, timeout=NODE_S)
         except ray.exceptions.GetTimeoutError as error:
-            raise KisBenchError(
+            raise ClusterError(
                 f"{tell_node(node)} started nothing within {NODE_S:.0f} s"
             ) from error
         except ray.exceptions.RayError as error:
             if node["NodeID"] not in {other["NodeID"] for other in list_nodes()}:
                 continue  # it has died, and others take its part
-            raise KisBenchError(f"{tell_node(node)}: {' '.join(str(error).split())}") from error
+            raise ClusterError(f"{tell_node(node)}: {' '.join(str(error).split())}") from error
         require_versions(tell_node(node), found, here)
 
 
 def require_versions(node: str, found: dict[str, str], here: dict[str, str]) -> None:
-    """Raises KisBenchError where a node lacks a package that is here, or has another version."""
+    """Raises ClusterError where a node lacks a package that is here, or has another version."""
     for name, version in here.items():
         package = name.replace("_", "-")
         if version and found[name] != version:
             lack = f"has {package} {found[name]}" if found[name] else f"lacks {package}"
-            raise KisBenchError(
+            raise ClusterError(
                 f"{node} {lack}, and this process has {version}; install the same there, with the Python that runs "
                 "Ray, or start Ray in an environment that all nodes share"
             )

@@ -64,7 +64,7 @@ class ClusterPasses:
         """A pass on the cluster, or a local one for a service, which has its own machines.
 
         Raises:
-            KisBenchError: no cluster, a node without the package, or a model that can't be sent there.
+            ClusterError: no cluster, a node without the package, or a model that can't be sent there.
         """
         if isinstance(encoder, LazyEncoder) and find_receiver(encoder.checkpoint) is not None:
             return ImagePass(collection, encoder, batch_size, decoders)
@@ -150,7 +150,7 @@ class ClusterPass(ImagePass):
             try:
                 found = ray.get(worker.describe.remote())
             except ray.exceptions.RayError as error:
-                raise KisBenchError(f"no node can load the model: {quote_ray(error)}") from error
+                raise ClusterError(f"no node can load the model: {quote_ray(error)}") from error
             finally:
                 ray.kill(worker)
         if isinstance(found, FailedBatch):
@@ -249,11 +249,13 @@ class ClusterPass(ImagePass):
         if failed.position is not None:
             picture = self.collection.paths[failed.position]
             if failed.absent and Path(str(getattr(picture, "archive", picture))).exists():
-                raise KisBenchError(
+                raise ClusterError(
                     f"{node}: {picture} isn't there, and it is where the run was started; pictures have to lie in a "
                     "folder that all nodes share, under the same path"
                 )
             raise BadFile(picture, failed.problems)
         if failed.kind == "vector":
             raise BadVector(failed.error)
-        raise KisBenchError(f"{node}: {failed.error}" if failed.kind == "node" else failed.error)
+        if failed.kind == "node":
+            raise ClusterError(f"{node}: {failed.error}")
+        raise KisBenchError(failed.error)

@@ -33,8 +33,7 @@ def hand_out(
     size = min(MOST_BLOCK_ROWS, max(1, len(rows) // (share.workers * BLOCKS_EACH)))
     blocks = [pack_rows(rows[i : i + size]) for i in range(0, len(rows), size)]
     if not blocks:
-        nothing: Generator[Any, None, None] = (row for row in ())
-        yield nothing
+        yield take_rows(None)
         return
     with silence(), set_context(ray_data):
         dataset = ray_data.from_arrow(blocks).map_batches(
@@ -62,12 +61,12 @@ def hand_out(
 
 
 def take_rows(dataset: Any) -> Generator[Any, None, None]:
-    """The rows of a dataset as they come; nodes stop when this is closed.
+    """The rows of a dataset, or none without one, as they come; nodes stop when this is closed.
 
     `iter_batches` of Ray 2.60 would leave a thread behind that outlives a cluster, and ends the process with it.
     """
     ray = import_ray()
-    bundles = dataset.iter_internal_ref_bundles()
+    bundles = iter(()) if dataset is None else dataset.iter_internal_ref_bundles()
     try:
         for bundle in bundles:
             for block in bundle.block_refs:

@@ -61,10 +61,10 @@ def describe_wish(cpus: float, gpus: int) -> str:
     """What one task needs.
 
     >>> describe_wish(16.0, 0), describe_wish(4.0, 1)
-    ('16 CPUs of a node are wanted', '4 CPUs and 1 GPU of a node are wanted')
+    ('a node with 16 free CPUs is wanted', 'a node with 4 free CPUs and 1 free GPU is wanted')
     """
-    some = f"{cpus:g} CPU{'' if cpus == 1 else 's'}"
-    return f"{some}{f' and {gpus} GPU' if gpus else ''} of a node are wanted"
+    some = f"{cpus:g} free CPU{'' if cpus == 1 else 's'}"
+    return f"a node with {some}{f' and {gpus} free GPU' if gpus else ''} is wanted"
 
 
 def describe_use() -> str:

@@ -15,13 +15,15 @@ from kis_bench.cluster.connection import (
     disconnect,
     import_ray,
     join_cluster,
+    list_nodes,
     make_reader,
     require_nodes,
     require_versions,
     tell_node,
 )
 from kis_bench.cluster.embedding import ClusterPasses
-from kis_bench.errors import BadVector, KisBenchError
+from kis_bench.cluster.patience import wait_for_one
+from kis_bench.errors import BadVector, ClusterError, KisBenchError, raised
 from kis_bench.ranking.engines import Engine, MakeEngine, NumpyEngine
 from kis_bench.ranking.shares import BlockRange, MakeShares, SharedWork
 from kis_bench.records import Float32s
@@ -62,7 +64,7 @@ class RayEngine:
 
     cluster: Cluster
     multiply: MakeEngine = OneThread  #: within a share
-    nodes: Counter[str] = field(default_factory=Counter)  #: shares of the last work that each did
+    nodes: Counter[str] = field(default_factory=Counter)  #: shares that each did
 
     @property
     def name(self) -> str:
@@ -94,55 +96,81 @@ class RayEngine:
             KisBenchError: what a node lacks or what went wrong there, and its name.
         """
         ray = import_ray()
-        self.nodes.clear()
         cpus = int(ray.cluster_resources().get("CPU", 0))
         if cpus < 1:
-            raise KisBenchError(f"the cluster at {self.cluster.address} has no processor for tasks")
+            raise ClusterError(f"the cluster at {self.cluster.address} has no processor for tasks")
         try:
             known = [ray.put(work), ray.put(items)]
         except ray.exceptions.ObjectStoreFullError as error:
-            raise KisBenchError(
+            raise ClusterError(
                 "the vectors don't fit into the memory that Ray shares between processes; those of a store are read "
                 f"where they lie: {' '.join(str(error).split())}"
             ) from error
         here = make_reader()(SAME_PACKAGES)
-        options = {"num_cpus": 1, "max_retries": RETRIES, "scheduling_strategy": "SPREAD"}
+        # Ray itself would do a share again without end where memory is short.
+        options = {"max_retries": 0, "scheduling_strategy": "SPREAD"}
         task = ray.remote(**options)(make_task(here))
         waiting: dict[Any, BlockRange] = {}
+        lost: Counter[BlockRange] = Counter()
+        most = max(int(node["Resources"].get("CPU", 0)) for node in list_nodes())
         left = iter(choose_shares(work.count_blocks(), work.terms, cpus))
         try:
             while True:
                 for share in itertools.islice(left, ASKED_A_CPU * cpus - len(waiting)):
-                    waiting[task.remote(known, tuple(share))] = share
+                    waiting[task.options(num_cpus=1).remote(known, tuple(share))] = share
                 if not waiting:
                     return
-                (done, *_), _ = ray.wait([*waiting], num_returns=1)
-                node, versions, found = self.fetch(done)
+                done = wait_for_one([*waiting])
+                share = waiting.pop(done)
+                answer = self.fetch(done, lost, share)
+                if answer is None:
+                    wide = task.options(num_cpus=choose_cpus(lost[share], most))
+                    waiting[wide.remote(known, tuple(share))] = share
+                    continue
+                node, versions, found = answer
                 require_versions(tell_node(node), versions, here)
                 self.nodes[node["NodeID"]] += 1
-                yield waiting.pop(done), found
+                yield share, found
         finally:
             # After an error, or where nobody wants the rest; not in a cluster that was left meanwhile.
             for unwanted in waiting if ray.is_initialized() else ():
                 ray.cancel(unwanted, force=True)
 
-    def fetch(self, done: Any) -> Any:
-        """What a task returns; see `run_shares` for what it raises."""
+    def fetch(self, done: Any, lost: Counter[BlockRange], share: BlockRange) -> Any:
+        """What a task returns; None where its process or node died, which is counted.
+
+        See `run_shares` for what it raises.
+        """
         ray = import_ray()
         try:
             return ray.get(done)
         except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, KisBenchError):
-                raise error.cause from error
-            raise
-        except ray.exceptions.RayError as error:
-            raise KisBenchError(
-                f"the cluster at {self.cluster.address} did not do a share of the ranking, also when it was asked "
-                f"again {RETRIES} times: {' '.join(str(error).split())}"
+            cause = error.cause
+            if isinstance(cause, KisBenchError):
+                raise cause from error
+            raise ClusterError(
+                f"a share of the ranking failed on a node: {type(cause).__name__}: {cause}"
             ) from error
+        except ray.exceptions.RayError as error:
+            lost[share] += 1
+            if lost[share] > RETRIES:
+                raise ClusterError(
+                    f"the cluster at {self.cluster.address} did not do a share of the ranking, also when it was asked "
+                    f"again {RETRIES} times: {' '.join(str(error).split())}"
+                ) from error
+            return None
 
     def close(self) -> None:
         disconnect()
+
+
+def choose_cpus(lost: int, most: int) -> int:
+    """How many processors are kept for a share that was lost so often, for memory may be too short for more at once.
+
+    >>> [choose_cpus(lost, 6) for lost in (1, 2, 3, 4)]
+    [1, 2, 4, 6]
+    """
+    return max(1, min(1 << lost - 1, most))
 
 
 def choose_shares(blocks: int, terms: int, cpus: int) -> list[BlockRange]:
@@ -192,4 +220,6 @@ def run_share(node: dict[str, Any], known: Sequence[Any], share: tuple[int, int]
     except BadVector:
         raise
     except KisBenchError as error:
-        raise KisBenchError(f"{tell_node(node)}: {error}") from error
+        raise ClusterError(f"{tell_node(node)}: {error}") from error
+    except Exception as error:  # such as memory that is short
+        raise ClusterError(f"{tell_node(node)}: {raised(error)}") from error

@@ -13,7 +13,7 @@ from kis_bench.choices import LIMIT_VARIABLE
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.encoders.encoding import threads
-from kis_bench.errors import SHORT_OPTIONS, KisBenchError
+from kis_bench.errors import SHORT_OPTIONS, ClusterError
 from kis_bench.records import Checkpoint
 from kis_bench.threads import find_blas
 
@@ -54,11 +54,11 @@ def find_share(encoder: LazyEncoder, nodes: Sequence[Mapping[str, Any]]) -> Work
     """A GPU for each worker where there are any and the model has use for one, else all cores of a node.
 
     Raises:
-        KisBenchError: a device by number, which nodes know themselves, or a cluster without a free core.
+        ClusterError: a device by number, which nodes know themselves, or a cluster without a free core.
     """
     device = encoder.device.partition("@")[0]
     if device not in ("auto", "cpu", "cuda"):
-        raise KisBenchError(
+        raise ClusterError(
             f"device {device}: each GPU of a cluster gets a copy of the model; on Ray it is auto, cpu or cuda"
         )
     resources = [node["Resources"] for node in nodes]
@@ -68,10 +68,10 @@ def find_share(encoder: LazyEncoder, nodes: Sequence[Mapping[str, Any]]) -> Work
         cpus = min(cores // n for n, cores in gpus)
         return WorkerShare(cpus, 1, sum(n for n, _ in gpus), max(n for n, _ in gpus) == 1)
     if device == "cuda":
-        raise KisBenchError("device cuda was asked for, but no node of the cluster has a GPU")
+        raise ClusterError("device cuda was asked for, but no node of the cluster has a GPU")
     cores = [one["CPU"] for one in resources if one.get("CPU", 0) >= 1]
     if not cores:
-        raise KisBenchError(
+        raise ClusterError(
             "no node of the cluster has a core for work; start one with ray start --num-cpus=N"
         )
     return WorkerShare(min(cores), 0, len(cores), True)

@@ -10,7 +10,7 @@ import pytest
 from kis_bench import datasets
 from kis_bench.choices import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from kis_bench.datasets import DatasetRow
-from kis_bench.errors import KisBenchError, NotReady
+from kis_bench.errors import ClusterError, KisBenchError, NotReady
 from kis_bench.plugin.entry import OWN_REPORTS, PAYLOAD, RECORDER, in_use
 from kis_bench.plugin.gating import FAILURES, GATE, gate
 from kis_bench.plugin.items import (
@@ -268,6 +268,8 @@ def named_skip(item: pytest.Item) -> Iterator[None]:
             lack = [hide_private(item.config, part) for part in error.parts]
             item.user_properties.append((PAYLOAD, {ABSENT: lack}))
             raise pytest.skip.Exception(said) from None
+        if isinstance(error, ClusterError):  # which ends the session with exit code 2
+            item.session.shouldstop = said
         raise pytest.fail.Exception(said, pytrace=False) from None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from kis_bench import datasets, encoders
-from kis_bench.choices import LOCAL_ENGINE, SCALED
+from kis_bench.choices import CLUSTER_ENGINES, LOCAL_ENGINE, SCALED
 from kis_bench.datasets import DatasetRow
 from kis_bench.encoders import LazyEncoder
 from kis_bench.encoders.back_ends import find_back_end
@@ -188,12 +188,15 @@ def hide_private(config: pytest.Config, text: str) -> str:
     """A message as it may be shown and written: under privacy without folders of this machine and hosts of services."""
     if not config.option.kis_privacy:
         return text
-    from kis_bench.results.privacy import hide_folders
+    from kis_bench.results.privacy import hide_folders, hide_hosts
 
     sources = [checkpoint.origin for checkpoint in line_up(config).models]
     for receiver in map(find_receiver, line_up(config).models):
         if receiver is not None:
             text = text.replace(receiver.host, "its service")
+    engine = config.option.kis_engine
+    if engine.partition(":")[0] in CLUSTER_ENGINES:
+        text = hide_hosts(text, engine)
     return hide_folders(text, [source.folder for source in sources if source.folder is not None])
 
 
@@ -215,7 +218,8 @@ def choose_engine(config: pytest.Config) -> MakeEngine:
         try:
             made = find_engine(name, choose_device(config).partition(",")[0])
         except KisBenchError as error:
-            stop(config, f"{spell_option('engine')} {asked}: {error}; nothing was measured")
+            said = f"{spell_option('engine')} {asked}: {error}; nothing was measured"
+            stop(config, hide_private(config, said))
         config.stash[ENGINE] = made
         if (shares := find_shares(made)) is not None:
             config.add_cleanup(shares.close)

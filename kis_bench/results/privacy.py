@@ -131,6 +131,14 @@ def without_private(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+#: How messages name nodes, and how addresses look, with a port or of four numbers.
+NODE = re.compile(r"\bnode \S+ \([^)\s]+\)")
+HOST = re.compile(
+    r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?::\d+\b)?|(?:[A-Za-z][\w.-]*|\[[0-9A-Fa-f:.]+\]):\d{2,5}\b"
+)
+ANY_CLUSTER = "auto"  #: which is no address
+
+
 def hide_facts(about: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
     """Of a model or a dataset."""
     found = {key: value for key, value in about.items() if key in allowed}
@@ -173,6 +181,21 @@ def hide_address(value: str) -> str:
     """
     kind, _, _ = value.partition(":")
     return kind if kind in CLUSTER_ENGINES else value
+
+
+def hide_hosts(text: str, engine: str) -> str:
+    """A message about a cluster without its address, and without names and addresses of its nodes.
+
+    >>> hide_hosts("node gpu7 (10.0.0.7): no cluster answers at head:6379: refused", "ray:head:6379")
+    'a node: no cluster answers at an address: refused'
+    >>> hide_hosts("--kis-engine ray:nowhere: 'nowhere' is no address", "ray:nowhere")
+    "--kis-engine ray: 'an address' is no address"
+    """
+    address = engine.partition(":")[2]
+    text = NODE.sub("a node", text).replace(engine, hide_address(engine))
+    if address and address != ANY_CLUSTER:
+        text = text.replace(address, "an address")
+    return HOST.sub("an address", text)
 
 
 def hide_command(arguments: Sequence[str]) -> list[str]:

@@ -12,18 +12,20 @@ from numpy.typing import NDArray
 from kis_bench.errors import KisBenchError
 from kis_bench.files.mapped_arrays import MappedArray
 from kis_bench.records import Vectors
-from kis_bench.store.shards import map_shard, take_vectors
+from kis_bench.store.shards import digest_shard, map_shard, take_vectors
 
 READ_AT_ONCE = 64 * 2**20  #: bytes; several shards below this become one array
 
 
-def join(parts: Sequence[Vectors], files: Sequence[Path] = ()) -> Vectors:
-    """Several arrays as one; ``files`` they are mapped from are where another process finds them."""
+def join(
+    parts: Sequence[Vectors], files: Sequence[Path] = (), digests: Sequence[str] = ()
+) -> Vectors:
+    """Several arrays as one; ``files`` they are mapped from are where another process finds them, by their digests."""
     if len(parts) == 1:
         return parts[0]
     if sum(part.nbytes for part in parts) <= READ_AT_ONCE:
         return np.concatenate(parts)
-    return ShardedVectors(parts, files)  # type: ignore[return-value]
+    return ShardedVectors(parts, files, digests)  # type: ignore[return-value]
 
 
 class ShardedVectors(MappedArray):
@@ -32,8 +34,14 @@ class ShardedVectors(MappedArray):
     Those of a store go to another process, of another machine even, as the names of their files, and are opened there.
     """
 
-    def __init__(self, parts: Sequence[Vectors], files: Sequence[Path] = ()) -> None:
-        self.parts, self.files = parts, [file.absolute() for file in files]
+    def __init__(
+        self, parts: Sequence[Vectors], files: Sequence[Path] = (), digests: Sequence[str] = ()
+    ) -> None:
+        self.parts, self.files, self.digests = (
+            parts,
+            [file.absolute() for file in files],
+            [*digests],
+        )
         if isinstance(parts, ShardFiles):
             lengths, shape, dtype = parts.lengths, parts.shape, np.dtype(np.float32)
         else:
@@ -45,7 +53,7 @@ class ShardedVectors(MappedArray):
         if not self.files:
             return type(self), ([*self.parts],)
         lengths = np.diff(self.starts).tolist()
-        return open_sharded, (list(map(str, self.files)), lengths, self.shape[1:])
+        return open_sharded, (list(map(str, self.files)), self.digests, lengths, self.shape[1:])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.concatenate([*self.parts]).astype(dtype or self.dtype, copy=False)
@@ -90,11 +98,11 @@ class ShardedVectors(MappedArray):
 
 
 def open_sharded(
-    files: Sequence[str], lengths: Sequence[int], shape: tuple[int, ...]
+    files: Sequence[str], digests: Sequence[str], lengths: Sequence[int], shape: tuple[int, ...]
 ) -> ShardedVectors:
     """The vectors of a store as they were in another process, from files that every machine sees."""
     places = [*map(Path, files)]
-    return ShardedVectors(ShardFiles(places, lengths, shape), places)
+    return ShardedVectors(ShardFiles(places, digests, lengths, shape), places, digests)
 
 
 class ShardFiles(Sequence[Vectors]):
@@ -102,17 +110,22 @@ class ShardFiles(Sequence[Vectors]):
 
     Args:
         files: of one entry.
+        digests: SHA-256 of each, where the work comes from.
         lengths: how many items each has.
         shape: ``(v, d)`` of an item.
 
     Raises:
-        KisBenchError: a file isn't there, or holds other items, once something asks for it.
+        KisBenchError: a file isn't there, or is another one, once something asks for it.
     """
 
     def __init__(
-        self, files: Sequence[Path], lengths: Sequence[int], shape: tuple[int, ...]
+        self,
+        files: Sequence[Path],
+        digests: Sequence[str],
+        lengths: Sequence[int],
+        shape: tuple[int, ...],
     ) -> None:
-        self.files, self.lengths, self.shape = files, lengths, shape
+        self.files, self.digests, self.lengths, self.shape = files, digests, lengths, shape
         self.opened: dict[int, Vectors] = {}
 
     def __len__(self) -> int:
@@ -133,8 +146,10 @@ class ShardFiles(Sequence[Vectors]):
                 raise KisBenchError(
                     f"{self.files[i]} isn't there; the store has to be in a shared folder, of one name on all machines"
                 )
-            vectors = take_vectors(map_shard(self.files[i]))
-            if vectors.shape != (self.lengths[i], *self.shape):
-                raise KisBenchError(f"{self.files[i]} holds other items than it did; run again")
-            self.opened[i] = vectors
+            if digest_shard(self.files[i], anew=False)[0] != self.digests[i]:
+                raise KisBenchError(
+                    f"{self.files[i]} holds other vectors than where the run was started; the store has to be one "
+                    "folder that all machines share"
+                )
+            self.opened[i] = take_vectors(map_shard(self.files[i]))
         return self.opened[i]

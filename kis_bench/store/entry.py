@@ -107,7 +107,7 @@ class Entry:
         if missing or not (self.folder / MANIFEST).exists():
             said = about() if missing else {}  # a model isn't loaded for it
             self.write_manifest(said, {shard: one.digest for shard, one in whole.items()})
-        return self.join([stored.table for stored in whole.values()])
+        return self.join([*whole.values()])
 
     def write_shard(
         self,
@@ -191,17 +191,17 @@ class Entry:
 
     def read(self) -> Embeddings | None:
         """All vectors, or None while a shard is missing."""
-        tables = []
+        found = []
         for shard in self.shards():
             stored = self.find_shard(shard)
             if stored is None:
                 return None
-            tables.append(stored.table)
-        return self.join(tables)
+            found.append(stored)
+        return self.join(found)
 
-    def join(self, tables: Sequence[pa.Table]) -> Embeddings:
+    def join(self, found: Sequence[StoredShard]) -> Embeddings:
         """The vectors of all shards, with what they say of themselves."""
-        truncated = None
+        truncated, tables = None, [stored.table for stored in found]
         if tables and "truncated" in tables[0].column_names:
             truncated = np.concatenate([table["truncated"].to_numpy() for table in tables])
         made: dict[str, list[str]] = {}
@@ -212,7 +212,8 @@ class Entry:
                 made[name].append(value)
         joined = {name: " and ".join(values) for name, values in made.items() if values}
         files = [self.folder / shard.file_name for shard in self.shards()]
-        vectors = join(list(map(take_vectors, tables)), files)
+        digests = [stored.digest for stored in found]
+        vectors = join(list(map(take_vectors, tables)), files, digests)
         return Embeddings(self.ids, vectors, self.key, truncated, joined)
 
     def write_manifest(self, encoder: Mapping[str, Any], digests: Mapping[Shard, str]) -> None:

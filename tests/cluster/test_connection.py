@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -40,6 +42,24 @@ def test_another_cluster_is_not_joined_as_well(cluster, monkeypatch):
     monkeypatch.setattr(connection, "resolve_address", lambda address: address)
     with pytest.raises(KisBenchError, match="can't join 10.0.0.9:6379 as well"):
         join_cluster("10.0.0.9:6379")
+
+
+STARTS = """
+import os, subprocess, sys
+from kis_bench.cluster.connection import join_cluster
+address = join_cluster().address
+JOINS = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False); print(len(ray.nodes()), 'joined')"
+for left_out in ("RAY_AUTH", "nothing"):
+    own = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    done = subprocess.run([sys.executable, "-c", JOINS, address], env=own, capture_output=True, text=True)
+    print(left_out, "1 joined" in done.stdout, "nauthenticated" in done.stderr, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_nobody_else_gets_into_a_cluster_that_was_started_here(ray):
+    done = subprocess.run([sys.executable, "-c", STARTS], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["RAY_AUTH False True", "nothing True False"], done
 
 
 @pytest.mark.parametrize(

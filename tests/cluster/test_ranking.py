@@ -9,11 +9,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from kis_bench.cluster import ranking
+from kis_bench.cluster import patience, ranking
 from kis_bench.cluster.connection import disconnect, join_cluster
 from kis_bench.cluster.ranking import OneThread, RayEngine
 from kis_bench.encoders.vectors.unit_rows import UnitRows
-from kis_bench.errors import BadVector, KisBenchError
+from kis_bench.errors import BadVector, ClusterError, KisBenchError
+from kis_bench.files.progress import watch
 from kis_bench.ranking import target_ranks
 from kis_bench.ranking.engines import find_engine
 from kis_bench.ranking.text_ranks import rank_texts
@@ -85,8 +86,8 @@ def test_texts_are_ranked_there_too(cluster):
     assert engine.nodes
 
 
-def write_entry(store, n=3000, d=16):
-    rng = np.random.default_rng(3)
+def write_entry(store, n=3000, d=16, seed=3):
+    rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((n, 1, d)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
     entry = store.entry("dataset", "0" * 16, "model", "images", [f"i{i}" for i in range(n)])
@@ -134,6 +135,63 @@ def test_a_node_that_does_not_see_the_store_is_named(cluster, stored, tmp_path):
     said = r"node \S+ \(\S+\): \S*store\S+\.arrow isn't there.* shared folder"
     with pytest.raises(KisBenchError, match=said):
         target_ranks(vectors[:9, 0], mapped, [[0]] * 9, engine=f"ray:{cluster.address}")
+
+
+def test_other_vectors_under_the_same_name_are_not_ranked(cluster, stored, tmp_path):
+    mapped, vectors = stored
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    write_entry(Store(tmp_path / "store"), seed=4)  # as on a node whose home is its own
+    said = (
+        r"node \S+ \(\S+\): \S*store\S+\.arrow holds other vectors than where the run was started"
+    )
+    with pytest.raises(ClusterError, match=said):
+        target_ranks(vectors[:9, 0], mapped, [[0]] * 9, engine=f"ray:{cluster.address}")
+
+
+class Told(list):
+    """What steps there were."""
+
+    def begin(self, step):
+        self.append(step.what)
+
+    def update(self, step):
+        pass
+
+    end = update
+
+
+def test_a_cluster_that_others_use_is_told_and_given_up(cluster, ray, monkeypatch):
+    monkeypatch.setattr(patience, "QUIET_S", 0.1)
+    monkeypatch.setattr(patience, "BUSY_S", 3.0)
+    queries, items, targets, _ = draw("ties", n=300)
+    engine = find_engine(f"ray:{cluster.address}")
+    used = [ray.remote(num_cpus=1)(Told).remote() for _ in range(2)]
+    ray.get([each.__len__.remote() for each in used])
+    busy = "a node with 1 free CPU is wanted; 2 of 2 CPUs are taken"
+    told = Told()
+    with watch(told), pytest.raises(ClusterError, match=f"did nothing for 3 s: {busy}"):
+        target_ranks(queries, items, targets, engine=engine)
+    assert told[0] == f"waiting for the cluster: {busy}"
+    for each in used:
+        ray.kill(each)
+    require_equal(
+        target_ranks(queries, items, targets, engine=engine), target_ranks(queries, items, targets)
+    )
+
+
+class Tired(OneThread):
+    """Raises what nobody expects."""
+
+    def multiply(self, rows, pieces):
+        raise MemoryError("no more")
+
+
+def test_what_fails_on_a_node_is_told_with_it(cluster, ray):
+    queries, items, targets, _ = draw("ties", n=300)
+    engine = RayEngine(join_cluster(cluster.address), Tired)
+    said = r"^node \S+ \(\S+\): MemoryError: no more"
+    with known_here_only(ray), pytest.raises(ClusterError, match=said):
+        target_ranks(queries, items, targets, engine=engine)
 
 
 def test_what_is_wrong_with_an_item_is_told_as_here(cluster):

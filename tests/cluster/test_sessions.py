@@ -116,6 +116,29 @@ def test_an_address_is_private(cluster, folder):
 
 
 @pytest.mark.slow
+def test_what_a_node_lacks_ends_the_session_and_names_no_node_under_privacy(cluster, folder):
+    read_run(folder)  # so that the vectors of one model are stored
+    text = """
+        from kis_bench.cluster import embedding
+
+        embedding.fix_picture = lambda picture: picture.with_name("nowhere.png")
+    """
+    (folder / "conftest.py").write_text(dedent(text), encoding="utf-8")
+    arguments = ["--kis-model=demo", f"--kis-engine=ray:{cluster.address}", "--junit-xml=junit.xml"]
+    for private in ([], ["--kis-privacy"]):
+        done = run_pytest(*OPTIONS, *arguments, *private, cwd=folder, KIS_STORE=str(folder / "s"))
+        assert done.returncode == 2, done.stdout
+        said = done.stdout + done.stderr + (folder / "junit.xml").read_text(encoding="utf-8")
+        assert "isn't there, and it is where the run was started" in said
+        host = cluster.address.partition(":")[0]
+        assert (host in said) == (socket.gethostname() in said) == (not private), said
+        run = json.loads((folder / "reports" / "latest" / "run.json").read_text(encoding="utf-8"))
+        assert "colour-words" in run["models"]
+        if private:
+            assert host not in json.dumps(run)
+
+
+@pytest.mark.slow
 def test_an_interrupted_session_ends_what_it_started(ray, folder):
     sign = folder / "waits"
     variables = {"WAIT_FOR": str(sign), "KIS_STORE": str(folder / "s")}
@@ -124,8 +147,10 @@ def test_an_interrupted_session_ends_what_it_started(ray, folder):
         command, cwd=folder, env=os.environ | variables, stdout=subprocess.DEVNULL
     )
     try:
+        deadline = time.monotonic() + 300
         while not sign.exists():
             assert session.poll() is None
+            assert time.monotonic() < deadline
             time.sleep(0.2)
         session.send_signal(signal.SIGINT)
         assert session.wait(120) == 2
