@@ -11,7 +11,7 @@ from kis_bench.cluster.surroundings import EmbeddingJob, WorkerShare
 from kis_bench.errors import ClusterError
 
 TRIES_ALONE = 3  #: of a batch
-MOST_IDS = 20  #: pictures in a message
+PICTURES_TOLD = 20  #: pictures in a message
 
 
 def encode_alone(batch: Batch, job: EmbeddingJob, share: WorkerShare) -> Any:
@@ -35,8 +35,8 @@ def encode_alone(batch: Batch, job: EmbeddingJob, share: WorkerShare) -> Any:
                 said = quote_ray(error)
             finally:
                 ray.kill(worker)
-    shown = ", ".join(map(repr, batch.ids[:MOST_IDS]))
-    more = f" and {len(batch.ids) - MOST_IDS} more" if len(batch.ids) > MOST_IDS else ""
+    shown = ", ".join(map(repr, batch.ids[:PICTURES_TOLD]))
+    more = f" and {len(batch.ids) - PICTURES_TOLD} more" if len(batch.ids) > PICTURES_TOLD else ""
     raise ClusterError(
         f"{' and '.join(dict.fromkeys(died))}: what encodes these pictures in one batch dies each time, also "
         f"with nothing else to do: {shown}{more} ({said}). One of them may crash what reads it, or need more "

@@ -165,8 +165,12 @@ def test_a_cluster_that_others_use_is_told_and_given_up(cluster, ray, monkeypatc
     monkeypatch.setattr(patience, "BUSY_S", 3.0)
     queries, items, targets, _ = draw("ties", n=300)
     engine = find_engine(f"ray:{cluster.address}")
-    used = [ray.remote(num_cpus=1)(Told).remote() for _ in range(2)]
-    ray.get([each.__len__.remote() for each in used])
+
+    class Other:
+        """Somebody else's work."""
+
+    used = [ray.remote(num_cpus=1)(Other).remote() for _ in range(2)]
+    ray.get([each.__ray_ready__.remote() for each in used])
     busy = "a node with 1 free CPU is wanted; 2 of 2 CPUs are taken"
     told = Told()
     with watch(told), pytest.raises(ClusterError, match=f"did nothing for 3 s: {busy}"):
