@@ -24,8 +24,8 @@ MARK = "engines"
 
 def list_conditions(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yields the heading and the rows of each model and label set."""
-    for names, own in rows.groupby(CONDITION, sort=False):
-        model, dataset, label_set, items, dim = names
+    for names, own in rows.groupby(CONDITION, sort=False, dropna=False):
+        model, dataset, label_set, items, dim, *_ = names
         sizes = f"{items:,} items of {dim} numbers, {count_queries(own)}"
         heading = f"{model}, {dataset}, {label_set}: {sizes}"
         yield heading, own

@@ -30,7 +30,7 @@ FIDELITY_HEAD = (
     "bytes an item",
     "build, CPU s",
 )
-CONDITION = ["model", "dataset", "label_set", "items", "dim"]
+CONDITION = ["model", "dataset", "label_set", "items", "dim", "model_key", "dataset_key"]
 
 
 def write_fidelity(rows: pd.DataFrame, folder: Path) -> Path:
@@ -41,7 +41,8 @@ def write_fidelity(rows: pd.DataFrame, folder: Path) -> Path:
         folder: where they go.
     """
     parts = ["# What search engines do to the ranks of known items"]
-    for (model, dataset, label_set, items, dim), own in rows.groupby(CONDITION, sort=False):
+    for names, own in rows.groupby(CONDITION, sort=False, dropna=False):
+        model, dataset, label_set, items, dim, *_ = names
         sizes = f"{count(items)} items of {dim} numbers, {count_queries(own)}"
         parts += [f"## {escape(model)}, {escape(dataset)}, {escape(label_set)}", f"{sizes}."]
         for plot in plan_plots(own):
@@ -74,8 +75,8 @@ def plan_plots(rows: pd.DataFrame) -> list[Plot]:
 def plan_pareto(rows: pd.DataFrame) -> Plot:
     """The plot of one model and label set."""
     names = [str(rows[name].iloc[0]) for name in CONDITION[:3]]
-    sizes = [str(rows[name].iloc[0]) for name in CONDITION[3:]]
-    stem = make_file_name("fidelity", *names, *sizes)
+    others = [str(rows[name].iloc[0]) for name in CONDITION[3:] if rows[name].notna().all()]
+    stem = make_file_name("fidelity", *names, *others)
     alt = f"recall@{PLOTTED_CUTOFF} lost by {', '.join(names)}, against speed and size"
     return Plot(stem, alt, draw_pareto, (rows.reset_index(drop=True), PLOTTED_CUTOFF))
 

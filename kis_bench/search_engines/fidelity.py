@@ -21,6 +21,7 @@ TIMED_RESULTS = 10  #: results of the search that is timed, whose recall is draw
 DEEPEST = 1000  #: results of the deepest search, in which targets are looked for
 ASKED_ALONE = 50  #: queries that are asked again, together and one by one
 DEPTHS = (*dict.fromkeys(CUTOFFS.values()), DEEPEST)
+BUILDS = 3  #: of an engine that builds by chance
 REBUILT = f"rebuilt@{TIMED_RESULTS}_"  #: columns of further builds begin so
 
 
@@ -65,6 +66,7 @@ def tabulate_queries(ranks: Ranks, answers: Answers, rescorer: Rescorer) -> pd.D
         columns[f"exact@{k}"] = hits_at_k(ranks.best, ranks.worst, k)
         columns[f"engine@{k}"] = count_hits(places[depth], tied, k)
         columns[f"returned@{k}"] = asked.any(axis=1).astype(np.float64)
+    columns |= dict.fromkeys((f"{REBUILT}{number}" for number in range(1, BUILDS)), np.nan)
     for number, ids in enumerate(answers.rebuilt, 1):
         columns[f"{REBUILT}{number}"] = count_hits(rescorer.place(ids), tied, TIMED_RESULTS)
     return pd.DataFrame(columns)
@@ -75,15 +77,13 @@ def make_nullable(places: Int64s) -> pd.Series:
     return pd.Series(places, dtype="Int64").mask(pd.Series(places) == 0)
 
 
-def summarise_queries(
-    table: pd.DataFrame, answers: Answers, clusters: Sequence[str]
-) -> dict[str, Any]:
+def summarise_queries(table: pd.DataFrame, answers: Answers, clusters: Int64s) -> dict[str, Any]:
     """Returns the figures of one setting: shares from 0 to 1, losses in points of recall with 95% intervals.
 
     Args:
         table: of `tabulate_queries`.
         answers: of the same queries.
-        clusters: the target of each query; queries of one target are no independent evidence.
+        clusters: numbers ``[q]``; queries that share a target are no independent evidence.
     """
     found: dict[str, Any] = {
         "found": table["found"].mean(),
@@ -101,7 +101,7 @@ def summarise_queries(
             f"lost@{k}_low": low,
             f"lost@{k}_high": high,
         }
-    again = [name for name in table if str(name).startswith(REBUILT)]
+    again = [f"{REBUILT}{number}" for number in range(1, 1 + len(answers.rebuilt))]
     lost = f"lost@{TIMED_RESULTS}"
     losses = 100 * (table[f"exact@{TIMED_RESULTS}"].mean() - table[again].mean())
     found |= {
@@ -115,11 +115,11 @@ def summarise_queries(
 
 
 def measure_loss(
-    exact: Float64s, engine: Float64s, clusters: Sequence[str]
+    exact: Float64s, engine: Float64s, clusters: Int64s
 ) -> tuple[float, tuple[float, float]]:
     """Returns the points of recall that are lost, and their 95% interval, from hits ``[q]`` of both."""
     differences = (exact - engine)[None]
-    low, high = hit_intervals(differences, pd.factorize(pd.Series(clusters))[0])[0]
+    low, high = hit_intervals(differences, clusters)[0]
     return 100 * float(differences.mean()), (100 * float(low), 100 * float(high))
 
 

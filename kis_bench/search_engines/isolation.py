@@ -19,13 +19,12 @@ from kis_bench.records import Int64s
 from kis_bench.search_engines import worker
 from kis_bench.search_engines.answers import WrongIds, check_answer, join_vectors_of_items
 from kis_bench.search_engines.catalogue import Setting
-from kis_bench.search_engines.fidelity import ASKED_ALONE, DEPTHS, TIMED_RESULTS, Answers
+from kis_bench.search_engines.fidelity import ASKED_ALONE, BUILDS, DEPTHS, TIMED_RESULTS, Answers
 from kis_bench.search_engines.planted_ties import PLANTED_DEPTHS
 from kis_bench.search_engines.protocol import Ending
 
 LIMIT_S = 3600.0  #: for one setting
 REPEATED_S = 1.0  #: for which the timed search is repeated
-BUILDS = 3  #: of an engine that builds by chance
 REBUILT_S = 60.0  #: of one build and search, up to which there are several
 LOG_FILE = "log.txt"
 LAST_LINES = 3  #: of what a process that crashed wrote, which are told

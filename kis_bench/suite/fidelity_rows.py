@@ -10,19 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
 from kis_bench.search_engines.catalogue import Setting
 from kis_bench.search_engines.fidelity import CUTOFFS, TIMED_RESULTS
 from kis_bench.search_engines.isolation import Outcome
-from kis_bench.suite.measured_rows import describe_processor, keep_cells
+from kis_bench.suite.measured_rows import describe_processor, describe_software, keep_cells
 
 if TYPE_CHECKING:
-    from kis_bench.suite.index_fidelity import SearchedVectors
+    from kis_bench.suite.searched_vectors import SearchedVectors
 
-TABLE_FILE, QUERIES_FILE = "fidelity.csv", "fidelity-queries.parquet"
+TABLE_FILE = "fidelity.csv"
+QUERIES_FOLDER = "fidelity-queries"  #: of a parquet file for each setting, one table together
 FACTS_TABLE = "engines-facts.csv"
 #: Columns that name a row.
-SAME_SETTING = ("engine", "setting", "model", "dataset", "label_set", "items", "queries", "dim")
+SAME_SETTING = (
+    "engine",
+    "setting",
+    "model",
+    "dataset",
+    "label_set",
+    "items",
+    "queries",
+    "dim",
+    "model_key",
+    "dataset_key",
+)
 RECALLS = tuple(
     f"{name}{k}{end}"
     for k in CUTOFFS
@@ -70,20 +83,18 @@ ROW_COLUMNS = (
     "extra_cpu_s",
     "own_cpu_s",
     "made_with",
+    "ranked_with",
     "machine",
     "day",
 )
 
 
 def start_row(
-    setting: Setting, condition: SearchedVectors, outcome: Outcome, *, privacy: bool
+    setting: Setting, condition: SearchedVectors, outcome: Outcome, said: str
 ) -> dict[str, Any]:
-    """Returns what is known of a setting before its answers are looked at.
-
-    Under privacy what went wrong is left out: messages of libraries may hold folders and more.
-    """
-    n, v, d = condition.shape
-    q, figures = len(condition.query_ids), dict(outcome.figures)
+    """Returns what is known of a setting before its answers are looked at, and what went wrong as it is told."""
+    (n, v, d), known = condition.shape, condition.known
+    q, figures = len(known.query_ids), dict(outcome.figures)
     engine, _, name = setting.name.partition(":")
     row: dict[str, Any] = dict.fromkeys(ROW_COLUMNS)
     versions = figures.get("versions", {})
@@ -91,16 +102,19 @@ def start_row(
     row |= {
         "engine": engine,
         "setting": name.strip(),
-        "model": condition.model,
-        "dataset": condition.dataset,
-        "label_set": condition.label_set,
+        "model": known.model,
+        "dataset": known.dataset,
+        "label_set": known.label_set,
+        "model_key": known.model_key,
+        "dataset_key": known.dataset_key,
         "items": n,
         "vectors": v,
         "dim": d,
         "queries": q,
         "status": outcome.status,
-        "said": "" if privacy else outcome.said,
+        "said": said,
         "made_with": "; ".join(f"{name} {version}" for name, version in versions.items()),
+        "ranked_with": describe_software("kis-bench", "numpy"),
         "machine": describe_processor(),
         "day": f"{datetime.now(timezone.utc):%Y-%m-%d}",
     }
@@ -125,15 +139,11 @@ def keep_fact(fact: dict[str, str], folder: Path) -> None:
 def keep_queries(
     table: pd.DataFrame, query_ids: Sequence[str], row: dict[str, Any], folder: Path
 ) -> None:
-    """Puts the rows of queries into their table, in place of those of the same setting."""
+    """Writes the rows of queries into a file of their setting, in place of those that were there."""
     about = {name: str(row[name]) for name in SAME_SETTING}
-    new = table.assign(query_id=list(query_ids), **about)
-    new = new[[*about, "query_id", *table]]
-    file = folder / QUERIES_FILE
-    if file.exists():
-        old = pd.read_parquet(file)
-        same = (old[list(about)] == pd.Series(about)).all(axis=1)
-        new = pd.concat([old[~same], new], ignore_index=True)
+    whole = table.assign(query_id=list(query_ids), **about)[[*about, "query_id", *table]]
     content = io.BytesIO()
-    new.to_parquet(content, index=False)
-    write_whole(file, content.getvalue())
+    whole.to_parquet(content, index=False)
+    place = folder / QUERIES_FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    write_whole(place / f"{make_file_name(*about.values())}.parquet", content.getvalue())

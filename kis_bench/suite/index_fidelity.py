@@ -5,12 +5,10 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -19,23 +17,22 @@ from kis_bench.errors import NotReady
 from kis_bench.measuring.both_sides import embed_both_sides
 from kis_bench.measuring.steps import Steps
 from kis_bench.plugin.recorder import find_reports
-from kis_bench.plugin.session import QuerySet, choose_engine
+from kis_bench.plugin.session import QuerySet, choose_engine, hide_private
 from kis_bench.plugin.stopping import EXIT_CODE
-from kis_bench.ranking import target_ranks
 from kis_bench.ranking.relevance import find_target_positions
-from kis_bench.records import Dataset, Float32s, Ranks
+from kis_bench.records import Dataset, Float32s
 from kis_bench.results.pseudonyms import hide_queries
 from kis_bench.search_engines.catalogue import Setting
 from kis_bench.search_engines.fidelity import summarise_queries, tabulate_queries
 from kis_bench.search_engines.isolation import run_setting
-from kis_bench.search_engines.planted_ties import PlantedTies
 from kis_bench.search_engines.probes import probe_engines
 from kis_bench.search_engines.protocol import Ending
-from kis_bench.search_engines.rescoring import Rescorer
 from kis_bench.store import Store, default_store
 from kis_bench.suite.fidelity_rows import TABLE_FILE, keep_fact, keep_queries, keep_row, start_row
+from kis_bench.suite.searched_vectors import SearchedVectors, SearchInput
 
-PREPARED = pytest.StashKey["SearchedVectors"]()  #: of a session: what was searched last
+#: Of a session: what was searched last, and what it is found again by.
+PREPARED = pytest.StashKey[tuple[object, SearchedVectors]]()
 #: Of a session: an engine that was asked for by name refused the vectors.
 NAMED_AND_REFUSED = pytest.StashKey[bool]()
 WRITTEN_PAGE = pytest.StashKey[Path]()  #: of a session
@@ -43,86 +40,12 @@ FIDELITY_FOLDER = "fidelity"  #: among the reports
 END_PLUGIN = "kis-bench-search-engines"
 
 
-@dataclass(frozen=True)
-class SearchedVectors:
-    """What engines are asked: vectors, queries, their targets and exact ranks."""
-
-    key: object
-    model: str
-    dataset: str
-    label_set: str
-    query_ids: Sequence[str]
-    clusters: Sequence[str]  # the target of each query
-    ranks: Ranks
-    rescorer: Rescorer
-    planted: PlantedTies
-    folder: tempfile.TemporaryDirectory[str]
-
-    @property
-    def vectors(self) -> Path:
-        return Path(self.folder.name) / "vectors"
-
-    @property
-    def equals(self) -> Path:
-        return Path(self.folder.name) / "planted"
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Items, vectors of each, numbers of each vector."""
-        n, v, d = self.rescorer.items.shape
-        return n, v, d
-
-    @classmethod
-    def prepare(
-        cls,
-        key: object,
-        names: tuple[str, str, str],
-        query_ids: Sequence[str],
-        queries: Float32s,
-        items: Any,
-        targets: Sequence[Sequence[int]],
-        engine: Any = "numpy",
-        most_pairs: int | None = None,
-    ) -> SearchedVectors:
-        """Ranks exactly, once for all engines, and writes the vectors where they can read them.
-
-        Args:
-            key: what it is found again by.
-            names: of model, dataset and label set.
-            query_ids: of the queries.
-            queries: ``[q, d]``.
-            items: ``[n, v, d]``, as the store has them.
-            targets: positions of each query's targets.
-            engine: as `target_ranks` takes it.
-            most_pairs: of a query and a vector, for which fewer queries are taken.
-        """
-        few = take_evenly(len(queries), most_pairs, len(items) * items.shape[1])
-        queries, query_ids, targets = (
-            queries[few],
-            [query_ids[i] for i in few],
-            [targets[i] for i in few],
-        )
-        ranks = target_ranks(queries, items, targets, engine=engine)
-        folder = tempfile.TemporaryDirectory(prefix="kis-fidelity-")
-        planted = PlantedTies.make(items.shape[-1])
-        for name in ("vectors", "planted"):
-            (Path(folder.name) / name).mkdir()
-        planted.save(Path(folder.name) / "planted")
-        place, (n, v, d) = Path(folder.name) / "vectors", items.shape
-        np.save(place / "items.npy", np.ascontiguousarray(items[:], np.float32).reshape(n * v, d))
-        np.save(place / "queries.npy", np.ascontiguousarray(queries, np.float32))
-        mapped = np.load(place / "items.npy", mmap_mode="r").reshape(n, v, d)
-        clusters = ["|".join(map(str, own)) for own in targets]
-        rescorer = Rescorer(np.ascontiguousarray(queries, np.float32), mapped, targets)
-        return cls(key, *names, query_ids, clusters, ranks, rescorer, planted, folder)
-
-
 def report_fidelity(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder of the tables; once all settings of a module are measured, the page and its plots are written."""
     config, folder = request.config, find_reports(request.config) / FIDELITY_FOLDER
     yield folder
-    if (prepared := config.stash.get(PREPARED, None)) is not None:
-        prepared.folder.cleanup()
+    if PREPARED in config.stash:
+        config.stash[PREPARED][1].folder.cleanup()
         del config.stash[PREPARED]
     file = folder / TABLE_FILE
     if file.exists():
@@ -161,27 +84,23 @@ class IndexFidelity:
     ) -> dict[str, Any]:
         """Returns the row of one setting, over the vectors of a model and the queries of a label set."""
         self.require(setting)
-        key = model.name, model.key, dataset.fingerprint, query_set.label_set, setting.most_pairs
-        prepare = partial(self.prepare, key, model, dataset, query_set, setting.most_pairs)
-        return self.measure(setting, key, prepare)
+        key = model.name, model.key, dataset.fingerprint, query_set.label_set
+        return self.measure(setting, key, partial(self.embed, model, dataset, query_set))
 
     def measure_drawn(
         self, setting: Setting, draw: Callable[[], tuple[Float32s, Float32s, Sequence[int]]]
     ) -> dict[str, Any]:
         """Returns the row of one setting, over vectors that are drawn: queries, items and the target of each query."""
         self.require(setting)
-        key = "drawn", setting.most_pairs
 
-        def prepare() -> SearchedVectors:
+        def draw_known() -> SearchInput:
             queries, items, targets = draw()
             names = "drawn", f"clustered-{len(items)}x{items.shape[1]}", "near"
-            wanted = [[target] for target in targets]
             ids = [str(i) for i in range(len(queries))]
-            return SearchedVectors.prepare(
-                key, names, ids, queries, items[:, None], wanted, most_pairs=setting.most_pairs
-            )
+            wanted = [[target] for target in targets]
+            return SearchInput(*names, ids, queries, items[:, None], wanted)
 
-        return self.measure(setting, key, prepare)
+        return self.measure(setting, "drawn", draw_known)
 
     def find_facts(self, engine: str) -> dict[str, str]:
         """Returns what an engine does by itself, each fact with its value, and keeps them."""
@@ -200,14 +119,7 @@ class IndexFidelity:
         except NotReady as error:
             pytest.skip(str(error))
 
-    def prepare(
-        self,
-        key: object,
-        model: LazyEncoder,
-        dataset: Dataset,
-        query_set: QuerySet,
-        most_pairs: int | None,
-    ) -> SearchedVectors:
+    def embed(self, model: LazyEncoder, dataset: Dataset, query_set: QuerySet) -> SearchInput:
         label_set = str(query_set.label_set)
         chosen, items, texts = embed_both_sides(
             model,
@@ -220,56 +132,51 @@ class IndexFidelity:
             privacy=self.option.kis_privacy,
         )
         shown = hide_queries(chosen, dataset.all_queries) if self.option.kis_privacy else chosen
-        return SearchedVectors.prepare(
-            key,
-            (model.name, dataset.name, label_set),
+        return SearchInput(
+            model.name,
+            dataset.name,
+            label_set,
             [query.query_id for query in shown],
             texts.vectors[:, 0],
             items.vectors,
             find_target_positions(dataset.collection, chosen),
-            choose_engine(self.config),
-            most_pairs,
+            model.key,
+            dataset.fingerprint,
         )
 
     def measure(
-        self, setting: Setting, key: object, prepare: Callable[[], SearchedVectors]
+        self, setting: Setting, key: object, find_known: Callable[[], SearchInput]
     ) -> dict[str, Any]:
-        """Returns the row, which is kept before anything fails."""
-        condition = self.config.stash.get(PREPARED, None)
-        if condition is None or condition.key != key:
+        """Returns the row, which is kept before anything fails. What it takes beside the engine is ours."""
+        known_key, condition = self.config.stash.get(PREPARED, (None, None))
+        known = None
+        if condition is None or known_key != key:
             if condition is not None:
                 condition.folder.cleanup()
-            condition = self.config.stash[PREPARED] = prepare()
+            known = find_known()
+        started = time.process_time()
+        if known is not None:
+            condition = SearchedVectors.prepare(known, choose_engine(self.config))
+            self.config.stash[PREPARED] = key, condition
+        assert condition is not None  # it is there or was made
+        condition = condition.take(setting.most_pairs)
         with tempfile.TemporaryDirectory(prefix="kis-engine-") as place:
             outcome = run_setting(
                 setting, condition.vectors, condition.equals, Path(place), condition.shape[1]
             )
-            started = time.process_time()
-            row = start_row(setting, condition, outcome, privacy=self.option.kis_privacy)
+            said = hide_private(self.config, outcome.said)
+            row = start_row(setting, condition, outcome, said)
             if outcome.answers is not None:
                 table = tabulate_queries(condition.ranks, outcome.answers, condition.rescorer)
                 row |= summarise_queries(table, outcome.answers, condition.clusters)
                 row |= condition.planted.judge(dict(outcome.planted))
+                keep_queries(table, condition.known.query_ids, row, self.folder)
                 row["own_cpu_s"] = time.process_time() - started
-                keep_queries(table, condition.query_ids, row, self.folder)
         keep_row(row, self.folder)
         if outcome.status == Ending.MEASURED:
             return row
         if outcome.status == Ending.REFUSED:
             if not self.option.kis_search_engine:
-                pytest.skip(outcome.said)
+                pytest.skip(said)
             self.request.session.stash[NAMED_AND_REFUSED] = True
-        pytest.fail(f"{outcome.status}: {outcome.said}", pytrace=False)
-
-
-def take_evenly(q: int, most_pairs: int | None, n: int) -> list[int]:
-    """Returns the positions of so many of q queries, from the first to the last, that make few pairs with n vectors.
-
-    One at least, if there is any; all where there is no limit.
-
-    >>> take_evenly(9, 500, 100), take_evenly(3, None, 100), take_evenly(9, 10, 100)
-    ([0, 2, 4, 6, 8], [0, 1, 2], [0])
-    """
-    most = q if most_pairs is None else min(q, max(1, most_pairs // n))
-    few: list[int] = np.linspace(0, q - 1, most).round().astype(int).tolist()
-    return few
+        pytest.fail(f"{outcome.status}: {said}", pytrace=False)

@@ -17,6 +17,7 @@ from kis_bench.search_engines.fidelity import (
     tabulate_queries,
 )
 from kis_bench.search_engines.rescoring import Rescorer
+from kis_bench.statistics.clusters import link_sets
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_an_exact_engine_loses_nothing_and_tells_every_rank(search):
     ranks = target_ranks(queries, items, targets)
     answers = make_answers(answer_exactly(queries, items), len(items))
     table = tabulate_queries(ranks, answers, Rescorer(queries, items, targets))
-    found = summarise_queries(table, answers, [str(t) for t in targets])
+    found = summarise_queries(table, answers, link_sets(targets))
     assert found["found"] == found["rank_told"] == found["equal_again"] == found["equal_alone"] == 1
     assert 0 < found["tied"] < 1
     assert (table["rescored_best"] == ranks.best).all()
@@ -62,7 +63,7 @@ def test_an_engine_that_lost_items_is_found_out(search):
     ranks = target_ranks(queries, items, targets)
     answers = make_answers(answer_exactly(queries, items, skip=lost)[:, :290], 290)
     table = tabulate_queries(ranks, answers, Rescorer(queries, items, targets))
-    found = summarise_queries(table, answers, [str(t) for t in targets])
+    found = summarise_queries(table, answers, link_sets(targets))
     here = np.array([t[0] not in lost for t in targets])
     assert table["found"].tolist() == here.tolist()
     assert found["found"] == pytest.approx(here.mean())
@@ -89,7 +90,7 @@ def test_queries_of_one_target_are_no_independent_evidence(search):
     answers = make_answers(answer_exactly(queries, items, skip=[targets[0][0]])[:, :299], 299)
     table = tabulate_queries(ranks, answers, Rescorer(queries, items, targets))
     widths = []
-    for clusters in ([str(i) for i in range(60)], ["one"] * 20 + [str(i) for i in range(40)]):
+    for clusters in (np.arange(60), np.maximum(0, np.arange(60) - 19)):
         found = summarise_queries(table, answers, clusters)
         widths.append(found["lost@100_high"] - found["lost@100_low"])
     assert widths[0] < widths[1]
@@ -98,7 +99,7 @@ def test_queries_of_one_target_are_no_independent_evidence(search):
 def test_further_builds_have_a_spread(search):
     queries, items, targets = search
     ranks, order = target_ranks(queries, items, targets), answer_exactly(queries, items)
-    rescorer, clusters = Rescorer(queries, items, targets), [str(t) for t in targets]
+    rescorer, clusters = Rescorer(queries, items, targets), link_sets(targets)
     lost = [t for (t,) in targets[:30]]
     worse = answer_exactly(queries, items, skip=lost)[:, :TIMED_RESULTS]
     answers = make_answers(order, len(items))

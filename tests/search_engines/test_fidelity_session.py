@@ -78,7 +78,7 @@ def test_compressions_and_an_own_engine(project, tmp_path):
     assert flat["recall@1"] == pytest.approx(0.8)
     assert rows.loc["at most 7", ["largest_k", "asked_k"]].tolist() == [7, 7]
     assert rows.loc["unsteady", "equal_again"] == 0
-    queries = pd.read_parquet(tmp_path / "fidelity" / "fidelity-queries.parquet")
+    queries = pd.read_parquet(tmp_path / "fidelity" / "fidelity-queries")
     assert len(queries) == 10 * len(rows)
     assert set(queries["setting"]) == set(rows.index)
     assert not {"text", "item_id"} & set(queries)
@@ -97,7 +97,7 @@ def test_slow_engines_are_asked_fewer_queries(project, tmp_path):
     rows = read_rows(tmp_path)
     assert rows["queries"].to_dict() == {"few": 4, "flat": 10}
     assert rows.loc["few", "found"] == 1
-    asked = pd.read_parquet(tmp_path / "fidelity" / "fidelity-queries.parquet")
+    asked = pd.read_parquet(tmp_path / "fidelity" / "fidelity-queries")
     asked = asked[asked["setting"] == "few"]
     assert asked["query_id"].tolist() == ["red", "yellow", "pink", "again"]
     page = (tmp_path / "fidelity" / "fidelity.md").read_text(encoding="utf-8")
@@ -152,14 +152,15 @@ def test_processes_side_by_side_are_refused(project, tmp_path):
     assert "leave -n out" in done.stdout
 
 
-def test_rows_are_replaced_and_ids_are_hidden_under_privacy(project, tmp_path):
+def test_rows_are_replaced_and_have_no_texts_under_privacy(project, tmp_path):
     report = f"--kis-report={tmp_path}"
     for _ in range(2):
         done = measure(project, "-m", "fidelity", *name_engines("make"), report, "--kis-privacy")
         assert done.returncode == 0, done.stdout
     assert len(read_rows(tmp_path)) == 1
-    queries = pd.read_parquet(tmp_path / "fidelity" / "fidelity-queries.parquet")
+    queries = pd.read_parquet(tmp_path / "fidelity" / "fidelity-queries")
     assert len(queries) == 10
+    assert "pink field" not in queries.to_csv()  # the text of a query
 
 
 def test_engines_that_nobody_asks(project):
@@ -175,11 +176,15 @@ def test_sizes_that_cannot_be_drawn(project, tmp_path):
     assert "KIS_FIDELITY_ITEMS=many: a whole number from 0 on" in done.stdout
 
 
-def test_what_went_wrong_is_left_out_under_privacy(project, tmp_path):
+def test_what_went_wrong_is_told_without_folders_under_privacy(project, tmp_path):
     asked = [*name_engines("make_raising"), f"--kis-report={tmp_path}", "--kis-privacy"]
-    assert measure(project, "-m", "fidelity", *asked).returncode == 1
+    done = measure(project, "-m", "fidelity", *asked, "-q", "--no-header")
+    assert done.returncode == 1
     (row,) = read_rows(tmp_path).to_dict("records")
-    assert (row["status"], pd.isna(row["said"])) == ("failed", True)
+    assert row["status"] == "failed"
+    assert "RuntimeError: no memory for it" in row["said"]
+    for text in (row["said"], done.stdout):
+        assert "own_engines.py" not in text or str(project) not in text
 
 
 def test_drawn_vectors(project, tmp_path):
