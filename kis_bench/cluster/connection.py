@@ -222,12 +222,13 @@ def require_nodes(packages: Sequence[str] = SAME_PACKAGES) -> None:
     ray = import_ray()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    look = ray.remote(num_cpus=0, max_retries=0)(make_reader())
+    read_versions = make_reader("kis_bench")
+    look = ray.remote(num_cpus=0, max_retries=0)(read_versions)
     asked = []
     for node in list_nodes():
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         asked.append((node, look.options(scheduling_strategy=there).remote(packages)))
-    here = make_reader()(packages)
+    here = read_versions(packages)
     for node, answer in asked:
         try:
             found = ray.get(answer, timeout=NODE_S)
@@ -266,21 +267,37 @@ def name_node(known: str) -> str:
     return found[0] if found else "a node"
 
 
-def make_reader() -> Callable[[Sequence[str]], dict[str, str]]:
-    """A function that says which versions are installed, empty for none.
+def make_reader(digested: str = "") -> Callable[[Sequence[str]], dict[str, str]]:
+    """A function that says which versions of packages are installed, empty for none.
+
+    Of the package ``digested`` its code counts, too, for two checkouts of one version may differ.
 
     It is made within another, so that it travels as code, and runs on a node without this package.
     """
+    imported = SAME_PACKAGES
 
     def read_versions(packages: Sequence[str]) -> dict[str, str]:
+        import hashlib
         import importlib
+        import importlib.metadata
+        from pathlib import Path
 
         found = {}
         for package in packages:
             try:
-                found[package] = str(importlib.import_module(package).__version__)
+                if package in imported:
+                    found[package] = str(importlib.import_module(package).__version__)
+                else:
+                    found[package] = importlib.metadata.version(package)
             except ImportError:
                 found[package] = ""
+        if found.get(digested):
+            folder = Path(str(importlib.import_module(digested).__file__)).parent
+            digest = hashlib.sha256()
+            for file in sorted(folder.rglob("*.py")):
+                digest.update(f"{file.relative_to(folder).as_posix()} ".encode())
+                digest.update(file.read_bytes())
+            found[digested] += f"+{digest.hexdigest()[:8]}"
         return found
 
     return read_versions

@@ -6,12 +6,14 @@ earlier ones. So vectors are those that one machine like the nodes would make, w
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from kis_bench.cluster.connection import (
+    SAME_PACKAGES,
     import_ray,
     join_cluster,
     list_nodes,
@@ -33,6 +35,7 @@ from kis_bench.cluster.picture_workers import (
 )
 from kis_bench.cluster.surroundings import describe_job, find_share
 from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.back_ends import find_back_end
 from kis_bench.encoders.passes import Copies, ImagePass, ShardRows
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.encoders.receivers import find_receiver
@@ -40,6 +43,7 @@ from kis_bench.errors import BadFile, BadVector, ClusterError, KisBenchError
 from kis_bench.files.progress import track
 from kis_bench.records import Collection, count_things
 
+MOST_HANDED_OUT = 2**14  #: batches, of which Ray and this process know all
 RESTARTS = 3  #: without a batch in between, after which the cluster is given up
 
 
@@ -126,7 +130,9 @@ class ClusterPass(ImagePass):
     def load(self) -> int:
         if self.loaded is None:
             join_cluster(self.passes.address)
-            require_nodes()
+            require_nodes(
+                [*SAME_PACKAGES, "Pillow", *find_back_end(self.encoder.checkpoint).packages]
+            )
             self.share = find_share(self.encoder, list_nodes())
             self.job = describe_job(self.encoder, self.batch_size, self.decoders, self.share)
             self.loaded = self.ask_worker()
@@ -159,8 +165,8 @@ class ClusterPass(ImagePass):
         return loaded
 
     def open(self, positions: Sequence[int]) -> None:
-        self.restarts = 0
-        self.start(self.list_batches(positions))
+        self.restarts, self.to_come = 0, self.list_batches(positions)
+        self.start([])
         if positions:  # models are loaded before anything is timed
             self.receive()
 
@@ -173,9 +179,10 @@ class ClusterPass(ImagePass):
                 pictures = tuple(fix_picture(paths[i]) for i in left)
                 yield Batch(left, tuple(ids[i] for i in left), pictures)
 
-    def start(self, batches: Iterable[Batch]) -> None:
-        """Hands batches out."""
-        self.handed_out = deque(batches)
+    def start(self, batches: Sequence[Batch]) -> None:
+        """Hands batches out, and so many of those to come that memory holds all."""
+        more = itertools.islice(self.to_come, max(0, MOST_HANDED_OUT - len(batches)))
+        self.handed_out = deque([*batches, *more])
         if self.handed_out:
             require_place(self.share.cpus, self.share.gpus)
         self.coming = self.opened.enter_context(hand_out([*self.handed_out], self.job, self.share))
@@ -190,9 +197,13 @@ class ClusterPass(ImagePass):
         try:
             done = next(self.coming)
         except (ray.exceptions.RayError, StopIteration) as error:
-            if isinstance(error, StopIteration) and self.handed_out:
-                self.make_up([])
-                return
+            if isinstance(error, StopIteration):
+                if self.handed_out:
+                    self.make_up([])
+                else:
+                    self.start([])
+                if self.handed_out:
+                    return
             self.restarts += 1
             if self.restarts > RESTARTS:
                 raise ClusterError(

@@ -36,28 +36,38 @@ def hand_out(
         yield take_rows(None)
         return
     with silence(), set_context(ray_data):
-        dataset = ray_data.from_arrow(blocks).map_batches(
+        coming = take_rows(map_blocks(ray_data, blocks, job, share))
+        try:
+            yield coming
+        finally:
+            coming.close()
+
+
+def map_blocks(ray_data: Any, blocks: Sequence[Any], job: EmbeddingJob, share: WorkerShare) -> Any:
+    """The dataset of what workers make of blocks. Raises ClusterError where this Ray has other means."""
+    try:
+        workers = ray_data.ActorPoolStrategy(
+            min_size=1,
+            max_size=share.workers,
+            initial_size=min(share.workers, len(blocks)),
+            max_concurrent_calls_per_actor=CONCURRENT_BLOCKS,
+            enable_true_multi_threading=True,
+        )
+        return ray_data.from_arrow(blocks).map_batches(
             PictureWorker,
             batch_size=None,
             batch_format="pyarrow",
             fn_constructor_args=(job,),
-            compute=ray_data.ActorPoolStrategy(
-                min_size=1,
-                max_size=share.workers,
-                initial_size=min(share.workers, len(blocks)),
-                max_concurrent_calls_per_actor=CONCURRENT_BLOCKS,
-                enable_true_multi_threading=True,
-            ),
+            compute=workers,
             num_cpus=share.cpus,
             num_gpus=share.gpus,
             max_restarts=WORKER_RESTARTS,
             max_task_retries=BLOCK_RETRIES,
         )
-        coming = take_rows(dataset)
-        try:
-            yield coming
-        finally:
-            coming.close()
+    except (AttributeError, TypeError) as error:
+        raise ClusterError(
+            f"Ray {import_ray().__version__} can't embed pictures ({error}); {explain_install('ray')}"
+        ) from error
 
 
 def take_rows(dataset: Any) -> Generator[Any, None, None]:

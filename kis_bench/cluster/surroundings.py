@@ -74,7 +74,8 @@ def find_share(encoder: LazyEncoder, nodes: Sequence[Mapping[str, Any]]) -> Work
         raise ClusterError(
             "no node of the cluster has a core for work; start one with ray start --num-cpus=N"
         )
-    return WorkerShare(min(cores), 0, len(cores), True)
+    # Where two fit on one node, none may use more than its own cores.
+    return WorkerShare(min(cores), 0, len(cores), max(cores) < 2 * min(cores))
 
 
 def describe_job(

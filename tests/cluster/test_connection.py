@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from kis_bench import __version__
 from kis_bench.cluster import connection
 from kis_bench.cluster.connection import disconnect, join_cluster, require_nodes
 from kis_bench.errors import KisBenchError
@@ -104,7 +105,11 @@ def test_what_is_no_ray_is_refused(monkeypatch, answer, said):
     [
         (
             '__version__ = "0.0.9"',
-            r"has kis-bench 0.0.9, and this process has \S+; install the same",
+            r"has kis-bench 0.0.9\S*, and this process has \S+; install the same",
+        ),
+        (
+            f'__version__ = "{__version__}"  # another checkout',
+            rf"has kis-bench {__version__}\+\w+, and this process has {__version__}\+\w+; install",
         ),
         ("import no_such_package", r"lacks kis-bench, and this process has"),
     ],

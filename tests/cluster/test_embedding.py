@@ -125,6 +125,25 @@ def test_stores_are_equal_byte_for_byte(
     assert found.limit in ("decode", "forward", "disk")
 
 
+def test_pictures_are_handed_out_in_parts(cluster, collection, tmp_path, code, monkeypatch):
+    here = embed_locally(collection, own(), tmp_path / "here", 16, batch_size=4)
+    monkeypatch.setattr(embedding, "MOST_HANDED_OUT", 6)
+    sizes, hand_out = [], embedding.hand_out
+    monkeypatch.setattr(
+        embedding, "hand_out", lambda rows, *rest: sizes.append(len(rows)) or hand_out(rows, *rest)
+    )
+    there, _, _ = embed_there(cluster, collection, own(), tmp_path / "there", 16, batch_size=4)
+    assert there == here
+    assert sizes == [6, 6, 4]
+
+
+def test_a_node_needs_the_packages_of_the_model(cluster, collection, tmp_path, code, monkeypatch):
+    """As with another Pillow there, which may read pictures otherwise."""
+    monkeypatch.setattr("importlib.metadata.version", lambda package: f"{package} 0.0.1")
+    with pytest.raises(ClusterError, match=r"^node \S+ \(\S+\) has Pillow .*Pillow 0.0.1"):
+        embed_there(cluster, collection, own(), tmp_path / "there", 16)
+
+
 def test_a_model_by_name_makes_the_same_store_on_nodes(cluster, collection, tmp_path):
     here = embed_locally(collection, LazyEncoder(find("colour-words")), tmp_path / "here", 16)
     model = LazyEncoder(find("colour-words"))
@@ -218,6 +237,7 @@ def test_a_run_that_is_stopped_loses_unfinished_shards_only(
     while len([*(tmp_path / "store").rglob("*.arrow")]) < 2 and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
+    (code / "wait.txt").write_text("20")  # nothing else is finished before the signal comes
     process.send_signal(sent)
     process.communicate(timeout=60)
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "store").rglob("*.arrow")}
@@ -381,7 +401,8 @@ def test_services_are_asked_from_here(collection):
 @pytest.mark.parametrize(
     ("device", "resources", "expected"),
     [
-        ("auto", [{"CPU": 8.0}, {"CPU": 4.0}, {"memory": 1.0}], WorkerShare(4.0, 0, 2, True)),
+        ("auto", [{"CPU": 8.0}, {"CPU": 5.0}, {"memory": 1.0}], WorkerShare(5.0, 0, 2, True)),
+        ("auto", [{"CPU": 64.0}, {"CPU": 4.0}], WorkerShare(4.0, 0, 2, False)),
         ("auto", [{"CPU": 8.0}], WorkerShare(8.0, 0, 1, True)),
         ("cpu", [{"CPU": 8.0, "GPU": 2.0}], WorkerShare(8.0, 0, 1, True)),
     ],

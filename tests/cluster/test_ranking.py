@@ -71,6 +71,7 @@ def test_ranks_are_those_of_one_process(cluster, ray, kind, v):
         require_equal(found, wanted)
         assert sum(told) == len(queries) * len(items)
     assert len(told) > 1
+    target_ranks(queries[:1], items[:1], [[0]], engine=engine)  # by one node, and that isn't all
     assert (engine.name, engine.device) == (
         "numpy",
         f"2 nodes of a cluster of Ray {ray.__version__}",
