@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kis_bench.errors import KisBenchError, NotReady, UnknownName, explain_install, raised
 from kis_bench.search_engines.protocol import SearchEngine
@@ -70,14 +71,23 @@ def list_settings(names: Sequence[str]) -> list[Setting]:
 
     Raises:
         UnknownName: no engine has that name.
-        KisBenchError: a function can't be imported, or fails.
+        KisBenchError: a function can't be imported, or fails, or two settings have one name.
     """
     nowhere = Path(os.devnull)  # nothing is built here
-    return [
+    settings = [
         Setting(name, engine.name, tuple(engine.packages), getattr(engine, "most_pairs", None))
         for name in dict.fromkeys(names or SEARCH_MODULES)
         for engine in make_engines(name, nowhere)
     ]
+    names_of_settings = [one.name for one in settings]
+    for one in settings:
+        if (
+            names_of_settings.count(one.name) > 1
+        ):  # the rows of one would replace those of the other
+            raise KisBenchError(
+                f"search engine {one.engine}: another setting is called {one.name!r} too"
+            )
+    return settings
 
 
 def make_engines(name: str, folder: Path) -> Sequence[SearchEngine]:
@@ -97,7 +107,30 @@ def make_engines(name: str, folder: Path) -> Sequence[SearchEngine]:
     if lacks:
         said = f"what {function}() returns has no {' and no '.join(dict.fromkeys(lacks))}"
         raise KisBenchError(f"search engine {name}: {said}")
+    for one in engines:
+        if wrong := find_fault(one, name):
+            raise KisBenchError(f"search engine {name}: {wrong}")
     return engines
+
+
+def find_fault(engine: SearchEngine, asked: str) -> str:
+    """What is wrong with how an engine describes itself, "" for nothing."""
+    told: Any = engine.name, engine.packages, engine.largest_k  # a user's may be anything
+    name, packages, largest_k = told
+    if not isinstance(name, str) or not all(map(str.strip, [*name.partition(":")])):
+        return (
+            f"its name is {name!r}, and has to be a text such as 'mine: flat', engine and setting"
+        )
+    engine_name = name.partition(":")[0].strip()
+    if engine_name in SEARCH_MODULES and asked not in SEARCH_MODULES:
+        return f"its name {name!r} begins with that of another engine, {engine_name}"
+    if not isinstance(packages, tuple | list) or not all(
+        isinstance(one, str) and one.strip() for one in packages
+    ):
+        return f"its packages are {packages!r}, and have to be a tuple of names such as ('numpy',)"
+    if largest_k is not None and (type(largest_k) is not int or largest_k < 1):
+        return f"its largest_k is {largest_k!r}, and has to be None or a whole number from 1 on"
+    return ""
 
 
 ENGINE_PARTS = ("name", "packages", "largest_k", "build", "search", "close")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kis_bench.records import Float32s, Int64s
 
 WIDENED_ITEMS = 8192  #: that are widened to float32 and multiplied together
+SEARCHED_QUERIES = 2048  #: that are compared with them at once
 
 
 class Codes(NamedTuple):
@@ -69,10 +70,10 @@ def scale_to_largest(items: Float32s) -> Float32s:
 
 
 def scale_to_quantile(items: Float32s) -> Float32s:
-    """By the 99.9% quantile of all numbers; larger ones are cut off."""
-    return np.full(
-        (1, 1), positive(np.quantile(np.abs(items[:WIDENED_ITEMS]), 0.999)) / 127, np.float32
-    )
+    """By the 99.9% quantile of the numbers of all items, of many of some that are drawn; larger ones are cut off."""
+    rng, some = np.random.default_rng(0), min(len(items), WIDENED_ITEMS)
+    drawn = np.abs(items[rng.choice(len(items), some, replace=False)])
+    return np.full((1, 1), positive(np.quantile(drawn, 0.999)) / 127, np.float32)
 
 
 def scale_columns(items: Float32s) -> Float32s:
@@ -159,6 +160,11 @@ class Compressed:
         self.codes = self.keep(items)
 
     def search(self, queries: Float32s, k: int) -> Int64s:
+        starts = range(0, len(queries), SEARCHED_QUERIES)
+        some = [self.search_some(queries[i : i + SEARCHED_QUERIES], k) for i in starts]
+        return np.concatenate(some) if some else np.zeros((0, k), np.int64)
+
+    def search_some(self, queries: Float32s, k: int) -> Int64s:
         assert self.codes is not None  # it was built
         first, turned = self.codes.stored[0], self.codes.turn(queries)
         best_ids = np.zeros((len(queries), 0), np.int64)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kis_bench.search_engines import compressions
 from kis_bench.search_engines.compressions import (
     COMPRESSIONS,
     keep_bfloat16,
@@ -80,3 +81,21 @@ def test_all_components_keep_the_order(vectors):
     exact = vectors[200:] @ vectors[:200].T
     steps = scores - exact
     np.testing.assert_allclose(steps, steps[:, :1] * np.ones((1, 200)), atol=1e-5)
+
+
+def test_many_queries_are_compared_in_blocks(vectors, tmp_path, monkeypatch):
+    engine = make(tmp_path)[0]
+    engine.build(vectors[:200])
+    whole, sizes = engine.search(vectors[200:], 5), []
+    monkeypatch.setattr(compressions, "SEARCHED_QUERIES", 16)
+    plain = engine.search_some
+    monkeypatch.setattr(engine, "search_some", lambda q, k: sizes.append(len(q)) or plain(q, k))
+    assert engine.search(vectors[200:], 5).tolist() == whole.tolist()
+    assert sizes == [16, 16, 8]
+    assert engine.search(vectors[:0], 5).shape == (0, 5)
+
+
+def test_a_quantile_is_of_items_from_all_over(monkeypatch):
+    monkeypatch.setattr(compressions, "WIDENED_ITEMS", 50)
+    items = np.concatenate([np.full((100, 4), 0.1), np.ones((100, 4))]).astype(np.float32)
+    assert compressions.scale_to_quantile(items).item() == pytest.approx(1 / 127)

@@ -1,5 +1,6 @@
 """One setting in a process of its own: whatever an engine does costs its row alone."""
 
+import importlib
 import json
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from kis_bench.search_engines.protocol import Ending
 
 
 @pytest.fixture(autouse=True)
-def own_module(monkeypatch):
+def shorter(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     monkeypatch.setattr(isolation, "REPEATED_S", 0.01)
 
@@ -191,6 +192,33 @@ def test_names_of_engines():
         list_settings(["own_engines:make_error"])
     with pytest.raises(KisBenchError, match="has no name and no packages"):
         list_settings(["own_engines:make_nothing"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"packages": "numpy"}, r"packages are 'numpy', and have to be a tuple .* \('numpy',\)"),
+        ({"packages": (3,)}, r"packages are \(3,\)"),
+        ({"name": 3}, "its name is 3, and has to be a text such as 'mine: flat'"),
+        ({"name": "flat"}, "its name is 'flat'"),
+        ({"name": "mine: "}, "its name is 'mine: '"),
+        ({"name": "faiss: flat"}, "begins with that of another engine, faiss"),
+        ({"largest_k": 0}, "largest_k is 0, and has to be None or a whole number from 1 on"),
+        ({"largest_k": "10"}, "largest_k is '10'"),
+    ],
+)
+def test_an_engine_that_describes_itself_wrongly(monkeypatch, changes, said):
+    for name, value in changes.items():
+        monkeypatch.setattr(importlib.import_module("own_engines").Flat, name, value)
+    with pytest.raises(KisBenchError, match=said):
+        list_settings(["own_engines:make"])
+
+
+def test_settings_of_one_name_are_refused(monkeypatch):
+    own = importlib.import_module("own_engines")
+    monkeypatch.setattr(own, "make", lambda folder: [own.Flat(folder)] * 2)
+    with pytest.raises(KisBenchError, match="another setting is called 'mine: flat' too"):
+        list_settings(["own_engines:make"])
 
 
 def test_what_is_not_installed_says_how_to_get_it():
