@@ -108,12 +108,12 @@ def make_engines(name: str, folder: Path) -> Sequence[SearchEngine]:
         said = f"what {function}() returns has no {' and no '.join(dict.fromkeys(lacks))}"
         raise KisBenchError(f"search engine {name}: {said}")
     for one in engines:
-        if wrong := find_fault(one, name):
+        if wrong := find_misdescribed(one, name):
             raise KisBenchError(f"search engine {name}: {wrong}")
     return engines
 
 
-def find_fault(engine: SearchEngine, asked: str) -> str:
+def find_misdescribed(engine: SearchEngine, asked: str) -> str:
     """What is wrong with how an engine describes itself, "" for nothing."""
     told: Any = engine.name, engine.packages, engine.largest_k  # a user's may be anything
     name, packages, largest_k = told

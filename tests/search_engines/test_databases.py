@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from engine_packages import need_engine
 
+from kis_bench.errors import NotReady
 from kis_bench.search_engines.catalogue import SEARCH_MODULES, list_settings
 from kis_bench.search_engines.protocol import NO_ITEM, EngineRefused
 
@@ -24,9 +25,9 @@ EXACT = (
 )
 #: Exact for so few items, as they are all candidates.
 WIDE = (
-    "duckdb: HNSW, ef 256",
-    "milvus-lite: HNSW, M 32, ef 256",
-    "chroma: HNSW, cosine, M 32, ef 256",
+    "duckdb: HNSW, M 16, ef 128/256",
+    "milvus-lite: HNSW, M 32, ef 256/256",
+    "chroma: HNSW, cosine, M 32, ef 256/256",
 )
 SETTINGS = {one.name: one for one in list_settings(DATABASES)}
 
@@ -185,8 +186,22 @@ def test_an_extension_of_another_version(tmp_path, monkeypatch):
     need_engine(setting)
     module = importlib.import_module(SEARCH_MODULES["duckdb"])
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(EngineRefused, match="has no extension for DuckDB v.* install both"):
+    with pytest.raises(NotReady, match="has no extension for DuckDB v.* Install both"):
         open_engine(setting, tmp_path, draw_clusters(2, 8))
+
+
+def test_a_fault_is_no_limit(tmp_path, monkeypatch):
+    """What isn't known as a limit of an engine is raised as it is, and so fails instead of being skipped."""
+    setting = SETTINGS["sqlite-vec: vec0, L2"]
+    need_engine(setting)
+    engine = setting.make(tmp_path)
+    engine.table = "create virtual table items using none_such(vector {column})"
+    with pytest.raises(Exception, match="no such module"):
+        engine.build(draw_clusters(2, 8))
+    setting = SETTINGS["duckdb: exact, cosine"]
+    need_engine(setting)
+    with pytest.raises(Exception, match="(?i)cannot open|io error"):
+        setting.make(tmp_path / "nowhere").build(draw_clusters(2, 8))
 
 
 def test_graph_of_duckdb_is_used(tmp_path):

@@ -68,4 +68,26 @@ def test_more_items_than_a_graph_reaches(tmp_path):
     need_engine(setting)
     engine = build(setting, tmp_path / "index", draw_units(20, 8))
     found = check_answer("hnswlib", engine.search(draw_units(3, 8), 32), 3, 32, 20)
-    assert ((found >= 0).sum(axis=1) == 16).all()
+    assert ((found >= 0).sum(axis=1) == 20).all()
+
+
+def test_an_error_of_a_graph_is_no_short_answer(tmp_path):
+    setting = SETTINGS["hnswlib: default"]
+    need_engine(setting)
+    engine = build(setting, tmp_path / "index", draw_units(20, 8))
+
+    class Broken:
+        def knn_query(self, queries, k):
+            raise RuntimeError("the file is gone")
+
+    engine.index = Broken()
+    with pytest.raises(RuntimeError, match="the file is gone"):
+        engine.search(draw_units(3, 8), 2)
+
+
+def test_graphs_are_built_as_their_names_say(tmp_path):
+    for name, build_ef, search_ef in (("ef 40/16", 40, 16), ("ef 256/256", 256, 256)):
+        setting = SETTINGS[f"faiss: HNSW, M 32, {name}"]
+        need_engine(setting)
+        graph = build(setting, tmp_path / str(build_ef), draw_units(20, 8)).index.hnsw
+        assert (graph.efConstruction, graph.efSearch) == (build_ef, search_ef)

@@ -10,7 +10,6 @@ from typing import Any
 from kis_bench.records import Float32s, Int64s
 from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
 from kis_bench.search_engines.engines.short_rows import pad_rows, search_in_parts
-from kis_bench.search_engines.protocol import EngineRefused
 
 
 @dataclass
@@ -28,22 +27,17 @@ class GraphCollection:
     def build(self, items: Float32s) -> None:
         import chromadb
         from chromadb.config import Settings
-        from chromadb.errors import ChromaError
 
         own = Settings(anonymized_telemetry=False)
         self.client = chromadb.PersistentClient(str(self.folder), settings=own)
-        try:
-            self.collection = self.client.create_collection(
-                "items", embedding_function=None, configuration={"hnsw": dict(self.graph)}
-            )
-            size = self.client.get_max_batch_size()
-            for start in range(0, len(items), size):
-                part = items[start : start + size]
-                ids = [str(i) for i in range(start, start + len(part))]
-                self.collection.add(ids=ids, embeddings=part)
-        except (ChromaError, ValueError) as error:
-            self.close()
-            raise EngineRefused(f"{self.name}: {error}") from error
+        self.collection = self.client.create_collection(
+            "items", embedding_function=None, configuration={"hnsw": dict(self.graph)}
+        )
+        size = self.client.get_max_batch_size()
+        for start in range(0, len(items), size):
+            part = items[start : start + size]
+            ids = [str(i) for i in range(start, start + len(part))]
+            self.collection.add(ids=ids, embeddings=part)
 
     def search(self, queries: Float32s, k: int) -> Int64s:
         return search_in_parts(self.search_together, queries, k)
@@ -67,7 +61,7 @@ def make(folder: Path) -> list[GraphCollection]:
     }
     return [
         GraphCollection("chroma: HNSW, L2", folder),
-        GraphCollection("chroma: HNSW, cosine, M 32, ef 256", folder, tuned),
+        GraphCollection("chroma: HNSW, cosine, M 32, ef 256/256", folder, tuned),
     ]
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kis_bench.errors import NotReady
 from kis_bench.records import Float32s, Int64s
 from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
 from kis_bench.search_engines.engines.short_rows import SLOW_PAIRS, make_column, pad_rows
-from kis_bench.search_engines.protocol import EngineRefused
 
 #: Of the connection: no extension is looked for, and none comes from the net.
 OFFLINE_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -37,22 +37,16 @@ class ArrayColumn:
         self.database = duckdb.connect(str(self.folder / "items.duckdb"), config=OFFLINE_CONFIG)
         kind = f"float[{items.shape[1]}]"
         self.statement = f"select id from items order by {self.order}(vector, ?::{kind}) limit ?"
-        try:
-            self.load_extension()
-            self.database.register("given", make_column(items))
-            columns = f"id, vector::{kind} as vector"
-            self.database.execute(f"create table items as select {columns} from given")
-            self.database.unregister("given")
-            if self.graph:
-                self.database.execute("set hnsw_enable_experimental_persistence = true")
-                self.database.execute(
-                    f"create index graph on items using hnsw (vector) {self.graph}"
-                )
-            if self.ef:
-                self.database.execute(f"set hnsw_ef_search = {self.ef}")
-        except duckdb.Error as error:
-            self.close()
-            raise EngineRefused(f"{self.name}: {error}") from error
+        self.load_extension()
+        self.database.register("given", make_column(items))
+        columns = f"id, vector::{kind} as vector"
+        self.database.execute(f"create table items as select {columns} from given")
+        self.database.unregister("given")
+        if self.graph:
+            self.database.execute("set hnsw_enable_experimental_persistence = true")
+            self.database.execute(f"create index graph on items using hnsw (vector) {self.graph}")
+        if self.ef:
+            self.database.execute(f"set hnsw_ef_search = {self.ef}")
 
     def load_extension(self) -> None:
         """Loads the file that the package brings for this version."""
@@ -66,9 +60,10 @@ class ArrayColumn:
             if file.exists():
                 self.database.load_extension(str(file))
                 return
-        raise EngineRefused(
-            f"{self.name}: the package duckdb-extension-vss has no extension for DuckDB {version}; "
-            "install both in one command, so that their versions agree"
+        raise NotReady(
+            self.name,
+            f"the package duckdb-extension-vss has no extension for DuckDB {version}",
+            "Install both in one command, so that their versions agree",
         )
 
     def search(self, queries: Float32s, k: int) -> Int64s:
@@ -86,7 +81,7 @@ def make(folder: Path) -> list[ArrayColumn]:
         ArrayColumn("duckdb: exact, cosine", folder),
         ArrayColumn("duckdb: exact, inner product", folder, "array_negative_inner_product"),
         ArrayColumn("duckdb: HNSW", folder, graph=cosine),
-        ArrayColumn("duckdb: HNSW, ef 256", folder, graph=cosine, ef=256),
+        ArrayColumn("duckdb: HNSW, M 16, ef 128/256", folder, graph=cosine, ef=256),
     ]
 
 

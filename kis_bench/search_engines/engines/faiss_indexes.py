@@ -42,10 +42,10 @@ class FaissIndex:
             raise EngineRefused(f"{self.name} takes {takes}: here are {n} of {d} numbers")
         factory = self.factory.format(lists=lists, parts=d // PART)
         self.index = faiss.index_factory(d, factory, faiss.METRIC_INNER_PRODUCT)
+        self.tune(self.index)
         if not self.index.is_trained:
             self.index.train(items)
         self.index.add(items)
-        self.tune(self.index)
 
     def search(self, queries: Float32s, k: int) -> Int64s:
         _, ids = self.index.search(queries, k)  # -1 where there are no more
@@ -68,11 +68,11 @@ def probe_lists(count: int) -> Callable[[Any], None]:
     return tune
 
 
-def widen_search(ef: int) -> Callable[[Any], None]:
-    """Sets how many candidates a search of a graph keeps."""
+def widen_graph(ef: int) -> Callable[[Any], None]:
+    """Sets how many candidates building and searching of a graph keep."""
 
     def tune(index: Any) -> None:
-        index.hnsw.efSearch = ef
+        index.hnsw.efConstruction = index.hnsw.efSearch = ef
 
     return tune
 
@@ -86,8 +86,8 @@ def make(folder: Path) -> list[FaissIndex]:
         FaissIndex("faiss: flat, product quantised", folder, "PQ{parts}"),
         FaissIndex("faiss: IVF, nprobe 1", folder, LISTS),
         FaissIndex("faiss: IVF, nprobe 16", folder, LISTS, probe_lists(16)),
-        FaissIndex("faiss: HNSW, M 32, ef 16", folder, "HNSW32"),
-        FaissIndex("faiss: HNSW, M 32, ef 256", folder, "HNSW32", widen_search(256)),
+        FaissIndex("faiss: HNSW, M 32, ef 40/16", folder, "HNSW32"),
+        FaissIndex("faiss: HNSW, M 32, ef 256/256", folder, "HNSW32", widen_graph(256)),
     ]
 
 

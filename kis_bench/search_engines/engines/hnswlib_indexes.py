@@ -12,6 +12,9 @@ from kis_bench.records import Float32s, Int64s
 from kis_bench.search_engines.engines.plain_search import PlainAnswer, PlainSearch
 from kis_bench.search_engines.protocol import NO_ITEM
 
+#: In what it says where it found fewer for some query, and then it gives none at all.
+TOO_FEW = "Cannot return the results"
+
 
 @dataclass
 class HnswlibIndex:
@@ -37,22 +40,26 @@ class HnswlibIndex:
     def search(self, queries: Float32s, k: int) -> Int64s:
         try:
             ids, _ = self.index.knn_query(queries, k)
-        except RuntimeError:  # for some query it found fewer, and then it gives none at all
+        except RuntimeError as error:
+            if TOO_FEW not in str(error):
+                raise
             return np.concatenate([self.search_alone(query[None], k) for query in queries])
         found: Int64s = ids.astype(np.int64)
         return found
 
     def search_alone(self, query: Float32s, k: int) -> Int64s:
-        """As many results of one query as it gives, halving their number until it gives any."""
-        row, asked = np.full((1, k), NO_ITEM, np.int64), k
-        while asked:
+        """As many results of one query as it gives, their number found by halving what is between."""
+        row, given, refused = np.full((1, k), NO_ITEM, np.int64), 0, k + 1
+        while refused - given > 1:
+            asked = (given + refused) // 2
             try:
                 ids, _ = self.index.knn_query(query, asked)
-            except RuntimeError:
-                asked //= 2
-                continue
-            row[:, :asked] = ids.astype(np.int64)
-            break
+            except RuntimeError as error:
+                if TOO_FEW not in str(error):
+                    raise
+                refused = asked
+            else:
+                row[:, :asked], given = ids.astype(np.int64), asked
         return row
 
     def close(self) -> None:
@@ -63,7 +70,9 @@ class HnswlibIndex:
 def make(folder: Path) -> list[HnswlibIndex]:
     return [
         HnswlibIndex("hnswlib: default", folder, {}),
-        HnswlibIndex("hnswlib: M 32, ef 256", folder, {"M": 32, "ef_construction": 256}, ef=256),
+        HnswlibIndex(
+            "hnswlib: M 32, ef 256/256", folder, {"M": 32, "ef_construction": 256}, ef=256
+        ),
     ]
 
 

@@ -34,16 +34,12 @@ class LanceTable:
         import lancedb
         import lancedb.index
 
-        try:
-            database = lancedb.connect(str(self.folder))
-            self.table = database.create_table("items", make_column(items))
-            if self.index:
-                config = getattr(lancedb.index, self.index)(distance_type="cosine")
-                self.table.create_index("vector", config=config)
-                self.refuse_gaps()
-        except (RuntimeError, ValueError) as error:
-            self.close()
-            raise EngineRefused(f"{self.name}: {error}") from error
+        database = lancedb.connect(str(self.folder))
+        self.table = database.create_table("items", make_column(items))
+        if self.index:
+            config = getattr(lancedb.index, self.index)(distance_type="cosine")
+            self.table.create_index("vector", config=config)
+            self.refuse_gaps()
 
     def refuse_gaps(self) -> None:
         """Makes sure that all rows are in the index: it takes no codes from few rows, and is silent about it."""

@@ -17,6 +17,8 @@ from kis_bench.search_engines.protocol import EngineRefused
 
 SQLITE_PACKAGES = ("sqlite-vec", "apsw")
 MOST_RESULTS = 4096  #: of a search of vec0, built into sqlite-vec
+#: What messages about vectors that it can't take have in them.
+SAID_OF_LIMITS = ("Dimension on vector column", "length divisible by 8")
 VIRTUAL = "create virtual table items using vec0(vector {column})"
 SEARCH = "select rowid from items where vector match {value} and k = ? order by distance"
 
@@ -51,6 +53,8 @@ class SqliteTable:
                 self.database.executemany(insert, bind_items(items))
         except apsw.SQLError as error:
             self.close()
+            if not any(limit in str(error) for limit in SAID_OF_LIMITS):
+                raise
             raise EngineRefused(f"{self.name}: {error}") from error
 
     def search(self, queries: Float32s, k: int) -> Int64s:

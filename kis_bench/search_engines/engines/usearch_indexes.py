@@ -52,7 +52,7 @@ def make(folder: Path) -> list[UsearchIndex]:
         UsearchIndex("usearch: f32", folder, {"dtype": "f32"}),
         UsearchIndex("usearch: i8", folder, {"dtype": "i8"}),
         UsearchIndex(
-            "usearch: f32, expansion 512", folder, {"dtype": "f32", "expansion_search": 512}
+            "usearch: f32, M 16, ef 128/512", folder, {"dtype": "f32", "expansion_search": 512}
         ),
         UsearchIndex("usearch: f32, exact", folder, {"dtype": "f32"}, exact=True),
         UsearchIndex("usearch: i8, exact", folder, {"dtype": "i8"}, exact=True),
