@@ -55,7 +55,8 @@ def target_ranks(
             or near-duplicates; empty for a query that has none. Ranked in the same pass by the same formulas, but
             items of one set are no rivals of one another: only others that tie count for ``worst``.
         top_k: how many of the best items to name; equal scores in the order of the items.
-        top_scores: whether their scores are wanted, too.
+        top_scores: whether their scores are wanted, too. They are good to rounding in float64: their last bits, and
+            nothing else, depend on blocks and engine.
         block_queries: queries in a block of scores. It changes speed and memory, never a result.
         block_items: items in a block of scores, likewise.
         engine: ``"numpy"``, ``"torch"`` (on a GPU where there is one), ``"ray"`` or ``"ray:ADDRESS"`` (on nodes of a

@@ -3,7 +3,9 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
+from in_shares import InShares
 
 from kis_bench.fusion import rank_scores
 from kis_bench.measuring import fused_places
@@ -327,3 +329,30 @@ def test_places_in_lists_are_ranks_of_scores():
     found = fused_places.rank_lists(scores, held)
     for row, n, own in zip(scores, lengths, found, strict=True):
         assert own[:n].tolist() == rank_scores(row[:n]).tolist()
+
+
+@pytest.mark.parametrize("depth", [5, 20])
+def test_lists_made_in_shares_are_fused_the_same(depth):
+    """Their scores may differ in the last bits, so that what ties in one has to tie in the other."""
+    texts, items, targets, names, queries = models(q=40, n=400, v=2)
+    options = {"top_k": min(depth + 1, 400), "top_scores": True}
+    ranks = [
+        [
+            target_ranks(t, i, targets, engine=engine, block_items=width, **options)
+            for t, i in zip(texts, items, strict=True)
+        ]
+        for engine, width in (("numpy", None), (InShares(), 7))
+    ]
+    for here, there in zip(*ranks, strict=True):
+        np.testing.assert_array_equal(here.top_items, there.top_items)
+        np.testing.assert_allclose(here.top_scores, there.top_scores, rtol=0, atol=2**-50)
+        ties = [np.diff(one.top_scores, axis=1) == 0 for one in (here, there)]
+        np.testing.assert_array_equal(*ties)
+    assert any(
+        (here.top_scores != there.top_scores).any() for here, there in zip(*ranks, strict=True)
+    )
+    here, there = (
+        fuse_ranks([*map(make_top_list, each)], targets, names, queries, n_items=400, depth=depth)
+        for each in ranks
+    )
+    pd.testing.assert_frame_equal(here, there)
