@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from kis_bench import __version__
 from kis_bench.cli.completion import complete
+from kis_bench.cli.copying import add_copy_command
 from kis_bench.cli.datasets import add_dataset_commands
 from kis_bench.cli.diagnosis import add_diagnosis_command
 from kis_bench.cli.labelling import add_labelling_commands
@@ -29,7 +30,7 @@ GROUPS = {
     "look at results": ("report", "compare", "diagnose", "export"),
     "keep results from getting worse": ("thresholds", "baseline"),
     "ask people": ("label", "triplets", "judge"),
-    "bring in and prepare": ("import", "codebook"),
+    "bring in and prepare": ("import", "copy", "codebook"),
 }
 
 
@@ -46,6 +47,7 @@ def make_parser() -> Parser:
         add_suite_command,
         add_model_commands,
         add_dataset_commands,
+        add_copy_command,
         add_run_commands,
         add_diagnosis_command,
         add_labelling_commands,
