@@ -57,6 +57,7 @@ class ClusterPasses:
     def __init__(self, address: str = "") -> None:
         self.address = address
         self.pictures: Counter[str] = Counter()  # that each node encoded, by what Ray calls it
+        self.models: dict[str, Counter[str]] = {}  # the same of each model
 
     def __call__(
         self,
@@ -78,6 +79,11 @@ class ClusterPasses:
                 "give a kis_bench.encoders.LazyEncoder, or embed it locally"
             )
         return ClusterPass(self, collection, encoder, batch_size, decoders)
+
+    def describe_nodes(self, model: str) -> dict[str, int]:
+        """How many nodes encoded how many pictures for a model; empty where all were stored."""
+        counted = self.models.get(model)
+        return {"nodes": len(counted), "pictures": counted.total()} if counted else {}
 
     def describe_shares(self) -> list[str]:
         """How many pictures each node encoded, in lines; none where all were stored."""
@@ -238,6 +244,7 @@ class ClusterPass(ImagePass):
         self.batch_sizes.update(dict.fromkeys(done.positions, done.batch_size))
         self.made.update(dict.fromkeys(done.positions, done.made))
         self.passes.pictures[done.node] += n
+        self.passes.models.setdefault(self.encoder.name, Counter())[done.node] += n
         self.seconds["decode"] += done.decode_s / self.share.workers
         self.seconds["forward"] += done.forward_s / self.share.workers
         self.step.limit = self.limit or ""

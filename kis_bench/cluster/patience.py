@@ -12,7 +12,8 @@ from kis_bench.errors import ClusterError
 from kis_bench.files.progress import track
 
 QUIET_S = 10.0  #: of waiting, after which it is said what for
-BUSY_S = 3600.0  #: of waiting with nothing done, after which it is an error
+#: Of waiting with nothing done, after which it is an error: another process of the session may embed for hours.
+BUSY_S = 24 * 3600.0
 
 
 def wait_for_one(asked: Sequence[Any], cpus: float = 1, gpus: int = 0) -> Any:
@@ -34,8 +35,8 @@ def wait_for_one(asked: Sequence[Any], cpus: float = 1, gpus: int = 0) -> Any:
             said = f"{describe_wish(cpus, gpus)}; {describe_use()}"
             if time.monotonic() - started >= BUSY_S:
                 raise ClusterError(
-                    f"the cluster did nothing for {BUSY_S:.0f} s: {said}. What was finished is kept; run again when "
-                    "others are done"
+                    f"the cluster did nothing for {BUSY_S / 3600:g} h: {said}. What was finished is kept; run again "
+                    "when others are done"
                 )
             told.close()
             told.enter_context(track(f"waiting for the cluster: {said}"))

@@ -110,7 +110,7 @@ def rank(
     about = {"dim": images.shape[2], "note": "Vectors were made elsewhere."}
     about |= {"read": read} if read else {}
     provenance = {
-        "models": {model: {**about, **describe_engine(make_engine)}},
+        "models": {model: {**about, **describe_engine(make_engine, model)}},
         "datasets": {
             dataset: {
                 "n_items": len(ids),

@@ -117,7 +117,7 @@ def measure_image_to_text(
     ids = tuple(dataset.collection.ids[i] for i in found.pictures.tolist())
     about_model = {
         **describe_model(encoder, sides.items, privacy=privacy),
-        **describe_engine(make_engine),
+        **describe_engine(make_engine, encoder.name),
     }
     return ImageToText(
         encoder.name,

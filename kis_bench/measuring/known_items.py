@@ -185,7 +185,7 @@ def measure_known_items(
     )
     about_model = {
         **describe_model(encoder, items, privacy=privacy),
-        **describe_engine(make_engine),
+        **describe_engine(make_engine, encoder.name),
     }
     provenance = {
         "models": {encoder.name: about_model},

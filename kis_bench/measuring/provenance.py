@@ -8,6 +8,7 @@ from kis_bench import encoders
 from kis_bench.choices import FULL
 from kis_bench.embed import find_saved
 from kis_bench.encoders import LazyEncoder
+from kis_bench.encoders.passes import find_pass
 from kis_bench.encoders.protocol import Encoder
 from kis_bench.encoders.receivers import describe_sent
 from kis_bench.ranking.engines import MakeEngine
@@ -55,9 +56,13 @@ def describe_model(encoder: Encoder, items: Embeddings, *, privacy: bool) -> dic
     }
 
 
-def describe_engine(make_engine: MakeEngine) -> dict[str, Any]:
-    """Returns what multiplied for the ranks of a model, and where."""
-    return {"ranking": {"engine": make_engine.name, "device": make_engine.device}}
+def describe_engine(make_engine: MakeEngine, model: str) -> dict[str, Any]:
+    """Returns what multiplied for the ranks of a model, and where; and what of a cluster embedded pictures for it."""
+    ranking = {"engine": make_engine.name, "device": make_engine.device}
+    describe_nodes = getattr(find_pass(make_engine), "describe_nodes", None)
+    if describe_nodes is None or not (nodes := describe_nodes(model)):
+        return {"ranking": ranking}
+    return {"ranking": ranking, "embedding": nodes}
 
 
 def describe_dataset(dataset: Dataset, *, privacy: bool) -> dict[str, Any]:

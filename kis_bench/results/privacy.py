@@ -42,6 +42,7 @@ OF_MODELS = frozenset(
         "decode",
         "device",
         "dim",
+        "embedding",
         "key",
         "licence",
         "note",

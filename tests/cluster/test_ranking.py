@@ -163,7 +163,7 @@ class Told(list):
 
 def test_a_cluster_that_others_use_is_told_and_given_up(cluster, ray, monkeypatch):
     monkeypatch.setattr(patience, "QUIET_S", 0.1)
-    monkeypatch.setattr(patience, "BUSY_S", 3.0)
+    monkeypatch.setattr(patience, "BUSY_S", 3.6)
     queries, items, targets, _ = draw("ties", n=300)
     engine = find_engine(f"ray:{cluster.address}")
 
@@ -174,7 +174,7 @@ def test_a_cluster_that_others_use_is_told_and_given_up(cluster, ray, monkeypatc
     ray.get([each.__ray_ready__.remote() for each in used])
     busy = "a node with 1 free CPU is wanted; 2 of 2 CPUs are taken"
     told = Told()
-    with watch(told), pytest.raises(ClusterError, match=f"did nothing for 3 s: {busy}"):
+    with watch(told), pytest.raises(ClusterError, match=f"did nothing for 0.001 h: {busy}"):
         target_ranks(queries, items, targets, engine=engine)
     assert told[0] == f"waiting for the cluster: {busy}"
     for each in used:

@@ -115,6 +115,9 @@ def test_a_session_starts_one_cluster_and_ends_it(ray, folder):
 def test_an_address_is_private(cluster, folder):
     _, said, _ = read_run(folder, f"--kis-engine=ray:{cluster.address}", "--kis-privacy")
     assert cluster.address not in json.dumps(said)
+    embedding = said["models"]["colour-words"]["embedding"]
+    assert embedding["pictures"] == len(COLOURS)
+    assert embedding["nodes"] in (1, 2)
 
 
 @pytest.mark.slow
