@@ -14,12 +14,17 @@ set -euo pipefail
 cd "$PBS_O_WORKDIR"
 # source /shared/kis-bench/bin/activate
 
-# This script runs on the first node. Several jobs may share it, so each has a port of its own.
+# This script runs on the first node. Several jobs may share it, so each has ports of its own: two, below those that
+# Linux gives away, and above 10002 to 19999, among which Ray looks for free ones for its workers.
 job="${PBS_JOBID%%.*}"
-nodes=$(wc -l <"$PBS_NODEFILE")
-address="${KIS_NODE_ADDRESS:-$(hostname -I | awk '{print $1}')}:$((20000 + ${job//[!0-9]/} % 20000))"
+address="${KIS_NODE_ADDRESS:-$(hostname -I | awk '{print $1}')}:$((20000 + 10#${job//[!0-9]/} % 6000 * 2))"
 resources=(--num-cpus="${NCPUS:-1}")
 [ -z "${KIS_GPUS:-}" ] || resources+=(--num-gpus="$KIS_GPUS") # of each node; without it, those that Ray finds
+# Ray's client, which isn't used here, would take port 10001 of every job's first node where grpcio is installed.
+client=()
+! python -c 'import grpc' 2>/dev/null || client=(--ray-client-server-port=$((${address##*:} + 1)))
+# Where a chunk has several mpiprocs, its node has several lines. Each node gets one process of Ray, by its first line.
+mapfile -t lines < <(awk '!seen[$0]++ { print NR - 1 }' "$PBS_NODEFILE")
 
 # Who has no token can't give the cluster work, or read what it has: nodes may have other users.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$PWD/.kis-bench-$job.token"
@@ -31,15 +36,15 @@ trap 'kill "${started[@]}" 2>/dev/null || true; wait; rm -f "$RAY_AUTH_TOKEN_PAT
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0 # at the end nothing is left that other nodes could take over
 # With --block, what Ray starts ends with it; `ray stop` would end every cluster of this user on the machine.
 ray start --head --node-ip-address="${address%:*}" --port="${address##*:}" --include-dashboard=false \
-    "${resources[@]}" --block >>"kis-bench-$job-ray.log" 2>&1 &
+    "${resources[@]}" "${client[@]}" --block >>"kis-bench-$job-ray.log" 2>&1 &
 started+=($!)
-for ((i = 1; i < nodes; i++)); do # pbsdsh passes no environment on, hence the whole path
-    pbsdsh -n "$i" -- /usr/bin/env RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$RAY_AUTH_TOKEN_PATH" \
+for line in "${lines[@]:1}"; do # pbsdsh passes no environment on, hence the whole path
+    pbsdsh -n "$line" -- /usr/bin/env RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$RAY_AUTH_TOKEN_PATH" \
         "$(command -v ray)" start --address="$address" "${resources[@]}" --block \
         >>"kis-bench-$job-ray.log" 2>&1 &
     started+=($!)
 done
 
-python -m kis_bench.cluster.waiting "$address" "$nodes"
+python -m kis_bench.cluster.waiting "$address" "${#lines[@]}"
 # shellcheck disable=SC2086 # several words
 kis-bench run --engine "ray:$address" ${KIS_OPTIONS:-}

@@ -17,18 +17,24 @@ import pytest
 from PIL import Image
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "cluster"
-#: srun OPTIONS COMMAND: the command once for each task, on nodes of their own.
+#: Of each node. With one, a test couldn't tell whether a node has all of them.
+CORES = min(2, len(os.sched_getaffinity(0)))
+#: srun OPTIONS COMMAND: the command once for each task, on nodes of their own. Since Slurm 22.05 a task has one core
+#: unless srun itself is told otherwise.
 SRUN = """
 options = {}
 while given[0].startswith("--"):
     name, _, value = given.pop(0).removeprefix("--").partition("=")
     options[name] = value
-assert options == {"nodes": "1", "ntasks": "1", "exclude": "first"}, options
+cores = int(options.pop("cpus-per-task", 1))
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+keeps = {"no-kill": "", "kill-on-bad-exit": "0", "wait": "0"}  # the other nodes, when one fails
+assert options == {"nodes": "1", "ntasks": "1", "exclude": "first"} | keeps, options
 environment = dict(os.environ)
 """
 #: pbsdsh -n NUMBER -- COMMAND: without the environment of the job.
 PBSDSH = """
-assert given[:3] == ["-n", "1", "--"], given
+assert given[:3] == ["-n", "2", "--"], given
 given = given[3:]
 assert os.path.isabs(given[0])
 kept = ("HOME", "PYTHONPATH", "RAY_USAGE_STATS_ENABLED")
@@ -62,6 +68,8 @@ def job(tmp_path, monkeypatch):
         Image.new("RGB", (8, 8), (red, 3 * i, 9)).save(images / f"{i:02}.png")
         rows.append(f"q{i},{i:02},short,a red thing")
     (tmp_path / "mine" / "labels.csv").write_text("\n".join(rows) + "\n")
+    for name in ("own_model.py", "meeting_model.py"):
+        shutil.copy(Path(__file__).with_name(name), tmp_path)
     monkeypatch.setenv(
         "PATH",
         os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -77,7 +85,7 @@ def find_job_number():
     """A number of a job whose port, by the rule of the scripts, nobody listens at."""
     for number in range(os.getpid(), os.getpid() + 100):
         with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", 20000 + number % 20000)):
+            if one.connect_ex(("127.0.0.1", 20000 + number % 6000 * 2)):
                 return number
     raise AssertionError
 
@@ -95,7 +103,10 @@ def list_own_processes(folder):
     return found
 
 
-OPTIONS = ["--dataset", "mine=mine", "--model", "colour-words", "--report", "reports"]
+OPTIONS = [
+    *("--dataset", "mine=mine", "--model", "meeting_model:meeting", "--report", "reports"),
+    *("--batch-size", "5", "--verify", "0"),
+]
 
 
 def run_script(name, number, *arguments, cwd, **variables):
@@ -118,6 +129,8 @@ def check_run(job, said):
     ranks = pd.read_parquet(run / "ranks.parquet")
     assert len(ranks) == 80
     assert "of a cluster of Ray" in (run / "run.json").read_text()
+    cores = [int(node.read_text()) for node in (job / "met").iterdir()]
+    assert cores == [CORES] * 2, said  # both nodes embedded pictures, with all cores of theirs
     deadline = time.monotonic() + 30
     while list_own_processes(job) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -135,7 +148,7 @@ def test_slurm(job):
         cwd=job,
         SLURM_JOB_ID=str(number),
         SLURM_JOB_NUM_NODES="2",
-        SLURM_CPUS_PER_TASK="1",
+        SLURM_CPUS_PER_TASK=str(CORES),
         SLURMD_NODENAME="first",
     )
     assert code == 0, said
@@ -145,7 +158,7 @@ def test_slurm(job):
 @pytest.mark.slow
 def test_pbs(job):
     number = find_job_number()
-    (job / "nodes").write_text("first\nsecond\n")
+    (job / "nodes").write_text(2 * "first\n" + 2 * "second\n")
     code, said = run_script(
         "pbs.sh",
         number,
@@ -153,7 +166,7 @@ def test_pbs(job):
         PBS_JOBID=f"{number}.server",
         PBS_NODEFILE=str(job / "nodes"),
         PBS_O_WORKDIR=str(job),
-        NCPUS="1",
+        NCPUS=str(CORES),
         KIS_OPTIONS=" ".join(OPTIONS),
     )
     assert code == 0, said
