@@ -222,10 +222,9 @@ OPTIONS = (
     ),
     Option(
         "engine",
-        "what multiplies vectors for ranks: local is numpy, torch takes the device of the models, ray:HOST:PORT shares "
-        "the items out to the nodes of a Ray cluster, ray:auto of the one that this machine is in, ray of one that is "
-        "started for the session, or that RAY_ADDRESS names, which embed pictures, too; ranks are the same (default: "
-        "local)",
+        "what multiplies vectors for ranks, which stay the same. local: numpy. torch: the models' device. "
+        "ray:HOST:PORT: the Ray cluster whose head is there; its nodes embed pictures, too. ray:auto: the cluster this "
+        "machine belongs to. ray: the one RAY_ADDRESS names, else one started for this session (default: local)",
         "ENGINE",
         parse_engine,
         default=LOCAL_ENGINE,

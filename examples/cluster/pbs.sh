@@ -20,7 +20,8 @@ job="${PBS_JOBID%%.*}"
 address="${KIS_NODE_ADDRESS:-$(hostname -I | awk '{print $1}')}:$((20000 + 10#${job//[!0-9]/} % 6000 * 2))"
 resources=(--num-cpus="${NCPUS:-1}")
 [ -z "${KIS_GPUS:-}" ] || resources+=(--num-gpus="$KIS_GPUS") # of each node; without it, those that Ray finds
-# Ray's client, which isn't used here, would take port 10001 of every job's first node where grpcio is installed.
+# Where grpcio is installed, a head listens for Ray's client as well, which isn't used here: at port 10001, unless told
+# otherwise. It ends where another user's head is there already.
 client=()
 ! python -c 'import grpc' 2>/dev/null || client=(--ray-client-server-port=$((${address##*:} + 1)))
 # Where a chunk has several mpiprocs, its node has several lines. Each node gets one process of Ray, by its first line.

@@ -23,7 +23,8 @@ address="${KIS_NODE_ADDRESS:-$(hostname -I | awk '{print $1}')}:$((20000 + SLURM
 cores="${SLURM_CPUS_PER_TASK:-1}"
 resources=(--num-cpus="$cores")
 [ -z "${SLURM_GPUS_ON_NODE:-}" ] || resources+=(--num-gpus="$SLURM_GPUS_ON_NODE")
-# Ray's client, which isn't used here, would take port 10001 of every job's first node where grpcio is installed.
+# Where grpcio is installed, a head listens for Ray's client as well, which isn't used here: at port 10001, unless told
+# otherwise. It ends where another user's head is there already.
 client=()
 ! python -c 'import grpc' 2>/dev/null || client=(--ray-client-server-port=$((${address##*:} + 1)))
 

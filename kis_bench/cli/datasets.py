@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from kis_bench.encoders.passes import MakePass
 
 ENGINE_HELP = (
-    "where pictures are encoded: local, or the nodes of a Ray cluster: ray:HOST:PORT, ray:auto for the one that this "
-    "machine is in, ray for one that RAY_ADDRESS names or that is started here; texts are encoded locally (default: "
-    "local)"
+    "where pictures are encoded; texts always are here. local: here. ray:HOST:PORT: on the Ray cluster whose head is "
+    "there. ray:auto: on the cluster this machine belongs to. ray: on the one RAY_ADDRESS names, else one started for "
+    "this command (default: local)"
 )
 
 

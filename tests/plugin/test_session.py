@@ -62,7 +62,7 @@ def test_what_multiplies_is_known_or_refused(run, tmp_path):
     code, said = run("--kis-engine=touch")
     assert code == 4, said
     assert (
-        "argument --kis-engine: 'touch': what multiplies vectors for ranks: local is numpy" in said
+        "argument --kis-engine: 'touch': what multiplies vectors for ranks, which stay the" in said
     )
     (tmp_path / "ray.py").write_text("raise ModuleNotFoundError(name='ray')", encoding="utf-8")
     code, said = run("--kis-engine=ray")
