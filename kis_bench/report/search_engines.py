@@ -23,6 +23,7 @@ FIDELITY_HEAD = (
     "R@10 lost",
     "R@10 lost by builds",
     "R@100 lost",
+    "results",
     "found",
     "rank told",
     "equals",
@@ -107,6 +108,8 @@ def write_setting(row: Mapping[Any, Any]) -> list[str]:
     """The cells of one setting, losses in points of recall with 95% intervals."""
     lost = [
         difference(row[f"lost@{k}"], row[f"lost@{k}_low"], row[f"lost@{k}_high"], digits=2)
+        if not row["asked_k"] < min(k, row["items"])  # which it doesn't give
+        else ""
         for k in (1, 10, 100)
     ]
     return [
@@ -115,6 +118,7 @@ def write_setting(row: Mapping[Any, Any]) -> list[str]:
         *lost[:2],
         describe_builds(row),
         *lost[2:],
+        count(row["asked_k"]),
         percent(row["found"]),
         percent(row["rank_told"]),
         describe_ties(row),

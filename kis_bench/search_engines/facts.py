@@ -83,8 +83,13 @@ def find_finest_step(open_plainly: OpenPlainly) -> str:
         ranked: list[int] = np.argsort(-(items @ query[0]), kind="stable").tolist()
         return ranked
 
-    own, plain = count_halvings(search_plainly), count_halvings(multiply)
-    return f"{2.0**-own:.0e} (float32: {2.0**-plain:.0e})"
+    own, plain = map(describe_step, map(count_halvings, (search_plainly, multiply)))
+    return f"{own} (float32: {plain})"
+
+
+def describe_step(halvings: int) -> str:
+    """The step in words, of which no smaller one is tried than the last."""
+    return f"{2.0**-halvings:.0e}" + (" or less" if halvings == MOST_HALVINGS else "")
 
 
 def count_halvings(rank: Callable[[Float32s, Float32s], list[int]]) -> int:
@@ -96,18 +101,20 @@ def count_halvings(rank: Callable[[Float32s, Float32s], list[int]]) -> int:
 
 
 def in_order(ids: Sequence[int]) -> bool:
-    """Whether of each pair, 2 j and 2 j + 1, the second comes first."""
-    place = {item: i for i, item in enumerate(ids)}
-    return all(
-        place.get(2 * j + 1, SCORE_PAIRS * 2) < place.get(2 * j, -1) for j in range(SCORE_PAIRS)
-    )
+    """Whether of each pair, 2 j and 2 j + 1, the better one comes first: by turns the second and the first."""
+    place, last = {item: i for i, item in enumerate(ids)}, SCORE_PAIRS * 2
+    pairs = ((2 * j + 1 - j % 2, 2 * j + j % 2) for j in range(SCORE_PAIRS))
+    return all(place.get(better, last) < place.get(worse, -1) for better, worse in pairs)
 
 
 def make_pairs(step: float) -> tuple[Float32s, Float32s]:
-    """Returns unit vectors that score 0.5 and 0.5 + step by turns, and the query."""
+    """Returns pairs of unit vectors that score 0.5 and 0.5 + step, the better one second and first by turns; the query.
+
+    So no order among equal scores puts all pairs right.
+    """
     random = np.random.default_rng(0)
     turned = np.linalg.qr(random.normal(size=(64, 64)))[0]
-    scores = np.tile([0.5, 0.5 + step], SCORE_PAIRS)
+    scores = np.tile(0.5 + step * np.array([0, 1, 1, 0]), SCORE_PAIRS // 2)
     others = random.normal(size=(len(scores), 63))
     others /= np.linalg.norm(others, axis=1, keepdims=True)
     rows = np.column_stack([scores, others * np.sqrt(1 - scores[:, None] ** 2)])

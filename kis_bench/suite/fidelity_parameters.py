@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from _pytest.mark.expression import Expression
 
 from kis_bench.errors import KisBenchError, spell_option
 from kis_bench.plugin.options import list_given
@@ -22,7 +24,7 @@ def generate_settings(metafunc: pytest.Metafunc) -> None:
 
     What is wrong is noted as a problem, which ends the session with exit code 2 before anything is measured.
     """
-    config, asked = metafunc.config, FIDELITY_MARK in (metafunc.config.option.markexpr or "")
+    config, asked = metafunc.config, is_asked_for(metafunc)
     if not asked and "search-engine" in list_given(config):
         option = spell_option("search-engine")
         note_problem(
@@ -36,6 +38,21 @@ def generate_settings(metafunc: pytest.Metafunc) -> None:
     for name, values in offers.items():
         cases = [pytest.param(one, id=getattr(one, "label", str(one))) for one in values]
         metafunc.parametrize(name, [left_out] if lacking else cases)
+
+
+def is_asked_for(metafunc: pytest.Metafunc) -> bool:
+    """Whether ``-m`` names the marker and selects a test of these markers, as "not fidelity" doesn't."""
+    expression = metafunc.config.option.markexpr or ""
+    if FIDELITY_MARK not in expression:
+        return False
+    names = {mark.name for mark in metafunc.definition.iter_markers()}
+
+    def has_mark(name: str, /, **_: object) -> bool:
+        return name in names
+
+    with suppress(Exception):  # of what it can't read pytest says itself what is wrong
+        return bool(Expression.compile(expression).evaluate(has_mark))
+    return False
 
 
 def offer_settings(config: pytest.Config) -> Sequence[Setting]:

@@ -23,7 +23,7 @@ from kis_bench.ranking.relevance import find_target_positions
 from kis_bench.records import Dataset, Float32s
 from kis_bench.results.pseudonyms import hide_queries
 from kis_bench.search_engines.catalogue import Setting
-from kis_bench.search_engines.fidelity import summarise_queries, tabulate_queries
+from kis_bench.search_engines.fidelity import CUTOFFS, summarise_queries, tabulate_queries
 from kis_bench.search_engines.isolation import run_setting
 from kis_bench.search_engines.probes import probe_engines
 from kis_bench.search_engines.protocol import Ending
@@ -38,6 +38,17 @@ NAMED_AND_REFUSED = pytest.StashKey[bool]()
 WRITTEN_PAGE = pytest.StashKey[Path]()  #: of a session
 FIDELITY_FOLDER = "fidelity"  #: among the reports
 END_PLUGIN = "kis-bench-search-engines"
+EXHAUSTIVE_SETTINGS = {
+    "numpy: float32",
+    "faiss: flat",
+    "usearch: f32, exact",
+    "duckdb: exact, cosine",
+    "lancedb: flat",
+    "qdrant: local, exact",
+    "milvus-lite: FLAT",
+    "sqlite-vec: vec0, cosine",
+}
+ROUNDED_POINTS = 0.5  #: of recall that rounding of scores may cost
 
 
 def report_fidelity(request: pytest.FixtureRequest) -> Iterator[Path]:
@@ -180,3 +191,13 @@ class IndexFidelity:
                 pytest.skip(said)
             self.request.session.stash[NAMED_AND_REFUSED] = True
         pytest.fail(f"{outcome.status}: {said}", pytrace=False)
+
+
+def is_exhaustive(setting: Setting) -> bool:
+    """Whether a setting of ours compares whole float32 vectors with all items."""
+    return setting.name in EXHAUSTIVE_SETTINGS
+
+
+def loses_nothing(row: dict[str, Any]) -> bool:
+    """Whether recall is the exact one but for scores that float32 can't tell apart."""
+    return all(abs(row[f"lost@{k}"]) <= ROUNDED_POINTS for k in CUTOFFS)

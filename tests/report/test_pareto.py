@@ -52,13 +52,30 @@ def test_the_front_is_what_nothing_beats(points):
 
 
 def test_names_cover_no_other():
-    figure = draw_pareto(make_rows(["faiss", "usearch", "hnswlib", "numpy", "lancedb"]), 10)
+    figure = draw_pareto(make_rows(["faiss", "usearch", "hnswlib", "chroma", "lancedb"]), 10)
     figure.draw_without_rendering()
     for axes in figure.axes:
         boxes = [text.get_window_extent() for text in axes.texts]
         assert len(boxes) == 5
         for i, box in enumerate(boxes):
             assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_compressions_are_hollow_and_no_part_of_the_front():
+    figure = draw_pareto(make_rows(["numpy", "faiss", "numpy"]), 10)
+    for axes in figure.axes:
+        assert [text.get_text() for text in axes.texts] == ["faiss setting 1"]
+        fills = {line.get_markerfacecolor() for line in axes.lines if line.get_marker() != "None"}
+        assert "none" in fills
+        assert len(fills) == 2
+    assert not draw_pareto(make_rows(["numpy"]), 10).axes[0].texts
+
+
+def test_intervals_are_drawn_within_the_axes():
+    axes = draw_pareto(make_rows(["faiss", "usearch"]), 10).axes[0]
+    ends = [path.vertices[:, 1].tolist() for c in axes.collections for path in c.get_paths()]
+    assert ends == [[0.0, 16.0], [0.0, 8.0]]
+    assert axes.get_ylim()[1] > 16
 
 
 @pytest.mark.parametrize("lost", [0.0, -0.5])
@@ -106,6 +123,15 @@ def test_speeds_have_two_digits_and_builds_their_spread(tmp_path):
     assert "always the same" in faiss
     assert "3 builds: +0.40 to +1.40" in usearch
     assert "one build" in mine
+
+
+def test_recall_beyond_what_an_engine_gives_is_left_empty(tmp_path):
+    rows = make_rows(["faiss", "mine"], asked_k=1000)
+    rows.loc[1, "asked_k"] = 50
+    page = write_fidelity(rows, tmp_path).read_text(encoding="utf-8").splitlines()
+    for name, filled in (("faiss", 3), ("mine", 2)):
+        (line,) = [line for line in page if line.startswith(f"| {name}")]
+        assert line.count("[") == filled
 
 
 def test_sizes_have_plots_of_their_own(tmp_path):

@@ -119,6 +119,18 @@ def test_precision():
     assert re.fullmatch(r"[\d.]+ to [\d.]+; 1\d\d of 300 don't find themselves", lost)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_no_order_of_equals_passes_for_precision(order):
+    nothing = open_exact(lambda items, query: np.zeros(len(items)), order=order)
+    assert facts.find_finest_step(nothing).startswith("5e-01 ")
+
+
+def test_what_was_not_tried_is_not_claimed(monkeypatch):
+    monkeypatch.setattr(facts, "MOST_HALVINGS", 3)
+    said = facts.find_finest_step(open_exact(by_product))
+    assert said == "1e-01 or less (float32: 1e-01 or less)"
+
+
 def test_batches_and_builds():
     exact = open_exact(by_product)
     assert facts.compare_batch(exact) == facts.compare_builds(exact) == "100 of 100"

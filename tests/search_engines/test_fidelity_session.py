@@ -152,6 +152,14 @@ def test_processes_side_by_side_are_refused(project, tmp_path):
     assert "leave -n out" in done.stdout
 
 
+@pytest.mark.parametrize("marks", ["not fidelity", "not (fidelity or throughput)"])
+def test_who_leaves_it_out_may_use_several_processes(project, marks):
+    pytest.importorskip("xdist")
+    done = measure(project, "-m", marks, "-n", "2")
+    assert done.returncode == 5, done.stdout
+    assert "leave -n out" not in done.stdout
+
+
 def test_rows_are_replaced_and_have_no_texts_under_privacy(project, tmp_path):
     report = f"--kis-report={tmp_path}"
     for _ in range(2):

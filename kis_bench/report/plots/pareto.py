@@ -21,6 +21,7 @@ from kis_bench.report.plots.axes import (
     styles,
 )
 
+NO_ENGINE = "numpy"  #: what is called so compares everything
 LINEAR_POINTS = 0.1  #: of recall up to which the axis is linear; beyond it is logarithmic
 LABEL_SIZE, LABEL_GAP = 6.2, 4  #: points
 #: Where a label may stand from its mark, in points: right, left, and further up and down.
@@ -39,8 +40,9 @@ def find_front(cost: Float64s, lost: Float64s) -> Any:
 def draw_pareto(rows: pd.DataFrame, k: int) -> Any:
     """Points of recall@k lost against queries a second and against bytes an item, a mark for each setting.
 
-    Settings that no other beats are joined by a line and named. What one gains, as where it misses an item that would
-    stand above the target, counts as no loss.
+    Settings that no other beats are joined by a line and named; whiskers are 95% intervals. What one gains, as where it
+    misses an item that would stand above the target, counts as no loss. Compressions in numpy are hollow and stand
+    outside of that, for they are no engine.
 
     Args:
         rows: of one model and label set, as fidelity.csv has them, all of them measured.
@@ -73,8 +75,17 @@ def draw_pareto(rows: pd.DataFrame, k: int) -> Any:
         first = figure.axes[0]
         first.set_ylabel(f"points of {measure_words(RECALL.name, k)} lost")
         lines = [
-            Line2D([], [], linestyle="", color=colour, marker=shape, markersize=4)
-            for colour, _, shape in look.values()
+            Line2D(
+                [],
+                [],
+                linestyle="",
+                color=colour,
+                marker=shape,
+                markersize=4,
+                markerfacecolor=fill_mark(engine, colour),
+                markeredgewidth=0.6,
+            )
+            for engine, (colour, _, shape) in look.items()
         ]
         figure.legend(
             lines,
@@ -97,24 +108,41 @@ def draw_cost(axes: Any, rows: pd.DataFrame, k: int, column: str, sign: int) -> 
         return
     look = styles([*rows["engine"]])
     cost = rows[column].to_numpy(np.float64)
-    lost = np.maximum(rows[f"lost@{k}"].to_numpy(np.float64), 0)
+    low, lost, high = (
+        np.maximum(rows[f"lost@{k}{end}"].to_numpy(np.float64), 0) for end in ("_low", "", "_high")
+    )
     calm(axes)
     log_axis(axes, cost.min() / 2.5, cost.max() * 2.5, ticks=5)
     axes.set_yscale("symlog", linthresh=LINEAR_POINTS, linscale=0.6)
-    axes.set_ylim(-0.03, max(1.0, float(lost.max()) * 1.8))
+    axes.set_ylim(-0.03, max(1.0, float(high.max()) * 1.8))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_locator(NullLocator())
     engines = rows["engine"].astype(str).to_numpy()
     for engine, (colour, _, shape) in look.items():
         own = engines == engine
+        axes.vlines(cost[own], low[own], high[own], colors=colour, linewidth=0.6, alpha=0.35)
         axes.plot(
-            cost[own], lost[own], linestyle="", color=colour, marker=shape, markersize=4, alpha=0.8
+            cost[own],
+            lost[own],
+            linestyle="",
+            color=colour,
+            marker=shape,
+            markersize=4,
+            markerfacecolor=fill_mark(engine, colour),
+            markeredgewidth=0.6,
+            alpha=0.8,
         )
-    front = np.flatnonzero(find_front(sign * cost, lost))
+    real = np.flatnonzero(engines != NO_ENGINE)
+    front = real[np.flatnonzero(find_front(sign * cost[real], lost[real]))]
     front = front[np.argsort(cost[front])]
     axes.plot(cost[front], lost[front], color="#999999", linewidth=0.8, zorder=1)
     names = [f"{engines[i]} {rows['setting'].iloc[i]}" for i in front]
     place_labels(axes, cost, lost, front, names, [ink(look[engines[i]][0]) for i in front])
+
+
+def fill_mark(engine: str, colour: str) -> str:
+    """The colour within a mark."""
+    return "none" if engine == NO_ENGINE else colour
 
 
 def place_labels(
