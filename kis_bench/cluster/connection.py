@@ -72,8 +72,8 @@ def join_cluster(address: str = "") -> Cluster:
         said = " ".join(str(error).split()) or type(error).__name__
         if address:
             raise ClusterError(
-                f"Ray {ray.__version__} can't join the cluster at {address}: {said}; this machine has to be one of its "
-                f"nodes (ray start --address={address}), and all of them have the same Ray and Python"
+                f"Ray {ray.__version__} can't join the cluster at {address}: {said}; this machine must be one of its "
+                f"nodes (ray start --address={address}), and all of them need the same Ray and Python"
             ) from error
         raise ClusterError(f"Ray {ray.__version__} can't start a cluster here: {said}") from error
     atexit.register(disconnect)
@@ -140,8 +140,8 @@ def resolve_address(address: str) -> str:
         client = address.startswith("ray://")
         why = "that of Ray's client, which is no node" if client else "no address"
         raise ClusterError(
-            f"{address!r} is {why} of a cluster; HOST:PORT of its head node is wanted, as in ray:10.0.0.1:6379, "
-            "or ray:auto on a machine that is one of its nodes"
+            f"{address!r} is {why} of a cluster; give HOST:PORT of its head node, as in ray:10.0.0.1:6379, "
+            "or ray:auto on one of its nodes"
         )
     try:
         greet(parts["host"].strip("[]"), int(parts["port"]))

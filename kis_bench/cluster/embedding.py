@@ -213,8 +213,8 @@ class ClusterPass(ImagePass):
             self.restarts += 1
             if self.restarts > RESTARTS:
                 raise ClusterError(
-                    f"the cluster failed {self.restarts} times in a row ({quote_ray(error)}); what was "
-                    "finished is kept, and the same command goes on there"
+                    f"the cluster failed {self.restarts} times in a row ({quote_ray(error)}). What was "
+                    "finished is kept; the same command goes on from there"
                 ) from error
             self.start([*self.handed_out])
             return
@@ -268,7 +268,7 @@ class ClusterPass(ImagePass):
             picture = self.collection.paths[failed.position]
             if failed.absent and Path(str(getattr(picture, "archive", picture))).exists():
                 raise ClusterError(
-                    f"{node}: {picture} isn't there, and it is where the run was started; pictures have to lie in a "
+                    f"{node}: {picture} isn't there, though it is where the run was started; pictures must be in a "
                     "folder that all nodes share, under the same path"
                 )
             raise BadFile(picture, failed.problems)

@@ -38,9 +38,9 @@ def encode_alone(batch: Batch, job: EmbeddingJob, share: WorkerShare) -> Any:
     shown = ", ".join(map(repr, batch.ids[:PICTURES_TOLD]))
     more = f" and {len(batch.ids) - PICTURES_TOLD} more" if len(batch.ids) > PICTURES_TOLD else ""
     raise ClusterError(
-        f"{' and '.join(dict.fromkeys(died))}: what encodes these pictures in one batch dies each time, also "
+        f"{' and '.join(dict.fromkeys(died))}: what encodes these pictures in one batch dies each time, even "
         f"with nothing else to do: {shown}{more} ({said}). One of them may crash what reads it, or need more "
-        "memory than there is; what was finished is kept, and the same command goes on there"
+        "memory than there is. What was finished is kept; the same command goes on from there"
     )
 
 

@@ -155,7 +155,7 @@ class RayEngine:
             lost[share] += 1
             if lost[share] > RETRIES:
                 raise ClusterError(
-                    f"the cluster at {self.cluster.address} did not do a share of the ranking, also when it was asked "
+                    f"the cluster at {self.cluster.address} didn't do a share of the ranking, even when asked "
                     f"again {RETRIES} times: {' '.join(str(error).split())}"
                 ) from error
             return None

@@ -30,8 +30,8 @@ def wait_for_nodes(address: str, n: int, seconds: float = WAITING_S) -> None:
             return
         if time.monotonic() > last:
             raise ClusterError(
-                f"after {seconds:.0f} s the cluster at {address} {said}; {n} should have joined. What they said "
-                "stands in the log of the job's Ray processes"
+                f"after {seconds:.0f} s the cluster at {address} {said}; {n} should have joined. See the log "
+                "of the job's Ray processes"
             )
         time.sleep(ASKED_EVERY_S)
 

@@ -315,7 +315,9 @@ def test_pictures_that_a_node_lacks_are_told_with_the_node(
     """As where the folder isn't shared: workers look where nothing is."""
     nowhere = tmp_path / "nowhere"
     monkeypatch.setattr(embedding, "fix_picture", lambda picture: nowhere / picture.name)
-    with pytest.raises(KisBenchError, match=r"^node \S+ \(\S+\): .*00\.png isn't there, and it is"):
+    with pytest.raises(
+        KisBenchError, match=r"^node \S+ \(\S+\): .*00\.png isn't there, though it is"
+    ):
         embed_there(cluster, collection, own(), tmp_path / "there", 5)
 
 

@@ -233,7 +233,7 @@ def test_a_share_that_nobody_can_do_ends_all(cluster, ray, monkeypatch):
     monkeypatch.setattr(ranking, "RETRIES", 1)
     queries, items, targets, _ = draw("ties", n=300)
     engine = RayEngine(join_cluster(cluster.address), Killing)
-    said = f"the cluster at {cluster.address} did not do a share of the ranking, also when .* again"
+    said = f"the cluster at {cluster.address} didn't do a share of the ranking, even when .* again"
     with known_here_only(ray), pytest.raises(KisBenchError, match=said):
         target_ranks(queries, items, targets, engine=engine)
 

@@ -140,7 +140,7 @@ def test_what_a_node_lacks_ends_the_session_and_names_no_node_under_privacy(clus
         assert done.returncode == 2, done.stdout
         junit = (folder / "junit.xml").read_text(encoding="utf-8")
         said = done.stdout + done.stderr + junit.replace(f'hostname="{socket.gethostname()}"', "")
-        assert "isn't there, and it is where the run was started" in said, said
+        assert "isn't there, though it is where the run was started" in said, said
         host = cluster.address.partition(":")[0]
         assert (host in said) == (socket.gethostname() in said) == (not private), said
         run = json.loads((folder / "reports" / "latest" / "run.json").read_text(encoding="utf-8"))
