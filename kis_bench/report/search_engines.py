@@ -10,6 +10,7 @@ import pandas as pd
 
 from kis_bench.files.text import make_file_name
 from kis_bench.files.whole import write_whole
+from kis_bench.records import digest
 from kis_bench.report.numbers import count, difference, number, percent, signed
 from kis_bench.report.plots.pareto import draw_pareto
 from kis_bench.report.plots.plot import Plot
@@ -77,7 +78,7 @@ def plan_pareto(rows: pd.DataFrame) -> Plot:
     """The plot of one model and label set."""
     names = [str(rows[name].iloc[0]) for name in CONDITION[:3]]
     others = [str(rows[name].iloc[0]) for name in CONDITION[3:] if rows[name].notna().all()]
-    stem = make_file_name("fidelity", *names, *others)
+    stem = make_file_name("fidelity", *names, digest(others)[:6])
     alt = f"recall@{PLOTTED_CUTOFF} lost by {', '.join(names)}, against speed and size"
     return Plot(stem, alt, draw_pareto, (rows.reset_index(drop=True), PLOTTED_CUTOFF))
 
