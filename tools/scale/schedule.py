@@ -123,7 +123,8 @@ def kill_node(nodes: Any, node: Any, case: Case, folder: Path, done: threading.E
 
 
 def read_notes(folder: Path) -> list[dict[str, float]]:
-    lines = [line for file in folder.glob("notes-*.jsonl") for line in file.open()]
+    texts = [file.read_text() for file in folder.glob("notes-*.jsonl")]
+    lines = [line for text in texts for line in text.splitlines(keepends=True)]
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 

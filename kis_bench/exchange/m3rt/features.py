@@ -15,6 +15,7 @@ from kis_bench.exchange.m3rt.saves import Save
 from kis_bench.ranking.unit_vectors import LENGTH_ROUNDING
 from kis_bench.records import Collection, Vectors, digest
 from kis_bench.store import Entry, Store
+from kis_bench.store.shards import take_vectors
 
 
 def store_saved_features(
@@ -51,7 +52,7 @@ def refuse_other_features(save: Save, entry: Entry, vectors: Vectors) -> None:
     for shard in entry.shards():
         stored = entry.find_shard(shard)
         if stored is not None and not np.array_equal(
-            entry.join([stored.table]).vectors[:, 0], vectors[shard.start : shard.stop]
+            take_vectors(stored.table)[:, 0], vectors[shard.start : shard.stop]
         ):
             raise KisBenchError(
                 f"{save.path}: other features of {save.model} for these images are in {entry.folder}; remove that "
