@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,9 @@ os.environ |= {
     "NUMBA_DISABLE_JIT": "1",  # ranx fuses a few short lists here; compiling it takes three minutes
     "PYTEST_ADDOPTS": "-p no:randomly",  # of sessions that tests start; it is installed for one test of its own
 }
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start and stop.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # pytest would keep the cache of all these sessions, hence --lf, in one place there.
 os.environ.pop("TOX_ENV_DIR", None)
 with contextlib.suppress(ImportError):  # the wheel's and LAVIS' environments do without it
