@@ -66,7 +66,7 @@ def test_nobody_else_gets_into_a_cluster_that_was_started_here(ray):
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("nowhere", "'nowhere' is no address of a cluster; HOST:PORT of its head node is wanted"),
+        ("nowhere", "'nowhere' is no address of a cluster; give HOST:PORT of its head node"),
         ("10.0.0.1:0", "is no address of a cluster"),
         ("10.0.0.1:65536", "is no address of a cluster"),
         ("ray://10.0.0.1:10001", "is that of Ray's client, which is no node of a cluster"),
