@@ -11,6 +11,7 @@ from kis_bench.cluster.surroundings import EmbeddingJob, WorkerShare
 from kis_bench.errors import ClusterError
 
 TRIES_ALONE = 3  #: of a batch
+BEGIN_S = 1800.0  #: within which a worker has its model, where there was room for one
 PICTURES_TOLD = 20  #: pictures in a message
 
 
@@ -18,7 +19,7 @@ def encode_alone(batch: Batch, job: EmbeddingJob, share: WorkerShare) -> Any:
     """What a worker makes of one batch, another worker where one dies.
 
     Raises:
-        ClusterError: all died, with their nodes and the pictures.
+        ClusterError: all died, with their nodes and the pictures; or none began.
     """
     ray, died, said = import_ray(), [], ""
     for _ in range(TRIES_ALONE):
@@ -28,8 +29,13 @@ def encode_alone(batch: Batch, job: EmbeddingJob, share: WorkerShare) -> Any:
             worker = ray.remote(PictureWorker).options(**options).remote(job)
             node = "a node"
             try:
-                node = name_node(ray.get(worker.locate.remote()))
+                node = name_node(ray.get(worker.locate.remote(), timeout=BEGIN_S))
                 return ray.get(worker.encode_single.remote(batch))
+            except ray.exceptions.GetTimeoutError as error:
+                raise ClusterError(
+                    f"no worker began within {BEGIN_S / 60:g} minutes, though there was room for one, after others "
+                    "were lost. What was finished is kept; the same command goes on from there"
+                ) from error
             except ray.exceptions.RayError as error:
                 died.append(node)
                 said = quote_ray(error)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kis_bench.cluster import embedding, handing_out
+from kis_bench.cluster import embedding, handing_out, lost_batches
 from kis_bench.cluster.connection import import_ray
 from kis_bench.cluster.embedding import ClusterPass, ClusterPasses
 from kis_bench.cluster.picture_workers import Loaded
@@ -388,6 +388,17 @@ def test_a_worker_that_died_for_once_is_made_up_for(cluster, collection, tmp_pat
         )
     assert (code / "how.txt").read_text() == "not at all"
     assert there == embed_locally(collection, own("broken"), tmp_path / "here", 8, batch_size=2)
+
+
+@pytest.mark.slow
+def test_a_worker_that_never_begins_is_not_waited_for_without_end(
+    cluster, collection, tmp_path, code, monkeypatch
+):
+    (code / "how.txt").write_text("die")
+    monkeypatch.setattr(lost_batches, "BEGIN_S", 0.001)  # less than it takes to load anything
+    with pytest.raises(ClusterError, match="no worker began within .* same command goes on"):
+        embed_there(cluster, collection, own("broken"), tmp_path / "there", 8, batch_size=2)
+    assert [*(tmp_path / "there").rglob("*.arrow")]
 
 
 def test_models_are_sent_by_name_only(cluster, collection, tmp_path):
