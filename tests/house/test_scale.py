@@ -48,7 +48,7 @@ def test_growth_is_measured_by_processes_of_their_own(tmp_path):
     file = tmp_path / "scale.csv"
     growth.measure_growth([2_000, 1_000], file, tmp_path)
     growth.measure_growth([1_000], file, tmp_path)  # takes the place of what was there
-    rows = growth.read_costs(file)
+    rows = growth.read_measured(file)
     assert [(row["step"], row["items"]) for row in rows] == [
         (step, n) for step in growth.STEPS for n in ("1000", "2000")
     ]

@@ -23,7 +23,7 @@ import numpy as np
 from kis_bench.encoders.shard_sizes import count_shard_items
 from kis_bench.ranking import target_ranks
 from kis_bench.store import Entry, Store
-from kis_bench.suite.measured_rows import describe_processor, describe_software
+from kis_bench.suite.measured_rows import describe_processor, describe_software, read_measured
 from kis_bench.suite.rank_oracle import compare_with_best
 from kis_bench.suite.ranking_cases import make_units
 
@@ -216,7 +216,7 @@ def measure_growth(sizes: list[int], file: Path, scratch: Path | None) -> None:
 
 def keep_cost(row: dict[str, Any], file: Path) -> None:
     """Puts a row into a CSV file in place of that of the same step and size; rows are in order of these."""
-    old = read_costs(file) if file.exists() else []
+    old = read_measured(file) if file.exists() else []
     cells = {name: f"{cell:.4g}" if isinstance(cell, float) else cell for name, cell in row.items()}
     rows = [one for one in old if (one["step"], int(one["items"])) != (row["step"], row["items"])]
     rows.append(cells)
@@ -225,12 +225,6 @@ def keep_cost(row: dict[str, Any], file: Path) -> None:
         writer = csv.DictWriter(out, [column.name for column in fields(Cost)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def read_costs(file: Path) -> list[dict[str, str]]:
-    """Returns the cells of each row by the names of the columns."""
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 def list_sizes(most: int) -> list[int]:

@@ -75,16 +75,7 @@ def draw_pareto(rows: pd.DataFrame, k: int) -> Any:
         first = figure.axes[0]
         first.set_ylabel(f"points of {measure_words(RECALL.name, k)} lost")
         lines = [
-            Line2D(
-                [],
-                [],
-                linestyle="",
-                color=colour,
-                marker=shape,
-                markersize=4,
-                markerfacecolor=fill_mark(engine, colour),
-                markeredgewidth=0.6,
-            )
+            Line2D([], [], **style_mark(engine, colour, shape))
             for engine, (colour, _, shape) in look.items()
         ]
         figure.legend(
@@ -121,23 +112,25 @@ def draw_cost(axes: Any, rows: pd.DataFrame, k: int, column: str, sign: int) -> 
     for engine, (colour, _, shape) in look.items():
         own = engines == engine
         axes.vlines(cost[own], low[own], high[own], colors=colour, linewidth=0.6, alpha=0.35)
-        axes.plot(
-            cost[own],
-            lost[own],
-            linestyle="",
-            color=colour,
-            marker=shape,
-            markersize=4,
-            markerfacecolor=fill_mark(engine, colour),
-            markeredgewidth=0.6,
-            alpha=0.8,
-        )
+        axes.plot(cost[own], lost[own], alpha=0.8, **style_mark(engine, colour, shape))
     real = np.flatnonzero(engines != NO_ENGINE)
     front = real[np.flatnonzero(find_front(sign * cost[real], lost[real]))]
     front = front[np.argsort(cost[front])]
     axes.plot(cost[front], lost[front], color="#999999", linewidth=0.8, zorder=1)
     names = [f"{engines[i]} {rows['setting'].iloc[i]}" for i in front]
     place_labels(axes, cost, lost, front, names, [ink(look[engines[i]][0]) for i in front])
+
+
+def style_mark(engine: str, colour: str, shape: str) -> dict[str, Any]:
+    """How the marks of an engine look, in a panel as in the legend."""
+    return {
+        "linestyle": "",
+        "color": colour,
+        "marker": shape,
+        "markersize": 4,
+        "markerfacecolor": fill_mark(engine, colour),
+        "markeredgewidth": 0.6,
+    }
 
 
 def fill_mark(engine: str, colour: str) -> str:
