@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import pickle
+import uuid
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kis_bench.cluster.connection import import_ray, silence
@@ -35,16 +36,41 @@ def hand_out(
     if not blocks:
         yield take_rows(None)
         return
+    names: list[str] = []
     with silence(), set_context(ray_data):
-        coming = take_rows(map_blocks(ray_data, blocks, job, share))
+        coming = take_rows(map_blocks(ray_data, blocks, job, share, names))
         try:
             yield coming
         finally:
             coming.close()
+            end_workers(names)
 
 
-def map_blocks(ray_data: Any, blocks: Sequence[Any], job: EmbeddingJob, share: WorkerShare) -> Any:
-    """The dataset of what workers make of blocks. Raises ClusterError where this Ray has other means."""
+def end_workers(names: Sequence[str]) -> None:
+    """Ends those workers that are still there, so that their processors are free for others.
+
+    Ray Data forgets its workers, and Ray ends those that nobody holds. But where a block failed, its traceback holds
+    them, and a log may hold that: pytest keeps what was logged until a test is over.
+    """
+    ray = import_ray()
+    for name in names if ray.is_initialized() else ():
+        with suppress(ValueError, ray.exceptions.RayError):  # it has ended, or the cluster has
+            ray.kill(ray.get_actor(name))
+
+
+def map_blocks(
+    ray_data: Any, blocks: Sequence[Any], job: EmbeddingJob, share: WorkerShare, names: list[str]
+) -> Any:
+    """The dataset of what workers make of blocks; they get names, which are appended as they start.
+
+    Raises:
+        ClusterError: this Ray has other means.
+    """
+
+    def name_worker() -> dict[str, str]:
+        names.append(f"kis-bench-{uuid.uuid4().hex}")
+        return {"name": names[-1]}
+
     try:
         workers = ray_data.ActorPoolStrategy(
             min_size=1,
@@ -63,6 +89,7 @@ def map_blocks(ray_data: Any, blocks: Sequence[Any], job: EmbeddingJob, share: W
             num_gpus=share.gpus,
             max_restarts=WORKER_RESTARTS,
             max_task_retries=BLOCK_RETRIES,
+            ray_remote_args_fn=name_worker,
         )
     except (AttributeError, TypeError) as error:
         raise ClusterError(

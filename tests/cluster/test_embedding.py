@@ -1,6 +1,7 @@
 """Pictures embedded on the nodes of a cluster: the files of the store are those that one machine writes."""
 
 import hashlib
+import logging
 import os
 import shutil
 import signal
@@ -374,6 +375,50 @@ def test_a_picture_that_ends_its_worker_each_time_is_named(cluster, collection, 
         cluster, collection, own("broken"), tmp_path / "there", 8, batch_size=2
     )
     assert there == embed_locally(collection, own("broken"), tmp_path / "here", 8, batch_size=2)
+
+
+class Holding(logging.Handler):
+    """Keeps what is logged, as pytest does, and with it tracebacks and all that these hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+def test_workers_that_a_log_holds_are_ended(cluster, collection, tmp_path, code, monkeypatch, ray):
+    (code / "how.txt").write_text("die")
+    (code / "wait.txt").write_text("0.3")
+    monkeypatch.setattr(handing_out, "WORKER_RESTARTS", 0)
+    monkeypatch.setattr(handing_out, "BLOCK_RETRIES", 0)
+    named = []
+    monkeypatch.setattr(handing_out, "end_workers", named.extend)
+    work = ClusterPasses(cluster.address)(collection, own("broken"), 2)
+    work.batch = work.load()
+    handing_out.import_ray_data()  # which sets the handlers of its log
+    held, log = Holding(), logging.getLogger("ray.data")
+    log.addHandler(held)
+    try:
+        with handing_out.hand_out([*work.list_batches(range(N))], work.job, work.share) as coming:
+            done = [*coming]
+    finally:
+        log.removeHandler(held)
+    assert WHITE not in {i for batch in done for i in batch.positions}
+    assert any(record.exc_info for record in held.records)
+
+    def count_left():
+        return len({*named} & {*ray.util.list_named_actors()})
+
+    time.sleep(2)  # more than those take that nobody holds
+    assert count_left()
+    monkeypatch.undo()
+    handing_out.end_workers(named)
+    deadline = time.monotonic() + 60
+    while count_left() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not count_left()
 
 
 @pytest.mark.slow
