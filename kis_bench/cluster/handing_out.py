@@ -38,12 +38,11 @@ def hand_out(
         return
     names: list[str] = []
     with silence(), set_context(ray_data):
-        coming = take_rows(map_blocks(ray_data, blocks, job, share, names))
+        coming = take_rows(map_blocks(ray_data, blocks, job, share, names), names)
         try:
             yield coming
         finally:
             coming.close()
-            end_workers(names)
 
 
 def end_workers(names: Sequence[str]) -> None:
@@ -97,8 +96,8 @@ def map_blocks(
         ) from error
 
 
-def take_rows(dataset: Any) -> Generator[Any, None, None]:
-    """The rows of a dataset, or none without one, as they come; nodes stop when this is closed.
+def take_rows(dataset: Any, names: Sequence[str] = ()) -> Generator[Any, None, None]:
+    """The rows of a dataset, or none without one, as they come; its workers are ended with the last, or on closing.
 
     `iter_batches` of Ray 2.60 would leave a thread behind that outlives a cluster, and ends the process with it.
     """
@@ -110,7 +109,8 @@ def take_rows(dataset: Any) -> Generator[Any, None, None]:
                 for row in ray.get(block)[ROW].to_pylist():
                     yield pickle.loads(row)
     finally:
-        del bundles  # which ends what still runs, for no traceback holds it
+        del bundles  # which ends what still runs, where no traceback holds it
+        end_workers(names)
 
 
 def import_ray_data() -> Any:
