@@ -1,4 +1,7 @@
-"""The tests run in two halves, which together are all of them: the first minutes, and the rest."""
+"""The tests run in two halves, which together are all of them: the first minutes, and the rest.
+
+Those of search engines have an environment of their own, which runs all of them, so the rest leaves them out.
+"""
 
 import configparser
 import re
@@ -12,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = configparser.ConfigParser(interpolation=None)
 ENVIRONMENTS.read(ROOT / "tox.ini", encoding="utf-8")
+ENGINES = "tests/search_engines"
 
 
 def read_commands(name):
@@ -27,7 +31,8 @@ def test_the_halves_are_complementary():
     assert (marker, first[-1]) == ("not slow", "tests")
     rest = list(read_commands("rest"))
     assert len(rest) == 2  # Windows has its programs in another folder
-    assert all(half == ("slow", first) for half in rest)
+    assert all(half == ("slow", [*first[:-1], f"--ignore={ENGINES}", "tests"]) for half in rest)
+    assert ENVIRONMENTS["testenv:engines"]["commands"] == f"pytest {{posargs:{ENGINES}}}"
 
 
 @pytest.mark.parametrize("file", [".ci/run", ".github/workflows/tests.yml"])
@@ -36,6 +41,7 @@ def test_both_halves_are_run(file):
     text = (ROOT / file).read_text(encoding="utf-8")
     runs = re.findall(r"^ *\(?python .*tox run -e (py|rest)\)?(?: #.*)?$", text, re.M)
     assert {*runs} == {"py", "rest"}, runs
+    assert re.search(r"tox run(-parallel)? .*-e (cluster,)?engines\b", text)
 
 
 def test_a_whole_run_is_in_the_first_half():
