@@ -20,7 +20,7 @@ os.environ |= {
     "HF_HUB_DISABLE_XET": "1",
     "DISABLE_SAFETENSORS_CONVERSION": "1",
     "NUMBA_DISABLE_JIT": "1",  # ranx fuses a few short lists here; compiling it takes three minutes
-    # Of sessions that tests start. The first is installed for one test of its own; the other takes half a second each time.
+    # Of sessions that tests start. The first is installed for one test of its own; the other takes half a second.
     "PYTEST_ADDOPTS": "-p no:randomly -p no:anyio",
 }
 # What a shell starts in the background ignores Ctrl-C, and so would all that tests start and stop.
